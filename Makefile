@@ -1,0 +1,54 @@
+# Every target makes what it needs; `make demo` and `make test` work on a fresh clone with Python 3.11.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# `mlflow run` starts `python`: with this PATH it is the one of .venv.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test test-slow test-all ui serve mlproject lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on PATH; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	@touch $(READY)
+
+setup: $(READY)  ## make .venv with everything in it
+
+demo: setup  ## the whole job on synthetic regions: data, forest, CNN, scores, promotion, a forecast
+	mlflow run . --env-manager local $(ARGS)
+
+check: setup  ## ruff, mypy --strict, and the contract tests (layers, MLproject, environments)
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest -q tests/contract -m "not slow"
+
+test: setup  ## all tests but the slow ones
+	pytest -q -m "not slow"
+
+test-slow: setup  ## the slow tests alone
+	pytest -q -m slow
+
+test-all: test test-slow  ## all tests
+
+ui: setup  ## MLflow's UI on http://127.0.0.1:5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
+	  --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --default-artifact-root $(CURDIR)/mlruns
+
+serve: setup  ## the Production model on http://127.0.0.1:8000
+	uvicorn serving.app:create_app --factory --host 127.0.0.1 --port 8000
+
+mlproject: setup  ## write MLproject from flare/config.py
+	python -m flare.mlproject > MLproject.new && mv MLproject.new MLproject
+
+lock: setup  ## write requirements.lock from .venv
+	{ head -2 requirements.lock; pip freeze --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort -f; } > lock.new && mv lock.new requirements.lock
+
+clean:  ## remove .venv and caches; keep data and runs
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,1 @@
+"""One module per MLproject entry point: parse the config, call one workflow, print the result."""

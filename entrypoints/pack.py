@@ -1,0 +1,19 @@
+"""Decode a dataset once into memory-mapped arrays: `mlflow run . -e pack -P data_dir=...`."""
+
+from entrypoints.command import run
+from flare.config import PackConfig
+
+
+def main(config: PackConfig) -> None:
+    """Pack, and say what was packed and what is missing."""
+    from flare.workflows.pack import run as pack
+
+    found = pack(config)
+    samples = ", ".join(f"{count} {split}" for split, count in found.samples.items())
+    print(f"{found.folder}: {samples} samples at {found.image_size} px")
+    print(f"fingerprint {found.fingerprint}")
+    print(f"missing images by channel: {found.missing}")
+
+
+if __name__ == "__main__":
+    run("pack", PackConfig, main)

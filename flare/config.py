@@ -1,0 +1,250 @@
+"""What can be set: one frozen model per entry point, and nothing about it written anywhere else.
+
+The command line, the checks, the help texts and MLproject are all made from these classes. Every
+parameter has a default; ``python -m entrypoints.NAME --help`` lists them. Paths are relative to
+the project's root.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from flare.goes import HEADLINE_EVENT
+
+SYNTHETIC_DIR = Path("data/synthetic")
+
+#: To how many pixels the images of 256 can be averaged down.
+IMAGE_SIZES = (32, 64, 128, 256)
+
+#: MLproject cannot leave a parameter out: an empty text stands for "not given".
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda v: None if v == "" else v)]
+
+
+def _image_size(value: int) -> int:
+    if value not in IMAGE_SIZES:
+        raise ValueError(f"choose one of {', '.join(map(str, IMAGE_SIZES))}")
+    return value
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class EntryConfig(BaseSettings):
+    """The base of all: frozen, unknown names refused, nothing taken from the environment."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        protected_namespaces=(),
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Look at the command line alone: a stray SEED or MODEL in the shell changes no result."""
+        return (init_settings,)
+
+
+class _Processes(EntryConfig):
+    processes: Annotated[int, Field(ge=0, le=512)] = Field(
+        0, description="processes that make or decode images; 0: one per core"
+    )
+
+
+class _Synthesis(_Processes):
+    samples_training: Annotated[int, Field(ge=20, le=100_000)] = Field(
+        600, description="synthetic training samples"
+    )
+    samples_test: Annotated[int, Field(ge=10, le=100_000)] = Field(
+        200, description="synthetic test samples"
+    )
+    data_seed: Seed = Field(0, description="seed of the synthetic regions")
+
+
+class _Dataset(_Processes):
+    data_dir: Path = Field(
+        SYNTHETIC_DIR,
+        description="dataset in SDOBenchmark's layout; data/synthetic is made when missing",
+    )
+    pack_dir: OptionalPath = Field(
+        None, description="where the packed set lies; empty: packed-SIZE inside data_dir"
+    )
+
+
+class _Data(_Dataset):
+    image_size: Annotated[int, AfterValidator(_image_size)] = Field(
+        128, description="pixels of an edge that images are averaged down to: 32, 64, 128 or 256"
+    )
+
+
+class _Split(_Data):
+    validation_share: Share = Field(
+        0.25, description="share of the training regions kept for validation"
+    )
+    split_seed: Seed = Field(0, description="seed of the split by active region")
+
+
+class _Named(EntryConfig):
+    model_name: Annotated[str, Field(min_length=1, pattern=r"^[^/:]+$")] = Field(
+        "solar-flare", description="registered model whose versions these are"
+    )
+
+
+class _Scored(EntryConfig):
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(
+        1000, description="bootstrap resamples of active regions behind every interval"
+    )
+
+
+class _Forest(EntryConfig):
+    trees: Annotated[int, Field(ge=1, le=10_000)] = Field(300, description="trees in each forest")
+    min_samples_leaf: Count = Field(3, description="smallest leaf, in samples")
+    max_features: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.3, description="share of the features that a split may choose from"
+    )
+
+
+class _Network(EntryConfig):
+    architecture: Literal["cnn"] = Field("cnn", description="network, by its name in flare.models")
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        15, description="passes over the training regions"
+    )
+    batch_size: Annotated[int, Field(ge=2, le=4096)] = Field(16, description="samples in a batch")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        2e-3, description="highest learning rate of AdamW, at the end of the warm-up"
+    )
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01, description="weight decay of AdamW"
+    )
+    event_weight: Annotated[float, Field(ge=0, le=1000)] = Field(
+        1.0, description="dex of flux error that one nat of cross-entropy is worth"
+    )
+    width: Annotated[int, Field(ge=1, le=512)] = Field(
+        16, description="feature maps of the first block"
+    )
+    hidden: Annotated[int, Field(ge=1, le=4096)] = Field(
+        64, description="units of the layer that both heads share"
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="share of the shared layer dropped in training"
+    )
+    mirror: bool = Field(True, description="flip training images as the Sun's symmetry allows")
+    patience: Count = Field(
+        8, description="epochs without a lower validation loss before training stops"
+    )
+    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to train")
+
+
+class _Seeded(EntryConfig):
+    seed: Seed = Field(0, description="seed of weights, order, mirrors and trees")
+
+
+class SynthesizeConfig(_Synthesis):
+    """Make synthetic active regions in SDOBenchmark's layout."""
+
+    data_dir: Path = Field(SYNTHETIC_DIR, description="new folder for the dataset")
+
+
+class PackConfig(_Data):
+    """Decode a dataset's images once, into memory-mapped arrays."""
+
+
+class BaselineConfig(_Seeded, _Scored, _Named, _Forest, _Split):
+    """Fit the random forest on image statistics and magnetogram proxies, and register it."""
+
+
+class TrainConfig(_Seeded, _Scored, _Named, _Network, _Split):
+    """Train the multitask CNN, and register it."""
+
+
+class SearchConfig(_Seeded, _Named, _Split):
+    """Search hyperparameters of the forest and the CNN with Optuna; each trial is a child run."""
+
+    family: Literal["forest", "cnn", "both"] = Field("both", description="what to search over")
+    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(12, description="trials to add")
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(6, description="epochs of a CNN trial")
+    study_name: Annotated[str, Field(min_length=1)] = Field(
+        "flare", description="an existing study of this name is continued"
+    )
+    study_file: Path = Field(
+        Path("outputs/search.journal"), description="journal file that the study is kept in"
+    )
+
+
+class EvaluateConfig(_Scored, _Named, _Dataset):
+    """Score a model, the forest and climatology on one split, with intervals."""
+
+    model: str = Field(
+        "", description="run id, version number, alias, models:/ URI or folder; empty: newest"
+    )
+    split: Literal["test", "training"] = Field("test", description="split to score")
+    output_dir: Path = Field(Path("outputs/evaluation"), description="folder for the report")
+    allow_overlap: bool = Field(
+        False, description="score a model even on active regions that it was fitted on"
+    )
+
+
+class PromoteConfig(_Named):
+    """Move the alias Production to a version."""
+
+    version: Annotated[str, Field(pattern=r"^(best|latest|previous|[1-9]\d*)$")] = Field(
+        "best",
+        description="a number; best: highest validation Brier skill score of "
+        f"{HEADLINE_EVENT}; latest: newest; previous: back to the one before",
+    )
+
+
+class PredictConfig(_Named):
+    """Forecast one sample folder, one .npy, or every sample of a dataset."""
+
+    input: Path = Field(
+        Path("data/example"), description="sample folder, .npy of (40, 256, 256), or dataset"
+    )
+    model: str = Field(
+        "Production", description="run id, version number, alias, models:/ URI or folder"
+    )
+    split: Literal["test", "training"] = Field("test", description="split of a dataset")
+    output: OptionalPath = Field(
+        None, description="CSV or JSON file for the forecasts; empty: the terminal only"
+    )
+
+
+class ServeConfig(_Named):
+    """Serve the Production version over HTTP, and follow it."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="port; 0: any free one")
+    poll_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        5.0, description="seconds between looks at the registry"
+    )
+
+
+class MainConfig(_Seeded, _Scored, _Named, _Network, _Forest, _Split, _Synthesis):
+    """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
+
+
+#: Every entry point and its config; `main` is what `mlflow run .` runs.
+ENTRY_POINTS: dict[str, type[EntryConfig]] = {
+    "main": MainConfig,
+    "synthesize": SynthesizeConfig,
+    "pack": PackConfig,
+    "baseline": BaselineConfig,
+    "train": TrainConfig,
+    "search": SearchConfig,
+    "evaluate": EvaluateConfig,
+    "promote": PromoteConfig,
+    "predict": PredictConfig,
+    "serve": ServeConfig,
+}

@@ -1,0 +1,1 @@
+"""Bytes on disk become arrays: readers, packs, splits and the synthetic Sun."""

@@ -1,0 +1,284 @@
+"""Read SDOBenchmark's files: the table of labels of a split, and the images of one sample.
+
+Layout (i4Ds/SDOBenchmark, STRUCTURE.md): ``{split}/meta_data.csv`` with ``id,start,end,peak_flux``,
+and ``{split}/<region>/<rest of the id>/<time>__<channel>.jpg``. The time inside an id is where a
+range of samples begins, not the sample: only ``start`` of the table says when a window opens.
+
+A damaged table stops everything, because a label cannot be guessed. A damaged image does not: it
+is masked as missing and listed, since gaps are part of this dataset.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
+from flare.images import ImageRejected, decode_plane, parse_name
+from flare.sample import (
+    CHANNELS,
+    IMAGE_SIZE,
+    N_CHANNELS,
+    N_STEPS,
+    STEP_OFFSETS_MINUTES,
+    Cube,
+    Present,
+)
+
+SPLITS = ("training", "test")
+COLUMNS = ("id", "start", "end", "peak_flux")
+
+#: How far an image may lie from its time step: the tolerance of the dataset's own pipeline.
+STEP_TOLERANCE_MINUTES = 15.0
+
+#: Where copies of the dataset keep a split's table, the original place first.
+_TABLE_PLACES = {
+    "training": ("training/meta_data.csv", "training/train.csv", "training.csv", "train.csv"),
+    "test": ("test/meta_data.csv", "test/test.csv", "test.csv"),
+}
+# Region, when the range of samples begins, and the sample's number within that range.
+_ID = r"(\d+)_(\d{4}(?:_\d\d){5}_(\d+))"
+
+
+@dataclass(frozen=True)
+class DatasetIdentity:
+    """What a dataset calls itself, and whether a program made it."""
+
+    name: str
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class SampleRead:
+    """The images of one sample.
+
+    ``cube`` is uint8 (4, 10, S, S), zero where ``present`` (4, 10) is False. ``rejected`` pairs
+    the name of each file that could not be used with the reason.
+    """
+
+    cube: Cube
+    present: Present
+    rejected: tuple[tuple[str, str], ...]
+
+
+def dataset_identity(data_dir: Path) -> DatasetIdentity:
+    """Read ``dataset.json``, which generated datasets have; the folder's name stands in for it."""
+    path = data_dir / "dataset.json"
+    if not path.is_file():
+        return DatasetIdentity(data_dir.resolve().name, synthetic=False)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return DatasetIdentity(str(content["name"]), synthetic=bool(content["synthetic"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetInvalid(
+            f"{path} is no JSON object with name and synthetic; make the dataset again "
+            "with `mlflow run . -e synthesize`, or delete the file if its images are real"
+        ) from error
+
+
+def find_table(data_dir: Path, split: str) -> Path:
+    """Return the path of a split's table.
+
+    Raises
+    ------
+    DatasetNotFound
+        There is none in any of the places where copies of the dataset keep it.
+    """
+    if split not in _TABLE_PLACES:
+        raise ConfigInvalid(f"no split is called {split!r}; the splits are {', '.join(SPLITS)}")
+    for place in _TABLE_PLACES[split]:
+        if (data_dir / place).is_file():
+            return data_dir / place
+    raise DatasetNotFound(
+        f"no {_TABLE_PLACES[split][0]} in {data_dir}; "
+        "pass -P data_dir=... or run `mlflow run . -e synthesize`"
+    )
+
+
+def read_table(data_dir: Path, split: str) -> pd.DataFrame:
+    """Read and check the labels of a split, ``training`` or ``test``.
+
+    Returns
+    -------
+    One row per sample in the file's order, with the columns ``id``, ``active_region`` (NOAA
+    number), ``start`` and ``end`` of the input window (datetime64, UTC without a zone),
+    ``peak_flux`` (W m^-2), ``window_index`` (number of the sample within its range: those above 0
+    may see the flare that they are to forecast) and ``folder`` (Path of its images, which need
+    not exist).
+
+    Raises
+    ------
+    DatasetNotFound
+        The folder or the table is not there.
+    DatasetInvalid
+        A column is missing, an id occurs twice or has another form, a time or label is unusable.
+    """
+    path = find_table(data_dir, split)
+    rows = _read_rows(path)
+    parts = rows["id"].str.extract(rf"^{_ID}$")
+    _refuse(path, rows, parts[0].isna(), "id", "write <region>_<YYYY_MM_DD_HH_MM_SS>_<number>")
+    _refuse(path, rows, rows["id"].duplicated(), "id", "it is there twice; keep one row of it")
+    table = pd.DataFrame({"id": rows["id"], "active_region": parts[0].astype("int64")})
+    for column in ("start", "end"):
+        times = pd.to_datetime(rows[column], format="ISO8601", errors="coerce", utc=True)
+        _refuse(path, rows, times.isna(), column, "write a time as 2012-01-15 12:00:00")
+        table[column] = times.dt.tz_localize(None).astype("datetime64[ns]")
+    _refuse(path, rows, table["end"] <= table["start"], "end", "it must come after start")
+    flux = pd.to_numeric(rows["peak_flux"], errors="coerce").astype("float64")
+    unusable = ~(flux.gt(0) & flux.lt(np.inf))  # NaN compares false
+    _refuse(path, rows, unusable, "peak_flux", "write W m^-2, 1e-9 where nothing flared")
+    table["peak_flux"] = flux
+    table["window_index"] = parts[2].astype("int64")
+    folders = [data_dir / split / part[0] / part[1] for part in parts.itertuples(index=False)]
+    table["folder"] = pd.Series(folders, dtype="object")
+    return table
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    """Read the four columns as text, whether or not the first line names them."""
+    try:
+        rows = pd.read_csv(
+            path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
+    except pd.errors.EmptyDataError:
+        rows = pd.DataFrame()
+    except (ValueError, OSError) as error:  # pandas' ParserError and UnicodeDecodeError among them
+        reason = str(error).strip().splitlines()[-1]
+        raise DatasetInvalid(f"{path} is no table of comma-separated text: {reason}") from error
+    rows = rows.fillna("").apply(lambda column: column.str.strip())
+    if len(rows) and set(rows.iloc[0]) & set(COLUMNS):
+        rows = rows.iloc[1:].set_axis(rows.iloc[0].to_list(), axis="columns")
+    elif len(rows.columns) == len(COLUMNS):
+        rows = rows.set_axis(list(COLUMNS), axis="columns")
+    missing = [column for column in COLUMNS if list(rows.columns).count(column) != 1]
+    if len(rows.columns) and missing:
+        raise DatasetInvalid(
+            f"{path} has no single column {', '.join(missing)}; "
+            f"its first line must be {','.join(COLUMNS)}, or its rows those four values"
+        )
+    if rows.empty:
+        raise DatasetInvalid(f"{path} has no rows; download the dataset again or synthesize one")
+    return pd.DataFrame(rows[list(COLUMNS)]).reset_index(drop=True)
+
+
+def _refuse(path: Path, rows: pd.DataFrame, bad: "pd.Series[bool]", column: str, hint: str) -> None:
+    """Raise DatasetInvalid for the first bad row, named by its id."""
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DatasetInvalid(
+            f"{path}, sample {rows['id'][row] or f'in row {row + 1}'}: "
+            f"{column} is {rows[column][row]!r}; {hint}"
+        )
+
+
+def read_sample(folder: Path, start: datetime, *, size: int = IMAGE_SIZE) -> SampleRead:
+    """Read the images of one sample.
+
+    A folder that does not exist is a sample without images.
+
+    Parameters
+    ----------
+    folder
+        Where the images lie.
+    start
+        Beginning of the input window, UTC without a zone.
+    size
+        Pixels of an image's edge; any other size is rejected.
+    """
+    return sample_of_files(read_files(folder), start, size=size)
+
+
+def read_files(folder: Path) -> dict[str, bytes] | None:
+    """Return the bytes of each of a folder's images of the ten channels, sorted by name.
+
+    None if there is no such folder. A file that cannot be read counts as empty, and so becomes an
+    unreadable image of its sample instead of the end of a run over thousands.
+    """
+    try:
+        names = sorted(path.name for path in folder.iterdir() if parse_name(path.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    files = {}
+    for name in names:
+        try:
+            files[name] = (folder / name).read_bytes()
+        except OSError:
+            files[name] = b""
+    return files
+
+
+def sample_of_files(
+    files: Mapping[str, bytes] | None, start: datetime, *, size: int = IMAGE_SIZE
+) -> SampleRead:
+    """Put images where their names say; see `read_sample`.
+
+    An image belongs to the nearest time step within 15 minutes. Of several for one place the
+    nearest that can be decoded is taken.
+    """
+    cube = np.zeros((N_STEPS, N_CHANNELS, size, size), dtype=np.uint8)
+    present = np.zeros((N_STEPS, N_CHANNELS), dtype=np.bool_)
+    if files is None:
+        return SampleRead(cube, present, (("", "no folder"),))
+    rejected: list[tuple[str, str]] = []
+    for distance, name, step, channel in sorted(_places(files, start)):
+        if distance > STEP_TOLERANCE_MINUTES:
+            rejected.append((name, "off schedule"))
+        elif present[step, channel]:
+            rejected.append((name, "duplicate"))
+        else:
+            try:
+                cube[step, channel] = decode_plane(files[name], size=size)
+                present[step, channel] = True
+            except ImageRejected as error:
+                rejected.append((name, error.reason))
+    return SampleRead(cube, present, tuple(rejected))
+
+
+def _places(names: Iterable[str], start: datetime) -> list[tuple[float, str, int, int]]:
+    """Return (minutes from the nearest step, name, step, channel) of each image."""
+    places = []
+    for name in names:
+        parsed = parse_name(name)
+        if parsed is not None:
+            minutes = (parsed[0] - start).total_seconds() / 60
+            distances = [abs(minutes - offset) for offset in STEP_OFFSETS_MINUTES]
+            step = int(np.argmin(distances))
+            places.append((distances[step], name, step, CHANNELS.index(parsed[1])))
+    return places
+
+
+def infer_start(folder: Path) -> datetime:
+    """Work out from the images' times when the input window of a lone folder begins.
+
+    It is the start that puts the most images on time steps, then the one that leaves the least
+    distance, then the earliest: images of a single time count as the newest of the window.
+
+    Raises
+    ------
+    DatasetNotFound
+        There is no such folder.
+    DatasetInvalid
+        No file in it is named as an image of a sample.
+    """
+    if not folder.is_dir():
+        raise DatasetNotFound(f"no folder {folder}; name the folder that holds a sample's images")
+    parsed = [(path.name, parse_name(path.name)) for path in folder.iterdir()]
+    times = {name: image[0] for name, image in parsed if image is not None}
+    if not times:
+        raise DatasetInvalid(
+            f"no image in {folder} has a name such as 2012-01-15T000000__131.jpg, "
+            f"with one of the channels {', '.join(CHANNELS)}"
+        )
+    offsets = [timedelta(minutes=minutes) for minutes in STEP_OFFSETS_MINUTES]
+    starts = {time - offset for time in set(times.values()) for offset in offsets}
+    return min(starts, key=lambda start: _misfit(times, start))
+
+
+def _misfit(names: Iterable[str], start: datetime) -> tuple[int, float, datetime]:
+    """Return (minus the images on steps, their total distance in minutes, start)."""
+    near = [place[0] for place in _places(names, start) if place[0] <= STEP_TOLERANCE_MINUTES]
+    return -len(near), sum(near), start

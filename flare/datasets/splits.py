@@ -1,0 +1,148 @@
+"""Part the training split into training and validation by active region, never by sample.
+
+Samples of one region show the same magnetic field hours apart, and those of one range share a
+label: parted, they would let a model recognise what it should forecast. Regions that share an
+image are better kept together too. The table has no positions, so numbers and times stand in for
+them: NOAA counts regions as they appear, and pairs known to be neighbours (11967/11968,
+11869/11872, 11598/11599) lie at most three numbers apart and are seen in the same hours.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flare.datasets.fingerprint import digest, short
+from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.goes import class_index
+from flare.seeding import Stream, stream
+
+MAX_NUMBER_DIFFERENCE = 3
+
+#: Regions kept together at most. In years of high activity each region overlaps with the next
+#: one, and without a bound a single chain would hold most of the dataset.
+MAX_GROUP = 6
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of a table, ascending, and 16 digits that name the split's members."""
+
+    train: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    fingerprint: str
+
+
+def split_by_region(table: pd.DataFrame, *, validation_share: float = 0.2, seed: int = 0) -> Split:
+    """Part a table's rows by active region, each flare class in proportion.
+
+    The regions of each largest class (below C, C, M, X) are parted separately, so that validation
+    has its share of the rare strong flares: a class with two groups or more is in both parts.
+    Which regions it gets depends on the regions and the seed, not on the order of the rows.
+
+    Parameters
+    ----------
+    table
+        Labels as `read_table` returns them.
+    validation_share
+        Share of the regions that go to validation, between 0 and 1.
+    seed
+        Of the split alone; a training seed belongs elsewhere.
+
+    Raises
+    ------
+    DatasetInvalid
+        There are too few regions for two parts.
+    """
+    if not 0 < validation_share < 1:
+        raise ConfigInvalid(f"validation_share is {validation_share}; take one between 0 and 1")
+    groups = region_groups(table)
+    chosen = _choose(groups, _strata(table, groups), validation_share, seed)
+    in_validation = np.isin(table["active_region"].to_numpy(), list(chosen))
+    if in_validation.all() or not in_validation.any():
+        raise DatasetInvalid(
+            f"{sum(map(len, groups))} active regions in {len(groups)} groups of neighbours are too "
+            f"few for a validation share of {validation_share}; use a dataset with more regions"
+        )
+    members = sorted(
+        f"{'validation' if held else 'training'} {sample}"
+        for held, sample in zip(in_validation, table["id"], strict=True)
+    )
+    return Split(
+        np.flatnonzero(~in_validation),
+        np.flatnonzero(in_validation),
+        short(digest("\n".join(members).encode())),
+    )
+
+
+def region_groups(table: pd.DataFrame) -> list[tuple[int, ...]]:
+    """Return groups of regions that stay together, each sorted, by their first number.
+
+    Pairs are joined in the order of their likeness - next number first, then longest common time -
+    as long as a group stays within ``MAX_GROUP``.
+    """
+    group = {int(region): {int(region)} for region in table["active_region"].unique()}
+    for _, _, first, second in sorted(_neighbours(table)):
+        joined = group[first] | group[second]
+        if len(joined) <= MAX_GROUP:
+            group.update(dict.fromkeys(joined, joined))
+    return sorted({tuple(sorted(members)) for members in group.values()})
+
+
+def _neighbours(table: pd.DataFrame) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (difference of the numbers, minus common time in ns, first, second region)."""
+    windows = {
+        int(str(region)): rows[["start", "end"]].to_numpy().astype("int64")  # (windows, 2)
+        for region, rows in table.groupby("active_region")
+    }
+    for first, own in windows.items():
+        for second in range(first + 1, first + 1 + MAX_NUMBER_DIFFERENCE):
+            if second in windows:
+                other = windows[second]
+                begin = np.maximum(own[:, None, 0], other[None, :, 0])
+                end = np.minimum(own[:, None, 1], other[None, :, 1])
+                common = int(np.maximum(end - begin, 0).sum())
+                if common > 0:
+                    yield second - first, -common, first, second
+
+
+def _strata(table: pd.DataFrame, groups: Iterable[tuple[int, ...]]) -> list[int]:
+    """Return each group's largest class: 0 below C, 1 C, 2 M, 3 X."""
+    largest = table.groupby("active_region")["peak_flux"].max()
+    flux = [max(float(largest[region]) for region in members) for members in groups]
+    return [max(int(index) - 1, 0) for index in class_index(flux)]
+
+
+def check_disjoint(
+    a_regions: Collection[int],
+    b_regions: Collection[int],
+    *,
+    names: tuple[str, str] = ("training", "test"),
+) -> None:
+    """Raise DatasetInvalid, naming them, where two parts have active regions in common."""
+    common = sorted({int(region) for region in a_regions} & {int(region) for region in b_regions})
+    if common:
+        shown = ", ".join(map(str, common[:10])) + (", ..." if len(common) > 10 else "")
+        raise DatasetInvalid(
+            f"{len(common)} active regions are in both {names[0]} and {names[1]} ({shown}); "
+            "scores would be of memory, so take them out of one"
+        )
+
+
+def _choose(groups: list[tuple[int, ...]], strata: list[int], share: float, seed: int) -> set[int]:
+    """Return the regions of validation."""
+    chosen: set[int] = set()
+    owed = 0.0  # regions by which the strata so far fell short of their share
+    for stratum in sorted(set(strata), reverse=True):
+        own = [group for group, level in zip(groups, strata, strict=True) if level == stratum]
+        order = stream(seed, Stream.SPLIT, stratum).permutation(len(own))
+        sizes = np.cumsum([0, *(len(own[k]) for k in order)])
+        wanted = share * sizes[-1] + owed
+        taken = int(np.abs(sizes - wanted).argmin())
+        if len(own) > 1:
+            taken = min(max(taken, 1), len(own) - 1)
+        owed = wanted - sizes[taken]
+        chosen.update(region for k in order[:taken] for region in own[k])
+    return chosen

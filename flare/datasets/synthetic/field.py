@@ -1,0 +1,99 @@
+"""The magnetic field that a region's flux concentrations show at the surface.
+
+The smooth field of the concentrations says how densely a place is covered; a random field decides
+which fragments are there. That gives the saturated, frayed look of plage in HMI's magnetograms.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from flare.datasets.synthetic.noise import Drift
+from flare.datasets.synthetic.sources import Sources
+from flare.datasets.synthetic.view import F32, View
+from flare.sample import IMAGE_SIZE
+
+GRID = 128  # smooth maps are drawn at half the resolution; concentrations are wider than a pixel
+_EDGE_GAUSS = 100.0  # smooth field at which half of the area is covered by fragments
+_FRAGMENT_GAUSS = 330.0
+_MIXING = 0.35
+
+
+@dataclass(frozen=True)
+class Field:
+    """One instant of a region's field.
+
+    ``gauss`` (256, 256): along the line of sight, not saturated. ``cover`` (256, 256): logarithmic
+    strength of the smooth field, 0 where half of the area is covered. ``strength`` (128, 128): the
+    smooth unsigned field; ``inversion`` (128, 128): the weaker of its two polarities; in gauss.
+    """
+
+    gauss: F32
+    cover: F32
+    strength: F32
+    inversion: F32
+
+
+def field_at(sources: Sources, view: View, *, fragments: F32, mixing: F32) -> Field:
+    """Draw the field of concentrations.
+
+    ``fragments`` and ``mixing`` (256, 256), of unit variance, decide which fragments are there and
+    which of the two polarities wins where both are strong: there the field stays strong right up
+    to a winding inversion line.
+    """
+    positive = _smooth(sources, view, sources.flux > 0)
+    negative = _smooth(sources, view, sources.flux < 0)
+    strength = positive + negative
+    cover = enlarge(1.1 * np.log(np.maximum(strength, 1e-2) / _EDGE_GAUSS))
+    frayed = np.maximum(fragments + cover, 0) * np.float32(_FRAGMENT_GAUSS)
+    balance = enlarge((positive - negative) / np.maximum(strength, 1e-2))
+    gauss = np.copysign(frayed, balance + np.float32(_MIXING) * mixing) * view.mu
+    return Field(gauss, cover, strength, np.minimum(positive, negative))
+
+
+def _smooth(sources: Sources, view: View, chosen: np.ndarray) -> F32:
+    """Sum Gaussians of the chosen concentrations on the coarse grid, foreshortened."""
+    scale = GRID / IMAGE_SIZE
+    x, y = view.project(sources.u[chosen], sources.v[chosen])
+    wide, high = view.west[0], view.north[1]
+    width = sources.width[chosen]
+    axis = (np.arange(GRID) + 0.5) / scale - 0.5
+    across = np.exp(-0.5 * ((axis - x[:, None]) / (width * wide)[:, None]) ** 2)
+    down = np.exp(-0.5 * ((axis - y[:, None]) / (width * high)[:, None]) ** 2)
+    peak = np.abs(sources.flux[chosen]) / (2 * np.pi * width**2)
+    # einsum and not a matrix product: no thread of a BLAS, and the same sums everywhere.
+    total = np.einsum(
+        "jy,jx->yx", (down * peak[:, None]).astype(np.float32), across.astype(np.float32)
+    )
+    return np.asarray(total)
+
+
+def enlarge(coarse: F32) -> F32:
+    """Interpolate a coarse map to (256, 256)."""
+    image = Image.fromarray(np.ascontiguousarray(coarse, dtype=np.float32))
+    return np.asarray(image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BILINEAR))
+
+
+def blurred(field: F32, *, coarse: int, edge: int) -> F32:
+    """Average a square map down to ``coarse`` pixels and interpolate to (edge, edge)."""
+    block = field.shape[0] // coarse
+    small = field.reshape(coarse, block, coarse, block).mean(axis=(1, 3))
+    image = Image.fromarray(small.astype(np.float32))
+    smooth: F32 = np.asarray(image.resize((edge, edge), Image.Resampling.BICUBIC))
+    # Bicubic swings below zero beside a bright spot.
+    return np.asarray(np.maximum(smooth, 0))
+
+
+class Network:
+    """The salt and pepper of the quiet Sun: a few small fragments along supergranules."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._fine = Drift("network", rng, lifetime=20)
+        self._cells = Drift("cloud", rng, lifetime=60)
+
+    def at(self, hours: float) -> F32:
+        """Return the field in gauss, (256, 256)."""
+        fine = self._fine.at(hours)
+        lane = np.maximum(1.15 - np.abs(self._cells.at(hours)), 0)
+        return np.asarray(np.float32(4.5) * lane * fine * fine * fine)

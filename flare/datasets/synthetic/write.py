@@ -1,0 +1,238 @@
+"""Write a synthetic dataset in SDOBenchmark's layout, beside it an oracle that knows the rates."""
+
+import csv
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from flare.datasets.synthetic.labels import true_rates
+from flare.datasets.synthetic.region import SPLITS, Region, Window, make_regions
+from flare.datasets.synthetic.render import Images, Surroundings
+from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter
+from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
+
+GENERATOR_VERSION = 1
+BYTES_PER_SAMPLE = 450_000
+JPEG_QUALITY = 75
+MOST_SAMPLES = 200_000  # a split's regions then stay within their block of numbers
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+
+_IMAGE_DESCRIPTION = 0x010E  # EXIF tag
+_FLAGGED_REMARK = "flagged: synthetic image of doubtful quality"
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """Numbers of a split; ``classes`` counts samples by ``quiet``, A, B, C, M and X."""
+
+    samples: int
+    regions: int
+    classes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class SyntheticSummary:
+    """What was written, by split."""
+
+    path: Path
+    training: SplitSummary
+    test: SplitSummary
+
+
+def synthesize(
+    dest: Path,
+    *,
+    n_training: int,
+    n_test: int,
+    seed: int = 0,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> SyntheticSummary:
+    """Write a dataset with the layout, the gaps and the class mix of SDOBenchmark.
+
+    Sample k of a split is the same to the byte for every size of the set and number of processes.
+    ``dest`` appears only when everything is written.
+
+    Parameters
+    ----------
+    dest
+        Folder to make; it must not exist.
+    n_training, n_test
+        Samples of each split, >= 1.
+    seed
+        Of everything random, >= 0.
+    processes
+        Worker processes; the number of CPUs if None, and with 1 everything happens in this one.
+    progress
+        Wraps the regions being written, for instance ``tqdm``.
+
+    Raises
+    ------
+    ConfigInvalid
+        A size, the seed or the number of processes is out of bounds.
+    DatasetInvalid
+        ``dest`` exists, or the disk has too little space for it.
+    """
+    dest = Path(dest)
+    workers = processes if processes is not None else os.cpu_count() or 1
+    _check(dest, n_training, n_test, seed, workers)
+    regions = [
+        *make_regions("training", n_training, seed=seed),
+        *make_regions("test", n_test, seed=seed),
+    ]
+    with atomic_folder(dest) as folder:
+        for split in SPLITS:
+            _write_meta_data(folder / split, [r for r in regions if r.split == split])
+        _write_oracle(folder / "oracle" / "oracle.csv", regions)
+        description = {
+            "name": "synthetic",
+            "synthetic": True,
+            "generator_version": GENERATOR_VERSION,
+            "seed": seed,
+            "n_training": n_training,
+            "n_test": n_test,
+        }
+        (folder / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
+        _write_all_images(folder, regions, seed, workers, progress)
+    return SyntheticSummary(dest, *(summarise(regions, split) for split in SPLITS))
+
+
+def summarise(regions: list[Region], split: str) -> SplitSummary:
+    """Count the samples, regions and classes of one split."""
+    chosen = [region for region in regions if region.split == split]
+    classes = dict.fromkeys(("quiet", *CLASS_LETTERS), 0)
+    for region in chosen:
+        for window in region.windows:
+            quiet = window.peak_flux == QUIET_FLUX
+            classes["quiet" if quiet else class_letter(window.peak_flux)] += 1
+    return SplitSummary(sum(classes.values()), len(chosen), classes)
+
+
+def write_sample(folder: Path, window: Window, images: Images) -> None:
+    """Write the images of one sample that exist into an empty folder."""
+    for step, minutes in enumerate(STEP_OFFSETS_MINUTES):
+        time = window.start + timedelta(minutes=minutes)
+        for plane, channel in enumerate(CHANNELS):
+            if not images.present[step, plane]:
+                continue
+            exif = Image.Exif()
+            if images.flagged[step, plane]:
+                exif[_IMAGE_DESCRIPTION] = _FLAGGED_REMARK
+            Image.fromarray(images.cube[step, plane]).save(
+                folder / f"{time:%Y-%m-%dT%H%M%S}__{channel}.jpg", quality=JPEG_QUALITY, exif=exif
+            )
+
+
+def _check(dest: Path, n_training: int, n_test: int, seed: int, workers: int) -> None:
+    for name, value, most in (
+        ("n_training", n_training, MOST_SAMPLES),
+        ("n_test", n_test, MOST_SAMPLES),
+        ("processes", workers, 1024),
+    ):
+        if not 1 <= value <= most:
+            raise ConfigInvalid(f"{name} is {value}; give a number from 1 to {most}")
+    if seed < 0:
+        raise ConfigInvalid(f"seed is {seed}; give a number from 0 on")
+    refuse_existing(dest)
+    needed = (n_training + n_test) * BYTES_PER_SAMPLE
+    free = shutil.disk_usage(dest.parent).free
+    if free < needed:
+        raise DatasetInvalid(
+            f"{dest} needs about {needed / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; "
+            "free some space, ask for fewer samples, or choose another disk"
+        )
+
+
+def refuse_existing(dest: Path) -> None:
+    """Raise DatasetInvalid if ``dest`` is there; otherwise see that its parent is."""
+    if dest.exists():
+        raise DatasetInvalid(f"{dest} already exists; delete it or choose another folder")
+    dest.parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def atomic_folder(dest: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``dest`` that takes its name on success, or vanishes."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", suffix=".partial", dir=dest.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)  # mkdtemp makes it private
+        folder.replace(dest)
+    except BaseException:  # Ctrl-C too must leave nothing that a later run would trust
+        shutil.rmtree(folder)
+        raise
+
+
+def _write_meta_data(folder: Path, regions: list[Region]) -> None:
+    folder.mkdir()
+    with (folder / "meta_data.csv").open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("id", "start", "end", "peak_flux"))
+        for region in regions:
+            for window in region.windows:
+                times = (_nanoseconds(window.start), _nanoseconds(window.end))
+                rows.writerow((window.sample_id, *times, window.peak_flux))
+
+
+def _nanoseconds(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}.000000000"
+
+
+def _write_oracle(path: Path, regions: list[Region]) -> None:
+    path.parent.mkdir()
+    windows = [window for region in regions for window in region.windows]
+    rates = [{"id": window.sample_id, **true_rates(window.rate)} for window in windows]
+    with path.open("w", newline="") as file:
+        rows = csv.DictWriter(file, list(rates[0]), lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(rates)
+
+
+def _write_all_images(
+    folder: Path, regions: list[Region], seed: int, workers: int, progress: Progress | None
+) -> None:
+    shown: Progress = progress if progress is not None else iter
+    write = partial(write_region, folder, seed)
+    if workers == 1:
+        for region in shown(regions):
+            write(region)
+        return
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_ctrl_c
+    )
+    try:
+        futures = [pool.submit(write, region) for region in regions]
+        for future in shown(futures):
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # waits, so that nobody writes into a removed folder
+
+
+def _leave_ctrl_c() -> None:
+    """Let the parent alone answer Ctrl-C; it stops the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def write_region(folder: Path, seed: int, region: Region) -> None:
+    """Write all samples of a region under ``folder``."""
+    surroundings = Surroundings(region, seed)
+    for position, window in enumerate(region.windows):
+        name = window.sample_id.removeprefix(f"{region.number}_")
+        sample = folder / region.split / str(region.number) / name
+        sample.mkdir(parents=True)
+        write_sample(sample, window, surroundings.images(window, position))

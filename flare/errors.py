@@ -1,0 +1,46 @@
+"""The errors that a user can cause or meet, each with the value, the place and the next step.
+
+Every one is also the builtin that it stands for, so code that knows nothing of this project can
+still catch it. The command line prints them as one line and exits with 2; the server answers them
+with a 4xx or 503. Anything else that is raised is a defect of ours.
+"""
+
+
+class FlareError(Exception):
+    """An expected failure whose message is meant for the user as it stands."""
+
+
+class ConfigInvalid(FlareError, ValueError):
+    """A parameter is unknown, of the wrong type, or out of its bounds."""
+
+
+class DatasetNotFound(FlareError, FileNotFoundError):
+    """A dataset folder, or a file that every dataset has, is not there."""
+
+
+class DatasetInvalid(FlareError, ValueError):
+    """A dataset is there but cannot be trusted: a missing column, a NaN label, a broken pack."""
+
+
+class InputInvalid(FlareError, ValueError):
+    """An array or image that somebody asks a forecast for has the wrong shape, type or range."""
+
+
+class ModelNotFound(FlareError, LookupError):
+    """A run, registered version, alias or folder names no model."""
+
+
+class ForecasterInvalid(FlareError, ValueError):
+    """A forecaster folder is incomplete, damaged, or of a format that this version cannot read."""
+
+
+class TrackingUnavailable(FlareError, ConnectionError):
+    """The MLflow tracking server or registry does not answer, or answers nonsense."""
+
+
+class VerificationInvalid(FlareError, ValueError):
+    """Forecasts and observations cannot be scored: NaN, different lengths, no samples."""
+
+
+class TrainingDiverged(FlareError, ArithmeticError):
+    """The loss became NaN or infinite."""

@@ -1,0 +1,45 @@
+"""Grey-level statistics of images, all of them from one histogram per image.
+
+An image has at most 256 grey levels, so 256 counts hold everything that a mean, a moment or a
+percentile can say: the pixels are read once, whatever the number of statistics.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: What `statistics` returns, in this order; all in grey levels but the skewness, which has no unit.
+STATISTIC_NAMES = ("mean", "std", "skewness", "p1", "p50", "p95", "p99", "max")
+
+_LEVELS = np.arange(256, dtype=np.float64)
+_PERCENTILES = np.array([1, 50, 95, 99])
+
+
+def histograms(planes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Count the grey levels 0..255 of each plane: (P, 256) from (P, H, W)."""
+    counts = np.empty((len(planes), 256), dtype=np.int64)
+    for row, plane in zip(counts, planes, strict=True):
+        row[:] = np.bincount(plane.ravel(), minlength=256)
+    return counts
+
+
+def statistics(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute the statistics of planes from their histograms: (P, 8) from (P, 256).
+
+    ``std`` is that of the pixels (no degrees of freedom are taken off), ``skewness`` the third
+    standardised moment, 0 for a uniform plane. A percentile is the lowest grey level that at least
+    that share of the pixels does not exceed (numpy's ``inverted_cdf``).
+    """
+    n_pixels = counts.sum(axis=1)
+    # Sums over an axis, not products of matrices: BLAS rounds a row differently in another batch.
+    mean = (counts * _LEVELS).sum(axis=1) / n_pixels
+    deviation = _LEVELS - mean[:, None]  # (P, 256)
+    variance = (counts * deviation**2).sum(axis=1) / n_pixels
+    third = (counts * deviation**3).sum(axis=1) / n_pixels
+    std = np.sqrt(variance)
+    skewness = np.divide(third, std**3, out=np.zeros_like(third), where=std > 0)
+    cumulative = counts.cumsum(axis=1)
+    # Whole numbers on both sides, so that no rounding moves a percentile by a level.
+    reached = 100 * cumulative[:, None, :] >= _PERCENTILES[:, None] * n_pixels[:, None, None]
+    percentiles = reached.argmax(axis=-1)  # (P, 4)
+    largest = (cumulative == n_pixels[:, None]).argmax(axis=1)
+    return np.column_stack([mean, std, skewness, percentiles, largest])

@@ -1,0 +1,91 @@
+"""The forecast that knows only the past: base rates and quantiles of the training labels.
+
+The rival that every model has to beat, and the honest fallback where there is no model.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.errors import DatasetInvalid
+from flare.forecasters.base import (
+    Forecast,
+    ForecasterSpec,
+    Origin,
+    Tuning,
+    check_cubes,
+)
+from flare.goes import event_outcomes
+from flare.sample import Cube, Present
+
+
+@dataclass(frozen=True)
+class Climatology:
+    """Forecast the same for every sample: the training split's rates, median and quantiles.
+
+    ``rates`` is P(event) in the order of ``spec.events``; ``log10_flux_quantiles`` are the lower
+    end of the interval, the median and the upper end, in log10 W m^-2.
+    """
+
+    kind: ClassVar[str] = "climatology"
+    rates: tuple[float, ...]
+    log10_flux_quantiles: tuple[float, float, float]
+    spec: ForecasterSpec
+    tuning: Tuning
+    origin: Origin
+
+    def predict(self, cubes: Cube, present: Present) -> Forecast:
+        """Repeat the climatology N times; the images are checked and not looked at."""
+        check_cubes(cubes, present)
+        n = len(cubes)
+        lower, median, upper = (np.full(n, value) for value in self.log10_flux_quantiles)
+        rates = np.asarray(self.rates, dtype=np.float64)
+        return Forecast(median, lower, upper, np.tile(rates, (n, 1)), self.spec.events)
+
+    def with_tuning(self, tuning: Tuning) -> Self:
+        """Return the same forecaster with other thresholds and residuals."""
+        return replace(self, tuning=tuning)
+
+    def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
+        """Return rates and quantiles; there is nothing to write."""
+        quantiles = list(self.log10_flux_quantiles)
+        return {"rates": list(self.rates), "log10_flux_quantiles": quantiles}
+
+    @classmethod
+    def load_parts(
+        cls,
+        folder: Path,  # noqa: ARG003 - it has no weights
+        parts: dict[str, Any],
+        *,
+        spec: ForecasterSpec,
+        tuning: Tuning,
+        origin: Origin,
+    ) -> Self:
+        """Rebuild from the JSON values of ``save_parts``."""
+        low, median, high = (float(value) for value in parts["log10_flux_quantiles"])
+        rates = tuple(float(rate) for rate in parts["rates"])
+        return cls(rates, (low, median, high), spec, tuning, origin)
+
+
+def fit_climatology(
+    peak_flux: NDArray[np.float64], *, spec: ForecasterSpec, origin: Origin
+) -> Climatology:
+    """Fit base rates, median and interval on training labels in W m^-2, shape (N,).
+
+    An event is forecast where its rate is at least 0.5, so in practice never.
+    """
+    if len(peak_flux) == 0:
+        raise DatasetInvalid("no training labels to take a climatology of; check the split")
+    rates = event_outcomes(peak_flux, spec.events).mean(axis=0)
+    tail = (1 - spec.interval_level) / 2
+    low, median, high = np.quantile(np.log10(peak_flux), [tail, 0.5, 1 - tail])
+    return Climatology(
+        rates=tuple(float(rate) for rate in rates),
+        log10_flux_quantiles=(float(low), float(median), float(high)),
+        spec=spec,
+        tuning=Tuning(),
+        origin=origin,
+    )

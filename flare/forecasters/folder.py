@@ -1,0 +1,129 @@
+"""A forecaster as a folder: ``forecaster.json`` beside the weights, and back again.
+
+The folder loads without MLflow, and nothing in it is unpickled or executed: JSON, safetensors and
+skops (whose loader builds only types on its own list). Every file's SHA-256 stands in the JSON, so
+a damaged or half-copied folder is refused instead of forecasting nonsense.
+"""
+
+import hashlib
+import importlib
+import json
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from flare import __version__
+from flare.errors import ForecasterInvalid, ModelNotFound
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, Tuning
+
+FORMAT = 1
+DESCRIPTION = "forecaster.json"
+
+#: Where each kind lives; imported when it is needed, so that a forest loads without torch.
+KINDS: dict[str, tuple[str, str]] = {
+    "climatology": ("flare.forecasters.climatology", "Climatology"),
+    "forest": ("flare.forecasters.forest", "ForestForecaster"),
+    "neural": ("flare.forecasters.neural", "NeuralForecaster"),
+}
+
+
+def save(forecaster: Forecaster, folder: Path) -> Path:
+    """Write a forecaster into a new folder, whole or not at all.
+
+    Raises
+    ------
+    ForecasterInvalid
+        The folder exists already: a forecaster is never overwritten.
+    """
+    if folder.exists():
+        raise ForecasterInvalid(f"{folder} exists; give a new folder, or remove it first")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        parts = forecaster.save_parts(draft)
+        description = {
+            "format": FORMAT,
+            "flare_version": __version__,
+            "kind": forecaster.kind,
+            "spec": asdict(forecaster.spec),
+            "tuning": asdict(forecaster.tuning),
+            "origin": asdict(forecaster.origin),
+            "parts": parts,
+            "sha256": {path.name: _sha256(path) for path in sorted(draft.iterdir())},
+        }
+        text = json.dumps(description, indent=2, allow_nan=False)
+        (draft / DESCRIPTION).write_text(text, encoding="utf-8")
+        draft.chmod(0o755)
+        draft.rename(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return folder
+
+
+def load(folder: Path) -> Forecaster:
+    """Read a forecaster folder.
+
+    Raises
+    ------
+    ModelNotFound
+        There is no ``forecaster.json`` in the folder.
+    ForecasterInvalid
+        The folder is damaged, incomplete, or of another format or kind than this version reads.
+    """
+    description = read_description(folder)
+    for name, digest in description["sha256"].items():
+        path = folder / Path(name).name
+        if not path.is_file() or _sha256(path) != digest:
+            raise ForecasterInvalid(
+                f"{path} is missing or not the file that was saved; fetch the forecaster again"
+            )
+    module, name = KINDS[description["kind"]]
+    kind = getattr(importlib.import_module(module), name)
+    spec, tuning, origin = description["spec"], description["tuning"], description["origin"]
+    try:
+        return cast(
+            Forecaster,
+            kind.load_parts(
+                folder,
+                description["parts"],
+                spec=ForecasterSpec(**{key: _tupled(value) for key, value in spec.items()}),
+                tuning=Tuning(**tuning),
+                origin=Origin(**{key: _tupled(value) for key, value in origin.items()}),
+            ),
+        )
+    # Of weights that fit their checksum and no model, every library says so with its own exception.
+    except Exception as error:
+        raise ForecasterInvalid(f"{folder} does not hold a usable forecaster: {error}") from error
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read and check ``forecaster.json`` without loading weights."""
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise ModelNotFound(f"no {DESCRIPTION} in {folder}; give the folder of a saved forecaster")
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = description["format"], str(description["kind"])
+        for name in ("sha256", "spec", "tuning", "origin", "parts"):
+            if not isinstance(description[name], dict):
+                raise TypeError(f"{name} is no table")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ForecasterInvalid(f"{path} is damaged ({error}); fetch it again") from error
+    if found[0] != FORMAT or found[1] not in KINDS:
+        raise ForecasterInvalid(
+            f"{path} has format {found[0]} and kind {found[1]!r}; this version reads format "
+            f"{FORMAT} and the kinds {', '.join(KINDS)}"
+        )
+    return description
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,174 @@
+"""The random forest on image statistics and magnetogram proxies: the rival of every network.
+
+One forest regresses log10 of the peak flux, another tells how many of the ordered events happened;
+P(event) is then a sum of class probabilities, so it cannot rise towards stronger events.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from flare.errors import DatasetInvalid, ForecasterInvalid
+from flare.features.table import FEATURE_NAMES, compute_features
+from flare.forecasters.base import (
+    Forecast,
+    ForecasterSpec,
+    Origin,
+    Tuning,
+    check_cubes,
+)
+from flare.goes import event_outcomes
+from flare.sample import Cube, Present, reduce_cubes
+from flare.seeding import Stream, integer_seed
+
+#: skops does not trust it by itself, because scikit-learn walks a tree's node numbers without
+#: looking at them. ``_check_trees`` looks.
+_TREE = "sklearn.tree._tree.Tree"
+
+REGRESSOR, CLASSIFIER = "regressor.skops", "classifier.skops"
+
+
+@dataclass(frozen=True)
+class ForestForecaster:
+    """Two forests on the features of ``flare.features``, with what was tuned on validation."""
+
+    kind: ClassVar[str] = "forest"
+    regressor: RandomForestRegressor
+    classifier: RandomForestClassifier
+    spec: ForecasterSpec
+    origin: Origin
+    tuning: Tuning = field(default_factory=Tuning)
+
+    def predict(self, cubes: Cube, present: Present) -> Forecast:
+        """Compute the features of N samples, and forecast from them."""
+        check_cubes(cubes, present)
+        return self.predict_features(
+            compute_features(reduce_cubes(cubes, self.spec.image_size), present)
+        )
+
+    def predict_features(self, features: NDArray[np.float64]) -> Forecast:
+        """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
+        if len(features) == 0:  # scikit-learn takes no empty table
+            none = np.empty(0)
+            return Forecast(none, none, none, np.empty((0, len(self.spec.events))), self.spec.events)
+        log10_flux = np.asarray(self.regressor.predict(features), dtype=np.float64)
+        counts = self.classifier.predict_proba(features)
+        probability = np.zeros((len(features), len(self.spec.events)))
+        for column, count in enumerate(self.classifier.classes_):
+            probability[:, : int(count)] += counts[:, [column]]
+        return Forecast(
+            log10_flux,
+            log10_flux + self.tuning.residual_low,
+            log10_flux + self.tuning.residual_high,
+            np.clip(probability, 0.0, 1.0),
+            self.spec.events,
+        )
+
+    def importances(self) -> dict[str, float]:
+        """Return each feature's share of the regressor's variance reduction; they sum to one."""
+        shares = self.regressor.feature_importances_
+        return {name: float(share) for name, share in zip(FEATURE_NAMES, shares, strict=True)}
+
+    def with_tuning(self, tuning: Tuning) -> Self:
+        """Return the same forecaster with other thresholds and residuals."""
+        return replace(self, tuning=tuning)
+
+    def save_parts(self, folder: Path) -> dict[str, object]:
+        """Write both forests as skops files; return the names of the features they expect."""
+        from skops.io import dump
+
+        dump(self.regressor, folder / REGRESSOR)
+        dump(self.classifier, folder / CLASSIFIER)
+        return {"features": list(FEATURE_NAMES)}
+
+    @classmethod
+    def load_parts(
+        cls,
+        folder: Path,
+        parts: dict[str, Any],
+        *,
+        spec: ForecasterSpec,
+        tuning: Tuning,
+        origin: Origin,
+    ) -> Self:
+        """Read both forests; skops refuses every type but its own list and checked trees."""
+        from skops.io import load
+
+        if tuple(parts["features"]) != FEATURE_NAMES:
+            raise ForecasterInvalid(
+                f"the forest in {folder} was fitted on other features than this version computes; "
+                "train it again with `mlflow run . -e baseline`"
+            )
+        forests = [load(folder / name, trusted=[_TREE]) for name in (REGRESSOR, CLASSIFIER)]
+        for forest, kind in zip(
+            forests, (RandomForestRegressor, RandomForestClassifier), strict=True
+        ):
+            _check_trees(forest, kind)
+        return cls(forests[0], forests[1], spec, origin, tuning)
+
+
+def fit_forest(
+    features: NDArray[np.float64],
+    peak_flux: NDArray[np.float64],
+    *,
+    spec: ForecasterSpec,
+    origin: Origin,
+    n_trees: int = 300,
+    min_samples_leaf: int = 3,
+    max_features: float = 0.3,
+    seed: int = 0,
+    n_jobs: int = -1,
+) -> ForestForecaster:
+    """Fit both forests.
+
+    Parameters
+    ----------
+    features
+        (N, F) as ``compute_features`` gives them; NaN means missing and is split on as such.
+    peak_flux
+        Labels in W m^-2, shape (N,).
+    min_samples_leaf, max_features
+        Smallest leaf in samples, and the share of features that a split may choose from.
+    """
+    if len(features) == 0:
+        raise DatasetInvalid("no training samples to fit a forest on; check the split")
+    trees = {
+        "n_estimators": n_trees,
+        "min_samples_leaf": min_samples_leaf,
+        "max_features": max_features,
+        "random_state": integer_seed(seed, Stream.FOREST),
+        "n_jobs": n_jobs,
+    }
+    regressor = RandomForestRegressor(**trees).fit(features, np.log10(peak_flux))
+    happened = event_outcomes(peak_flux, spec.events).sum(axis=1)
+    classifier = RandomForestClassifier(**trees).fit(features, happened)
+    # One thread from here on: a server answers one sample at a time, and starting threads for 300
+    # small trees costs more than walking them.
+    regressor.n_jobs = classifier.n_jobs = 1
+    return ForestForecaster(regressor, classifier, spec, origin)
+
+
+def _check_trees(forest: Any, kind: type[RandomForestRegressor | RandomForestClassifier]) -> None:
+    """Refuse a forest of another kind, and trees that lead out of themselves or in circles."""
+    n_features = len(FEATURE_NAMES)
+    if type(forest) is not kind or forest.n_features_in_ != n_features:
+        raise ForecasterInvalid(f"wanted a {kind.__name__} of {n_features} features")
+    for estimator in forest.estimators_:
+        tree = estimator.tree_
+        # Beyond its capacity even reading a tree is reading other memory.
+        if not 1 <= tree.node_count <= tree.capacity:
+            raise ForecasterInvalid("a tree of the forest has another size than it says")
+        number = np.arange(tree.node_count)
+        inner = tree.children_left != -1
+        for children in (tree.children_left, tree.children_right):
+            # A child always has a higher number than its parent, so a walk must end.
+            ahead = (children > number) & (children < tree.node_count)
+            if not (ahead | (~inner & (children == -1))).all():
+                raise ForecasterInvalid("a tree of the forest leads nowhere; fetch it again")
+        features = tree.feature[inner]
+        if ((features < 0) | (features >= n_features)).any():
+            raise ForecasterInvalid("a tree of the forest asks for a feature that is not there")

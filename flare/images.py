@@ -1,0 +1,69 @@
+"""One image file of a sample: what its name says, and its bytes as a grey plane.
+
+In the bottom row because the dataset reader and the server must agree on which image is which and
+on which ones count as missing. Names: ``2012-01-15T000000__131.jpg`` (i4Ds/SDOBenchmark).
+"""
+
+import io
+import re
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from flare.errors import InputInvalid
+from flare.sample import CHANNELS, IMAGE_SIZE
+
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{6})__([0-9a-z]+)\.(?:jpe?g|png)", re.IGNORECASE)
+_IMAGE_DESCRIPTION = 0x010E  # EXIF tag
+
+
+class ImageRejected(InputInvalid):
+    """An image that cannot be used; it is masked as missing and counted under ``reason``."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+def parse_name(name: str) -> tuple[datetime, str] | None:
+    """Return the time and channel in an image's file name.
+
+    None for anything that is not one of the ten channels of a sample, 1600 Å included.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None or match[2].lower() not in CHANNELS:
+        return None
+    try:
+        return datetime.strptime(match[1], "%Y-%m-%dT%H%M%S"), match[2].lower()
+    except ValueError:
+        return None
+
+
+def decode_plane(data: bytes, *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
+    """Decode a JPEG or PNG into one grey plane (size, size).
+
+    Raises
+    ------
+    ImageRejected
+        ``unreadable`` (not an image, truncated), ``wrong size``, ``not grey`` or ``flagged`` (the
+        instrument team doubts it and says so in the EXIF ImageDescription).
+    """
+    try:
+        # Of more than 89 megapixels Pillow warns, of more than 178 it raises; the size is checked
+        # before anything is decompressed.
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            if image.size != (size, size):
+                raise ImageRejected("wrong size", f"{image.size[0]} x {image.size[1]} pixels")
+            if image.mode != "L":
+                raise ImageRejected("not grey", f"mode {image.mode}")
+            if "flagged" in str(image.getexif().get(_IMAGE_DESCRIPTION, "")).lower():
+                raise ImageRejected("flagged", "flagged in its EXIF ImageDescription")
+            return np.asarray(image)
+    except Image.DecompressionBombError as error:
+        raise ImageRejected("wrong size", str(error)) from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, ImageRejected):
+            raise
+        raise ImageRejected("unreadable", str(error).split(" <_io")[0]) from error

@@ -1,0 +1,44 @@
+"""Named random streams: one seed, and nothing that draws from it disturbs anything else.
+
+``stream(seed, Stream.SHUFFLE, epoch)`` is the same whatever was drawn before, in another process,
+and on another machine. A new use of randomness gets a new name, never a number of another's.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """What randomness is used for. The numbers are part of every result: never reuse one."""
+
+    SPLIT = 1
+    SHUFFLE = 2
+    WEIGHTS = 3
+    AUGMENT = 4
+    BOOTSTRAP = 5
+    FOREST = 6
+    SEARCH = 7
+    SYNTHETIC_REGION = 8
+    SYNTHETIC_IMAGE = 9
+    SYNTHETIC_LABEL = 10
+
+
+def stream(seed: int, name: Stream, *counters: int) -> np.random.Generator:
+    """Return the generator of one named stream.
+
+    Parameters
+    ----------
+    seed
+        The user's seed, >= 0.
+    name
+        What the numbers are for.
+    counters
+        What distinguishes one use from the next: an epoch, a region, a sample. Each >= 0.
+    """
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(name), *counters)))
+
+
+def integer_seed(seed: int, name: Stream, *counters: int) -> int:
+    """Return one integer below 2**31 of a stream, for libraries that take nothing else."""
+    return int(stream(seed, name, *counters).integers(2**31))

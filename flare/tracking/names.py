@@ -1,0 +1,18 @@
+"""The names that are spelled once: the model, its alias, and the tags that people sort by."""
+
+#: The registered model whose versions are forests and networks alike.
+MODEL_NAME = "solar-flare"
+
+#: The alias that serving follows. Aliases are case-sensitive; this is the only spelling.
+PRODUCTION = "Production"
+
+#: Tags on runs and registered versions.
+ENTRY_TAG = "flare.entry"
+KIND_TAG = "flare.kind"
+DATA_TAG = "flare.data"
+SYNTHETIC_TAG = "flare.synthetic"
+FINGERPRINT_TAG = "flare.data_fingerprint"
+SPLIT_TAG = "flare.split_fingerprint"
+
+#: Where in a logged model the forecaster's folder lies.
+FORECASTER_ARTIFACT = "forecaster"

@@ -1,0 +1,119 @@
+"""A forecaster as a registered MLflow model, and what it needs to run elsewhere."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+import flare
+from flare.forecasters.base import Forecaster
+from flare.forecasters.folder import save
+from flare.sample import N_CHANNELS, N_STEPS, Cube
+from flare.tracking import pyfunc_path
+from flare.tracking.names import FORECASTER_ARTIFACT
+from flare.tracking.registry import RegisteredVersion
+from flare.tracking.runs import Run, answering, scratch
+
+_NEEDED_BY_ALL = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-learn", "skops")
+_NEEDED_BY = {"neural": ("torch", "safetensors")}
+
+
+def package(
+    run: Run,
+    forecaster: Forecaster,
+    *,
+    example: Cube,
+    model_name: str,
+    tags: Mapping[str, object],
+) -> RegisteredVersion:
+    """Log a forecaster with a run as a pyfunc, and register it as a new version.
+
+    Parameters
+    ----------
+    example
+        One cube (T, C, S, S), stored as the input example.
+    model_name
+        The registered model that gets the new version.
+    tags
+        What people should see beside the version.
+    """
+    run.flush()
+    with scratch() as folder, answering(), _quiet():
+        saved = save(forecaster, folder / FORECASTER_ARTIFACT)
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(pyfunc_path),
+            artifacts={FORECASTER_ARTIFACT: str(saved)},
+            code_paths=[str(Path(flare.__file__).parent)],
+            pip_requirements=requirements(forecaster.kind),
+            signature=signature(forecaster),
+            input_example=np.ascontiguousarray(example[None]),
+            metadata={"kind": forecaster.kind, "synthetic": forecaster.origin.synthetic},
+        )
+    with answering():
+        _ensure_model(run, model_name)
+        found = run.client.create_model_version(
+            model_name,
+            logged.model_uri,
+            run_id=run.id,
+            tags={key: str(value) for key, value in tags.items()},
+            model_id=logged.model_id,
+        )
+    return RegisteredVersion(model_name, int(found.version), run.id, forecaster.kind)
+
+
+def _ensure_model(run: Run, model_name: str) -> None:
+    try:
+        run.client.create_registered_model(
+            model_name, description="Forecasts of the peak GOES flux of the next 24 hours."
+        )
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
+
+
+def signature(forecaster: Forecaster) -> ModelSignature:
+    """Describe cubes in and answers out, for MLflow to enforce."""
+    texts = ("flare_class", "goes_class")
+    truths = ("is_mx_flare", "alert", "synthetic")
+    numbers = (
+        *("peak_flux_w_m2", "log_flux", "mx_probability", "flux_low_w_m2", "flux_high_w_m2"),
+        *("interval_level", "alert_threshold"),
+        *(f"probability_{event}" for event in forecaster.spec.events),
+    )
+    columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in numbers]
+    columns += [ColSpec(DataType.string, name) for name in texts]
+    columns += [ColSpec(DataType.boolean, name) for name in truths]
+    columns += [ColSpec(DataType.long, "window_hours")]
+    cubes = TensorSpec(np.dtype("uint8"), (-1, N_STEPS, N_CHANNELS, -1, -1))
+    return ModelSignature(inputs=Schema([cubes]), outputs=Schema(columns))
+
+
+def requirements(kind: str) -> list[str]:
+    """Pin what a forecaster of a kind needs, at the versions that run here."""
+    # A local version such as 2.13.0+cpu exists on one machine only.
+    names = (*_NEEDED_BY_ALL, *_NEEDED_BY.get(kind, ()))
+    return [f"{name}=={version(name).split('+')[0]}" for name in names]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow's remarks on how it copies files off the user's terminal."""
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,40 @@
+"""The forecaster as MLflow's pyfunc sees it: a models-from-code script, nothing pickled.
+
+``mlflow models serve`` and ``mlflow models predict`` run this file from the model's own copy of
+``flare``. Our server does not: it loads the forecaster folder itself.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from flare.forecasters.answer import answers
+from flare.forecasters.folder import load
+from flare.sample import present_of_cube
+from flare.tracking.names import FORECASTER_ARTIFACT
+
+# MLflow asks for a type hint on model_input, and then warns of all but list[...]. It sets a filter
+# of its own for that, so the warnings are recorded here, and dropped.
+with warnings.catch_warnings(record=True):
+
+    class ForecasterModel(PythonModel):
+        """Cubes (N, 4, 10, S, S) uint8 in; one row of answers a sample out."""
+
+        def load_context(self, context: PythonModelContext) -> None:
+            """Load the forecaster folder that lies among the artifacts."""
+            self.forecaster = load(Path(context.artifacts[FORECASTER_ARTIFACT]))
+
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
+            """Forecast; a plane of zeros counts as a missing image."""
+            cubes = np.asarray(model_input, dtype=np.uint8)
+            forecast = self.forecaster.predict(cubes, present_of_cube(cubes))
+            frame = pd.DataFrame(answers(self.forecaster, forecast))
+            probabilities = pd.DataFrame(frame.pop("probabilities").tolist())
+            return frame.join(probabilities.add_prefix("probability_"))
+
+
+set_model(ForecasterModel())

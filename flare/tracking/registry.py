@@ -1,0 +1,188 @@
+"""The model registry: which version is Production, where its forecaster lies, and moving the alias.
+
+The alias is the truth. The stage of the same name, which MLflow is about to drop, is kept in step
+while it exists, so that ``models:/NAME/Production`` goes on loading the same version.
+"""
+
+import time
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+from flare.errors import ModelNotFound, TrackingUnavailable
+from flare.forecasters.folder import DESCRIPTION
+from flare.tracking.names import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
+from flare.tracking.runs import answering, connect
+
+__all__ = [
+    "RegisteredVersion",
+    "connect",
+    "download_forecaster",
+    "download_uri",
+    "move_production",
+    "previous_production",
+    "production_version",
+    "versions",
+]
+
+#: Tags on the registered model and its versions that keep what MLflow forgets: who was Production.
+_PREVIOUS = "flare.previous_production"
+_PROMOTED_AT = "flare.promoted_at"
+
+_ABSENT = {
+    ErrorCode.Name(RESOURCE_DOES_NOT_EXIST),
+    ErrorCode.Name(INVALID_PARAMETER_VALUE),  # what an alias that was never set answers
+}
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model. ``run_id`` and ``kind`` are None where nobody said."""
+
+    name: str
+    version: int
+    run_id: str | None
+    kind: str | None
+
+    @property
+    def uri(self) -> str:
+        """Return the address that MLflow loads it from."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def production_version(name: str, alias: str = PRODUCTION) -> RegisteredVersion:
+    """Return the version that an alias points to.
+
+    Raises
+    ------
+    ModelNotFound
+        Neither the model nor the alias exists.
+    TrackingUnavailable
+        The registry does not answer.
+    """
+    try:
+        return _described(MlflowClient().get_model_version_by_alias(name, alias))
+    except MlflowException as error:
+        if error.error_code not in _ABSENT:
+            raise TrackingUnavailable(_refused(error)) from error
+        raise ModelNotFound(
+            f"no version of {name!r} has the alias {alias!r} in {mlflow.get_registry_uri()}; "
+            "promote one with `mlflow run . -e promote`"
+        ) from error
+
+
+def get_version(name: str, version: int) -> RegisteredVersion:
+    """Return one version by its number, or raise ModelNotFound with those that there are."""
+    found = registered(name)
+    for candidate in found:
+        if candidate.version == version:
+            return candidate
+    there = ", ".join(str(candidate.version) for candidate in found)
+    raise ModelNotFound(f"no version {version} of {name!r}; registered: {there}")
+
+
+def versions(name: str) -> list[RegisteredVersion]:
+    """Return all versions of a model, newest first; an empty list where there is no such model."""
+    with answering():
+        found = MlflowClient().search_model_versions(f"name='{name}'")
+    return sorted((_described(one) for one in found), key=lambda v: v.version, reverse=True)
+
+
+def registered(name: str) -> list[RegisteredVersion]:
+    """Return what ``versions`` does, or raise ModelNotFound where there is none."""
+    found = versions(name)
+    if not found:
+        raise ModelNotFound(
+            f"no version of {name!r} is registered in {mlflow.get_registry_uri()}; "
+            "run `mlflow run . -e train`"
+        )
+    return found
+
+
+def version_tags(version: RegisteredVersion) -> dict[str, str]:
+    """Return the tags of a version."""
+    with answering():
+        found = MlflowClient().get_model_version(version.name, str(version.version))
+    return dict(found.tags)
+
+
+def move_production(version: RegisteredVersion, *, alias: str = PRODUCTION) -> int | None:
+    """Point the alias at a version; return the number it pointed at before, None for none."""
+    client, number = MlflowClient(), str(version.version)
+    before = None
+    with suppress(ModelNotFound):
+        before = production_version(version.name, alias).version
+    if before == version.version:
+        return before
+    with answering():
+        if before is not None:
+            client.set_model_version_tag(version.name, number, _PREVIOUS, str(before))
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        client.set_model_version_tag(version.name, number, _PROMOTED_AT, now)
+        client.set_registered_model_alias(version.name, alias, number)
+    with suppress(MlflowException, AttributeError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        client.transition_model_version_stage(
+            version.name, number, alias, archive_existing_versions=True
+        )
+    return before
+
+
+def previous_production(version: RegisteredVersion) -> int | None:
+    """Return the number that was Production before this version became it; None for none."""
+    before = version_tags(version).get(_PREVIOUS)
+    return int(before) if before else None
+
+
+def download_forecaster(version: RegisteredVersion, dest: Path) -> Path:
+    """Copy a version's forecaster folder below ``dest``; return the folder."""
+    return download_uri(version.uri, dest)
+
+
+def download_uri(uri: str, dest: Path) -> Path:
+    """Copy the forecaster folder of any MLflow model address below ``dest``; return the folder.
+
+    Raises
+    ------
+    ModelNotFound
+        The address names nothing, or a model that holds no forecaster of ours.
+    TrackingUnavailable
+        The store does not answer, or the copy broke off.
+    """
+    try:
+        fetched = Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{uri}/artifacts/{FORECASTER_ARTIFACT}", dst_path=str(dest)
+            )
+        )
+    except MlflowException as error:
+        if error.error_code in _ABSENT:
+            raise ModelNotFound(f"{uri} names no model: {error.message}") from error
+        raise TrackingUnavailable(_refused(error)) from error
+    except FileNotFoundError as error:
+        raise ModelNotFound(f"{uri} holds no forecaster that can be fetched: {error}") from error
+    except OSError as error:  # requests' errors too
+        raise TrackingUnavailable(f"{uri} could not be fetched: {error}; try again") from error
+    if not (fetched / DESCRIPTION).is_file():
+        raise ModelNotFound(f"{uri} holds no {DESCRIPTION}; it was not made by this project")
+    return fetched
+
+
+def _described(found: ModelVersion) -> RegisteredVersion:
+    return RegisteredVersion(
+        found.name, int(found.version), found.run_id or None, found.tags.get(KIND_TAG)
+    )
+
+
+def _refused(error: MlflowException) -> str:
+    return (
+        f"the registry at {mlflow.get_registry_uri()} does not answer: "
+        f"{str(error).splitlines()[0]}; check MLFLOW_TRACKING_URI"
+    )

@@ -1,0 +1,1 @@
+"""Fitting a network: batches, losses, and one visible loop."""

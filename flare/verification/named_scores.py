@@ -1,0 +1,81 @@
+"""Which scores a scorecard has, under which names.
+
+A new score is one line here. Weights are (R, N) as in ``inputs``; every value is (R,).
+"""
+
+import numpy as np
+
+from flare.verification.contingency import (
+    CONTINGENCY_SCORES,
+    contingency_table,
+    heidke_skill_score,
+    true_skill_statistic,
+)
+from flare.verification.flux import (
+    interval_coverage,
+    interval_width,
+    mean_absolute_error,
+    mean_error,
+    root_mean_square_error,
+)
+from flare.verification.inputs import BoolArray, FloatArray
+from flare.verification.probabilistic import brier_score, brier_skill_score, roc_area
+from flare.verification.reliability import expected_calibration_error
+
+#: In W m^-2. Below it SDOBenchmark's labels know only quiet, at 1e-9: two decades of nothing that
+#: every error in dex would count. The floored error takes all that is lower for a B1.0.
+FLUX_FLOOR = 1e-7
+
+
+def event_scores(
+    observed: BoolArray, probability: FloatArray, *, threshold: float, weights: FloatArray
+) -> dict[str, FloatArray]:
+    """Return every score of one event from outcomes (N,) and probabilities (N,)."""
+    table = contingency_table(observed, probability >= threshold, weights=weights)
+    at_half = contingency_table(observed, probability >= 0.5, weights=weights)
+    return {
+        **{name: score(table) for name, score in CONTINGENCY_SCORES.items()},
+        "true_skill_statistic_at_0.5": true_skill_statistic(at_half),
+        "heidke_skill_score_at_0.5": heidke_skill_score(at_half),
+        "brier_score": brier_score(observed, probability, weights=weights),
+        "brier_skill_score": brier_skill_score(observed, probability, weights=weights),
+        "roc_area": roc_area(observed, probability, weights=weights),
+        "expected_calibration_error": expected_calibration_error(
+            observed, probability, weights=weights
+        ),
+    }
+
+
+def flux_scores(
+    peak_flux: FloatArray,
+    log10_flux: FloatArray,
+    *,
+    lower: FloatArray,
+    upper: FloatArray,
+    factor: float,
+    weights: FloatArray,
+) -> dict[str, FloatArray]:
+    """Return every score of the forecast flux.
+
+    Parameters
+    ----------
+    peak_flux
+        Labels in W m^-2, (N,).
+    log10_flux, lower, upper
+        The forecast and its interval on the same scale, (N,).
+    factor
+        To the scale on which ``flux_mae`` is wanted, in W m^-2; the other errors are in dex, which
+        no factor changes.
+    """
+    truth, floor = np.log10(peak_flux), np.log10(FLUX_FLOOR / factor)
+    floored = np.maximum(truth, floor), np.maximum(log10_flux, floor)
+    fluxes = peak_flux * factor, 10**log10_flux * factor
+    return {
+        "log10_flux_mae": mean_absolute_error(truth, log10_flux, weights=weights),
+        "log10_flux_mae_floored": mean_absolute_error(*floored, weights=weights),
+        "log10_flux_rmse": root_mean_square_error(truth, log10_flux, weights=weights),
+        "log10_flux_bias": mean_error(truth, log10_flux, weights=weights),
+        "flux_mae": mean_absolute_error(*fluxes, weights=weights),
+        "interval_coverage": interval_coverage(truth, lower, upper, weights=weights),
+        "interval_width": interval_width(lower, upper, weights=weights),
+    }

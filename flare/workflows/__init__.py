@@ -1,0 +1,1 @@
+"""One function per entry point: config in, result out."""

@@ -1,0 +1,119 @@
+"""From a data folder to arrays: make the synthetic set if asked for, pack, split by region."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.config import SYNTHETIC_DIR, SynthesizeConfig
+from flare.datasets.packed import Pack, PackedSplit
+from flare.datasets.packing import ensure_pack
+from flare.datasets.splits import Split, split_by_region
+from flare.datasets.synthetic import synthesize
+from flare.forecasters.base import Origin
+from flare.tracking.data_identity import log_data
+from flare.tracking.runs import Run
+from flare.workflows.progress import bar, counter
+
+log = logging.getLogger("flare")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The training split of a pack, with the rows to learn from and those to choose by."""
+
+    pack: Pack
+    rows: PackedSplit
+    split: Split
+
+    @property
+    def peak_flux(self) -> NDArray[np.float64]:
+        """Labels of all rows, in W m^-2."""
+        return self.rows.table["peak_flux"].to_numpy(dtype=np.float64)
+
+    @property
+    def active_regions(self) -> NDArray[np.int64]:
+        """NOAA numbers of all rows."""
+        return self.rows.table["active_region"].to_numpy(dtype=np.int64)
+
+    @property
+    def origin(self) -> Origin:
+        """What a forecaster that was fitted and tuned on these rows has seen."""
+        return origin_of(self.pack, self.rows)
+
+
+def origin_of(pack: Pack, rows: PackedSplit) -> Origin:
+    """Say where the rows of a split come from."""
+    regions = sorted({int(region) for region in rows.table["active_region"]})
+    return Origin(pack.fingerprint, pack.name, pack.synthetic, tuple(regions), len(rows))
+
+
+def make_default(data_dir: Path, config: SynthesizeConfig | None = None) -> None:
+    """Make the synthetic dataset if that is what is asked for and it is not there yet."""
+    if data_dir != SYNTHETIC_DIR or data_dir.exists():
+        return
+    config = config or SynthesizeConfig()
+    log.info("no %s yet: making synthetic regions (seed %d)", data_dir, config.data_seed)
+    synthesize(
+        data_dir,
+        n_training=config.samples_training,
+        n_test=config.samples_test,
+        seed=config.data_seed,
+        processes=config.processes or None,
+        progress=bar("synthesize"),
+    )
+
+
+def open_packed(data_dir: Path, pack_dir: Path | None, *, image_size: int, processes: int) -> Pack:
+    """Return the pack of a dataset, made or made again if need be."""
+    make_default(data_dir)
+    with counter("pack") as progress:
+        pack = ensure_pack(
+            data_dir,
+            pack_dir or data_dir / f"packed-{image_size}",
+            image_size=image_size,
+            processes=processes or None,
+            progress=progress,
+        )
+    if pack.rejected_counts:
+        counts = ", ".join(f"{n} {why}" for why, n in sorted(pack.rejected_counts.items()))
+        log.info("images masked as missing: %s (listed in %s)", counts, pack.folder / "pack.json")
+    return pack
+
+
+def training_data(
+    data_dir: Path,
+    pack_dir: Path | None,
+    *,
+    image_size: int,
+    processes: int,
+    validation_share: float,
+    split_seed: int,
+) -> TrainingData:
+    """Open the training split and divide its active regions."""
+    pack = open_packed(data_dir, pack_dir, image_size=image_size, processes=processes)
+    rows = pack.split("training")
+    split = split_by_region(rows.table, validation_share=validation_share, seed=split_seed)
+    return TrainingData(pack, rows, split)
+
+
+def log_training_data(run: Run, data: TrainingData, data_dir: Path) -> None:
+    """Attach both parts of the training split to a run."""
+    parts = {"training": data.split.train, "validation": data.split.validation}
+    for context, rows in parts.items():
+        log_data(
+            run,
+            name=data.pack.name,
+            fingerprint=data.pack.fingerprint,
+            source=str(data_dir),
+            synthetic=data.pack.synthetic,
+            context=context,
+            profile={
+                "samples": len(rows),
+                "active_regions": len(set(data.active_regions[rows].tolist())),
+                "image_size": data.pack.image_size,
+                "split_fingerprint": data.split.fingerprint,
+            },
+        )

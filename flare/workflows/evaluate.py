@@ -1,0 +1,141 @@
+"""Entry point ``evaluate``: a model, the forest and climatology on the same samples, one table."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flare.config import EvaluateConfig
+from flare.datasets.packed import Pack, PackedSplit
+from flare.datasets.splits import check_disjoint
+from flare.errors import DatasetInvalid
+from flare.forecasters.base import Forecaster
+from flare.tracking.data_identity import log_data
+from flare.tracking.names import KIND_TAG
+from flare.tracking.runs import Run, scratch, start
+from flare.verification.scorecard import Scorecard, score_forecasts
+from flare.workflows.data import open_packed
+from flare.workflows.models import Resolved, resolve
+from flare.workflows.report import write_report
+from flare.workflows.rivals import climatology_of, forest_of
+from flare.workflows.scoring import forecast_rows, issued, observed
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scorecards by the name of the forecaster, the model's first; and where the report lies."""
+
+    scorecards: Mapping[str, Scorecard]
+    synthetic: bool
+    split: str
+    overlapping: bool
+    report: Path
+    run_id: str
+
+
+def run(config: EvaluateConfig) -> Evaluation:
+    """Forecast, score with intervals over active regions, write and log the report."""
+    with start("evaluate", name="evaluate") as tracked:
+        tracked.log_params(config.model_dump())
+        model = resolve(config.model, config.model_name)
+        tracked.set_tags({"mlflow.runName": f"evaluate {model.label} on {config.split}"})
+        size = model.forecaster.spec.image_size
+        pack = open_packed(
+            config.data_dir, config.pack_dir, image_size=size, processes=config.processes
+        )
+        rows = pack.split(config.split)
+        overlapping = _overlap(model, pack, rows, allowed=config.allow_overlap)
+        contestants = _contestants(model, pack, config)
+        forecasts = {
+            name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
+            for name, one in contestants.items()
+        }
+        scorecards = {
+            name: score_forecasts(
+                issued(contestants[name], forecast), observed(rows), n_resamples=config.resamples
+            )
+            for name, forecast in forecasts.items()
+        }
+        with scratch() as draft:
+            write_report(draft, model, pack, rows, forecasts, scorecards, overlapping=overlapping)
+            _log(tracked, draft, model, pack, rows, scorecards, overlapping=overlapping)
+            report = _put(draft, config.output_dir)
+    return Evaluation(scorecards, pack.synthetic, config.split, overlapping, report, tracked.id)
+
+
+def _overlap(model: Resolved, pack: Pack, rows: PackedSplit, *, allowed: bool) -> bool:
+    """Refuse a model that has seen regions of these rows; say whether it was let through."""
+    origin = model.forecaster.origin
+    if origin.synthetic != pack.synthetic:
+        return False  # invented regions bear numbers of real ones
+    try:
+        check_disjoint(origin.active_regions, rows.table["active_region"])
+    except DatasetInvalid as error:
+        if allowed:
+            return True
+        raise DatasetInvalid(
+            f"{model.label} was fitted on regions of the {rows.name} split: {error}; "
+            "pass -P allow_overlap=true to score it all the same, marked as such"
+        ) from error
+    return False
+
+
+def _contestants(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Forecaster]:
+    size = model.forecaster.spec.image_size
+    found = {model.label: model.forecaster}
+    forest = forest_of(pack, image_size=size, model_name=config.model_name, beside=model.version)
+    if forest is not None:
+        found[forest[0]] = forest[1]
+    return {**found, "climatology": climatology_of(pack, image_size=size)}
+
+
+def _log(
+    tracked: Run,
+    folder: Path,
+    model: Resolved,
+    pack: Pack,
+    rows: PackedSplit,
+    scorecards: Mapping[str, Scorecard],
+    *,
+    overlapping: bool,
+) -> None:
+    log_data(
+        tracked,
+        name=pack.name,
+        fingerprint=pack.fingerprint,
+        source=str(pack.folder),
+        synthetic=pack.synthetic,
+        context=rows.name,
+        profile={"samples": len(rows), "active_regions": rows.table["active_region"].nunique()},
+    )
+    for name, card in scorecards.items():
+        metrics = card.metrics(rows.name)
+        if name != model.label:
+            rival = name.split(" ")[0]
+            metrics = {
+                f"{rival}/{key}": value
+                for key, value in metrics.items()
+                if not key.endswith(("_low", "_high", "n_events"))
+            }
+        tracked.log_metrics(metrics)
+    for path in sorted(folder.iterdir()):
+        tracked.log_file(path, "figures" if path.suffix == ".png" else None)
+    about = {KIND_TAG: model.forecaster.kind, "flare.model": model.label}
+    if model.version is not None:
+        about["flare.model_version"] = str(model.version.version)
+    if overlapping:
+        about["flare.trained_on_scored_regions"] = "true"
+    tracked.set_tags(about)
+    tracked.describe((folder / "report.md").read_text(encoding="utf-8"))
+
+
+def _put(draft: Path, output_dir: Path) -> Path:
+    """Move the finished report to its place, over an older one."""
+    output_dir.mkdir(parents=True, exist_ok=True)
+    for path in sorted(draft.iterdir()):
+        partial = output_dir / f".{path.name}.partial"
+        shutil.copyfile(path, partial)
+        partial.replace(output_dir / path.name)
+    return output_dir

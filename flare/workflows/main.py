@@ -1,0 +1,87 @@
+"""Entry point ``main``: the whole job on synthetic regions, or on a dataset that is given."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flare.config import (
+    BaselineConfig,
+    EntryConfig,
+    EvaluateConfig,
+    MainConfig,
+    PackConfig,
+    PredictConfig,
+    PromoteConfig,
+    SynthesizeConfig,
+    TrainConfig,
+)
+from flare.tracking.runs import start
+from flare.workflows import baseline, evaluate, pack, predict, promote, train
+from flare.workflows.data import make_default
+from flare.workflows.evaluate import Evaluation
+from flare.workflows.predict import Forecasts
+from flare.workflows.promote import Promoted
+from flare.workflows.registering import Trained
+
+log = logging.getLogger("flare")
+
+Config = TypeVar("Config", bound=EntryConfig)
+
+
+@dataclass(frozen=True)
+class WholeJob:
+    """What each stage came to, and how many seconds it took."""
+
+    forest: Trained
+    network: Trained
+    evaluation: Evaluation
+    promoted: Promoted
+    forecasts: Forecasts
+    seconds: dict[str, float]
+
+
+def run(config: MainConfig) -> WholeJob:
+    """Run every stage as a child run of one parent."""
+    seconds: dict[str, float] = {}
+    with start("main", name=f"whole job on {config.data_dir.name}") as tracked:
+        tracked.log_params(config.model_dump())
+        with _stage("data", seconds):
+            make_default(config.data_dir, _part(SynthesizeConfig, config))
+            pack.run(_part(PackConfig, config))
+        with _stage("baseline", seconds):
+            forest = baseline.run(_part(BaselineConfig, config))
+        with _stage("train", seconds):
+            network = train.run(_part(TrainConfig, config))
+        with _stage("evaluate", seconds):
+            wanted = _part(EvaluateConfig, config)
+            chosen = wanted.model_copy(update={"model": str(network.version.version)})
+            evaluation = evaluate.run(chosen)
+        with _stage("promote and predict", seconds):
+            promoted = promote.run(_part(PromoteConfig, config))
+            forecasts = predict.run(_part(PredictConfig, config))
+        tracked.log_metrics(
+            {f"seconds/{stage.replace(' ', '_')}": taken for stage, taken in seconds.items()}
+        )
+        tracked.log_metrics(evaluation.scorecards[_first(evaluation)].metrics(evaluation.split))
+    return WholeJob(forest, network, evaluation, promoted, forecasts, seconds)
+
+
+def _part(config_class: type[Config], config: MainConfig) -> Config:
+    """Take from the config of the whole job what one stage knows; the rest keeps its default."""
+    shared = config_class.model_fields.keys() & MainConfig.model_fields.keys()
+    return config_class(**{name: getattr(config, name) for name in shared})
+
+
+def _first(evaluation: Evaluation) -> str:
+    return next(iter(evaluation.scorecards))
+
+
+@contextmanager
+def _stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    log.info("== %s", name)
+    started = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - started

@@ -1,0 +1,113 @@
+"""The end of every training: tags, description, package, register."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from flare.forecasters.base import Forecaster
+from flare.goes import HEADLINE_EVENT
+from flare.sample import Cube
+from flare.tracking.names import (
+    DATA_TAG,
+    FINGERPRINT_TAG,
+    KIND_TAG,
+    SPLIT_TAG,
+    SYNTHETIC_TAG,
+)
+from flare.tracking.packaging import package
+from flare.tracking.registry import RegisteredVersion
+from flare.tracking.runs import Run
+from flare.verification.scorecard import Scorecard
+from flare.workflows.data import TrainingData
+
+#: What versions are compared by; higher is better.
+CHOICE_EVENT, CHOICE_SCORE = HEADLINE_EVENT, "brier_skill_score"
+CHOICE_TAG = f"flare.validation_{CHOICE_SCORE}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered forecaster and what it scored on validation."""
+
+    forecaster: Forecaster
+    version: RegisteredVersion
+    validation: Scorecard
+
+    def lines(self) -> list[str]:
+        """Return what to tell the user."""
+        score = self.validation.get(CHOICE_EVENT, CHOICE_SCORE)
+        return [
+            f"{self.version.name} version {self.version.version} ({self.version.kind}), "
+            f"run {self.version.run_id}",
+            f"validation {CHOICE_EVENT} BSS {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
+            f" on {score.n} samples with {score.n_events} events",
+            f"score it on the test split: mlflow run . -e evaluate -P model={self.version.version}",
+        ]
+
+
+def register(
+    run: Run,
+    forecaster: Forecaster,
+    validation: Scorecard,
+    data: TrainingData,
+    *,
+    model_name: str,
+    settings: Mapping[str, object],
+) -> Trained:
+    """Log the validation scores and the model with a run, and register a version of it."""
+    run.log_metrics(validation.metrics("validation"))
+    run.log_json(validation.as_dict(), "validation.json")
+    score = validation.get(CHOICE_EVENT, CHOICE_SCORE)
+    tags: dict[str, object] = {
+        KIND_TAG: forecaster.kind,
+        DATA_TAG: data.pack.name,
+        FINGERPRINT_TAG: data.pack.fingerprint,
+        SPLIT_TAG: data.split.fingerprint,
+        SYNTHETIC_TAG: str(data.pack.synthetic).lower(),
+    }
+    run.set_tags(tags)
+    version = package(
+        run,
+        forecaster,
+        example=_example(data),
+        model_name=model_name,
+        tags={**tags, **({} if np.isnan(score.value) else {CHOICE_TAG: f"{score.value:.6f}"})},
+    )
+    run.describe(_description(forecaster, version, validation, data, settings))
+    return Trained(forecaster, version, validation)
+
+
+def _example(data: TrainingData) -> Cube:
+    """Take the validation sample with the most images present, the first of several."""
+    rows = data.split.validation
+    row = rows[np.argmax(data.rows.present[rows].sum(axis=(1, 2)))]
+    return np.array(data.rows.cubes[row])
+
+
+def _description(
+    forecaster: Forecaster,
+    version: RegisteredVersion,
+    validation: Scorecard,
+    data: TrainingData,
+    settings: Mapping[str, object],
+) -> str:
+    kind = "SYNTHETIC data: says nothing about the real Sun" if data.pack.synthetic else "real data"
+    rows = "\n".join(
+        f"| {event} | {name} | {score.value:.3f} | {score.low:.3f} .. {score.high:.3f} |"
+        for event, name in (
+            (CHOICE_EVENT, "brier_skill_score"),
+            (CHOICE_EVENT, "true_skill_statistic"),
+            (CHOICE_EVENT, "roc_area"),
+            ("flux", "log10_flux_mae"),
+        )
+        for score in [validation.get(event, name)]
+    )
+    chosen = ", ".join(f"{key} {value}" for key, value in settings.items())
+    return (
+        f"**{forecaster.kind}** registered as {version.name} version {version.version}. "
+        f"{data.pack.name} ({kind}), {len(data.split.train)} training and "
+        f"{len(data.split.validation)} validation samples, apart by active region.\n\n"
+        f"{chosen}\n\n"
+        f"| validation | score | value | 95 % interval |\n|---|---|---|---|\n{rows}\n"
+    )

@@ -1,0 +1,219 @@
+"""Entry point ``search``: an Optuna study over the forest and the CNN; every trial is a child run.
+
+The study lives in a journal file, so it can be stopped and continued, and several processes can
+work on it at once. The objective is the validation Brier skill score of M1.0; the test split is
+never opened.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from flare.config import SearchConfig
+from flare.features.table import compute_features
+from flare.forecasters.base import ForecasterSpec
+from flare.forecasters.forest import fit_forest
+from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
+from flare.models import NetworkConfig
+from flare.plots.models import search_history
+from flare.seeding import Stream, integer_seed
+from flare.tracking.child_runs import log_child
+from flare.tracking.names import ENTRY_TAG, KIND_TAG
+from flare.tracking.runs import Run, start
+from flare.training.loop import EpochRecord
+from flare.verification.probabilistic import brier_skill_score
+from flare.workflows.data import TrainingData, log_training_data, training_data
+from flare.workflows.train import NetworkSettings, kept, train_network
+
+log = logging.getLogger("flare")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best trial of a study: its value and how to train with its settings."""
+
+    study_name: str
+    trials: int
+    value: float
+    command: str
+
+    def lines(self) -> list[str]:
+        """Return what to tell the user."""
+        return [
+            f"study {self.study_name}: {self.trials} trials, "
+            f"best validation {HEADLINE_EVENT} BSS {self.value:.3f}",
+            f"train and register it: {self.command}",
+        ]
+
+
+class Objective:
+    """Fit one trial's forecaster and return its validation Brier skill score of M1.0."""
+
+    def __init__(self, config: SearchConfig, data: TrainingData, tracked: Run) -> None:
+        self._config, self._data, self._run = config, data, tracked
+        self._features: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Run a trial; log it as a child run whatever its end."""
+        started = time.time()
+        family: str = self._config.family
+        if family == "both":
+            family = trial.suggest_categorical("family", ["forest", "cnn"])
+        metrics: list[dict[str, float]] = []
+        status = "FAILED"
+        try:
+            value = self._forest(trial) if family == "forest" else self._cnn(trial, metrics)
+            metrics.append({_OBJECTIVE: value})
+            status = "FINISHED"
+        except optuna.TrialPruned:
+            status = "KILLED"
+            raise
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            log_child(
+                self._run,
+                name=f"trial {trial.number}: {family}",
+                params=trial.params,
+                metrics=metrics,
+                tags={ENTRY_TAG: "trial", KIND_TAG: family, "flare.trial": trial.number},
+                status=status,
+                started=started,
+            )
+        log.info("trial %d: %s, %s BSS %+.3f", trial.number, family, HEADLINE_EVENT, value)
+        return value
+
+    def _forest(self, trial: optuna.Trial) -> float:
+        data, split = self._data, self._data.split
+        if not self._features:
+            for part, rows in (("train", split.train), ("validation", split.validation)):
+                self._features[part] = compute_features(
+                    data.rows.cubes[rows], data.rows.present[rows]
+                )
+        forest = fit_forest(
+            self._features["train"],
+            data.peak_flux[split.train],
+            spec=ForecasterSpec(image_size=data.pack.image_size),
+            origin=data.origin,
+            n_trees=trial.suggest_int("trees", 100, 500, step=100),
+            min_samples_leaf=trial.suggest_int("min_samples_leaf", 1, 20, log=True),
+            max_features=trial.suggest_float("max_features", 0.05, 1.0, log=True),
+            seed=self._config.seed,
+        )
+        forecast = forest.predict_features(self._features["validation"])
+        flux = data.peak_flux[split.validation]
+        happened = event_outcomes(flux, (HEADLINE_EVENT,))[:, 0]
+        return float(brier_skill_score(happened, forecast.probability_of(HEADLINE_EVENT)))
+
+    def _cnn(self, trial: optuna.Trial, metrics: list[dict[str, float]]) -> float:
+        settings = NetworkSettings(
+            network=NetworkConfig(
+                width=trial.suggest_categorical("width", [8, 16, 24]),
+                hidden=trial.suggest_categorical("hidden", [32, 64, 128]),
+                dropout=trial.suggest_float("dropout", 0.0, 0.5),
+                n_events=len(EVENTS),
+            ),
+            epochs=self._config.epochs,
+            batch_size=trial.suggest_categorical("batch_size", [8, 16, 32]),
+            learning_rate=trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
+            weight_decay=trial.suggest_float("weight_decay", 1e-4, 0.1, log=True),
+            event_weight=trial.suggest_float("event_weight", 0.3, 10.0, log=True),
+            mirror=True,
+            patience=self._config.epochs,
+            seed=self._config.seed,
+        )
+        records: list[EpochRecord] = []
+
+        def report(record: EpochRecord) -> None:
+            records.append(record)
+            metrics.append(record.metrics())
+            trial.report(record.brier_skill_score, record.epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        train_network(self._data, settings, on_epoch=report)
+        return kept(records).brier_skill_score
+
+
+_OBJECTIVE = f"validation/{HEADLINE_EVENT}/brier_skill_score"
+
+
+def run(config: SearchConfig) -> Found:
+    """Add trials to the study, and log it."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with start("search", name=f"search {config.family}: {config.study_name}") as tracked:
+        tracked.log_params(config.model_dump())
+        data = training_data(
+            config.data_dir,
+            config.pack_dir,
+            image_size=config.image_size,
+            processes=config.processes,
+            validation_share=config.validation_share,
+            split_seed=config.split_seed,
+        )
+        log_training_data(tracked, data, config.data_dir)
+        study = _study(config, f"{config.study_name}-{config.family}-{data.split.fingerprint[:8]}")
+        study.optimize(Objective(config, data, tracked), n_trials=config.trials)
+        done = [trial for trial in study.trials if trial.value is not None]
+        tracked.log_metrics({_OBJECTIVE: study.best_value, "trials": len(study.trials)})
+        tracked.log_figure(
+            search_history(
+                [trial.number for trial in done],
+                [float(trial.value or 0) for trial in done],
+                objective=_OBJECTIVE,
+            ),
+            "figures/search_history.png",
+        )
+        table = study.trials_dataframe(attrs=("number", "value", "state", "params"))
+        tracked.log_text(table.to_csv(index=False), "trials.csv")
+        command = _command(study.best_params, config)
+        tracked.describe(f"Best trial: {study.best_value:.3f}\n\n```\n{command}\n```")
+    return Found(study.study_name, len(study.trials), study.best_value, command)
+
+
+def _study(config: SearchConfig, name: str) -> optuna.Study:
+    """Open the study; its name holds what must not change between its trials."""
+    path = Path(config.study_file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    already = {summary.study_name for summary in optuna.get_all_study_summaries(storage)}
+    # Continued with the same seed, the sampler would suggest its first trials once more.
+    before = 0
+    if name in already:
+        before = len(optuna.load_study(study_name=name, storage=storage).trials)
+        log.info("continuing study %s with %d trials", name, before)
+    return optuna.create_study(
+        study_name=name,
+        storage=storage,
+        direction="maximize",
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(
+            seed=integer_seed(config.seed, Stream.SEARCH, before), n_startup_trials=6
+        ),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
+    )
+
+
+def _command(best: dict[str, Any], config: SearchConfig) -> str:
+    chosen = dict(best)
+    family = chosen.pop("family", config.family)
+    entry = "baseline" if family == "forest" else "train"
+    if entry == "train":
+        chosen["epochs"] = config.epochs
+    usual = SearchConfig()
+    for key in ("data_dir", "image_size", "validation_share", "split_seed", "model_name", "seed"):
+        if getattr(config, key) != getattr(usual, key):
+            chosen[key] = getattr(config, key)
+    pairs = (
+        f"-P {key}={value:.4g}" if isinstance(value, float) else f"-P {key}={value}"
+        for key, value in chosen.items()
+    )
+    return f"mlflow run . -e {entry} " + " ".join(pairs)

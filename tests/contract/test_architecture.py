@@ -1,0 +1,70 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from contract.layers import cycles, violations
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for room in ("flare", "entrypoints", "serving"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_every_import_points_down() -> None:
+    assert violations(ROOT) == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert cycles(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "says"),
+    [
+        ("flare/goes.py", "from flare.datasets import packed", "lies above"),
+        ("flare/datasets/packed.py", "import flare.features.table", "strangers"),
+        ("flare/plots/style.py", "from flare.training.loop import fit", "strangers"),
+        ("flare/verification/flux.py", "import torch", "torch belongs into"),
+        ("flare/workflows/train.py", "import mlflow", "mlflow belongs into"),
+        ("flare/workflows/train.py", "from optuna import Trial", "optuna belongs into"),
+        ("entrypoints/train.py", "from fastapi import FastAPI", "fastapi belongs into"),
+        ("entrypoints/train.py", "from serving.app import create_app", "strangers"),
+        ("serving/app.py", "from flare.training import loop", "serving uses"),
+        ("serving/app.py", "from flare.datasets import packed", "serving uses"),
+        ("flare/tracking/runs.py", "def f():\n    from flare.workflows import train", "lies above"),
+    ],
+)
+def test_an_import_planted_the_wrong_way_is_named(
+    copy: Path, file: str, line: str, says: str
+) -> None:
+    path = copy / file
+    path.write_text(path.read_text(encoding="utf-8") + f"\n{line}\n", encoding="utf-8")
+    found = violations(copy)
+    assert len(found) == 1
+    assert file in found[0]
+    assert says in found[0]
+
+
+def test_a_planted_circle_is_named(copy: Path) -> None:
+    path = copy / "flare/goes.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}\nimport flare.images\n", encoding="utf-8")
+    images = copy / "flare/images.py"
+    text = images.read_text(encoding="utf-8")
+    images.write_text(f"{text}\nimport flare.goes\n", encoding="utf-8")
+    assert any("flare.goes" in circle and "flare.images" in circle for circle in cycles(copy))
+
+
+def test_no_file_holds_more_than_it_should() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for room in ("flare", "entrypoints", "serving")
+        for path in (ROOT / room).rglob("*.py")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 350
+    }
+    assert long == {}

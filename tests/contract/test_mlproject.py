@@ -1,0 +1,72 @@
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from entrypoints.command import parse
+from flare.config import ENTRY_POINTS
+from flare.mlproject import mlproject_text
+
+ROOT = Path(__file__).parents[2]
+PROJECT = yaml.safe_load((ROOT / "MLproject").read_text(encoding="utf-8"))
+NAMES = sorted(ENTRY_POINTS)
+
+
+def test_the_file_is_what_the_configs_make_of_it() -> None:
+    assert (ROOT / "MLproject").read_text(encoding="utf-8") == mlproject_text(), "make mlproject"
+
+
+def test_every_entry_point_has_a_config_and_a_module_and_nothing_else_has() -> None:
+    modules = {path.stem for path in (ROOT / "entrypoints").glob("*.py")}
+    assert set(PROJECT["entry_points"]) == set(ENTRY_POINTS)
+    assert modules - {"__init__", "command", "show"} == set(ENTRY_POINTS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_stands_in_the_command(name: str) -> None:
+    entry = PROJECT["entry_points"][name]
+    words = shlex.split(entry["command"])
+    assert words[:3] == ["python", "-m", f"entrypoints.{name}"]
+    flags = dict(zip(words[3::2], words[4::2], strict=True))
+    assert flags == {f"--{field}": f"{{{field}}}" for field in entry["parameters"]}
+    assert set(entry["parameters"]) == set(ENTRY_POINTS[name].model_fields)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_with_mlprojects_defaults_is_the_default_config(name: str) -> None:
+    parameters = PROJECT["entry_points"][name]["parameters"]
+    arguments = [
+        word
+        for field, about in parameters.items()
+        for word in (f"--{field}", str(about["default"]))
+    ]
+    assert parse(name, ENTRY_POINTS[name], arguments) == ENTRY_POINTS[name]()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_is_described(name: str) -> None:
+    fields = ENTRY_POINTS[name].model_fields
+    assert [field for field, about in fields.items() if not about.description] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_lists_every_parameter_without_heavy_imports(name: str) -> None:
+    heavy = "torch mlflow sklearn pandas optuna fastapi matplotlib"
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{name}', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module('entrypoints.{name}', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0, end.code\n"
+        f"print('HEAVY', [name for name in '{heavy}'.split() if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "HEAVY []" in done.stdout
+    for field in ENTRY_POINTS[name].model_fields:
+        assert f"--{field} " in done.stdout

@@ -1,0 +1,98 @@
+"""One small store with a trained forest and network, shared by all tests that only read it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tiny import write_tiny_dataset
+from workplace import SMALL_FOREST, SMALL_NETWORK, working_in
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from flare.workflows.evaluate import Evaluation
+    from flare.workflows.registering import Trained
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where the store lies, and the dataset that everything is trained on."""
+
+    folder: Path
+    data: Path
+
+    @property
+    def small(self) -> dict[str, Any]:
+        """Settings that every workflow on this dataset shares."""
+        return {"data_dir": self.data, "image_size": 32, "processes": 1, "validation_share": 0.4}
+
+
+@dataclass(frozen=True)
+class Models:
+    """The forest, version 1, and the network, version 2, and the network's evaluation."""
+
+    forest: "Trained"
+    network: "Trained"
+    evaluation: "Evaluation"
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+    return Home(folder, write_tiny_dataset(folder / "tiny"))
+
+
+@pytest.fixture
+def at_home(home: Home) -> Iterator[Home]:
+    """Work in the shared store."""
+    with working_in(home.folder):
+        yield home
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """Work in an empty folder with a store of its own; making one takes two seconds."""
+    with working_in(tmp_path):
+        yield tmp_path
+
+
+@pytest.fixture(scope="session")
+def models(home: Home) -> Models:
+    from flare.config import BaselineConfig, EvaluateConfig, TrainConfig
+    from flare.workflows import baseline, evaluate, train
+
+    with working_in(home.folder):
+        forest = baseline.run(BaselineConfig(**home.small, **SMALL_FOREST, resamples=100))
+        network = train.run(TrainConfig(**home.small, **SMALL_NETWORK, resamples=100))
+        evaluation = evaluate.run(
+            EvaluateConfig(
+                data_dir=home.data, model="2", resamples=100, output_dir=home.folder / "report"
+            )
+        )
+    return Models(forest, network, evaluation)
+
+
+@pytest.fixture
+def fetch(at_home: Home):
+    """Return a function from a run id to the run."""
+    from mlflow import MlflowClient
+
+    def get(run_id: str) -> "Run":
+        return MlflowClient().get_run(run_id)
+
+    return get
+
+
+@pytest.fixture
+def newest(at_home: Home):
+    """Return a function from an entry point to its newest run, whatever became of it."""
+    from mlflow import MlflowClient
+
+    def get(entry: str) -> "Run":
+        wanted = f"tags.`flare.entry` = '{entry}'"
+        return MlflowClient().search_runs(["0"], wanted, max_results=1)[0]
+
+    return get

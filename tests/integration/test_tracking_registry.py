@@ -1,0 +1,170 @@
+import errno
+
+import numpy as np
+import pytest
+import requests
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from flare.errors import ModelNotFound, TrackingUnavailable
+from flare.forecasters.base import ForecasterSpec, Origin
+from flare.forecasters.climatology import fit_climatology
+from flare.forecasters.folder import load
+from flare.sample import N_CHANNELS, N_STEPS
+from flare.tracking import registry
+from flare.tracking.packaging import package
+from flare.tracking.runs import start
+from workplace import working_in
+
+NAME = "climatology"
+FLUX = np.array([1e-9, 4e-6, 3e-5, 2e-4])
+
+
+@pytest.fixture(scope="module")
+def two_versions(home):
+    """Versions 1 and 2 of a model that nobody has promoted yet."""
+    origin = Origin("0" * 64, "tiny", True, (11000,), len(FLUX))
+    forecaster = fit_climatology(FLUX, spec=ForecasterSpec(image_size=32), origin=origin)
+    example = np.ones((N_STEPS, N_CHANNELS, 32, 32), dtype=np.uint8)
+    with working_in(home.folder), start("baseline", name="climatology") as run:
+        return [
+            package(run, forecaster, example=example, model_name=NAME, tags={"n": n})
+            for n in range(2)
+        ]
+
+
+@pytest.fixture
+def unpromoted(at_home, two_versions):
+    """The two versions without an alias, a stage, or a memory of who was Production."""
+    client = MlflowClient()
+    yield two_versions
+    client.delete_registered_model_alias(NAME, "Production")
+    for version in ("1", "2"):
+        for key in ("flare.previous_production", "flare.promoted_at"):
+            client.delete_model_version_tag(NAME, version, key)
+        with pytest.warns(FutureWarning):
+            client.transition_model_version_stage(NAME, version, "None")
+
+
+def tags_and_alias() -> tuple[dict[str, dict[str, str]], dict[str, int]]:
+    found = MlflowClient().search_model_versions(f"name='{NAME}'")
+    aliases = MlflowClient().get_registered_model(NAME).aliases
+    return {one.version: {**one.tags, "stage": one.current_stage} for one in found}, aliases
+
+
+def test_a_model_that_does_not_exist_is_not_found_and_the_error_has_the_command(at_home):
+    with pytest.raises(ModelNotFound, match=r"'no-such'.*sqlite:.*mlflow run \. -e promote"):
+        registry.production_version("no-such")
+    with pytest.raises(ModelNotFound, match=r"'no-such'.*sqlite:.*mlflow run \. -e train"):
+        registry.get_version("no-such", 1)
+    assert registry.versions("no-such") == []
+
+
+def test_an_alias_that_was_never_set_is_not_found(at_home, two_versions):
+    with pytest.raises(ModelNotFound, match="'Production'.*-e promote"):
+        registry.production_version(NAME)
+
+
+def test_an_alias_is_case_sensitive(unpromoted):
+    registry.move_production(unpromoted[0])
+    with pytest.raises(ModelNotFound, match="'production'"):
+        registry.production_version(NAME, "production")
+
+
+def test_a_version_that_does_not_exist_is_answered_with_those_that_do(at_home, two_versions):
+    with pytest.raises(ModelNotFound, match="no version 7 of 'climatology'; registered: 2, 1"):
+        registry.get_version(NAME, 7)
+
+
+def test_versions_come_newest_first_with_their_run_and_kind(at_home, two_versions):
+    assert [one.version for one in registry.versions(NAME)] == [2, 1]
+    assert registry.versions(NAME)[1].run_id == two_versions[0].run_id
+
+
+def test_promotion_moves_the_alias_and_the_stage_and_remembers_who_was_there(unpromoted):
+    first, second = unpromoted
+    assert registry.move_production(first) is None
+    assert registry.production_version(NAME).version == 1
+    assert registry.previous_production(first) is None
+    assert registry.move_production(second) == 1
+    tags, aliases = tags_and_alias()
+    assert aliases == {"Production": "2"}
+    assert (tags["1"]["stage"], tags["2"]["stage"]) == ("Archived", "Production")
+    assert registry.previous_production(second) == 1
+
+
+def test_promoting_the_same_version_twice_changes_nothing(unpromoted):
+    registry.move_production(unpromoted[0])
+    registry.move_production(unpromoted[1])
+    before = tags_and_alias()
+    assert registry.move_production(unpromoted[1]) == 2
+    assert tags_and_alias() == before
+
+
+def test_a_promotion_after_the_alias_was_deleted_replaces_nothing(unpromoted):
+    registry.move_production(unpromoted[0])
+    registry.move_production(unpromoted[1])
+    MlflowClient().delete_registered_model_alias(NAME, "Production")
+    assert registry.move_production(unpromoted[1]) is None
+
+
+def test_alias_and_stage_addresses_load_the_promoted_version(unpromoted, tmp_path):
+    import mlflow
+
+    registry.move_production(unpromoted[1])
+    by_alias = mlflow.pyfunc.load_model(f"models:/{NAME}@Production")
+    with pytest.warns(FutureWarning, match="stage"):
+        by_stage = mlflow.pyfunc.load_model(f"models:/{NAME}/Production")
+    wanted = MlflowClient().get_model_version(NAME, "2").model_id
+    assert by_alias.metadata.model_id == by_stage.metadata.model_id == wanted
+
+
+def test_the_downloaded_forecaster_is_the_one_that_was_packaged(at_home, two_versions, tmp_path):
+    forecaster = load(registry.download_forecaster(two_versions[0], tmp_path))
+    cubes = np.ones((2, N_STEPS, N_CHANNELS, 32, 32), dtype=np.uint8)
+    forecast = forecaster.predict(cubes, np.ones((2, N_STEPS, N_CHANNELS), dtype=bool))
+    assert forecaster.origin.active_regions == (11000,)
+    assert forecast.probability_of("M1.0") == pytest.approx([0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    "uri", ["models:/no-such/1", f"models:/{NAME}/7", f"models:/{NAME}@Best", f"runs:/{'0' * 32}/m"]
+)
+def test_an_address_that_names_nothing_is_not_found(at_home, two_versions, tmp_path, uri):
+    with pytest.raises(ModelNotFound, match=uri):
+        registry.download_uri(uri, tmp_path)
+
+
+def test_a_run_without_a_forecaster_is_not_found(at_home, tmp_path):
+    with start("pack", name="no model") as run:
+        run.log_text("x", "model/notes.txt")
+    with pytest.raises(ModelNotFound, match=f"runs:/{run.id}/model"):
+        registry.download_uri(f"runs:/{run.id}/model", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        MlflowException("API request failed with exception: timed out"),
+        requests.ConnectionError("connection reset by peer"),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+)
+def test_a_store_that_fails_on_the_way_is_not_called_a_missing_model(
+    at_home, tmp_path, monkeypatch, failure
+):
+    def fail(**_given):
+        raise failure
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", fail)
+    with pytest.raises(TrackingUnavailable, match="timed out|reset by peer|No space left"):
+        registry.download_uri("models:/solar-flare/1", tmp_path)
+
+
+def test_a_registry_that_fails_is_not_called_a_missing_alias(at_home, monkeypatch):
+    def fail(*_given):
+        raise MlflowException("API request failed with exception: timed out")
+
+    monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", fail)
+    with pytest.raises(TrackingUnavailable, match="timed out"):
+        registry.production_version("solar-flare")

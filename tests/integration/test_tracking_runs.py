@@ -1,0 +1,179 @@
+import json
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+from mlflow import MlflowClient
+
+from flare.errors import DatasetInvalid, TrackingUnavailable
+from flare.tracking.child_runs import log_child
+from flare.tracking.data_identity import log_data
+from flare.tracking.runs import start
+
+pytestmark = pytest.mark.usefixtures("at_home")
+
+
+def test_a_run_that_returns_is_finished(fetch):
+    with start("pack", name="one") as run:
+        pass
+    found = fetch(run.id)
+    assert (found.info.status, found.info.run_name) == ("FINISHED", "one")
+    assert found.data.tags["flare.entry"] == "pack"
+
+
+def test_a_run_that_meets_an_expected_error_is_failed_and_says_why(fetch):
+    with pytest.raises(DatasetInvalid), start("pack", name="bad") as run:
+        raise DatasetInvalid("row 3 has no label; write one")
+    found = fetch(run.id)
+    assert found.info.status == "FAILED"
+    assert found.data.tags["flare.error"] == "row 3 has no label; write one"
+
+
+def test_a_defect_is_failed_too_and_is_not_made_a_users_error(fetch):
+    with pytest.raises(ZeroDivisionError), start("pack", name="bad") as run:
+        _ = 1 / 0
+    found = fetch(run.id)
+    assert (found.info.status, found.data.tags["flare.error"]) == ("FAILED", "ZeroDivisionError")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_run_is_killed_and_keeps_its_metrics(fetch, stop):
+    with pytest.raises(stop), start("train", name="stopped") as run:
+        run.log_metrics({"train/loss": 0.5}, step=1)
+        raise stop
+    found = fetch(run.id)
+    assert found.info.status == "KILLED"
+    assert found.data.metrics == {"train/loss": 0.5}
+
+
+def test_parameters_that_mlflow_run_has_logged_keep_their_spelling(fetch, monkeypatch):
+    joined = MlflowClient().create_run("0").info.run_id
+    MlflowClient().log_param(joined, "learning_rate", "0.001")
+    monkeypatch.setenv("MLFLOW_RUN_ID", joined)
+    with start("train", name="joined") as run:
+        run.log_params({"learning_rate": "1e-3", "epochs": 3})
+    found = fetch(joined)
+    assert run.id == joined
+    assert found.data.params == {"learning_rate": "0.001", "epochs": "3"}
+    assert found.info.status == "FINISHED"
+
+
+def test_more_metrics_than_a_request_carries_all_arrive(fetch):
+    with start("train", name="many") as run:
+        for step in range(3):
+            run.log_metrics({f"score {k}": k + step / 10 for k in range(700)}, step=step)
+    assert fetch(run.id).data.metrics == {f"score {k}": k + 0.2 for k in range(700)}
+    history = MlflowClient().get_metric_history(run.id, "score 699")
+    assert [(one.step, one.value) for one in history] == [(0, 699), (1, 699.1), (2, 699.2)]
+
+
+def test_a_run_inside_another_is_its_child(fetch):
+    with start("main", name="outer") as outer, start("train", name="inner") as inner:
+        pass
+    assert fetch(inner.id).data.tags["mlflow.parentRunId"] == outer.id
+    assert "mlflow.parentRunId" not in fetch(outer.id).data.tags
+
+
+def test_an_error_inside_fails_the_child_and_its_parent(fetch):
+    with pytest.raises(DatasetInvalid), start("main", name="outer") as outer:
+        with start("train", name="inner") as inner:
+            raise DatasetInvalid("no")
+    assert {fetch(run.id).info.status for run in (outer, inner)} == {"FAILED"}
+
+
+def test_a_trial_is_stored_below_its_search_with_every_epoch(fetch):
+    epochs = [{f"score {k}": float(epoch) for k in range(20)} for epoch in range(120)]
+    with start("search", name="search") as parent:
+        child = log_child(
+            parent,
+            name="trial 0",
+            params={"trees": 100},
+            metrics=epochs,
+            tags={"flare.trial": 0},
+            status="KILLED",
+            started=time.time() - 5,
+        )
+    found = fetch(child)
+    assert found.info.status == "KILLED"
+    assert found.data.tags["mlflow.parentRunId"] == parent.id
+    assert found.data.params == {"trees": "100"}
+    assert found.info.end_time - found.info.start_time >= 5000
+    history = MlflowClient().get_metric_history(child, "score 19")
+    assert [one.step for one in history] == list(range(1, 121))
+
+
+def test_the_commit_is_a_tag_and_so_is_whether_there_are_changes(fetch, tmp_path, monkeypatch):
+    def git(*arguments: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        done = subprocess.run(["git", *who, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("flare.tracking.runs.run_context.resolve_tags", dict)
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "-m", "first")
+    with start("pack", name="clean") as clean:
+        pass
+    (tmp_path / "new.py").touch()
+    with start("pack", name="dirty") as dirty:
+        pass
+    for run, changed in ((clean, "false"), (dirty, "true")):
+        tags = fetch(run.id).data.tags
+        assert tags["mlflow.source.git.commit"] == git("rev-parse", "HEAD")
+        assert tags["flare.git_dirty"] == changed
+
+
+def test_every_part_of_a_dataset_is_an_input_with_our_digest_its_use_and_its_counts(fetch):
+    with start("train", name="data") as run:
+        for context, samples in (("training", 3), ("validation", 2)):
+            log_data(
+                run,
+                name="tiny",
+                fingerprint="0123456789abcdef" * 4,
+                source="data/tiny",
+                synthetic=True,
+                context=context,
+                profile={"samples": samples},
+            )
+    found = fetch(run.id)
+    inputs = found.inputs.dataset_inputs
+    assert {one.dataset.digest[:17] for one in inputs} == {"0123456789abcdef-"}
+    assert {one.tags[0].value: json.loads(one.dataset.profile)["samples"] for one in inputs} == {
+        "training": 3,
+        "validation": 2,
+    }
+    assert found.data.tags["flare.data_fingerprint"] == "0123456789abcdef" * 4
+    assert found.data.tags["flare.synthetic"] == "true"
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("retries", ["0", pytest.param(None, marks=pytest.mark.slow)])
+def test_a_server_that_does_not_answer_is_one_line_within_seconds(monkeypatch, retries):
+    uri = f"http://127.0.0.1:{closed_port()}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES")  # then ours are taken
+    if retries is not None:
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", retries)
+    began = time.monotonic()
+    with pytest.raises(TrackingUnavailable, match=re.escape(uri)) as caught:
+        with start("pack", name="unheard"):
+            pass
+    assert time.monotonic() - began < 30
+    assert len(str(caught.value).splitlines()) == 1
+    assert "MLFLOW_TRACKING_URI" in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////proc/no/mlflow.db", "nonsense://here"])
+def test_a_store_that_cannot_be_opened_is_one_line(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(TrackingUnavailable, match=re.escape(uri)) as caught:
+        with start("pack", name="nowhere"):
+            pass
+    assert len(str(caught.value).splitlines()) == 1

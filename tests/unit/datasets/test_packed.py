@@ -1,0 +1,319 @@
+"""Packs: the same pixels as the reader's, whole or not there at all, and never stale."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flare.datasets import packing
+from flare.datasets.fingerprint import content_fingerprint
+from flare.datasets.packed import Pack, open_pack
+from flare.datasets.packing import ensure_pack, pack
+from flare.datasets.sdobenchmark import read_sample, read_table
+from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
+from flare.sample import CHANNELS, reduce_cubes
+
+from tiny import sample_folder, write_tiny_dataset
+
+FIRST = "11000_2012_01_01_00_00_00_0"
+
+
+@pytest.fixture(scope="module")
+def tiny_pack(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    return pack(tiny_dataset, tmp_path_factory.mktemp("packs") / "tiny", image_size=64, processes=1)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Two samples, one in each split, to be spoilt."""
+    return write_tiny_dataset(
+        tmp_path / "raw", training_regions=1, test_regions=1, samples_per_region=1, missing=0
+    )
+
+
+@pytest.fixture
+def copied_pack(tiny_pack: Pack, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny_pack.folder, tmp_path / "pack")
+
+
+def first_image(dataset: Path) -> Path:
+    return sorted(sample_folder(dataset, "training", FIRST).iterdir())[0]
+
+
+@pytest.mark.parametrize("split", ["training", "test"])
+def test_a_packed_sample_is_the_read_sample_averaged_down(
+    tiny_dataset: Path, tiny_pack: Pack, split: str
+) -> None:
+    packed = tiny_pack.split(split)
+    for k, row in read_table(tiny_dataset, split).iterrows():
+        sample = read_sample(row["folder"], row["start"])
+        assert np.array_equal(packed.cubes[k], reduce_cubes(sample.cube, 64))
+        assert np.array_equal(packed.present[k], sample.present)
+
+
+@pytest.mark.parametrize("split", ["training", "test"])
+def test_the_packed_table_is_the_read_table_to_the_last_bit(
+    tiny_dataset: Path, tiny_pack: Pack, split: str
+) -> None:
+    read = read_table(tiny_dataset, split).drop(columns="folder")
+    pd.testing.assert_frame_equal(tiny_pack.split(split).table, read, check_exact=True)
+
+
+def test_cubes_are_mapped_and_cannot_be_written(tiny_pack: Pack) -> None:
+    cubes = tiny_pack.split("training").cubes
+    assert isinstance(cubes, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        cubes[0] = 0
+
+
+def test_two_processes_write_the_same_pack_as_one(
+    tiny_dataset: Path, tiny_pack: Pack, tmp_path: Path
+) -> None:
+    parallel = pack(tiny_dataset, tmp_path / "pack", image_size=64, processes=2)
+    for file in ("pack.json", "training/cubes.u8", "test/cubes.u8", "test/present.npy"):
+        assert (parallel.folder / file).read_bytes() == (tiny_pack.folder / file).read_bytes()
+
+
+def test_images_of_the_original_size_are_not_touched(dataset: Path, tmp_path: Path) -> None:
+    packed = pack(dataset, tmp_path / "pack", image_size=256).split("training")
+    row = read_table(dataset, "training").iloc[0]
+    assert np.array_equal(packed.cubes[0], read_sample(row["folder"], row["start"]).cube)
+
+
+def test_an_opened_pack_says_what_the_packing_said(tiny_pack: Pack) -> None:
+    assert open_pack(tiny_pack.folder) == tiny_pack
+
+
+def test_missing_images_are_counted_by_channel(tiny_pack: Pack) -> None:
+    # One image in the first sample of either split.
+    assert tiny_pack.missing == {channel: 2 * (channel == "211") for channel in CHANNELS}
+
+
+def test_a_truncated_image_is_masked_counted_and_named(dataset: Path, tmp_path: Path) -> None:
+    spoilt = first_image(dataset)
+    spoilt.write_bytes(spoilt.read_bytes()[:300])
+    made = pack(dataset, tmp_path / "pack", image_size=64)
+    assert made.rejected_counts == {"unreadable": 1}
+    assert made.rejected == (("training", FIRST, spoilt.name, "unreadable"),)
+    assert sum(made.missing.values()) == 1
+    assert (~made.split("training").present).sum() == 1
+
+
+def test_all_rejected_images_are_counted_where_not_all_are_named(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "MAX_NAMED", 2)
+    for image in sorted(sample_folder(dataset, "training", FIRST).iterdir())[:5]:
+        image.write_bytes(b"")
+    made = pack(dataset, tmp_path / "pack", image_size=64, processes=1)
+    assert len(made.rejected) == 2
+    assert made.rejected_counts == {"unreadable": 5}
+
+
+def test_the_fingerprint_of_a_pack_is_the_one_of_its_dataset(
+    tiny_dataset: Path, tiny_pack: Pack
+) -> None:
+    assert tiny_pack.fingerprint == content_fingerprint(tiny_dataset)
+
+
+@pytest.mark.parametrize("split", ["training", "test"])
+def test_a_dataset_of_one_split_makes_a_pack_of_one_split(
+    dataset: Path, tmp_path: Path, split: str
+) -> None:
+    other = {"training": "test", "test": "training"}[split]
+    shutil.rmtree(dataset / other)
+    made = pack(dataset, tmp_path / "pack", image_size=64)
+    assert len(made.split(split)) == 1
+    with pytest.raises(DatasetNotFound, match=f"no {other} split, only {split}"):
+        made.split(other)
+
+
+def test_the_name_and_kind_of_the_dataset_are_kept(tiny_pack: Pack) -> None:
+    assert (tiny_pack.name, tiny_pack.synthetic) == ("tiny", True)
+
+
+def test_progress_ends_with_all_samples(dataset: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    pack(dataset, tmp_path / "pack", image_size=64, progress=lambda *done: seen.append(done))
+    assert seen[-1] == (2, 2)
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_interrupted_pack_leaves_nothing(dataset: Path, tmp_path: Path, processes: int) -> None:
+    place = tmp_path / "packs"
+    place.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        pack(dataset, place / "tiny", image_size=64, processes=processes, progress=interrupt)
+    assert list(place.iterdir()) == []
+
+
+def test_an_interrupted_repacking_leaves_the_old_pack(dataset: Path, tmp_path: Path) -> None:
+    old = pack(dataset, tmp_path / "packs" / "tiny", image_size=64)
+    with pytest.raises(KeyboardInterrupt):
+        pack(dataset, old.folder, image_size=32, progress=interrupt)
+    assert list(old.folder.parent.iterdir()) == [old.folder]
+    assert open_pack(old.folder, source=dataset) == old
+
+
+def touch_image(dataset: Path) -> None:
+    os.utime(first_image(dataset), ns=(1, 1))
+
+
+def delete_image(dataset: Path) -> None:
+    first_image(dataset).unlink()
+
+
+def add_image(dataset: Path) -> None:
+    shutil.copy(first_image(dataset), first_image(dataset).parent / "2012-01-01T000100__94.jpg")
+
+
+def change_label(dataset: Path) -> None:
+    path = dataset / "training" / "meta_data.csv"
+    path.write_text(path.read_text().replace(",1e-09", ",2e-06"))
+
+
+def rename_dataset(dataset: Path) -> None:
+    (dataset / "dataset.json").write_text('{"name": "other", "synthetic": true}')
+
+
+@pytest.mark.parametrize(
+    "change", [touch_image, delete_image, add_image, change_label, rename_dataset]
+)
+def test_a_dataset_that_changed_is_noticed_and_packed_again(
+    dataset: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    pack(dataset, tmp_path / "pack", image_size=64)
+    change(dataset)
+    with pytest.raises(DatasetInvalid, match="changed since it was packed"):
+        open_pack(tmp_path / "pack", source=dataset)
+    ensure_pack(dataset, tmp_path / "pack", image_size=64)
+    assert open_pack(tmp_path / "pack", source=dataset).fingerprint == content_fingerprint(dataset)
+
+
+def test_files_that_no_reader_looks_at_make_no_pack_stale(dataset: Path, tmp_path: Path) -> None:
+    made = pack(dataset, tmp_path / "pack", image_size=64)
+    (dataset / "training" / ".DS_Store").touch()
+    (dataset / "notes.txt").touch()
+    assert open_pack(tmp_path / "pack", source=dataset) == made
+
+
+def test_a_fresh_pack_is_opened_and_not_made_again(dataset: Path, tmp_path: Path) -> None:
+    made = ensure_pack(dataset, tmp_path / "pack", image_size=64)
+    assert ensure_pack(dataset, tmp_path / "pack", image_size=64, progress=interrupt) == made
+
+
+def test_a_pack_of_another_image_size_is_replaced(dataset: Path, tmp_path: Path) -> None:
+    ensure_pack(dataset, tmp_path / "pack", image_size=64)
+    made = ensure_pack(dataset, tmp_path / "pack", image_size=32)
+    assert made.split("training").cubes.shape == (1, 4, 10, 32, 32)
+
+
+def test_a_mistyped_dataset_is_not_answered_with_the_pack_of_another(
+    dataset: Path, tmp_path: Path
+) -> None:
+    ensure_pack(dataset, tmp_path / "pack", image_size=64)
+    with pytest.raises(DatasetNotFound, match=r"no training/meta_data\.csv in .*rwa"):
+        ensure_pack(tmp_path / "rwa", tmp_path / "pack", image_size=64)
+
+
+def test_a_folder_without_a_pack_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(DatasetNotFound, match=r"run `mlflow run . -e pack`"):
+        open_pack(tmp_path)
+
+
+def cut_cubes(folder: Path) -> None:
+    os.truncate(folder / "test" / "cubes.u8", 1000)
+
+
+def flip_mask(folder: Path) -> None:
+    path = folder / "training" / "present.npy"
+    np.save(path, ~np.load(path))
+
+
+def lose_table(folder: Path) -> None:
+    (folder / "test" / "table.csv").unlink()
+
+
+def other_format(folder: Path) -> None:
+    content = json.loads((folder / "pack.json").read_text())
+    (folder / "pack.json").write_text(json.dumps(content | {"format": 0}))
+
+
+def lose_entry(folder: Path) -> None:
+    content = json.loads((folder / "pack.json").read_text())
+    del content["samples"]
+    (folder / "pack.json").write_text(json.dumps(content))
+
+
+def cut_description(folder: Path) -> None:
+    os.truncate(folder / "pack.json", 40)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (cut_cubes, "has 1000 bytes instead of"),
+        (flip_mask, "is missing or was changed"),
+        (lose_table, "is missing or was changed"),
+        (other_format, "has format 0"),
+        (lose_entry, "is damaged"),
+        (cut_description, "is damaged"),
+    ],
+)
+def test_a_damaged_pack_is_refused(
+    copied_pack: Path, damage: Callable[[Path], Any], words: str
+) -> None:
+    damage(copied_pack)
+    with pytest.raises(DatasetInvalid, match=words):
+        open_pack(copied_pack)
+
+
+def test_a_full_disk_is_noticed_before_anything_is_written(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
+    monkeypatch.setattr(packing.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DatasetInvalid, match="make room"):
+        pack(dataset, tmp_path / "packs" / "tiny", image_size=64)
+    assert not (tmp_path / "packs").exists()
+
+
+def test_a_folder_of_other_files_is_not_overwritten(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").write_text("do not lose")
+    with pytest.raises(DatasetInvalid, match="something other than a pack"):
+        pack(dataset, tmp_path / "home", image_size=64)
+    assert (tmp_path / "home" / "thesis.tex").read_text() == "do not lose"
+
+
+def test_a_table_without_images_is_no_dataset(dataset: Path, tmp_path: Path) -> None:
+    shutil.rmtree(dataset / "training" / "11000")
+    with pytest.raises(DatasetNotFound, match="lists 1 samples, but no folder of images"):
+        pack(dataset, tmp_path / "pack", image_size=64)
+
+
+def test_a_split_without_one_usable_image_is_refused_with_the_reason(
+    dataset: Path, tmp_path: Path
+) -> None:
+    for image in sample_folder(dataset, "training", FIRST).iterdir():
+        image.write_bytes(b"")
+    with pytest.raises(DatasetInvalid, match="can be used; most are rejected as 'unreadable'"):
+        pack(dataset, tmp_path / "pack", image_size=64)
+
+
+@pytest.mark.parametrize("size", [0, -64, 100, 512])
+def test_an_image_size_that_does_not_divide_256_is_refused(
+    dataset: Path, tmp_path: Path, size: int
+) -> None:
+    with pytest.raises(ConfigInvalid, match=f"image_size {size} does not divide 256"):
+        pack(dataset, tmp_path / "pack", image_size=size)

@@ -1,0 +1,155 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import binary_dilation, gaussian_filter
+
+from flare.datasets.synthetic.atmosphere import Instant, draw
+from flare.datasets.synthetic.noise import Drift, crop
+from flare.datasets.synthetic.region import make_regions
+from flare.datasets.synthetic.render import Surroundings, draw_gaps
+from flare.datasets.synthetic.view import view_of
+from flare.sample import CHANNELS, N_CHANNELS, physical_values
+
+
+def log_r(gauss: np.ndarray) -> float:
+    """Schrijver's (2007) R of a line-of-sight field at 128 pixels, with a floor."""
+    coarse = np.clip(gauss, -250, 250).reshape(128, 2, 128, 2).mean(axis=(1, 3))
+    strong = [binary_dilation(sign * coarse > 150, np.ones((3, 3))) for sign in (1, -1)]
+    weight = gaussian_filter((strong[0] & strong[1]).astype(float), 15 / 1.74 / 2.355)
+    return float(np.log10((np.abs(coarse) * weight).sum() + 2000))
+
+
+@pytest.fixture(scope="module")
+def views() -> list[tuple[Surroundings, int, object]]:
+    """One window of each of sixty regions of the training split."""
+    regions = make_regions("training", 480, seed=1)[:60]
+    middle = [len(region.windows) // 2 for region in regions]
+    return [
+        (Surroundings(region, 1), k, region.windows[k])
+        for region, k in zip(regions, middle, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def instant() -> Instant:
+    region = make_regions("training", 1, seed=0)[0]
+    return next(Surroundings(region, 0).instants(region.windows[0], np.random.default_rng(0)))
+
+
+def grey(channel: str, instant: Instant) -> np.ndarray:
+    return draw(channel, instant, np.random.default_rng(0))
+
+
+def test_r_of_the_magnetogram_tells_of_the_flare_rate(views):
+    measured = [log_r(surroundings.field(window, 0.0).gauss) for surroundings, _, window in views]
+    activity = [window.activity for _, _, window in views]
+    assert np.corrcoef(measured, activity)[0, 1] > 0.55
+
+
+def test_bright_94_over_the_inversion_line_tells_of_the_flare_rate(views):
+    hot, activity = [], []
+    for surroundings, k, window in views:
+        images = surroundings.images(window, k)
+        if images.present[3, 0]:
+            hot.append(np.percentile(images.cube[3, 0], 99.5))
+            activity.append(window.activity)
+    assert np.corrcoef(hot, activity)[0, 1] > 0.6
+
+
+def test_a_window_is_the_same_whatever_was_drawn_before(views):
+    surroundings, k, window = views[0]
+    views[1][0].images(views[1][2], 0)
+    first, again = surroundings.images(window, k), surroundings.images(window, k)
+    np.testing.assert_array_equal(first.cube, again.cube)
+
+
+def test_consecutive_magnetograms_show_the_same_region(views):
+    surroundings, _, window = views[0]
+    before, after = (surroundings.field(window, hours).gauss for hours in (-1.5, 0.0))
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.9
+    assert not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize(("channel", "factor"), [("304", 14.7), ("335", 3.2), ("94", 1.0)])
+def test_the_quiet_sun_fades_from_2010_to_2017_as_measured(instant, channel, factor):
+    levels = [
+        np.median(physical_values(grey(channel, replace(instant, mission=m)).astype("u1"), channel))
+        for m in (0.0, 1.0)
+    ]
+    assert levels[0] / levels[1] == pytest.approx(factor, rel=0.12)
+
+
+@pytest.mark.parametrize(
+    ("channel", "level"), [("continuum", 0), ("1700", 0), ("magnetogram", 128)]
+)
+def test_beyond_the_limb_hmi_and_1700_show_nothing(instant, channel, level):
+    view = view_of(0.0, 75.0)
+    image = grey(channel, replace(instant, view=view))
+    assert (view.mu == 0).any()
+    np.testing.assert_array_equal(np.rint(image[view.mu == 0]), level)
+
+
+def test_the_disk_is_darker_towards_the_limb(instant):
+    centre, limb = (
+        np.median(grey("continuum", replace(instant, view=view_of(0.0, lon)))) for lon in (0, 60)
+    )
+    assert limb / centre == pytest.approx(1 - 0.6 * (1 - np.cos(np.radians(60))), rel=0.02)
+
+
+def test_the_noise_of_a_quiet_magnetogram_is_about_ten_gauss(instant):
+    still = replace(
+        instant,
+        field=replace(instant.field, gauss=np.zeros_like(instant.field.gauss)),
+        network=np.zeros_like(instant.network),
+    )
+    assert grey("magnetogram", still).std() * 500 / 255 == pytest.approx(10, abs=2)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_every_channel_is_finite_at_the_limb(instant, channel):
+    assert np.isfinite(grey(channel, replace(instant, view=view_of(-28.0, -80.0)))).all()
+
+
+def test_one_to_two_and_a_half_percent_of_the_images_are_missing():
+    rng = np.random.default_rng(0)
+    working = np.zeros(N_CHANNELS, dtype=bool)
+    missing = np.mean([~draw_gaps(rng, working)[0] for _ in range(5000)])
+    assert 0.01 < missing < 0.025
+
+
+def test_gaps_are_clustered_in_time():
+    rng = np.random.default_rng(0)
+    working = np.zeros(N_CHANNELS, dtype=bool)
+    gaps = np.array([~draw_gaps(rng, working)[0] for _ in range(5000)])
+    also_before = gaps[:, 2][gaps[:, 3]].mean()
+    assert also_before > 5 * gaps.mean()
+
+
+def test_a_channel_out_of_order_is_missing_at_every_step():
+    broken = np.arange(N_CHANNELS) == 4
+    present, _ = draw_gaps(np.random.default_rng(0), broken)
+    assert not present[:, 4].any()
+
+
+def test_only_aia_images_that_exist_are_flagged():
+    rng = np.random.default_rng(0)
+    draws = [draw_gaps(rng, np.zeros(N_CHANNELS, dtype=bool)) for _ in range(5000)]
+    flagged = np.array([flags for _, flags in draws])
+    present = np.array([there for there, _ in draws])
+    assert flagged[:, :, :8].any()
+    assert not flagged[:, :, 8:].any()
+    assert not (flagged & ~present).any()
+
+
+@pytest.mark.parametrize("kind", ["white", "fragment", "cloud", "wisp"])
+def test_a_texture_changes_little_in_an_hour_and_wholly_in_its_lifetime(kind):
+    drift = Drift(kind, np.random.default_rng(0), lifetime=24)
+    start, soon, late = (drift.at(hours).ravel() for hours in (0, 1, 24))
+    assert np.corrcoef(start, soon)[0, 1] > 0.95
+    assert abs(np.corrcoef(start, late)[0, 1]) < 0.6
+
+
+def test_crops_differ_from_one_another():
+    rng = np.random.default_rng(0)
+    assert not np.array_equal(crop("white", rng), crop("white", rng))

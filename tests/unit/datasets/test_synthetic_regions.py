@@ -1,0 +1,148 @@
+from collections import defaultdict
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from flare.datasets.synthetic.labels import event_probability
+from flare.datasets.synthetic.region import Region, Window, make_region, make_regions
+from flare.datasets.synthetic.sources import Latents, make_skeleton
+from flare.goes import QUIET_FLUX
+
+TYPICAL = Latents(0, 0, 0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def training() -> list[Region]:
+    return make_regions("training", 8336, seed=0)
+
+
+@pytest.fixture(scope="module")
+def test_split() -> list[Region]:
+    return make_regions("test", 1600, seed=0)
+
+
+def windows_of(regions: list[Region]) -> list[Window]:
+    return [window for region in regions for window in region.windows]
+
+
+def fluxes_of(regions: list[Region]) -> np.ndarray:
+    return np.array([window.peak_flux for window in windows_of(regions)])
+
+
+def area_under_roc(score: np.ndarray, happened: np.ndarray) -> float:
+    ranks = score.argsort().argsort()[happened] + 1
+    hits = happened.sum()
+    return float((ranks.sum() - hits * (hits + 1) / 2) / (hits * (~happened).sum()))
+
+
+def ranges_of(region: Region) -> dict[str, list[Window]]:
+    ranges = defaultdict(list)
+    for window in region.windows:
+        ranges[window.sample_id.rpartition("_")[0]].append(window)
+    return ranges
+
+
+# SDOBenchmark's training split: quiet .438, below C .154, C .347, M .057, X .004.
+@pytest.mark.parametrize(
+    ("low", "high", "share", "tolerance"),
+    [
+        (0, 2e-9, 0.438, 0.03),
+        (2e-9, 1e-6, 0.154, 0.03),
+        (1e-6, 1e-5, 0.347, 0.03),
+        (1e-5, 1e-4, 0.057, 0.015),
+        (1e-4, 1, 0.0042, 0.003),
+    ],
+)
+def test_the_training_split_has_the_real_class_mix(training, low, high, share, tolerance):
+    fluxes = fluxes_of(training)
+    assert ((fluxes >= low) & (fluxes < high)).mean() == pytest.approx(share, abs=tolerance)
+
+
+def test_a_fifth_of_the_test_split_is_at_least_1e5(test_split):
+    assert (fluxes_of(test_split) >= 1e-5).mean() == pytest.approx(0.20, abs=0.06)
+
+
+def test_whoever_knows_the_rates_tells_m_flares_with_an_auc_of_about_088(training):
+    rates = np.array([window.rate for window in windows_of(training)])
+    assert area_under_roc(rates, fluxes_of(training) >= 1e-5) == pytest.approx(0.88, abs=0.03)
+
+
+def test_the_true_probabilities_are_reliable_on_the_training_split(training):
+    expected = np.mean([event_probability("M1.0", window.rate) for window in windows_of(training)])
+    assert (fluxes_of(training) >= 1e-5).mean() == pytest.approx(expected, abs=0.01)
+
+
+def test_the_log_rate_is_standard_normal_after_standardising(training):
+    activity = np.array([window.activity for window in windows_of(training)])
+    assert activity.mean() == pytest.approx(0, abs=0.1)
+    assert activity.std() == pytest.approx(1, abs=0.1)
+
+
+def test_a_smaller_set_is_the_beginning_of_a_larger_one():
+    few, many = (windows_of(make_regions("test", n, seed=3)) for n in (11, 30))
+    assert few == many[:11]
+
+
+def test_exactly_as_many_windows_as_asked_for_are_made(training):
+    assert len(windows_of(training)) == 8336
+
+
+def test_another_seed_makes_other_regions():
+    assert make_region("test", 0, seed=0).windows != make_region("test", 0, seed=1).windows
+
+
+def test_no_region_is_in_both_splits(training, test_split):
+    numbers = [{region.number for region in split} for split in (training, test_split)]
+    assert len(numbers[0]) == len(training)
+    assert not numbers[0] & numbers[1]
+
+
+def test_siblings_of_a_range_share_label_and_rate(training):
+    shared = [group for region in training for group in ranges_of(region).values()]
+    assert sum(len(group) > 1 for group in shared) > 500
+    for group in shared:
+        assert len({(window.peak_flux, window.rate) for window in group}) == 1
+
+
+def test_ranges_of_a_region_are_at_least_a_day_apart(training):
+    for region in training:
+        starts = [group[0].end for group in ranges_of(region).values()]
+        gaps = np.diff(np.array(starts, dtype="datetime64[s]"))
+        assert (gaps >= np.timedelta64(timedelta(days=1))).all()
+
+
+def test_times_do_not_give_the_label_away(training):
+    for quiet in (True, False):
+        ends = [w.end for w in windows_of(training) if (w.peak_flux == QUIET_FLUX) is quiet]
+        assert {(end.second, end.microsecond) for end in ends} == {(0, 0)}
+
+
+@pytest.mark.parametrize(("latitude", "sign"), [(15.0, -1), (-15.0, 1)])
+def test_the_leading_polarity_follows_hale_in_cycle_24(latitude, sign):
+    skeleton = make_skeleton(latitude, np.random.default_rng(1))
+    sources = skeleton.place(TYPICAL, 0.0)
+    assert np.sign(sources.flux[np.argmax(sources.u)]) == sign
+
+
+def test_on_average_the_leading_polarity_is_nearer_the_equator():
+    rng = np.random.default_rng(0)
+    slopes = []
+    for _ in range(100):
+        sources = make_skeleton(20.0, rng).place(TYPICAL, 0.0)
+        leading = sources.flux < 0  # in the north
+        slopes.append(sources.v[leading].mean() - sources.v[~leading].mean())
+    assert np.mean(slopes) < 0
+
+
+def test_closer_polarities_have_more_flux_in_contact():
+    skeleton = make_skeleton(10.0, np.random.default_rng(0))
+    contacts = [skeleton.place(Latents(0, c, 0, 0, 0), 0.0).contact for c in (-2, 0, 2)]
+    assert contacts == sorted(contacts)
+
+
+def test_an_emerging_region_had_less_flux_before():
+    skeleton = make_skeleton(10.0, np.random.default_rng(0))
+    emerging = Latents(0, 0, 0, 1, 0)
+    before, after = (np.abs(skeleton.place(emerging, h).flux).sum() for h in (-12, 0))
+    assert before == pytest.approx(0.9 * after)

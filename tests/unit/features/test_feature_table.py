@@ -1,0 +1,114 @@
+"""The table of features: stable columns, rows of their own, NaN where nothing was seen."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from flare.features import table
+from flare.features.table import FEATURE_NAMES, compute_features
+from flare.sample import CHANNELS, MAGNETOGRAM, Cube, Present
+
+masks = arrays(np.bool_, (2, 4, 10))
+
+
+@pytest.fixture(scope="module")
+def cubes() -> Cube:
+    return np.random.default_rng(0).integers(0, 256, (5, 4, 10, 16, 16), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def present(cubes: Cube) -> Present:
+    return np.random.default_rng(1).random(cubes.shape[:3]) < 0.6
+
+
+def column(features: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    return features[:, FEATURE_NAMES.index(name)]
+
+
+def test_there_are_as_many_columns_as_names_and_no_name_twice(
+    cubes: Cube, present: Present
+) -> None:
+    assert compute_features(cubes, present).shape == (5, len(FEATURE_NAMES))
+    assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES)
+
+
+def test_names_say_channel_measure_and_time() -> None:
+    assert {"171_mean_last", "94_p99_last", "304_mean_change", "magnetogram_r_last"} <= set(
+        FEATURE_NAMES
+    )
+
+
+def test_a_row_does_not_depend_on_its_neighbours(cubes: Cube, present: Present) -> None:
+    together = compute_features(cubes, present)
+    alone = [compute_features(cubes[k : k + 1], present[k : k + 1])[0] for k in range(len(cubes))]
+    assert np.array_equal(together, np.stack(alone), equal_nan=True)
+
+
+def test_chunks_change_nothing(
+    cubes: Cube, present: Present, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = compute_features(cubes, present)
+    monkeypatch.setattr(table, "_CHUNK", 2)
+    assert np.array_equal(compute_features(cubes, present), whole, equal_nan=True)
+
+
+@settings(deadline=None)
+@given(masks, st.integers(0, 255))
+def test_a_missing_image_is_not_looked_at(present: Present, grey: int) -> None:
+    cubes = np.random.default_rng(2).integers(0, 256, (2, 4, 10, 8, 8), dtype=np.uint8)
+    other = np.where(present[..., None, None], cubes, np.uint8(grey))
+    assert np.array_equal(
+        compute_features(cubes, present), compute_features(other, present), equal_nan=True
+    )
+
+
+@settings(deadline=None)
+@given(masks)
+def test_exactly_what_was_not_seen_is_nan(present: Present) -> None:
+    cubes = np.random.default_rng(2).integers(0, 256, (2, 4, 10, 8, 8), dtype=np.uint8)
+    features = compute_features(cubes, present)
+    images = present.sum(axis=1)  # (2, 10)
+    for name in FEATURE_NAMES[:-1]:
+        channel, when = CHANNELS.index(name.split("_")[0]), name.rsplit("_", 1)[1]
+        needed = {"last": 1, "change": 2}[when]
+        expected = images[:, channel] < needed
+        assert np.array_equal(np.isnan(column(features, name)), expected), name
+
+
+def test_last_is_the_last_image_present(cubes: Cube) -> None:
+    present = np.ones((5, 4, 10), dtype=np.bool_)
+    present[:, 3] = False
+    present[0, 2] = False
+    features = column(compute_features(cubes, present), "171_mean_last")
+    assert features[0] == cubes[0, 1, CHANNELS.index("171")].mean()
+    assert features[1] == cubes[1, 2, CHANNELS.index("171")].mean()
+
+
+def test_change_is_from_the_first_image_present_to_the_last(cubes: Cube) -> None:
+    present = np.ones((5, 4, 10), dtype=np.bool_)
+    present[:, 0] = False
+    images = cubes[:, :, CHANNELS.index("304")].astype(np.float64).mean(axis=(2, 3))
+    change = column(compute_features(cubes, present), "304_mean_change")
+    assert change == pytest.approx(images[:, 3] - images[:, 1])
+
+
+def test_an_emerging_bipole_raises_r_over_the_window() -> None:
+    cubes = np.full((1, 4, 10, 128, 128), 128, dtype=np.uint8)
+    for step, width in enumerate((0, 2, 6, 12)):
+        cubes[0, step, MAGNETOGRAM, 50:70, 64 - width : 64] = 250
+        cubes[0, step, MAGNETOGRAM, 50:70, 64 : 64 + width] = 5
+    features = compute_features(cubes, np.ones((1, 4, 10), dtype=np.bool_))
+    assert column(features, "magnetogram_r_change")[0] > 3
+    assert column(features, "magnetogram_unsigned_flux_change")[0] > 3
+
+
+def test_the_share_of_images_is_counted(cubes: Cube, present: Present) -> None:
+    share = column(compute_features(cubes, present), "present_share")
+    assert share == pytest.approx(present.sum(axis=(1, 2)) / 40)
+
+
+def test_no_samples_give_no_rows(cubes: Cube, present: Present) -> None:
+    assert compute_features(cubes[:0], present[:0]).shape == (0, len(FEATURE_NAMES))

@@ -1,0 +1,55 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from flare.plots.flux import confusion_matrix
+from flare.plots.style import mark_synthetic, new_figure, save
+
+
+def test_a_saved_figure_is_a_png_of_its_inches_at_150_dots(tmp_path: Path) -> None:
+    path = save(new_figure(2.0, 1.0), tmp_path / "new" / "figure.png")
+    with Image.open(path) as image:
+        assert (image.format, image.size) == ("PNG", (300, 150))
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"old")
+
+    def half_written(self: Figure, target: Path, **options: object) -> None:
+        target.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Figure, "savefig", half_written)
+    with pytest.raises(OSError, match="disk full"):
+        save(new_figure(2.0, 1.0), path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_figure_of_synthetic_data_says_so() -> None:
+    figure = mark_synthetic(new_figure(2.0, 1.0))
+    assert "SYNTHETIC" in figure.get_supxlabel()
+
+
+def test_drawing_changes_no_global_setting(tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / "figure.png")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_no_figure_needs_pyplot() -> None:
+    code = (
+        "import sys, flare.plots.flux, flare.plots.probability, flare.plots.comparison, "
+        "flare.plots.training, flare.plots.samples; print('matplotlib.pyplot' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.stdout.strip() == "False", answer.stderr

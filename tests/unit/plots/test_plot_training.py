@@ -1,0 +1,37 @@
+import numpy as np
+
+from flare.plots.training import training_curve
+
+EPOCHS = [
+    {"epoch": 1, "train_loss": 1.0, "validation_loss": 1.2, "validation_tss": 0.1},
+    {"epoch": 2, "train_loss": 0.7, "validation_loss": 0.9},
+    {"epoch": 3, "train_loss": 0.5, "validation_loss": 0.8, "validation_tss": 0.5},
+]
+
+
+def test_losses_and_scores_are_drawn_by_epoch() -> None:
+    losses, scores = training_curve(EPOCHS, scores=("validation_tss",)).axes
+    np.testing.assert_array_equal(losses.lines[0].get_xydata(), [[1, 1.0], [2, 0.7], [3, 0.5]])
+    np.testing.assert_array_equal(losses.lines[1].get_ydata(), [1.2, 0.9, 0.8])
+    assert scores.lines[0].get_label() == "validation tss"
+
+
+def test_an_epoch_without_a_score_leaves_a_gap() -> None:
+    _, scores = training_curve(EPOCHS, scores=("validation_tss",)).axes
+    np.testing.assert_array_equal(scores.lines[0].get_ydata(), [0.1, np.nan, 0.5])
+
+
+def test_without_scores_there_is_one_panel() -> None:
+    assert len(training_curve(EPOCHS).axes) == 1
+
+
+def test_the_epoch_that_was_kept_is_marked_in_every_panel() -> None:
+    figure = training_curve(EPOCHS, scores=("validation_tss",), kept_epoch=2)
+    for axes in figure.axes:
+        assert axes.lines[-1].get_label() == "kept: epoch 2"
+        assert list(axes.lines[-1].get_xdata()) == [2, 2]
+
+
+def test_epochs_are_marked_at_whole_numbers() -> None:
+    ticks = training_curve(EPOCHS[:2]).axes[0].get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))

@@ -1,0 +1,121 @@
+"""A forecaster, a source and a client that the serving tests share."""
+
+import asyncio
+import io
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import numpy as np
+from fastapi import FastAPI
+
+from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec, Origin, Tuning
+from flare.goes import EVENTS
+from serving.app import create_app
+from serving.settings import Settings
+from serving.source import Loaded
+
+RNG = np.random.default_rng(0)
+CUBE = RNG.integers(1, 256, (4, 10, 256, 256), dtype=np.uint8)
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+NPY = npy(CUBE.reshape(40, 256, 256))
+
+
+@dataclass
+class FakeForecaster:
+    """Answers fixed numbers; remembers what it was asked."""
+
+    log10_flux: float = -5.24
+    probabilities: tuple[float, ...] = (0.6, 0.1, 0.01)
+    threshold: float = 0.5
+    synthetic: bool = False
+    kind: str = "fake"
+    asked: list[np.ndarray] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.spec = ForecasterSpec(image_size=256)
+        self.tuning = Tuning(thresholds=dict.fromkeys(EVENTS, self.threshold))
+        self.origin = Origin("0", "fake", self.synthetic, (), 1)
+
+    def predict(self, cubes: np.ndarray, present: np.ndarray) -> Forecast:
+        self.asked.append(cubes)
+        flux = np.full(len(cubes), self.log10_flux)
+        probability = np.tile(self.probabilities, (len(cubes), 1))
+        return Forecast(flux, flux - 1, flux + 1, probability, EVENTS)
+
+    def save_parts(self, folder: Path) -> dict[str, object]:
+        raise AssertionError("a server never saves")
+
+
+class FakeSource:
+    """Serves ``models[current]``; an exception in either place is raised."""
+
+    def __init__(self, **models: Forecaster | Exception) -> None:
+        self.models = models
+        self.current: str | Exception = next(iter(models), "none")
+        self.loads: list[str] = []
+        self.discarded: list[str] = []
+
+    def current_version(self) -> str:
+        if isinstance(self.current, Exception):
+            raise self.current
+        return self.current
+
+    def load(self, version: str) -> Loaded:
+        self.loads.append(version)
+        model = self.models[version]
+        if isinstance(model, Exception):
+            raise model
+        return Loaded(model, version, "solar-flare", Path("/models") / version)
+
+    def discard(self, loaded: Loaded) -> None:
+        self.discarded.append(loaded.version)
+
+
+class Client:
+    """Talks to the app in its own event loop, lifespan included, without a socket."""
+
+    def __init__(self, source: FakeSource, **settings: Any) -> None:
+        # Polls at the start and then only when a test says so.
+        chosen = Settings(**({"poll_seconds": 3600.0} | settings))
+        self.app: FastAPI = create_app(chosen, source)
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://server")
+        self._lifespan = self.app.router.lifespan_context(self.app)
+
+    def __enter__(self) -> Self:
+        self._runner = asyncio.Runner()
+        self.run(self._lifespan.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.http.aclose())
+        self.run(self._lifespan.__aexit__(None, None, None))
+        self._runner.close()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(work)
+
+    def poll(self) -> None:
+        self.app.state.service.follower.poll_once()
+
+    def get(self, path: str, **kwargs: Any) -> httpx.Response:
+        return self.run(self.http.get(path, **kwargs))
+
+    def post(self, path: str, **kwargs: Any) -> httpx.Response:
+        return self.run(self.http.post(path, **kwargs))
+
+    def predict(self, data: bytes = NPY) -> httpx.Response:
+        return self.run(self.predicting(data))
+
+    async def predicting(self, data: bytes = NPY) -> httpx.Response:
+        return await self.http.post("/predict_npy", files={"file": ("sample.npy", data)})

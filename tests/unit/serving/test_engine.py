@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from serving_fakes import CUBE, NPY, FakeForecaster, npy
+
+from flare.errors import ForecasterInvalid, InputInvalid
+from flare.forecasters.answer import Answer
+from flare.forecasters.base import Forecast
+from flare.goes import EVENTS
+from serving.engine import check_forecast, predict_upload, self_test
+from serving.schemas import Prediction
+from serving.source import Loaded
+
+
+def test_the_answer_has_every_field_that_batch_prediction_has():
+    assert Answer.__annotations__.keys() <= Prediction.model_fields.keys()
+
+
+def test_the_forecaster_sees_the_uploaded_grey_levels_unchanged():
+    forecaster = FakeForecaster()
+    predict_upload(Loaded(forecaster, "1", "solar-flare", None), NPY)
+    np.testing.assert_array_equal(forecaster.asked[0], CUBE[None])
+
+
+def test_a_model_that_answers_nan_is_a_fault_of_the_model_and_not_of_the_input():
+    broken = Loaded(FakeForecaster(log10_flux=float("nan")), "1", "solar-flare", None)
+    with pytest.raises(ForecasterInvalid) as raised:
+        predict_upload(broken, NPY)
+    assert not isinstance(raised.value, InputInvalid)
+
+
+def test_the_self_test_asks_for_a_complete_sample_and_one_with_missing_images():
+    asked = []
+
+    class Watching(FakeForecaster):
+        def predict(self, cubes, present):
+            asked.append(present)
+            return super().predict(cubes, present)
+
+    self_test(Watching())
+    assert asked[0].all(axis=(1, 2)).tolist() == [True, False]
+
+
+def test_an_answer_that_is_sure_passes():
+    zero = np.zeros(1)
+    check_forecast(Forecast(zero, zero, zero, np.array([[1.0, 1.0, 0.0]]), EVENTS), n=1)
+
+
+@pytest.mark.parametrize(
+    ("flux", "low", "high", "probability", "events"),
+    [
+        ([-5, -5], [-6, -6], [-4, -4], [[0.5, 0.1, 0]] * 2, EVENTS),
+        ([-5], [-4.9], [-4], [[0.5, 0.1, 0]], EVENTS),
+        ([-5], [-6], [np.inf], [[0.5, 0.1, 0]], EVENTS),
+        ([-5], [np.nan], [-4], [[0.5, 0.1, 0]], EVENTS),
+        ([-5], [-6], [-4], [[0.5, np.nan, 0]], EVENTS),
+        ([-5], [-6], [-4], [[0.5, -0.1, 0]], EVENTS),
+        ([-5], [-6], [-4], [0.5, 0.1, 0], EVENTS),
+        ([-5], [-6], [-4], [[0.5]], ("C1.0",)),
+    ],
+)
+def test_an_answer_that_no_forecast_may_be_is_refused(flux, low, high, probability, events):
+    forecast = Forecast(*(np.array(part, float) for part in (flux, low, high, probability)), events)
+    with pytest.raises(ForecasterInvalid):
+        check_forecast(forecast, n=1)
+
+
+def test_a_sample_with_missing_images_counts_them():
+    cube = CUBE.copy()
+    cube[0] = 0
+    cube[3, 9] = 0
+    live = Loaded(FakeForecaster(), "1", "solar-flare", None)
+    assert predict_upload(live, npy(cube)).missing_images == 11

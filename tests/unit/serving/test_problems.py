@@ -1,0 +1,136 @@
+import httpx
+import pytest
+from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
+
+PROBLEM = {"error", "detail", "hint", "request_id"}
+LIMIT = 3 * 2**20
+
+
+@pytest.fixture
+def client():
+    with Client(FakeSource(v1=FakeForecaster()), max_upload_bytes=LIMIT) as client:
+        yield client
+
+
+def assert_problem(response: httpx.Response, status: int, error: str) -> dict[str, str]:
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/json"
+    body = response.json()
+    assert body.keys() == PROBLEM
+    assert body["error"] == error
+    assert body["hint"]
+    return body
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "error"),
+    [
+        (b"not an array", 415, "not_npy"),
+        (NPY[:-1], 400, "wrong_length"),
+        (npy(CUBE[0]), 422, "wrong_shape"),
+        (npy(CUBE * 0), 422, "all_missing"),
+    ],
+)
+def test_a_bad_upload_is_a_problem_of_its_kind(client, data, status, error):
+    assert_problem(client.predict(data), status, error)
+
+
+def test_an_upload_without_the_field_is_422_with_the_command_to_use(client):
+    response = client.post("/predict_npy", files={"wrong": ("sample.npy", b"x")})
+    body = assert_problem(response, 422, "invalid_request")
+    assert "body.file" in body["detail"]
+    assert "curl -F file=@sample.npy" in body["hint"]
+
+
+def test_a_raw_body_is_422_and_its_bytes_do_not_come_back(client):
+    response = client.post("/predict_npy", content=b"secret bytes")
+    assert "secret" not in response.text
+    assert_problem(response, 422, "invalid_request")
+
+
+def test_a_text_field_in_place_of_the_file_is_422(client):
+    response = client.post("/predict_npy", data={"file": "sample.npy"})
+    assert_problem(response, 422, "invalid_request")
+
+
+def test_a_damaged_form_is_400(client):
+    headers = {"Content-Type": "multipart/form-data"}
+    response = client.post("/predict_npy", content=b"--x", headers=headers)
+    assert_problem(response, 400, "bad_request")
+
+
+def test_an_unknown_path_is_404(client):
+    body = assert_problem(client.get("/predict"), 404, "not_found")
+    assert "/predict" in body["detail"]
+
+
+def test_a_wrong_method_is_405_and_names_the_right_one(client):
+    response = client.get("/predict_npy")
+    assert_problem(response, 405, "method_not_allowed")
+    assert response.headers["Allow"] == "POST"
+
+
+def test_a_body_that_claims_to_be_too_large_is_refused_before_it_is_read(client):
+    async def unreadable():
+        raise AssertionError("the body was read")
+        yield b""
+
+    headers = {"Content-Length": str(LIMIT + 1)}
+    response = client.post("/predict_npy", content=unreadable(), headers=headers)
+    body = assert_problem(response, 413, "too_large")
+    assert str(LIMIT) in body["detail"]
+
+
+def test_a_body_that_claims_nothing_is_refused_once_it_is_too_large(client):
+    sent = 0
+
+    async def endless():
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.npy"\r\n\r\n'
+        while sent < 10 * LIMIT:
+            sent += 2**18
+            yield bytes(2**18)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Transfer-Encoding": "chunked"}
+    response = client.post("/predict_npy", content=endless(), headers=headers)
+    assert_problem(response, 413, "too_large")
+    assert sent <= LIMIT + 2**18
+
+
+def test_a_body_just_within_the_limit_is_read(client):
+    assert client.predict(NPY + bytes(LIMIT - len(NPY) - 400)).status_code == 400
+    assert client.predict(NPY).status_code == 200
+
+
+def test_a_defect_is_500_with_a_request_id_and_without_its_text(client, caplog, monkeypatch):
+    def defect(*_):
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr("serving.routes.predict_upload", defect)
+    response = client.predict()
+    body = assert_problem(response, 500, "internal_error")
+    assert "a secret" not in response.text
+    assert "Traceback" not in response.text
+    logged = next(record for record in caplog.records if body["request_id"] in record.message)
+    assert logged.exc_info[0] is ZeroDivisionError
+
+
+def test_every_documented_failure_is_a_problem(client):
+    schema = client.get("/openapi.json").json()
+    found = [
+        (path, status, answer["content"]["application/json"]["schema"]["$ref"])
+        for path, methods in schema["paths"].items()
+        for method in methods.values()
+        for status, answer in method["responses"].items()
+        if status != "200"
+    ]
+    assert {reference.rsplit("/", 1)[1] for _, _, reference in found} == {"Problem"}
+    statuses = {status for path, status, _ in found if path == "/predict_npy"}
+    assert statuses == {"400", "413", "415", "422", "500", "503"}
+
+
+def test_every_field_of_an_answer_is_described(client):
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    for name in ("Prediction", "Health", "Problem"):
+        for field, description in schemas[name]["properties"].items():
+            assert description.get("description"), f"{name}.{field}"

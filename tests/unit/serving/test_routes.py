@@ -1,0 +1,250 @@
+import asyncio
+import itertools
+import threading
+
+import numpy as np
+import pytest
+from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
+
+from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
+from flare.sample import N_CHANNELS
+
+
+@pytest.fixture
+def empty():
+    source = FakeSource()
+    source.current = ModelNotFound("'solar-flare' has no alias 'Production'")
+    return source
+
+
+def test_the_seeds_five_fields_are_the_forecasters_own_numbers():
+    forecaster = FakeForecaster(log10_flux=-5.24, probabilities=(0.6, 0.1, 0.01))
+    with Client(FakeSource(v1=forecaster)) as client:
+        answer = client.predict().json()
+    assert answer["log_flux"] == -5.24
+    assert answer["peak_flux_w_m2"] == pytest.approx(5.754e-06, rel=1e-3)
+    assert answer["flare_class"] == "C"
+    assert answer["mx_probability"] == 0.1
+    assert answer["is_mx_flare"] is False
+
+
+def test_class_interval_and_probabilities_stand_beside_them():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        answer = client.predict().json()
+    assert answer["goes_class"] == "C5.7"
+    assert answer["flux_low_w_m2"] == pytest.approx(10**-6.24)
+    assert answer["flux_high_w_m2"] == pytest.approx(10**-4.24)
+    assert answer["interval_level"] == 0.9
+    assert answer["probabilities"] == {"C1.0": 0.6, "M1.0": 0.1, "X1.0": 0.01}
+    assert answer["window_hours"] == 24
+
+
+def test_the_alert_follows_the_tuned_threshold_and_is_mx_flare_follows_one_half():
+    forecaster = FakeForecaster(probabilities=(0.6, 0.1, 0.01), threshold=0.07)
+    with Client(FakeSource(v1=forecaster)) as client:
+        answer = client.predict().json()
+    assert (answer["alert"], answer["alert_threshold"]) == (True, 0.07)
+    assert answer["is_mx_flare"] is False
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_the_answer_says_whether_the_model_was_trained_on_synthetic_data(synthetic):
+    with Client(FakeSource(v1=FakeForecaster(synthetic=synthetic))) as client:
+        assert client.predict().json()["synthetic"] is synthetic
+
+
+def test_the_answer_names_its_model_and_counts_the_missing_images():
+    cube = CUBE.copy()
+    cube[2] = 0
+    with Client(FakeSource(v7=FakeForecaster())) as client:
+        answer = client.predict(npy(cube)).json()
+    assert (answer["model_name"], answer["model_version"]) == ("solar-flare", "v7")
+    assert answer["missing_images"] == 10
+
+
+def test_planes_and_cube_get_the_same_answer():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        assert client.predict(npy(CUBE)).json() == client.predict(NPY).json()
+
+
+@pytest.mark.parametrize("path", ["/ready", "/predict_npy"])
+def test_before_a_promotion_the_answer_is_503_and_says_what_to_run(empty, path):
+    with Client(empty, poll_seconds=7.2) as client:
+        response = client.get(path) if path == "/ready" else client.predict()
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "8"
+    assert response.json()["error"] == "no_model"
+    assert "mlflow run . -e promote" in response.json()["hint"]
+    assert "no alias 'Production'" in response.json()["detail"]
+
+
+def test_a_registry_that_does_not_answer_is_503_and_named(empty):
+    empty.current = TrackingUnavailable("no answer from http://mlflow:5000")
+    with Client(empty) as client:
+        response = client.predict()
+    assert response.status_code == 503
+    assert response.json()["error"] == "registry_unavailable"
+    assert "http://mlflow:5000" in response.json()["detail"]
+
+
+def test_health_is_200_without_a_model_and_says_why_there_is_none(empty):
+    with Client(empty) as client:
+        response = client.get("/health")
+    assert response.status_code == 200
+    health = response.json()
+    assert (health["status"], health["model_loaded"]) == ("no model", False)
+    assert (health["model_name"], health["alias"]) == ("solar-flare", "Production")
+    assert health["model_version"] is health["checkpoint_path"] is health["age_seconds"] is None
+    assert "no alias 'Production'" in health["last_error"]
+
+
+def test_health_describes_the_live_model():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        health = client.get("/health").json()
+    assert (health["status"], health["model_loaded"], health["device"]) == ("ok", True, "cpu")
+    assert (health["model_version"], health["checkpoint_path"]) == ("v1", "/models/v1")
+    assert 0 <= health["age_seconds"] < 600
+    assert health["last_error"] is None
+
+
+def test_health_names_no_alias_where_a_folder_is_served(tmp_path):
+    with Client(FakeSource(v1=FakeForecaster()), model_folder=tmp_path) as client:
+        assert client.get("/health").json()["alias"] is None
+
+
+def test_ready_is_200_with_a_model():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        response = client.get("/ready")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ready", "model_version": "v1"}
+
+
+def test_a_promotion_is_served_without_a_restart(empty):
+    with Client(empty) as client:
+        assert client.predict().status_code == 503
+        empty.models["v1"] = FakeForecaster()
+        empty.current = "v1"
+        client.poll()
+        assert client.predict().json()["model_version"] == "v1"
+
+
+def test_a_broken_promotion_keeps_the_old_model_answering_and_shows_in_health():
+    source = FakeSource(v1=FakeForecaster(), v2=ForecasterInvalid("weights are missing"))
+    with Client(source) as client:
+        source.current = "v2"
+        client.poll()
+        assert client.predict().json()["model_version"] == "v1"
+        health = client.get("/health").json()
+    assert (health["status"], health["model_version"]) == ("ok", "v1")
+    assert "weights are missing" in health["last_error"]
+
+
+class Blocking(FakeForecaster):
+    """Waits in its second forecast; the first is the self-test."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def predict(self, cubes, present):
+        if self.asked:
+            self.entered.set()
+            assert self.go_on.wait(60)
+        return super().predict(cubes, present)
+
+
+def test_a_request_in_flight_during_a_swap_is_answered_by_the_model_it_began_with():
+    old = Blocking(log10_flux=-5.0)
+    source = FakeSource(v1=old, v2=FakeForecaster(log10_flux=-4.0))
+
+    async def scenario(client):
+        request = asyncio.create_task(client.predicting())
+        await asyncio.to_thread(old.entered.wait, 60)
+        source.current = "v2"
+        await asyncio.to_thread(client.poll)
+        later = await client.predicting()
+        old.go_on.set()
+        return (await request).json(), later.json()
+
+    with Client(source) as client:
+        first, second = client.run(scenario(client))
+    assert (first["model_version"], first["log_flux"]) == ("v1", -5.0)
+    assert (second["model_version"], second["log_flux"]) == ("v2", -4.0)
+
+
+def test_health_answers_while_a_forecast_is_being_computed():
+    slow = Blocking()
+
+    async def scenario(client):
+        request = asyncio.create_task(client.predicting())
+        await asyncio.to_thread(slow.entered.wait, 60)
+        health = await asyncio.wait_for(client.http.get("/health"), timeout=30)
+        still_computing = not request.done()
+        slow.go_on.set()
+        await request
+        return health.status_code, still_computing
+
+    with Client(FakeSource(v1=slow)) as client:
+        assert client.run(scenario(client)) == (200, True)
+
+
+def test_answers_during_swaps_are_each_from_exactly_one_version():
+    versions = {f"v{n}": FakeForecaster(log10_flux=-8.0 + n) for n in range(4)}
+    source = FakeSource(**versions)
+    enough = threading.Event()
+
+    def swap(client):
+        for version in itertools.cycle(versions):
+            source.current = version
+            client.poll()
+            if enough.is_set():
+                return
+
+    async def scenario(client):
+        swaps = asyncio.create_task(asyncio.to_thread(swap, client))
+        answers = []
+        while len({answer["model_version"] for answer in answers}) < len(versions):
+            several = await asyncio.gather(*(client.predicting() for _ in range(6)))
+            answers += [response.json() for response in several]
+        enough.set()
+        await swaps
+        return answers
+
+    with Client(source) as client:
+        answers = client.run(scenario(client))
+    for answer in answers:
+        assert answer["log_flux"] == versions[answer["model_version"]].log10_flux
+
+
+def test_the_root_leads_to_the_documentation():
+    with Client(FakeSource()) as client:
+        response = client.get("/")
+    assert response.status_code == 307
+    assert response.headers["Location"] == "/docs"
+
+
+def test_the_example_input_is_answered_as_it_is():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        example = client.get("/sample.npy")
+        answer = client.predict(example.content)
+    assert example.headers["Content-Type"] == "application/octet-stream"
+    assert answer.status_code == 200
+    assert answer.json()["missing_images"] < N_CHANNELS
+
+
+def test_without_example_images_the_example_is_404(monkeypatch, tmp_path):
+    monkeypatch.setattr("serving.routes.EXAMPLES", tmp_path)
+    with Client(FakeSource()) as client:
+        response = client.get("/sample.npy")
+    assert (response.status_code, response.json()["error"]) == (404, "no_example")
+
+
+def test_a_model_that_answers_nonsense_for_one_sample_is_500_and_says_so():
+    class Fragile(FakeForecaster):
+        def predict(self, cubes, present):
+            self.log10_flux = -5.0 if len(cubes) == 2 else np.nan
+            return super().predict(cubes, present)
+
+    with Client(FakeSource(v1=Fragile())) as client:
+        response = client.predict()
+    assert (response.status_code, response.json()["error"]) == (500, "model_failed")

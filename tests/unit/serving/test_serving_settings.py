@@ -1,0 +1,66 @@
+import pytest
+
+from flare.errors import ConfigInvalid
+from serving.app import create_app
+from serving.settings import Settings, read_settings
+
+
+def test_the_defaults_follow_the_production_alias_of_the_registered_model(monkeypatch):
+    monkeypatch.delenv("FLARE_ALIAS", raising=False)
+    settings = read_settings()
+    assert (settings.model_name, settings.alias) == ("solar-flare", "Production")
+    assert settings.model_folder is None
+    assert settings.tracking_uri is None
+
+
+def test_settings_are_read_when_the_app_is_made_and_not_at_import(monkeypatch):
+    monkeypatch.setenv("FLARE_ALIAS", "Candidate")
+    assert create_app().state.settings.alias == "Candidate"
+
+
+def test_a_value_that_is_given_takes_precedence_over_the_environment(monkeypatch):
+    monkeypatch.setenv("FLARE_POLL_SECONDS", "60")
+    monkeypatch.setenv("FLARE_ALIAS", "Candidate")
+    settings = read_settings(poll_seconds=2.5)
+    assert (settings.poll_seconds, settings.alias) == (2.5, "Candidate")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FLARE_POLL_SECONDS", "0"),
+        ("FLARE_POLL_SECONDS", "soon"),
+        ("FLARE_MAX_UPLOAD_BYTES", "1000"),
+        ("FLARE_MODEL_NAME", ""),
+        ("FLARE_MODEL_FOLDER", "/no/such/folder"),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigInvalid, match=variable) as raised:
+        read_settings()
+    assert "\n" not in str(raised.value)
+    assert repr(value).strip("'") in str(raised.value)
+
+
+def test_two_wrong_values_are_both_named(monkeypatch):
+    monkeypatch.setenv("FLARE_POLL_SECONDS", "-1")
+    monkeypatch.setenv("FLARE_ALIAS", "")
+    with pytest.raises(ConfigInvalid, match=r"FLARE_ALIAS.*FLARE_POLL_SECONDS"):
+        read_settings()
+
+
+def test_a_wrong_environment_ends_the_start_with_one_line_and_code_2(monkeypatch, capsys):
+    monkeypatch.setenv("FLARE_POLL_SECONDS", "soon")
+    with pytest.raises(SystemExit) as ended:
+        create_app()
+    assert ended.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: FLARE_POLL_SECONDS='soon'")
+
+
+def test_the_environment_is_not_read_when_settings_are_given(monkeypatch, tmp_path):
+    monkeypatch.setenv("FLARE_ALIAS", "Candidate")
+    app = create_app(Settings(alias="Mine", model_folder=tmp_path))
+    assert app.state.settings.alias == "Mine"

@@ -1,0 +1,36 @@
+import inspect
+
+import pytest
+
+from flare import errors
+from flare.errors import FlareError
+
+KINDS = {
+    "ConfigInvalid": ValueError,
+    "DatasetNotFound": FileNotFoundError,
+    "DatasetInvalid": ValueError,
+    "InputInvalid": ValueError,
+    "ModelNotFound": LookupError,
+    "ForecasterInvalid": ValueError,
+    "TrackingUnavailable": ConnectionError,
+    "VerificationInvalid": ValueError,
+    "TrainingDiverged": ArithmeticError,
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_error_is_also_the_builtin_that_it_stands_for(name):
+    with pytest.raises(KINDS[name]) as raised:
+        raise getattr(errors, name)("the reason")
+    assert isinstance(raised.value, FlareError)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_error_says_its_message_as_it_stands(name):
+    # KeyError would put it in quotes, OSError with two arguments a number before it.
+    assert str(getattr(errors, name)("no 'model' here; train one")) == "no 'model' here; train one"
+
+
+def test_every_error_of_the_project_is_in_this_list():
+    found = {name for name, kind in inspect.getmembers(errors, inspect.isclass)}
+    assert found - {"FlareError"} == set(KINDS)

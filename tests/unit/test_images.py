@@ -1,0 +1,144 @@
+import io
+import struct
+import zlib
+from datetime import datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from flare.errors import InputInvalid
+from flare.images import ImageRejected, decode_plane, parse_name
+
+GREY = np.add.outer(np.arange(256), np.arange(256)).astype(np.uint8)  # wraps: edges and slopes
+SMOOTH = np.add.outer(np.arange(128).repeat(2), np.arange(128).repeat(2)).astype(np.uint8)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def described(text: str) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010E] = text
+    return exif
+
+
+def claiming(edge: int) -> bytes:
+    """Return a PNG without pixels whose header claims edge x edge of them."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", edge, edge, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b"")
+
+
+JPEG = encoded(Image.fromarray(SMOOTH), "JPEG", quality=95)
+SMALL_JPEG = encoded(Image.fromarray(GREY[:16, :16]), "JPEG")
+
+
+def reason(data: bytes) -> str:
+    with pytest.raises(ImageRejected) as rejected:
+        decode_plane(data)
+    assert str(rejected.value).startswith(f"{rejected.value.reason}: ")
+    return rejected.value.reason
+
+
+def test_a_grey_jpeg_is_a_plane_of_its_grey_levels():
+    plane = decode_plane(JPEG)
+    assert (plane.dtype, plane.shape) == (np.uint8, (256, 256))
+    assert np.abs(plane.astype(int) - SMOOTH).max() <= 4
+
+
+def test_a_grey_png_is_a_plane_of_exactly_its_grey_levels():
+    np.testing.assert_array_equal(decode_plane(encoded(Image.fromarray(GREY), "PNG")), GREY)
+
+
+def test_another_size_is_read_where_it_is_asked_for():
+    assert decode_plane(SMALL_JPEG, size=16).shape == (16, 16)
+
+
+@pytest.mark.parametrize("text", ["flagged", "Image is FLAGGED by the team"])
+def test_an_image_that_its_team_flagged_is_rejected(text):
+    data = encoded(Image.fromarray(GREY), "JPEG", exif=described(text))
+    assert reason(data) == "flagged"
+
+
+def test_any_other_description_does_no_harm():
+    data = encoded(Image.fromarray(GREY), "JPEG", exif=described("AIA 131"))
+    assert decode_plane(data).shape == (256, 256)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_colour_jpeg_is_rejected(mode):
+    assert reason(encoded(Image.fromarray(GREY).convert(mode), "JPEG")) == "not grey"
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "1", "I;16"])
+def test_a_png_of_other_than_8_grey_bits_is_rejected(mode):
+    assert reason(encoded(Image.new(mode, (256, 256)), "PNG")) == "not grey"
+
+
+@pytest.mark.parametrize("size", [(128, 128), (256, 255), (255, 256), (512, 512)])
+def test_an_image_of_another_size_is_rejected_with_its_size(size):
+    data = encoded(Image.new("L", size, 9), "JPEG")
+    assert reason(data) == "wrong size"
+    with pytest.raises(InputInvalid, match=f"{size[0]} x {size[1]} pixels"):
+        decode_plane(data)
+
+
+@pytest.mark.parametrize("edge", [9000, 50_000])
+def test_an_image_that_claims_more_pixels_than_memory_holds_is_only_of_the_wrong_size(edge):
+    assert reason(claiming(edge)) == "wrong size"
+
+
+@pytest.mark.parametrize("kept", [0, 2, 100, 1000, -200])
+def test_a_jpeg_that_was_cut_short_is_unreadable(kept):
+    assert reason(JPEG[:kept]) == "unreadable"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
+def test_an_image_in_another_format_is_unreadable(kind):
+    assert reason(encoded(Image.fromarray(GREY), kind)) == "unreadable"
+
+
+@given(st.lists(st.tuples(st.integers(0, len(SMALL_JPEG) - 1), st.integers(0, 255)), max_size=4))
+def test_a_damaged_jpeg_is_a_plane_or_rejected_and_nothing_else(changes):
+    data = bytearray(SMALL_JPEG)
+    for place, byte in changes:
+        data[place] = byte
+    try:
+        plane = decode_plane(bytes(data), size=16)
+    except ImageRejected:
+        return
+    assert (plane.dtype, plane.shape) == (np.uint8, (16, 16))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "JPG", "png"])
+@pytest.mark.parametrize("channel", ["94", "1700", "continuum", "magnetogram"])
+def test_a_name_says_when_and_what(channel, suffix):
+    name = f"2012-01-15T123456__{channel}.{suffix}"
+    assert parse_name(name) == (datetime(2012, 1, 15, 12, 34, 56), channel)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2012-01-15T000000__1600.jpg",
+        "2012-01-15T000000_131.jpg",
+        "2012-13-15T000000__131.jpg",
+        "2012-01-15T250000__131.jpg",
+        "2012-01-15T000000__131.gif",
+        "2012-01-15T000000__131.jpg.part",
+        "._2012-01-15T000000__131.jpg",
+        "Thumbs.db",
+        "",
+    ],
+)
+def test_any_other_name_is_no_image_of_a_sample(name):
+    assert parse_name(name) is None

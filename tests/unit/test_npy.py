@@ -1,0 +1,168 @@
+"""The rules of a .npy sample; tests/unit/serving/test_uploads.py adds hostile headers and HTTP."""
+
+import io
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flare.errors import InputInvalid
+from flare.npy import NpyRejected, cube_of_npy
+from flare.sample import CUBE_SHAPE
+
+PLANES = np.random.default_rng(0).integers(1, 256, (40, 256, 256), dtype=np.uint8)
+CUBE = PLANES.reshape(CUBE_SHAPE)
+
+
+def saved(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def claiming(shape: str, descr: str = "'|u1'") -> bytes:
+    """Return a .npy file of a header and no data."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+
+
+def code(data: bytes) -> str:
+    with pytest.raises(NpyRejected) as rejected:
+        cube_of_npy(data)
+    return rejected.value.code
+
+
+NPY = saved(PLANES)
+
+
+@pytest.mark.parametrize("array", [PLANES, CUBE], ids=["planes", "cube"])
+def test_planes_and_a_cube_are_the_same_sample(array):
+    np.testing.assert_array_equal(cube_of_npy(saved(array)), CUBE)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "i8", "f2", "f4", "f8"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_grey_levels_are_the_same_in_every_type_and_byte_order(dtype, order):
+    cube = cube_of_npy(saved(PLANES.astype(order + dtype)))
+    assert cube.dtype == np.uint8
+    np.testing.assert_array_equal(cube, CUBE)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_floats_up_to_one_are_fractions_of_255_in_every_width(dtype):
+    np.testing.assert_array_equal(cube_of_npy(saved((PLANES / 255).astype(dtype))), CUBE)
+
+
+def test_one_float_above_one_makes_all_of_them_grey_levels():
+    array = np.ones(CUBE_SHAPE, dtype=np.float32)
+    array[0, 0, 0, 0] = 2
+    assert np.unique(cube_of_npy(saved(array))).tolist() == [1, 2]
+
+
+def test_a_sample_of_ones_as_integers_is_nearly_black_and_as_floats_white():
+    ones = np.ones(CUBE_SHAPE)
+    assert (cube_of_npy(saved(ones.astype(np.int32))) == 1).all()
+    assert (cube_of_npy(saved(ones)) == 255).all()
+
+
+@given(st.floats(1.51, 255))
+def test_a_float_becomes_the_nearest_grey_level(value):
+    array = np.full((40, 256, 256), 9, dtype=np.float32)
+    array[:, 0, 0] = value
+    assert cube_of_npy(saved(array))[0, 0, 0, 0] == np.rint(np.float32(value))
+
+
+def test_an_array_in_fortran_order_is_the_same_sample():
+    assert b"'fortran_order': True" in saved(np.asfortranarray(PLANES))
+    np.testing.assert_array_equal(cube_of_npy(saved(np.asfortranarray(PLANES))), CUBE)
+    np.testing.assert_array_equal(cube_of_npy(saved(np.asfortranarray(CUBE))), CUBE)
+
+
+def test_a_uint8_sample_is_not_copied():
+    buffer = bytearray(NPY)
+    cube = cube_of_npy(buffer)
+    buffer[-1] ^= 0xFF
+    assert cube[-1, -1, -1, -1] == CUBE[-1, -1, -1, -1] ^ 0xFF
+
+
+def test_a_view_of_read_only_bytes_is_read_only():
+    assert not cube_of_npy(NPY).flags.writeable
+
+
+def test_a_file_that_claims_a_terabyte_is_refused_without_taking_memory():
+    tracemalloc.start()
+    try:
+        assert code(claiming("(40, 160000, 160000)")) == "wrong_shape"
+        assert code(claiming("(40, 256, 256)", "'<f8'")) == "wrong_length"
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_is_cut_short_and_one_with_trailing_bytes_are_named():
+    with pytest.raises(NpyRejected, match="is cut short: .* takes 2621440 bytes, 2621439 came"):
+        cube_of_npy(NPY[:-1])
+    with pytest.raises(NpyRejected, match="has bytes after its end"):
+        cube_of_npy(NPY + b"\n")
+
+
+def test_an_array_of_objects_is_refused_and_not_unpickled():
+    class Harmful:
+        def __reduce__(self):
+            return pytest.fail, ("unpickled",)
+
+    array = np.empty((40, 256, 256), dtype=object)
+    array[0, 0, 0] = Harmful()
+    assert code(saved(array)) == "wrong_dtype"
+
+
+@pytest.mark.parametrize("dtype", ["bool", "c8", "U1", "S1", "M8[s]", "V4", "g"])
+def test_a_type_that_is_no_number_of_up_to_8_bytes_is_refused(dtype):
+    assert code(saved(np.zeros(CUBE_SHAPE, dtype=dtype))) == "wrong_dtype"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_a_value_that_is_not_finite_is_refused(dtype, value):
+    array = CUBE.astype(dtype)
+    array[1, 2, 3, 4] = value
+    assert code(saved(array)) == "not_finite"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("i1", -1), ("i2", 256), ("u8", 2**64 - 1), ("i8", -(2**63)), ("f4", -1e-3), ("f8", 255.001)],
+)
+def test_a_value_outside_0_to_255_is_refused(dtype, value):
+    array = np.ones(CUBE_SHAPE, dtype=dtype)
+    array[3, 9, 255, 255] = value
+    assert code(saved(array)) == "out_of_range"
+
+
+@pytest.mark.parametrize("array", [np.zeros(CUBE_SHAPE, dtype="u1"), np.zeros(CUBE_SHAPE)])
+def test_a_sample_whose_images_are_all_missing_is_refused(array):
+    assert code(saved(array)) == "all_missing"
+
+
+def test_one_image_is_enough():
+    cube = np.zeros(CUBE_SHAPE, dtype=np.uint8)
+    cube[3, 9, 0, 0] = 1
+    np.testing.assert_array_equal(cube_of_npy(saved(cube)), cube)
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (39, 256, 256), (1, 40, 256, 256), (40, 128, 128)])
+def test_another_shape_is_refused(shape):
+    assert code(saved(np.ones(shape, dtype=np.uint8))) == "wrong_shape"
+
+
+def test_what_is_no_npy_file_and_what_has_a_broken_header_are_told_apart():
+    assert code(b"PK\x03\x04 an archive") == "not_npy"
+    assert code(NPY[:20]) == "bad_header"
+
+
+def test_a_rejection_is_an_invalid_input_that_says_what_to_do():
+    with pytest.raises(InputInvalid, match=r"shape \(40,\); send \(40, 256, 256\)"):
+        cube_of_npy(saved(np.ones(40, dtype=np.uint8)))

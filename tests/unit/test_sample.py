@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from flare.errors import InputInvalid
+from flare.sample import (
+    CHANNELS,
+    CUBE_SHAPE,
+    MAGNETOGRAM,
+    N_CHANNELS,
+    N_STEPS,
+    PIXEL_SCALES,
+    cube_of_planes,
+    physical_values,
+    present_of_cube,
+    reduce_cubes,
+)
+
+LEVELS = np.arange(256, dtype=np.uint8)
+
+
+@given(st.sampled_from([(4, 2), (6, 3), (8, 1), (8, 8), (12, 4), (34, 2)]), st.data())
+def test_reducing_is_the_mean_over_blocks_rounded_half_up(sizes, data):
+    edge, size = sizes
+    cubes = data.draw(hnp.arrays(np.uint8, (2, 3, edge, edge)))
+    block = edge // size
+    blocks = cubes.reshape(2, 3, size, block, size, block)
+    expected = np.floor(blocks.mean(axis=(3, 5)) + 0.5)
+    reduced = reduce_cubes(cubes, size)
+    assert reduced.dtype == np.uint8
+    np.testing.assert_array_equal(reduced, expected)
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 256])
+def test_white_stays_white_however_far_it_is_reduced(size):
+    white = np.full((1, 256, 256), 255, dtype=np.uint8)
+    assert (reduce_cubes(white, size) == 255).all()
+
+
+def test_a_cube_of_the_wanted_size_is_not_copied():
+    cube = np.zeros((4, 10, 8, 8), dtype=np.uint8)
+    assert reduce_cubes(cube, 8) is cube
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (4, 4), (8, 16), (16, 8), (0, 0)])
+def test_what_is_no_square_of_whole_blocks_is_not_reduced(shape):
+    with pytest.raises(InputInvalid, match=f"{shape[0]} x {shape[1]} pixels"):
+        reduce_cubes(np.zeros((1, *shape), dtype=np.uint8), 8)
+
+
+def test_planes_are_the_channels_of_the_first_step_first():
+    planes = np.zeros((40, 8, 8), dtype=np.uint8)
+    planes[:] = np.arange(40)[:, None, None]
+    cube = cube_of_planes(planes)
+    assert cube[0, :, 0, 0].tolist() == list(range(10))
+    assert cube[3, MAGNETOGRAM, 0, 0] == 39
+
+
+def test_a_cube_is_taken_as_it_is():
+    cube = np.zeros((4, 10, 8, 8), dtype=np.uint8)
+    assert cube_of_planes(cube).shape == cube.shape
+
+
+@pytest.mark.parametrize("shape", [(39, 8, 8), (40, 8, 9), (10, 4, 8, 8), (4, 10, 8, 9), (40, 8)])
+def test_an_array_of_another_shape_is_no_sample(shape):
+    with pytest.raises(InputInvalid, match="is no sample; send"):
+        cube_of_planes(np.zeros(shape, dtype=np.uint8))
+
+
+def test_a_plane_is_present_if_one_pixel_of_it_is_above_zero():
+    cubes = np.zeros((2, 4, 10, 8, 8), dtype=np.uint8)
+    cubes[1, 2, 3, 7, 7] = 1
+    present = present_of_cube(cubes)
+    assert present.shape == (2, 4, 10)
+    assert np.argwhere(present).tolist() == [[1, 2, 3]]
+
+
+def test_channels_steps_and_images_make_up_the_shape_of_a_sample():
+    assert CUBE_SHAPE == (N_STEPS, N_CHANNELS, 256, 256) == (4, 10, 256, 256)
+    assert tuple(PIXEL_SCALES) == CHANNELS
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_grey_0_and_255_are_the_ends_of_a_channels_range(channel):
+    scale = PIXEL_SCALES[channel]
+    ends = physical_values(LEVELS[[0, 255]], channel)
+    np.testing.assert_allclose(ends, [scale.low, scale.high], rtol=1e-6)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_the_pixel_pipeline_takes_physical_values_back_to_their_grey_levels(channel):
+    scale = PIXEL_SCALES[channel]
+    values = physical_values(LEVELS, channel).astype(np.float64)
+    if scale.log10:
+        fraction = np.log10(values / scale.low) / np.log10(scale.high / scale.low)
+    else:
+        fraction = (values - scale.low) / (scale.high - scale.low)
+    np.testing.assert_array_equal(np.rint(255 * fraction), LEVELS)
+
+
+def test_a_magnetogram_reaches_150_gauss_at_grey_204_and_51():
+    gauss = physical_values(LEVELS, "magnetogram")
+    assert np.flatnonzero(gauss >= 150)[0] == 204
+    assert np.flatnonzero(gauss <= -150)[-1] == 51

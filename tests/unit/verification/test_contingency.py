@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from scores.categorical import BinaryContingencyManager
+from sklearn import metrics as sklearn_metrics
+
+from flare.errors import VerificationInvalid
+from flare.verification import contingency
+from flare.verification.contingency import (
+    CONTINGENCY_SCORES,
+    ContingencyTable,
+    contingency_table,
+    heidke_skill_score,
+    true_skill_statistic,
+)
+
+# Finley's tornado forecasts of 1884, the oldest table that everybody has scored.
+FINLEY = ContingencyTable(hits=28, misses=23, false_alarms=72, correct_negatives=2680)
+
+counts = st.integers(1, 500)
+tables = st.builds(ContingencyTable, counts, counts, counts, counts)
+
+
+def outcomes_and_forecasts(table: ContingencyTable) -> tuple[np.ndarray, np.ndarray]:
+    numbers = [table.hits, table.misses, table.false_alarms, table.correct_negatives]
+    return (
+        np.repeat([True, True, False, False], numbers),
+        np.repeat([True, False, True, False], numbers),
+    )
+
+
+@pytest.mark.parametrize(
+    ("score", "published"),
+    [
+        ("true_skill_statistic", 0.523),
+        ("heidke_skill_score", 0.355),
+        ("probability_of_detection", 0.549),
+        ("false_alarm_ratio", 0.720),
+        ("critical_success_index", 0.228),
+        ("frequency_bias", 1.961),
+        ("accuracy", 0.966),
+    ],
+)
+def test_finleys_tornado_table_has_its_published_scores(score: str, published: float) -> None:
+    assert CONTINGENCY_SCORES[score](FINLEY) == pytest.approx(published, abs=5e-4)
+
+
+def test_counting_finleys_forecasts_gives_back_his_table() -> None:
+    assert contingency_table(*outcomes_and_forecasts(FINLEY)) == FINLEY
+
+
+@given(table=tables)
+def test_scores_equal_those_of_the_bureau_of_meteorologys_package(table: ContingencyTable) -> None:
+    observed, forecast = (xr.DataArray(a.astype(float)) for a in outcomes_and_forecasts(table))
+    theirs = BinaryContingencyManager(forecast, observed)
+    for ours, name in {
+        "true_skill_statistic": "peirce_skill_score",
+        "heidke_skill_score": "heidke_skill_score",
+        "probability_of_detection": "probability_of_detection",
+        "probability_of_false_detection": "probability_of_false_detection",
+        "false_alarm_ratio": "false_alarm_ratio",
+        "critical_success_index": "critical_success_index",
+        "frequency_bias": "frequency_bias",
+        "accuracy": "accuracy",
+    }.items():
+        expected = float(getattr(theirs, name)())
+        assert CONTINGENCY_SCORES[ours](table) == pytest.approx(expected, abs=1e-12), ours
+
+
+@given(table=tables)
+def test_scores_equal_those_of_scikit_learn(table: ContingencyTable) -> None:
+    observed, forecast = outcomes_and_forecasts(table)
+    for ours, theirs in {
+        "precision": sklearn_metrics.precision_score,
+        "recall": sklearn_metrics.recall_score,
+        "f1_score": sklearn_metrics.f1_score,
+        "accuracy": sklearn_metrics.accuracy_score,
+        "heidke_skill_score": sklearn_metrics.cohen_kappa_score,
+    }.items():
+        assert CONTINGENCY_SCORES[ours](table) == pytest.approx(theirs(observed, forecast)), ours
+
+
+@given(table=tables, times=st.integers(2, 50))
+def test_tss_does_not_change_when_quiet_days_are_added(table: ContingencyTable, times: int) -> None:
+    quieter = ContingencyTable(
+        table.hits, table.misses, table.false_alarms * times, table.correct_negatives * times
+    )
+    assert true_skill_statistic(quieter) == pytest.approx(float(true_skill_statistic(table)))
+
+
+@given(events=counts, non_events=counts)
+def test_constant_forecasts_have_no_skill(events: int, non_events: int) -> None:
+    always = ContingencyTable(events, 0, non_events, 0)
+    never = ContingencyTable(0, events, 0, non_events)
+    assert true_skill_statistic(always) == true_skill_statistic(never) == 0
+    assert heidke_skill_score(always) == heidke_skill_score(never) == 0
+
+
+@given(events=counts, non_events=counts)
+def test_never_forecasting_a_rare_event_has_an_appleman_score_of_zero(
+    events: int, non_events: int
+) -> None:
+    never = ContingencyTable(0, events, 0, events + non_events)
+    always = ContingencyTable(events + non_events, 0, events, 0)
+    assert contingency.appleman_skill_score(never) == 0
+    assert contingency.appleman_skill_score(always) == 0
+
+
+@given(events=counts, non_events=counts)
+def test_perfect_forecasts_have_perfect_scores(events: int, non_events: int) -> None:
+    perfect = ContingencyTable(events, 0, 0, non_events)
+    zero_is_perfect = {"probability_of_false_detection", "false_alarm_ratio"}
+    for name, score in CONTINGENCY_SCORES.items():
+        assert score(perfect) == (0 if name in zero_is_perfect else 1), name
+
+
+def test_scores_that_need_events_are_nan_without_them() -> None:
+    table = ContingencyTable(hits=0, misses=0, false_alarms=3, correct_negatives=7)
+    undefined = {name for name, score in CONTINGENCY_SCORES.items() if np.isnan(score(table))}
+    assert undefined == {
+        "true_skill_statistic",
+        "probability_of_detection",
+        "recall",
+        "frequency_bias",
+        "appleman_skill_score",
+    }
+
+
+def test_precision_is_nan_without_alarms_and_not_zero() -> None:
+    never = ContingencyTable(hits=0, misses=3, false_alarms=0, correct_negatives=7)
+    assert np.isnan(contingency.precision(never))
+    assert np.isnan(contingency.false_alarm_ratio(never))
+
+
+def test_a_weight_of_two_counts_like_a_second_sample() -> None:
+    observed, forecast = np.array([True, False, True]), np.array([True, True, False])
+    weights = np.array([[1, 1, 1], [2, 0, 1]])
+    table = contingency_table(observed, forecast, weights=weights)
+    repeated = contingency_table(observed[[0, 0, 2]], forecast[[0, 0, 2]])
+    assert (table.hits[1], table.misses[1]) == (repeated.hits, repeated.misses)
+    assert (table.false_alarms[1], table.correct_negatives[1]) == (0, 0)
+
+
+def test_a_resample_without_events_is_nan_among_defined_ones() -> None:
+    observed = forecast = np.array([True, False])
+    table = contingency_table(observed, forecast, weights=np.array([[1, 1], [0, 2]]))
+    np.testing.assert_array_equal(true_skill_statistic(table), [1, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("observed", "forecast", "said"),
+    [
+        ([], [], "at least one sample"),
+        ([True, False], [True], r"\(2,\); wanted \(1,\)"),
+        ([True, False], [0.7, 0.2], "probability >= threshold"),
+        ([1, 0], [True, False], "wanted booleans"),
+        ([[True]], [[True]], r"\(1, 1\)"),
+    ],
+)
+def test_arrays_that_make_no_table_are_named(observed: list, forecast: list, said: str) -> None:
+    empty_is_bool = bool if not observed else None
+    with pytest.raises(VerificationInvalid, match=said):
+        contingency_table(np.array(observed, empty_is_bool), np.array(forecast, empty_is_bool))

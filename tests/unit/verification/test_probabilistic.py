@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from scores.probability import brier_score as their_brier_score
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from flare.errors import VerificationInvalid
+from flare.verification.probabilistic import brier_score, brier_skill_score, roc_area
+
+
+@st.composite
+def forecasts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outcomes with at least one of each, probabilities with many ties, and weights."""
+    n = draw(st.integers(2, 40))
+    observed = np.array([True, False, *draw(st.lists(st.booleans(), min_size=n, max_size=n))])
+    tenths = st.lists(st.integers(0, 10), min_size=n + 2, max_size=n + 2)
+    weights = np.array(draw(st.lists(st.integers(0, 3), min_size=n + 2, max_size=n + 2)))
+    weights[:2] += 1
+    return observed, np.array(draw(tenths)) / 10, weights
+
+
+@given(sample=forecasts())
+def test_brier_score_equals_that_of_the_bureau_of_meteorologys_package(sample: tuple) -> None:
+    observed, probability, _ = sample
+    theirs = their_brier_score(xr.DataArray(probability), xr.DataArray(observed.astype(float)))
+    assert brier_score(observed, probability) == pytest.approx(float(theirs))
+
+
+@given(sample=forecasts())
+def test_weighted_brier_score_equals_scikit_learns(sample: tuple) -> None:
+    observed, probability, weights = sample
+    theirs = brier_score_loss(observed, probability, sample_weight=weights)
+    assert brier_score(observed, probability, weights=weights) == pytest.approx(theirs)
+
+
+@given(sample=forecasts())
+def test_weighted_roc_area_with_ties_equals_scikit_learns(sample: tuple) -> None:
+    observed, probability, weights = sample
+    theirs = [
+        roc_auc_score(observed, probability),
+        roc_auc_score(observed, probability, sample_weight=weights),
+    ]
+    ours = roc_area(observed, probability, weights=np.stack([np.ones_like(weights), weights]))
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+@given(sample=forecasts())
+def test_roc_area_depends_on_the_order_of_probabilities_only(sample: tuple) -> None:
+    observed, probability, _ = sample
+    assert roc_area(observed, probability**3) == pytest.approx(
+        float(roc_area(observed, probability))
+    )
+
+
+@given(probability=st.floats(0, 1), events=st.integers(1, 50), others=st.integers(1, 50))
+def test_a_constant_forecast_has_a_roc_area_of_one_half(
+    probability: float, events: int, others: int
+) -> None:
+    observed = np.arange(events + others) < events
+    assert roc_area(observed, np.full(events + others, probability)) == 0.5
+
+
+def test_roc_area_is_nan_where_nothing_happened() -> None:
+    assert np.isnan(roc_area(np.zeros(3, dtype=bool), np.array([0.1, 0.2, 0.3])))
+
+
+def test_training_climatology_of_sdobenchmark_has_its_published_skill_on_the_test_split() -> None:
+    # Flares of at least 1e-5 W m^-2: 514 of 8336 samples in training, 176 of 886 in test.
+    observed = np.arange(886) < 176
+    climatology = np.full(886, 514 / 8336)
+    assert brier_skill_score(observed, climatology) == pytest.approx(-0.118, abs=5e-4)
+
+
+def test_brier_skill_against_a_named_rate_is_zero_for_that_rate() -> None:
+    observed = np.arange(10) < 3
+    skill = brier_skill_score(observed, np.full(10, 0.06), reference_rate=0.06)
+    assert skill == pytest.approx(0)
+
+
+def test_each_resample_is_compared_with_its_own_event_rate() -> None:
+    observed = np.array([True, False, False])
+    weights = np.array([[1, 1, 1], [2, 1, 1]])
+    rate_of_second = np.full(3, 0.5)
+    skill = brier_skill_score(observed, rate_of_second, weights=weights)
+    assert skill[0] < 0
+    assert skill[1] == pytest.approx(0)
+
+
+def test_brier_skill_is_nan_where_nothing_happened() -> None:
+    assert np.isnan(brier_skill_score(np.zeros(3, dtype=bool), np.full(3, 0.1)))
+
+
+def test_a_reference_rate_of_zero_is_not_taken_for_none() -> None:
+    observed = np.array([True, False])
+    assert brier_skill_score(observed, np.zeros(2), reference_rate=0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [
+        ([0.2, float("nan")], r"probability\[1\] is nan"),
+        ([0.2, 1.01], "1.01; a probability lies in 0..1"),
+        ([-0.5, 0.5], "-0.5"),
+        ([0.2], r"shape \(1,\); wanted \(2,\)"),
+    ],
+)
+def test_what_is_no_probability_is_named(probability: list[float], said: str) -> None:
+    with pytest.raises(VerificationInvalid, match=said):
+        roc_area(np.array([True, False]), np.array(probability))
+
+
+def test_a_reference_rate_outside_0_to_1_is_refused() -> None:
+    with pytest.raises(VerificationInvalid, match=r"reference rate of 6\.0"):
+        brier_skill_score(np.array([True, False]), np.array([0.5, 0.5]), reference_rate=6.0)
+
+
+def test_weights_for_other_samples_are_refused() -> None:
+    with pytest.raises(VerificationInvalid, match=r"\(5, 3\)"):
+        brier_score(np.array([True, False]), np.array([0.5, 0.5]), weights=np.ones((5, 3)))

@@ -1,0 +1,255 @@
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flare.errors import VerificationInvalid
+from flare.verification.scorecard import (
+    Issued,
+    Observed,
+    Scorecard,
+    paired_difference,
+    score_forecasts,
+)
+
+Issue = Callable[[float], Issued]
+
+
+@pytest.fixture
+def card(issue: Issue, observed: Observed) -> Scorecard:
+    return score_forecasts(issue(0.5), observed, n_resamples=200)
+
+
+def test_perfect_forecasts_have_perfect_scores_with_perfect_intervals(
+    issue: Issue, observed: Observed
+) -> None:
+    perfect = score_forecasts(issue(0.0), observed, n_resamples=50)
+    for name in ("roc_area", "true_skill_statistic_at_0.5", "heidke_skill_score_at_0.5"):
+        score = perfect.get("M1.0", name)
+        assert (score.value, score.low, score.high) == (1, 1, 1)
+    assert perfect.value("flux", "log10_flux_mae") == 0
+    assert perfect.value("flux", "interval_coverage") == 1
+    np.testing.assert_array_equal(perfect.confusion, np.diag(np.diag(perfect.confusion)))
+
+
+def test_every_score_has_a_value_inside_its_interval(card: Scorecard) -> None:
+    # The calibration error is biased upwards in every resample, so its interval need not hold it.
+    for score in card.scores:
+        if score.name != "expected_calibration_error" and not math.isnan(score.low):
+            assert score.low <= score.value <= score.high, score
+
+
+def test_every_score_says_how_many_samples_and_events_are_behind_it(
+    card: Scorecard, observed: Observed
+) -> None:
+    assert {score.n for score in card.scores} == {120}
+    assert card.get("M1.0", "roc_area").n_events == (observed.peak_flux >= 1e-5).sum()
+    assert card.get("flux", "flux_mae").n_events == 80
+
+
+def test_scores_of_an_event_that_never_happened_are_undefined(card: Scorecard) -> None:
+    score = card.get("X1.0", "true_skill_statistic")
+    assert math.isnan(score.value)
+    assert math.isnan(score.low)
+    assert score.n_events == 0
+
+
+def test_the_issued_threshold_and_one_half_are_both_scored(
+    issue: Issue, observed: Observed
+) -> None:
+    forecasts = issue(1.0)
+    at_half = replace(forecasts, thresholds=dict.fromkeys(forecasts.events, 0.5))
+    card = score_forecasts(forecasts, observed, n_resamples=10)
+    expected = score_forecasts(at_half, observed, n_resamples=10)
+    tss_at_half = expected.value("M1.0", "true_skill_statistic")
+    assert card.value("M1.0", "true_skill_statistic_at_0.5") == tss_at_half
+    assert card.value("M1.0", "true_skill_statistic") != tss_at_half
+
+
+@pytest.mark.parametrize(("threshold", "recall"), [(0.0, 1.0), (1.0, 0.0)])
+def test_thresholds_of_exactly_0_and_1_mean_what_they_say(
+    issue: Issue, observed: Observed, threshold: float, recall: float
+) -> None:
+    forecasts = replace(issue(0.5), thresholds=dict.fromkeys(("C1.0", "M1.0", "X1.0"), threshold))
+    card = score_forecasts(forecasts, observed, n_resamples=10)
+    assert card.value("M1.0", "recall") == recall
+    assert card.thresholds["M1.0"] == threshold
+
+
+def test_a_constant_forecast_has_no_skill_in_any_resample(issue: Issue, observed: Observed) -> None:
+    constant = replace(issue(0.5), probability=np.full((120, 3), 0.06))
+    card = score_forecasts(constant, observed, n_resamples=50)
+    for name, none in (("true_skill_statistic", 0), ("heidke_skill_score", 0), ("roc_area", 0.5)):
+        score = card.get("M1.0", name)
+        assert (score.value, score.low, score.high) == (none, none, none)
+
+
+def test_intervals_are_over_regions_and_not_over_samples(issue: Issue, observed: Observed) -> None:
+    # Ten samples of a region have the same error, so only the twelve regions are independent.
+    error = np.repeat(np.random.default_rng(2).normal(0, 1, 12), 10)
+    log10_flux = np.log10(observed.peak_flux) + error
+    forecasts = replace(issue(0.5), log10_flux=log10_flux)
+
+    def width(samples: Observed) -> float:
+        score = score_forecasts(forecasts, samples).get("flux", "log10_flux_bias")
+        return score.high - score.low
+
+    naive = width(replace(observed, active_region=np.arange(120)))
+    assert width(observed) == pytest.approx(np.sqrt(10) * naive, rel=0.15)
+
+
+def test_the_interval_is_made_of_the_resamples_alone(issue: Issue, observed: Observed) -> None:
+    score = score_forecasts(issue(0.5), observed, n_resamples=1).get("flux", "log10_flux_mae")
+    assert score.low == score.high != score.value
+
+
+def test_the_scale_moves_the_events_and_the_flux_but_not_the_error_in_dex(
+    issue: Issue, observed: Observed
+) -> None:
+    raw = score_forecasts(issue(0.5), observed, n_resamples=10)
+    noaa = score_forecasts(issue(0.5), observed, n_resamples=10, scale="noaa")
+    n_events = (observed.peak_flux * 0.85 >= 1e-6).sum()
+    assert noaa.get("C1.0", "recall").n_events == n_events
+    assert n_events < raw.get("C1.0", "recall").n_events
+    assert noaa.value("flux", "flux_mae") == pytest.approx(0.85 * raw.value("flux", "flux_mae"))
+    assert noaa.value("flux", "log10_flux_mae") == raw.value("flux", "log10_flux_mae")
+
+
+def test_the_floored_error_does_not_care_how_quiet_quiet_was_forecast() -> None:
+    observed = Observed(np.array([1e-9, 1e-9, 1e-5]), np.array([1, 2, 3]))
+    log10_flux = np.array([-8.0, -7.5, -5.0])
+    issued = Issued(
+        log10_flux, log10_flux, log10_flux, np.full((3, 1), 0.5), ("M1.0",), {"M1.0": 0.5}
+    )
+    card = score_forecasts(issued, observed, n_resamples=10)
+    assert card.value("flux", "log10_flux_mae_floored") == 0
+    assert card.value("flux", "log10_flux_mae") == pytest.approx(2.5 / 3)
+
+
+def test_the_dictionary_is_json_without_nan(card: Scorecard) -> None:
+    restored = json.loads(json.dumps(card.as_dict(), allow_nan=False))
+    assert (restored["scale"], restored["level"], restored["n_active_regions"]) == ("raw", 0.95, 12)
+    undefined = [s for s in restored["scores"] if s["value"] is None]
+    assert {s["event"] for s in undefined} == {"X1.0"}
+
+
+def test_metrics_are_named_split_event_score_and_leave_out_what_is_undefined(
+    card: Scorecard,
+) -> None:
+    metrics = card.metrics("test")
+    score = card.get("M1.0", "true_skill_statistic")
+    assert metrics["test/M1.0/true_skill_statistic"] == score.value
+    assert metrics["test/M1.0/true_skill_statistic_low"] == score.low
+    assert metrics["test/M1.0/true_skill_statistic_high"] == score.high
+    assert metrics["test/X1.0/n_events"] == 0
+    assert "test/X1.0/true_skill_statistic" not in metrics
+    assert all(math.isfinite(value) for value in metrics.values())
+
+
+def test_metrics_have_names_that_mlflow_takes(card: Scorecard) -> None:
+    assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in card.metrics("validation"))
+
+
+def test_an_unknown_score_is_answered_with_the_known_ones(card: Scorecard) -> None:
+    with pytest.raises(VerificationInvalid, match=r"no score 'tss' for 'M1.0'.*roc_area"):
+        card.get("M1.0", "tss")
+    with pytest.raises(VerificationInvalid, match=r"'M5.0'.*C1.0"):
+        card.get("M5.0", "roc_area")
+
+
+def test_the_difference_of_two_forecasts_is_that_of_their_scores(
+    issue: Issue, observed: Observed
+) -> None:
+    good, bad = issue(0.3), issue(2.0)
+    difference = paired_difference(good, bad, observed, event="C1.0", score_name="brier_score")
+    values = [score_forecasts(i, observed).value("C1.0", "brier_score") for i in (good, bad)]
+    assert difference.value == pytest.approx(values[0] - values[1])
+    assert difference.name == "brier_score_difference"
+
+
+def test_the_paired_interval_is_narrower_than_the_two_intervals_apart(
+    issue: Issue, observed: Observed
+) -> None:
+    one, other = issue(0.30), issue(0.32)
+    difference = paired_difference(one, other, observed, event="C1.0", score_name="brier_score")
+    alone = score_forecasts(one, observed).get("C1.0", "brier_score")
+    assert difference.high - difference.low < (alone.high - alone.low) / 2
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10_000))
+def test_a_forecast_does_not_differ_from_itself(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    observed = Observed(10 ** generator.uniform(-7, -4, 20), np.repeat(np.arange(5), 4))
+    log10_flux = generator.uniform(-7, -4, 20)
+    issued = Issued(
+        log10_flux, log10_flux, log10_flux, generator.random((20, 1)), ("C1.0",), {"C1.0": 0.5}
+    )
+    difference = paired_difference(
+        issued, issued, observed, event="flux", score_name="flux_mae", n_resamples=20, seed=seed
+    )
+    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+
+
+def test_a_difference_of_what_was_not_issued_is_refused(issue: Issue, observed: Observed) -> None:
+    with pytest.raises(VerificationInvalid, match=r"no event 'M5\.0'"):
+        paired_difference(
+            issue(1), issue(2), observed, event="M5.0", score_name="roc_area", n_resamples=2
+        )
+    with pytest.raises(VerificationInvalid, match="no score 'tss'"):
+        paired_difference(
+            issue(1), issue(2), observed, event="M1.0", score_name="tss", n_resamples=2
+        )
+
+
+def nan_at(index: int) -> np.ndarray:
+    values = np.full(120, -6.0)
+    values[index] = np.nan
+    return values
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"log10_flux": np.zeros(119)}, r"log10_flux has shape \(119,\)"),
+        ({"log10_flux": nan_at(5)}, r"log10_flux\[5\] is nan"),
+        ({"lower": np.full(120, 9.0)}, "lower end is above"),
+        ({"probability": np.full((120, 3), 1.5)}, "probability has the value 1.5"),
+        ({"probability": np.full((120, 2), 0.5)}, r"\(120, 2\); wanted \(120, 3\)"),
+        ({"thresholds": {"C1.0": 0.5}}, "no threshold for M1.0"),
+        ({"thresholds": {"C1.0": 0.5, "M1.0": -0.1, "X1.0": 0.5}}, "threshold of M1.0.*-0.1"),
+    ],
+)
+def test_forecasts_that_cannot_be_scored_are_named(
+    issue: Issue, observed: Observed, changes: dict, said: str
+) -> None:
+    with pytest.raises(VerificationInvalid, match=said):
+        score_forecasts(replace(issue(0.5), **changes), observed, n_resamples=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"peak_flux": np.array([]), "active_region": np.array([])}, "no samples"),
+        ({"peak_flux": 10 ** nan_at(7)}, r"peak_flux\[7\] is nan"),
+        ({"peak_flux": np.zeros(120)}, "peak_flux of 0.0"),
+        ({"peak_flux": np.full(120, 1e-5, dtype=np.float32)}, "float32; wanted float64"),
+        ({"active_region": np.zeros(3)}, r"active_region has shape \(3,\)"),
+    ],
+)
+def test_observations_that_cannot_be_scored_are_named(
+    issue: Issue, observed: Observed, changes: dict, said: str
+) -> None:
+    with pytest.raises(VerificationInvalid, match=said):
+        score_forecasts(issue(0.5), replace(observed, **changes), n_resamples=2)
+
+
+def test_an_unknown_scale_is_answered_with_the_known_ones(issue: Issue, observed: Observed) -> None:
+    with pytest.raises(VerificationInvalid, match=r"'goes'.*noaa"):
+        score_forecasts(issue(0.5), observed, scale="goes")

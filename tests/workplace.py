@@ -1,0 +1,47 @@
+"""A folder of one's own with its own MLflow store, and settings small enough for a second."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+SMALL_FOREST = {"trees": 10, "min_samples_leaf": 1}
+SMALL_NETWORK = {
+    "epochs": 2,
+    "width": 2,
+    "hidden": 4,
+    "batch_size": 4,
+    "learning_rate": 1e-3,
+    "accelerator": "cpu",
+}
+
+
+def store_uri(folder: Path) -> str:
+    """Return the address of the MLflow store of a folder."""
+    return f"sqlite:///{folder}/mlflow.db"
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Work in a folder, and log to its own store; artifacts go beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", store_uri(folder))
+        # `mlflow run` around the tests must not lend them its run.
+        for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+            patch.delenv(name, raising=False)
+        for name in ("MAX_RETRIES", "TIMEOUT"):  # `connect` sets them where they are not set
+            patch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", "3")
+        patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        yield
+
+
+def tree(folder: Path) -> dict[str, int]:
+    """Return the size of every file below a folder but those of MLflow's store."""
+    return {
+        str(path.relative_to(folder)): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.relative_to(folder).parts[0].startswith("ml")
+    }
