@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from flare import __version__
 from flare.errors import ConfigInvalid
@@ -59,7 +60,9 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         finally:
             await to_thread.run_sync(follower.stop)
 
-    app = FastAPI(
+    # Its pages bring their scripts along: a cluster without internet has documentation too.
+    app = FastAPIOffline(
+        redoc_url=None,
         title="Solar-flare forecasts",
         description=DESCRIPTION,
         version=__version__,

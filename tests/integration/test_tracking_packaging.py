@@ -1,0 +1,128 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import yaml
+from mlflow.exceptions import MlflowException
+
+from flare.forecasters.folder import load
+from flare.sample import present_of_cube
+from workplace import working_in
+
+KINDS = ["forest", "network"]
+
+LOAD = """
+import sys
+import mlflow, numpy as np
+model = mlflow.pyfunc.load_model(sys.argv[1])
+frame = model.predict(np.load(sys.argv[2]))
+import flare
+print(flare.__file__)
+print(frame.to_json(orient="list", double_precision=15))
+"""
+
+
+@pytest.fixture(scope="module")
+def packaged(home, models, tmp_path_factory):
+    """The folders of both logged models as MLflow downloads them."""
+    found = {}
+    with working_in(home.folder):
+        for name in KINDS:
+            folder = tmp_path_factory.mktemp(name)
+            uri = getattr(models, name).version.uri
+            found[name] = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def cubes():
+    drawn = np.random.default_rng(0).integers(1, 255, (3, 4, 10, 32, 32), dtype=np.uint8)
+    drawn[1, :, 4] = 0  # a channel that is missing
+    return drawn
+
+
+@pytest.fixture(params=KINDS)
+def folder(request, packaged) -> Path:
+    return packaged[request.param]
+
+
+def test_the_signature_wants_uint8_cubes_of_any_number_and_size(folder):
+    model = mlflow.models.Model.load(folder)
+    spec = model.signature.inputs.inputs[0]
+    assert (spec.type, spec.shape) == (np.dtype("uint8"), (-1, 4, 10, -1, -1))
+
+
+def test_the_example_is_a_cube_that_the_model_takes(folder):
+    example = mlflow.models.Model.load(folder).load_input_example(str(folder))
+    assert (example.shape, example.dtype) == ((1, 4, 10, 32, 32), np.uint8)
+    assert example.any()
+
+
+def test_requirements_are_pinned_and_name_no_local_version(packaged):
+    pin = re.compile(r"[a-z0-9-]+==\d+(\.\d+)*")
+    lines = {name: requirements(packaged[name]) for name in KINDS}
+    assert [line for name in KINDS for line in lines[name] if not pin.fullmatch(line)] == []
+    assert {"torch", "safetensors"} <= {line.split("==")[0] for line in lines["network"]}
+    assert "torch" not in {line.split("==")[0] for line in lines["forest"]}
+
+
+def requirements(folder: Path) -> list[str]:
+    return (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_projects_code_goes_with_the_model(folder):
+    copied = folder / "code" / "flare"
+    assert (copied / "forecasters" / "folder.py").is_file()
+    assert list(copied.rglob("*.pyc")) == []
+
+
+def test_nothing_in_the_model_is_a_pickle(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert [path for path in files if path.suffix in {".pkl", ".pickle", ".joblib", ".pt"}] == []
+    # Protocol 2 and later begin with 0x80 and the protocol's number.
+    assert [p for p in files if re.match(rb"\x80[\x02-\x05]", p.read_bytes()[:2])] == []
+
+
+def test_the_model_knows_its_kind_and_that_its_data_were_synthetic(packaged):
+    for name, kind in (("forest", "forest"), ("network", "neural")):
+        about = yaml.safe_load((packaged[name] / "MLmodel").read_text(encoding="utf-8"))
+        assert about["metadata"] == {"kind": kind, "synthetic": True}
+
+
+def test_floats_are_refused_instead_of_rounded(folder, cubes, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow puts the model's code there
+    model = mlflow.pyfunc.load_model(str(folder))
+    with pytest.raises(MlflowException, match="uint8"):
+        model.predict(cubes.astype(np.float32) / 255)
+
+
+def test_a_stranger_loads_it_from_its_own_code_and_gets_the_forecasters_numbers(
+    folder, cubes, tmp_path
+):
+    np.save(tmp_path / "cubes.npy", cubes)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "ignore", "-c", LOAD, str(folder), "cubes.npy"],
+        cwd=tmp_path,
+        env=environment | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    imported, told = done.stdout.splitlines()
+    assert Path(imported).is_relative_to(folder / "code")
+    forecaster = load(folder / "artifacts" / "forecaster")
+    forecast = forecaster.predict(cubes, present_of_cube(cubes))
+    answer = json.loads(told)
+    assert answer["log_flux"] == pytest.approx(forecast.log10_flux, rel=1e-12)
+    for event in forecast.events:
+        assert answer[f"probability_{event}"] == pytest.approx(
+            forecast.probability_of(event), rel=1e-12
+        )

@@ -1,0 +1,64 @@
+"""One small forecaster of each kind, and samples of 32 pixels for them."""
+
+import numpy as np
+import torch
+
+from flare.features.table import compute_features
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, Tuning
+from flare.forecasters.climatology import Climatology, fit_climatology
+from flare.forecasters.forest import ForestForecaster, fit_forest
+from flare.forecasters.neural import NeuralForecaster
+from flare.goes import EVENTS
+from flare.models import NetworkConfig, build
+from flare.models.normalisation import fit_normalisation
+from flare.sample import N_CHANNELS, N_STEPS
+from tiny import TINY_LABELS
+
+KINDS = ("climatology", "forest", "neural")
+SIZE, N = 32, 40
+SPEC = ForecasterSpec(image_size=SIZE)
+ORIGIN = Origin("f" * 16, "tiny", True, (11000, 11010), N)
+TUNING = Tuning(dict(zip(EVENTS, (0.41, 0.13, 0.02), strict=True)), -0.7, 1.1)
+
+PEAK_FLUX = np.resize(TINY_LABELS, N)
+
+
+def samples() -> tuple[np.ndarray, np.ndarray]:
+    """Return cubes, brighter where the label is larger, and a mask with a tenth missing."""
+    rng = np.random.default_rng(1)
+    grey = 60 + 20 * (np.log10(PEAK_FLUX) + 9)
+    shape = (N, N_STEPS, N_CHANNELS, SIZE, SIZE)
+    noise = rng.normal(0, 25, (*shape[:3], 8, 8)).repeat(4, axis=3).repeat(4, axis=4)
+    cubes = np.clip(grey[:, None, None, None, None] + noise, 0, 255).astype(np.uint8)
+    present = rng.random(shape[:3]) < 0.9
+    cubes[~present] = 0
+    return cubes, present
+
+
+CUBES, PRESENT = samples()
+
+
+def small_climatology() -> Climatology:
+    return fit_climatology(PEAK_FLUX, spec=SPEC, origin=ORIGIN)
+
+
+def small_forest(seed: int = 0) -> ForestForecaster:
+    features = compute_features(CUBES, PRESENT)
+    return fit_forest(
+        features, PEAK_FLUX, spec=SPEC, origin=ORIGIN, n_trees=5, seed=seed, n_jobs=1
+    )
+
+
+def small_network() -> NeuralForecaster:
+    config = NetworkConfig(width=2, hidden=8)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build(config).eval()
+    normalisation = fit_normalisation(CUBES, PRESENT, np.arange(N))
+    return NeuralForecaster(network, config, normalisation, SPEC, ORIGIN)
+
+
+def small(kind: str) -> Forecaster:
+    """Return a tuned forecaster of a kind."""
+    make = {"climatology": small_climatology, "forest": small_forest, "neural": small_network}
+    return make[kind]().with_tuning(TUNING)
