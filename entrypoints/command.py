@@ -32,6 +32,11 @@ def run(name: str, config_class: type[Config], workflow: Callable[[Config], None
         workflow(config)
     except FlareError as error:
         fail(name, str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A full disk, a missing right, a folder that vanished: the machine's state, no defect.
+        fail(name, f"{error.filename}: {error.strerror}; make room or rights, or another place")
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -60,7 +60,7 @@ def class_letter(peak_flux: float) -> str:
 def class_of_flux(peak_flux: float) -> str:
     """Return the class with one digit, such as ``C5.7``, of a peak flux in W m^-2."""
     letter = class_letter(peak_flux)
-    # Truncated as NOAA does; the millionth makes up for what floats lose of a number such as 2.3e-5.
+    # Truncated as NOAA does; the millionth makes up for what a float loses of 2.3e-5.
     tenths = math.floor(peak_flux / CLASS_FLOORS[letter] * 10 + 1e-6)
     if letter != CLASS_LETTERS[-1]:
         tenths = min(tenths, 99)  # the float just below M1.0 is C9.9, not C10.0

@@ -54,7 +54,9 @@ class ForestForecaster:
         """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
         if len(features) == 0:  # scikit-learn takes no empty table
             none = np.empty(0)
-            return Forecast(none, none, none, np.empty((0, len(self.spec.events))), self.spec.events)
+            return Forecast(
+                none, none, none, np.empty((0, len(self.spec.events))), self.spec.events
+            )
         log10_flux = np.asarray(self.regressor.predict(features), dtype=np.float64)
         counts = self.classifier.predict_proba(features)
         probability = np.zeros((len(features), len(self.spec.events)))
@@ -159,9 +161,10 @@ def _check_trees(forest: Any, kind: type[RandomForestRegressor | RandomForestCla
         raise ForecasterInvalid(f"wanted a {kind.__name__} of {n_features} features")
     for estimator in forest.estimators_:
         tree = estimator.tree_
-        # Beyond its capacity even reading a tree is reading other memory.
-        if not 1 <= tree.node_count <= tree.capacity:
-            raise ForecasterInvalid("a tree of the forest has another size than it says")
+        # scikit-learn cuts a node count that is too high down to the nodes that there are, but
+        # leaves one that is too low, and a walk starts at node 0 without asking.
+        if tree.node_count < 1:
+            raise ForecasterInvalid("a tree of the forest has no nodes; fetch it again")
         number = np.arange(tree.node_count)
         inner = tree.children_left != -1
         for children in (tree.children_left, tree.children_right):

@@ -99,9 +99,10 @@ def connect(tracking_uri: str | None = None) -> None:
 @contextmanager
 def answering(*kinds: type[Exception]) -> Iterator[None]:
     """Turn MLflow's failure to reach or use its store, or one of ``kinds``, into one line."""
+    expected: tuple[type[Exception], ...] = (MlflowException, *kinds)
     try:
         yield
-    except (MlflowException, *kinds) as error:
+    except expected as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrackingUnavailable(
             f"MLflow at {mlflow.get_tracking_uri()} refused: {first}; "
@@ -126,6 +127,7 @@ def start(entry: str, *, name: str, tags: Mapping[str, object] | None = None) ->
     status, told = "FINISHED", ""
     try:
         with answering():
+            _mark_experiment(run.client, opened.info.experiment_id)
             run.set_tags({"mlflow.runName": name, ENTRY_TAG: entry, **git_tags(), **(tags or {})})
             yield run
             run.flush()
@@ -142,6 +144,16 @@ def start(entry: str, *, name: str, tags: Mapping[str, object] | None = None) ->
                 run.set_tags({"flare.error": told[:5000]})
         with suppress(MlflowException):
             mlflow.end_run(status)
+
+
+def _mark_experiment(client: MlflowClient, experiment_id: str) -> None:
+    """Tell the UI that models are trained here, unless it was told otherwise.
+
+    Without the tag it opens on its pages for language models.
+    """
+    kind = "mlflow.experimentKind"
+    if kind not in client.get_experiment(experiment_id).tags:
+        client.set_experiment_tag(experiment_id, kind, "custom_model_development")
 
 
 def git_tags() -> dict[str, str]:

@@ -169,6 +169,8 @@ def _validate(
         flux_errors.append((log10_flux - batch.log10_flux).abs().float().cpu().numpy())
         probability.append(logits.sigmoid().float().cpu().numpy())
         events.append(batch.events.cpu().numpy())
+    if not np.isfinite(total):
+        return total, float("nan"), float("nan"), float("nan")  # nothing that could be scored
     headline = EVENTS.index(HEADLINE_EVENT)
     happened = np.concatenate(events)[:, headline] > 0
     issued = np.concatenate(probability)[:, headline].astype(np.float64)

@@ -18,6 +18,7 @@ from flare.tracking.runs import Run, scratch, start
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.data import open_packed
 from flare.workflows.models import Resolved, resolve
+from flare.workflows.output import check_folder
 from flare.workflows.report import write_report
 from flare.workflows.rivals import climatology_of, forest_of
 from flare.workflows.scoring import forecast_rows, issued, observed
@@ -37,6 +38,7 @@ class Evaluation:
 
 def run(config: EvaluateConfig) -> Evaluation:
     """Forecast, score with intervals over active regions, write and log the report."""
+    check_folder(config.output_dir, "output_dir")
     with start("evaluate", name="evaluate") as tracked:
         tracked.log_params(config.model_dump())
         model = resolve(config.model, config.model_name)

@@ -18,6 +18,7 @@ from flare.npy import cube_of_npy
 from flare.sample import N_PLANES, Cube, Present, present_of_cube
 from flare.tracking.runs import start
 from flare.workflows.models import resolve
+from flare.workflows.output import check_folder
 from flare.workflows.progress import bar
 
 log = logging.getLogger("flare")
@@ -43,6 +44,8 @@ def run(config: PredictConfig) -> Forecasts:
     """Forecast every sample of the input, and write the file if one is asked for."""
     if config.output is not None and config.output.suffix not in (".csv", ".json"):
         raise ConfigInvalid(f"output={config.output}: give a name ending in .csv or .json")
+    if config.output is not None:
+        check_folder(config.output.parent, "output")
     samples, count = _samples(config.input, config.split)
     with start("predict", name=f"predict {config.input.name}") as tracked:
         tracked.log_params(config.model_dump())
@@ -76,7 +79,8 @@ def _samples(path: Path, split: str) -> tuple[Iterator[_Sample], int]:
     inside = [folder for folder in inside if _holds_images(folder)]
     if not inside:
         raise DatasetNotFound(
-            f"{path} holds neither images of a sample nor training/ or test/ of a dataset"
+            f"{path} holds neither images of a sample nor training/ or test/ of a dataset; "
+            "give a sample folder, a .npy file or a dataset"
         )
     return _folders(inside), len(inside)
 

@@ -15,8 +15,10 @@ import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from flare.config import SearchConfig
+from flare.errors import TrainingDiverged, VerificationInvalid
 from flare.features.table import compute_features
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import fit_forest
@@ -30,6 +32,7 @@ from flare.tracking.runs import Run, start
 from flare.training.loop import EpochRecord
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, log_training_data, training_data
+from flare.workflows.output import check_folder
 from flare.workflows.train import NetworkSettings, kept, train_network
 
 log = logging.getLogger("flare")
@@ -148,7 +151,8 @@ _OBJECTIVE = f"validation/{HEADLINE_EVENT}/brier_skill_score"
 
 def run(config: SearchConfig) -> Found:
     """Add trials to the study, and log it."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would retell what trials raise
+    check_folder(config.study_file.parent, "study_file")
     with start("search", name=f"search {config.family}: {config.study_name}") as tracked:
         tracked.log_params(config.model_dump())
         data = training_data(
@@ -161,8 +165,17 @@ def run(config: SearchConfig) -> Found:
         )
         log_training_data(tracked, data, config.data_dir)
         study = _study(config, f"{config.study_name}-{config.family}-{data.split.fingerprint[:8]}")
-        study.optimize(Objective(config, data, tracked), n_trials=config.trials)
+        # A wild learning rate ends its own trial, not the nights of work around it.
+        study.optimize(
+            Objective(config, data, tracked), n_trials=config.trials, catch=(TrainingDiverged,)
+        )
         done = [trial for trial in study.trials if trial.value is not None]
+        if not any(trial.state == TrialState.COMPLETE for trial in done):
+            raise VerificationInvalid(
+                f"none of the {len(study.trials)} trials of study {study.study_name} has a value: "
+                f"all diverged, or validation has no {HEADLINE_EVENT} event or nothing else; "
+                "change validation_share or the dataset"
+            )
         tracked.log_metrics({_OBJECTIVE: study.best_value, "trials": len(study.trials)})
         tracked.log_figure(
             search_history(

@@ -7,6 +7,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from workplace import working_in
 
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import ForecasterSpec, Origin
@@ -16,7 +17,6 @@ from flare.sample import N_CHANNELS, N_STEPS
 from flare.tracking import registry
 from flare.tracking.packaging import package
 from flare.tracking.runs import start
-from workplace import working_in
 
 NAME = "climatology"
 FLUX = np.array([1e-9, 4e-6, 3e-5, 2e-4])
@@ -51,7 +51,7 @@ def unpromoted(at_home, two_versions):
 def tags_and_alias() -> tuple[dict[str, dict[str, str]], dict[str, int]]:
     found = MlflowClient().search_model_versions(f"name='{NAME}'")
     aliases = MlflowClient().get_registered_model(NAME).aliases
-    return {one.version: {**one.tags, "stage": one.current_stage} for one in found}, aliases
+    return {str(one.version): {**one.tags, "stage": one.current_stage} for one in found}, aliases
 
 
 def test_a_model_that_does_not_exist_is_not_found_and_the_error_has_the_command(at_home):
@@ -63,7 +63,7 @@ def test_a_model_that_does_not_exist_is_not_found_and_the_error_has_the_command(
 
 
 def test_an_alias_that_was_never_set_is_not_found(at_home, two_versions):
-    with pytest.raises(ModelNotFound, match="'Production'.*-e promote"):
+    with pytest.raises(ModelNotFound, match=r"'Production'.*-e promote"):
         registry.production_version(NAME)
 
 
@@ -115,8 +115,9 @@ def test_alias_and_stage_addresses_load_the_promoted_version(unpromoted, monkeyp
     registry.move_production(unpromoted[1])
     by_alias = mlflow.pyfunc.load_model(f"models:/{NAME}@Production")
     by_stage = mlflow.pyfunc.load_model(f"models:/{NAME}/Production")
-    wanted = MlflowClient().get_model_version(NAME, "2").model_id
-    assert by_alias.metadata.model_id == by_stage.metadata.model_id == wanted
+    source = MlflowClient().get_model_version(NAME, "2").source
+    assert f"models:/{by_alias.metadata.model_id}" == source
+    assert by_stage.metadata.model_id == by_alias.metadata.model_id
 
 
 def test_the_downloaded_forecaster_is_the_one_that_was_packaged(at_home, two_versions, tmp_path):
@@ -157,7 +158,7 @@ def test_a_store_that_fails_on_the_way_is_not_called_a_missing_model(
         raise failure
 
     monkeypatch.setattr("mlflow.artifacts.download_artifacts", fail)
-    with pytest.raises(TrackingUnavailable, match="timed out|reset by peer|No space left"):
+    with pytest.raises(TrackingUnavailable, match=r"timed out|reset by peer|No space left"):
         registry.download_uri("models:/solar-flare/1", tmp_path)
 
 

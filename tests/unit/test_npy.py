@@ -103,7 +103,7 @@ def test_a_file_that_claims_a_terabyte_is_refused_without_taking_memory():
 
 
 def test_a_file_that_is_cut_short_and_one_with_trailing_bytes_are_named():
-    with pytest.raises(NpyRejected, match="is cut short: .* takes 2621440 bytes, 2621439 came"):
+    with pytest.raises(NpyRejected, match=r"is cut short: .* takes 2621440 bytes, 2621439 came"):
         cube_of_npy(NPY[:-1])
     with pytest.raises(NpyRejected, match="has bytes after its end"):
         cube_of_npy(NPY + b"\n")

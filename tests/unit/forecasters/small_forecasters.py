@@ -12,6 +12,7 @@ from flare.goes import EVENTS
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
 from flare.sample import N_CHANNELS, N_STEPS
+
 from tiny import TINY_LABELS
 
 KINDS = ("climatology", "forest", "neural")
@@ -44,9 +45,7 @@ def small_climatology() -> Climatology:
 
 def small_forest(seed: int = 0) -> ForestForecaster:
     features = compute_features(CUBES, PRESENT)
-    return fit_forest(
-        features, PEAK_FLUX, spec=SPEC, origin=ORIGIN, n_trees=5, seed=seed, n_jobs=1
-    )
+    return fit_forest(features, PEAK_FLUX, spec=SPEC, origin=ORIGIN, n_trees=5, seed=seed, n_jobs=1)
 
 
 def small_network() -> NeuralForecaster:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_forecasters import CUBES, N, ORIGIN, PRESENT, SIZE, SPEC, TUNING
+from small_forecasters import CUBES, ORIGIN, PRESENT, SIZE, SPEC, TUNING, N, small
 
 from flare.errors import InputInvalid
 from flare.forecasters.base import Forecast, Tuning
@@ -135,12 +135,11 @@ def test_what_is_no_sample_is_refused(forecaster, cubes, present, message):
         forecaster.predict(cubes, present)
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (48, 48), (32, 64)])
-def test_images_that_cannot_be_averaged_down_are_refused(forecaster, shape):
-    if forecaster.kind == "climatology":
-        pytest.skip("it does not look at images")
+@pytest.mark.parametrize("kind", ["forest", "neural"])
+@pytest.mark.parametrize("shape", [(16, 16), (48, 48), (32, 64), (64, 32)])
+def test_images_that_cannot_be_averaged_down_are_refused(kind, shape):
     with pytest.raises(InputInvalid, match=f"{shape[0]} x {shape[1]} pixels"):
-        forecaster.predict(np.ones((1, 4, 10, *shape), dtype=np.uint8), PRESENT[:1])
+        small(kind).predict(np.ones((1, 4, 10, *shape), dtype=np.uint8), PRESENT[:1])
 
 
 def test_a_forecast_finds_the_probability_of_an_event_by_its_name(forecaster):

@@ -1,0 +1,70 @@
+"""What the README names is there: targets, entry points, parameters, files, links."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flare.config import ENTRY_POINTS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")] + sorted(
+    (ROOT / "docs").rglob("*.md")
+)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def named(pattern: str) -> list[tuple[str, re.Match[str]]]:
+    return [
+        (str(path.relative_to(ROOT)), match)
+        for path in DOCUMENTS
+        for match in re.finditer(pattern, path.read_text(encoding="utf-8"))
+    ]
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
+    found = named(r"(?:^|`)make ([a-z-]+)")
+    assert found
+    assert [(path, match[1]) for path, match in found if match[1] not in targets] == []
+
+
+def test_every_entry_point_is_in_the_table_and_nothing_else() -> None:
+    rows = re.findall(r"^\| `([a-z]+)`.*\|$", README, flags=re.MULTILINE)
+    assert rows == list(ENTRY_POINTS)
+
+
+def test_every_mlflow_command_names_an_entry_point_and_its_parameters() -> None:
+    found = named(r"mlflow run \. -e ([a-z]+)((?: -P [a-z_]+=\S+)*)")
+    assert found
+    for path, match in found:
+        assert match[1] in ENTRY_POINTS, f"{path}: {match[0]}"
+        given = set(re.findall(r"-P ([a-z_]+)=", match[2]))
+        assert given <= set(ENTRY_POINTS[match[1]].model_fields), f"{path}: {match[0]}"
+
+
+def test_every_folder_of_the_tree_exists() -> None:
+    block = README.split("## What is where")[1].split("```")[1]
+    top = [line.split()[0] for line in block.splitlines() if line and not line.startswith(" ")]
+    inner = re.findall(r"^  ([a-z_]+/)", block, flags=re.MULTILINE)
+    assert len(top) >= 7
+    assert len(inner) >= 9
+    missing = [name for name in top if not (ROOT / name).exists()]
+    missing += [name for name in inner if not (ROOT / "flare" / name).is_dir()]
+    assert missing == []
+
+
+def test_every_room_of_flare_is_in_the_tree() -> None:
+    block = README.split("## What is where")[1].split("```")[1]
+    rooms = {path.name for path in (ROOT / "flare").iterdir() if (path / "__init__.py").exists()}
+    assert {room for room in rooms if f"  {room}/" not in block} == set()
+
+
+@pytest.mark.parametrize("word", ["synthetic", "climatology", "interval"])
+def test_the_readme_says_what_a_score_stands_beside(word: str) -> None:
+    assert word in README
+
+
+def test_no_document_was_left_with_a_gap_to_fill() -> None:
+    assert named(r"@@|TODO|TBD|XXX") == []

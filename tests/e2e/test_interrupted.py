@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM end a training in order: exit code 130, the run KILLED, nothing left."""
+
+import os
+import signal
+
+import pytest
+from mlflow import MlflowClient
+from workplace import tree
+
+from flare.datasets.packing import ensure_pack
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_training_is_killed_and_leaves_nothing(place, number):
+    small = {"data_dir": place.data, "image_size": 32, "width": 2, "hidden": 4, "processes": 1}
+    ensure_pack(place.data, place.data / "packed-32", image_size=32)
+    before = tree(place.folder)
+    command = place.entry("train", **small, epochs=10_000, patience=10_000, accelerator="cpu")
+    with place.start(*command) as process:
+        seen = []
+        for line in process.stderr:
+            seen.append(line)
+            if line.startswith("epoch  2"):
+                break
+        os.killpg(process.pid, number)  # as a terminal does: to every process of the command
+        _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130, "".join(seen) + rest
+    assert rest.splitlines()[-1] == "train: stopped"
+    assert "Traceback" not in rest
+    assert tree(place.folder) == before
+    # torch makes an empty folder for its compiler when it is imported.
+    assert [path for path in place.temporary.rglob("*") if path.is_file()] == []
+    client = MlflowClient(f"sqlite:///{place.folder}/mlflow.db")
+    (run,) = client.search_runs(["0"], "tags.`flare.entry` = 'train'", max_results=1)
+    assert run.info.status == "KILLED"
+    assert run.data.metrics["train/loss"] > 0
+    assert client.search_model_versions() == []

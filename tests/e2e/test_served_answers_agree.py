@@ -1,0 +1,98 @@
+"""The forecaster, our server and MLflow's server answer the example with the same numbers."""
+
+import io
+import json
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import numpy as np
+import pytest
+
+from flare.datasets.sdobenchmark import infer_start, read_sample
+
+pytestmark = pytest.mark.slow
+
+NUMBERS = ("log_flux", "peak_flux_w_m2", "mx_probability", "flux_low_w_m2", "flux_high_w_m2")
+
+
+@pytest.fixture(scope="module")
+def sample(place):
+    (folder,) = (path for path in (place.project / "data" / "example").iterdir() if path.is_dir())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cube(sample):
+    return read_sample(sample, infer_start(sample)).cube  # (4, 10, 256, 256)
+
+
+@pytest.fixture(scope="module")
+def own(place, sample):
+    """What the command line says, after training and promoting a network there."""
+    small = {"data_dir": place.data, "image_size": 32, "processes": 1, "validation_share": 0.4}
+    tiny = {"width": 2, "hidden": 4, "epochs": 2, "batch_size": 4, "learning_rate": 0.001}
+    for name, parameters in (
+        ("train", small | tiny),
+        ("promote", {}),
+        ("predict", {"input": sample, "output": "answer.json"}),
+    ):
+        done = place.run(name, **parameters)
+        assert done.returncode == 0, done.stderr
+    (row,) = json.loads((place.folder / "answer.json").read_text(encoding="utf-8"))
+    return row
+
+
+@contextmanager
+def serving(place, *command: object) -> Iterator[str]:
+    """Run a server until the block ends; give its address once it listens."""
+    with place.start(*command) as process:
+        try:
+            seen = []
+            for line in process.stderr:
+                seen.append(line)
+                if found := re.search(r"running on (http://\S+)", line):
+                    yield found[1]
+                    break
+            else:
+                pytest.fail("the server did not start:\n" + "".join(seen))
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_our_server_gives_the_forecasters_numbers(place, own, cube):
+    file = io.BytesIO()
+    np.save(file, cube.reshape(40, 256, 256))
+    factory = ("uvicorn", "serving.app:create_app", "--factory", "--port", 0)
+    with serving(place, "python", "-m", *factory) as address:
+        assert httpx.get(f"{address}/ready", timeout=60).json()["model_version"] == "1"
+        files = {"file": file.getvalue()}
+        answer = httpx.post(f"{address}/predict_npy", files=files, timeout=60).json()
+    assert {name: answer[name] for name in NUMBERS} == {name: own[name] for name in NUMBERS}
+    assert answer["probabilities"] == own["probabilities"]
+    assert (answer["goes_class"], answer["alert"]) == (own["goes_class"], own["alert"])
+
+
+def test_mlflows_server_gives_the_forecasters_numbers(place, own, cube):
+    uri = ("-m", "models:/solar-flare@Production", "--env-manager", "local")
+    with serving(place, "mlflow", "models", "serve", *uri, "--port", free_port()) as address:
+        answer = httpx.post(
+            f"{address}/invocations", json={"inputs": cube[None].tolist()}, timeout=120
+        )
+    assert answer.status_code == 200, answer.text
+    (row,) = answer.json()["predictions"]
+    assert {name: row[name] for name in NUMBERS} == pytest.approx(
+        {name: own[name] for name in NUMBERS}, rel=1e-9
+    )
+    for event, probability in own["probabilities"].items():
+        assert row[f"probability_{event}"] == pytest.approx(probability, rel=1e-9)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

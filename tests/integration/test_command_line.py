@@ -1,0 +1,169 @@
+"""Every entry point in this process: one line for an expected error, a traceback for a defect."""
+
+import importlib
+import logging
+import signal
+import sys
+
+import pytest
+from workplace import tree
+
+from entrypoints import command
+from flare.config import ENTRY_POINTS
+from flare.errors import FlareError
+
+
+@pytest.fixture
+def typed(at_home, monkeypatch, capsys):
+    """Return a function that runs an entry point's command line and tells exit code and texts."""
+    logger, handlers = logging.getLogger("flare"), list(logging.getLogger("flare").handlers)
+    terminated = signal.getsignal(signal.SIGTERM)
+
+    def run(name: str, **parameters: object) -> tuple[int, str, str]:
+        words = [f"--{key}={value}" for key, value in parameters.items()]
+        monkeypatch.setattr(sys, "argv", [name, *words])
+        main = importlib.import_module(f"entrypoints.{name}").main
+        capsys.readouterr()
+        code = 0
+        try:
+            command.run(name, ENTRY_POINTS[name], main)
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    yield run
+    logger.handlers = handlers
+    logger.setLevel(logging.NOTSET)
+    signal.signal(signal.SIGTERM, terminated)
+
+
+@pytest.fixture
+def refused(typed, tmp_path):
+    """Return a function that runs what must be refused, and gives its one line."""
+
+    def run(name: str, **parameters: object) -> str:
+        before = tree(tmp_path)
+        code, out, err = typed(name, **parameters)
+        assert (code, out) == (2, "")
+        (line,) = err.splitlines()
+        assert line.startswith(f"{name}: ")
+        assert tree(tmp_path) == before
+        return line
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["pack", "baseline", "train", "search"])
+def test_a_dataset_that_does_not_exist_is_named_by_all_that_read_one(refused, tmp_path, name):
+    study = {"study_file": tmp_path / "study"} if name == "search" else {}
+    line = refused(name, data_dir=tmp_path / "none", **study)
+    assert f"no training/meta_data.csv in {tmp_path}/none; pass -P data_dir=" in line
+
+
+def test_the_whole_job_says_at_which_stage_it_ended(typed, tmp_path):
+    code, out, err = typed("main", data_dir=tmp_path / "none")
+    assert (code, out) == (2, "")
+    stage, line = err.splitlines()
+    assert stage == "== data"
+    assert line.startswith(f"main: no training/meta_data.csv in {tmp_path}/none; pass -P data_dir=")
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict"])
+def test_a_model_that_does_not_exist_is_named(refused, at_home, tmp_path, name):
+    where = {"data_dir": at_home.data, "output_dir": tmp_path / "report"}
+    if name == "predict":
+        where = {"input": at_home.data, "output": tmp_path / "out.csv"}
+    line = refused(name, **where, model="nonsense")
+    assert "'solar-flare' has the alias 'nonsense' in sqlite:" in line
+    assert "mlflow run . -e promote" in line
+
+
+@pytest.mark.parametrize("name", ["evaluate", "promote"])
+def test_an_unknown_registered_model_is_named(refused, tmp_path, name):
+    where = {"output_dir": tmp_path / "report"} if name == "evaluate" else {}
+    line = refused(name, model_name="no-such", **where)
+    assert "no version of 'no-such' is registered in sqlite:" in line
+    assert line.endswith("run `mlflow run . -e train`")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "place"),
+    [
+        ("evaluate", "output_dir", "file/report"),
+        ("predict", "output", "file/new/forecasts.csv"),
+        ("search", "study_file", "file/study"),
+        ("synthesize", "data_dir", "file/data"),
+        ("pack", "pack_dir", "file/pack"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named(
+    refused, at_home, tmp_path, name, parameter, place
+):
+    (tmp_path / "file").touch()
+    data = {
+        "synthesize": {"samples_training": 20, "samples_test": 10},
+        "predict": {"input": at_home.data},
+    }.get(name, {"data_dir": at_home.data})
+    assert f"{tmp_path}/file" in refused(name, **data, **{parameter: tmp_path / place})
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(
+    refused, models, at_home, tmp_path, monkeypatch
+):
+    def full(*_given: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "out.json"))
+
+    monkeypatch.setattr("flare.workflows.predict._write", full)
+    line = refused("predict", input=at_home.data, model="1", output=tmp_path / "out.json")
+    assert f"{tmp_path}/out.json: No space left on device; make room" in line
+
+
+def test_an_error_of_several_lines_is_told_in_one(typed, monkeypatch):
+    def fail(_config: object) -> None:
+        raise FlareError("first\n   second")
+
+    monkeypatch.setattr("entrypoints.pack.main", fail)
+    assert typed("pack") == (2, "", "pack: first second\n")
+
+
+def test_a_defect_is_not_hidden(typed, monkeypatch):
+    def fail(_config: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("entrypoints.pack.main", fail)
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        typed("pack")
+
+
+def test_ctrl_c_is_told_and_has_its_own_exit_code(typed, monkeypatch):
+    def interrupt(_config: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("entrypoints.pack.main", interrupt)
+    assert typed("pack") == (130, "", "pack: stopped\n")
+
+
+def test_sigterm_is_taken_for_ctrl_c(typed, monkeypatch):
+    monkeypatch.setattr(
+        "entrypoints.pack.main", lambda _config: signal.raise_signal(signal.SIGTERM)
+    )
+    assert typed("pack") == (130, "", "pack: stopped\n")
+
+
+def test_evaluate_prints_the_table_and_where_the_report_is(typed, models, at_home, tmp_path):
+    code, out, _ = typed(
+        "evaluate", data_dir=at_home.data, model="2", resamples=100, output_dir=tmp_path / "r"
+    )
+    assert code == 0
+    assert [name for name in ("neural v2", "forest v1", "climatology") if name not in out] == []
+    assert f"{tmp_path}/r/" in out
+    assert "synthetic" in out.lower()
+
+
+def test_predict_prints_one_forecast_as_json_and_several_as_a_table(typed, models, at_home):
+    _, one, _ = typed("predict", input=next(at_home.data.glob("test/*/*")), model="1")
+    assert '"mx_probability": ' in one
+    _, several, _ = typed("predict", input=at_home.data, model="1", split="training")
+    assert "P(M or X)" in several
+    assert "and 6 more" in several
+    assert "16 forecasts by forest v1" in several

@@ -1,0 +1,166 @@
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from flare.config import EvaluateConfig
+from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound, ModelNotFound
+from flare.workflows import evaluate
+
+from tiny import write_tiny_dataset
+
+
+@pytest.fixture
+def run(models, fetch):
+    return fetch(models.evaluation.run_id)
+
+
+@pytest.fixture
+def report(models, at_home):
+    return json.loads((models.evaluation.report / "report.json").read_text(encoding="utf-8"))
+
+
+def evaluated(home, folder, **given):
+    settings = {"data_dir": home.data, "resamples": 100, "output_dir": folder} | given
+    return evaluate.run(EvaluateConfig(**settings))
+
+
+def test_the_model_comes_first_and_the_forest_and_climatology_beside_it(models):
+    assert list(models.evaluation.scorecards) == ["neural v2", "forest v1", "climatology"]
+
+
+def test_climatology_has_no_skill_and_everybody_is_scored_on_the_same_samples(models):
+    cards = models.evaluation.scorecards
+    scores = [card.get("M1.0", "brier_score") for card in cards.values()]
+    assert {(one.n, one.n_events) for one in scores} == {(8, scores[0].n_events)}
+    assert cards["climatology"].value("M1.0", "true_skill_statistic") == pytest.approx(0)
+
+
+def test_the_models_scores_and_its_rivals_are_metrics_of_the_run(models, run):
+    cards = models.evaluation.scorecards
+    for prefix, name in (
+        ("", "neural v2"),
+        ("forest/", "forest v1"),
+        ("climatology/", "climatology"),
+    ):
+        for score in ("true_skill_statistic", "brier_skill_score", "roc_area"):
+            logged = run.data.metrics[f"{prefix}test/M1.0/{score}"]
+            assert logged == pytest.approx(cards[name].value("M1.0", score))
+    low, high = (run.data.metrics[f"test/M1.0/brier_skill_score_{end}"] for end in ("low", "high"))
+    assert low <= run.data.metrics["test/M1.0/brier_skill_score"] <= high
+
+
+def test_the_run_names_model_version_and_data(run):
+    wanted = {
+        "flare.model": "neural v2",
+        "flare.model_version": "2",
+        "flare.kind": "neural",
+        "flare.data": "tiny",
+        "mlflow.runName": "evaluate neural v2 on test",
+    }
+    assert wanted.items() <= run.data.tags.items()
+    assert "flare.trained_on_scored_regions" not in run.data.tags
+    (data,) = run.inputs.dataset_inputs
+    assert data.tags[0].value == "test"
+    assert json.loads(data.dataset.profile) == {"samples": 8, "active_regions": 4}
+
+
+def test_report_predictions_and_figures_are_artifacts_and_files(models, run):
+    client = MlflowClient()
+    top = {one.path for one in client.list_artifacts(run.info.run_id)}
+    figures = {one.path for one in client.list_artifacts(run.info.run_id, "figures")}
+    assert top == {"report.json", "report.md", "predictions.csv", "figures"}
+    wanted = {"predicted_against_true", "confusion_matrix", "roc", "reliability"}
+    assert {f"figures/{name}.png" for name in wanted} <= figures
+    files = {path.name for path in models.evaluation.report.iterdir()}
+    assert files == {path.split("/")[-1] for path in (top - {"figures"}) | figures}
+
+
+def test_the_report_says_what_was_scored_on_what(report, models):
+    assert (report["model"], report["model_version"]) == ("neural v2", 2)
+    assert report["run_id"] == models.network.version.run_id
+    assert report["trained_on_scored_regions"] is False
+    assert report["data"]["split"] == "test"
+    assert (report["data"]["samples"], report["data"]["active_regions"]) == (8, 4)
+    assert report["data"]["synthetic"] is True
+
+
+def test_the_report_holds_every_score_of_every_forecaster(report, models):
+    for name, card in models.evaluation.scorecards.items():
+        assert report["forecasters"][name] == json.loads(json.dumps(card.as_dict()))
+
+
+def test_predictions_have_a_row_for_every_sample_in_the_tables_order(models, home):
+    predictions = pd.read_csv(models.evaluation.report / "predictions.csv")
+    table = pd.read_csv(home.data / "test" / "meta_data.csv")
+    assert predictions["id"].tolist() == table["id"].tolist()
+    assert predictions["observed_peak_flux_w_m2"].tolist() == table["peak_flux"].tolist()
+    assert predictions["images_present"].tolist() == [39] + [40] * 7
+    chances = predictions[["probability_C1.0", "probability_M1.0", "probability_X1.0"]]
+    assert ((chances >= 0) & (chances <= 1)).all(axis=None)
+    assert (chances.diff(axis=1).iloc[:, 1:] <= 0).all(axis=None)
+
+
+def test_the_same_model_gets_the_same_numbers_again(models, at_home, report, tmp_path):
+    evaluated(at_home, tmp_path / "again", model="2")
+    again = json.loads((tmp_path / "again" / "report.json").read_text(encoding="utf-8"))
+    assert again == report
+
+
+@pytest.mark.parametrize("spelling", ["version", "run", "uri", "newest"])
+def test_a_model_can_be_named_in_several_ways(models, at_home, spelling):
+    from flare.workflows.models import resolve
+
+    name = {"version": "2", "run": models.network.version.run_id, "uri": "models:/solar-flare/2"}
+    found = resolve(name.get(spelling, ""), "solar-flare")
+    assert found.forecaster.kind == "neural"
+
+
+def test_a_forest_is_not_its_own_rival(models, at_home, tmp_path):
+    found = evaluated(at_home, tmp_path / "forest", model="1")
+    assert list(found.scorecards) == ["forest v1", "climatology"]
+
+
+def test_without_a_registered_forest_of_the_data_one_is_fitted(models, at_home, tmp_path):
+    from flare.forecasters.folder import save
+
+    folder = save(models.network.forecaster, tmp_path / "network")
+    found = evaluated(at_home, tmp_path / "out", model=str(folder), model_name="no-forest")
+    assert list(found.scorecards) == [str(folder), "forest (fitted here)", "climatology"]
+
+
+def test_a_model_is_refused_on_regions_that_it_was_trained_on(models, at_home, tmp_path, newest):
+    with pytest.raises(DatasetInvalid, match=r"neural v2 was fitted .* \(11000, .*allow_overlap"):
+        evaluated(at_home, tmp_path / "no", model="2", split="training")
+    assert newest("evaluate").info.status == "FAILED"
+    assert not (tmp_path / "no").exists()
+
+
+def test_with_allow_overlap_it_is_scored_and_marked(models, at_home, tmp_path, fetch):
+    found = evaluated(at_home, tmp_path / "yes", model="2", split="training", allow_overlap=True)
+    report = json.loads((tmp_path / "yes" / "report.json").read_text(encoding="utf-8"))
+    tags = fetch(found.run_id).data.tags
+    assert found.overlapping
+    assert report["trained_on_scored_regions"] is True
+    assert tags["flare.trained_on_scored_regions"] == "true"
+
+
+def test_a_split_that_is_not_there_is_named(models, at_home, tmp_path):
+    data = write_tiny_dataset(tmp_path / "half", training_regions=4, test_regions=1)
+    shutil.rmtree(data / "test")
+    with pytest.raises(DatasetNotFound, match=r"no test split, only training"):
+        evaluated(at_home, tmp_path / "no", model="2", data_dir=data)
+
+
+@pytest.mark.parametrize("name", ["nonsense", "99", "0" * 32, "models:/none/1"])
+def test_a_model_that_does_not_exist_is_named(models, at_home, tmp_path, name):
+    with pytest.raises(ModelNotFound, match=name):
+        evaluated(at_home, tmp_path / "no", model=name)
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(at_home, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigInvalid, match=r"output_dir=.*/file/report: .*/file is no folder"):
+        evaluated(at_home, tmp_path / "file" / "report", model="no need to look")

@@ -1,0 +1,79 @@
+"""The whole job, and the making of the data that it starts from."""
+
+import json
+
+import pytest
+from mlflow import MlflowClient
+from workplace import SMALL_FOREST, SMALL_NETWORK, tree, working_in
+
+from flare.config import MainConfig, PredictConfig, SynthesizeConfig
+from flare.datasets.fingerprint import content_fingerprint
+from flare.errors import FlareError
+from flare.tracking.registry import production_version
+from flare.workflows import main, synthesize
+
+ENTRIES = ["pack", "baseline", "train", "evaluate", "promote", "predict"]
+
+
+@pytest.fixture(scope="module")
+def job(home):
+    """The whole job on the tiny dataset, its example being a test sample."""
+    sample = next((home.data / "test").glob("*/*"))
+    predicted = PredictConfig.model_fields["input"].default
+    with working_in(home.folder):
+        (home.folder / predicted).parent.mkdir(exist_ok=True)
+        (home.folder / predicted).symlink_to(sample)
+        small = {"resamples": 100, "model_name": "whole-job"}
+        config = MainConfig(**home.small, **SMALL_FOREST, **SMALL_NETWORK, **small)
+        return main.run(config)
+
+
+def test_every_stage_is_a_finished_child_run_in_its_order(job, newest):
+    parent = newest("main")
+    wanted = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    found = MlflowClient().search_runs(["0"], wanted, order_by=["attributes.start_time ASC"])
+    assert [one.data.tags["flare.entry"] for one in found] == ENTRIES
+    assert {one.info.status for one in [parent, *found]} == {"FINISHED"}
+
+
+def test_the_parent_shows_the_networks_test_scores_and_the_seconds_of_every_stage(job, newest):
+    metrics = newest("main").data.metrics
+    card = job.evaluation.scorecards["neural v2"]
+    assert metrics["test/M1.0/brier_skill_score"] == card.value("M1.0", "brier_skill_score")
+    seconds = {key for key in metrics if key.startswith("seconds/")}
+    stages = ("data", "baseline", "train", "evaluate", "promote_and_predict")
+    assert seconds == {f"seconds/{stage}" for stage in stages}
+
+
+def test_the_better_of_both_on_validation_is_promoted_and_forecasts(job, at_home):
+    scores = {
+        one.version.version: one.validation.value("M1.0", "brier_skill_score")
+        for one in (job.forest, job.network)
+    }
+    better = max(scores, key=scores.__getitem__)
+    assert job.promoted.version.version == better
+    assert production_version("whole-job").version == better
+    assert job.forecasts.model.endswith(f"v{better}")
+    assert len(job.forecasts.rows) == 1
+
+
+def test_synthesize_logs_the_identity_of_what_it_made(at_home, newest, tmp_path):
+    small = {"samples_training": 20, "samples_test": 10, "processes": 1}
+    synthesize.run(SynthesizeConfig(**small, data_dir=tmp_path / "new"))
+    run = newest("synthesize")
+    (made,) = run.inputs.dataset_inputs
+    fingerprint = content_fingerprint(tmp_path / "new")
+    assert run.data.tags["flare.data_fingerprint"] == fingerprint
+    assert made.dataset.digest.startswith(fingerprint[:16])
+    assert json.loads(made.dataset.profile) == {"training": 20, "test": 10}
+
+
+def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "precious.txt").write_text("keep")
+    before = tree(tmp_path)
+    small = {"samples_training": 20, "samples_test": 10, "processes": 1}
+    with pytest.raises(FlareError, match=str(tmp_path / "old")):
+        synthesize.run(SynthesizeConfig(**small, data_dir=tmp_path / "old"))
+    assert tree(tmp_path) == before
+    assert newest("synthesize").info.status == "FAILED"

@@ -1,0 +1,111 @@
+import csv
+import io
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+from flare.config import SearchConfig
+from flare.datasets.packed import Pack
+from flare.errors import TrainingDiverged, VerificationInvalid
+from flare.workflows import search
+
+from tiny import write_tiny_dataset
+
+OBJECTIVE = "validation/M1.0/brier_skill_score"
+
+
+def searched(home, study, **given):
+    small = {"study_file": study, "trials": 2, "epochs": 2, "family": "forest"}
+    return search.run(SearchConfig(**home.small | small | given))
+
+
+def children(parent: str):
+    wanted = f"tags.`mlflow.parentRunId` = '{parent}'"
+    return MlflowClient().search_runs(["0"], wanted, order_by=["attributes.start_time ASC"])
+
+
+def test_every_trial_is_a_child_run_with_its_settings_and_its_score(at_home, newest, tmp_path):
+    found = searched(at_home, tmp_path / "study")
+    parent = newest("search")
+    trials = children(parent.info.run_id)
+    assert [one.info.run_name for one in trials] == ["trial 0: forest", "trial 1: forest"]
+    assert {one.info.status for one in trials} == {"FINISHED"}
+    assert all(
+        set(one.data.params) == {"trees", "min_samples_leaf", "max_features"} for one in trials
+    )
+    assert found.value == pytest.approx(max(one.data.metrics[OBJECTIVE] for one in trials))
+    assert parent.data.metrics[OBJECTIVE] == pytest.approx(found.value)
+    uri = f"runs:/{parent.info.run_id}/trials.csv"
+    table = list(csv.DictReader(io.StringIO(mlflow.artifacts.load_text(uri))))
+    assert [row["state"] for row in table] == ["COMPLETE", "COMPLETE"]
+
+
+def test_a_study_is_continued_with_new_suggestions(at_home, newest, tmp_path):
+    searched(at_home, tmp_path / "study")
+    first = children(newest("search").info.run_id)
+    assert searched(at_home, tmp_path / "study", trials=1).trials == 3
+    (third,) = children(newest("search").info.run_id)
+    assert third.info.run_name == "trial 2: forest"
+    assert third.data.params not in [one.data.params for one in first]
+
+
+def test_another_split_is_another_study(at_home, tmp_path):
+    first = searched(at_home, tmp_path / "study", trials=1)
+    second = searched(at_home, tmp_path / "study", trials=1, split_seed=1)
+    assert second.trials == 1
+    assert second.study_name != first.study_name
+
+
+def test_a_network_trial_logs_its_epochs_and_no_trial_opens_the_test_split(
+    at_home, newest, tmp_path, monkeypatch
+):
+    opened = []
+    split = Pack.split
+    monkeypatch.setattr(Pack, "split", lambda pack, name: opened.append(name) or split(pack, name))
+    found = searched(at_home, tmp_path / "study", family="cnn", trials=1)
+    (trial,) = children(newest("search").info.run_id)
+    history = MlflowClient().get_metric_history(trial.info.run_id, "train/loss")
+    assert [one.step for one in history] == [1, 2]
+    assert "-e train" in found.command
+    assert f"-P learning_rate={float(trial.data.params['learning_rate']):.4g}" in found.command
+    assert opened == ["training"]
+
+
+def test_a_trial_that_diverges_fails_alone(at_home, newest, tmp_path, monkeypatch):
+    honest = search.Objective._forest
+
+    def first_diverges(objective, trial):
+        value = honest(objective, trial)
+        if trial.number == 0:
+            raise TrainingDiverged("the loss is NaN")
+        return value
+
+    monkeypatch.setattr(search.Objective, "_forest", first_diverges)
+    found = searched(at_home, tmp_path / "study")
+    assert [one.info.status for one in children(newest("search").info.run_id)] == [
+        "FAILED",
+        "FINISHED",
+    ]
+    assert found.trials == 2
+
+
+def test_an_interrupted_trial_is_killed_and_so_is_the_search(
+    at_home, newest, tmp_path, monkeypatch
+):
+    def interrupt(*_given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search.Objective, "_forest", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        searched(at_home, tmp_path / "study")
+    parent = newest("search")
+    (trial,) = children(parent.info.run_id)
+    assert (parent.info.status, trial.info.status) == ("KILLED", "KILLED")
+
+
+def test_a_search_without_a_single_event_says_so(at_home, newest, tmp_path):
+    quiet = write_tiny_dataset(tmp_path / "quiet", test_regions=1, labels=(1e-9, 2e-6))
+    with pytest.raises(VerificationInvalid, match=r"none of the 1 trials .* no M1.0 event"):
+        searched(at_home, tmp_path / "study", data_dir=quiet, trials=1)
+    assert newest("search").info.status == "FAILED"

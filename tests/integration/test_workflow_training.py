@@ -1,0 +1,224 @@
+"""What pack, baseline and train log and register, and that they leave the test split alone."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from workplace import SMALL_FOREST, SMALL_NETWORK, working_in
+
+from flare.config import BaselineConfig, PackConfig, TrainConfig
+from flare.datasets.packed import Pack
+from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.workflows import baseline, pack, train
+from flare.workflows.data import TrainingData, training_data
+
+from tiny import write_tiny_dataset
+
+CUBES = np.full((1, 4, 10, 32, 32), 90, dtype=np.uint8)
+PRESENT = np.ones((1, 4, 10), dtype=bool)
+
+
+@pytest.fixture
+def runs(models, fetch):
+    return {"forest": fetch(models.forest.version.run_id), "network": fetch(network_id(models))}
+
+
+def network_id(models) -> str:
+    return models.network.version.run_id
+
+
+def artifacts(run_id: str) -> set[str]:
+    client = MlflowClient()
+    top = client.list_artifacts(run_id)
+    inside = [
+        one for entry in top if entry.is_dir for one in client.list_artifacts(run_id, entry.path)
+    ]
+    return {one.path for one in [*top, *inside]}
+
+
+def test_both_are_versions_of_one_model_and_know_their_kind(models):
+    found = [(one.version.version, one.version.kind) for one in (models.forest, models.network)]
+    assert found == [(1, "forest"), (2, "neural")]
+
+
+@pytest.mark.parametrize(("name", "entry"), [("forest", "baseline"), ("network", "train")])
+def test_a_training_is_finished_and_tagged_with_entry_kind_and_data(runs, name, entry):
+    run, kind = runs[name], {"forest": "forest", "network": "neural"}[name]
+    wanted = {"flare.entry": entry, "flare.kind": kind, "flare.data": "tiny"}
+    assert run.info.status == "FINISHED"
+    assert wanted.items() <= run.data.tags.items()
+    assert run.data.tags["flare.synthetic"] == "true"
+    assert len(run.data.tags["flare.data_fingerprint"]) == 64
+
+
+def test_every_parameter_is_logged(runs):
+    for name, config in (("forest", BaselineConfig), ("network", TrainConfig)):
+        assert set(runs[name].data.params) == set(config.model_fields)
+    assert runs["network"].data.params["learning_rate"] == "0.001"
+
+
+def test_validation_scores_are_metrics_with_their_interval_and_number_of_events(runs):
+    for name in runs:
+        metrics = runs[name].data.metrics
+        for score in ("brier_skill_score", "true_skill_statistic"):
+            low, value, high = (
+                metrics[f"validation/M1.0/{score}{end}"] for end in ("_low", "", "_high")
+            )
+            assert low <= value <= high
+        assert metrics["validation/M1.0/n_events"] >= 1
+        assert metrics["validation/flux/log10_flux_mae"] > 0
+        assert not [key for key in metrics if key.startswith("test/")]
+
+
+def test_a_network_logs_every_epoch_as_a_step(models, at_home):
+    history = MlflowClient().get_metric_history(network_id(models), "train/loss")
+    assert [one.step for one in history] == [1, 2]
+
+
+def test_figures_and_the_validation_scorecard_are_artifacts(models, at_home):
+    forest = artifacts(models.forest.version.run_id)
+    assert {"figures/feature_importance.png", "feature_importance.json"} <= forest
+    assert {"figures/training_curve.png", "validation.json"} <= artifacts(network_id(models))
+
+
+def test_training_and_validation_rows_are_separate_dataset_inputs(runs):
+    for name in runs:
+        found = {
+            one.tags[0].value: json.loads(one.dataset.profile)["samples"]
+            for one in runs[name].inputs.dataset_inputs
+        }
+        assert set(found) == {"training", "validation"}
+        assert sum(found.values()) == 16
+        digests = {one.dataset.digest[:16] for one in runs[name].inputs.dataset_inputs}
+        assert digests == {runs[name].data.tags["flare.data_fingerprint"][:16]}
+
+
+def test_the_description_says_that_synthetic_scores_say_nothing_about_the_sun(runs):
+    for name in runs:
+        assert "SYNTHETIC" in runs[name].data.tags["mlflow.note.content"]
+
+
+def test_a_version_carries_the_score_that_promote_compares(models, at_home):
+    for trained in (models.forest, models.network):
+        tags = MlflowClient().get_model_version("solar-flare", str(trained.version.version)).tags
+        value = trained.validation.value("M1.0", "brier_skill_score")
+        assert float(tags["flare.validation_brier_skill_score"]) == pytest.approx(value, abs=1e-6)
+
+
+def test_a_forecaster_remembers_every_region_that_it_was_fitted_or_tuned_on(models):
+    regions = tuple(range(11000, 11080, 10))
+    for trained in (models.forest, models.network):
+        assert trained.forecaster.origin.active_regions == regions
+
+
+@pytest.fixture(scope="module")
+def data(home, models):
+    """The training rows that both models were made from."""
+    config = TrainConfig(**home.small)
+    with working_in(home.folder):
+        return training_data(
+            config.data_dir,
+            None,
+            image_size=32,
+            processes=1,
+            validation_share=config.validation_share,
+            split_seed=config.split_seed,
+        )
+
+
+def fitted(family: str, data: TrainingData, *, seed: int) -> float:
+    """Return the log10 flux that a newly fitted forecaster forecasts for one cube."""
+    if family == "forest":
+        settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
+        forecaster = baseline.fit_on(data, settings, seed=seed)
+    else:
+        settings = train.network_settings(TrainConfig(**SMALL_NETWORK, seed=seed))
+        forecaster = train.train_network(data, settings)
+    return forecaster.predict(CUBES, PRESENT).log10_flux[0]
+
+
+@pytest.mark.parametrize("family", ["forest", "network"])
+def test_the_same_seed_gives_the_same_forecaster_and_another_seed_another(models, data, family):
+    registered = getattr(models, family).forecaster.predict(CUBES, PRESENT).log10_flux[0]
+    assert fitted(family, data, seed=0) == pytest.approx(registered, abs=1e-9)
+    assert fitted(family, data, seed=1) != registered
+
+
+@pytest.mark.parametrize("family", ["forest", "network"])
+def test_a_training_never_opens_the_test_split_and_works_without_one(
+    models, at_home, tmp_path, monkeypatch, family
+):
+    without = shutil.copytree(at_home.data, tmp_path / "without")
+    shutil.rmtree(without / "test")
+    opened = []
+    split = Pack.split
+    monkeypatch.setattr(Pack, "split", lambda pack, name: opened.append(name) or split(pack, name))
+    shared = at_home.small | {"data_dir": without, "model_name": "without", "resamples": 100}
+    if family == "forest":
+        trained = baseline.run(BaselineConfig(**shared, **SMALL_FOREST))
+    else:
+        trained = train.run(TrainConfig(**shared, **SMALL_NETWORK))
+    assert opened == ["training"]
+    forecast = trained.forecaster.predict(CUBES, PRESENT)
+    whole = getattr(models, family).forecaster.predict(CUBES, PRESENT)
+    assert forecast.log10_flux == pytest.approx(whole.log10_flux, abs=1e-9)
+    assert forecast.probability == pytest.approx(whole.probability, abs=1e-9)
+
+
+def test_training_ends_when_no_epoch_in_patience_is_better(data):
+    # A rate of 1 throws the weights about, so that the loss soon stops falling.
+    wild = SMALL_NETWORK | {"epochs": 60, "patience": 2, "learning_rate": 1.0}
+    records = []
+    train.train_network(data, train.network_settings(TrainConfig(**wild)), on_epoch=records.append)
+    assert len(records) == train.kept(records).epoch + 1 + 2 < 60
+
+
+@pytest.mark.skipif("__import__('torch').cuda.is_available()")
+def test_a_missing_accelerator_is_named(at_home, newest):
+    with pytest.raises(ConfigInvalid, match=r"accelerator=gpu .* use accelerator=auto"):
+        train.run(TrainConfig(**at_home.small, **SMALL_NETWORK | {"accelerator": "gpu"}))
+    assert newest("train").info.status == "FAILED"
+
+
+def test_pack_logs_what_is_missing_and_the_datas_identity(at_home, fetch, newest):
+    found = pack.run(PackConfig(data_dir=at_home.data, image_size=32, processes=1))
+    run = newest("pack")
+    assert found.samples == {"training": 16, "test": 8}
+    assert run.data.metrics["missing/211"] == 2
+    assert run.data.tags["flare.data_fingerprint"] == found.fingerprint
+    assert artifacts(run.info.run_id) == {"pack.json"}
+
+
+def test_a_damaged_pack_is_made_again_with_the_same_fingerprint(at_home, tmp_path):
+    config = PackConfig(data_dir=at_home.data, pack_dir=tmp_path / "p", image_size=32, processes=1)
+    first = pack.run(config)
+    cubes = tmp_path / "p" / "training" / "cubes.u8"
+    whole = cubes.read_bytes()
+    cubes.write_bytes(whole[: len(whole) // 2])
+    assert pack.run(config).fingerprint == first.fingerprint
+    assert cubes.read_bytes() == whole
+
+
+def test_an_image_that_cannot_be_read_is_counted_in_the_run(at_home, newest, tmp_path):
+    data = write_tiny_dataset(tmp_path / "cut", training_regions=2, test_regions=1)
+    image = next(data.glob("training/*/*/*__171.jpg"))
+    image.write_bytes(image.read_bytes()[:300])
+    pack.run(PackConfig(data_dir=data, image_size=32, processes=1))
+    metrics = newest("pack").data.metrics
+    assert (metrics["rejected/unreadable"], metrics["missing/171"]) == (1, 1)
+
+
+def test_a_label_that_is_nan_ends_a_training_and_registers_nothing(at_home, newest, tmp_path):
+    data = write_tiny_dataset(tmp_path / "nan")
+    table = pd.read_csv(data / "training" / "meta_data.csv", dtype=str)
+    table.loc[3, "peak_flux"] = "nan"
+    table.to_csv(data / "training" / "meta_data.csv", index=False)
+    with pytest.raises(DatasetInvalid, match=r"meta_data.csv.*peak_flux is 'nan'; write W m\^-2"):
+        baseline.run(BaselineConfig(**at_home.small | {"data_dir": data}, model_name="nothing"))
+    assert MlflowClient().search_model_versions("name='nothing'") == []
+    run = newest("baseline")
+    assert run.info.status == "FAILED"
+    assert "peak_flux" in run.data.tags["flare.error"]

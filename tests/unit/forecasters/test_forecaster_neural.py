@@ -1,0 +1,63 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from small_forecasters import CUBES, PRESENT, small_network
+from test_forecaster_folder import describe
+
+from flare.errors import ForecasterInvalid
+from flare.forecasters.base import Tuning
+from flare.forecasters.folder import DESCRIPTION, load, save
+
+
+@pytest.fixture
+def forecaster():
+    return small_network()
+
+
+def test_the_weights_and_not_chance_decide(forecaster):
+    once, twice = (forecaster.predict(CUBES, PRESENT) for _ in range(2))
+    np.testing.assert_array_equal(once.log10_flux, twice.log10_flux)
+    np.testing.assert_array_equal(once.probability, twice.probability)
+
+
+def test_a_network_that_was_left_in_training_mode_answers_as_in_evaluation(forecaster):
+    before = forecaster.predict(CUBES, PRESENT)
+    state = {key: value.clone() for key, value in forecaster.network.state_dict().items()}
+    forecaster.network.train()
+    np.testing.assert_array_equal(forecaster.predict(CUBES, PRESENT).log10_flux, before.log10_flux)
+    for key, value in forecaster.network.state_dict().items():
+        assert torch.equal(value, state[key]), key
+
+
+@pytest.mark.parametrize("logit", [-2000.0, 2000.0])
+def test_a_network_that_is_quite_sure_raises_no_warning(forecaster, logit):
+    with torch.no_grad():
+        forecaster.network.event_head.bias.fill_(logit)
+    assert (forecaster.predict(CUBES[:2], PRESENT[:2]).probability == (logit > 0)).all()
+
+
+def test_a_stronger_event_takes_the_probability_of_a_weaker_one_where_its_own_is_higher(forecaster):
+    with torch.no_grad():
+        forecaster.network.event_head.weight.zero_()
+        forecaster.network.event_head.bias.copy_(torch.tensor([0.0, 5.0, -1.0]))
+    probability = forecaster.predict(CUBES[:1], PRESENT[:1]).probability[0]
+    np.testing.assert_allclose(probability, [0.5, 0.5, 1 / (1 + np.e)])
+
+
+def test_the_interval_is_the_forecast_and_the_residuals(forecaster):
+    forecast = forecaster.with_tuning(Tuning({}, -0.5, 0.75)).predict(CUBES, PRESENT)
+    np.testing.assert_allclose(forecast.lower, forecast.log10_flux - 0.5)
+    np.testing.assert_allclose(forecast.upper, forecast.log10_flux + 0.75)
+
+
+@pytest.mark.parametrize(
+    "change", [{"width": 3}, {"architecture": "vit"}, {"n_events": 2}, {"depth": 9}], ids=str
+)
+def test_weights_of_another_network_are_refused(forecaster, change, tmp_path):
+    folder = save(forecaster, tmp_path / "neural")
+    parts = json.loads((folder / DESCRIPTION).read_text())["parts"]
+    describe(folder, parts={**parts, "network": {**parts["network"], **change}})
+    with pytest.raises(ForecasterInvalid, match="does not hold a usable forecaster"):
+        load(folder)

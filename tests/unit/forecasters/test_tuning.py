@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flare.errors import DatasetInvalid
+from flare.forecasters.base import Forecast
+from flare.forecasters.tuning import tune
+from flare.goes import EVENTS
+
+
+def forecast_of(log10_flux, probability=None) -> Forecast:
+    log10_flux = np.asarray(log10_flux, dtype=np.float64)
+    if probability is None:
+        probability = np.full((len(log10_flux), len(EVENTS)), 0.1)
+    return Forecast(log10_flux, log10_flux, log10_flux, np.asarray(probability), EVENTS)
+
+
+def tuned(residuals, level=0.9):
+    """Tune on labels that lie the residuals, in dex, above a forecast of 1e-6."""
+    residuals = np.asarray(residuals, dtype=np.float64)
+    return tune(forecast_of(np.full(len(residuals), -6.0)), 10 ** (residuals - 6), level=level)
+
+
+def inside(residual: float, tuning) -> bool:
+    return tuning.residual_low - 1e-9 <= residual <= tuning.residual_high + 1e-9
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(19, 60).flatmap(
+        lambda n: st.lists(st.integers(-3000, 3000), min_size=n + 1, max_size=n + 1, unique=True)
+    )
+)
+def test_left_out_one_after_the_other_the_level_or_more_fall_inside(thousandths):
+    # What makes split conformal intervals hold: every one is as likely to be the new one.
+    residuals = np.array(thousandths) / 1000
+    held = [inside(residuals[k], tuned(np.delete(residuals, k))) for k in range(len(residuals))]
+    assert sum(held) >= 0.9 * len(residuals)
+
+
+@pytest.mark.parametrize(("level", "n"), [(0.9, 39), (0.9, 199), (0.5, 39), (0.8, 99)])
+def test_new_cases_fall_inside_as_often_as_the_level_says(level, n):
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(400):
+        tuning = tuned(rng.standard_normal(n), level)
+        new = rng.standard_normal(200)
+        shares.append(np.mean((new >= tuning.residual_low) & (new <= tuning.residual_high)))
+    # Between the level and 2 / (n + 1) above it; the mean over 400 draws is known to 0.005.
+    assert level - 0.01 < np.mean(shares) < level + 2 / (n + 1) + 0.01
+
+
+def test_the_interval_ends_at_order_statistics_of_the_residuals():
+    # n = 39 at level 0.9: the second smallest and the second largest.
+    tuning = tuned(np.arange(-19, 20) / 10)
+    assert (tuning.residual_low, tuning.residual_high) == pytest.approx((-1.8, 1.8))
+
+
+@pytest.mark.parametrize("n", [1, 2, 18])
+def test_of_too_few_cases_all_fall_inside(n):
+    residuals = np.linspace(-1, 1, n) + 0.01
+    tuning = tuned(residuals)
+    assert all(inside(residual, tuning) for residual in residuals)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_interval_holds_its_forecast_even_of_a_biased_forecaster(sign):
+    tuning = tuned(sign * np.linspace(1, 2, 50))
+    assert tuning.residual_low <= 0 <= tuning.residual_high
+    assert min(-tuning.residual_low, tuning.residual_high) == 0
+
+
+def test_a_threshold_lies_between_the_events_and_the_others_where_they_can_be_told_apart():
+    flux = np.array([1e-9, 2e-6, 2e-5, 3e-5, 2e-4])
+    m_probability = np.array([0.01, 0.04, 0.08, 0.2, 0.3])
+    probability = np.column_stack([np.full(5, 0.5), m_probability, np.zeros(5)])
+    threshold = tune(forecast_of(np.log10(flux), probability), flux, level=0.9).thresholds["M1.0"]
+    assert 0.04 < threshold < 0.08
+
+
+def test_an_event_that_never_or_always_happens_keeps_one_half():
+    flux = np.array([2e-6, 2e-5, 3e-6, 5e-5])  # all reach C1.0, none X1.0
+    probability = np.tile([0.9, 0.2, 0.1], (4, 1))
+    thresholds = tune(forecast_of(np.log10(flux), probability), flux, level=0.9).thresholds
+    assert (thresholds["C1.0"], thresholds["X1.0"]) == (0.5, 0.5)
+    assert tuple(thresholds) == EVENTS
+
+
+def test_without_validation_samples_nothing_is_tuned():
+    with pytest.raises(DatasetInvalid, match="validation_share"):
+        tuned([])

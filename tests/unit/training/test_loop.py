@@ -1,0 +1,260 @@
+import gc
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from toy import readers, toy_batches
+
+from flare.errors import TrainingDiverged
+from flare.models import NetworkConfig, build
+from flare.models.normalisation import fit_normalisation
+from flare.training.loop import EpochRecord, fit
+from flare.training.losses import multitask_loss
+
+TRAIN = toy_batches()
+VALIDATION = toy_batches(n=16)
+NORMALISE = fit_normalisation(TRAIN.cubes, TRAIN.present, TRAIN.rows)
+BATCHES = 3  # of 8 samples, in an epoch of 24
+RECORD = EpochRecord(0, 1.0, 2.0, 0.5, 0.1, 0.7, 0.01, 50.0, 1.0, best=True)
+
+
+def start(*, seed: int = 0, epochs: int = 3, normalise=NORMALISE, **options):
+    """Return a small network and the records of its training, still to be taken."""
+    torch.manual_seed(seed)
+    network = build(NetworkConfig(width=2, hidden=8))
+    settings = {
+        "train": TRAIN,
+        "validation": VALIDATION,
+        "learning_rate": 0.02,
+        "weight_decay": 0.01,
+        "event_weight": 1.0,
+        "fabric": Fabric(accelerator="cpu", devices=1),
+    }
+    return network, fit(network, normalise, epochs=epochs, **(settings | options))
+
+
+def losses(**options) -> list[tuple[float, float]]:
+    _, records = start(**options)
+    return [(record.train_loss, record.validation_loss) for record in records]
+
+
+class NanFrom:
+    """Normalises, and from the given call on gives NaN."""
+
+    def __init__(self, call: int) -> None:
+        self.left = call - 1
+
+    def __call__(self, cubes, present):
+        self.left -= 1
+        return NORMALISE(cubes, present) * (math.nan if self.left < 0 else 1)
+
+
+def test_the_loss_falls_on_what_can_be_learnt():
+    found = losses(epochs=12)
+    assert found[-1][0] < 0.5 * found[0][0]
+    assert found[-1][1] < 0.5 * found[0][1]
+
+
+def test_there_is_a_record_for_every_epoch_and_best_marks_each_new_low():
+    records = list(start(epochs=6)[1])
+    assert [record.epoch for record in records] == list(range(6))
+    for k, record in enumerate(records):
+        earlier = [other.validation_loss for other in records[:k]]
+        assert record.best == all(record.validation_loss < loss for loss in earlier)
+
+
+def test_the_same_seed_gives_the_same_losses_to_the_last_bit():
+    assert losses(seed=7) == losses(seed=7)
+
+
+@pytest.mark.parametrize("other", [{"seed": 8}, {"train": replace(TRAIN, seed=1)}])
+def test_other_weights_or_another_order_give_other_losses(other):
+    assert losses(**{"seed": 7} | other) != losses(seed=7)
+
+
+def test_the_validation_loss_is_that_of_the_network_as_it_stands():
+    network, records = start(epochs=1)
+    (record,) = records
+    network.eval()
+    (whole,) = replace(VALIDATION, batch_size=16).in_order()
+    with torch.inference_mode():
+        log10_flux, logits = network(NORMALISE(whole.cubes, whole.present), whole.present)
+    expected = multitask_loss(
+        log10_flux,
+        logits,
+        true_log10_flux=whole.log10_flux,
+        true_events=whole.events,
+        event_weight=1.0,
+    )
+    assert record.validation_loss == pytest.approx(expected.item(), rel=1e-5)
+    mae = (log10_flux - whole.log10_flux).abs().mean().item()
+    assert record.log10_flux_mae == pytest.approx(mae, rel=1e-5)
+
+
+class Constant(torch.nn.Module):
+    """Forecasts 1e-6 W m^-2 and even odds, whatever it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log10_flux = torch.nn.Parameter(torch.tensor(-6.0))
+
+    def forward(self, cubes, present):
+        return self.log10_flux.expand(len(cubes)), torch.zeros(len(cubes), 3)
+
+
+def constant(**options):
+    """Return the records of training it, still to be taken."""
+    settings = {
+        "validation": VALIDATION,
+        "weight_decay": 0.0,
+        "event_weight": 1.0,
+        "fabric": Fabric(accelerator="cpu", devices=1),
+    }
+    return fit(Constant(), NORMALISE, **(settings | options))
+
+
+def test_the_training_loss_is_the_mean_over_samples_and_not_over_batches():
+    uneven = replace(TRAIN, batch_size=10)  # 10, 10 and 4
+    (record,) = constant(train=uneven, epochs=1, learning_rate=1e-9)
+    errors = np.abs(np.log10(TRAIN.peak_flux) + 6)
+    assert record.train_loss == pytest.approx(errors.mean() + math.log(2), rel=1e-5)
+
+
+def test_an_epoch_whose_validation_loss_is_higher_is_not_the_best():
+    quiet = replace(TRAIN, peak_flux=np.full(24, 1e-9))
+    records = constant(
+        train=quiet,
+        validation=replace(VALIDATION, peak_flux=np.full(16, 1e-6)),
+        epochs=4,
+        learning_rate=0.1,
+    )
+    assert [record.best for record in records] == [True, False, False, False]
+
+
+def test_validation_leaves_the_network_as_it_was():
+    weights = [
+        {key: value.clone() for key, value in network.state_dict().items()}
+        for validation in (VALIDATION, toy_batches(n=3))
+        for network, records in [start(epochs=2, validation=validation)]
+        if list(records)
+    ]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_the_learning_rate_starts_at_the_highest_and_falls_along_half_a_cosine():
+    rates = [record.learning_rate for record in start(epochs=4, learning_rate=0.01)[1]]
+    steps = 4 * BATCHES
+    expected = [
+        0.01 * 0.5 * (1 + math.cos(math.pi * max(0, BATCHES * k - 1) / (steps - 1)))
+        for k in range(4)
+    ]
+    assert rates == pytest.approx(expected)
+
+
+def test_the_learning_rate_rises_over_the_first_twentieth():
+    short = replace(TRAIN, rows=TRAIN.rows[:4], batch_size=2)  # 2 batches, 80 in 40 epochs
+    _, records = start(train=short, epochs=40, learning_rate=0.01)
+    rates = [next(records).learning_rate for _ in range(3)]
+    assert rates == pytest.approx([0.01 / 4, 0.03 / 4, 0.01])
+
+
+@pytest.mark.parametrize(("call", "where"), [(1, "epoch 1, batch 1"), (2, "epoch 1, batch 2")])
+def test_a_loss_of_nan_names_its_epoch_and_batch(call, where):
+    with pytest.raises(TrainingDiverged, match=f"became nan in {where} of {BATCHES}; try a lower"):
+        list(start(normalise=NanFrom(call))[1])
+
+
+def test_a_loss_of_nan_in_a_later_epoch_keeps_the_records_before_it():
+    _, records = start(normalise=NanFrom(BATCHES + 2 + 1))  # after one epoch and its validation
+    assert next(records).epoch == 0
+    with pytest.raises(TrainingDiverged, match="epoch 2, batch 1"):
+        next(records)
+
+
+def test_a_validation_loss_of_nan_is_named_too():
+    with pytest.raises(TrainingDiverged, match="validation loss became nan in epoch 1"):
+        list(start(normalise=NanFrom(BATCHES + 1))[1])
+
+
+def test_a_batch_of_nan_does_not_reach_the_weights():
+    network, records = start(normalise=NanFrom(1))
+    before = {key: value.clone() for key, value in network.named_parameters()}
+    with pytest.raises(TrainingDiverged):
+        list(records)
+    assert all(torch.equal(value, before[key]) for key, value in network.named_parameters())
+
+
+def test_a_training_that_diverged_leaves_no_thread_behind():
+    with pytest.raises(TrainingDiverged):
+        list(start(normalise=NanFrom(2), train=replace(TRAIN, batch_size=2))[1])
+    gc.collect()
+    assert readers() == []
+
+
+def test_a_break_ends_training_and_leaves_no_thread_behind():
+    epochs = []
+
+    def counted(batches, epoch, _total):
+        epochs.append(epoch)
+        return batches
+
+    for _record in start(epochs=5, progress=counted)[1]:
+        break
+    gc.collect()
+    assert epochs == [0]
+    assert readers() == []
+
+
+def test_an_interruption_within_an_epoch_leaves_no_thread_behind():
+    def interrupted(batches, _epoch, _total):
+        for batch in batches:
+            yield batch
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(start(train=replace(TRAIN, batch_size=2), progress=interrupted)[1])
+    gc.collect()
+    assert readers() == []
+
+
+def test_progress_wraps_the_batches_of_each_epoch_and_knows_how_many():
+    seen = []
+
+    def counted(batches, epoch, total):
+        for number, batch in enumerate(batches):
+            seen.append((epoch, number, total))
+            yield batch
+
+    list(start(epochs=2, progress=counted)[1])
+    assert seen == [(epoch, number, BATCHES) for epoch in range(2) for number in range(BATCHES)]
+
+
+def test_a_record_holds_the_weights_of_its_epoch():
+    network, records = start(epochs=2)
+    next(records)
+    first = network.flux_head.weight.detach().clone()
+    next(records)
+    assert not torch.equal(network.flux_head.weight, first)
+
+
+def test_a_score_without_events_is_undefined_and_not_logged():
+    quiet = replace(VALIDATION, peak_flux=VALIDATION.peak_flux * 0 + 1e-9)
+    (record,) = start(epochs=1, validation=quiet)[1]
+    assert math.isnan(record.roc_area)
+    assert "validation/M1.0/roc_area" not in record.metrics()
+    assert "validation/loss" in record.metrics()
+
+
+def test_the_names_of_the_metrics():
+    assert RECORD.metrics() == {
+        "train/loss": 1.0,
+        "validation/loss": 2.0,
+        "validation/flux/log10_mae": 0.5,
+        "validation/M1.0/brier_skill_score": 0.1,
+        "validation/M1.0/roc_area": 0.7,
+        "train/learning_rate": 0.01,
+        "train/samples_per_second": 50.0,
+    }
