@@ -20,7 +20,9 @@ def show_evaluation(evaluation: "Evaluation") -> None:
 
     # 100 columns even in a log file, where the width of a terminal is not known.
     console = Console(width=100)
-    console.print(score_tables(evaluation.scorecards, synthetic=evaluation.synthetic))
+    comparison = evaluation.comparison
+    console.print(score_tables(comparison.scorecards, synthetic=evaluation.synthetic))
+    print("\n".join(comparison.lines()))
     if evaluation.overlapping:
         console.print("The model was fitted on some of these regions: no score of skill.")
     print(f"report, predictions and figures: {evaluation.report}/  (run {evaluation.run_id})")

@@ -97,7 +97,7 @@ class _Split(_Data):
 
 
 class _Named(EntryConfig):
-    model_name: Annotated[str, Field(min_length=1, pattern=r"^[^/:]+$")] = Field(
+    model_name: Annotated[str, Field(min_length=1, pattern=r"^[^/:'\"]+$")] = Field(
         "solar-flare", description="registered model whose versions these are"
     )
 

@@ -24,6 +24,10 @@ from flare.sample import (
     Present,
 )
 
+#: What a forecast of log10 flux in W m^-2 is kept within: from SDOBenchmark's quiet to ten times
+#: the largest flare on record. A network that was barely trained can answer anything.
+LOG10_FLUX_RANGE = (-9.0, -2.0)
+
 
 @dataclass(frozen=True)
 class ForecasterSpec:
@@ -90,6 +94,16 @@ class Tuning:
     thresholds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(EVENTS, 0.5))
     residual_low: float = 0.0
     residual_high: float = 0.0
+
+    def interval(
+        self, log10_flux: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the lower and upper ends for forecasts of log10 flux, kept within its range."""
+        low, high = LOG10_FLUX_RANGE
+        return (
+            np.clip(log10_flux + self.residual_low, low, high),
+            np.clip(log10_flux + self.residual_high, low, high),
+        )
 
 
 class Forecaster(Protocol):

@@ -1,8 +1,8 @@
 """A forecaster as a folder: ``forecaster.json`` beside the weights, and back again.
 
 The folder loads without MLflow, and nothing in it is unpickled or executed: JSON, safetensors and
-skops (whose loader builds only types on its own list). Every file's SHA-256 stands in the JSON, so
-a damaged or half-copied folder is refused instead of forecasting nonsense.
+skops (whose loader builds only types on its own list). Every file's SHA-256 stands in the JSON, and
+the JSON's own, so a damaged or half-copied folder is refused instead of forecasting nonsense.
 """
 
 import hashlib
@@ -53,6 +53,7 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
             "parts": parts,
             "sha256": {path.name: _sha256(path) for path in sorted(draft.iterdir())},
         }
+        description["digest"] = digest_of(description)
         text = json.dumps(description, indent=2, allow_nan=False)
         (draft / DESCRIPTION).write_text(text, encoding="utf-8")
         draft.chmod(0o755)
@@ -107,9 +108,6 @@ def read_description(folder: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         found = description["format"], str(description["kind"])
-        for name in ("sha256", "spec", "tuning", "origin", "parts"):
-            if not isinstance(description[name], dict):
-                raise TypeError(f"{name} is no table")
     except (ValueError, KeyError, TypeError) as error:
         raise ForecasterInvalid(f"{path} is damaged ({error}); fetch it again") from error
     if found[0] != FORMAT or found[1] not in KINDS:
@@ -117,7 +115,18 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{path} has format {found[0]} and kind {found[1]!r}; this version reads format "
             f"{FORMAT} and the kinds {', '.join(KINDS)}"
         )
+    if description.get("digest") != digest_of(description):
+        raise ForecasterInvalid(f"{path} is damaged (its digest does not fit); fetch it again")
+    for name in ("sha256", "spec", "tuning", "origin", "parts"):
+        if not isinstance(description.get(name), dict):
+            raise ForecasterInvalid(f"{path} is damaged ({name} is no table); fetch it again")
     return description
+
+
+def digest_of(description: dict[str, Any]) -> str:
+    """Hash everything in a description but the digest itself: a changed threshold is noticed."""
+    content = {key: value for key, value in description.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -64,8 +64,7 @@ class ForestForecaster:
             probability[:, : int(count)] += counts[:, [column]]
         return Forecast(
             log10_flux,
-            log10_flux + self.tuning.residual_low,
-            log10_flux + self.tuning.residual_high,
+            *self.tuning.interval(log10_flux),
             np.clip(probability, 0.0, 1.0),
             self.spec.events,
         )

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from flare.forecasters.base import (
+    LOG10_FLUX_RANGE,
     Forecast,
     ForecasterSpec,
     Origin,
@@ -50,14 +51,13 @@ class NeuralForecaster:
             some_flux, some_logits = self.network(inputs, there)
             flux.append(some_flux.double().numpy())
             single.append(some_logits.double().sigmoid().numpy())
-        log10_flux = np.concatenate(flux) if flux else np.empty(0)
+        log10_flux = np.clip(np.concatenate(flux) if flux else np.empty(0), *LOG10_FLUX_RANGE)
         events = np.concatenate(single) if single else np.empty((0, len(self.spec.events)))
         # Three sigmoids know nothing of each other: a stronger event is never the likelier one.
         probability = np.minimum.accumulate(events, axis=1)
         return Forecast(
             log10_flux,
-            log10_flux + self.tuning.residual_low,
-            log10_flux + self.tuning.residual_high,
+            *self.tuning.interval(log10_flux),
             probability,
             self.spec.events,
         )

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from flare.sample import MAGNETOGRAM, N_CHANNELS, N_STEPS
 
+#: What the flux head adds to, in log10 W m^-2: an untrained network forecasts about B1, not X10000.
+TYPICAL_LOG10_FLUX = -7.0
+
 
 class MultitaskCNN(nn.Module):
     """Three convolution blocks per frame, pooling, one shared layer, heads for flux and events.
@@ -53,7 +56,7 @@ class MultitaskCNN(nn.Module):
         )  # a step without images says nothing
         seen = torch.cat([pooled.view(n, steps, -1).flatten(1), present.flatten(1).float()], dim=1)
         shared = self.shared(seen)  # (N, hidden)
-        return self.flux_head(shared)[:, 0], self.event_head(shared)
+        return self.flux_head(shared)[:, 0] + TYPICAL_LOG10_FLUX, self.event_head(shared)
 
 
 def _block(inputs: int, outputs: int) -> nn.Module:

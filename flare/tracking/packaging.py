@@ -32,6 +32,7 @@ def package(
     forecaster: Forecaster,
     *,
     example: Cube,
+    family: str,
     model_name: str,
     tags: Mapping[str, object],
 ) -> RegisteredVersion:
@@ -41,6 +42,8 @@ def package(
     ----------
     example
         One cube (T, C, S, S), stored as the input example.
+    family
+        What people call it, such as ``forest`` or ``cnn``.
     model_name
         The registered model that gets the new version.
     tags
@@ -68,7 +71,7 @@ def package(
             tags={key: str(value) for key, value in tags.items()},
             model_id=logged.model_id,
         )
-    return RegisteredVersion(model_name, int(found.version), run.id, forecaster.kind)
+    return RegisteredVersion(model_name, int(found.version), run.id, family)
 
 
 def _ensure_model(run: Run, model_name: str) -> None:

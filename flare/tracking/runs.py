@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID as PARENT_RUN
 
 from flare.errors import FlareError, TrackingUnavailable
 from flare.tracking.names import ENTRY_TAG
@@ -112,7 +113,7 @@ def answering(*kinds: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def start(entry: str, *, name: str, tags: Mapping[str, object] | None = None) -> Iterator[Run]:
-    """Open a run for an entry point; inside another it becomes its child.
+    """Open a run for an entry point; one that is opened inside another stands beside it.
 
     Under `mlflow run` the outermost one joins the run that MLflow made. It ends FINISHED, FAILED
     when anything is raised (the tag ``flare.error`` then says what), KILLED on Ctrl-C or SIGTERM.
@@ -124,10 +125,14 @@ def start(entry: str, *, name: str, tags: Mapping[str, object] | None = None) ->
         nested = mlflow.active_run() is not None
         opened = mlflow.start_run(run_name=name, nested=nested)
     run = Run(opened.info.run_id, MlflowClient())
+    if nested:
+        # Side by side, not one inside the other: the UI folds children away, and these are what
+        # people come to compare.
+        with answering():
+            run.client.delete_tag(run.id, PARENT_RUN)
     status, told = "FINISHED", ""
     try:
         with answering():
-            _mark_experiment(run.client, opened.info.experiment_id)
             run.set_tags({"mlflow.runName": name, ENTRY_TAG: entry, **git_tags(), **(tags or {})})
             yield run
             run.flush()
@@ -144,16 +149,6 @@ def start(entry: str, *, name: str, tags: Mapping[str, object] | None = None) ->
                 run.set_tags({"flare.error": told[:5000]})
         with suppress(MlflowException):
             mlflow.end_run(status)
-
-
-def _mark_experiment(client: MlflowClient, experiment_id: str) -> None:
-    """Tell the UI that models are trained here, unless it was told otherwise.
-
-    Without the tag it opens on its pages for language models.
-    """
-    kind = "mlflow.experimentKind"
-    if kind not in client.get_experiment(experiment_id).tags:
-        client.set_experiment_tag(experiment_id, kind, "custom_model_development")
 
 
 def git_tags() -> dict[str, str]:

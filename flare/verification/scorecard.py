@@ -60,6 +60,14 @@ class Score:
     n_events: int
 
 
+def json_safe(score: Score) -> dict[str, object]:
+    """Return a score as JSON values, an undefined number as None."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in asdict(score).items()
+    }
+
+
 @dataclass(frozen=True)
 class Scorecard:
     """The scores of one forecaster on one set of samples.
@@ -115,13 +123,7 @@ class Scorecard:
             "n_active_regions": self.n_active_regions,
             "thresholds": dict(self.thresholds),
             "confusion": self.confusion.tolist(),
-            "scores": [
-                {
-                    key: None if isinstance(value, float) and math.isnan(value) else value
-                    for key, value in asdict(score).items()
-                }
-                for score in self.scores
-            ],
+            "scores": [json_safe(score) for score in self.scores],
         }
 
     def metrics(self, split: str) -> dict[str, float]:

@@ -33,7 +33,15 @@ def run(config: BaselineConfig) -> Trained:
         importances = ready.importances()
         tracked.log_figure(feature_importance(importances), "figures/feature_importance.png")
         tracked.log_json(importances, "feature_importance.json")
-        return register(tracked, ready, card, data, model_name=config.model_name, settings=settings)
+        return register(
+            tracked,
+            ready,
+            card,
+            data,
+            family="forest",
+            model_name=config.model_name,
+            settings=settings,
+        )
 
 
 def forest_settings(config: BaselineConfig) -> dict[str, float]:

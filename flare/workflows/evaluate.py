@@ -1,7 +1,6 @@
 """Entry point ``evaluate``: a model, the forest and climatology on the same samples, one table."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,20 +14,26 @@ from flare.forecasters.base import Forecaster
 from flare.tracking.data_identity import log_data
 from flare.tracking.names import KIND_TAG
 from flare.tracking.runs import Run, scratch, start
-from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.data import open_packed
 from flare.workflows.models import Resolved, resolve
 from flare.workflows.output import check_folder
 from flare.workflows.report import write_report
 from flare.workflows.rivals import climatology_of, forest_of
-from flare.workflows.scoring import forecast_rows, issued, observed
+from flare.workflows.scoring import (
+    CLIMATOLOGY,
+    Comparison,
+    compare,
+    forecast_rows,
+    issued,
+    observed,
+)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scorecards by the name of the forecaster, the model's first; and where the report lies."""
+    """Scores by the name of the forecaster, the model's first; and where the report lies."""
 
-    scorecards: Mapping[str, Scorecard]
+    comparison: Comparison
     synthetic: bool
     split: str
     overlapping: bool
@@ -54,17 +59,16 @@ def run(config: EvaluateConfig) -> Evaluation:
             name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
             for name, one in contestants.items()
         }
-        scorecards = {
-            name: score_forecasts(
-                issued(contestants[name], forecast), observed(rows), n_resamples=config.resamples
-            )
-            for name, forecast in forecasts.items()
-        }
+        comparison = compare(
+            {name: issued(contestants[name], one) for name, one in forecasts.items()},
+            observed(rows),
+            resamples=config.resamples,
+        )
         with scratch() as draft:
-            write_report(draft, model, pack, rows, forecasts, scorecards, overlapping=overlapping)
-            _log(tracked, draft, model, pack, rows, scorecards, overlapping=overlapping)
+            write_report(draft, model, pack, rows, forecasts, comparison, overlapping=overlapping)
+            _log(tracked, draft, model, pack, rows, comparison, overlapping=overlapping)
             report = _put(draft, config.output_dir)
-    return Evaluation(scorecards, pack.synthetic, config.split, overlapping, report, tracked.id)
+    return Evaluation(comparison, pack.synthetic, config.split, overlapping, report, tracked.id)
 
 
 def _overlap(model: Resolved, pack: Pack, rows: PackedSplit, *, allowed: bool) -> bool:
@@ -90,7 +94,7 @@ def _contestants(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[st
     forest = forest_of(pack, image_size=size, model_name=config.model_name, beside=model.version)
     if forest is not None:
         found[forest[0]] = forest[1]
-    return {**found, "climatology": climatology_of(pack, image_size=size)}
+    return {**found, CLIMATOLOGY: climatology_of(pack, image_size=size)}
 
 
 def _log(
@@ -99,7 +103,7 @@ def _log(
     model: Resolved,
     pack: Pack,
     rows: PackedSplit,
-    scorecards: Mapping[str, Scorecard],
+    comparison: Comparison,
     *,
     overlapping: bool,
 ) -> None:
@@ -112,7 +116,7 @@ def _log(
         context=rows.name,
         profile={"samples": len(rows), "active_regions": rows.table["active_region"].nunique()},
     )
-    for name, card in scorecards.items():
+    for name, card in comparison.scorecards.items():
         metrics = card.metrics(rows.name)
         if name != model.label:
             rival = name.split(" ")[0]
@@ -122,10 +126,13 @@ def _log(
                 if not key.endswith(("_low", "_high", "n_events"))
             }
         tracked.log_metrics(metrics)
+    above = comparison.above_climatology[model.label]
+    tracked.log_metrics({f"{rows.name}/{above.event}/brier_skill_above_climatology": above.value})
     for path in sorted(folder.iterdir()):
         tracked.log_file(path, "figures" if path.suffix == ".png" else None)
     about = {KIND_TAG: model.forecaster.kind, "flare.model": model.label}
     if model.version is not None:
+        about[KIND_TAG] = model.version.kind or model.forecaster.kind
         about["flare.model_version"] = str(model.version.version)
     if overlapping:
         about["flare.trained_on_scored_regions"] = "true"

@@ -65,7 +65,8 @@ def run(config: MainConfig) -> WholeJob:
         tracked.log_metrics(
             {f"seconds/{stage.replace(' ', '_')}": taken for stage, taken in seconds.items()}
         )
-        tracked.log_metrics(evaluation.scorecards[_first(evaluation)].metrics(evaluation.split))
+        model = next(iter(evaluation.comparison.scorecards.values()))
+        tracked.log_metrics(model.metrics(evaluation.split))
     return WholeJob(forest, network, evaluation, promoted, forecasts, seconds)
 
 
@@ -73,10 +74,6 @@ def _part(config_class: type[Config], config: MainConfig) -> Config:
     """Take from the config of the whole job what one stage knows; the rest keeps its default."""
     shared = config_class.model_fields.keys() & MainConfig.model_fields.keys()
     return config_class(**{name: getattr(config, name) for name in shared})
-
-
-def _first(evaluation: Evaluation) -> str:
-    return next(iter(evaluation.scorecards))
 
 
 @contextmanager

@@ -52,15 +52,19 @@ def register(
     validation: Scorecard,
     data: TrainingData,
     *,
+    family: str,
     model_name: str,
     settings: Mapping[str, object],
 ) -> Trained:
-    """Log the validation scores and the model with a run, and register a version of it."""
+    """Log the validation scores and the model with a run, and register a version of it.
+
+    ``family`` is what people call it: ``forest``, or the architecture of a network.
+    """
     run.log_metrics(validation.metrics("validation"))
     run.log_json(validation.as_dict(), "validation.json")
     score = validation.get(CHOICE_EVENT, CHOICE_SCORE)
     tags: dict[str, object] = {
-        KIND_TAG: forecaster.kind,
+        KIND_TAG: family,
         DATA_TAG: data.pack.name,
         FINGERPRINT_TAG: data.pack.fingerprint,
         SPLIT_TAG: data.split.fingerprint,
@@ -71,10 +75,11 @@ def register(
         run,
         forecaster,
         example=_example(data),
+        family=family,
         model_name=model_name,
         tags={**tags, **({} if np.isnan(score.value) else {CHOICE_TAG: f"{score.value:.6f}"})},
     )
-    run.describe(_description(forecaster, version, validation, data, settings))
+    run.describe(_description(version, validation, data, settings))
     return Trained(forecaster, version, validation)
 
 
@@ -86,7 +91,6 @@ def _example(data: TrainingData) -> Cube:
 
 
 def _description(
-    forecaster: Forecaster,
     version: RegisteredVersion,
     validation: Scorecard,
     data: TrainingData,
@@ -105,7 +109,7 @@ def _description(
     )
     chosen = ", ".join(f"{key} {value}" for key, value in settings.items())
     return (
-        f"**{forecaster.kind}** registered as {version.name} version {version.version}. "
+        f"**{version.kind}** registered as {version.name} version {version.version}. "
         f"{data.pack.name} ({kind}), {len(data.split.train)} training and "
         f"{len(data.split.validation)} validation samples, apart by active region.\n\n"
         f"{chosen}\n\n"

@@ -17,9 +17,10 @@ from flare.plots.comparison import skill_comparison
 from flare.plots.flux import confusion_matrix, predicted_against_true
 from flare.plots.probability import reliability_diagram, roc_curve, skill_against_threshold
 from flare.plots.style import mark_synthetic, save
-from flare.verification.scorecard import Scorecard
+from flare.verification.scorecard import Scorecard, json_safe
 from flare.verification.table import score_markdown
 from flare.workflows.models import Resolved
+from flare.workflows.scoring import Comparison
 
 
 def write_report(
@@ -28,12 +29,12 @@ def write_report(
     pack: Pack,
     rows: PackedSplit,
     forecasts: Mapping[str, Forecast],
-    scorecards: Mapping[str, Scorecard],
+    comparison: Comparison,
     *,
     overlapping: bool,
 ) -> None:
     """Write ``report.json``, ``report.md``, ``predictions.csv`` and the figures into a folder."""
-    version = model.version
+    version, scorecards = model.version, comparison.scorecards
     report: dict[str, Any] = {
         "model": model.label,
         "model_version": version.version if version else None,
@@ -47,13 +48,17 @@ def write_report(
             "active_regions": int(rows.table["active_region"].nunique()),
         },
         "trained_on_scored_regions": overlapping,
+        "brier_skill_above_climatology": {
+            name: json_safe(score) for name, score in comparison.above_climatology.items()
+        },
         "forecasters": {name: card.as_dict() for name, card in scorecards.items()},
     }
     text = json.dumps(report, indent=2, allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
     title = f"# {model.label} on {pack.name}, {rows.name} split\n\n"
     table = score_markdown(scorecards, synthetic=pack.synthetic)
-    (folder / "report.md").write_text(title + table, encoding="utf-8")
+    said = "".join(f"- {line}\n" for line in comparison.lines())
+    (folder / "report.md").write_text(f"{title}{table}\n{said}", encoding="utf-8")
     own = forecasts[model.label]
     predictions(rows, model.forecaster, own).to_csv(folder / "predictions.csv", index=False)
     for name, figure in _figures(rows, own, scorecards, model).items():

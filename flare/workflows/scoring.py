@@ -1,6 +1,7 @@
 """Forecasters on packed rows: forecast in pieces, tune, and score."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -9,7 +10,15 @@ from numpy.typing import NDArray
 from flare.datasets.packed import PackedSplit
 from flare.forecasters.base import Forecast, Forecaster
 from flare.forecasters.tuning import tune
-from flare.verification.scorecard import Issued, Observed, Scorecard, score_forecasts
+from flare.goes import HEADLINE_EVENT
+from flare.verification.scorecard import (
+    Issued,
+    Observed,
+    Score,
+    Scorecard,
+    paired_difference,
+    score_forecasts,
+)
 from flare.workflows.data import TrainingData
 from flare.workflows.progress import bar
 
@@ -62,6 +71,51 @@ def observed(packed: PackedSplit, rows: NDArray[np.intp] | slice = slice(None)) 
     )
 
 
+CLIMATOLOGY = "climatology"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several forecasters on the same samples: scorecards by name, and who beats climatology.
+
+    ``above_climatology`` is the paired difference of the headline's Brier skill score, for all but
+    climatology itself: where its interval holds no 0, the two differ.
+    """
+
+    scorecards: dict[str, Scorecard]
+    above_climatology: dict[str, Score]
+
+    def lines(self) -> list[str]:
+        """Say the differences, a line each."""
+        return [
+            f"{name}: {score.event} BSS above climatology's by {score.value:+.3f} "
+            f"[{score.low:+.3f}, {score.high:+.3f}], paired by active region"
+            for name, score in self.above_climatology.items()
+        ]
+
+
+def compare(forecasts: Mapping[str, Issued], truth: Observed, *, resamples: int) -> Comparison:
+    """Score forecasts of the same samples by name; climatology must be among them."""
+    return Comparison(
+        {
+            name: score_forecasts(one, truth, n_resamples=resamples)
+            for name, one in forecasts.items()
+        },
+        {
+            name: paired_difference(
+                one,
+                forecasts[CLIMATOLOGY],
+                truth,
+                event=HEADLINE_EVENT,
+                score_name="brier_skill_score",
+                n_resamples=resamples,
+            )
+            for name, one in forecasts.items()
+            if name != CLIMATOLOGY
+        },
+    )
+
+
 def tuned_and_scored(
     forecaster: Tunable, data: TrainingData, *, resamples: int
 ) -> tuple[Tunable, Scorecard]:
@@ -75,10 +129,7 @@ def tuned_and_scored(
     level = forecaster.spec.interval_level
     tuning = tune(raw, data.peak_flux[rows], level=level)
     ready = forecaster.with_tuning(tuning)
-    final = replace(
-        raw,
-        lower=raw.log10_flux + tuning.residual_low,
-        upper=raw.log10_flux + tuning.residual_high,
-    )
+    lower, upper = tuning.interval(raw.log10_flux)
+    final = replace(raw, lower=lower, upper=upper)
     card = score_forecasts(issued(ready, final), observed(data.rows, rows), n_resamples=resamples)
     return ready, card

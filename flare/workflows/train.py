@@ -78,6 +78,7 @@ def run(config: TrainConfig) -> Trained:
             ready,
             card,
             data,
+            family=config.architecture,
             model_name=config.model_name,
             settings={"best epoch": best.epoch + 1, "learning rate": config.learning_rate},
         )

@@ -37,6 +37,10 @@ class Place:
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db",
         }
 
+    def leftovers(self) -> list[Path]:
+        """Return temporary files; torch's import makes an empty folder for its compiler there."""
+        return [path for path in self.temporary.rglob("*") if path.is_file()]
+
     def start(self, *words: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(word) for word in words],

@@ -5,9 +5,13 @@ import shutil
 
 import pandas as pd
 import pytest
-from workplace import tree
 
 from flare.datasets.packing import ensure_pack
+
+from workplace import tree
+
+#: Four seconds each, all for imports; tests/integration has the same facts in one process.
+again_in_a_process_of_its_own = pytest.mark.slow
 
 
 def refused(place, name: str, **parameters: object) -> str:
@@ -19,7 +23,7 @@ def refused(place, name: str, **parameters: object) -> str:
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{name}: ")
     assert tree(place.folder) == before
-    assert list(place.temporary.iterdir()) == []
+    assert place.leftovers() == []
     return line
 
 
@@ -57,12 +61,14 @@ def test_a_data_folder_that_does_not_exist_is_named(place):
     assert "training/meta_data.csv in /nowhere; pass -P data_dir=" in line
 
 
+@again_in_a_process_of_its_own
 def test_a_missing_column_is_named_with_its_table(place, changed):
     data = changed(lambda table: table.drop(columns="peak_flux"))
     line = refused(place, "pack", data_dir=data)
     assert f"{data}/training/meta_data.csv has no single column peak_flux; its first line" in line
 
 
+@again_in_a_process_of_its_own
 def test_a_label_that_is_nan_is_named_with_its_sample(place, changed):
     data = changed(lambda table: table.assign(peak_flux=["nan", *table["peak_flux"][1:]]))
     line = refused(place, "pack", data_dir=data)
@@ -76,37 +82,42 @@ def test_a_text_file_called_npy_is_named(place):
     assert "numpy.save" in line
 
 
-@pytest.mark.parametrize("name", ["promote", pytest.param("evaluate", marks=pytest.mark.slow)])
+@again_in_a_process_of_its_own
+@pytest.mark.parametrize("name", ["promote", "evaluate"])
 def test_with_nothing_registered_the_line_says_what_to_run(place, name):
     line = refused(place, name)
     assert "'solar-flare' is registered in sqlite:///" in line
     assert line.endswith("run `mlflow run . -e train`")
 
 
-@pytest.mark.slow
+@again_in_a_process_of_its_own
 def test_a_training_without_data_is_one_line_in_spite_of_all_it_imports(place):
     line = refused(place, "train", data_dir="/nowhere")
     assert "training/meta_data.csv in /nowhere; pass -P data_dir=" in line
 
 
+@again_in_a_process_of_its_own
 def test_a_model_that_does_not_exist_is_named(place):
     line = refused(place, "predict", input=next(place.data.glob("test/*/*")), model="nonsense")
     assert "'solar-flare' has the alias 'nonsense' in sqlite:///" in line
     assert "-e promote" in line
 
 
+@again_in_a_process_of_its_own
 def test_an_output_below_a_file_is_refused(place):
     (place.folder / "file").touch()
     line = refused(place, "predict", input=place.data, output="file/forecasts.csv")
     assert f"output=file: {place.folder}/file is no folder that can be written to; give" in line
 
 
+@again_in_a_process_of_its_own
 def test_a_dataset_that_cannot_be_made_where_it_should_is_one_line(place):
     (place.folder / "file").touch()
     line = refused(place, "synthesize", data_dir="file/data", samples_training=20, samples_test=10)
     assert "file" in line
 
 
+@again_in_a_process_of_its_own
 def test_a_store_that_does_not_answer_is_one_line(place, monkeypatch):
     environment = {**place.environment, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
@@ -116,6 +127,7 @@ def test_a_store_that_does_not_answer_is_one_line(place, monkeypatch):
     assert "check MLFLOW_TRACKING_URI" in line
 
 
+@again_in_a_process_of_its_own
 def test_a_truncated_image_is_masked_and_counted_and_the_command_goes_on(place, tmp_path):
     data = shutil.copytree(place.data, tmp_path / "cut")
     image = next(data.glob("training/*/*/*__171.jpg"))
@@ -126,6 +138,7 @@ def test_a_truncated_image_is_masked_and_counted_and_the_command_goes_on(place, 
     assert "'171': 1" in done.stdout
 
 
+@again_in_a_process_of_its_own
 def test_a_corrupt_pack_is_made_again(place, tmp_path):
     settings = {"data_dir": place.data, "pack_dir": tmp_path / "pack", "image_size": 32}
     ensure_pack(**settings)

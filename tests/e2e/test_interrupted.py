@@ -5,9 +5,10 @@ import signal
 
 import pytest
 from mlflow import MlflowClient
-from workplace import tree
 
 from flare.datasets.packing import ensure_pack
+
+from workplace import tree
 
 
 @pytest.mark.slow
@@ -29,8 +30,7 @@ def test_a_stopped_training_is_killed_and_leaves_nothing(place, number):
     assert rest.splitlines()[-1] == "train: stopped"
     assert "Traceback" not in rest
     assert tree(place.folder) == before
-    # torch makes an empty folder for its compiler when it is imported.
-    assert [path for path in place.temporary.rglob("*") if path.is_file()] == []
+    assert place.leftovers() == []
     client = MlflowClient(f"sqlite:///{place.folder}/mlflow.db")
     (run,) = client.search_runs(["0"], "tags.`flare.entry` = 'train'", max_results=1)
     assert run.info.status == "KILLED"

@@ -1,4 +1,4 @@
-"""The literal `mlflow run . -e ...`, with the environment that MLflow makes from python_env.yaml."""
+"""The literal `mlflow run . -e ...`, in the environment that MLflow makes for it."""
 
 import os
 import shutil

@@ -3,6 +3,8 @@
 import pytest
 from mlflow import MlflowClient
 
+pytestmark = pytest.mark.slow
+
 
 def mlflow_run(place, entry: str, **parameters: object):
     words = [word for key, value in parameters.items() for word in ("-P", f"{key}={value}")]
@@ -23,14 +25,12 @@ def test_a_bad_parameter_is_one_line_of_ours_and_a_failed_run(place):
     assert newest(place).info.status == "FAILED"
 
 
-@pytest.mark.slow
 def test_a_parameter_that_is_none_is_refused(place):
     done = mlflow_run(place, "train", nonsense=3)
     assert done.returncode != 0
     assert "train: unrecognized arguments: --nonsense 3" in done.stderr
 
 
-@pytest.mark.slow
 def test_a_run_is_one_run_that_keeps_the_users_spelling(place):
     small = {"data_dir": place.data, "image_size": 32, "trees": 5, "processes": 1}
     done = mlflow_run(place, "baseline", **small, max_features="3e-1", validation_share=0.4)

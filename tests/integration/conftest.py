@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from workplace import SMALL_FOREST, SMALL_NETWORK, working_in
 
 from tiny import write_tiny_dataset
+from workplace import SMALL_FOREST, SMALL_NETWORK, working_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -6,11 +6,12 @@ import signal
 import sys
 
 import pytest
-from workplace import tree
 
 from entrypoints import command
 from flare.config import ENTRY_POINTS
 from flare.errors import FlareError
+
+from workplace import tree
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_evaluate_prints_the_table_and_where_the_report_is(typed, models, at_hom
         "evaluate", data_dir=at_home.data, model="2", resamples=100, output_dir=tmp_path / "r"
     )
     assert code == 0
-    assert [name for name in ("neural v2", "forest v1", "climatology") if name not in out] == []
+    assert [name for name in ("cnn v2", "forest v1", "climatology") if name not in out] == []
     assert f"{tmp_path}/r/" in out
     assert "synthetic" in out.lower()
 

@@ -36,7 +36,9 @@ def versions(uri, tmp_path_factory):
         patch.setenv("MLFLOW_TRACKING_URI", uri)  # MLflow sets it too: here it is put back
         registry.connect(uri)
         with runs.start("train", name="test") as run:
-            first = packaging.package(run, model, example=example, model_name=NAME, tags={})
+            first = packaging.package(
+                run, model, example=example, family="climatology", model_name=NAME, tags={}
+            )
         mlflow.MlflowClient().copy_model_version(first.uri, NAME)
         yield first, replace(first, version=2)
         mlflow.set_tracking_uri(None)  # for the tests that come after

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
-from workplace import working_in
 
 from flare.forecasters.folder import load
 from flare.sample import present_of_cube
+
+from workplace import working_in
 
 KINDS = ["forest", "network"]
 
@@ -103,9 +104,11 @@ def test_floats_are_refused_instead_of_rounded(folder, cubes, monkeypatch):
         model.predict(cubes.astype(np.float32) / 255)
 
 
+@pytest.mark.parametrize("kind", ["network", pytest.param("forest", marks=pytest.mark.slow)])
 def test_a_stranger_loads_it_from_its_own_code_and_gets_the_forecasters_numbers(
-    folder, cubes, tmp_path
+    packaged, kind, cubes, tmp_path
 ):
+    folder = packaged[kind]
     np.save(tmp_path / "cubes.npy", cubes)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(

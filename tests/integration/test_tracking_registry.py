@@ -7,7 +7,6 @@ import pytest
 import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from workplace import working_in
 
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import ForecasterSpec, Origin
@@ -17,6 +16,8 @@ from flare.sample import N_CHANNELS, N_STEPS
 from flare.tracking import registry
 from flare.tracking.packaging import package
 from flare.tracking.runs import start
+
+from workplace import working_in
 
 NAME = "climatology"
 FLUX = np.array([1e-9, 4e-6, 3e-5, 2e-4])
@@ -30,7 +31,14 @@ def two_versions(home):
     example = np.ones((N_STEPS, N_CHANNELS, 32, 32), dtype=np.uint8)
     with working_in(home.folder), start("baseline", name="climatology") as run:
         return [
-            package(run, forecaster, example=example, model_name=NAME, tags={"n": n})
+            package(
+                run,
+                forecaster,
+                example=example,
+                family="climatology",
+                model_name=NAME,
+                tags={"n": n},
+            )
             for n in range(2)
         ]
 

@@ -28,20 +28,24 @@ def evaluated(home, folder, **given):
 
 
 def test_the_model_comes_first_and_the_forest_and_climatology_beside_it(models):
-    assert list(models.evaluation.scorecards) == ["neural v2", "forest v1", "climatology"]
+    assert list(models.evaluation.comparison.scorecards) == [
+        "cnn v2",
+        "forest v1",
+        "climatology",
+    ]
 
 
 def test_climatology_has_no_skill_and_everybody_is_scored_on_the_same_samples(models):
-    cards = models.evaluation.scorecards
+    cards = models.evaluation.comparison.scorecards
     scores = [card.get("M1.0", "brier_score") for card in cards.values()]
     assert {(one.n, one.n_events) for one in scores} == {(8, scores[0].n_events)}
     assert cards["climatology"].value("M1.0", "true_skill_statistic") == pytest.approx(0)
 
 
 def test_the_models_scores_and_its_rivals_are_metrics_of_the_run(models, run):
-    cards = models.evaluation.scorecards
+    cards = models.evaluation.comparison.scorecards
     for prefix, name in (
-        ("", "neural v2"),
+        ("", "cnn v2"),
         ("forest/", "forest v1"),
         ("climatology/", "climatology"),
     ):
@@ -54,11 +58,11 @@ def test_the_models_scores_and_its_rivals_are_metrics_of_the_run(models, run):
 
 def test_the_run_names_model_version_and_data(run):
     wanted = {
-        "flare.model": "neural v2",
+        "flare.model": "cnn v2",
         "flare.model_version": "2",
-        "flare.kind": "neural",
+        "flare.kind": "cnn",
         "flare.data": "tiny",
-        "mlflow.runName": "evaluate neural v2 on test",
+        "mlflow.runName": "evaluate cnn v2 on test",
     }
     assert wanted.items() <= run.data.tags.items()
     assert "flare.trained_on_scored_regions" not in run.data.tags
@@ -79,7 +83,7 @@ def test_report_predictions_and_figures_are_artifacts_and_files(models, run):
 
 
 def test_the_report_says_what_was_scored_on_what(report, models):
-    assert (report["model"], report["model_version"]) == ("neural v2", 2)
+    assert (report["model"], report["model_version"]) == ("cnn v2", 2)
     assert report["run_id"] == models.network.version.run_id
     assert report["trained_on_scored_regions"] is False
     assert report["data"]["split"] == "test"
@@ -88,7 +92,7 @@ def test_the_report_says_what_was_scored_on_what(report, models):
 
 
 def test_the_report_holds_every_score_of_every_forecaster(report, models):
-    for name, card in models.evaluation.scorecards.items():
+    for name, card in models.evaluation.comparison.scorecards.items():
         assert report["forecasters"][name] == json.loads(json.dumps(card.as_dict()))
 
 
@@ -120,7 +124,7 @@ def test_a_model_can_be_named_in_several_ways(models, at_home, spelling):
 
 def test_a_forest_is_not_its_own_rival(models, at_home, tmp_path):
     found = evaluated(at_home, tmp_path / "forest", model="1")
-    assert list(found.scorecards) == ["forest v1", "climatology"]
+    assert list(found.comparison.scorecards) == ["forest v1", "climatology"]
 
 
 def test_without_a_registered_forest_of_the_data_one_is_fitted(models, at_home, tmp_path):
@@ -128,11 +132,11 @@ def test_without_a_registered_forest_of_the_data_one_is_fitted(models, at_home, 
 
     folder = save(models.network.forecaster, tmp_path / "network")
     found = evaluated(at_home, tmp_path / "out", model=str(folder), model_name="no-forest")
-    assert list(found.scorecards) == [str(folder), "forest (fitted here)", "climatology"]
+    assert list(found.comparison.scorecards) == [str(folder), "forest (fitted here)", "climatology"]
 
 
 def test_a_model_is_refused_on_regions_that_it_was_trained_on(models, at_home, tmp_path, newest):
-    with pytest.raises(DatasetInvalid, match=r"neural v2 was fitted .* \(11000, .*allow_overlap"):
+    with pytest.raises(DatasetInvalid, match=r"cnn v2 was fitted .* \(11000, .*allow_overlap"):
         evaluated(at_home, tmp_path / "no", model="2", split="training")
     assert newest("evaluate").info.status == "FAILED"
     assert not (tmp_path / "no").exists()

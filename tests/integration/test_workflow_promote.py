@@ -26,7 +26,9 @@ def register(at_home, request):
         example = np.ones((4, 10, 32, 32), dtype=np.uint8)
         name = request.node.name
         with start("baseline", name="some") as run:
-            first = package(run, one, example=example, model_name=name, tags=tags[0])
+            first = package(
+                run, one, example=example, family="climatology", model_name=name, tags=tags[0]
+            )
         source = MlflowClient().get_model_version(name, str(first.version)).source
         for more in tags[1:]:
             MlflowClient().create_model_version(name, source, tags=more)

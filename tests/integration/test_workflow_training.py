@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from workplace import SMALL_FOREST, SMALL_NETWORK, working_in
 
 from flare.config import BaselineConfig, PackConfig, TrainConfig
 from flare.datasets.packed import Pack
@@ -16,6 +15,7 @@ from flare.workflows import baseline, pack, train
 from flare.workflows.data import TrainingData, training_data
 
 from tiny import write_tiny_dataset
+from workplace import SMALL_FOREST, SMALL_NETWORK, working_in
 
 CUBES = np.full((1, 4, 10, 32, 32), 90, dtype=np.uint8)
 PRESENT = np.ones((1, 4, 10), dtype=bool)
@@ -41,7 +41,7 @@ def artifacts(run_id: str) -> set[str]:
 
 def test_both_are_versions_of_one_model_and_know_their_kind(models):
     found = [(one.version.version, one.version.kind) for one in (models.forest, models.network)]
-    assert found == [(1, "forest"), (2, "neural")]
+    assert found == [(1, "forest"), (2, "cnn")]
 
 
 @pytest.mark.parametrize(("name", "entry"), [("forest", "baseline"), ("network", "train")])

@@ -16,7 +16,7 @@ from small_forecasters import CUBES, KINDS, PRESENT, small, small_climatology
 
 from flare.errors import ForecasterInvalid, ModelNotFound
 from flare.forecasters.climatology import Climatology
-from flare.forecasters.folder import DESCRIPTION, load, read_description, save
+from flare.forecasters.folder import DESCRIPTION, digest_of, load, read_description, save
 
 #: The file of weights that the damage is done to.
 WEIGHTS = {"forest": "classifier.skops", "neural": "weights.safetensors"}
@@ -36,10 +36,10 @@ def folder(forecaster, tmp_path) -> Path:
 
 
 def describe(folder: Path, **changes: object) -> None:
-    """Change entries of forecaster.json."""
+    """Change entries of forecaster.json, and make its digest fit them."""
     path = folder / DESCRIPTION
     description = {**json.loads(path.read_text()), **changes}
-    path.write_text(json.dumps(description))
+    path.write_text(json.dumps({**description, "digest": digest_of(description)}))
 
 
 def accept(folder: Path, name: str) -> None:
@@ -53,6 +53,15 @@ def test_a_loaded_forecaster_answers_the_same_to_the_last_bit(forecaster, folder
     before, after = forecaster.predict(CUBES, PRESENT), loaded.predict(CUBES, PRESENT)
     for part in ("log10_flux", "lower", "upper", "probability"):
         np.testing.assert_array_equal(getattr(after, part), getattr(before, part))
+
+
+def test_a_threshold_that_changed_in_the_description_is_noticed(folder):
+    path = folder / DESCRIPTION
+    description = json.loads(path.read_text())
+    description["tuning"]["thresholds"]["M1.0"] += 0.001
+    path.write_text(json.dumps(description))
+    with pytest.raises(ForecasterInvalid, match="digest does not fit"):
+        load(folder)
 
 
 def test_a_loaded_forecaster_knows_what_it_is_and_where_it_comes_from(forecaster, folder):
