@@ -65,7 +65,7 @@ def show_whole_job(job: "WholeJob") -> None:
     print(f"\ntook {sum(job.seconds.values()):.0f} s: {taken}\n")
     print(
         "next:\n"
-        "  make ui       compare the runs in MLflow's UI, http://127.0.0.1:5000\n"
+        "  make ui       compare the runs in MLflow's UI\n"
         "  make serve    forecasts over HTTP, http://127.0.0.1:8000/docs\n"
-        "  mlflow run . -e train -P epochs=30 --env-manager local    another model"
+        "  . .venv/bin/activate && mlflow run . -e train -P epochs=30 --env-manager local"
     )

@@ -53,7 +53,7 @@ def package(
     with scratch() as folder, answering(), _quiet():
         saved = save(forecaster, folder / FORECASTER_ARTIFACT)
         logged = mlflow.pyfunc.log_model(
-            name="model",
+            name=family,
             python_model=str(pyfunc_path),
             artifacts={FORECASTER_ARTIFACT: str(saved)},
             code_paths=[str(Path(flare.__file__).parent)],

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import VerificationInvalid
-from flare.goes import LABEL_SCALES, QUIET_FLUX, event_outcomes
+from flare.goes import HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, event_outcomes
 from flare.verification.bootstrap import interval, region_weights
 from flare.verification.flux import class_confusion
 from flare.verification.inputs import BoolArray, FloatArray, number_array, probability_array
@@ -138,7 +138,10 @@ class Scorecard:
             named[f"{path}{score.name}"] = score.value
             named[f"{path}{score.name}_low"] = score.low
             named[f"{path}{score.name}_high"] = score.high
-        return {name: value for name, value in named.items() if not math.isnan(value)}
+        # The headline first: MLflow's compare page opens with the first metric it is given.
+        headline = f"{split}/{HEADLINE_EVENT}/brier_skill_score"
+        ordered = sorted(named.items(), key=lambda item: item[0] != headline)
+        return {name: value for name, value in ordered if not math.isnan(value)}
 
 
 def score_forecasts(

@@ -8,7 +8,7 @@ from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.plots.models import feature_importance
 from flare.tracking.runs import start
-from flare.workflows.data import TrainingData, log_training_data, training_data
+from flare.workflows.data import TrainingData, log_training_data, marked, training_data
 from flare.workflows.registering import Trained, register
 from flare.workflows.scoring import tuned_and_scored
 
@@ -31,7 +31,8 @@ def run(config: BaselineConfig) -> Trained:
         fitted = fit_on(data, settings, seed=config.seed)
         ready, card = tuned_and_scored(fitted, data, resamples=config.resamples)
         importances = ready.importances()
-        tracked.log_figure(feature_importance(importances), "figures/feature_importance.png")
+        figure = marked(feature_importance(importances), data.pack)
+        tracked.log_figure(figure, "figures/feature_importance.png")
         tracked.log_json(importances, "feature_importance.json")
         return register(
             tracked,

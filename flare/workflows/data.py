@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from flare.config import SYNTHETIC_DIR, SynthesizeConfig
@@ -13,6 +14,7 @@ from flare.datasets.packing import ensure_pack
 from flare.datasets.splits import Split, split_by_region
 from flare.datasets.synthetic import synthesize
 from flare.forecasters.base import Origin
+from flare.plots.style import mark_synthetic
 from flare.tracking.data_identity import log_data
 from flare.tracking.runs import Run
 from flare.workflows.progress import bar, counter
@@ -96,7 +98,21 @@ def training_data(
     pack = open_packed(data_dir, pack_dir, image_size=image_size, processes=processes)
     rows = pack.split("training")
     split = split_by_region(rows.table, validation_share=validation_share, seed=split_seed)
-    return TrainingData(pack, rows, split)
+    data = TrainingData(pack, rows, split)
+    log.info(
+        "%s data: %s",
+        "SYNTHETIC" if pack.synthetic else f"{pack.name}",
+        " and ".join(
+            f"{len(some)} {part} samples of {len(set(data.active_regions[some].tolist()))} regions"
+            for part, some in (("training", split.train), ("validation", split.validation))
+        ),
+    )
+    return data
+
+
+def marked(figure: Figure, pack: Pack) -> Figure:
+    """Say on a figure that its data are synthetic, if they are."""
+    return mark_synthetic(figure) if pack.synthetic else figure
 
 
 def log_training_data(run: Run, data: TrainingData, data_dir: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flare.config import PromoteConfig
 from flare.errors import ModelNotFound
-from flare.tracking.names import FINGERPRINT_TAG, PRODUCTION, SPLIT_TAG
+from flare.tracking.names import FINGERPRINT_TAG, PRODUCTION, SPLIT_TAG, SYNTHETIC_TAG
 from flare.tracking.registry import (
     RegisteredVersion,
     get_version,
@@ -81,8 +81,9 @@ def _best(found: list[RegisteredVersion]) -> tuple[RegisteredVersion, str]:
     best = max(scores)
     if best == -math.inf:
         return found[0], f"no version has a validation BSS of {CHOICE_EVENT}: took the newest"
+    synthetic = "synthetic " if tags[0].get(SYNTHETIC_TAG) == "true" else ""
     rivals = sum(score > -math.inf for score in scores)
     return found[scores.index(best)], (
-        f"its validation BSS of {CHOICE_EVENT}, {best:.3f}, is the highest of the {rivals} "
-        "versions validated on the same regions"
+        f"its {synthetic}validation BSS of {CHOICE_EVENT}, {best:.3f}, is the highest of the "
+        f"{rivals} versions validated on the same regions"
     )

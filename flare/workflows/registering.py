@@ -37,11 +37,12 @@ class Trained:
     def lines(self) -> list[str]:
         """Return what to tell the user."""
         score = self.validation.get(CHOICE_EVENT, CHOICE_SCORE)
+        synthetic = "synthetic " if self.forecaster.origin.synthetic else ""
         return [
             f"{self.version.name} version {self.version.version} ({self.version.kind}), "
             f"run {self.version.run_id}",
-            f"validation {CHOICE_EVENT} BSS {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
-            f" on {score.n} samples with {score.n_events} events",
+            f"{synthetic}validation {CHOICE_EVENT} BSS {score.value:.3f} "
+            f"[{score.low:.3f}, {score.high:.3f}], {score.n} samples with {score.n_events} events",
             f"score it on the test split: mlflow run . -e evaluate -P model={self.version.version}",
         ]
 

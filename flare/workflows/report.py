@@ -16,9 +16,10 @@ from flare.goes import HEADLINE_EVENT, event_outcomes
 from flare.plots.comparison import skill_comparison
 from flare.plots.flux import confusion_matrix, predicted_against_true
 from flare.plots.probability import reliability_diagram, roc_curve, skill_against_threshold
-from flare.plots.style import mark_synthetic, save
+from flare.plots.style import save
 from flare.verification.scorecard import Scorecard, json_safe
 from flare.verification.table import score_markdown
+from flare.workflows.data import marked
 from flare.workflows.models import Resolved
 from flare.workflows.scoring import Comparison
 
@@ -62,7 +63,7 @@ def write_report(
     own = forecasts[model.label]
     predictions(rows, model.forecaster, own).to_csv(folder / "predictions.csv", index=False)
     for name, figure in _figures(rows, own, scorecards, model).items():
-        save(mark_synthetic(figure) if pack.synthetic else figure, folder / f"{name}.png")
+        save(marked(figure, pack), folder / f"{name}.png")
 
 
 def predictions(rows: PackedSplit, forecaster: Forecaster, forecast: Forecast) -> pd.DataFrame:

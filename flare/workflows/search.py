@@ -31,7 +31,7 @@ from flare.tracking.names import ENTRY_TAG, KIND_TAG
 from flare.tracking.runs import Run, start
 from flare.training.loop import EpochRecord
 from flare.verification.probabilistic import brier_skill_score
-from flare.workflows.data import TrainingData, log_training_data, training_data
+from flare.workflows.data import TrainingData, log_training_data, marked, training_data
 from flare.workflows.output import check_folder
 from flare.workflows.train import NetworkSettings, kept, train_network
 
@@ -45,13 +45,15 @@ class Found:
     study_name: str
     trials: int
     value: float
+    synthetic: bool
     command: str
 
     def lines(self) -> list[str]:
         """Return what to tell the user."""
+        synthetic = "synthetic " if self.synthetic else ""
         return [
             f"study {self.study_name}: {self.trials} trials, "
-            f"best validation {HEADLINE_EVENT} BSS {self.value:.3f}",
+            f"best {synthetic}validation {HEADLINE_EVENT} BSS {self.value:.3f}",
             f"train and register it: {self.command}",
         ]
 
@@ -177,19 +179,19 @@ def run(config: SearchConfig) -> Found:
                 "change validation_share or the dataset"
             )
         tracked.log_metrics({_OBJECTIVE: study.best_value, "trials": len(study.trials)})
-        tracked.log_figure(
-            search_history(
-                [trial.number for trial in done],
-                [float(trial.value or 0) for trial in done],
-                objective=_OBJECTIVE,
-            ),
-            "figures/search_history.png",
+        history = search_history(
+            [trial.number for trial in done],
+            [float(trial.value or 0) for trial in done],
+            objective=_OBJECTIVE,
         )
+        tracked.log_figure(marked(history, data.pack), "figures/search_history.png")
         table = study.trials_dataframe(attrs=("number", "value", "state", "params"))
         tracked.log_text(table.to_csv(index=False), "trials.csv")
         command = _command(study.best_params, config)
         tracked.describe(f"Best trial: {study.best_value:.3f}\n\n```\n{command}\n```")
-    return Found(study.study_name, len(study.trials), study.best_value, command)
+    return Found(
+        study.study_name, len(study.trials), study.best_value, data.pack.synthetic, command
+    )
 
 
 def _study(config: SearchConfig, name: str) -> optuna.Study:

@@ -26,7 +26,7 @@ from flare.tracking.runs import Run, start
 from flare.training.allocator import keep_freed_memory
 from flare.training.batches import Batch, Batches
 from flare.training.loop import EpochRecord, fit
-from flare.workflows.data import TrainingData, log_training_data, training_data
+from flare.workflows.data import TrainingData, log_training_data, marked, training_data
 from flare.workflows.registering import Trained, register
 from flare.workflows.scoring import tuned_and_scored
 
@@ -69,7 +69,8 @@ def run(config: TrainConfig) -> Trained:
             forecaster = train_network(data, settings, on_epoch=_reporter(tracked, records))
         finally:
             if records:
-                tracked.log_figure(_curve(records), "figures/training_curve.png")
+                figure = marked(_curve(records), data.pack)
+                tracked.log_figure(figure, "figures/training_curve.png")
         ready, card = tuned_and_scored(forecaster, data, resamples=config.resamples)
         best = kept(records)
         tracked.log_metrics({"train/best_epoch": best.epoch + 1})

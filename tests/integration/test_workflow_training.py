@@ -46,7 +46,7 @@ def test_both_are_versions_of_one_model_and_know_their_kind(models):
 
 @pytest.mark.parametrize(("name", "entry"), [("forest", "baseline"), ("network", "train")])
 def test_a_training_is_finished_and_tagged_with_entry_kind_and_data(runs, name, entry):
-    run, kind = runs[name], {"forest": "forest", "network": "neural"}[name]
+    run, kind = runs[name], {"forest": "forest", "network": "cnn"}[name]
     wanted = {"flare.entry": entry, "flare.kind": kind, "flare.data": "tiny"}
     assert run.info.status == "FINISHED"
     assert wanted.items() <= run.data.tags.items()
