@@ -89,7 +89,9 @@ class _Data(_Dataset):
     )
 
 
-class _Split(_Data):
+class SplitConfig(_Data):
+    """Which data to learn from, and how the training regions are divided."""
+
     validation_share: Share = Field(
         0.25, description="share of the training regions kept for validation"
     )
@@ -161,15 +163,15 @@ class PackConfig(_Data):
     """Decode a dataset's images once, into memory-mapped arrays."""
 
 
-class BaselineConfig(_Seeded, _Scored, _Named, _Forest, _Split):
+class BaselineConfig(_Seeded, _Scored, _Named, _Forest, SplitConfig):
     """Fit the random forest on image statistics and magnetogram proxies, and register it."""
 
 
-class TrainConfig(_Seeded, _Scored, _Named, _Network, _Split):
+class TrainConfig(_Seeded, _Scored, _Named, _Network, SplitConfig):
     """Train the multitask CNN, and register it."""
 
 
-class SearchConfig(_Seeded, _Named, _Split):
+class SearchConfig(_Seeded, _Named, SplitConfig):
     """Search hyperparameters of the forest and the CNN with Optuna; each trial is a child run."""
 
     family: Literal["forest", "cnn", "both"] = Field("both", description="what to search over")
@@ -231,7 +233,7 @@ class ServeConfig(_Named):
     )
 
 
-class MainConfig(_Seeded, _Scored, _Named, _Network, _Forest, _Split, _Synthesis):
+class MainConfig(_Seeded, _Scored, _Named, _Network, _Forest, SplitConfig, _Synthesis):
     """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
 
 

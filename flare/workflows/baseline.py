@@ -8,7 +8,7 @@ from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.plots.models import feature_importance
 from flare.tracking.runs import start
-from flare.workflows.data import TrainingData, log_training_data, marked, training_data
+from flare.workflows.data import TrainingData, marked, training_data
 from flare.workflows.registering import Trained, register
 from flare.workflows.scoring import tuned_and_scored
 
@@ -18,15 +18,7 @@ def run(config: BaselineConfig) -> Trained:
     name = f"forest {config.trees} trees, seed {config.seed}"
     with start("baseline", name=name) as tracked:
         tracked.log_params(config.model_dump())
-        data = training_data(
-            config.data_dir,
-            config.pack_dir,
-            image_size=config.image_size,
-            processes=config.processes,
-            validation_share=config.validation_share,
-            split_seed=config.split_seed,
-        )
-        log_training_data(tracked, data, config.data_dir)
+        data = training_data(config, tracked)
         settings = forest_settings(config)
         fitted = fit_on(data, settings, seed=config.seed)
         ready, card = tuned_and_scored(fitted, data, resamples=config.resamples)

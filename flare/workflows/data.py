@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.config import SYNTHETIC_DIR, SynthesizeConfig
+from flare.config import SYNTHETIC_DIR, SplitConfig, SynthesizeConfig
 from flare.datasets.packed import Pack, PackedSplit
 from flare.datasets.packing import ensure_pack
 from flare.datasets.splits import Split, split_by_region
@@ -85,19 +85,18 @@ def open_packed(data_dir: Path, pack_dir: Path | None, *, image_size: int, proce
     return pack
 
 
-def training_data(
-    data_dir: Path,
-    pack_dir: Path | None,
-    *,
-    image_size: int,
-    processes: int,
-    validation_share: float,
-    split_seed: int,
-) -> TrainingData:
-    """Open the training split and divide its active regions."""
-    pack = open_packed(data_dir, pack_dir, image_size=image_size, processes=processes)
+def training_data(config: SplitConfig, tracked: Run) -> TrainingData:
+    """Open the training split, divide its active regions, and attach both parts to a run."""
+    pack = open_packed(
+        config.data_dir,
+        config.pack_dir,
+        image_size=config.image_size,
+        processes=config.processes,
+    )
     rows = pack.split("training")
-    split = split_by_region(rows.table, validation_share=validation_share, seed=split_seed)
+    split = split_by_region(
+        rows.table, validation_share=config.validation_share, seed=config.split_seed
+    )
     data = TrainingData(pack, rows, split)
     log.info(
         "%s data: %s",
@@ -107,6 +106,7 @@ def training_data(
             for part, some in (("training", split.train), ("validation", split.validation))
         ),
     )
+    _log_parts(tracked, data, config.data_dir)
     return data
 
 
@@ -115,8 +115,7 @@ def marked(figure: Figure, pack: Pack) -> Figure:
     return mark_synthetic(figure) if pack.synthetic else figure
 
 
-def log_training_data(run: Run, data: TrainingData, data_dir: Path) -> None:
-    """Attach both parts of the training split to a run."""
+def _log_parts(run: Run, data: TrainingData, data_dir: Path) -> None:
     parts = {"training": data.split.train, "validation": data.split.validation}
     for context, rows in parts.items():
         log_data(

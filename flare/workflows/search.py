@@ -31,7 +31,7 @@ from flare.tracking.names import ENTRY_TAG, KIND_TAG
 from flare.tracking.runs import Run, start
 from flare.training.loop import EpochRecord
 from flare.verification.probabilistic import brier_skill_score
-from flare.workflows.data import TrainingData, log_training_data, marked, training_data
+from flare.workflows.data import TrainingData, marked, training_data
 from flare.workflows.output import check_folder
 from flare.workflows.train import NetworkSettings, kept, train_network
 
@@ -157,15 +157,7 @@ def run(config: SearchConfig) -> Found:
     check_folder(config.study_file.parent, "study_file")
     with start("search", name=f"search {config.family}: {config.study_name}") as tracked:
         tracked.log_params(config.model_dump())
-        data = training_data(
-            config.data_dir,
-            config.pack_dir,
-            image_size=config.image_size,
-            processes=config.processes,
-            validation_share=config.validation_share,
-            split_seed=config.split_seed,
-        )
-        log_training_data(tracked, data, config.data_dir)
+        data = training_data(config, tracked)
         study = _study(config, f"{config.study_name}-{config.family}-{data.split.fingerprint[:8]}")
         # A wild learning rate ends its own trial, not the nights of work around it.
         study.optimize(

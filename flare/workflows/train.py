@@ -26,7 +26,7 @@ from flare.tracking.runs import Run, start
 from flare.training.allocator import keep_freed_memory
 from flare.training.batches import Batch, Batches
 from flare.training.loop import EpochRecord, fit
-from flare.workflows.data import TrainingData, log_training_data, marked, training_data
+from flare.workflows.data import TrainingData, marked, training_data
 from flare.workflows.registering import Trained, register
 from flare.workflows.scoring import tuned_and_scored
 
@@ -55,15 +55,7 @@ def run(config: TrainConfig) -> Trained:
     name = f"{config.architecture} width {config.width}, seed {config.seed}"
     with start("train", name=name) as tracked:
         tracked.log_params(config.model_dump())
-        data = training_data(
-            config.data_dir,
-            config.pack_dir,
-            image_size=config.image_size,
-            processes=config.processes,
-            validation_share=config.validation_share,
-            split_seed=config.split_seed,
-        )
-        log_training_data(tracked, data, config.data_dir)
+        data = training_data(config, tracked)
         records: list[EpochRecord] = []
         try:
             forecaster = train_network(data, settings, on_epoch=_reporter(tracked, records))

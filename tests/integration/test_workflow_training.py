@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from flare.config import BaselineConfig, PackConfig, TrainConfig
 from flare.datasets.packed import Pack
 from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
 from flare.workflows.data import TrainingData, training_data
 
@@ -118,15 +119,8 @@ def test_a_forecaster_remembers_every_region_that_it_was_fitted_or_tuned_on(mode
 def data(home, models):
     """The training rows that both models were made from."""
     config = TrainConfig(**home.small)
-    with working_in(home.folder):
-        return training_data(
-            config.data_dir,
-            None,
-            image_size=32,
-            processes=1,
-            validation_share=config.validation_share,
-            split_seed=config.split_seed,
-        )
+    with working_in(home.folder), start("rows", name="rows") as tracked:
+        return training_data(config, tracked)
 
 
 def fitted(family: str, data: TrainingData, *, seed: int) -> float:
