@@ -38,7 +38,8 @@ test-slow: setup  ## the slow tests alone
 test-all: test test-slow  ## all tests
 
 ui: setup  ## MLflow's UI on http://127.0.0.1:5000
-	@echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'
+	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the UI of your server: $$MLFLOW_TRACKING_URI"; exit 0;; esac; \
+	echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'; \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
 	  --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --default-artifact-root $(CURDIR)/mlruns
 

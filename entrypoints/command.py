@@ -1,5 +1,6 @@
 """What every entry point does alike: parse, run, and say in one line what went wrong."""
 
+import errno
 import logging
 import signal
 import sys
@@ -18,6 +19,9 @@ Config = TypeVar("Config", bound=EntryConfig)
 
 EXPECTED_FAILURE, INTERRUPTED = 2, 130
 
+#: What writing fails with, without saying where.
+_NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
 
 def run(name: str, config_class: type[Config], workflow: Callable[[Config], None]) -> None:
     """Parse the command line into a config and hand it to the workflow.
@@ -33,10 +37,11 @@ def run(name: str, config_class: type[Config], workflow: Callable[[Config], None
     except FlareError as error:
         fail(name, str(error))
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _NO_PLACE:
             raise
         # A full disk, a missing right, a folder that vanished: the machine's state, no defect.
-        fail(name, f"{error.filename}: {error.strerror}; make room or rights, or another place")
+        where = f"{error.filename}: " if error.filename is not None else ""
+        fail(name, f"{where}{error.strerror}; make room or rights, or give another place")
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(INTERRUPTED)

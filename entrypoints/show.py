@@ -24,7 +24,8 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     console.print(score_tables(comparison.scorecards, synthetic=evaluation.synthetic))
     print("\n".join(comparison.lines()))
     if evaluation.overlapping:
-        console.print("The model was fitted on some of these regions: no score of skill.")
+        names = ", ".join(evaluation.overlapping)
+        console.print(f"Fitted on some of these regions, so no score of skill: {names}")
     print(f"report, predictions and figures: {evaluation.report}/  (run {evaluation.run_id})")
 
 
@@ -50,7 +51,8 @@ def show_forecasts(forecasts: "Forecasts") -> None:
             print(f"... and {left} more; -P output=FILE.csv or .json keeps them all")
     count = f"{len(forecasts.rows)} forecast{'s' if len(forecasts.rows) > 1 else ''}"
     where = f", written to {forecasts.output}" if forecasts.output else ""
-    print(f"{count} by {forecasts.model}{where}")
+    synthetic = ", trained on SYNTHETIC data" if forecasts.rows[0]["synthetic"] else ""
+    print(f"{count} by {forecasts.model}{synthetic}{where}")
 
 
 def show_whole_job(job: "WholeJob") -> None:

@@ -15,6 +15,9 @@ from flare.goes import HEADLINE_EVENT
 
 SYNTHETIC_DIR = Path("data/synthetic")
 
+#: The registered model whose versions are forests and networks alike.
+MODEL_NAME = "solar-flare"
+
 #: To how many pixels the images of 256 can be averaged down.
 IMAGE_SIZES = (32, 64, 128, 256)
 
@@ -100,7 +103,7 @@ class SplitConfig(_Data):
 
 class _Named(EntryConfig):
     model_name: Annotated[str, Field(min_length=1, pattern=r"^[^/:'\"]+$")] = Field(
-        "solar-flare", description="registered model whose versions these are"
+        MODEL_NAME, description="registered model whose versions these are"
     )
 
 
@@ -228,7 +231,7 @@ class ServeConfig(_Named):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="port; 0: any free one")
-    poll_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+    poll_seconds: Annotated[float, Field(ge=0.05, le=86_400)] = Field(
         5.0, description="seconds between looks at the registry"
     )
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flare.config import MODEL_NAME
 from flare.errors import ConfigInvalid
 from flare.sample import IMAGE_SIZE, N_PLANES
-from flare.tracking.names import MODEL_NAME, PRODUCTION
+from flare.tracking.names import PRODUCTION
 
 ENV_PREFIX = "FLARE_"
 MEBIBYTE = 2**20

@@ -41,7 +41,11 @@ _TABLE_PLACES = {
     "test": ("test/meta_data.csv", "test/test.csv", "test.csv"),
 }
 # Region, when the range of samples begins, and the sample's number within that range.
-_ID = r"(\d+)_(\d{4}(?:_\d\d){5}_(\d+))"
+#: Times of images that SDO can have taken; a label in another unit is far above any flare.
+_SDO_TIMES = (pd.Timestamp("2010-01-01", tz="UTC"), pd.Timestamp("2100-01-01", tz="UTC"))
+_LARGEST_FLUX = 0.1
+
+_ID = r"(\d{1,9})_(\d{4}(?:_\d\d){5}_(\d{1,9}))"
 
 
 @dataclass(frozen=True)
@@ -125,11 +129,12 @@ def read_table(data_dir: Path, split: str) -> pd.DataFrame:
     table = pd.DataFrame({"id": rows["id"], "active_region": parts[0].astype("int64")})
     for column in ("start", "end"):
         times = pd.to_datetime(rows[column], format="ISO8601", errors="coerce", utc=True)
+        times = times.where(times.between(*_SDO_TIMES))
         _refuse(path, rows, times.isna(), column, "write a time as 2012-01-15 12:00:00")
         table[column] = times.dt.tz_localize(None).astype("datetime64[ns]")
     _refuse(path, rows, table["end"] <= table["start"], "end", "it must come after start")
     flux = pd.to_numeric(rows["peak_flux"], errors="coerce").astype("float64")
-    unusable = ~(flux.gt(0) & flux.lt(np.inf))  # NaN compares false
+    unusable = ~(flux.gt(0) & flux.lt(_LARGEST_FLUX))  # NaN compares false
     _refuse(path, rows, unusable, "peak_flux", "write W m^-2, 1e-9 where nothing flared")
     table["peak_flux"] = flux
     table["window_index"] = parts[2].astype("int64")

@@ -1,8 +1,5 @@
 """The names that are spelled once: the model, its alias, and the tags that people sort by."""
 
-#: The registered model whose versions are forests and networks alike.
-MODEL_NAME = "solar-flare"
-
 #: The alias that serving follows. Aliases are case-sensitive; this is the only spelling.
 PRODUCTION = "Production"
 

@@ -67,15 +67,16 @@ def production_version(name: str, alias: str = PRODUCTION) -> RegisteredVersion:
     TrackingUnavailable
         The registry does not answer.
     """
-    try:
-        return _described(MlflowClient().get_model_version_by_alias(name, alias))
-    except MlflowException as error:
-        if error.error_code not in _ABSENT:
-            raise TrackingUnavailable(_refused(error)) from error
-        raise ModelNotFound(
-            f"no version of {name!r} has the alias {alias!r} in {mlflow.get_registry_uri()}; "
-            "promote one with `mlflow run . -e promote`"
-        ) from error
+    with answering():
+        try:
+            return _described(MlflowClient().get_model_version_by_alias(name, alias))
+        except MlflowException as error:
+            if error.error_code not in _ABSENT:
+                raise TrackingUnavailable(_refused(error)) from error
+            raise ModelNotFound(
+                f"no version of {name!r} has the alias {alias!r} in {mlflow.get_registry_uri()}; "
+                "promote one with `mlflow run . -e promote`"
+            ) from error
 
 
 def get_version(name: str, version: int) -> RegisteredVersion:

@@ -18,6 +18,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID as PARENT_RUN
+from sqlalchemy.exc import SQLAlchemyError
 
 from flare.errors import FlareError, TrackingUnavailable
 from flare.tracking.names import ENTRY_TAG
@@ -100,7 +101,7 @@ def connect(tracking_uri: str | None = None) -> None:
 @contextmanager
 def answering(*kinds: type[Exception]) -> Iterator[None]:
     """Turn MLflow's failure to reach or use its store, or one of ``kinds``, into one line."""
-    expected: tuple[type[Exception], ...] = (MlflowException, *kinds)
+    expected: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, *kinds)
     try:
         yield
     except expected as error:

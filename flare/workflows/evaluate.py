@@ -1,7 +1,7 @@
 """Entry point ``evaluate``: a model, the forest and climatology on the same samples, one table."""
 
-import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from flare.tracking.names import KIND_TAG
 from flare.tracking.runs import Run, scratch, start
 from flare.workflows.data import open_packed
 from flare.workflows.models import Resolved, resolve
-from flare.workflows.output import check_folder
+from flare.workflows.output import check_folder, put_file
 from flare.workflows.report import write_report
 from flare.workflows.rivals import climatology_of, forest_of
 from flare.workflows.scoring import (
@@ -36,7 +36,7 @@ class Evaluation:
     comparison: Comparison
     synthetic: bool
     split: str
-    overlapping: bool
+    overlapping: tuple[str, ...]
     report: Path
     run_id: str
 
@@ -52,9 +52,10 @@ def run(config: EvaluateConfig) -> Evaluation:
         pack = open_packed(
             config.data_dir, config.pack_dir, image_size=size, processes=config.processes
         )
+        model = _marked(model, pack)
         rows = pack.split(config.split)
-        overlapping = _overlap(model, pack, rows, allowed=config.allow_overlap)
         contestants = _contestants(model, pack, config)
+        overlapping = _overlapping(contestants, pack, rows, allowed=config.allow_overlap)
         forecasts = {
             name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
             for name, one in contestants.items()
@@ -71,21 +72,31 @@ def run(config: EvaluateConfig) -> Evaluation:
     return Evaluation(comparison, pack.synthetic, config.split, overlapping, report, tracked.id)
 
 
-def _overlap(model: Resolved, pack: Pack, rows: PackedSplit, *, allowed: bool) -> bool:
-    """Refuse a model that has seen regions of these rows; say whether it was let through."""
-    origin = model.forecaster.origin
-    if origin.synthetic != pack.synthetic:
-        return False  # invented regions bear numbers of real ones
-    try:
-        check_disjoint(origin.active_regions, rows.table["active_region"])
-    except DatasetInvalid as error:
-        if allowed:
-            return True
-        raise DatasetInvalid(
-            f"{model.label} was fitted on regions of the {rows.name} split: {error}; "
-            "pass -P allow_overlap=true to score it all the same, marked as such"
-        ) from error
-    return False
+def _overlapping(
+    contestants: Mapping[str, Forecaster], pack: Pack, rows: PackedSplit, *, allowed: bool
+) -> tuple[str, ...]:
+    """Refuse forecasters, rivals too, that have seen these regions; name those let through."""
+    found = []
+    for name, forecaster in contestants.items():
+        if forecaster.origin.synthetic != pack.synthetic:
+            continue  # invented regions bear numbers of real ones
+        try:
+            check_disjoint(forecaster.origin.active_regions, rows.table["active_region"])
+        except DatasetInvalid as error:
+            if not allowed:
+                raise DatasetInvalid(
+                    f"{name} was fitted on regions of the {rows.name} split: {error}; "
+                    "pass -P allow_overlap=true to score it all the same, marked as such"
+                ) from error
+            found.append(name)
+    return tuple(found)
+
+
+def _marked(model: Resolved, pack: Pack) -> Resolved:
+    """Say in its label that a model knows only synthetic regions, where the data are not."""
+    if model.forecaster.origin.synthetic and not pack.synthetic:
+        return replace(model, label=f"{model.label} (trained on SYNTHETIC data)")
+    return model
 
 
 def _contestants(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Forecaster]:
@@ -105,7 +116,7 @@ def _log(
     rows: PackedSplit,
     comparison: Comparison,
     *,
-    overlapping: bool,
+    overlapping: tuple[str, ...],
 ) -> None:
     log_data(
         tracked,
@@ -135,16 +146,13 @@ def _log(
         about[KIND_TAG] = model.version.kind or model.forecaster.kind
         about["flare.model_version"] = str(model.version.version)
     if overlapping:
-        about["flare.trained_on_scored_regions"] = "true"
+        about["flare.trained_on_scored_regions"] = ", ".join(overlapping)
     tracked.set_tags(about)
     tracked.describe((folder / "report.md").read_text(encoding="utf-8"))
 
 
 def _put(draft: Path, output_dir: Path) -> Path:
     """Move the finished report to its place, over an older one."""
-    output_dir.mkdir(parents=True, exist_ok=True)
     for path in sorted(draft.iterdir()):
-        partial = output_dir / f".{path.name}.partial"
-        shutil.copyfile(path, partial)
-        partial.replace(output_dir / path.name)
+        put_file(output_dir / path.name, path.read_bytes())
     return output_dir

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from flare.config import (
+    SYNTHETIC_DIR,
     BaselineConfig,
     EntryConfig,
     EvaluateConfig,
@@ -28,6 +29,9 @@ from flare.workflows.registering import Trained
 
 log = logging.getLogger("flare")
 
+#: Parameters that mean nothing where a dataset is given.
+_SYNTHETIC_ONLY = {"samples_training", "samples_test", "data_seed"}
+
 Config = TypeVar("Config", bound=EntryConfig)
 
 
@@ -47,7 +51,8 @@ def run(config: MainConfig) -> WholeJob:
     """Run every stage as a child run of one parent."""
     seconds: dict[str, float] = {}
     with start("main", name=f"whole job on {config.data_dir.name}") as tracked:
-        tracked.log_params(config.model_dump())
+        synthetic = config.data_dir == SYNTHETIC_DIR
+        tracked.log_params(config.model_dump(exclude=set() if synthetic else _SYNTHETIC_ONLY))
         with _stage("data", seconds):
             make_default(config.data_dir, _part(SynthesizeConfig, config))
             pack.run(_part(PackConfig, config))

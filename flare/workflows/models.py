@@ -44,7 +44,7 @@ def resolve(model: str, model_name: str) -> Resolved:
         Nothing is there under that name; says what was looked for.
     """
     if model and (Path(model) / DESCRIPTION).is_file():
-        return Resolved(load(Path(model)), str(model))
+        return Resolved(load(Path(model)), f"folder {model}")
     if ":/" in model:
         return Resolved(_fetch(model), model)
     if _RUN_ID.fullmatch(model):

@@ -1,9 +1,20 @@
-"""Where results may go: looked at before the work, so that no hours are lost to a mistyped name."""
+"""Where results go: looked at before the work, and written whole after it."""
 
 import os
 from pathlib import Path
 
 from flare.errors import ConfigInvalid
+
+
+def put_file(path: Path, content: bytes) -> None:
+    """Write a file, over an older one: whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def check_folder(folder: Path, parameter: str) -> None:

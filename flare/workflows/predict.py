@@ -18,7 +18,7 @@ from flare.npy import cube_of_npy
 from flare.sample import N_PLANES, Cube, Present, present_of_cube
 from flare.tracking.runs import start
 from flare.workflows.models import resolve
-from flare.workflows.output import check_folder
+from flare.workflows.output import check_folder, put_file
 from flare.workflows.progress import bar
 
 log = logging.getLogger("flare")
@@ -52,15 +52,20 @@ def run(config: PredictConfig) -> Forecasts:
         model = resolve(config.model, config.model_name)
         rows: list[dict[str, Any]] = []
         for sample in bar("predict")(samples) if count > 1 else samples:
+            if not sample.present.any():
+                log.info("%s: no image can be used, so no forecast", sample.id)
+                continue
             forecast = model.forecaster.predict(sample.cube[None], sample.present[None])
             answer = answers(model.forecaster, forecast)[0]
             missing = N_PLANES - int(sample.present.sum())
             rows.append({"id": sample.id, **answer, "missing_images": missing})
+        if not rows:
+            raise InputInvalid(f"no image in {config.input} can be used; look at its files")
         tracked.set_tags({"flare.model": model.label})
         tracked.log_metrics({"forecasts": len(rows)})
         tracked.log_json({"model": model.label, "forecasts": rows}, "forecasts.json")
-    if config.output is not None:
-        _write(rows, config.output)
+        if config.output is not None:
+            _write(rows, config.output)
     return Forecasts(rows, model.label, config.output)
 
 
@@ -117,12 +122,10 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _write(rows: list[dict[str, Any]], output: Path) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.partial")
     if output.suffix == ".json":
-        partial.write_text(json.dumps(rows, indent=2, allow_nan=False), encoding="utf-8")
+        text = json.dumps(rows, indent=2, allow_nan=False)
     else:
         frame = pd.DataFrame(rows)
         chances = pd.DataFrame(frame.pop("probabilities").tolist()).add_prefix("probability_")
-        frame.join(chances).to_csv(partial, index=False)
-    partial.replace(output)
+        text = frame.join(chances).to_csv(index=False)
+    put_file(output, text.encode())

@@ -26,15 +26,17 @@ class Promoted:
     version: RegisteredVersion
     before: int | None
     because: str
+    synthetic: bool
 
     def lines(self) -> list[str]:
         """Return what to tell the user."""
         was = "nothing" if self.before is None else f"version {self.before}"
         if self.before == self.version.version:
             was = "the same version"
+        trained = ", trained on SYNTHETIC data" if self.synthetic else ""
         return [
             f"{PRODUCTION} of {self.version.name} is version {self.version.version} "
-            f"({self.version.kind}), before: {was}",
+            f"({self.version.kind}{trained}), before: {was}",
             self.because,
         ]
 
@@ -46,7 +48,8 @@ def run(config: PromoteConfig) -> Promoted:
         version, because = choose(config.version, config.model_name)
         before = move_production(version)
         tracked.set_tags({"flare.promoted_version": version.version, "flare.because": because})
-        return Promoted(version, before, because)
+        synthetic = version_tags(version).get(SYNTHETIC_TAG) == "true"
+        return Promoted(version, before, because, synthetic)
 
 
 def choose(wanted: str, model_name: str) -> tuple[RegisteredVersion, str]:

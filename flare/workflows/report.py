@@ -32,7 +32,7 @@ def write_report(
     forecasts: Mapping[str, Forecast],
     comparison: Comparison,
     *,
-    overlapping: bool,
+    overlapping: tuple[str, ...],
 ) -> None:
     """Write ``report.json``, ``report.md``, ``predictions.csv`` and the figures into a folder."""
     version, scorecards = model.version, comparison.scorecards
@@ -48,7 +48,7 @@ def write_report(
             "samples": len(rows),
             "active_regions": int(rows.table["active_region"].nunique()),
         },
-        "trained_on_scored_regions": overlapping,
+        "trained_on_scored_regions": list(overlapping),
         "brier_skill_above_climatology": {
             name: json_safe(score) for name, score in comparison.above_climatology.items()
         },

@@ -5,6 +5,8 @@ work on it at once. The objective is the validation Brier skill score of M1.0; t
 never opened.
 """
 
+import hashlib
+import json
 import logging
 import time
 from dataclasses import dataclass
@@ -158,7 +160,7 @@ def run(config: SearchConfig) -> Found:
     with start("search", name=f"search {config.family}: {config.study_name}") as tracked:
         tracked.log_params(config.model_dump())
         data = training_data(config, tracked)
-        study = _study(config, f"{config.study_name}-{config.family}-{data.split.fingerprint[:8]}")
+        study = _study(config, f"{config.study_name}-{config.family}-{_conditions(config, data)}")
         # A wild learning rate ends its own trial, not the nights of work around it.
         study.optimize(
             Objective(config, data, tracked), n_trials=config.trials, catch=(TrainingDiverged,)
@@ -184,6 +186,14 @@ def run(config: SearchConfig) -> Found:
     return Found(
         study.study_name, len(study.trials), study.best_value, data.pack.synthetic, command
     )
+
+
+def _conditions(config: SearchConfig, data: TrainingData) -> str:
+    """Hash what trials must share to be comparable: data, pixels, split, seed, epochs."""
+    shared = [data.pack.fingerprint, data.pack.image_size, data.split.fingerprint, config.seed]
+    if config.family != "forest":
+        shared.append(config.epochs)
+    return hashlib.sha256(json.dumps(shared).encode()).hexdigest()[:8]
 
 
 def _study(config: SearchConfig, name: str) -> optuna.Study:
@@ -214,13 +224,10 @@ def _command(best: dict[str, Any], config: SearchConfig) -> str:
     family = chosen.pop("family", config.family)
     entry = "baseline" if family == "forest" else "train"
     if entry == "train":
-        chosen["epochs"] = config.epochs
+        chosen["epochs"] = chosen["patience"] = config.epochs
     usual = SearchConfig()
     for key in ("data_dir", "image_size", "validation_share", "split_seed", "model_name", "seed"):
         if getattr(config, key) != getattr(usual, key):
             chosen[key] = getattr(config, key)
-    pairs = (
-        f"-P {key}={value:.4g}" if isinstance(value, float) else f"-P {key}={value}"
-        for key, value in chosen.items()
-    )
+    pairs = (f"-P {key}={value}" for key, value in chosen.items())
     return f"mlflow run . -e {entry} " + " ".join(pairs)

@@ -62,7 +62,8 @@ def imports(path: Path, module: str) -> Iterator[tuple[int, str]]:
                 package = module if path.name == "__init__.py" else module.rpartition(".")[0]
                 for _ in range(node.level - 1):
                     package = package.rpartition(".")[0]
-                yield node.lineno, f"{package}.{node.module}" if node.module else package
+                base = f"{package}.{node.module}" if node.module else package
+                yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
             elif node.module:
                 # `from flare.workflows import train` imports a file, not a name.
                 yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)

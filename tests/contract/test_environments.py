@@ -63,7 +63,7 @@ def test_python_is_pinned_alike_and_to_the_micro_version() -> None:
     assert f"python={python}" in conda
 
 
-def test_torch_is_pinned_exactly_because_a_range_brings_gigabytes() -> None:
+def test_torch_is_pinned_exactly_so_that_every_installer_takes_the_same_build() -> None:
     assert str(wanted()["torch"].specifier) == "==2.13.0"
 
 

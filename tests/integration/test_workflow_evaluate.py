@@ -85,7 +85,7 @@ def test_report_predictions_and_figures_are_artifacts_and_files(models, run):
 def test_the_report_says_what_was_scored_on_what(report, models):
     assert (report["model"], report["model_version"]) == ("cnn v2", 2)
     assert report["run_id"] == models.network.version.run_id
-    assert report["trained_on_scored_regions"] is False
+    assert report["trained_on_scored_regions"] == []
     assert report["data"]["split"] == "test"
     assert (report["data"]["samples"], report["data"]["active_regions"]) == (8, 4)
     assert report["data"]["synthetic"] is True
@@ -132,7 +132,11 @@ def test_without_a_registered_forest_of_the_data_one_is_fitted(models, at_home, 
 
     folder = save(models.network.forecaster, tmp_path / "network")
     found = evaluated(at_home, tmp_path / "out", model=str(folder), model_name="no-forest")
-    assert list(found.comparison.scorecards) == [str(folder), "forest (fitted here)", "climatology"]
+    assert list(found.comparison.scorecards) == [
+        f"folder {folder}",
+        "forest (fitted here)",
+        "climatology",
+    ]
 
 
 def test_a_model_is_refused_on_regions_that_it_was_trained_on(models, at_home, tmp_path, newest):
@@ -146,9 +150,34 @@ def test_with_allow_overlap_it_is_scored_and_marked(models, at_home, tmp_path, f
     found = evaluated(at_home, tmp_path / "yes", model="2", split="training", allow_overlap=True)
     report = json.loads((tmp_path / "yes" / "report.json").read_text(encoding="utf-8"))
     tags = fetch(found.run_id).data.tags
-    assert found.overlapping
-    assert report["trained_on_scored_regions"] is True
-    assert tags["flare.trained_on_scored_regions"] == "true"
+    seen = ["cnn v2", "forest v1", "climatology"]
+    assert list(found.overlapping) == seen
+    assert report["trained_on_scored_regions"] == seen
+    assert tags["flare.trained_on_scored_regions"] == ", ".join(seen)
+
+
+def test_a_rival_is_refused_on_its_own_training_regions_too(models, at_home, tmp_path):
+    data = write_tiny_dataset(tmp_path / "other", training_regions=4, test_regions=1)
+    (data / "dataset.json").unlink(missing_ok=True)  # real, as far as anybody can tell
+    with pytest.raises(DatasetInvalid, match=r"forest \(fitted here\) was fitted on regions"):
+        evaluated(at_home, tmp_path / "no", model="2", data_dir=data, split="training")
+
+
+def test_a_model_of_synthetic_regions_says_so_on_other_data(models, at_home, tmp_path):
+    data = write_tiny_dataset(tmp_path / "other")
+    (data / "dataset.json").unlink(missing_ok=True)
+    found = evaluated(at_home, tmp_path / "out", model="2", data_dir=data)
+    assert next(iter(found.comparison.scorecards)) == "cnn v2 (trained on SYNTHETIC data)"
+
+
+def test_a_folder_may_be_called_what_a_rival_is_called(models, at_home, tmp_path, monkeypatch):
+    from flare.forecasters.folder import save
+
+    monkeypatch.chdir(tmp_path)
+    save(models.network.forecaster, tmp_path / "climatology")
+    found = evaluated(at_home, tmp_path / "out", model="climatology")
+    names = ["folder climatology", "forest v1", "climatology"]
+    assert list(found.comparison.scorecards) == names
 
 
 def test_a_split_that_is_not_there_is_named(models, at_home, tmp_path):

@@ -5,11 +5,13 @@ import json
 import pytest
 from mlflow import MlflowClient
 
-from flare.config import MainConfig, PredictConfig, SynthesizeConfig
+from flare.config import SYNTHETIC_DIR, MainConfig, PredictConfig, SynthesizeConfig
 from flare.datasets.fingerprint import content_fingerprint
-from flare.errors import FlareError
+from flare.errors import ConfigInvalid, FlareError, TrackingUnavailable
 from flare.tracking.registry import production_version
+from flare.tracking.runs import start
 from flare.workflows import main, synthesize
+from flare.workflows.data import make_default
 
 from workplace import SMALL_FOREST, SMALL_NETWORK, tree, working_in
 
@@ -79,3 +81,29 @@ def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
         synthesize.run(SynthesizeConfig(**small, data_dir=tmp_path / "old"))
     assert tree(tmp_path) == before
     assert newest("synthesize").info.status == "FAILED"
+
+
+def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silence(tmp_path):
+    made = {"synthetic": True, "seed": 0, "n_training": 600, "n_test": 200}
+    with working_in(tmp_path):
+        SYNTHETIC_DIR.mkdir(parents=True)
+        (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
+        make_default(SYNTHETIC_DIR, SynthesizeConfig())
+        with pytest.raises(ConfigInvalid, match=r"data_seed=9, but data/synthetic was made with 0"):
+            make_default(SYNTHETIC_DIR, SynthesizeConfig(data_seed=9))
+
+
+def test_the_size_of_a_synthetic_set_is_no_parameter_of_a_job_on_another(job, newest):
+    logged = set(newest("main").data.params)
+    assert "epochs" in logged
+    assert logged & {"samples_training", "samples_test", "data_seed"} == set()
+
+
+def test_a_damaged_store_is_one_line(tmp_path):
+    with working_in(tmp_path):
+        (tmp_path / "mlflow.db").write_text("no database at all, " * 100, encoding="utf-8")
+        with (
+            pytest.raises(TrackingUnavailable, match=r"MLflow at sqlite.* refused: "),
+            start("promote", name="promote"),
+        ):
+            pass

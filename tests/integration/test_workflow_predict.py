@@ -32,6 +32,12 @@ def sample(home):
     return read_table(home.data, "test")["folder"][0]
 
 
+def test_a_folder_without_a_usable_image_gets_no_forecast(forecast, tmp_path):
+    (tmp_path / "2012-01-15T000000__131.jpg").write_bytes(b"no image")
+    with pytest.raises(InputInvalid, match=r"no image in .* can be used"):
+        forecast(tmp_path)
+
+
 def test_a_sample_folder_gets_one_answer_that_counts_its_missing_images(forecast, sample):
     (row,) = forecast(sample).rows
     assert set(row) == ANSWER

@@ -57,6 +57,14 @@ def test_another_split_is_another_study(at_home, tmp_path):
     assert second.study_name != first.study_name
 
 
+@pytest.mark.parametrize("change", [{"image_size": 64}, {"seed": 1}], ids=str)
+def test_trials_under_other_conditions_are_another_study(at_home, tmp_path, change):
+    first = searched(at_home, tmp_path / "study", trials=1)
+    second = searched(at_home, tmp_path / "study", trials=1, **change)
+    assert second.trials == 1
+    assert second.study_name != first.study_name
+
+
 def test_a_network_trial_logs_its_epochs_and_no_trial_opens_the_test_split(
     at_home, newest, tmp_path, monkeypatch
 ):

@@ -72,7 +72,7 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
         read_table(tmp_path, "test")
 
 
-@pytest.mark.parametrize("label", ["", "nan", "0", "-1e-06", "inf", "M1.0"])
+@pytest.mark.parametrize("label", ["", "nan", "0", "-1e-06", "inf", "M1.0", "5"])
 def test_a_label_that_is_no_positive_number_is_refused_with_its_id(
     tmp_path: Path, label: str
 ) -> None:
@@ -81,7 +81,9 @@ def test_a_label_that_is_no_positive_number_is_refused_with_its_id(
         read_table(tmp_path, "test")
 
 
-@pytest.mark.parametrize("time", ["", "yesterday", "2016-13-14 16:42:01"])
+@pytest.mark.parametrize(
+    "time", ["", "yesterday", "2016-13-14 16:42:01", "3000-01-01", "1816-05-14 16:42:01"]
+)
 def test_a_time_that_cannot_be_read_is_refused_with_its_id(tmp_path: Path, time: str) -> None:
     write_table(tmp_path, "test", [ROW.replace("2016-05-14 16:42:01.000000000", time)])
     with pytest.raises(DatasetInvalid, match=r"12545_2016_05_15_04_42_01_0: start is '"):
@@ -100,7 +102,10 @@ def test_an_id_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         read_table(tmp_path, "test")
 
 
-@pytest.mark.parametrize("sample_id", ["", "../../etc", "12545", "AR_12545_2016_05_15_04_42_01_0"])
+@pytest.mark.parametrize(
+    "sample_id",
+    ["", "../../etc", "12545", "AR_12545_2016_05_15_04_42_01_0", f"{9**30}_2016_05_15_04_42_01_0"],
+)
 def test_an_id_of_another_form_is_refused(tmp_path: Path, sample_id: str) -> None:
     write_table(tmp_path, "test", [ROW.replace("12545_2016_05_15_04_42_01_0", sample_id)])
     with pytest.raises(DatasetInvalid, match=r"id is .* write <region>_"):

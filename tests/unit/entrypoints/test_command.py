@@ -168,6 +168,16 @@ def test_what_a_workflow_logs_comes_plainly_on_stderr(command):
     assert command(workflow) == (0, "", "epoch 3\n")
 
 
+def test_a_full_disk_is_one_line_although_it_names_no_file(command):
+    def workflow(_config):
+        with open("/dev/full", "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write("x")
+
+    code, _, told = command(workflow)
+    assert code == 2
+    assert told.startswith("train: No space left on device; make room")
+
+
 def test_failing_is_one_line_whatever_the_message(capsys):
     with pytest.raises(SystemExit) as ended:
         fail("pack", "  two\nlines ")
