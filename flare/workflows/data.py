@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flare.config import SYNTHETIC_DIR, SplitConfig, SynthesizeConfig
 from flare.datasets.packed import Pack, PackedSplit
 from flare.datasets.packing import ensure_pack
+from flare.datasets.sdobenchmark import dataset_identity
 from flare.datasets.splits import Split, split_by_region
 from flare.datasets.synthetic import synthesize
 from flare.errors import ConfigInvalid
@@ -76,6 +77,7 @@ def make_default(data_dir: Path, config: SynthesizeConfig | None = None) -> None
 
 def _check_made_as(data_dir: Path, config: SynthesizeConfig) -> None:
     """Raise ConfigInvalid if a synthetic dataset has another size or seed than is asked for."""
+    dataset_identity(data_dir)  # says what is wrong with a damaged dataset.json
     path = data_dir / "dataset.json"
     made = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     asked = {
@@ -123,7 +125,7 @@ def training_data(config: SplitConfig, tracked: Run) -> TrainingData:
     data = TrainingData(pack, rows, split)
     log.info(
         "%s data: %s",
-        "SYNTHETIC" if pack.synthetic else f"{pack.name}",
+        "SYNTHETIC" if pack.synthetic else pack.name,
         " and ".join(
             f"{len(some)} {part} samples of {len(set(data.active_regions[some].tolist()))} regions"
             for part, some in (("training", split.train), ("validation", split.validation))

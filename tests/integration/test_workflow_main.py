@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from flare.config import SYNTHETIC_DIR, MainConfig, PredictConfig, SynthesizeConfig
 from flare.datasets.fingerprint import content_fingerprint
-from flare.errors import ConfigInvalid, FlareError, TrackingUnavailable
+from flare.errors import ConfigInvalid, DatasetInvalid, FlareError, TrackingUnavailable
 from flare.tracking.registry import production_version
 from flare.tracking.runs import start
 from flare.workflows import main, synthesize
@@ -84,13 +84,21 @@ def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
 
 
 def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silence(tmp_path):
-    made = {"synthetic": True, "seed": 0, "n_training": 600, "n_test": 200}
+    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 600, "n_test": 200}
     with working_in(tmp_path):
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
         make_default(SYNTHETIC_DIR, SynthesizeConfig())
         with pytest.raises(ConfigInvalid, match=r"data_seed=9, but data/synthetic was made with 0"):
             make_default(SYNTHETIC_DIR, SynthesizeConfig(data_seed=9))
+
+
+def test_a_damaged_description_of_the_synthetic_set_is_one_line(tmp_path):
+    with working_in(tmp_path):
+        SYNTHETIC_DIR.mkdir(parents=True)
+        (SYNTHETIC_DIR / "dataset.json").write_text("{", encoding="utf-8")
+        with pytest.raises(DatasetInvalid, match=r"dataset\.json"):
+            make_default(SYNTHETIC_DIR, SynthesizeConfig())
 
 
 def test_the_size_of_a_synthetic_set_is_no_parameter_of_a_job_on_another(job, newest):
