@@ -30,6 +30,15 @@ N_PLANES = N_STEPS * N_CHANNELS
 CUBE_SHAPE = (N_STEPS, N_CHANNELS, IMAGE_SIZE, IMAGE_SIZE)
 
 
+def _before(offset_minutes: int) -> str:
+    minutes = INPUT_WINDOW_HOURS * 60 - offset_minutes
+    return f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes} min"
+
+
+#: What people call the time steps: how long before the forecast window.
+STEP_NAMES = tuple(_before(minutes) for minutes in STEP_OFFSETS_MINUTES)
+
+
 @dataclass(frozen=True)
 class PixelScale:
     """How a channel's physical values became grey levels 0..255.

@@ -38,6 +38,10 @@ class Finding:
     count: int = 0
     example: str | None = None
 
+    def __bool__(self) -> bool:
+        """Say whether it was met at all."""
+        return self.count > 0
+
     def __add__(self, other: "Finding") -> "Finding":
         """Count both; the first example stands."""
         return Finding(
