@@ -141,7 +141,7 @@ def _tar_members(file: BufferedIOBase, most_bytes: int) -> Iterator[Member]:
     with tarfile.open(fileobj=cast("IO[bytes]", guarded), mode="r:") as archive:
         while (info := archive.next()) is not None:
             yield _tar_member(archive, info)
-            archive.members = []  # it would keep all of them
+            archive.members = []  # type: ignore[attr-defined]  # it would keep all of them
         # tarfile takes a damaged or missing header for the end; the end is a block of zeros.
         if guarded.last_read != bytes(_BLOCK):
             raise ArchiveInvalid("it is damaged or cut off (no end of the tar)")
