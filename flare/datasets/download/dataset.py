@@ -4,20 +4,21 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flare.datasets.census import Census, take_census
+from flare.datasets.census import Census, SplitCensus, take_census
 from flare.datasets.download.checksums import Pins
 from flare.datasets.download.fetch import Archive, fetch, take_file
 from flare.datasets.download.patience import Patience
-from flare.datasets.download.present import Record, check_same, read_record
+from flare.datasets.download.present import Record, check_unchanged, read_record
 from flare.datasets.download.sources import SIZES, Mirror, MirrorFailed
 from flare.datasets.download.space import size_text
 from flare.datasets.download.stages import Stage, unseen
 from flare.datasets.download.unpack import Limits, unpack
 from flare.datasets.download.workshop import check_dest, clear, unpacking_folder, workshop
+from flare.datasets.synthetic.region import FIRST_NUMBER
 from flare.errors import ArchiveInvalid, DatasetInvalid, DatasetNotFound, DownloadFailed, FlareError
 
 log = logging.getLogger("flare")
@@ -32,6 +33,27 @@ class Downloaded:
     census: Census
     fresh: bool
     archive: Path | None
+
+    def lines(self) -> list[str]:
+        """Say where it is, what it is, and what to do with it."""
+        record = self.record
+        came = "from" if self.fresh else "was here already and is unchanged; it came from"
+        told = [
+            f"{self.folder}: {record.name} {came} {record.source}",
+            f"archive of {size_text(record.bytes)}, SHA-256 {record.sha256}",
+        ]
+        if self.archive is not None:
+            told.append(
+                f"the archive is kept as {self.archive}; pass it as source= to use it again"
+            )
+        if record.synthetic:
+            told.append("its regions have the numbers of synthetic ones, so it is called SYNTHETIC")
+        elif record.name == "sdobenchmark-full" and not self.census.matches_published:
+            told.append(
+                "CAUTION: what=full, but samples, regions or classes are not the published ones "
+                "(first table above)"
+            )
+        return [*told, f"next: mlflow run . -e pack -P data_dir={self.folder}"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +109,7 @@ def download(demand: Demand) -> Downloaded:
         There is no room for it.
     """
     check_dest(demand.dest)
-    record = read_record(demand.dest, demand.name)
+    record = read_record(demand.dest, demand.name, sha256=demand.sha256)
     if record is not None:
         return _verify(demand, record)
     with workshop(demand.dest) as folder:
@@ -107,7 +129,7 @@ def _verify(demand: Demand, record: Record) -> Downloaded:
     """Count what is in place already, and compare its fingerprint with the record."""
     log.info("%s holds %s already: verifying it", demand.dest, demand.name)
     census = _count(demand, demand.dest)
-    check_same(demand.dest, record, fingerprint=census.fingerprint, sha256=demand.sha256)
+    check_unchanged(demand.dest, record, census.fingerprint)
     return Downloaded(demand.dest, record, census, fresh=False, archive=None)
 
 
@@ -167,8 +189,11 @@ def _describe(demand: Demand, archive: Archive, folder: Path) -> tuple[Record, C
         told = str(error).replace(f"{folder}/", "").replace(str(folder), "it")
         kept = "" if archive.kept else f"; the archive is kept as {archive.path}"
         raise DatasetInvalid(f"what it holds cannot be read: {told}{kept}") from error
+    made = any(_is_made_up(split) for split in census.splits.values())
+    census = replace(census, synthetic=made)
     record = Record(
         name=demand.name,
+        synthetic=made,
         source=archive.source,
         sha256=archive.sha256,
         bytes=archive.bytes,
@@ -178,6 +203,11 @@ def _describe(demand: Demand, archive: Archive, folder: Path) -> tuple[Record, C
     )
     path.write_text(json.dumps(record.as_dict(), indent=1) + "\n", encoding="utf-8")
     return record, census
+
+
+def _is_made_up(split: SplitCensus) -> bool:
+    """Tell whether a split has regions that only this project's generator numbers so high."""
+    return bool((split.table["active_region"] >= min(FIRST_NUMBER.values())).any())
 
 
 def _count(demand: Demand, folder: Path) -> Census:

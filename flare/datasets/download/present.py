@@ -16,6 +16,7 @@ class Record:
     """
 
     name: str
+    synthetic: bool
     source: str
     sha256: str
     bytes: int
@@ -24,27 +25,24 @@ class Record:
     census: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``dataset.json`` holds; a download is never synthetic."""
-        values = asdict(self)
-        return {"name": values.pop("name"), "synthetic": False, **values}
+        """Return what ``dataset.json`` holds."""
+        return asdict(self)
 
 
-def read_record(dest: Path, name: str) -> Record | None:
+def read_record(dest: Path, name: str, *, sha256: str) -> Record | None:
     """Return the record of a finished download, or None where there is nothing yet.
 
     Raises
     ------
     DatasetInvalid
-        There is something, and it is no download of this name.
+        There is something, and it is no download of this name, or of another archive.
     """
     if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
         return None
     path = dest / "dataset.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content.pop("synthetic")
-        record = Record(**content)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        record = Record(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise DatasetInvalid(
             f"{dest} holds something that no download put there; choose another dest, or move it "
             "away"
@@ -53,18 +51,18 @@ def read_record(dest: Path, name: str) -> Record | None:
         raise DatasetInvalid(
             f"{dest} holds {record.name}, and {name} is asked for; choose another dest"
         )
-    return record
-
-
-def check_same(dest: Path, record: Record, *, fingerprint: str, sha256: str) -> None:
-    """Raise DatasetInvalid unless a folder still is what was downloaded, and what is wanted."""
-    if fingerprint != record.fingerprint:
-        raise DatasetInvalid(
-            f"{dest} has changed since it was downloaded: its fingerprint is {fingerprint} and was "
-            f"{record.fingerprint}; delete the folder to download it again"
-        )
     if sha256 and sha256 != record.sha256:
         raise DatasetInvalid(
             f"{dest} was made from an archive of SHA-256 {record.sha256} and not {sha256}; choose "
             "another dest, or delete the folder to download it again"
+        )
+    return record
+
+
+def check_unchanged(dest: Path, record: Record, fingerprint: str) -> None:
+    """Raise DatasetInvalid unless a folder still is what was downloaded."""
+    if fingerprint != record.fingerprint:
+        raise DatasetInvalid(
+            f"{dest} has changed since it was downloaded: its fingerprint is {fingerprint} and was "
+            f"{record.fingerprint}; delete the folder to download it again"
         )
