@@ -5,6 +5,7 @@ parameter has a default; ``python -m entrypoints.NAME --help`` lists them. Paths
 the project's root.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,8 +32,11 @@ def _image_size(value: int) -> int:
     return value
 
 
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
+def _sha256(value: str) -> str:
+    digits = value.strip().lower()
+    if digits and not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError("write 64 hexadecimal digits, as sha256sum prints them")
+    return digits
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -172,7 +176,7 @@ class DownloadConfig(_Processes):
         "with commas between",
     )
     dest: Path = Field(Path("data/raw"), description="new folder for the dataset")
-    sha256: Annotated[str, BeforeValidator(_lower), Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
+    sha256: Annotated[str, AfterValidator(_sha256)] = Field(
         "", description="SHA-256 that the archive must have; empty: as the first time"
     )
     keep_archive: bool = Field(False, description="keep the downloaded archive beside dest")

@@ -170,7 +170,7 @@ def _unpack(demand: Demand, archive: Archive, folder: Path) -> None:
     with demand.stage("unpack", unit="files") as report:
         done = unpack(archive.path, folder, report=report, limits=demand.limits)
     log.info(
-        "unpacked %d files, %s, in %.0f s; %d others in the archive were left out",
+        "unpacked %d files, %s, in %.0f s; files that no dataset needs, left out: %d",
         done.files,
         size_text(done.n_bytes),
         time.monotonic() - began,

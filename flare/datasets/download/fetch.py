@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -46,8 +46,7 @@ def take_file(file: Path, *, sha256: str) -> Archive:
     found = digests_of(file).sha256
     if sha256 and found != sha256:
         raise DatasetInvalid(
-            f"{file} has the SHA-256 {found} and not {sha256}; it is another file or damaged: get "
-            "it again, or correct sha256"
+            f"it has the SHA-256 {found} and not {sha256}: it is another file, or damaged"
         )
     return Archive(file, str(file.absolute()), found, file.stat().st_size, kept=True)
 
@@ -141,8 +140,3 @@ def archive_name(url: str) -> str:
     """Return the file name under which an address's archive is kept, the same on every run."""
     key = hashlib.sha256(url.encode()).hexdigest()[:12]
     return f"{urlsplit(url).hostname or 'archive'}-{key}"
-
-
-def with_path(archive: Archive, path: Path) -> Archive:
-    """Return the archive under another path."""
-    return replace(archive, path=path)

@@ -10,6 +10,7 @@ from flare.errors import ArchiveInvalid
 SUFFIXES = (".csv", ".jpg", ".jpeg", ".png", ".txt")
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # what no name should do to a terminal
 _LONGEST_PART = 255  # bytes: the limit of the usual file systems
 _DEEPEST = 8
 
@@ -30,7 +31,7 @@ def place_of(name: str) -> PurePosixPath | None:
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or "\\" in name or _DRIVE.match(name):
         raise ArchiveInvalid(f"its member {name!r} would be written outside the folder")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+    if _CONTROL.search(name):
         raise ArchiveInvalid(f"its member {name!r} has characters that no file name should have")
     parts = [part for part in parts if part not in ("", ".")]
     splits = [index for index, part in enumerate(parts[:-1]) if part in SPLITS]

@@ -96,11 +96,9 @@ class Transfer:
                     failures, furthest = 0, size
                 failures += 1
                 if failures >= self.patience.attempts:
-                    raise MirrorFailed(
-                        f"{broken.reason} ({failures} attempts; {size_text(size)} are kept)"
-                        if size
-                        else f"{broken.reason} ({failures} attempts)"
-                    ) from broken
+                    tried = "1 attempt" if failures == 1 else f"{failures} attempts"
+                    kept = f"; {size_text(size)} are kept" if size else ""
+                    raise MirrorFailed(f"{broken.reason} ({tried}{kept})") from broken
                 self._wait(broken, failures)
             else:
                 return

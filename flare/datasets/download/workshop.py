@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flare.errors import ConfigInvalid, DatasetInvalid
 
-_UNPACKED = "unpacked.partial"
+_LOCK, _UNPACKED = "lock", "unpacked.partial"
 
 
 @contextmanager
@@ -25,14 +25,18 @@ def workshop(dest: Path) -> Iterator[Path]:
     """
     folder = dest.absolute().with_name(f".{dest.name}.download")
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w", encoding="utf-8") as lock:
+    with (folder / _LOCK).open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DatasetInvalid(
                 f"another download to {dest} is running; wait for it, or choose another dest"
             ) from error
-        yield folder
+        try:
+            yield folder
+        finally:
+            if [path.name for path in folder.glob("*")] == [_LOCK]:
+                shutil.rmtree(folder)
 
 
 @contextmanager

@@ -289,8 +289,7 @@ def test_a_wrong_sha256_deletes_the_archive_and_the_next_try_is_fresh(
     url = server.tell("/full", Served(other_content), Served(content))
     with pytest.raises(DownloadFailed, match=f"{sha256(other_content)} and not {sha256(content)}"):
         get(url, sha256=sha256(content))
-    assert names(data / ".raw.download") == ["lock"]
-    assert not (data / "checksums.json").exists()
+    assert names(data) == []
     get(url, sha256=sha256(content))
     assert server.ranges == [None, None]
 
@@ -382,7 +381,7 @@ def test_an_archive_whose_table_is_bad_is_told_without_the_place_it_was_unpacked
     archive = archive_of(tmp_path / "a", "zip", bad)
     url = server.tell("/full", Served(archive.read_bytes()))
     with pytest.raises(
-        DatasetInvalid, match="cannot be read: training/meta_data.csv has"
+        DatasetInvalid, match=r"cannot be read: training/meta_data\.csv has"
     ) as raised:
         get(url)
     assert "unpacked.partial" not in str(raised.value)
