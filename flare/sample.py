@@ -65,7 +65,9 @@ PIXEL_SCALES: dict[str, PixelScale] = {
 }
 
 
-def physical_values(grey: NDArray[np.uint8], channel: str) -> NDArray[np.float32]:
+def physical_values(
+    grey: NDArray[np.uint8] | NDArray[np.floating], channel: str
+) -> NDArray[np.float32]:
     """Turn grey levels 0..255 of one channel into DN/s (AIA) or gauss (magnetogram), any shape."""
     scale = PIXEL_SCALES[channel]
     fraction = grey.astype(np.float32) / np.float32(255)
@@ -74,6 +76,17 @@ def physical_values(grey: NDArray[np.uint8], channel: str) -> NDArray[np.float32
     else:
         values = scale.low + (scale.high - scale.low) * fraction
     return np.asarray(values, dtype=np.float32)
+
+
+def grey_levels(values: NDArray[np.floating], channel: str) -> NDArray[np.float64]:
+    """Turn DN/s or gauss into grey levels, the inverse of `physical_values`; not rounded."""
+    scale = PIXEL_SCALES[channel]
+    wide = np.asarray(values, dtype=np.float64)
+    if scale.log10:
+        fraction = np.log(wide / scale.low) / np.log(scale.high / scale.low)
+    else:
+        fraction = (wide - scale.low) / (scale.high - scale.low)
+    return np.asarray(255 * fraction)
 
 
 def cube_of_planes(planes: NDArray[np.uint8]) -> Cube:

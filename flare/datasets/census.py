@@ -37,15 +37,15 @@ class SplitCensus:
     """What one split holds.
 
     ``table`` has the columns of `read_table` except ``folder``. ``present`` bool (N, 4, 10) says
-    which images can be used, ``grey`` uint8 (N, 4, 10) their median grey level, 0 where there is
-    none. ``on_disk`` int (4, 10) counts samples with a file for an image, usable or not.
+    which images can be used, ``grey`` float32 (N, 4, 10) their median grey level, NaN where
+    there is none. ``on_disk`` int (4, 10) counts samples with a file for an image, usable or not.
     ``minutes_off`` is the distance of the used image that lies furthest from its time step.
     """
 
     name: str
     table: pd.DataFrame
     present: Present
-    grey: NDArray[np.uint8]
+    grey: NDArray[np.float32]
     on_disk: NDArray[np.int64]
     minutes_off: float
     findings: Mapping[str, Finding]

@@ -32,13 +32,13 @@ class SampleCount:
     """What is left to know of one sample.
 
     ``present`` and ``on_disk`` are bool (4, 10): images that can be used, and those that have a
-    file of any kind. ``grey`` is each image's median grey level, uint8 (4, 10), 0 where there is
-    none. ``minutes_off`` is the distance of the used image that lies furthest from its step.
+    file of any kind. ``grey`` is each image's median grey level, float32 (4, 10), NaN where there
+    is none. ``minutes_off`` is the distance of the used image that lies furthest from its step.
     """
 
     present: Present
     on_disk: Present
-    grey: NDArray[np.uint8]
+    grey: NDArray[np.float32]
     minutes_off: float
     digest: str
     findings: dict[str, Finding]
@@ -73,16 +73,21 @@ def count_sample(folder: Path, start: datetime) -> SampleCount:
     )
 
 
-def median_levels(cube: Cube, present: Present) -> NDArray[np.uint8]:
-    """Return the median grey level of each image, uint8 (T, C); 0 where there is none.
+def median_levels(cube: Cube, present: Present) -> NDArray[np.float32]:
+    """Return the median grey level of each image, float32 (T, C); NaN where there is none.
 
-    Of the two middle pixels the darker one counts.
+    The pixels of a level are taken to lie evenly from half a level below it to half a level above:
+    the median of whole levels would move in steps of 4 % in DN/s, more than instruments fade in
+    a quarter.
     """
-    levels = np.zeros(present.shape, dtype=np.uint8)
+    levels = np.full(present.shape, np.nan, dtype=np.float32)
     for step, channel in np.argwhere(present):
         # By counting: 65,536 pixels have 256 values, and sorting takes five times as long.
-        pixels = np.bincount(cube[step, channel].ravel(), minlength=256).cumsum()
-        levels[step, channel] = np.searchsorted(pixels, pixels[-1] / 2)
+        counts = np.bincount(cube[step, channel].ravel(), minlength=256)
+        up_to = counts.cumsum()
+        level = int(np.searchsorted(up_to, up_to[-1] / 2))
+        below = up_to[level] - counts[level]
+        levels[step, channel] = level - 0.5 + (up_to[-1] / 2 - below) / counts[level]
     return levels
 
 
