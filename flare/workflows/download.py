@@ -4,8 +4,10 @@ from flare.config import DownloadConfig
 from flare.datasets.download.dataset import Demand, Downloaded, download
 from flare.datasets.download.patience import Patience
 from flare.datasets.download.sources import mirrors_of
-from flare.tracking.data_identity import log_data
+from flare.plots.census import census_figure
+from flare.plots.style import mark_synthetic
 from flare.tracking.runs import start
+from flare.workflows.census_log import log_census
 from flare.workflows.output import check_folder
 from flare.workflows.progress import counter
 
@@ -28,17 +30,10 @@ def run(config: DownloadConfig) -> Downloaded:
                 stage=counter,
             )
         )
+        log_census(tracked, found.census, found.folder)
         tracked.log_file(found.folder / "dataset.json")
-        for split in found.census.splits.values():
-            counts = split.counts | {"missing": sum(map(sum, split.missing.values()))}
-            tracked.log_metrics({f"{split.name}/{name}": n for name, n in counts.items()})
-            log_data(
-                tracked,
-                name=found.record.name,
-                fingerprint=found.record.fingerprint,
-                source=str(found.folder),
-                synthetic=found.record.synthetic,
-                context=f"downloaded {split.name}",
-                profile=counts,
-            )
+        figure = census_figure(found.census.splits)
+        tracked.log_figure(
+            mark_synthetic(figure) if found.census.synthetic else figure, "figures/census.png"
+        )
     return found
