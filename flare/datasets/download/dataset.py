@@ -224,7 +224,7 @@ def _failed(
     (_, error), *others = failures
     if not others and isinstance(error, FlareError):
         return type(error)(f"{told}; give another source")
-    again = "run it again to go on from what has arrived" if kept else "check the connection"
+    again = "run it again to go on from what has arrived" if kept else "try again later"
     return DownloadFailed(
         f"no {demand.name}: {told}; {again}, or pass -P source=FILE with an archive from elsewhere"
     )

@@ -104,7 +104,7 @@ def fetch(
     )
     if transfer.sha256:
         took = time.monotonic() - began
-        log.info("%s in %.0f s, SHA-256 %s", size_text(archive.bytes), took, archive.sha256)
+        log.info("got %s in %.0f s, SHA-256 %s", size_text(archive.bytes), took, archive.sha256)
     else:
         log.info("%s of it are here already, SHA-256 %s", size_text(archive.bytes), archive.sha256)
     return archive
