@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from flare.datasets.download.answers import check_origin
-from flare.datasets.download.checksums import Pins
+from flare.datasets.download.checksums import Pin, Pins
 from flare.datasets.download.patience import retry_after_seconds
 from flare.datasets.download.sources import KAGGLE, Mirror, MirrorFailed, mirrors_of
 from flare.datasets.download.space import SPARE_BYTES, require_space, size_text
@@ -127,11 +127,11 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(header, seconds):
 def test_what_an_address_gave_first_is_remembered_with_its_date(tmp_path):
     pins = Pins(tmp_path / "checksums.json")
     assert pins.get("http://x.org/a") is None
-    pins.put("http://x.org/a", SHA256, 5)
-    first = pins.get("http://x.org/a")
+    entry = {"sha256": SHA256, "bytes": 5, "first_seen": "2018-01-01T00:00:00+00:00"}
+    (tmp_path / "checksums.json").write_text(json.dumps({"http://x.org/a": entry}))
     pins.put("http://x.org/a", SHA256, 5)
     pins.put("http://x.org/b", "1" * 64, 6)
-    assert pins.get("http://x.org/a") == first
+    assert pins.get("http://x.org/a") == Pin(**entry)
     assert json.loads((tmp_path / "checksums.json").read_text())["http://x.org/b"]["bytes"] == 6
     assert [path.name for path in tmp_path.iterdir()] == ["checksums.json"]
 

@@ -157,6 +157,23 @@ def test_the_part_of_another_address_is_not_gone_on_with(server, client):
     assert client.get(server.tell("/b", Served(OTHER))) == OTHER
 
 
+def test_a_file_of_another_size_under_the_same_tag_is_not_mixed_with_the_old_one(server, client):
+    grown = Served(OTHER + b"more", always_part=True)
+    assert client.get(server.tell("/a", Served(CONTENT, stop_after=9), grown)) == OTHER + b"more"
+
+
+def test_a_part_that_is_longer_than_it_says_is_thrown_away(server, client):
+    def longer(handler) -> None:
+        rest = len(CONTENT) - 9
+        part = f"bytes 9-{len(CONTENT) - 1}/{len(CONTENT)}"
+        handler.begin(206, {"Content-Range": part, "ETag": '"one"'}, rest + 4)
+        handler.send(CONTENT[9:] + b"more")
+
+    url = server.tell("/a", Served(CONTENT, stop_after=9), longer, Served(CONTENT))
+    assert client.get(url) == CONTENT
+    assert server.ranges == [None, "bytes=9-", None]
+
+
 def wrong_part(handler) -> None:
     handler.begin(206, {"Content-Range": "bytes 5-9/10", "ETag": '"one"'}, 5)
     handler.send(b"wrong")

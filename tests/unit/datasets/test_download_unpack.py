@@ -171,6 +171,12 @@ def test_a_second_file_of_one_place_is_refused(tmp_path, refused, kind, again):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path, refused, kind):
+    entries = [("training/a.csv/b.csv", b"one"), ("training/a.csv", b"two")]
+    assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_two_names_that_some_disks_take_for_one_are_refused(tmp_path, refused, kind):
     entries = {**FILES, "training/\u00e9.csv": b"one", "training/e\u0301.csv": b"two"}
     assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
