@@ -167,7 +167,9 @@ class _Unpacking:
         most = self.limits.file_bytes
         if member.packed is not None:
             most = min(most, self.most_by_ratio(member.packed))
-        if size > most or size < 0:
+        if size < 0:
+            raise ArchiveInvalid(f"its member {member.name!r} claims {size} bytes")
+        if size > most:
             raise ArchiveInvalid(
                 f"its member {member.name!r} unpacks to more than {size_text(most)}; this is a "
                 "bomb, or no SDOBenchmark"

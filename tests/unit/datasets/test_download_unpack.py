@@ -294,13 +294,15 @@ def test_a_header_that_claims_gigabytes_is_refused_and_not_read(tmp_path, refuse
     assert "claims 4294967296 bytes" in refused(tmp_path / "a")
 
 
-def test_a_header_of_negative_size_does_not_make_a_circle(tmp_path, refused):
-    info = tarfile.TarInfo("training/a.csv")
-    head = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    head[124:136] = b"\xff" * 10 + b"\xfe\x00"  # -512 in base 256
+@pytest.mark.parametrize(("name", "says"), [("a.bin", "leads backwards"), (IMAGE, "claims -1024")])
+def test_a_header_of_negative_size_does_not_make_a_circle(tmp_path, refused, name, says):
+    first, second = tarfile.TarInfo("training/a.csv"), tarfile.TarInfo(name)
+    first.size = 512
+    head = bytearray(second.tobuf(tarfile.GNU_FORMAT))
+    head[124:136] = (-1024).to_bytes(12, "big", signed=True)
     head[148:156] = f"{sum(head[:148]) + 8 * 32 + sum(head[156:512]):06o}\0 ".encode()
-    (tmp_path / "a").write_bytes(bytes(head) + bytes(10_240))
-    refused(tmp_path / "a")
+    (tmp_path / "a").write_bytes(first.tobuf() + b"x" * 512 + bytes(head) + bytes(10_240))
+    assert says in refused(tmp_path / "a")
 
 
 @pytest.mark.parametrize("kind", KINDS)
