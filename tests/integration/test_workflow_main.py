@@ -89,7 +89,9 @@ def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silenc
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
         make_default(SYNTHETIC_DIR, SynthesizeConfig())
-        with pytest.raises(ConfigInvalid, match=r"data_seed asks for seed=9, but data/synthetic was made with 0"):
+        with pytest.raises(
+            ConfigInvalid, match=r"data_seed asks for seed=9, but data/synthetic was made with 0"
+        ):
             make_default(SYNTHETIC_DIR, SynthesizeConfig(data_seed=9))
 
 
