@@ -79,11 +79,14 @@ class _Synthesis(_Processes):
     data_seed: Seed = Field(0, description="seed of the synthetic regions")
 
 
-class _Dataset(_Processes):
+class _Located(_Processes):
     data_dir: Path = Field(
         SYNTHETIC_DIR,
         description="dataset in SDOBenchmark's layout; data/synthetic is made when missing",
     )
+
+
+class _Dataset(_Located):
     pack_dir: OptionalPath = Field(
         None, description="where the packed set lies; empty: packed-SIZE inside data_dir"
     )
@@ -169,6 +172,18 @@ class PackConfig(_Data):
     """Decode a dataset's images once, into memory-mapped arrays."""
 
 
+class InspectConfig(_Located):
+    """Count every image of a dataset, check it, and draw what it holds."""
+
+    split: Literal["", "test", "training"] = Field(
+        "", description="split to take the sample from; empty: test, if there is one"
+    )
+    sample: str = Field(
+        "", description="id of the sample to draw; empty: the strongest of the most complete"
+    )
+    output_dir: Path = Field(Path("outputs/inspection"), description="folder for the figures")
+
+
 class BaselineConfig(_Seeded, _Scored, _Named, _Forest, SplitConfig):
     """Fit the random forest on image statistics and magnetogram proxies, and register it."""
 
@@ -248,6 +263,7 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "main": MainConfig,
     "synthesize": SynthesizeConfig,
     "pack": PackConfig,
+    "inspect": InspectConfig,
     "baseline": BaselineConfig,
     "train": TrainConfig,
     "search": SearchConfig,

@@ -6,6 +6,8 @@ on which ones count as missing. Names: ``2012-01-15T000000__131.jpg`` (i4Ds/SDOB
 
 import io
 import re
+import warnings
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 import numpy as np
@@ -14,6 +16,9 @@ from PIL import Image, UnidentifiedImageError
 
 from flare.errors import InputInvalid
 from flare.sample import CHANNELS, IMAGE_SIZE
+
+#: Channels of SDO that a sample has not, but copies of the dataset may have images of.
+IGNORED_CHANNELS = ("1600",)
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{6})__([0-9a-z]+)\.(?:jpe?g|png)", re.IGNORECASE)
 _IMAGE_DESCRIPTION = 0x010E  # EXIF tag
@@ -32,8 +37,19 @@ def parse_name(name: str) -> tuple[datetime, str] | None:
 
     None for anything that is not one of the ten channels of a sample, 1600 Å included.
     """
+    parsed = _time_and_channel(name)
+    return parsed if parsed is not None and parsed[1] in CHANNELS else None
+
+
+def is_ignored_channel(name: str) -> bool:
+    """Say whether a file's name is that of an image of 1600 Å, which no sample has."""
+    parsed = _time_and_channel(name)
+    return parsed is not None and parsed[1] in IGNORED_CHANNELS
+
+
+def _time_and_channel(name: str) -> tuple[datetime, str] | None:
     match = _NAME.fullmatch(name)
-    if match is None or match[2].lower() not in CHANNELS:
+    if match is None:
         return None
     try:
         return datetime.strptime(match[1], "%Y-%m-%dT%H%M%S"), match[2].lower()
@@ -53,7 +69,7 @@ def decode_plane(data: bytes, *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
     try:
         # Of more than 89 megapixels Pillow warns, of more than 178 it raises; the size is checked
         # before anything is decompressed.
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+        with _unwarned(), Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             if image.size != (size, size):
                 raise ImageRejected("wrong size", f"{image.size[0]} x {image.size[1]} pixels")
             if image.mode != "L":
@@ -67,3 +83,8 @@ def decode_plane(data: bytes, *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
         if isinstance(error, ImageRejected):
             raise
         raise ImageRejected("unreadable", str(error).split(" <_io")[0]) from error
+
+
+def _unwarned() -> AbstractContextManager[object]:
+    """Keep Pillow quiet about damaged EXIF, which leaves the pixels whole: a line for each file."""
+    return warnings.catch_warnings(action="ignore", category=UserWarning)

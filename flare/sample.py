@@ -30,6 +30,15 @@ N_PLANES = N_STEPS * N_CHANNELS
 CUBE_SHAPE = (N_STEPS, N_CHANNELS, IMAGE_SIZE, IMAGE_SIZE)
 
 
+def _before(offset_minutes: int) -> str:
+    minutes = INPUT_WINDOW_HOURS * 60 - offset_minutes
+    return f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes} min"
+
+
+#: What people call the time steps: how long before the forecast window.
+STEP_NAMES = tuple(_before(minutes) for minutes in STEP_OFFSETS_MINUTES)
+
+
 @dataclass(frozen=True)
 class PixelScale:
     """How a channel's physical values became grey levels 0..255.
@@ -56,7 +65,9 @@ PIXEL_SCALES: dict[str, PixelScale] = {
 }
 
 
-def physical_values(grey: NDArray[np.uint8], channel: str) -> NDArray[np.float32]:
+def physical_values(
+    grey: NDArray[np.uint8] | NDArray[np.floating], channel: str
+) -> NDArray[np.float32]:
     """Turn grey levels 0..255 of one channel into DN/s (AIA) or gauss (magnetogram), any shape."""
     scale = PIXEL_SCALES[channel]
     fraction = grey.astype(np.float32) / np.float32(255)
@@ -65,6 +76,17 @@ def physical_values(grey: NDArray[np.uint8], channel: str) -> NDArray[np.float32
     else:
         values = scale.low + (scale.high - scale.low) * fraction
     return np.asarray(values, dtype=np.float32)
+
+
+def grey_levels(values: NDArray[np.floating], channel: str) -> NDArray[np.float64]:
+    """Turn DN/s or gauss into grey levels, the inverse of `physical_values`; not rounded."""
+    scale = PIXEL_SCALES[channel]
+    wide = np.asarray(values, dtype=np.float64)
+    if scale.log10:
+        fraction = np.log(wide / scale.low) / np.log(scale.high / scale.low)
+    else:
+        fraction = (wide - scale.low) / (scale.high - scale.low)
+    return np.asarray(255 * fraction)
 
 
 def cube_of_planes(planes: NDArray[np.uint8]) -> Cube:

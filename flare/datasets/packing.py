@@ -5,13 +5,9 @@ nothing. The content fingerprint comes from the bytes that are decoded, so they 
 """
 
 import json
-import multiprocessing
-import os
 import shutil
-import signal
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -29,6 +25,7 @@ from flare.datasets.fingerprint import (
     listing_fingerprint,
 )
 from flare.datasets.packed import FORMAT, Pack, open_pack, row_bytes
+from flare.datasets.pool import TASK_SAMPLES, Progress, map_in_order, reported
 from flare.datasets.sdobenchmark import (
     dataset_identity,
     find_table,
@@ -39,14 +36,9 @@ from flare.datasets.sdobenchmark import (
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
 from flare.sample import CHANNELS, IMAGE_SIZE, Present, reduce_cubes
 
-Progress = Callable[[int, int], None]
-"""Called with the samples that are done and the samples in all."""
-
 #: So many rejected images are named in pack.json; all of them are counted.
 MAX_NAMED = 1000
 
-_TASK_SAMPLES = 16
-_TASKS_WORTH_A_PROCESS = 4  # starting one costs as much as decoding some forty samples
 _SPARE_BYTES = 64 * 2**20
 
 
@@ -130,8 +122,8 @@ def pack(
     try:
         building.mkdir(parents=True)
         tasks = _plan(tables, building, image_size)
-        with closing(_decode_all(tasks, processes)) as results:
-            decoded = list(_reported(results, progress, sum(map(len, tables.values()))))
+        with closing(map_in_order(_decode, tasks, processes=processes)) as results:
+            decoded = list(reported(results, progress, sum(map(len, tables.values()))))
         described = _describe(
             data_dir, building, tables, decoded, image_size=image_size, listing=listing
         )
@@ -173,32 +165,10 @@ def _plan(tables: dict[str, pd.DataFrame], building: Path, image_size: int) -> l
         with cubes.open("wb") as file:
             file.truncate(len(table) * row_bytes(image_size))
         samples = list(zip(table["folder"], table["start"], strict=True))
-        for row in range(0, len(samples), _TASK_SAMPLES):
-            chunk = tuple(samples[row : row + _TASK_SAMPLES])
+        for row in range(0, len(samples), TASK_SAMPLES):
+            chunk = tuple(samples[row : row + TASK_SAMPLES])
             tasks.append(_Task(cubes, row, image_size, chunk))
     return tasks
-
-
-def _decode_all(tasks: Sequence[_Task], processes: int | None) -> Generator[list[_Decoded]]:
-    """Yield the results of the tasks in their order."""
-    if processes is None:
-        processes = min(os.cpu_count() or 1, len(tasks) // _TASKS_WORTH_A_PROCESS)
-    if processes <= 1:
-        yield from map(_decode, tasks)
-        return
-    # Processes, because decoding holds the interpreter's lock for most of its time; spawned,
-    # because a fork copies the locks of whatever threads MLflow and PyTorch have running.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_ignore_interrupts) as pool:
-        try:
-            yield from pool.map(_decode, tasks)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which stops its workers itself."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _decode(task: _Task) -> list[_Decoded]:
@@ -212,17 +182,6 @@ def _decode(task: _Task) -> list[_Decoded]:
             file.write(reduce_cubes(sample.cube, task.image_size).tobytes())
             decoded.append(_Decoded(sample.present, digest_of_files(files), sample.rejected))
     return decoded
-
-
-def _reported(
-    results: Iterator[list[_Decoded]], progress: Progress | None, total: int
-) -> Iterator[_Decoded]:
-    done = 0
-    for result in results:
-        yield from result
-        done += len(result)
-        if progress is not None:
-            progress(done, total)
 
 
 def _describe(

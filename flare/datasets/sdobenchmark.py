@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from flare.datasets.label_rows import ID_PATTERN, read_rows
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
 from flare.images import ImageRejected, decode_plane, parse_name
 from flare.sample import (
@@ -30,7 +31,6 @@ from flare.sample import (
 )
 
 SPLITS = ("training", "test")
-COLUMNS = ("id", "start", "end", "peak_flux")
 
 #: How far an image may lie from its time step: the tolerance of the dataset's own pipeline.
 STEP_TOLERANCE_MINUTES = 15.0
@@ -40,12 +40,9 @@ _TABLE_PLACES = {
     "training": ("training/meta_data.csv", "training/train.csv", "training.csv", "train.csv"),
     "test": ("test/meta_data.csv", "test/test.csv", "test.csv"),
 }
-# Region, when the range of samples begins, and the sample's number within that range.
 #: Times of images that SDO can have taken; a label in another unit is far above any flare.
 _SDO_TIMES = (pd.Timestamp("2010-01-01", tz="UTC"), pd.Timestamp("2100-01-01", tz="UTC"))
 _LARGEST_FLUX = 0.1
-
-_ID = r"(\d{1,9})_(\d{4}(?:_\d\d){5}_(\d{1,9}))"
 
 
 @dataclass(frozen=True)
@@ -61,12 +58,14 @@ class SampleRead:
     """The images of one sample.
 
     ``cube`` is uint8 (4, 10, S, S), zero where ``present`` (4, 10) is False. ``rejected`` pairs
-    the name of each file that could not be used with the reason.
+    the name of each file that could not be used with the reason, ``used`` that of each other one
+    with its minutes from the time step, the nearest first.
     """
 
     cube: Cube
     present: Present
     rejected: tuple[tuple[str, str], ...]
+    used: tuple[tuple[str, float], ...]
 
 
 def dataset_identity(data_dir: Path) -> DatasetIdentity:
@@ -94,13 +93,28 @@ def find_table(data_dir: Path, split: str) -> Path:
     """
     if split not in _TABLE_PLACES:
         raise ConfigInvalid(f"no split is called {split!r}; the splits are {', '.join(SPLITS)}")
-    for place in _TABLE_PLACES[split]:
-        if (data_dir / place).is_file():
-            return data_dir / place
+    for path in tables_on_disk(data_dir, split):
+        return path
     raise DatasetNotFound(
-        f"no {_TABLE_PLACES[split][0]} in {data_dir}; "
+        f"no {_TABLE_PLACES[split][0]} in {data_dir}; {_instead_of(data_dir)}"
         "pass -P data_dir=... or run `mlflow run . -e synthesize`"
     )
+
+
+def tables_on_disk(data_dir: Path, split: str) -> list[Path]:
+    """Return the tables of a split that are there; the first is the one that is read."""
+    places = [data_dir / place for place in _TABLE_PLACES[split]]
+    return [path for path in places if path.is_file()]
+
+
+def _instead_of(data_dir: Path) -> str:
+    """Name a folder inside that is a dataset: archives may have one folder that holds all."""
+    inside = sorted(data_dir.iterdir()) if data_dir.is_dir() else []
+    for folder in inside:
+        hidden = folder.name.startswith(".")  # half-made, or somebody's trash
+        if not hidden and any(tables_on_disk(folder, split) for split in SPLITS):
+            return f"there is one in {folder}; "
+    return ""
 
 
 def read_table(data_dir: Path, split: str) -> pd.DataFrame:
@@ -122,8 +136,8 @@ def read_table(data_dir: Path, split: str) -> pd.DataFrame:
         A column is missing, an id occurs twice or has another form, a time or label is unusable.
     """
     path = find_table(data_dir, split)
-    rows = _read_rows(path)
-    parts = rows["id"].str.extract(rf"^{_ID}$")
+    rows = read_rows(path)
+    parts = rows["id"].str.extract(rf"^{ID_PATTERN}$")
     _refuse(path, rows, parts[0].isna(), "id", "write <region>_<YYYY_MM_DD_HH_MM_SS>_<number>")
     _refuse(path, rows, rows["id"].duplicated(), "id", "it is there twice; keep one row of it")
     table = pd.DataFrame({"id": rows["id"], "active_region": parts[0].astype("int64")})
@@ -141,33 +155,6 @@ def read_table(data_dir: Path, split: str) -> pd.DataFrame:
     folders = [data_dir / split / part[0] / part[1] for part in parts.itertuples(index=False)]
     table["folder"] = pd.Series(folders, dtype="object")
     return table
-
-
-def _read_rows(path: Path) -> pd.DataFrame:
-    """Read the four columns as text, whether or not the first line names them."""
-    try:
-        rows = pd.read_csv(
-            path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-        )
-    except pd.errors.EmptyDataError:
-        rows = pd.DataFrame()
-    except (ValueError, OSError) as error:  # pandas' ParserError and UnicodeDecodeError among them
-        reason = str(error).strip().splitlines()[-1]
-        raise DatasetInvalid(f"{path} is no table of comma-separated text: {reason}") from error
-    rows = rows.fillna("").apply(lambda column: column.str.strip())
-    if len(rows) and set(rows.iloc[0]) & set(COLUMNS):
-        rows = rows.iloc[1:].set_axis(rows.iloc[0].to_list(), axis="columns")
-    elif len(rows.columns) == len(COLUMNS):
-        rows = rows.set_axis(list(COLUMNS), axis="columns")
-    missing = [column for column in COLUMNS if list(rows.columns).count(column) != 1]
-    if len(rows.columns) and missing:
-        raise DatasetInvalid(
-            f"{path} has no single column {', '.join(missing)}; "
-            f"its first line must be {','.join(COLUMNS)}, or its rows those four values"
-        )
-    if rows.empty:
-        raise DatasetInvalid(f"{path} has no rows; download the dataset again or synthesize one")
-    return pd.DataFrame(rows[list(COLUMNS)]).reset_index(drop=True)
 
 
 def _refuse(path: Path, rows: pd.DataFrame, bad: "pd.Series[bool]", column: str, hint: str) -> None:
@@ -203,17 +190,24 @@ def read_files(folder: Path) -> dict[str, bytes] | None:
     None if there is no such folder. A file that cannot be read counts as empty, and so becomes an
     unreadable image of its sample instead of the end of a run over thousands.
     """
-    try:
-        names = sorted(path.name for path in folder.iterdir() if parse_name(path.name))
-    except (FileNotFoundError, NotADirectoryError):
+    names = list_names(folder)
+    if names is None:
         return None
     files = {}
-    for name in names:
+    for name in filter(parse_name, names):
         try:
             files[name] = (folder / name).read_bytes()
         except OSError:
             files[name] = b""
     return files
+
+
+def list_names(folder: Path) -> list[str] | None:
+    """Return the sorted names of everything in a folder; None if there is no such folder."""
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def sample_of_files(
@@ -227,9 +221,10 @@ def sample_of_files(
     cube = np.zeros((N_STEPS, N_CHANNELS, size, size), dtype=np.uint8)
     present = np.zeros((N_STEPS, N_CHANNELS), dtype=np.bool_)
     if files is None:
-        return SampleRead(cube, present, (("", "no folder"),))
+        return SampleRead(cube, present, (("", "no folder"),), ())
     rejected: list[tuple[str, str]] = []
-    for distance, name, step, channel in sorted(_places(files, start)):
+    used: list[tuple[str, float]] = []
+    for distance, name, step, channel in sorted(image_places(files, start)):
         if distance > STEP_TOLERANCE_MINUTES:
             rejected.append((name, "off schedule"))
         elif present[step, channel]:
@@ -238,12 +233,13 @@ def sample_of_files(
             try:
                 cube[step, channel] = decode_plane(files[name], size=size)
                 present[step, channel] = True
+                used.append((name, distance))
             except ImageRejected as error:
                 rejected.append((name, error.reason))
-    return SampleRead(cube, present, tuple(rejected))
+    return SampleRead(cube, present, tuple(rejected), tuple(used))
 
 
-def _places(names: Iterable[str], start: datetime) -> list[tuple[float, str, int, int]]:
+def image_places(names: Iterable[str], start: datetime) -> list[tuple[float, str, int, int]]:
     """Return (minutes from the nearest step, name, step, channel) of each image."""
     places = []
     for name in names:
@@ -285,5 +281,5 @@ def infer_start(folder: Path) -> datetime:
 
 def _misfit(names: Iterable[str], start: datetime) -> tuple[int, float, datetime]:
     """Return (minus the images on steps, their total distance in minutes, start)."""
-    near = [place[0] for place in _places(names, start) if place[0] <= STEP_TOLERANCE_MINUTES]
+    near = [place[0] for place in image_places(names, start) if place[0] <= STEP_TOLERANCE_MINUTES]
     return -len(near), sum(near), start

@@ -1,6 +1,11 @@
-"""A sample as people look at it: ten channels in their usual colours, four times, gaps marked."""
+"""A sample as people look at it: ten channels in their usual colours, four times, gaps marked.
+
+Colours are grey levels, and the bars under the columns say what those are in DN/s, counts and
+gauss: a logarithmic channel has a logarithmic bar.
+"""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -9,13 +14,13 @@ from flare.errors import InputInvalid
 from flare.plots.style import GREY, INK, LARGE, NORMAL, SMALL, new_figure
 from flare.sample import (
     CHANNELS,
-    INPUT_WINDOW_HOURS,
     N_CHANNELS,
     N_STEPS,
-    STEP_OFFSETS_MINUTES,
+    STEP_NAMES,
     Cube,
     Present,
     cube_of_planes,
+    grey_levels,
 )
 
 #: Colours at grey levels 0, 64, 128, 192 and 255, after the look that SDO's AIA team gave their
@@ -37,7 +42,22 @@ COLORMAPS: dict[str, Colormap] = {
     for channel in CHANNELS
 }
 
+#: Where a colour bar has its ticks, in DN/s, counts or gauss: few enough not to touch.
+_TICKS: dict[str, tuple[float, ...]] = {
+    "94": (0.1, 1, 10, 100),
+    "131": (1, 10, 100, 1000),
+    "171": (10, 100, 1000),
+    "193": (100, 1000),
+    "211": (10, 100, 1000),
+    "304": (1, 10, 100, 1000),
+    "335": (1, 10, 100),
+    "1700": (300, 1000, 3000),
+    "continuum": (0, 20_000, 40_000),
+    "magnetogram": (-200, 0, 200),
+}
+
 _GAP = 0.03  # of an image, between two of them
+_BAR_GAP, _BAR_HEIGHT = 0.06, 0.09  # of an image, below the last row
 
 
 def sample_grid(cube: Cube, present: Present, *, title: str = "") -> Figure:
@@ -60,7 +80,7 @@ def sample_grid(cube: Cube, present: Present, *, title: str = "") -> Figure:
     cube = cube_of_planes(cube)
     if present.shape != (N_STEPS, N_CHANNELS):
         raise InputInvalid(f"present has shape {present.shape}; wanted {(N_STEPS, N_CHANNELS)}")
-    figure = new_figure(12.0, 5.3)
+    figure = new_figure(12.0, 5.75)
     axes = figure.subplots()
     # One picture: forty axes would take seconds to lay out.
     axes.imshow(_mosaic(cube, present), extent=(0, N_CHANNELS, N_STEPS, 0), aspect="equal")
@@ -71,25 +91,38 @@ def sample_grid(cube: Cube, present: Present, *, title: str = "") -> Figure:
         )  # fmt: skip
     names = [f"{channel} Å" if channel.isdigit() else channel for channel in CHANNELS]
     axes.set_xticks(np.arange(N_CHANNELS) + 0.5, names)
-    axes.set_yticks(
-        np.arange(N_STEPS) + 0.5, [_before(minutes) for minutes in STEP_OFFSETS_MINUTES]
-    )
+    axes.set_yticks(np.arange(N_STEPS) + 0.5, STEP_NAMES)
     axes.tick_params(length=0, labelsize=NORMAL, top=False, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     axes.set_ylabel("before the forecast window", fontsize=NORMAL, color=INK)
-    axes.set_xlabel(
-        "AIA: logarithmic grey levels in each channel's colours; magnetogram: black -250 G, "
-        "white +250 G",
-        fontsize=SMALL,
-        color=GREY,
-    )
+    for column, channel in enumerate(CHANNELS):
+        _colour_bar(axes, column, channel)
     figure.suptitle(title, fontsize=LARGE, color=INK)
     return figure
 
 
-def _before(offset_minutes: int) -> str:
-    minutes = INPUT_WINDOW_HOURS * 60 - offset_minutes
-    return f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes} min"
+def _colour_bar(axes: Axes, column: int, channel: str) -> None:
+    """Draw a channel's colours under its column, with ticks in physical units."""
+    left, width = (column + _GAP) / N_CHANNELS, (1 - 2 * _GAP) / N_CHANNELS
+    top, height = -_BAR_GAP / N_STEPS, _BAR_HEIGHT / N_STEPS
+    bar = axes.inset_axes((left, top - height, width, height))
+    levels = np.arange(256, dtype=np.uint8)[None]  # (1, 256)
+    bar.imshow(levels, cmap=COLORMAPS[channel], aspect="auto", extent=(0, 255, 0, 1))
+    values = _TICKS[channel]
+    places = [float(grey_levels(np.array(value), channel)) for value in values]
+    bar.set_xticks(places, [_number(value) for value in values])
+    bar.set_yticks([])
+    bar.tick_params(labelsize=SMALL - 1, length=2.5, pad=1.5, color=GREY, labelcolor=INK)
+    bar.spines[:].set(color=GREY, linewidth=0.5)
+    bar.set_xlabel(_unit(channel), fontsize=SMALL - 1, color=GREY, labelpad=1.5)
+
+
+def _unit(channel: str) -> str:
+    return {"magnetogram": "gauss", "continuum": "counts"}.get(channel, "DN/s")
+
+
+def _number(value: float) -> str:
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _mosaic(cube: Cube, present: Present) -> NDArray[np.uint8]:

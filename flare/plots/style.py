@@ -13,6 +13,7 @@ Place = Literal["best", "upper left", "upper right", "lower right"]
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 ORANGE, PURPLE, SKY = "#E69F00", "#CC79A7", "#56B4E9"
 CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+SPLIT_COLOURS = {"training": BLUE, "test": ORANGE}
 INK, GREY, LIGHT = "#222222", "#767676", "#D9D9D9"
 
 SMALL, NORMAL, LARGE = 8, 9, 10.5  # points

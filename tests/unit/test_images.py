@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flare.errors import InputInvalid
-from flare.images import ImageRejected, decode_plane, parse_name
+from flare.images import ImageRejected, decode_plane, is_ignored_channel, parse_name
 
 GREY = np.add.outer(np.arange(256), np.arange(256)).astype(np.uint8)  # wraps: edges and slopes
 SMOOTH = np.add.outer(np.arange(128).repeat(2), np.arange(128).repeat(2)).astype(np.uint8)
@@ -109,6 +109,15 @@ def test_an_image_in_another_format_is_unreadable(kind):
     assert reason(encoded(Image.fromarray(GREY), kind)) == "unreadable"
 
 
+def test_an_image_whose_exif_is_damaged_is_used_without_a_word():
+    # Warnings are errors here.
+    whole = encoded(Image.fromarray(SMOOTH), "JPEG", exif=described("observed in " + "x" * 40))
+    cut = bytearray(whole)
+    place = whole.index(b"\x01\x0e") + 4  # the length of the text
+    cut[place : place + 4] = b"\x7f\xff\xff\xff"
+    assert np.array_equal(decode_plane(bytes(cut)), decode_plane(whole))
+
+
 @given(st.lists(st.tuples(st.integers(0, len(SMALL_JPEG) - 1), st.integers(0, 255)), max_size=4))
 def test_a_damaged_jpeg_is_a_plane_or_rejected_and_nothing_else(changes):
     data = bytearray(SMALL_JPEG)
@@ -144,3 +153,9 @@ def test_a_name_says_when_and_what(channel, suffix):
 )
 def test_any_other_name_is_no_image_of_a_sample(name):
     assert parse_name(name) is None
+
+
+def test_1600_angstrom_is_a_channel_of_sdo_that_samples_do_not_have():
+    assert is_ignored_channel("2012-01-15T000000__1600.JPG")
+    assert not is_ignored_channel("2012-01-15T000000__1700.jpg")
+    assert not is_ignored_channel("1600.jpg")

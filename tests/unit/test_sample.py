@@ -12,7 +12,9 @@ from flare.sample import (
     N_CHANNELS,
     N_STEPS,
     PIXEL_SCALES,
+    STEP_NAMES,
     cube_of_planes,
+    grey_levels,
     physical_values,
     present_of_cube,
     reduce_cubes,
@@ -98,6 +100,16 @@ def test_the_pixel_pipeline_takes_physical_values_back_to_their_grey_levels(chan
     else:
         fraction = (values - scale.low) / (scale.high - scale.low)
     np.testing.assert_array_equal(np.rint(255 * fraction), LEVELS)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_grey_levels_are_the_inverse_of_physical_values(channel):
+    levels = grey_levels(physical_values(LEVELS, channel), channel)
+    np.testing.assert_allclose(levels, LEVELS, atol=1e-3)
+
+
+def test_steps_are_called_by_their_time_before_the_forecast_window():
+    assert STEP_NAMES == ("12 h", "5 h", "1.5 h", "10 min")
 
 
 def test_a_magnetogram_reaches_150_gauss_at_grey_204_and_51():

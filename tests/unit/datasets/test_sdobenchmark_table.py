@@ -1,10 +1,12 @@
 """Reading the labels of a split: what is accepted, and what is refused with which words."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from flare.datasets.label_rows import has_header
 from flare.datasets.sdobenchmark import dataset_identity, read_table
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
 
@@ -62,6 +64,62 @@ def test_columns_may_come_in_another_order_and_with_others_between(tmp_path: Pat
         f"peak_flux,note,id,end,start\n{flux},quiet,{sample_id},{end},{start}\n"
     )
     assert read_table(tmp_path, "test")["peak_flux"][0] == 7.0588e-07
+
+
+def spoilt(text: str) -> bytes:
+    """Turn a table into what a spreadsheet would make of it."""
+    return b"\xef\xbb\xbf" + f"{text}\n \n,,,\n\n".replace("\n", "\r\n").encode()
+
+
+HEADER = "id,start,end,peak_flux"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{HEADER}\n{ROW}\n{OTHER}",
+        f"{ROW}\n{OTHER}",
+        f"{HEADER},note\n{ROW},first\n{OTHER},second",
+        f",{HEADER}\n0,{ROW}\n1,{OTHER}",
+        f"0,{ROW}\n1,{OTHER}",
+        f"{ROW},first\n{OTHER},second",
+        f"0,{ROW},first\n1,{OTHER},second",
+        f"{HEADER}\n\n{ROW}\n\n{OTHER}",
+        f"{HEADER.replace(',', ', ')}\n{ROW.replace(',', ' , ')}\n{OTHER}",
+        f"{HEADER}\n" + ",".join(f'"{cell}"' for cell in ROW.split(",")) + f"\n{OTHER}",
+    ],
+)
+@pytest.mark.parametrize("place", ["test/meta_data.csv", "test/test.csv", "test.csv"])
+@pytest.mark.parametrize("spoil", [str.encode, spoilt], ids=["plain", "spreadsheet"])
+def test_tables_of_many_copies_hold_the_same_two_samples(
+    tmp_path: Path, text: str, place: str, spoil: Callable[[str], bytes]
+) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / place).write_bytes(spoil(text))
+    table = read_table(tmp_path, "test")
+    assert table["active_region"].to_list() == [12545, 11402]
+    assert table["peak_flux"].to_list() == [7.0588e-07, 1e-09]
+    assert table["start"][1] == pd.Timestamp("2012-01-15 00:00:00.25")
+    assert has_header(tmp_path / place) == ("peak_flux" in text)
+
+
+def test_of_two_tables_the_published_name_is_read(tmp_path: Path) -> None:
+    write_table(tmp_path, "test", [ROW])
+    (tmp_path / "test" / "test.csv").write_text(OTHER)
+    assert read_table(tmp_path, "test")["active_region"].to_list() == [12545]
+
+
+def test_a_headerless_table_without_an_id_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("a,b,c,d,e\n")
+    with pytest.raises(DatasetInvalid, match="has no single column id, start, end, peak_flux"):
+        read_table(tmp_path, "test")
+
+
+def test_a_dataset_one_folder_further_down_is_pointed_at(tmp_path: Path) -> None:
+    write_table(tmp_path / "SDOBenchmark_full", "test", [ROW])
+    write_table(tmp_path / ".half-made", "test", [ROW])
+    with pytest.raises(DatasetNotFound, match=f"there is one in {tmp_path}/SDOBenchmark_full; "):
+        read_table(tmp_path, "test")
 
 
 @pytest.mark.parametrize("column", ["id", "start", "end", "peak_flux"])

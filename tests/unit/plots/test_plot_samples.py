@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from flare.errors import InputInvalid
 from flare.plots.samples import COLORMAPS, sample_grid
-from flare.sample import CHANNELS
+from flare.sample import CHANNELS, PIXEL_SCALES, physical_values
 
 
 @pytest.fixture
@@ -63,3 +64,34 @@ def test_what_is_no_sample_is_refused(cube: np.ndarray) -> None:
         sample_grid(cube[:3], np.ones((3, 10), dtype=bool))
     with pytest.raises(InputInvalid, match=r"present has shape \(10, 4\)"):
         sample_grid(cube, np.ones((10, 4), dtype=bool))
+
+
+def bars(cube: np.ndarray) -> dict[str, Axes]:
+    """The colour bar below each column."""
+    figure = sample_grid(cube, np.ones((4, 10), dtype=bool))
+    return dict(zip(CHANNELS, figure.axes[0].child_axes, strict=True))
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_tick_stands_at_the_colour_of_its_physical_value(cube: np.ndarray, channel: str) -> None:
+    bar = bars(cube)[channel]
+    labels = [label.get_text().replace("\N{MINUS SIGN}", "-") for label in bar.get_xticklabels()]
+    values = [float(label.replace("k", "e3")) for label in labels]
+    scale = PIXEL_SCALES[channel]
+    assert len(values) >= 2
+    assert scale.low <= min(values) < max(values) <= scale.high
+    levels = bar.get_xticks()
+    assert physical_values(levels, channel) == pytest.approx(values, rel=1e-4, abs=1e-3)
+
+
+def test_bars_lie_below_their_columns_and_say_the_unit(cube: np.ndarray) -> None:
+    figure = sample_grid(cube, np.ones((4, 10), dtype=bool))
+    figure.draw_without_rendering()
+    grid = figure.axes[0]
+    for column, (channel, bar) in enumerate(zip(CHANNELS, grid.child_axes, strict=True)):
+        box = bar.get_position()
+        left, right = ((grid.get_position().width * (column + k) / 10) for k in (0, 1))
+        assert left < box.x0 - grid.get_position().x0 < box.x1 - grid.get_position().x0 < right
+        assert box.y1 < grid.get_position().y0
+        unit = {"continuum": "counts", "magnetogram": "gauss"}.get(channel, "DN/s")
+        assert bar.get_xlabel() == unit

@@ -49,7 +49,8 @@ def test_drawing_changes_no_global_setting(tmp_path: Path) -> None:
 def test_no_figure_needs_pyplot() -> None:
     code = (
         "import sys, flare.plots.flux, flare.plots.probability, flare.plots.comparison, "
-        "flare.plots.training, flare.plots.samples; print('matplotlib.pyplot' in sys.modules)"
+        "flare.plots.training, flare.plots.samples, flare.plots.census, flare.plots.labels, "
+        "flare.plots.gaps, flare.plots.brightness; print('matplotlib.pyplot' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.stdout.strip() == "False", answer.stderr

@@ -1,0 +1,103 @@
+"""A census as a terminal shows it: counts beside the published ones, gaps, and every check."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from flare.datasets.census import Census, SplitCensus
+
+_NAMES = {
+    "samples": "samples",
+    "active_regions": "active regions",
+    "quiet": "quiet",
+    "below_c": "below C",
+    "c": "C",
+    "m": "M",
+    "x": "X",
+}
+
+
+def show_census(census: "Census") -> None:
+    """Print what a dataset holds: three tables and a last line with its fingerprint."""
+    from flare.datasets.fingerprint import short
+
+    # 100 columns even in a log file, where the width of a terminal is not known.
+    console = Console(width=100, highlight=False)
+    splits = list(census.splits.values())
+    kind = "SYNTHETIC DATA" if census.synthetic else "data"
+    console.print(f"{kind} {census.name!r}, beside what is published of SDOBenchmark", style="bold")
+    console.print(_counts_table(splits))
+    console.print("Missing images, by time before the forecast window", style="bold")
+    console.print(_missing_table(splits))
+    console.print("Checks, with the first example of what was met", style="bold")
+    console.print(_checks_table(splits))
+    console.print(f"{_verdict(census)}; fingerprint {short(census.fingerprint)}")
+
+
+def _counts_table(splits: Sequence["SplitCensus"]) -> Table:
+    from flare.datasets.published import PUBLISHED, PUBLISHED_LAST_IMAGES
+
+    table = _table("", *(title for one in splits for title in (one.name, "published")))
+    for key, name in _NAMES.items():
+        cells = [(one.counts[key], PUBLISHED[one.name][key]) for one in splits]
+        table.add_row(name, *(f"{number:,}" for pair in cells for number in pair))
+    table.add_section()
+    for channel in PUBLISHED_LAST_IMAGES["test"]:
+        published = [PUBLISHED_LAST_IMAGES[one.name][channel] for one in splits]
+        counted = [one.last_images[channel] for one in splits]
+        pairs = zip(counted, published, strict=True)
+        name = f"{channel}, last image on disk"
+        table.add_row(name, *(f"{number:,}" for pair in pairs for number in pair))
+    return table
+
+
+def _missing_table(splits: Sequence["SplitCensus"]) -> Table:
+    from flare.sample import CHANNELS, N_STEPS, STEP_NAMES
+
+    table = _table("")
+    for one in splits:
+        for name, step in zip((one.name, *[""] * N_STEPS), (*STEP_NAMES, "share"), strict=True):
+            table.add_column(f"{name}\n{step}", justify="right")
+    for channel in CHANNELS:
+        cells = []
+        for one in splits:
+            counts = one.missing[channel]
+            share = sum(counts) / (len(one) * N_STEPS)
+            cells += [*map(str, counts), f"{share:.1%}"]
+        table.add_row(channel, *cells)
+    return table
+
+
+def _checks_table(splits: Sequence["SplitCensus"]) -> Table:
+    from flare.datasets.findings import CHECKS
+
+    table = _table("", *(one.name for one in splits))
+    furthest = max(one.minutes_off for one in splits)
+    for check, what in CHECKS.items():
+        met = [one for one in splits if one.findings[check]]
+        told = what
+        if met:
+            told += f" (at most {furthest:.1f})" if check == "off_step" else ""
+            told += f"\n  {met[0].name}: {met[0].findings[check].example}"
+        table.add_row(told, *(f"{one.findings[check].count:,}" for one in splits))
+    return table
+
+
+def _verdict(census: "Census") -> str:
+    if census.synthetic:
+        return "synthetic: nothing is published of it"
+    if census.matches_published:
+        return "samples, regions and classes are those of the whole SDOBenchmark"
+    return "not the whole of SDOBenchmark: samples, regions or classes differ"
+
+
+def _table(first: str, *titles: str) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column(first)
+    for title in titles:
+        table.add_column(title, justify="right")
+    return table

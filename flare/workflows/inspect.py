@@ -1,0 +1,143 @@
+"""Entry point ``inspect``: a census of a dataset, and figures of what it holds."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from flare.config import InspectConfig
+from flare.datasets.census import Census, SplitCensus, take_census
+from flare.datasets.fingerprint import available_splits
+from flare.datasets.sdobenchmark import read_sample, read_table
+from flare.errors import ConfigInvalid, DatasetNotFound
+from flare.goes import QUIET_FLUX, class_of_flux
+from flare.plots.brightness import brightness_over_time
+from flare.plots.census import census_figure
+from flare.plots.gaps import missing_over_time
+from flare.plots.labels import label_distributions
+from flare.plots.samples import sample_grid
+from flare.plots.style import mark_synthetic, save
+from flare.sample import FORECAST_WINDOW_HOURS
+from flare.tracking.data_identity import log_data
+from flare.tracking.runs import Run, scratch, start
+from flare.workflows.data import make_default
+from flare.workflows.output import check_folder, put_file
+from flare.workflows.progress import counter
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was counted, which sample was drawn, and where the figures are."""
+
+    census: Census
+    sample: str
+    folder: Path
+    run_id: str
+
+
+def run(config: InspectConfig) -> Inspection:
+    """Count, draw, log and write."""
+    check_folder(config.output_dir, "output_dir")
+    with start("inspect", name=f"inspect {config.data_dir.name}") as tracked:
+        tracked.log_params(config.model_dump())
+        make_default(config.data_dir)
+        _check_choice(config)  # before minutes of reading
+        with counter("inspect") as progress:
+            census = take_census(
+                config.data_dir, processes=config.processes or None, progress=progress
+            )
+        split, row = choose_sample(census, split=config.split, sample=config.sample)
+        figures = {
+            "sample": _draw_sample(config.data_dir, split, row),
+            "labels": label_distributions(census.splits),
+            "missing": missing_over_time(census.splits),
+            "brightness": brightness_over_time(census.splits),
+            "census": census_figure(census.splits),
+        }
+        with scratch() as draft:
+            _write(draft, census, figures)
+            _log(tracked, draft, census, config.data_dir)
+            for path in sorted(draft.iterdir()):
+                put_file(config.output_dir / path.name, path.read_bytes())
+    return Inspection(census, str(split.table["id"][row]), config.output_dir, tracked.id)
+
+
+def _check_choice(config: InspectConfig) -> None:
+    """Raise for a split that is not there, or a sample that no split has."""
+    splits = available_splits(config.data_dir)
+    if config.split and config.split not in splits:
+        raise DatasetNotFound(
+            f"{config.data_dir} has no {config.split} split, only {', '.join(splits)}; "
+            f"pass -P split={splits[0]}"
+        )
+    ids = [key for split in splits for key in read_table(config.data_dir, split)["id"]]
+    if config.sample and config.sample not in ids:
+        near = get_close_matches(config.sample, ids, n=3, cutoff=0.3) or ids[:3]
+        raise ConfigInvalid(
+            f"sample={config.sample}: {config.data_dir} has no sample of this id; "
+            f"near it are {', '.join(near)}"
+        )
+
+
+def choose_sample(census: Census, *, split: str = "", sample: str = "") -> tuple[SplitCensus, int]:
+    """Return the split and row of the sample with this id, in whichever split it is.
+
+    Without an id it is a sample worth looking at: of the most complete of the split - test where
+    none is named and there is one - the one with the largest label.
+    """
+    for one in census.splits.values():
+        rows = np.flatnonzero(one.table["id"] == sample)
+        if len(rows):
+            return one, int(rows[0])
+    chosen = census.splits[split or ("test" if "test" in census.splits else "training")]
+    images = chosen.present.sum(axis=(1, 2))
+    return chosen, int(np.nanargmax(chosen.table["peak_flux"].where(images == images.max())))
+
+
+def title_of(split: SplitCensus, row: int) -> str:
+    """Say of a sample which region it shows, when it was issued, and its label as in the file."""
+    known = split.table.iloc[row]
+    flux = float(known["peak_flux"])
+    label = "quiet" if flux <= QUIET_FLUX else class_of_flux(flux)
+    return (
+        f"Active region {known['active_region']}, issued {known['end']:%Y-%m-%d %H:%M} UTC; "
+        f"label of the next {FORECAST_WINDOW_HOURS} h: {label}  ({split.name})"
+    )
+
+
+def _draw_sample(data_dir: Path, split: SplitCensus, row: int) -> Figure:
+    folder = read_table(data_dir, split.name)["folder"][row]
+    sample = read_sample(folder, split.table["start"][row])
+    return sample_grid(sample.cube, sample.present, title=title_of(split, row))
+
+
+def _write(folder: Path, census: Census, figures: Mapping[str, Figure]) -> None:
+    """Write ``census.json`` and a PNG of each figure, marked where the data are made up."""
+    text = json.dumps(census.as_dict(), indent=1, allow_nan=False)
+    (folder / "census.json").write_text(text, encoding="utf-8")
+    for name, figure in figures.items():
+        save(mark_synthetic(figure) if census.synthetic else figure, folder / f"{name}.png")
+
+
+def _log(tracked: Run, folder: Path, census: Census, data_dir: Path) -> None:
+    for name, split in census.splits.items():
+        log_data(
+            tracked,
+            name=census.name,
+            fingerprint=census.fingerprint,
+            source=str(data_dir),
+            synthetic=census.synthetic,
+            context=name,
+            profile=split.counts,
+        )
+        missing = {f"missing/{key}": sum(counts) for key, counts in split.missing.items()}
+        checks = {f"checks/{key}": finding.count for key, finding in split.findings.items()}
+        metrics = {**split.counts, **missing, **checks, "minutes_off": split.minutes_off}
+        tracked.log_metrics({f"{name}/{key}": value for key, value in metrics.items()})
+    tracked.set_tags({"flare.matches_published": str(census.matches_published).lower()})
+    for path in sorted(folder.iterdir()):
+        tracked.log_file(path, "figures" if path.suffix == ".png" else None)

@@ -1,0 +1,196 @@
+"""A census counts what is there, reads it once, and calls it by the fingerprint of its content."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flare.datasets import census as module
+from flare.datasets.census import Census, SplitCensus, take_census
+from flare.datasets.counting import median_levels
+from flare.datasets.findings import CHECKS, Finding, gather
+from flare.datasets.fingerprint import content_fingerprint
+from flare.datasets.published import PUBLISHED, classes_of
+from flare.datasets.sdobenchmark import read_sample, read_table
+from flare.errors import DatasetInvalid, DatasetNotFound
+from flare.sample import CHANNELS
+
+from tiny import write_tiny_dataset
+
+REAL = Path(os.environ.get("FLARE_REAL_SAMPLE", Path(__file__).parents[4] / "shared" / "real"))
+
+
+@pytest.fixture(scope="module")
+def taken(tiny_dataset: Path) -> Census:
+    return take_census(tiny_dataset, processes=1)
+
+
+def test_samples_regions_and_classes_are_counted_by_split(taken: Census) -> None:
+    # Labels in turn by region: quiet, C, M, B, M, quiet, C, X; two samples a region.
+    assert taken.splits["training"].counts == {
+        "samples": 16, "active_regions": 8,
+        "quiet": 4, "a": 0, "b": 2, "below_c": 2, "c": 4, "m": 4, "x": 2,
+    }  # fmt: skip
+    assert taken.splits["test"].counts["samples"] == 8
+
+
+def test_missing_images_are_counted_by_channel_and_step(taken: Census) -> None:
+    for split in taken.splits.values():
+        expected = {channel: [0, 0, 0, int(channel == "211")] for channel in CHANNELS}
+        assert split.missing == expected
+        assert split.last_images == {"211": len(split) - 1, "magnetogram": len(split)}
+
+
+def test_a_clean_copy_has_every_check_at_zero(taken: Census) -> None:
+    for split in taken.splits.values():
+        assert split.findings == dict.fromkeys(CHECKS, Finding(0, None))
+        assert list(split.findings) == list(CHECKS)
+
+
+def test_the_fingerprint_is_that_of_the_content(taken: Census, tiny_dataset: Path) -> None:
+    assert taken.fingerprint == content_fingerprint(tiny_dataset)
+
+
+def test_every_image_is_opened_once(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or read(path))
+    take_census(tiny_dataset, processes=1)
+    images = [path for path in opened if path.suffix == ".jpg"]
+    assert len(images) == len(set(images)) == 24 * 40 - 2
+
+
+def test_levels_are_the_medians_of_the_images_that_are_there(
+    taken: Census, tiny_dataset: Path
+) -> None:
+    split = taken.splits["training"]
+    for k, row in read_table(tiny_dataset, "training").iterrows():
+        sample = read_sample(row["folder"], row["start"])
+        assert np.array_equal(split.present[k], sample.present)
+        medians = np.median(sample.cube, axis=(2, 3))
+        assert np.abs(split.grey[k] - medians)[sample.present].max() <= 0.5
+        assert np.array_equal(np.isfinite(split.grey[k]), sample.present)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "median"), [([7, 7, 7, 7], 7), ([7, 8, 8, 9], 8), ([7, 7, 7, 8], 7.1667)]
+)
+def test_the_level_of_an_image_lies_within_its_middle_level(
+    pixels: list[int], median: float
+) -> None:
+    cube = np.array(pixels, dtype=np.uint8).reshape(1, 1, 2, 2)
+    assert median_levels(cube, np.array([[True]])) == pytest.approx(median, abs=1e-4)
+    assert np.isnan(median_levels(cube, np.array([[False]]))).all()
+
+
+def test_the_table_stays_in_the_order_of_the_file(taken: Census, tiny_dataset: Path) -> None:
+    read = read_table(tiny_dataset, "test").drop(columns="folder")
+    pd.testing.assert_frame_equal(taken.splits["test"].table, read)
+
+
+def test_two_processes_count_the_same_as_one(taken: Census, tiny_dataset: Path) -> None:
+    parallel = take_census(tiny_dataset, processes=2)
+    assert parallel.as_dict() == taken.as_dict()
+    for name, split in taken.splits.items():
+        assert np.array_equal(parallel.splits[name].grey, split.grey, equal_nan=True)
+
+
+def test_the_counts_are_json_without_the_arrays(taken: Census) -> None:
+    content = json.loads(json.dumps(taken.as_dict(), allow_nan=False))
+    assert content == taken.as_dict()
+    assert (content["name"], content["synthetic"]) == ("tiny", True)
+    assert content["splits"]["training"]["published"]["samples"] == 8336
+    assert len(json.dumps(content)) < 10_000
+
+
+def test_progress_ends_with_all_samples(tiny_dataset: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    take_census(tiny_dataset, processes=1, progress=lambda *done: seen.append(done))
+    assert seen[-1] == (24, 24)
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ctrl_c_ends_a_census_and_its_processes(tiny_dataset: Path, processes: int) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take_census(tiny_dataset, processes=processes, progress=interrupt)
+
+
+def test_a_dataset_of_one_split_has_a_census_of_one_split(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_dataset / "test", tmp_path / "test")
+    taken = take_census(tmp_path)
+    assert list(taken.splits) == ["test"]
+    assert taken.splits["test"].counts["samples"] == 8
+    assert not taken.matches_published
+
+
+def test_a_folder_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetNotFound, match=r"no training/meta_data\.csv in"):
+        take_census(tmp_path / "nowhere")
+
+
+def test_a_table_that_cannot_be_trusted_is_refused_before_any_image_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_tiny_dataset(tmp_path / "raw", training_regions=1, test_regions=1)
+    table = data / "test" / "meta_data.csv"
+    table.write_text(table.read_text().replace(",1e-09", ",nan"))
+    monkeypatch.setattr(module, "map_in_order", lambda *_a, **_k: pytest.fail("too late"))
+    with pytest.raises(DatasetInvalid, match="peak_flux is 'nan'"):
+        take_census(data)
+
+
+def published_split(name: str) -> SplitCensus:
+    """A split with the published samples, regions and classes."""
+    wanted = PUBLISHED[name]
+    fluxes = {"quiet": 1e-9, "below_c": 5e-7, "c": 2e-6, "m": 3e-5, "x": 2e-4}
+    flux = np.concatenate([np.full(wanted[key], value) for key, value in fluxes.items()])
+    regions = np.arange(len(flux)) % wanted["active_regions"]
+    table = pd.DataFrame({"active_region": regions, "peak_flux": flux})
+    empty = np.zeros((len(flux), 4, 10), dtype=np.bool_)
+    nothing = np.full(empty.shape, np.nan, dtype=np.float32)
+    return SplitCensus(name, table, empty, nothing, empty.sum(axis=0), 0.0, gather([]))
+
+
+def test_a_copy_with_the_published_counts_is_recognised() -> None:
+    splits = {name: published_split(name) for name in PUBLISHED}
+    assert Census("raw", False, "0" * 64, splits).matches_published
+
+
+def test_a_copy_that_lacks_a_sample_or_has_another_class_is_not() -> None:
+    splits = {name: published_split(name) for name in PUBLISHED}
+    splits["test"].table["peak_flux"] = splits["test"].table["peak_flux"].replace(2e-4, 3e-5)
+    assert not Census("raw", False, "0" * 64, splits).matches_published
+    assert splits["training"].matches_published
+
+
+def test_published_classes_add_up_to_the_published_samples() -> None:
+    for counts in PUBLISHED.values():
+        assert sum(counts[key] for key in ("quiet", "below_c", "c", "m", "x")) == counts["samples"]
+
+
+def test_boundaries_belong_to_the_class_above() -> None:
+    flux = np.array([1e-9, 9e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-2])
+    assert classes_of(flux) == {
+        "quiet": 1, "a": 1, "b": 1, "below_c": 2, "c": 1, "m": 1, "x": 2,
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real sample beside this checkout")
+def test_the_real_sample_has_its_twenty_images_and_nothing_odd() -> None:
+    taken = take_census(REAL)
+    split = taken.splits["test"]
+    assert split.present.sum(axis=(0, 2)).tolist() == [0, 5, 10, 5]
+    assert {check: one.count for check, one in split.findings.items() if one.count} == {}
+    assert split.minutes_off == 0
+    assert (split.counts["samples"], split.counts["b"]) == (1, 1)
+    assert not taken.synthetic

@@ -1,0 +1,76 @@
+"""The census in a terminal: every count beside the published one, every check with its example."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from entrypoints.show_census import show_census
+from flare.datasets.census import take_census
+from flare.datasets.findings import CHECKS
+from flare.datasets.fingerprint import short
+
+from tiny import write_tiny_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four training samples and two test samples; one image of the latter is cut."""
+    data = write_tiny_dataset(
+        tmp_path_factory.mktemp("data") / "tiny", training_regions=2, test_regions=1
+    )
+    image = next(data.glob("test/*/*/*__171.jpg"))
+    image.write_bytes(image.read_bytes()[:300])
+    return data
+
+
+@pytest.fixture
+def shown(dataset: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    show_census(take_census(dataset, processes=1))
+    return capsys.readouterr().out
+
+
+def cells(shown: str, first: str) -> list[str]:
+    (line,) = (line for line in shown.splitlines() if line.strip().startswith(f"{first} "))
+    return line.strip().removeprefix(first).split()
+
+
+def test_counts_stand_beside_the_published_ones(shown: str) -> None:
+    assert cells(shown, "samples") == ["4", "8,336", "2", "886"]
+    assert cells(shown, "below C") == ["0", "1,280", "0", "111"]
+    assert cells(shown, "211, last image on disk") == ["3", "8,273", "1", "874"]
+
+
+def test_missing_images_are_told_by_step_with_their_share(shown: str) -> None:
+    assert cells(shown, "211") == ["0", "0", "0", "1", "6.2%", "0", "0", "0", "1", "12.5%"]
+
+
+def test_every_check_is_a_line_also_where_nothing_was_met(shown: str) -> None:
+    for what in CHECKS.values():
+        wanted = ["0", "1"] if "cannot be decoded" in what else ["0", "0"]
+        assert cells(shown, what) == wanted
+
+
+def test_what_was_met_has_an_example(shown: str, dataset: Path) -> None:
+    cut = next(path for path in dataset.glob("test/*/*/*") if path.stat().st_size == 300)
+    assert f"    test: {cut.relative_to(dataset / 'test')}" in shown
+
+
+def test_made_up_data_are_called_synthetic(shown: str, dataset: Path) -> None:
+    assert shown.startswith("SYNTHETIC DATA 'tiny'")
+    fingerprint = short(take_census(dataset, processes=1).fingerprint)
+    assert f"nothing is published of it; fingerprint {fingerprint}" in shown
+
+
+def test_no_line_is_wider_than_a_hundred_columns(shown: str) -> None:
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_one_split_alone_is_shown_and_differs_from_the_published_set(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(dataset / "test", tmp_path / "test")
+    show_census(take_census(tmp_path))
+    shown = capsys.readouterr().out
+    assert cells(shown, "samples") == ["2", "886"]
+    assert "not the whole of SDOBenchmark: samples, regions or classes differ" in shown
