@@ -181,6 +181,9 @@ class InspectConfig(_Located):
     sample: str = Field(
         "", description="id of the sample to draw; empty: the strongest of the most complete"
     )
+    beside: OptionalPath = Field(
+        None, description="another dataset, whose images and grey levels are drawn beside this one"
+    )
     output_dir: Path = Field(Path("outputs/inspection"), description="folder for the figures")
 
 
