@@ -68,10 +68,10 @@ class _Processes(EntryConfig):
 
 class _Synthesis(_Processes):
     samples: Annotated[int, Field(ge=30, le=200_000)] = Field(
-        800, description="synthetic samples in all; SDOBenchmark has 9222"
+        640, description="synthetic samples in all; SDOBenchmark has 9222"
     )
     test_share: Annotated[float, Field(ge=0.05, le=0.9)] = Field(
-        0.25, description="share of the synthetic samples in the test split; SDOBenchmark's 0.0961"
+        0.3, description="share of the synthetic samples in the test split; SDOBenchmark's 0.0961"
     )
     difficulty: Literal["easy", "medium", "hard"] = Field(
         "medium", description="how much of the synthetic flare rates the images show; docs/data.md"

@@ -69,7 +69,7 @@ def test_synthesize_logs_the_identity_of_what_it_made(at_home, newest, tmp_path)
     fingerprint = content_fingerprint(tmp_path / "new")
     assert run.data.tags["flare.data_fingerprint"] == fingerprint
     assert made.dataset.digest.startswith(fingerprint[:16])
-    assert json.loads(made.dataset.profile) == {"training": 22, "test": 8}
+    assert json.loads(made.dataset.profile) == {"training": 21, "test": 9}
 
 
 def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
