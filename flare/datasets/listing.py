@@ -183,7 +183,5 @@ def _id_of(folder: Path, root: Path) -> str:
     if folder == root:
         return root.resolve().name
     parts = folder.relative_to(root).parts
-    named = "_".join(parts[-2:])
-    if len(parts) > 1 and region_of_id(named) is not None:
-        return named
-    return "/".join(parts)
+    names = (parts[-1], "_".join(parts[-2:]))  # flat, or below the region's number
+    return next((name for name in names if region_of_id(name) is not None), "/".join(parts))
