@@ -25,8 +25,9 @@ from flare.sample import INPUT_WINDOW_HOURS, Cube, Present, reduce_cubes
 #: So many batches of 16 are worth starting processes for, which takes about a second.
 _BATCHES_WORTH_PROCESSES = 8
 
-#: Batches that wait, decoded, for each process: at 256 pixels one takes 42 MB.
-_AHEAD = 2
+#: Processes that are started at most, and batches that may wait beside one for each of them: at
+#: 256 pixels a batch takes 42 MB, and soon it is the forecaster that is waited for.
+_MOST_PROCESSES, _WAITING = 8, 2
 
 #: A folder of images, and when its window begins; None to find out from the images' times.
 Source = tuple[Path, datetime | None]
@@ -60,10 +61,12 @@ def read_ahead(
     image_size
         Pixels of an edge that images of 256 are averaged down to.
     processes
-        How many decode; by default one per core, none for a few batches. With 1 all happens here.
+        How many decode; by default one per core up to eight, none for a few batches. With 1 all
+        happens here.
     """
     if processes is None:
-        processes = (os.cpu_count() or 1) if len(batches) >= _BATCHES_WORTH_PROCESSES else 1
+        enough = len(batches) >= _BATCHES_WORTH_PROCESSES
+        processes = min(os.cpu_count() or 1, _MOST_PROCESSES) if enough else 1
     if processes <= 1:
         yield from (read_batch(batch, image_size) for batch in batches)
         return
@@ -71,7 +74,7 @@ def read_ahead(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_obey_parent) as pool:
         try:
-            yield from _in_order(pool, batches, image_size, at_once=_AHEAD * processes)
+            yield from _in_order(pool, batches, image_size, at_once=processes + _WAITING)
         finally:
             pool.shutdown(cancel_futures=True)
 
