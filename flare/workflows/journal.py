@@ -101,6 +101,8 @@ class Journal:
                 f"{self.path} is being written by another process; wait for it, "
                 "or give another -P output="
             ) from None
+        except OSError:
+            return  # a network file system without locks
 
     def _continue(self, *, restart: bool) -> None:
         """Take over what is there up to the last whole batch; begin anew where there is nothing."""

@@ -112,6 +112,17 @@ def test_a_sample_without_images_has_a_row_without_a_forecast(forecast, tmp_path
     assert row["observed_peak_flux_w_m2"] > 0
 
 
+@pytest.mark.parametrize("model", ["1", "2"])
+def test_a_batch_in_which_no_sample_can_be_forecast_is_passed_over(
+    forecast, models, tmp_path, model
+):
+    data = write_tiny_dataset(tmp_path / "data", training_regions=1, test_regions=9)
+    for name in read_table(data, "test")["id"][16:]:
+        shutil.rmtree(sample_folder(data, "test", name))
+    found = forecast(tmp_path / "p.csv", data_dir=data, model=model)
+    assert (len(found.rows), len(found.without)) == (18, 2)
+
+
 def test_the_numbers_are_those_of_the_evaluation(at_home, models, home, tmp_path):
     given = {"data_dir": home.data, "model": "2", "output": tmp_path / "p.csv"}
     predict.run(PredictConfig(**given))
