@@ -84,7 +84,7 @@ def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
 
 
 def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silence(tmp_path):
-    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 600, "n_test": 200}
+    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 448, "n_test": 192}
     with working_in(tmp_path):
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
