@@ -67,11 +67,14 @@ class _Processes(EntryConfig):
 
 
 class _Synthesis(_Processes):
-    samples_training: Annotated[int, Field(ge=20, le=100_000)] = Field(
-        600, description="synthetic training samples"
+    samples: Annotated[int, Field(ge=30, le=200_000)] = Field(
+        800, description="synthetic samples in all; SDOBenchmark has 9222"
     )
-    samples_test: Annotated[int, Field(ge=10, le=100_000)] = Field(
-        200, description="synthetic test samples"
+    test_share: Annotated[float, Field(ge=0.05, le=0.9)] = Field(
+        0.25, description="share of the synthetic samples in the test split; SDOBenchmark's 0.0961"
+    )
+    difficulty: Literal["easy", "medium", "hard"] = Field(
+        "medium", description="how much of the synthetic flare rates the images show; docs/data.md"
     )
     data_seed: Seed = Field(0, description="seed of the synthetic regions")
 
@@ -177,6 +180,9 @@ class InspectConfig(_Located):
     )
     sample: str = Field(
         "", description="id of the sample to draw; empty: the strongest of the most complete"
+    )
+    beside: OptionalPath = Field(
+        None, description="another dataset, whose images and grey levels are drawn beside this one"
     )
     output_dir: Path = Field(Path("outputs/inspection"), description="folder for the figures")
 

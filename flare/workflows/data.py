@@ -1,6 +1,5 @@
 """From a data folder to arrays: make the synthetic set if asked for, pack, split by region."""
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +8,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.config import SYNTHETIC_DIR, SplitConfig, SynthesizeConfig
+from flare.config import SplitConfig
 from flare.datasets.packed import Pack, PackedSplit
 from flare.datasets.packing import ensure_pack
-from flare.datasets.sdobenchmark import dataset_identity
 from flare.datasets.splits import Split, split_by_region
-from flare.datasets.synthetic import synthesize
-from flare.errors import ConfigInvalid
 from flare.forecasters.base import Origin
 from flare.plots.style import mark_synthetic
 from flare.tracking.data_identity import log_data
 from flare.tracking.runs import Run
-from flare.workflows.progress import bar, counter
+from flare.workflows.progress import counter
+from flare.workflows.synthetic import make_default
 
 log = logging.getLogger("flare")
 
@@ -53,44 +50,6 @@ def origin_of(pack: Pack, rows: PackedSplit) -> Origin:
     """Say where the rows of a split come from."""
     regions = sorted({int(region) for region in rows.table["active_region"]})
     return Origin(pack.fingerprint, pack.name, pack.synthetic, tuple(regions), len(rows))
-
-
-def make_default(data_dir: Path, config: SynthesizeConfig | None = None) -> None:
-    """Make the synthetic dataset if that is what is asked for and it is not there yet."""
-    if data_dir != SYNTHETIC_DIR:
-        return
-    if data_dir.exists():
-        if config is not None:
-            _check_made_as(data_dir, config)
-        return
-    config = config or SynthesizeConfig()
-    log.info("no %s yet: making synthetic regions (seed %d)", data_dir, config.data_seed)
-    synthesize(
-        data_dir,
-        n_training=config.samples_training,
-        n_test=config.samples_test,
-        seed=config.data_seed,
-        processes=config.processes or None,
-        progress=bar("synthesize"),
-    )
-
-
-def _check_made_as(data_dir: Path, config: SynthesizeConfig) -> None:
-    """Raise ConfigInvalid if a synthetic dataset has another size or seed than is asked for."""
-    dataset_identity(data_dir)  # says what is wrong with a damaged dataset.json
-    path = data_dir / "dataset.json"
-    made = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    asked = {
-        "seed": ("data_seed", config.data_seed),
-        "n_training": ("samples_training", config.samples_training),
-        "n_test": ("samples_test", config.samples_test),
-    }
-    for key, (parameter, value) in asked.items():
-        if key in made and made[key] != value:
-            raise ConfigInvalid(
-                f"{parameter}={value}, but {data_dir} was made with {made[key]}; "
-                "remove that folder to make it anew, or leave the parameter out"
-            )
 
 
 def open_packed(data_dir: Path, pack_dir: Path | None, *, image_size: int, processes: int) -> Pack:

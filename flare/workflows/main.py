@@ -21,16 +21,16 @@ from flare.config import (
 )
 from flare.tracking.runs import start
 from flare.workflows import baseline, evaluate, pack, predict, promote, train
-from flare.workflows.data import make_default
 from flare.workflows.evaluate import Evaluation
 from flare.workflows.predict import Forecasts
 from flare.workflows.promote import Promoted
 from flare.workflows.registering import Trained
+from flare.workflows.synthetic import make_default
 
 log = logging.getLogger("flare")
 
 #: Parameters that mean nothing where a dataset is given.
-_SYNTHETIC_ONLY = {"samples_training", "samples_test", "data_seed"}
+_SYNTHETIC_ONLY = {"samples", "test_share", "difficulty", "data_seed"}
 
 Config = TypeVar("Config", bound=EntryConfig)
 

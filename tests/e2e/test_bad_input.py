@@ -113,7 +113,7 @@ def test_an_output_below_a_file_is_refused(place):
 @again_in_a_process_of_its_own
 def test_a_dataset_that_cannot_be_made_where_it_should_is_one_line(place):
     (place.folder / "file").touch()
-    line = refused(place, "synthesize", data_dir="file/data", samples_training=20, samples_test=10)
+    line = refused(place, "synthesize", data_dir="file/data", samples=30)
     assert "file" in line
 
 

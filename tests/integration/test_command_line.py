@@ -103,7 +103,7 @@ def test_a_place_that_cannot_be_written_is_named(
 ):
     (tmp_path / "file").touch()
     data = {
-        "synthesize": {"samples_training": 20, "samples_test": 10},
+        "synthesize": {"samples": 30},
         "predict": {"input": at_home.data},
     }.get(name, {"data_dir": at_home.data})
     assert f"{tmp_path}/file" in refused(name, **data, **{parameter: tmp_path / place})
