@@ -110,8 +110,8 @@ def find_table(data_dir: Path, split: str) -> Path:
     for path in tables_on_disk(data_dir, split):
         return path
     raise DatasetNotFound(
-        f"no {_TABLE_PLACES[split][0]} in {data_dir}; {_instead_of(data_dir)}"
-        "pass -P data_dir=... or run `mlflow run . -e synthesize`"
+        f"no {_TABLE_PLACES[split][0]} in {data_dir}; "
+        f"pass -P data_dir={_dataset_inside(data_dir)} or run `mlflow run . -e synthesize`"
     )
 
 
@@ -121,14 +121,14 @@ def tables_on_disk(data_dir: Path, split: str) -> list[Path]:
     return [path for path in places if path.is_file()]
 
 
-def _instead_of(data_dir: Path) -> str:
-    """Name a folder inside that is a dataset: archives may have one folder that holds all."""
+def _dataset_inside(data_dir: Path) -> str:
+    """Name a folder inside that is a dataset, as unpacked archives have one, or three dots."""
     inside = sorted(data_dir.iterdir()) if data_dir.is_dir() else []
     for folder in inside:
         hidden = folder.name.startswith(".")  # half-made, or somebody's trash
         if not hidden and any(tables_on_disk(folder, split) for split in SPLITS):
-            return f"there is one in {folder}; "
-    return ""
+            return str(folder)
+    return "..."
 
 
 def read_table(data_dir: Path, split: str) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def refused(typed, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("name", ["pack", "baseline", "train", "search"])
+@pytest.mark.parametrize("name", ["pack", "inspect", "baseline", "train", "search"])
 def test_a_dataset_that_does_not_exist_is_named_by_all_that_read_one(refused, tmp_path, name):
     study = {"study_file": tmp_path / "study"} if name == "search" else {}
     line = refused(name, data_dir=tmp_path / "none", **study)
@@ -97,6 +97,7 @@ def test_an_unknown_registered_model_is_named(refused, tmp_path, name):
         ("search", "study_file", "file/study"),
         ("synthesize", "data_dir", "file/data"),
         ("pack", "pack_dir", "file/pack"),
+        ("inspect", "output_dir", "file/figures"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_named(
