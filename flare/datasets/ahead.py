@@ -22,8 +22,8 @@ from flare.datasets.fingerprint import digest_of_files
 from flare.datasets.sdobenchmark import infer_start, read_files, sample_of_files
 from flare.sample import INPUT_WINDOW_HOURS, Cube, Present, reduce_cubes
 
-#: So many batches of 16 are worth starting processes for, which takes about a second.
-_BATCHES_WORTH_PROCESSES = 8
+#: So many batches of 16 are worth starting processes for, which takes seconds on a busy machine.
+_BATCHES_WORTH_PROCESSES = 32
 
 #: Processes that are started at most, and batches that may wait beside one for each of them: at
 #: 256 pixels a batch takes 42 MB, and soon it is the forecaster that is waited for.
