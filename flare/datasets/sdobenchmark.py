@@ -9,6 +9,7 @@ is masked as missing and listed, since gaps are part of this dataset.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,10 +48,14 @@ _LARGEST_FLUX = 0.1
 
 @dataclass(frozen=True)
 class DatasetIdentity:
-    """What a dataset calls itself, and whether a program made it."""
+    """What a dataset calls itself, and whether a program made it, from which ``seed``.
+
+    Sets of the same seed share regions, whatever their sizes; None where nobody says.
+    """
 
     name: str
     synthetic: bool
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,21 @@ def dataset_identity(data_dir: Path) -> DatasetIdentity:
         return DatasetIdentity(data_dir.resolve().name, synthetic=False)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return DatasetIdentity(str(content["name"]), synthetic=bool(content["synthetic"]))
+        synthetic, seed = bool(content["synthetic"]), content.get("seed")
+        known = int(seed) if synthetic and seed is not None else None
+        return DatasetIdentity(str(content["name"]), synthetic=synthetic, seed=known)
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetInvalid(
             f"{path} is no JSON object with name and synthetic; make the dataset again "
             "with `mlflow run . -e synthesize`, or delete the file if its images are real"
         ) from error
+
+
+def identity_above(folder: Path) -> DatasetIdentity:
+    """Return the identity of the dataset that a folder of one sample or region lies in, if any."""
+    places = (folder, *folder.resolve().parents[:3])
+    described = next((place for place in places if (place / "dataset.json").is_file()), folder)
+    return dataset_identity(described)
 
 
 def find_table(data_dir: Path, split: str) -> Path:
@@ -155,6 +169,12 @@ def read_table(data_dir: Path, split: str) -> pd.DataFrame:
     folders = [data_dir / split / part[0] / part[1] for part in parts.itertuples(index=False)]
     table["folder"] = pd.Series(folders, dtype="object")
     return table
+
+
+def region_of_id(sample_id: str) -> int | None:
+    """Return the NOAA number that a sample's id begins with; None if it is no such id."""
+    match = re.fullmatch(ID_PATTERN, sample_id)
+    return int(match[1]) if match else None
 
 
 def _refuse(path: Path, rows: pd.DataFrame, bad: "pd.Series[bool]", column: str, hint: str) -> None:

@@ -1,6 +1,7 @@
 """From a data folder to arrays: make the synthetic set if asked for, pack, split by region."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from flare.config import SplitConfig
+from flare.datasets.fingerprint import short
 from flare.datasets.packed import Pack, PackedSplit
 from flare.datasets.packing import ensure_pack
 from flare.datasets.splits import Split, split_by_region
 from flare.forecasters.base import Origin
 from flare.plots.style import mark_synthetic
 from flare.tracking.data_identity import log_data
+from flare.tracking.names import PACK_TAG
 from flare.tracking.runs import Run
 from flare.workflows.progress import counter
 from flare.workflows.synthetic import make_default
@@ -49,7 +52,14 @@ class TrainingData:
 def origin_of(pack: Pack, rows: PackedSplit) -> Origin:
     """Say where the rows of a split come from."""
     regions = sorted({int(region) for region in rows.table["active_region"]})
-    return Origin(pack.fingerprint, pack.name, pack.synthetic, tuple(regions), len(rows))
+    return Origin(
+        pack.fingerprint,
+        pack.name,
+        pack.synthetic,
+        tuple(regions),
+        len(rows),
+        synthetic_seed=pack.synthetic_seed,
+    )
 
 
 def open_packed(data_dir: Path, pack_dir: Path | None, *, image_size: int, processes: int) -> Pack:
@@ -99,20 +109,43 @@ def marked(figure: Figure, pack: Pack) -> Figure:
     return mark_synthetic(figure) if pack.synthetic else figure
 
 
+def log_pack(
+    run: Run, pack: Pack, data_dir: Path, *, context: str, profile: Mapping[str, int | str]
+) -> None:
+    """Attach what was used of a pack to a run, with the fingerprints of dataset and pack."""
+    log_data(
+        run,
+        name=pack.name,
+        fingerprint=pack.fingerprint,
+        source=str(data_dir),
+        synthetic=pack.synthetic,
+        context=context,
+        profile={
+            **profile,
+            "image_size": pack.image_size,
+            "pack_fingerprint": short(pack.pack_fingerprint),
+        },
+    )
+    run.set_tags({PACK_TAG: pack.pack_fingerprint})
+
+
+def log_split(run: Run, pack: Pack, rows: PackedSplit, data_dir: Path, *, context: str) -> None:
+    """Attach a whole split to a run; ``content`` in its profile is of its labels and images."""
+    profile: dict[str, int | str] = {
+        "split": rows.name,
+        "samples": len(rows),
+        "active_regions": int(rows.table["active_region"].nunique()),
+        "content": short(pack.contents[rows.name]),
+    }
+    log_pack(run, pack, data_dir, context=context, profile=profile)
+
+
 def _log_parts(run: Run, data: TrainingData, data_dir: Path) -> None:
     parts = {"training": data.split.train, "validation": data.split.validation}
     for context, rows in parts.items():
-        log_data(
-            run,
-            name=data.pack.name,
-            fingerprint=data.pack.fingerprint,
-            source=str(data_dir),
-            synthetic=data.pack.synthetic,
-            context=context,
-            profile={
-                "samples": len(rows),
-                "active_regions": len(set(data.active_regions[rows].tolist())),
-                "image_size": data.pack.image_size,
-                "split_fingerprint": data.split.fingerprint,
-            },
-        )
+        profile: dict[str, int | str] = {
+            "samples": len(rows),
+            "active_regions": len(set(data.active_regions[rows].tolist())),
+            "split_fingerprint": data.split.fingerprint,
+        }
+        log_pack(run, data.pack, data_dir, context=context, profile=profile)

@@ -14,8 +14,6 @@ from flare.goes import EVENTS, event_outcomes
 from flare.verification.scorecard import Issued
 from flare.verification.thresholds import best_threshold
 
-ORACLE = "oracle"
-
 _QUANTILES = ("log10_flux_q05", "log10_flux_q50", "log10_flux_q95")
 
 

@@ -69,7 +69,7 @@ def test_synthesize_logs_the_identity_of_what_it_made(at_home, newest, tmp_path)
     fingerprint = content_fingerprint(tmp_path / "new")
     assert run.data.tags["flare.data_fingerprint"] == fingerprint
     assert made.dataset.digest.startswith(fingerprint[:16])
-    assert json.loads(made.dataset.profile) == {"training": 22, "test": 8}
+    assert json.loads(made.dataset.profile) == {"training": 21, "test": 9}
 
 
 def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
@@ -84,7 +84,7 @@ def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
 
 
 def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silence(tmp_path):
-    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 600, "n_test": 200}
+    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 448, "n_test": 192}
     with working_in(tmp_path):
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
