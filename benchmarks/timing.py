@@ -1,7 +1,8 @@
 """Time several ways of doing one thing, turn about, and say how they compare and on what machine.
 
 A busy machine slows whatever runs at that moment. Turn about, a slow minute meets all contestants,
-and the median leaves it out.
+and the median leaves it out. Seconds of processor time, those of child processes too, do not count
+the waiting for others.
 """
 
 import os
@@ -16,14 +17,20 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that each repeat of one contestant took."""
+    """Seconds that each repeat of one contestant took, by the clock and of processors."""
 
     seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The repeat in the middle."""
+        """Seconds of the repeat in the middle."""
         return statistics.median(self.seconds)
+
+    @property
+    def cpu_median(self) -> float:
+        """Processor seconds of the repeat in the middle."""
+        return statistics.median(self.cpu_seconds)
 
     @property
     def spread(self) -> str:
@@ -45,17 +52,22 @@ def time_in_turn(
     """
     for work in contestants.values():
         work()  # files are in memory and modules imported from here on
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
     for _ in range(repeats):
         for name, work in contestants.items():
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), _cpu_seconds()
             work()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: Timing(tuple(taken)) for name, taken in seconds.items()}
+            taken[name].append((time.perf_counter() - start, _cpu_seconds() - cpu_start))
+    return {name: Timing(*zip(*pairs, strict=True)) for name, pairs in taken.items()}
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def rate_table(timings: Mapping[str, Timing], *, amount: float, unit: str, beside: str) -> str:
-    """Return a Markdown table: seconds, amount per second, and the ratio of that to a peer's.
+    """Return a Markdown table: seconds, amount per second, its ratio to a peer's, processor time.
 
     Parameters
     ----------
@@ -66,13 +78,13 @@ def rate_table(timings: Mapping[str, Timing], *, amount: float, unit: str, besid
     """
     peer = timings[beside].median
     lines = [
-        f"| | median (s) | shortest to longest (s) | {unit}/s | ratio |",
-        "|---|---:|---:|---:|---:|",
+        f"| | median (s) | shortest to longest (s) | {unit}/s | ratio | processors (s) |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for name, timing in timings.items():
         lines.append(
             f"| {name} | {timing.median:.2f} | {timing.spread} | {amount / timing.median:.1f} "
-            f"| {peer / timing.median:.2f} |"
+            f"| {peer / timing.median:.2f} | {timing.cpu_median:.2f} |"
         )
     return "\n".join(lines)
 
