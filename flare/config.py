@@ -5,6 +5,7 @@ parameter has a default; ``python -m entrypoints.NAME --help`` lists them. Paths
 the project's root.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +34,13 @@ def _image_size(value: int) -> int:
     if value not in IMAGE_SIZES:
         raise ValueError(f"choose one of {', '.join(map(str, IMAGE_SIZES))}")
     return value
+
+
+def _sha256(value: str) -> str:
+    digits = value.strip().lower()
+    if digits and not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError("write 64 hexadecimal digits, as sha256sum prints them")
+    return digits
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -166,6 +174,30 @@ class _Seeded(EntryConfig):
     seed: Seed = Field(0, description="seed of weights, order, mirrors and trees")
 
 
+class DownloadConfig(_Processes):
+    """Download SDOBenchmark, or take an archive of it; unpack, check and count it."""
+
+    what: Literal["example", "full"] = Field(
+        "example", description="example: a few hundred samples, some 0.2 GB; full: 9,222, 4.1 GB"
+    )
+    source: Annotated[str, Field(min_length=1)] = Field(
+        "github,kaggle",
+        description="github, kaggle, http(s) addresses or archives on disk, tried in turn; "
+        "with commas between",
+    )
+    dest: Path = Field(Path("data/raw"), description="new folder for the dataset")
+    sha256: Annotated[str, AfterValidator(_sha256)] = Field(
+        "", description="SHA-256 that the archive must have; empty: as the first time"
+    )
+    keep_archive: bool = Field(False, description="keep the downloaded archive beside dest")
+    attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
+        6, description="failures in a row after which the next source is tried"
+    )
+    timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
+        60.0, description="seconds without a byte after which a transfer counts as broken"
+    )
+
+
 class SynthesizeConfig(_Synthesis):
     """Make synthetic active regions in SDOBenchmark's layout."""
 
@@ -282,6 +314,7 @@ class MainConfig(_Seeded, _Scored, _Named, _Network, _Forest, SplitConfig, _Synt
 #: Every entry point and its config; `main` is what `mlflow run .` runs.
 ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "main": MainConfig,
+    "download": DownloadConfig,
     "synthesize": SynthesizeConfig,
     "pack": PackConfig,
     "inspect": InspectConfig,

@@ -22,6 +22,18 @@ class DatasetInvalid(FlareError, ValueError):
     """A dataset is there but cannot be trusted: a missing column, a NaN label, a broken pack."""
 
 
+class ArchiveInvalid(DatasetInvalid):
+    """An archive is damaged, no archive at all, or holds what could do harm when unpacked."""
+
+
+class DownloadFailed(FlareError, ConnectionError):
+    """None of the places to download from gave the file."""
+
+
+class DiskTooSmall(FlareError, OSError):
+    """The disk has too little room for what is about to be written."""
+
+
 class InputInvalid(FlareError, ValueError):
     """An array or image that somebody asks a forecast for has the wrong shape, type or range."""
 

@@ -22,9 +22,9 @@ from flare.plots.labels import label_distributions
 from flare.plots.samples import sample_grid
 from flare.plots.style import mark_synthetic, save
 from flare.sample import FORECAST_WINDOW_HOURS
-from flare.tracking.data_identity import log_data
 from flare.tracking.runs import Run, scratch, start
 from flare.workflows.beside import check_beside, draw_beside
+from flare.workflows.census_log import log_census
 from flare.workflows.output import check_folder, put_file
 from flare.workflows.progress import counter
 from flare.workflows.synthetic import make_default
@@ -129,20 +129,6 @@ def _write(folder: Path, census: Census, figures: Mapping[str, Figure]) -> None:
 
 
 def _log(tracked: Run, folder: Path, census: Census, data_dir: Path) -> None:
-    for name, split in census.splits.items():
-        log_data(
-            tracked,
-            name=census.name,
-            fingerprint=census.fingerprint,
-            source=str(data_dir),
-            synthetic=census.synthetic,
-            context=name,
-            profile=split.counts,
-        )
-        missing = {f"missing/{key}": sum(counts) for key, counts in split.missing.items()}
-        checks = {f"checks/{key}": finding.count for key, finding in split.findings.items()}
-        metrics = {**split.counts, **missing, **checks, "minutes_off": split.minutes_off}
-        tracked.log_metrics({f"{name}/{key}": value for key, value in metrics.items()})
-    tracked.set_tags({"flare.matches_published": str(census.matches_published).lower()})
+    log_census(tracked, census, data_dir)
     for path in sorted(folder.iterdir()):
         tracked.log_file(path, "figures" if path.suffix == ".png" else None)

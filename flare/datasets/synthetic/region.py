@@ -25,7 +25,7 @@ SPLITS = ("training", "test")
 
 #: Added to a region's index to make its number; far above the NOAA numbers of SDOBenchmark's time,
 #: so that nobody takes a synthetic region for a real one.
-_FIRST_NUMBER = {"training": 30_001, "test": 90_001}
+FIRST_NUMBER = {"training": 30_001, "test": 90_001}
 
 # Share of each latent's variance that a region keeps for life; the rest is new in every range.
 _LASTING = Latents(flux=0.97, closeness=0.93, shear=0.90, emergence=0.60, hidden=0.80)
@@ -89,7 +89,7 @@ class Region:
 
 def make_region(split: str, index: int, *, seed: int, level: Level = LEVELS["medium"]) -> Region:
     """Make region ``index`` of a split; it depends on nothing but the four arguments."""
-    number = _FIRST_NUMBER[split] + index
+    number = FIRST_NUMBER[split] + index
     attempt = 0
     while True:
         counters = (SPLITS.index(split), index, attempt)

@@ -1,0 +1,411 @@
+"""From mirrors to a dataset in its place: nothing half-made, nothing mixed up, everything told."""
+
+import base64
+import fcntl
+import hashlib
+import json
+import logging
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from flare.datasets.census import take_census
+from flare.datasets.download import dataset as dataset_module
+from flare.datasets.download.dataset import Demand, Downloaded, download
+from flare.datasets.download.fetch import archive_name
+from flare.datasets.download.patience import Patience
+from flare.datasets.download.sources import Mirror
+from flare.datasets.download.space import SPARE_BYTES
+from flare.datasets.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark import dataset_identity
+from flare.errors import (
+    ArchiveInvalid,
+    ConfigInvalid,
+    DatasetInvalid,
+    DiskTooSmall,
+    DownloadFailed,
+)
+
+from archive_server import Served, Status, redirect
+from archives_of_all_kinds import KINDS, archive_of, archive_of_folder
+from tiny import write_tiny_dataset
+from workplace import tree
+
+PATIENCE = Patience(2, 2.0, 5.0, sleep=lambda _seconds: None)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Path:
+    """A dataset of two samples."""
+    folder = tmp_path_factory.mktemp("small") / "data"
+    return write_tiny_dataset(folder, training_regions=1, test_regions=1, samples_per_region=1)
+
+
+@pytest.fixture(scope="session")
+def archives(tmp_path_factory, small) -> dict[str, Path]:
+    """The small dataset as an archive of each kind, nested as it may be on Kaggle."""
+    folder = tmp_path_factory.mktemp("archives")
+    prefix = "SDOBenchmark-data-full/SDOBenchmark-data-full/"
+    return {
+        kind: archive_of_folder(folder / f"full.{kind}", kind, small, prefix=prefix)
+        for kind in KINDS
+    }
+
+
+@pytest.fixture(scope="session")
+def content(archives) -> bytes:
+    return archives["zip"].read_bytes()
+
+
+@pytest.fixture(scope="session")
+def other_content(tmp_path_factory) -> bytes:
+    """Another dataset than `content`."""
+    folder = tmp_path_factory.mktemp("other")
+    other = write_tiny_dataset(
+        folder / "data", training_regions=1, test_regions=1, samples_per_region=1, seed=5
+    )
+    return archive_of_folder(folder / "zip", "zip", other, prefix="").read_bytes()
+
+
+@pytest.fixture
+def get(tmp_path):
+    """Return a function that downloads from addresses and files to ``data/raw``."""
+
+    def run(*sources: str | Path, **more) -> Downloaded:
+        mirrors = [
+            Mirror(str(one), str(one), file=one if isinstance(one, Path) else None)
+            for one in sources
+        ]
+        demand = Demand("full", tmp_path / "data/raw", mirrors, processes=1, patience=PATIENCE)
+        return download(replace(demand, **more))
+
+    return run
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    return tmp_path / "data"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_becomes_a_dataset_that_the_reader_knows(
+    server, get, data, archives, kind, small
+):
+    url = server.tell("/full", Served(archives[kind].read_bytes()))
+    found = get(url)
+    assert names(data) == ["checksums.json", "raw"]
+    assert names(data / "raw") == ["dataset.json", "test", "training"]
+    assert content_fingerprint(data / "raw") == content_fingerprint(small)
+    assert dataset_identity(data / "raw").name == "sdobenchmark-full"
+    assert found.fresh
+    assert found.census.as_dict() == take_census(data / "raw", processes=1).as_dict()
+
+
+def test_dataset_json_says_where_it_came_from_and_what_it_is(server, get, data, content):
+    url = server.tell("/full", redirect(server.address("/moved")))
+    server.tell("/moved", Served(content))
+    found = get(url)
+    record = json.loads((data / "raw/dataset.json").read_text())
+    assert record == found.record.as_dict()
+    assert record["name"] == "sdobenchmark-full"
+    assert record["synthetic"] is False
+    assert (record["source"], record["bytes"]) == (url, len(content))
+    assert record["sha256"] == sha256(content)
+    assert record["fingerprint"] == content_fingerprint(data / "raw")
+    assert record["downloaded_at"].endswith("+00:00")
+    assert record["census"]["splits"]["training"]["counts"]["samples"] == 1
+    assert record["census"]["splits"]["training"]["published"]["samples"] == 8336
+
+
+def test_a_copy_with_other_counts_is_not_refused_but_told(server, get, content):
+    lines = get(server.tell("/full", Served(content))).lines()
+    assert any("CAUTION: what=full" in line for line in lines)
+
+
+def test_a_synthetic_dataset_from_an_archive_stays_synthetic(get, data, tmp_path, small):
+    made = shutil.copytree(small, tmp_path / "made")
+    for split, first in (("training", "30001"), ("test", "90001")):
+        table = made / split / "meta_data.csv"
+        region = "11000" if split == "training" else "12000"
+        table.write_text(table.read_text().replace(region, first))
+        (made / split / region).rename(made / split / first)
+    found = get(archive_of_folder(tmp_path / "a.zip", "zip", made, prefix=""))
+    assert found.record.synthetic
+    assert found.census.synthetic
+    assert dataset_identity(data / "raw").synthetic
+    assert any("SYNTHETIC" in line for line in found.lines())
+
+
+def test_the_next_mirror_is_taken_and_the_run_says_why(server, get, data, content, caplog):
+    caplog.set_level(logging.INFO, "flare")
+    gone, here = server.tell("/gone", Status(404)), server.tell("/here", Served(content))
+    assert get(gone, here).record.source == here
+    assert f"{gone}: the server answered 404 Not Found; trying the next place" in caplog.text
+    assert names(data) == ["checksums.json", "raw"]
+
+
+def test_every_mirror_that_failed_is_named_with_its_reason(server, get, data):
+    addresses = [server.tell("/a", Status(404)), server.tell("/b", Status(500))]
+    addresses.append(server.tell("/c", Served(b"no archive")))
+    with pytest.raises(DownloadFailed) as raised:
+        get(*addresses)
+    told = str(raised.value)
+    assert "\n" not in told
+    assert f"{addresses[0]}: the server answered 404 Not Found" in told
+    assert f"{addresses[1]}: the server answered 500 Internal Server Error (2 attempts)" in told
+    assert f"{addresses[2]}: this archive cannot be trusted: it is no zip, tar or tar.gz" in told
+    assert "pass -P source=FILE" in told
+    assert not (data / "raw").exists()
+
+
+def test_a_bad_archive_of_one_mirror_does_not_stop_the_next(server, get, tmp_path, content):
+    hostile = archive_of(tmp_path / "a", "zip", {"../training/a.csv": b"x"}).read_bytes()
+    bad, good = server.tell("/bad", Served(hostile)), server.tell("/good", Served(content))
+    assert get(bad, good).record.source == good
+    assert not (tmp_path / "training").exists()
+
+
+def test_a_run_that_was_cut_off_is_gone_on_with_by_the_next(server, get, data, content):
+    url = server.tell("/full", Served(content, stop_after=50_000), Status(404))
+    with pytest.raises(DownloadFailed, match="404 Not Found; run it again to go on"):
+        get(url)
+    server.tell("/full", Served(content))
+    get(url)
+    assert server.ranges[-1] == "bytes=50000-"
+    assert server.sent[-1] == len(content) - 50_000
+    assert names(data) == ["checksums.json", "raw"]
+
+
+def test_ctrl_c_while_unpacking_keeps_the_archive_and_nothing_else(
+    server, get, data, content, monkeypatch
+):
+    url = server.tell("/full", Served(content))
+
+    def interrupt(*_given, **_more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset_module, "take_census", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            get(url)
+    assert names(data) == [".raw.download", "checksums.json"]
+    assert names(data / ".raw.download") == [archive_name(url), "lock"]
+    get(url)
+    assert len(server.seen) == 1
+    assert names(data) == ["checksums.json", "raw"]
+
+
+def test_what_a_killed_run_left_half_unpacked_is_not_trusted(server, get, data, content):
+    left = data / ".raw.download/unpacked.partial/training"
+    left.mkdir(parents=True)
+    (left / "stray.csv").write_text("stray")
+    get(server.tell("/full", Served(content)))
+    assert not (data / "raw/training/stray.csv").exists()
+
+
+def test_a_dataset_that_is_there_is_verified_and_not_transferred_again(server, get, data, content):
+    url = server.tell("/full", Served(content))
+    first, before = get(url), tree(data)
+    again = get(url)
+    assert len(server.seen) == 1
+    assert tree(data) == before
+    assert not again.fresh
+    assert again.record == first.record
+    assert "was here already and is unchanged" in again.lines()[0]
+
+
+def test_a_dataset_that_has_changed_since_is_refused(server, get, data, content):
+    url = server.tell("/full", Served(content))
+    get(url)
+    next((data / "raw/training").rglob("*.jpg")).unlink()
+    with pytest.raises(DatasetInvalid, match=r"has changed since .* delete the folder"):
+        get(url)
+
+
+@pytest.mark.parametrize("record", [None, "{}", "[]", '{"name": "tiny", "synthetic": true}'])
+def test_a_folder_of_something_else_is_refused_and_left_alone(server, get, data, content, record):
+    (data / "raw").mkdir(parents=True)
+    (data / "raw/mine.txt").write_text("mine")
+    if record is not None:
+        (data / "raw/dataset.json").write_text(record)
+    before = tree(data)
+    with pytest.raises(DatasetInvalid, match="no download put there"):
+        get(server.tell("/full", Served(content)))
+    assert tree(data) == before
+    assert server.seen == []
+
+
+def test_the_full_set_does_not_replace_the_example(server, get, content):
+    url = server.tell("/x", Served(content))
+    get(url, what="example")
+    with pytest.raises(DatasetInvalid, match="holds sdobenchmark-example, and sdobenchmark-full"):
+        get(url)
+
+
+def test_an_empty_folder_is_a_place_for_a_dataset(server, get, data, content):
+    (data / "raw").mkdir(parents=True)
+    assert get(server.tell("/full", Served(content))).fresh
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/"])
+def test_a_place_without_a_name_of_its_own_is_refused(get, name):
+    with pytest.raises(ConfigInvalid, match="dest="):
+        get("http://127.0.0.1:9/a", dest=Path(name))
+
+
+def test_a_link_is_no_place_for_a_dataset(get, data, tmp_path):
+    data.mkdir()
+    (data / "raw").symlink_to(tmp_path)
+    with pytest.raises(ConfigInvalid, match="a link"):
+        get("http://127.0.0.1:9/a")
+
+
+def test_two_downloads_to_one_place_do_not_meet(get, data):
+    (data / ".raw.download").mkdir(parents=True)
+    with (data / ".raw.download/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(DatasetInvalid, match="another download"):
+            get("http://127.0.0.1:9/a")
+
+
+def test_the_right_sha256_lets_it_through(server, get, content):
+    get(server.tell("/full", Served(content)), sha256=sha256(content))
+
+
+def test_a_wrong_sha256_deletes_the_archive_and_the_next_try_is_fresh(
+    server, get, data, content, other_content
+):
+    url = server.tell("/full", Served(other_content), Served(content))
+    with pytest.raises(DownloadFailed, match=f"{sha256(other_content)} and not {sha256(content)}"):
+        get(url, sha256=sha256(content))
+    assert names(data) == []
+    get(url, sha256=sha256(content))
+    assert server.ranges == [None, None]
+
+
+def test_other_bytes_from_the_same_address_are_refused_the_second_time(
+    server, get, data, content, other_content
+):
+    url = server.tell("/full", Served(content), Served(other_content))
+    get(url)
+    shutil.rmtree(data / "raw")
+    with pytest.raises(DownloadFailed, match="it sent other bytes") as raised:
+        get(url)
+    assert f"pass -P sha256={sha256(other_content)}" in str(raised.value)
+    assert not (data / "raw").exists()
+    assert json.loads((data / "checksums.json").read_text())[url]["sha256"] == sha256(content)
+
+
+def test_other_bytes_are_taken_and_remembered_when_their_sha256_is_passed(
+    server, get, data, content, other_content
+):
+    url = server.tell("/full", Served(content), Served(other_content))
+    get(url)
+    shutil.rmtree(data / "raw")
+    get(url, sha256=sha256(other_content))
+    assert json.loads((data / "checksums.json").read_text())[url]["sha256"] == sha256(other_content)
+
+
+def test_bytes_are_not_remembered_before_they_proved_to_be_a_sound_archive(
+    server, get, data, content
+):
+    url = server.tell("/full", Served(content[:-9], chunked=True), Served(content))
+    with pytest.raises(ArchiveInvalid, match="it is deleted"):
+        get(url)
+    assert not (data / "checksums.json").exists()
+    get(url)
+
+
+def test_a_server_that_states_another_md5_is_not_believed(server, get, content, other_content):
+    stated = base64.b64encode(hashlib.md5(other_content).digest()).decode()
+    url = server.tell("/full", Served(content, headers=(("x-goog-hash", f"md5={stated}"),)))
+    with pytest.raises(DownloadFailed, match="states the MD5"):
+        get(url)
+
+
+def test_the_archive_is_kept_when_asked_and_serves_again_without_a_transfer(
+    server, get, data, content
+):
+    url = server.tell("/full", Served(content))
+    found = get(url, keep_archive=True)
+    assert found.archive is not None
+    assert found.archive.read_bytes() == content
+    assert str(found.archive) in "\n".join(found.lines())
+    shutil.rmtree(data / "raw")
+    get(url)
+    assert len(server.seen) == 1
+    assert names(data) == ["checksums.json", "raw"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_local_archive_goes_through_the_same_and_is_never_deleted(get, data, archives, kind):
+    before = archives[kind].read_bytes()
+    found = get(archives[kind])
+    assert archives[kind].read_bytes() == before
+    assert found.record.source == str(archives[kind])
+    assert found.archive is None
+    assert names(data) == ["raw"]
+
+
+@pytest.mark.parametrize("wrong", ["hostile", "cut", "sha256"])
+def test_a_bad_local_archive_is_one_line_and_stays(get, data, tmp_path, content, wrong):
+    file = tmp_path / "mine.zip"
+    file.write_bytes(content[:-100])
+    if wrong == "hostile":
+        archive_of(file, "zip", {"training/../../a.csv": b"x"})
+    before = file.read_bytes()
+    with pytest.raises(DatasetInvalid) as raised:
+        get(file, sha256="0" * 64 if wrong == "sha256" else "")
+    assert str(file) in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "deleted" not in str(raised.value)
+    assert file.read_bytes() == before
+    assert not (data / "raw").exists()
+
+
+def test_an_archive_whose_table_is_bad_is_told_without_the_place_it_was_unpacked_to(
+    server, get, data, tmp_path
+):
+    bad = {"a/training/meta_data.csv": b"id,start\n1,2\n", "a/training/1/2/x.jpg": b"x"}
+    archive = archive_of(tmp_path / "a", "zip", bad)
+    url = server.tell("/full", Served(archive.read_bytes()))
+    with pytest.raises(
+        DatasetInvalid, match=r"cannot be read: training/meta_data\.csv has"
+    ) as raised:
+        get(url)
+    assert "unpacked.partial" not in str(raised.value)
+    assert f"kept as {data}/.raw.download/{archive_name(url)}" in str(raised.value)
+    assert not (data / "raw").exists()
+
+
+def test_too_small_a_disk_is_told_before_a_known_mirror_is_asked(get, data, monkeypatch):
+    free = SimpleNamespace(free=8_000_000_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _place: free)
+    known = Mirror("github", "http://127.0.0.1:9/full")
+    with pytest.raises(DiskTooSmall, match=r"takes about 9\.00 GB and .* has 8\.00 GB free"):
+        get(mirrors=[known])
+
+
+def test_an_announced_size_that_does_not_fit_is_told_before_it_is_written(
+    server, get, data, content, monkeypatch
+):
+    free = SimpleNamespace(free=SPARE_BYTES + len(content))
+    monkeypatch.setattr("shutil.disk_usage", lambda _place: free)
+    url = server.tell("/full", Served(content))
+    with pytest.raises(DiskTooSmall, match="the archive with its unpacked files"):
+        get(url, mirrors=[Mirror(url, url), Mirror(url, url)])
+    assert len(server.seen) == 1
+    assert [name for name in names(data / ".raw.download") if not name.endswith(".json")] == [
+        "lock"
+    ]

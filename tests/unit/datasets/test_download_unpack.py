@@ -1,0 +1,380 @@
+"""Archives that are sound come out whole; hostile and damaged ones are one line, and no harm."""
+
+import gzip
+import io
+import os
+import stat
+import struct
+import tarfile
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flare.datasets.download.space import SPARE_BYTES
+from flare.datasets.download.unpack import Limits, Unpacked, unpack
+from flare.errors import ArchiveInvalid, DatasetInvalid, DiskTooSmall
+
+from archives_of_all_kinds import FILES, KINDS, add_to_tar, archive_of, zip_info
+
+WANTED = {
+    name.removeprefix("SDO-full/"): data for name, data in FILES.items() if "READ" not in name
+}
+IMAGE = "training/11402/2012_01_15_12_00_00_0/2012-01-15T000000__131.jpg"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def unpacked(tmp_path):
+    """Return a function that unpacks an archive and gives what was written, and nothing outside."""
+
+    def run(archive: Path, **more) -> dict[str, bytes]:
+        folder = tmp_path / "out" / "here"
+        folder.mkdir(parents=True)
+        unpack(archive, folder, report=lambda *_report: None, **more)
+        assert list((tmp_path / "out").iterdir()) == [folder]
+        return contents(folder)
+
+    return run
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """Return a function that must be refused, and gives the reason; nothing may lie outside."""
+
+    def run(archive: Path, error=ArchiveInvalid, **more) -> str:
+        folder = tmp_path / "out" / "here"
+        folder.mkdir(parents=True)
+        before = archive.read_bytes()
+        with pytest.raises(error) as raised:
+            unpack(archive, folder, report=lambda *_report: None, **more)
+        assert list((tmp_path / "out").iterdir()) == [folder]
+        assert not any(path.is_symlink() for path in folder.rglob("*"))
+        assert archive.read_bytes() == before
+        assert "\n" not in str(raised.value)
+        return str(raised.value)
+
+    return run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_splits_come_out_wherever_they_lie(tmp_path, unpacked, kind):
+    assert unpacked(archive_of(tmp_path / "a", kind)) == WANTED
+
+
+@pytest.mark.parametrize("prefix", ["", "./", "SDOBenchmark-data-full/", "a/b/c/", "training/"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_root_may_be_nested_as_on_kaggle(tmp_path, unpacked, kind, prefix):
+    entries = {f"{prefix}{name}": data for name, data in WANTED.items()}
+    if prefix == "training/":  # training/training/... beside training/test/...
+        entries = {name: data for name, data in entries.items() if "training/training" in name}
+    assert unpacked(archive_of(tmp_path / "a", kind, entries)).items() <= WANTED.items()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_tables_images_and_texts_come_out(tmp_path, unpacked, kind):
+    others = ["a.py", "b.exe", "c.sh", "d", "e.jpg.exe", ".hidden.csv", "__MACOSX/f.csv"]
+    entries = FILES | {f"SDO-full/training/{name}": b"no" for name in others}
+    entries |= {"SDO-full/test/g.PNG": b"yes", "SDO-full/test/h.txt": b"yes", "i.csv": b"no"}
+    more = {"test/g.PNG": b"yes", "test/h.txt": b"yes"}
+    assert unpacked(archive_of(tmp_path / "a", kind, entries)) == WANTED | more
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_done_is_counted(tmp_path, kind):
+    (tmp_path / "out").mkdir()
+    reports = []
+    done = unpack(
+        archive_of(tmp_path / "a", kind), tmp_path / "out", report=lambda *r: reports.append(r)
+    )
+    assert done == Unpacked(3, sum(map(len, WANTED.values())), ignored=1)
+    assert reports == [(n, 3 if kind == "zip" else None) for n in range(4)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_permissions_of_the_archive_are_not_taken_over(tmp_path, unpacked, kind):
+    path = tmp_path / "a"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr(zip_info(IMAGE, 0o106777), b"x")
+    else:
+        with tarfile.open(path, "w:gz" if kind == "tar.gz" else "w") as tar:
+            info = tarfile.TarInfo(IMAGE)
+            info.mode, info.size = 0o6777, 1
+            tar.addfile(info, io.BytesIO(b"x"))
+    unpacked(path)
+    mode = (tmp_path / "out/here" / IMAGE).stat().st_mode
+    assert not mode & (stat.S_ISUID | stat.S_ISGID | stat.S_IXUSR)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/training/a.csv",
+        "//host/training/a.csv",
+        "../training/a.csv",
+        "training/../../a.csv",
+        "training/..",
+        "C:/training/a.csv",
+        "c:training/a.csv",
+        "training/C:/a.csv",
+        "training\\a.csv",
+        "training/..\\..\\a.csv",
+        "\\\\host\\training\\a.csv",
+        "training/a\nb.csv",
+        "training/a\x1b[2Jb.csv",
+        "training/" + "a" * 300 + ".csv",
+        "training/" + "a/" * 20 + "b.csv",
+    ],
+)
+def test_a_name_that_leads_elsewhere_refuses_the_archive(tmp_path, refused, kind, name):
+    message = refused(archive_of(tmp_path / "a", kind, {**FILES, name: b"harm"}))
+    assert repr(name) in message
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../.bashrc", "docs/../../x"])
+def test_even_where_nobody_needs_the_file(tmp_path, refused, name):
+    refused(archive_of(tmp_path / "a", "zip", {**FILES, name: b"harm"}))
+
+
+def test_a_name_with_a_zero_byte_is_refused(tmp_path, refused):
+    archive = archive_of(tmp_path / "a", "zip", {**FILES, "training/a.csvQ.exe": b"harm"})
+    archive.write_bytes(archive.read_bytes().replace(b"a.csvQ", b"a.csv\0"))
+    refused(archive)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "again",
+    [
+        "SDO-full/training/meta_data.csv",
+        "SDO-full/training/META_DATA.CSV",
+        "other/training/meta_data.csv",
+        "SDO-full/training/meta_data.csv/a.csv",
+        "SDO-full/training/./meta_data.csv",
+    ],
+)
+def test_a_second_file_of_one_place_is_refused(tmp_path, refused, kind, again):
+    entries = [*FILES.items(), (again, b"another")]
+    assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path, refused, kind):
+    entries = [("training/a.csv/b.csv", b"one"), ("training/a.csv", b"two")]
+    assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_names_that_some_disks_take_for_one_are_refused(tmp_path, refused, kind):
+    entries = {**FILES, "training/\u00e9.csv": b"one", "training/e\u0301.csv": b"two"}
+    assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
+
+
+@pytest.mark.parametrize("mode", [0o120777, 0o060644, 0o020644, 0o010644, 0o140644])
+def test_a_link_or_device_in_a_zip_is_refused(tmp_path, refused, mode):
+    path = archive_of(tmp_path / "a", "zip")
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(zip_info("SDO-full/training/link.csv", mode), b"/etc/passwd")
+    assert "not a file" in refused(path)
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz"])
+@pytest.mark.parametrize("name", ["SDO-full/training/link.csv", "SDO-full/training", "training"])
+@pytest.mark.parametrize(
+    "what",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE,
+     tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE],
+)  # fmt: skip
+def test_a_link_or_device_in_a_tar_is_refused(tmp_path, refused, kind, name, what):
+    path = tmp_path / "a"
+    with tarfile.open(path, "w:gz" if kind == "tar.gz" else "w") as tar:
+        add_to_tar(tar, name, kind=what, target="/etc/passwd")
+        add_to_tar(tar, IMAGE, b"x")
+    refused(path)
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz"])
+def test_a_link_outside_of_the_splits_is_left_out_and_not_followed(tmp_path, unpacked, kind):
+    path, away = tmp_path / "a", tmp_path / "away"
+    away.mkdir()
+    with tarfile.open(path, "w:gz" if kind == "tar.gz" else "w") as tar:
+        add_to_tar(tar, "root", kind=tarfile.SYMTYPE, target=str(away))
+        add_to_tar(tar, f"root/{IMAGE}", b"x")
+    assert unpacked(path) == {IMAGE: b"x"}
+    assert list(away.iterdir()) == []
+
+
+def test_an_encrypted_zip_is_refused(tmp_path, refused):
+    archive = archive_of(tmp_path / "a", "zip")
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"PK\1\2") + 8] |= 1
+    archive.write_bytes(data)
+    assert "encrypted" in refused(archive)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_packed_in_an_unusual_way_is_refused(tmp_path, refused, method):
+    with zipfile.ZipFile(tmp_path / "a", "w", method) as file:
+        file.writestr(IMAGE, b"x" * 100)
+    assert "unusual" in refused(tmp_path / "a")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        (Limits(files=2), "more than 2 files"),
+        (Limits(members=3), "more than 3 members"),
+        (Limits(total_bytes=60_000), "more than"),
+        (Limits(file_bytes=20), "unpacks to more than 20 bytes"),
+    ],
+)
+def test_an_archive_beyond_a_limit_is_refused(tmp_path, refused, kind, limits, says):
+    big = {"SDO-full/test/big.txt": os.urandom(70_000)} if limits.total_bytes == 60_000 else {}
+    assert says in refused(archive_of(tmp_path / "a", kind, FILES | big), limits=limits)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_a_bomb_is_refused_by_its_ratio(tmp_path, refused, kind):
+    bomb = archive_of(tmp_path / "a", kind, {**FILES, "training/bomb.txt": bytes(3_000_000)})
+    refused(bomb, limits=Limits(ratio_from=1_000_000))
+    written = sum(map(len, contents(tmp_path / "out").values()))
+    assert written <= 1_000_000 + 2**18
+
+
+def test_a_bomb_of_many_small_files_is_refused_by_the_ratio_of_all(tmp_path, refused):
+    files = {f"training/{n}.txt": bytes(100_000) for n in range(30)}
+    bomb = archive_of(tmp_path / "a", "zip", files)
+    refused(bomb, limits=Limits(ratio_from=1_000_000))
+
+
+def test_a_bomb_that_nobody_would_unpack_is_refused_while_it_is_skipped(tmp_path, refused):
+    bomb = archive_of(tmp_path / "a", "tar.gz", {"bomb.bin": bytes(3_000_000), **FILES})
+    assert "far more" in refused(bomb, limits=Limits(ratio_from=1_000_000))
+
+
+def test_a_zip_that_understates_a_size_is_refused_by_what_comes(tmp_path, refused):
+    archive = archive_of(tmp_path / "a", "zip", {**FILES, "training/a.txt": bytes(500_000)})
+    lying = archive.read_bytes().replace(struct.pack("<L", 500_000), struct.pack("<L", 10))
+    archive.write_bytes(lying)
+    refused(archive)
+    assert len(contents(tmp_path / "out").get("here/training/a.txt", b"")) <= 10
+
+
+def test_files_of_a_zip_that_share_their_bytes_are_counted_each(tmp_path, refused):
+    """Overlapping entries: one packed block under many names (Fifield, WOOT 2019)."""
+    path = archive_of(tmp_path / "a", "zip", {"training/0.txt": bytes(900_000)})
+    with zipfile.ZipFile(path, "a") as file:
+        first = file.infolist()[0]
+        for n in range(1, 20):
+            clone = zip_info(f"training/{n}.txt")
+            clone.CRC, clone.file_size = first.CRC, first.file_size
+            clone.compress_size, clone.header_offset = first.compress_size, first.header_offset
+            file.filelist.append(clone)
+        file._didModify = True
+    refused(path, limits=Limits(ratio_from=1_000_000))
+
+
+def test_a_header_that_claims_gigabytes_is_refused_and_not_read(tmp_path, refused):
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, 4 * 2**30
+    (tmp_path / "a").write_bytes(info.tobuf() + bytes(10_240))
+    assert "claims 4294967296 bytes" in refused(tmp_path / "a")
+
+
+def test_a_header_of_negative_size_does_not_make_a_circle(tmp_path, refused):
+    info = tarfile.TarInfo("training/a.csv")
+    head = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    head[124:136] = b"\xff" * 10 + b"\xfe\x00"  # -512 in base 256
+    head[148:156] = f"{sum(head[:148]) + 8 * 32 + sum(head[156:512]):06o}\0 ".encode()
+    (tmp_path / "a").write_bytes(bytes(head) + bytes(10_240))
+    refused(tmp_path / "a")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_cut_off_anywhere_is_refused(tmp_path, kind):
+    whole = archive_of(tmp_path / "a", kind).read_bytes()
+    end = len(whole.rstrip(b"\0")) if kind == "tar" else len(whole)
+    for n in {*range(1, end, max(1, end // 60)), *range(512, end, 512), end - 1}:
+        (tmp_path / "a").write_bytes(whole[:n])
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        with pytest.raises(ArchiveInvalid):
+            unpack(tmp_path / "a", folder, report=lambda *_report: None)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_a_byte_that_is_wrong_in_a_file_is_found(tmp_path, refused, kind):
+    archive = archive_of(tmp_path / "a", kind, {**FILES, "test/a.jpg": os.urandom(5000)})
+    data = bytearray(archive.read_bytes())
+    data[-3000] ^= 1
+    archive.write_bytes(data)
+    assert "damaged" in refused(archive)
+
+
+def test_a_tar_with_a_damaged_header_in_the_middle_does_not_end_there(tmp_path, refused):
+    archive = archive_of(tmp_path / "a", "tar")
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"SDO-full/test/meta") + 3] ^= 1
+    archive.write_bytes(data)
+    assert "damaged or cut off" in refused(archive)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b"PK\5\6", b"PK\3\4", b"\x1f\x8b", gzip.compress(b"x"), bytes(9999)]
+)
+def test_what_is_no_archive_is_refused(tmp_path, refused, content):
+    (tmp_path / "a").write_bytes(content)
+    refused(tmp_path / "a")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sound_archive_without_a_dataset_says_so(tmp_path, refused, kind):
+    archive = archive_of(tmp_path / "a", kind, {"README.md": b"x", "train/a.csv": b"x"})
+    message = refused(archive, DatasetInvalid)
+    assert message == "it holds no table or image in a folder training or test"
+
+
+def test_too_small_a_disk_is_told_before_anything_is_written(tmp_path, refused, monkeypatch):
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda _place: SimpleNamespace(free=SPARE_BYTES + 8192)
+    )
+    message = refused(archive_of(tmp_path / "a", "zip"), DiskTooSmall)
+    assert "unpacking takes about 12.29 kB" in message
+    assert contents(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_bytes_are_wrong_it_ends_in_one_line_or_in_files_of_the_splits(
+    tmp_path_factory, kind, data
+):
+    folder = tmp_path_factory.mktemp("fuzz")
+    archive = archive_of(folder / "a", kind)
+    content = bytearray(archive.read_bytes())
+    changes = st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255))
+    for place, value in data.draw(st.lists(changes, min_size=1, max_size=8)):
+        content[place] = value
+    archive.write_bytes(content)
+    (folder / "out").mkdir()
+    told = ""
+    try:
+        unpack(archive, folder / "out", report=lambda *_report: None)
+    except DatasetInvalid as error:
+        told = str(error)
+    assert "\n" not in told
+    assert {path.name for path in folder.iterdir()} == {"a", "out"}
+    assert {path.name for path in (folder / "out").iterdir()} <= {"training", "test"}
