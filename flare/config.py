@@ -86,7 +86,8 @@ class _Synthesis(_Processes):
         0.3, description="share of the synthetic samples in the test split; SDOBenchmark's 0.0961"
     )
     difficulty: Literal["easy", "medium", "hard"] = Field(
-        "medium", description="how much of the synthetic flare rates the images show; docs/data.md"
+        "medium",
+        description="how much of the synthetic flare rates the images show; docs/synthetic.md",
     )
     data_seed: Seed = Field(0, description="seed of the synthetic regions")
 
