@@ -11,7 +11,10 @@ def main(config: PackConfig) -> None:
     found = pack(config)
     samples = ", ".join(f"{count} {split}" for split, count in found.samples.items())
     print(f"{found.folder}: {samples} samples at {found.image_size} px")
-    print(f"fingerprint {found.fingerprint}")
+    print(f"dataset's fingerprint {found.fingerprint}")
+    print(f"pack's fingerprint    {found.pack_fingerprint}")
+    if config.verify:
+        print("every byte of it is as it was packed")
     print(f"missing images by channel: {found.missing}")
 
 

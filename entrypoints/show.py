@@ -1,15 +1,16 @@
 """Results as a terminal shows them."""
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
     from flare.workflows.evaluate import Evaluation
+    from flare.workflows.forecasts import Forecasts
     from flare.workflows.main import WholeJob
-    from flare.workflows.predict import Forecasts
 
 _SHOWN = 10  # forecasts that fit a screen
 
@@ -25,34 +26,47 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     print("\n".join(comparison.lines()))
     if evaluation.overlapping:
         names = ", ".join(evaluation.overlapping)
-        console.print(f"Fitted on some of these regions, so no score of skill: {names}")
+        console.print(
+            f"NO SCORES OF SKILL (allow_overlap=true): {names} saw regions of the "
+            f"{evaluation.split} split in training or validation"
+        )
     print(f"report, predictions and figures: {evaluation.report}/  (run {evaluation.run_id})")
 
 
 def show_forecasts(forecasts: "Forecasts") -> None:
     """Print one forecast as JSON, as the server answers it, or the first of several as a table."""
-    if len(forecasts.rows) == 1:
-        print(json.dumps(forecasts.rows[0], indent=2))
+    rows = forecasts.rows
+    if len(rows) == 1:
+        print(json.dumps(rows[0], indent=2))
     else:
-        console = Console(width=100)
-        table = Table("sample", "class", "flux interval (W m^-2)", "P(M or X)", "alert", "missing")
-        for row in forecasts.rows[:_SHOWN]:
-            table.add_row(
-                row["id"],
+        _show_table(rows, forecasts.output)
+    made = len(rows) - len(forecasts.without)
+    count = f"{made} forecast{'s' if made > 1 else ''}"
+    synthetic = ", trained on SYNTHETIC data" if forecasts.synthetic else ""
+    where = f", written to {forecasts.output}" if forecasts.output else ""
+    data = " of SYNTHETIC data" if forecasts.synthetic_data else ""
+    print(f"{count}{data} by {forecasts.model}{synthetic}{where}")
+    if forecasts.without:
+        names = ", ".join(forecasts.without[:_SHOWN])
+        more = ", ..." if len(forecasts.without) > _SHOWN else ""
+        print(f"no usable image, so no forecast, in {len(forecasts.without)}: {names}{more}")
+
+
+def _show_table(rows: list[dict[str, Any]], output: Path | None) -> None:
+    table = Table("sample", "class", "flux interval (W m^-2)", "P(M or X)", "alert", "missing")
+    for row in rows[:_SHOWN]:
+        answer = ["-"] * 4
+        if row["goes_class"] is not None:
+            answer = [
                 row["goes_class"],
                 f"{row['flux_low_w_m2']:.1e} .. {row['flux_high_w_m2']:.1e}",
                 f"{row['mx_probability']:.3f}",
                 "yes" if row["alert"] else "no",
-                str(row["missing_images"]),
-            )
-        console.print(table)
-        if len(forecasts.rows) > _SHOWN:
-            left = len(forecasts.rows) - _SHOWN
-            print(f"... and {left} more; -P output=FILE.csv or .json keeps them all")
-    count = f"{len(forecasts.rows)} forecast{'s' if len(forecasts.rows) > 1 else ''}"
-    where = f", written to {forecasts.output}" if forecasts.output else ""
-    synthetic = ", trained on SYNTHETIC data" if forecasts.rows[0]["synthetic"] else ""
-    print(f"{count} by {forecasts.model}{synthetic}{where}")
+            ]
+        table.add_row(row["id"], *answer, str(row["missing_images"]))
+    Console(width=100).print(table)
+    if len(rows) > _SHOWN:
+        print(f"... and {len(rows) - _SHOWN} more in {output}")
 
 
 def show_whole_job(job: "WholeJob") -> None:

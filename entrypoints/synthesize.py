@@ -1,14 +1,15 @@
 """Make a synthetic dataset: `mlflow run . -e synthesize -P data_dir=data/other`."""
 
 from entrypoints.command import run
+from entrypoints.show_synthesized import show_synthesized
 from flare.config import SynthesizeConfig
 
 
 def main(config: SynthesizeConfig) -> None:
-    """Make it, and say what is in it."""
+    """Make it, and say what is in it and what could be scored on it."""
     from flare.workflows.synthesize import run as synthesize
 
-    print(synthesize(config))
+    show_synthesized(synthesize(config))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,10 @@ from flare.goes import HEADLINE_EVENT
 
 SYNTHETIC_DIR = Path("data/synthetic")
 
+#: What `predict` forecasts where nothing is given, and where the forecasts of many samples go.
+PREDICT_EXAMPLE = Path("data/example")
+PREDICT_OUTPUT = Path("outputs/predictions.csv")
+
 #: The registered model whose versions are forests and networks alike.
 MODEL_NAME = "solar-flare"
 
@@ -75,11 +79,15 @@ class _Processes(EntryConfig):
 
 
 class _Synthesis(_Processes):
-    samples_training: Annotated[int, Field(ge=20, le=100_000)] = Field(
-        600, description="synthetic training samples"
+    samples: Annotated[int, Field(ge=30, le=200_000)] = Field(
+        640, description="synthetic samples in all; SDOBenchmark has 9222"
     )
-    samples_test: Annotated[int, Field(ge=10, le=100_000)] = Field(
-        200, description="synthetic test samples"
+    test_share: Annotated[float, Field(ge=0.05, le=0.9)] = Field(
+        0.3, description="share of the synthetic samples in the test split; SDOBenchmark's 0.0961"
+    )
+    difficulty: Literal["easy", "medium", "hard"] = Field(
+        "medium",
+        description="how much of the synthetic flare rates the images show; docs/synthetic.md",
     )
     data_seed: Seed = Field(0, description="seed of the synthetic regions")
 
@@ -200,6 +208,10 @@ class SynthesizeConfig(_Synthesis):
 class PackConfig(_Data):
     """Decode a dataset's images once, into memory-mapped arrays."""
 
+    verify: bool = Field(
+        False, description="read every byte of the pack again, and compare it with its fingerprint"
+    )
+
 
 class InspectConfig(_Located):
     """Count every image of a dataset, check it, and draw what it holds."""
@@ -209,6 +221,9 @@ class InspectConfig(_Located):
     )
     sample: str = Field(
         "", description="id of the sample to draw; empty: the strongest of the most complete"
+    )
+    beside: OptionalPath = Field(
+        None, description="another dataset, whose images and grey levels are drawn beside this one"
     )
     output_dir: Path = Field(Path("outputs/inspection"), description="folder for the figures")
 
@@ -258,18 +273,28 @@ class PromoteConfig(_Named):
     )
 
 
-class PredictConfig(_Named):
-    """Forecast one sample folder, one .npy, or every sample of a dataset."""
+class PredictConfig(_Processes, _Named):
+    """Forecast one sample, or every sample of a folder; what was interrupted is continued."""
 
+    data_dir: OptionalPath = Field(
+        None,
+        description="many samples: a dataset, or a folder of sample folders, nested or not; "
+        "empty: input",
+    )
+    split: Literal["test", "training"] = Field("test", description="split of a dataset")
     input: Path = Field(
-        Path("data/example"), description="sample folder, .npy of (40, 256, 256), or dataset"
+        PREDICT_EXAMPLE, description="one sample: its folder, or a .npy of (40, 256, 256)"
     )
     model: str = Field(
         "Production", description="run id, version number, alias, models:/ URI or folder"
     )
-    split: Literal["test", "training"] = Field("test", description="split of a dataset")
     output: OptionalPath = Field(
-        None, description="CSV or JSON file for the forecasts; empty: the terminal only"
+        None,
+        description="file ending in .csv, .json, .jsonl or .parquet; empty: "
+        "outputs/predictions.csv where data_dir is given, else the terminal only",
+    )
+    restart: bool = Field(
+        False, description="discard what an interrupted run has kept, instead of continuing it"
     )
 
 

@@ -20,7 +20,9 @@ from flare.sample import CHANNELS, IMAGE_SIZE
 #: Channels of SDO that a sample has not, but copies of the dataset may have images of.
 IGNORED_CHANNELS = ("1600",)
 
-_NAME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{6})__([0-9a-z]+)\.(?:jpe?g|png)", re.IGNORECASE)
+_NAME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d)(\d\d)(\d\d)__([0-9a-z]+)\.(?:jpe?g|png)", re.IGNORECASE
+)
 _IMAGE_DESCRIPTION = 0x010E  # EXIF tag
 
 
@@ -51,8 +53,10 @@ def _time_and_channel(name: str) -> tuple[datetime, str] | None:
     match = _NAME.fullmatch(name)
     if match is None:
         return None
+    # Eight times faster than strptime, and asked of every file of a dataset several times.
+    year, month, day, hour, minute, second = map(int, match.groups()[:6])
     try:
-        return datetime.strptime(match[1], "%Y-%m-%dT%H%M%S"), match[2].lower()
+        return datetime(year, month, day, hour, minute, second), match[7].lower()
     except ValueError:
         return None
 

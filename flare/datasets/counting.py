@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from flare.datasets.findings import Finding, found
 from flare.datasets.fingerprint import digest_of_files
@@ -82,8 +83,9 @@ def median_levels(cube: Cube, present: Present) -> NDArray[np.float32]:
     """
     levels = np.full(present.shape, np.nan, dtype=np.float32)
     for step, channel in np.argwhere(present):
-        # By counting: 65,536 pixels have 256 values, and sorting takes five times as long.
-        counts = np.bincount(cube[step, channel].ravel(), minlength=256)
+        # By counting, since 65,536 pixels have 256 values: Pillow takes 0.04 ms, NumPy's bincount
+        # 0.1 and its median 0.5.
+        counts = np.array(Image.fromarray(cube[step, channel]).histogram())
         up_to = counts.cumsum()
         level = int(np.searchsorted(up_to, up_to[-1] / 2))
         below = up_to[level] - counts[level]

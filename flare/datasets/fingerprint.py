@@ -80,7 +80,7 @@ def listing_fingerprint(data_dir: Path) -> str:
     entries = {"dataset.json": _state(data_dir / "dataset.json")}
     for split in available_splits(data_dir):
         entries[f"{split} table"] = _state(find_table(data_dir, split))
-        entries.update(_walk(str(data_dir / split), split))
+        entries.update(walk_states(str(data_dir / split), split))
     return combine(entries)
 
 
@@ -92,8 +92,8 @@ def _state(entry: Path | os.DirEntry[str]) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def _walk(folder: str, name: str) -> Iterator[tuple[str, str]]:
-    """Yield (relative path, size and time) of the tables and images below a folder."""
+def walk_states(folder: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield (path below ``name``, size and time) of the tables and images below a folder."""
     try:
         entries = os.scandir(folder)
     except OSError:
@@ -103,4 +103,4 @@ def _walk(folder: str, name: str) -> Iterator[tuple[str, str]]:
             if entry.name.lower().endswith(_SUFFIXES):
                 yield f"{name}/{entry.name}", _state(entry)
             elif entry.is_dir():
-                yield from _walk(entry.path, f"{name}/{entry.name}")
+                yield from walk_states(entry.path, f"{name}/{entry.name}")

@@ -7,9 +7,11 @@ Decoding a JPEG costs more than everything else that happens to it, so it happen
     {split}/cubes.u8     uint8 (N, 4, 10, S, S), C order, no header
     {split}/present.npy  bool (N, 4, 10)
     {split}/table.csv    the labels, one row per sample in the same order
+    {split}/rows.csv     id, SHA-256 of its image files, SHA-256 of its row of the two arrays
 """
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flare.datasets.fingerprint import digest, listing_fingerprint
+from flare.datasets.fingerprint import combine, digest, listing_fingerprint
 from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.sample import N_CHANNELS, N_PLANES, N_STEPS, Cube, Present
 
 #: Another number means another layout or other pixels; packs of other formats are made again.
-FORMAT = 1
+FORMAT = 2
 
 _AGAIN = "run `mlflow run . -e pack` again"
 
@@ -48,8 +50,11 @@ class PackedSplit:
 class Pack:
     """What ``pack.json`` says of a pack.
 
-    ``fingerprint`` is the dataset's content fingerprint, ``listing_fingerprint`` the one of its
-    files' names, sizes and times. ``samples`` counts by split, ``missing`` images by channel,
+    ``fingerprint`` is the dataset's content fingerprint, ``contents`` those of its splits alone,
+    ``listing_fingerprint`` the one of its files' names, sizes and times, and ``pack_fingerprint``
+    that of the pack itself: of its format, image size and dataset, and of every byte of its
+    arrays. ``synthetic_seed`` is the seed that invented the regions, None where they are real or
+    nobody knows. ``samples`` counts by split, ``missing`` images by channel,
     ``rejected_counts`` images by reason (a rejected image is missing too); ``rejected`` names the
     first thousand as (split, id, file, reason). ``digests`` are those of the pack's small files.
     """
@@ -57,9 +62,12 @@ class Pack:
     folder: Path
     name: str
     synthetic: bool
+    synthetic_seed: int | None
     image_size: int
     fingerprint: str
+    contents: dict[str, str]
     listing_fingerprint: str
+    pack_fingerprint: str
     samples: dict[str, int]
     missing: dict[str, int]
     rejected_counts: dict[str, int]
@@ -95,8 +103,54 @@ def row_bytes(image_size: int) -> int:
     return N_PLANES * image_size * image_size
 
 
+def row_digest(cube: Cube, present: Present) -> str:
+    """Return the digest of one sample as it lies in a pack: of its pixels, then of its mask."""
+    return digest(cube.tobytes() + present.tobytes())
+
+
+def fingerprint_of_pack(
+    rows: Mapping[str, str], *, image_size: int, dataset_fingerprint: str
+) -> str:
+    """Return the fingerprint of a pack from the row digests of its samples, by ``split/id``."""
+    about = {"format": FORMAT, "image_size": image_size, "dataset": dataset_fingerprint}
+    return combine({**{name: str(value) for name, value in about.items()}, **rows})
+
+
+def verify_pack(found: Pack, *, progress: Callable[[int, int], None] | None = None) -> None:
+    """Read every byte of an opened pack again; `open_pack` looks at sizes and small files alone.
+
+    Raises
+    ------
+    DatasetInvalid
+        A sample is not what was packed, or the fingerprint is not that of the samples.
+    """
+    again = f"delete {found.folder} and {_AGAIN}"
+    known: dict[str, str] = {}
+    done, total = 0, sum(found.samples.values())
+    for name in found.samples:
+        packed = found.split(name)
+        rows = pd.read_csv(found.folder / name / "rows.csv", dtype=str)
+        for row, (key, wanted) in enumerate(zip(rows["id"], rows["packed"], strict=True)):
+            if row_digest(packed.cubes[row], packed.present[row]) != wanted:
+                raise DatasetInvalid(
+                    f"sample {key} in {found.folder / name / 'cubes.u8'} is not what was packed; "
+                    f"{again}"
+                )
+            known[f"{name}/{key}"] = wanted
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    made = fingerprint_of_pack(
+        known, image_size=found.image_size, dataset_fingerprint=found.fingerprint
+    )
+    if made != found.pack_fingerprint:
+        raise DatasetInvalid(
+            f"the fingerprint in {found.folder / 'pack.json'} is not that of its samples; {again}"
+        )
+
+
 def open_pack(pack_dir: Path, *, source: Path | None = None) -> Pack:
-    """Open a pack after checking that it is whole.
+    """Open a pack after checking that it is whole, without reading its cubes; see `verify_pack`.
 
     Parameters
     ----------

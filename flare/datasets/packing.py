@@ -7,7 +7,7 @@ nothing. The content fingerprint comes from the bytes that are decoded, so they 
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -24,7 +24,14 @@ from flare.datasets.fingerprint import (
     digest_of_files,
     listing_fingerprint,
 )
-from flare.datasets.packed import FORMAT, Pack, open_pack, row_bytes
+from flare.datasets.packed import (
+    FORMAT,
+    Pack,
+    fingerprint_of_pack,
+    open_pack,
+    row_bytes,
+    row_digest,
+)
 from flare.datasets.pool import TASK_SAMPLES, Progress, map_in_order, reported
 from flare.datasets.sdobenchmark import (
     dataset_identity,
@@ -39,6 +46,7 @@ from flare.sample import CHANNELS, IMAGE_SIZE, Present, reduce_cubes
 #: So many rejected images are named in pack.json; all of them are counted.
 MAX_NAMED = 1000
 
+_SMALL = ("present.npy", "table.csv", "rows.csv")
 _SPARE_BYTES = 64 * 2**20
 
 
@@ -54,10 +62,11 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """What is left to know of a sample whose cube is written."""
+    """What is left to know of a sample whose cube is written; ``row`` digests what was written."""
 
     present: Present
     digest: str
+    row: str
     rejected: tuple[tuple[str, str], ...]
 
 
@@ -179,8 +188,10 @@ def _decode(task: _Task) -> list[_Decoded]:
         for folder, start in task.samples:
             files = read_files(folder)
             sample = sample_of_files(files, start)
-            file.write(reduce_cubes(sample.cube, task.image_size).tobytes())
-            decoded.append(_Decoded(sample.present, digest_of_files(files), sample.rejected))
+            cube = reduce_cubes(sample.cube, task.image_size)
+            file.write(cube.tobytes())
+            row = row_digest(cube, sample.present)
+            decoded.append(_Decoded(sample.present, digest_of_files(files), row, sample.rejected))
     return decoded
 
 
@@ -195,28 +206,38 @@ def _describe(
 ) -> Pack:
     """Write everything but the cubes, ``pack.json`` last."""
     identity = dataset_identity(data_dir)
-    source: dict[str, str] = {}
+    source: dict[str, str] = {}  # digests of tables and samples, by name
+    contents: dict[str, str] = {}  # one digest of them, by split
+    packed: dict[str, str] = {}  # digests of what was written, by sample
     missing = np.zeros(len(CHANNELS), dtype=np.int64)
     rejected: list[tuple[str, str, str, str]] = []
     remaining = iter(decoded)
     for split, table in tables.items():
         samples = dict(zip(table["id"], remaining, strict=False))  # takes len(table) of them
-        source[f"{split}.csv"] = digest(find_table(data_dir, split).read_bytes())
-        source |= {f"{split}/{key}": sample.digest for key, sample in samples.items()}
+        own = {f"{split}.csv": digest(find_table(data_dir, split).read_bytes())}
+        own |= {f"{split}/{key}": sample.digest for key, sample in samples.items()}
+        contents[split] = combine(own)
+        source |= own
+        packed |= {f"{split}/{key}": sample.row for key, sample in samples.items()}
         rejected += [(split, key, *entry) for key in samples for entry in samples[key].rejected]
         present = np.stack([sample.present for sample in samples.values()])
         _require_images(data_dir / split, present, rejected)
         missing += (~present).sum(axis=(0, 1))
-        np.save(building / split / "present.npy", present)
-        table.drop(columns="folder").to_csv(building / split / "table.csv", index=False)
-    small = [f"{split}/{name}" for split in tables for name in ("present.npy", "table.csv")]
+        _write_small(building / split, table, samples, present)
+    fingerprint = combine(source)
+    small = [f"{split}/{name}" for split in tables for name in _SMALL]
     described = Pack(
         folder=building,
         name=identity.name,
         synthetic=identity.synthetic,
+        synthetic_seed=identity.seed,
         image_size=image_size,
-        fingerprint=combine(source),
+        fingerprint=fingerprint,
+        contents=contents,
         listing_fingerprint=listing,
+        pack_fingerprint=fingerprint_of_pack(
+            packed, image_size=image_size, dataset_fingerprint=fingerprint
+        ),
         samples={split: len(table) for split, table in tables.items()},
         missing=dict(zip(CHANNELS, missing.tolist(), strict=True)),
         rejected_counts=dict(Counter(reason for *_, reason in rejected)),
@@ -227,6 +248,16 @@ def _describe(
     del content["folder"]
     (building / "pack.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     return described
+
+
+def _write_small(
+    folder: Path, table: pd.DataFrame, samples: Mapping[str, _Decoded], present: Present
+) -> None:
+    """Write a split's files of ``_SMALL``."""
+    np.save(folder / "present.npy", present)
+    table.drop(columns="folder").to_csv(folder / "table.csv", index=False)
+    rows = [(key, sample.digest, sample.row) for key, sample in samples.items()]
+    pd.DataFrame(rows, columns=["id", "images", "packed"]).to_csv(folder / "rows.csv", index=False)
 
 
 def _require_images(

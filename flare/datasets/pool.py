@@ -13,9 +13,9 @@ Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 """Called with the samples that are done and the samples in all."""
 
-#: Samples that make a task worth sending to another process.
-TASK_SAMPLES = 16
-_TASKS_WORTH_A_PROCESS = 4  # starting one costs as much as decoding some forty samples
+#: Samples that make a task worth sending to another process; Ctrl-C waits for those under way.
+TASK_SAMPLES = 8
+_TASKS_WORTH_A_PROCESS = 8  # starting one costs as much as decoding some forty samples
 
 
 def map_in_order(

@@ -9,6 +9,7 @@ is masked as missing and listed, since gaps are part of this dataset.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,10 +48,14 @@ _LARGEST_FLUX = 0.1
 
 @dataclass(frozen=True)
 class DatasetIdentity:
-    """What a dataset calls itself, and whether a program made it."""
+    """What a dataset calls itself, and whether a program made it, from which ``seed``.
+
+    Sets of the same seed share regions, whatever their sizes; None where nobody says.
+    """
 
     name: str
     synthetic: bool
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,21 @@ def dataset_identity(data_dir: Path) -> DatasetIdentity:
         return DatasetIdentity(data_dir.resolve().name, synthetic=False)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return DatasetIdentity(str(content["name"]), synthetic=bool(content["synthetic"]))
+        synthetic, seed = bool(content["synthetic"]), content.get("seed")
+        known = int(seed) if synthetic and seed is not None else None
+        return DatasetIdentity(str(content["name"]), synthetic=synthetic, seed=known)
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetInvalid(
             f"{path} is no JSON object with name and synthetic; make the dataset again "
             "with `mlflow run . -e synthesize`, or delete the file if its images are real"
         ) from error
+
+
+def identity_above(folder: Path) -> DatasetIdentity:
+    """Return the identity of the dataset that a folder of one sample or region lies in, if any."""
+    places = (folder, *folder.resolve().parents[:3])
+    described = next((place for place in places if (place / "dataset.json").is_file()), folder)
+    return dataset_identity(described)
 
 
 def find_table(data_dir: Path, split: str) -> Path:
@@ -96,8 +110,8 @@ def find_table(data_dir: Path, split: str) -> Path:
     for path in tables_on_disk(data_dir, split):
         return path
     raise DatasetNotFound(
-        f"no {_TABLE_PLACES[split][0]} in {data_dir}; {_instead_of(data_dir)}"
-        "pass -P data_dir=... or run `mlflow run . -e synthesize`"
+        f"no {_TABLE_PLACES[split][0]} in {data_dir}; "
+        f"pass -P data_dir={_dataset_inside(data_dir)} or run `mlflow run . -e synthesize`"
     )
 
 
@@ -107,14 +121,14 @@ def tables_on_disk(data_dir: Path, split: str) -> list[Path]:
     return [path for path in places if path.is_file()]
 
 
-def _instead_of(data_dir: Path) -> str:
-    """Name a folder inside that is a dataset: archives may have one folder that holds all."""
+def _dataset_inside(data_dir: Path) -> str:
+    """Name a folder inside that is a dataset, as unpacked archives have one, or three dots."""
     inside = sorted(data_dir.iterdir()) if data_dir.is_dir() else []
     for folder in inside:
         hidden = folder.name.startswith(".")  # half-made, or somebody's trash
         if not hidden and any(tables_on_disk(folder, split) for split in SPLITS):
-            return f"there is one in {folder}; "
-    return ""
+            return str(folder)
+    return "..."
 
 
 def read_table(data_dir: Path, split: str) -> pd.DataFrame:
@@ -155,6 +169,12 @@ def read_table(data_dir: Path, split: str) -> pd.DataFrame:
     folders = [data_dir / split / part[0] / part[1] for part in parts.itertuples(index=False)]
     table["folder"] = pd.Series(folders, dtype="object")
     return table
+
+
+def region_of_id(sample_id: str) -> int | None:
+    """Return the NOAA number that a sample's id begins with; None if it is no such id."""
+    match = re.fullmatch(ID_PATTERN, sample_id)
+    return int(match[1]) if match else None
 
 
 def _refuse(path: Path, rows: pd.DataFrame, bad: "pd.Series[bool]", column: str, hint: str) -> None:

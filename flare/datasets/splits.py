@@ -7,7 +7,7 @@ them: NOAA counts regions as they appear, and pairs known to be neighbours (1196
 11869/11872, 11598/11599) lie at most three numbers apart and are seen in the same hours.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,22 +113,6 @@ def _strata(table: pd.DataFrame, groups: Iterable[tuple[int, ...]]) -> list[int]
     largest = table.groupby("active_region")["peak_flux"].max()
     flux = [max(float(largest[region]) for region in members) for members in groups]
     return [max(int(index) - 1, 0) for index in class_index(flux)]
-
-
-def check_disjoint(
-    a_regions: Collection[int],
-    b_regions: Collection[int],
-    *,
-    names: tuple[str, str] = ("training", "test"),
-) -> None:
-    """Raise DatasetInvalid, naming them, where two parts have active regions in common."""
-    common = sorted({int(region) for region in a_regions} & {int(region) for region in b_regions})
-    if common:
-        shown = ", ".join(map(str, common[:10])) + (", ..." if len(common) > 10 else "")
-        raise DatasetInvalid(
-            f"{len(common)} active regions are in both {names[0]} and {names[1]} ({shown}); "
-            "scores would be of memory, so take them out of one"
-        )
 
 
 def _choose(groups: list[tuple[int, ...]], strata: list[int], share: float, seed: int) -> set[int]:

@@ -72,7 +72,8 @@ class Forecast:
 class Origin:
     """Where a forecaster comes from, so that nobody scores it on what it has seen.
 
-    ``active_regions`` are the NOAA numbers of all regions that it was fitted or tuned on.
+    ``active_regions`` are the NOAA numbers of all regions that it was fitted or tuned on;
+    ``synthetic_seed`` is the seed that invented them, None where they are real or nobody knows.
     """
 
     data_fingerprint: str
@@ -80,6 +81,7 @@ class Origin:
     synthetic: bool
     active_regions: tuple[int, ...]
     n_samples: int
+    synthetic_seed: int | None = None
 
 
 @dataclass(frozen=True)

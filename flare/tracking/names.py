@@ -9,7 +9,13 @@ KIND_TAG = "flare.kind"
 DATA_TAG = "flare.data"
 SYNTHETIC_TAG = "flare.synthetic"
 FINGERPRINT_TAG = "flare.data_fingerprint"
+PACK_TAG = "flare.pack_fingerprint"
 SPLIT_TAG = "flare.split_fingerprint"
+SEEN_TAG = "flare.trained_on_scored_regions"
+MODEL_TAG = "flare.model"
+MODEL_VERSION_TAG = "flare.model_version"
+MODEL_DIGEST_TAG = "flare.model_digest"
+MODEL_SYNTHETIC_TAG = "flare.model_synthetic"
 
 #: Where in a logged model the forecaster's folder lies.
 FORECASTER_ARTIFACT = "forecaster"

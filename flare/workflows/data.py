@@ -1,7 +1,7 @@
 """From a data folder to arrays: make the synthetic set if asked for, pack, split by region."""
 
-import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +9,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.config import SYNTHETIC_DIR, SplitConfig, SynthesizeConfig
+from flare.config import SplitConfig
+from flare.datasets.fingerprint import short
 from flare.datasets.packed import Pack, PackedSplit
 from flare.datasets.packing import ensure_pack
-from flare.datasets.sdobenchmark import dataset_identity
 from flare.datasets.splits import Split, split_by_region
-from flare.datasets.synthetic import synthesize
-from flare.errors import ConfigInvalid
 from flare.forecasters.base import Origin
 from flare.plots.style import mark_synthetic
 from flare.tracking.data_identity import log_data
+from flare.tracking.names import PACK_TAG
 from flare.tracking.runs import Run
-from flare.workflows.progress import bar, counter
+from flare.workflows.progress import counter
+from flare.workflows.synthetic import make_default
 
 log = logging.getLogger("flare")
 
@@ -52,45 +52,14 @@ class TrainingData:
 def origin_of(pack: Pack, rows: PackedSplit) -> Origin:
     """Say where the rows of a split come from."""
     regions = sorted({int(region) for region in rows.table["active_region"]})
-    return Origin(pack.fingerprint, pack.name, pack.synthetic, tuple(regions), len(rows))
-
-
-def make_default(data_dir: Path, config: SynthesizeConfig | None = None) -> None:
-    """Make the synthetic dataset if that is what is asked for and it is not there yet."""
-    if data_dir != SYNTHETIC_DIR:
-        return
-    if data_dir.exists():
-        if config is not None:
-            _check_made_as(data_dir, config)
-        return
-    config = config or SynthesizeConfig()
-    log.info("no %s yet: making synthetic regions (seed %d)", data_dir, config.data_seed)
-    synthesize(
-        data_dir,
-        n_training=config.samples_training,
-        n_test=config.samples_test,
-        seed=config.data_seed,
-        processes=config.processes or None,
-        progress=bar("synthesize"),
+    return Origin(
+        pack.fingerprint,
+        pack.name,
+        pack.synthetic,
+        tuple(regions),
+        len(rows),
+        synthetic_seed=pack.synthetic_seed,
     )
-
-
-def _check_made_as(data_dir: Path, config: SynthesizeConfig) -> None:
-    """Raise ConfigInvalid if a synthetic dataset has another size or seed than is asked for."""
-    dataset_identity(data_dir)  # says what is wrong with a damaged dataset.json
-    path = data_dir / "dataset.json"
-    made = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    asked = {
-        "seed": ("data_seed", config.data_seed),
-        "n_training": ("samples_training", config.samples_training),
-        "n_test": ("samples_test", config.samples_test),
-    }
-    for key, (parameter, value) in asked.items():
-        if key in made and made[key] != value:
-            raise ConfigInvalid(
-                f"{parameter}={value}, but {data_dir} was made with {made[key]}; "
-                "remove that folder to make it anew, or leave the parameter out"
-            )
 
 
 def open_packed(data_dir: Path, pack_dir: Path | None, *, image_size: int, processes: int) -> Pack:
@@ -140,20 +109,43 @@ def marked(figure: Figure, pack: Pack) -> Figure:
     return mark_synthetic(figure) if pack.synthetic else figure
 
 
+def log_pack(
+    run: Run, pack: Pack, data_dir: Path, *, context: str, profile: Mapping[str, int | str]
+) -> None:
+    """Attach what was used of a pack to a run, with the fingerprints of dataset and pack."""
+    log_data(
+        run,
+        name=pack.name,
+        fingerprint=pack.fingerprint,
+        source=str(data_dir),
+        synthetic=pack.synthetic,
+        context=context,
+        profile={
+            **profile,
+            "image_size": pack.image_size,
+            "pack_fingerprint": short(pack.pack_fingerprint),
+        },
+    )
+    run.set_tags({PACK_TAG: pack.pack_fingerprint})
+
+
+def log_split(run: Run, pack: Pack, rows: PackedSplit, data_dir: Path, *, context: str) -> None:
+    """Attach a whole split to a run; ``content`` in its profile is of its labels and images."""
+    profile: dict[str, int | str] = {
+        "split": rows.name,
+        "samples": len(rows),
+        "active_regions": int(rows.table["active_region"].nunique()),
+        "content": short(pack.contents[rows.name]),
+    }
+    log_pack(run, pack, data_dir, context=context, profile=profile)
+
+
 def _log_parts(run: Run, data: TrainingData, data_dir: Path) -> None:
     parts = {"training": data.split.train, "validation": data.split.validation}
     for context, rows in parts.items():
-        log_data(
-            run,
-            name=data.pack.name,
-            fingerprint=data.pack.fingerprint,
-            source=str(data_dir),
-            synthetic=data.pack.synthetic,
-            context=context,
-            profile={
-                "samples": len(rows),
-                "active_regions": len(set(data.active_regions[rows].tolist())),
-                "image_size": data.pack.image_size,
-                "split_fingerprint": data.split.fingerprint,
-            },
-        )
+        profile: dict[str, int | str] = {
+            "samples": len(rows),
+            "active_regions": len(set(data.active_regions[rows].tolist())),
+            "split_fingerprint": data.split.fingerprint,
+        }
+        log_pack(run, data.pack, data_dir, context=context, profile=profile)

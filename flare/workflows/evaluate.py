@@ -8,19 +8,20 @@ import numpy as np
 
 from flare.config import EvaluateConfig
 from flare.datasets.packed import Pack, PackedSplit
-from flare.datasets.splits import check_disjoint
 from flare.errors import DatasetInvalid
 from flare.forecasters.base import Forecaster
-from flare.tracking.data_identity import log_data
-from flare.tracking.names import KIND_TAG
+from flare.tracking.names import SEEN_TAG
 from flare.tracking.runs import Run, scratch, start
-from flare.workflows.data import open_packed
+from flare.workflows.data import log_split, open_packed
 from flare.workflows.models import Resolved, resolve
+from flare.workflows.oracle import oracle_of
 from flare.workflows.output import check_folder, put_file
+from flare.workflows.overlap import regions_of, seen_regions, shown
 from flare.workflows.report import write_report
 from flare.workflows.rivals import climatology_of, forest_of
 from flare.workflows.scoring import (
     CLIMATOLOGY,
+    ORACLE,
     Comparison,
     compare,
     forecast_rows,
@@ -54,20 +55,24 @@ def run(config: EvaluateConfig) -> Evaluation:
         )
         model = _marked(model, pack)
         rows = pack.split(config.split)
+        log_split(tracked, pack, rows, config.data_dir, context=rows.name)
+        log_split(tracked, pack, pack.split("training"), config.data_dir, context="rivals")
         contestants = _contestants(model, pack, config)
         overlapping = _overlapping(contestants, pack, rows, allowed=config.allow_overlap)
+        if overlapping:
+            _mark_overlap(tracked, model, config.split, overlapping)
         forecasts = {
             name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
             for name, one in contestants.items()
         }
-        comparison = compare(
-            {name: issued(contestants[name], one) for name, one in forecasts.items()},
-            observed(rows),
-            resamples=config.resamples,
-        )
+        told = {name: issued(contestants[name], one) for name, one in forecasts.items()}
+        oracle = oracle_of(config.data_dir, rows.table, pack.split("training").table)
+        if oracle is not None:
+            told[ORACLE] = oracle
+        comparison = compare(told, observed(rows), resamples=config.resamples)
         with scratch() as draft:
             write_report(draft, model, pack, rows, forecasts, comparison, overlapping=overlapping)
-            _log(tracked, draft, model, pack, rows, comparison, overlapping=overlapping)
+            _log(tracked, draft, model, config.split, comparison)
             report = _put(draft, config.output_dir)
     return Evaluation(comparison, pack.synthetic, config.split, overlapping, report, tracked.id)
 
@@ -77,17 +82,17 @@ def _overlapping(
 ) -> tuple[str, ...]:
     """Refuse forecasters, rivals too, that have seen these regions; name those let through."""
     found = []
+    regions = regions_of(pack, rows)
     for name, forecaster in contestants.items():
-        if forecaster.origin.synthetic != pack.synthetic:
-            continue  # invented regions bear numbers of real ones
-        try:
-            check_disjoint(forecaster.origin.active_regions, rows.table["active_region"])
-        except DatasetInvalid as error:
-            if not allowed:
-                raise DatasetInvalid(
-                    f"{name} was fitted on regions of the {rows.name} split: {error}; "
-                    "pass -P allow_overlap=true to score it all the same, marked as such"
-                ) from error
+        seen = seen_regions(forecaster.origin, regions)
+        if seen and not allowed:
+            raise DatasetInvalid(
+                f"{name} was fitted or tuned on {len(seen)} of the {len(regions.numbers)} active "
+                f"regions of the {rows.name} split ({shown(seen)}), so its scores would be of "
+                "memory; score another split or dataset, or pass -P allow_overlap=true to score "
+                "it all the same, marked as such"
+            )
+        if seen:
             found.append(name)
     return tuple(found)
 
@@ -108,27 +113,15 @@ def _contestants(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[st
     return {**found, CLIMATOLOGY: climatology_of(pack, image_size=size)}
 
 
-def _log(
-    tracked: Run,
-    folder: Path,
-    model: Resolved,
-    pack: Pack,
-    rows: PackedSplit,
-    comparison: Comparison,
-    *,
-    overlapping: tuple[str, ...],
-) -> None:
-    log_data(
-        tracked,
-        name=pack.name,
-        fingerprint=pack.fingerprint,
-        source=str(pack.folder),
-        synthetic=pack.synthetic,
-        context=rows.name,
-        profile={"samples": len(rows), "active_regions": rows.table["active_region"].nunique()},
-    )
+def _mark_overlap(tracked: Run, model: Resolved, split: str, names: tuple[str, ...]) -> None:
+    """Make an overruled refusal stand out in the list of runs, from the start."""
+    name = f"evaluate {model.label} on {split}, regions SEEN in training"
+    tracked.set_tags({"mlflow.runName": name, SEEN_TAG: ", ".join(names)})
+
+
+def _log(tracked: Run, folder: Path, model: Resolved, split: str, comparison: Comparison) -> None:
     for name, card in comparison.scorecards.items():
-        metrics = card.metrics(rows.name)
+        metrics = card.metrics(split)
         if name != model.label:
             rival = name.split(" ")[0]
             metrics = {
@@ -138,16 +131,10 @@ def _log(
             }
         tracked.log_metrics(metrics)
     above = comparison.above_climatology[model.label]
-    tracked.log_metrics({f"{rows.name}/{above.event}/brier_skill_above_climatology": above.value})
+    tracked.log_metrics({f"{split}/{above.event}/brier_skill_above_climatology": above.value})
     for path in sorted(folder.iterdir()):
         tracked.log_file(path, "figures" if path.suffix == ".png" else None)
-    about = {KIND_TAG: model.forecaster.kind, "flare.model": model.label}
-    if model.version is not None:
-        about[KIND_TAG] = model.version.kind or model.forecaster.kind
-        about["flare.model_version"] = str(model.version.version)
-    if overlapping:
-        about["flare.trained_on_scored_regions"] = ", ".join(overlapping)
-    tracked.set_tags(about)
+    tracked.set_tags(model.tags())
     tracked.describe((folder / "report.md").read_text(encoding="utf-8"))
 
 

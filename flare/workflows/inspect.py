@@ -23,10 +23,11 @@ from flare.plots.samples import sample_grid
 from flare.plots.style import mark_synthetic, save
 from flare.sample import FORECAST_WINDOW_HOURS
 from flare.tracking.runs import Run, scratch, start
+from flare.workflows.beside import check_beside, draw_beside
 from flare.workflows.census_log import log_census
-from flare.workflows.data import make_default
 from flare.workflows.output import check_folder, put_file
 from flare.workflows.progress import counter
+from flare.workflows.synthetic import make_default
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def run(config: InspectConfig) -> Inspection:
         tracked.log_params(config.model_dump())
         make_default(config.data_dir)
         _check_choice(config)  # before minutes of reading
+        if config.beside is not None:
+            check_beside(config.beside)
         with counter("inspect") as progress:
             census = take_census(
                 config.data_dir, processes=config.processes or None, progress=progress
@@ -58,6 +61,8 @@ def run(config: InspectConfig) -> Inspection:
             "brightness": brightness_over_time(census.splits),
             "census": census_figure(census.splits),
         }
+        if config.beside is not None:
+            figures["beside"] = draw_beside(config.data_dir, config.beside)
         with scratch() as draft:
             _write(draft, census, figures)
             _log(tracked, draft, census, config.data_dir)

@@ -21,16 +21,17 @@ from flare.config import (
 )
 from flare.tracking.runs import start
 from flare.workflows import baseline, evaluate, pack, predict, promote, train
-from flare.workflows.data import make_default
+from flare.workflows.data import log_pack
 from flare.workflows.evaluate import Evaluation
-from flare.workflows.predict import Forecasts
+from flare.workflows.forecasts import Forecasts
 from flare.workflows.promote import Promoted
 from flare.workflows.registering import Trained
+from flare.workflows.synthetic import make_default
 
 log = logging.getLogger("flare")
 
 #: Parameters that mean nothing where a dataset is given.
-_SYNTHETIC_ONLY = {"samples_training", "samples_test", "data_seed"}
+_SYNTHETIC_ONLY = {"samples", "test_share", "difficulty", "data_seed"}
 
 Config = TypeVar("Config", bound=EntryConfig)
 
@@ -55,7 +56,8 @@ def run(config: MainConfig) -> WholeJob:
         tracked.log_params(config.model_dump(exclude=set() if synthetic else _SYNTHETIC_ONLY))
         with _stage("data", seconds):
             make_default(config.data_dir, _part(SynthesizeConfig, config))
-            pack.run(_part(PackConfig, config))
+            packed = pack.run(_part(PackConfig, config))
+            log_pack(tracked, packed, config.data_dir, context="job", profile=packed.samples)
         with _stage("baseline", seconds):
             forest = baseline.run(_part(BaselineConfig, config))
         with _stage("train", seconds):
@@ -66,7 +68,8 @@ def run(config: MainConfig) -> WholeJob:
             evaluation = evaluate.run(chosen)
         with _stage("promote and predict", seconds):
             promoted = promote.run(_part(PromoteConfig, config))
-            forecasts = predict.run(_part(PredictConfig, config))
+            # Of the example, not of data_dir: what it should show is one forecast.
+            forecasts = predict.run(PredictConfig(model_name=config.model_name))
         tracked.log_metrics(
             {f"seconds/{stage.replace(' ', '_')}": taken for stage, taken in seconds.items()}
         )

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from flare.errors import ModelNotFound
 from flare.forecasters.base import Forecaster
-from flare.forecasters.folder import DESCRIPTION, load
+from flare.forecasters.folder import DESCRIPTION, load, read_description
+from flare.tracking.names import (
+    KIND_TAG,
+    MODEL_DIGEST_TAG,
+    MODEL_SYNTHETIC_TAG,
+    MODEL_TAG,
+    MODEL_VERSION_TAG,
+)
 from flare.tracking.registry import (
     RegisteredVersion,
     download_uri,
@@ -22,11 +29,28 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Resolved:
-    """A loaded forecaster, what to call it, and its registered version where it has one."""
+    """A loaded forecaster, what to call it, and its registered version where it has one.
+
+    ``digest`` is that of the forecaster's folder: equal digests forecast equal numbers.
+    """
 
     forecaster: Forecaster
     label: str
+    digest: str
     version: RegisteredVersion | None = None
+
+    def tags(self) -> dict[str, str]:
+        """Return what to tag a run with that uses it."""
+        kind = self.forecaster.kind
+        found = {
+            KIND_TAG: (self.version.kind if self.version else None) or kind,
+            MODEL_TAG: self.label,
+            MODEL_DIGEST_TAG: self.digest,
+            MODEL_SYNTHETIC_TAG: str(self.forecaster.origin.synthetic).lower(),
+        }
+        if self.version is not None:
+            found[MODEL_VERSION_TAG] = str(self.version.version)
+        return found
 
 
 def resolve(model: str, model_name: str) -> Resolved:
@@ -44,9 +68,9 @@ def resolve(model: str, model_name: str) -> Resolved:
         Nothing is there under that name; says what was looked for.
     """
     if model and (Path(model) / DESCRIPTION).is_file():
-        return Resolved(load(Path(model)), f"folder {model}")
+        return _of_folder(Path(model), f"folder {model}")
     if ":/" in model:
-        return Resolved(_fetch(model), model)
+        return _fetch(model, model)
     if _RUN_ID.fullmatch(model):
         found = [one for one in versions(model_name) if one.run_id == model]
         if not found:
@@ -61,9 +85,13 @@ def resolve(model: str, model_name: str) -> Resolved:
 
 def of_version(version: RegisteredVersion) -> Resolved:
     """Load the forecaster of a registered version."""
-    return Resolved(_fetch(version.uri), f"{version.kind} v{version.version}", version)
+    return _fetch(version.uri, f"{version.kind} v{version.version}", version)
 
 
-def _fetch(uri: str) -> Forecaster:
+def _fetch(uri: str, label: str, version: RegisteredVersion | None = None) -> Resolved:
     with scratch() as folder:
-        return load(download_uri(uri, folder))
+        return _of_folder(download_uri(uri, folder), label, version)
+
+
+def _of_folder(folder: Path, label: str, version: RegisteredVersion | None = None) -> Resolved:
+    return Resolved(load(folder), label, str(read_description(folder)["digest"]), version)

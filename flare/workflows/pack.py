@@ -1,14 +1,14 @@
 """Entry point ``pack``: decode a dataset once."""
 
 from flare.config import PackConfig
-from flare.datasets.packed import Pack
-from flare.tracking.data_identity import log_data
+from flare.datasets.packed import Pack, verify_pack
 from flare.tracking.runs import start
-from flare.workflows.data import open_packed
+from flare.workflows.data import log_pack, open_packed
+from flare.workflows.progress import counter
 
 
 def run(config: PackConfig) -> Pack:
-    """Pack the dataset, and log its identity and what is missing in it."""
+    """Pack the dataset, verify the pack if asked to, log its identity and what is missing."""
     with start("pack", name=f"pack {config.data_dir.name} {config.image_size} px") as tracked:
         tracked.log_params(config.model_dump())
         found = open_packed(
@@ -17,15 +17,10 @@ def run(config: PackConfig) -> Pack:
             image_size=config.image_size,
             processes=config.processes,
         )
-        log_data(
-            tracked,
-            name=found.name,
-            fingerprint=found.fingerprint,
-            source=str(config.data_dir),
-            synthetic=found.synthetic,
-            context="packed",
-            profile=found.samples,
-        )
+        if config.verify:
+            with counter("verify") as progress:
+                verify_pack(found, progress=progress)
+        log_pack(tracked, found, config.data_dir, context="packed", profile=found.samples)
         tracked.log_metrics({f"missing/{name}": count for name, count in found.missing.items()})
         tracked.log_metrics({f"rejected/{why}": n for why, n in found.rejected_counts.items()})
         tracked.log_file(found.folder / "pack.json")

@@ -56,7 +56,7 @@ def write_report(
     }
     text = json.dumps(report, indent=2, allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
-    title = f"# {model.label} on {pack.name}, {rows.name} split\n\n"
+    title = f"# {model.label} on {pack.name}, {rows.name} split\n\n{_warning(overlapping)}"
     table = score_markdown(scorecards, synthetic=pack.synthetic)
     said = "".join(f"- {line}\n" for line in comparison.lines())
     (folder / "report.md").write_text(f"{title}{table}\n{said}", encoding="utf-8")
@@ -64,6 +64,15 @@ def write_report(
     predictions(rows, model.forecaster, own).to_csv(folder / "predictions.csv", index=False)
     for name, figure in _figures(rows, own, scorecards, model).items():
         save(marked(figure, pack), folder / f"{name}.png")
+
+
+def _warning(overlapping: tuple[str, ...]) -> str:
+    if not overlapping:
+        return ""
+    return (
+        f"**No scores of skill: {', '.join(overlapping)} saw active regions of this split in "
+        "training or validation (allow_overlap=true).**\n\n"
+    )
 
 
 def predictions(rows: PackedSplit, forecaster: Forecaster, forecast: Forecast) -> pd.DataFrame:

@@ -73,6 +73,9 @@ def observed(packed: PackedSplit, rows: NDArray[np.intp] | slice = slice(None)) 
 
 CLIMATOLOGY = "climatology"
 
+#: Whoever knows the true rates of a synthetic dataset.
+ORACLE = "oracle"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -87,11 +90,14 @@ class Comparison:
 
     def lines(self) -> list[str]:
         """Say the differences, a line each."""
-        return [
+        said = [
             f"{name}: {score.event} BSS above climatology's by {score.value:+.3f} "
             f"[{score.low:+.3f}, {score.high:+.3f}], paired by active region"
             for name, score in self.above_climatology.items()
         ]
+        if ORACLE in self.scorecards:
+            said.append(f"{ORACLE}: knows the true flare rates, which no forecaster can")
+        return said
 
 
 def compare(forecasts: Mapping[str, Issued], truth: Observed, *, resamples: int) -> Comparison:

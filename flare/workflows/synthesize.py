@@ -1,32 +1,62 @@
 """Entry point ``synthesize``: a synthetic dataset in SDOBenchmark's layout."""
 
+from dataclasses import dataclass
+
+import numpy as np
+
 from flare.config import SynthesizeConfig
 from flare.datasets.fingerprint import content_fingerprint
-from flare.datasets.synthetic import SyntheticSummary, synthesize
+from flare.datasets.sdobenchmark import SPLITS, read_table
+from flare.datasets.synthetic import SyntheticSummary
 from flare.tracking.data_identity import log_data
 from flare.tracking.runs import start
-from flare.workflows.progress import bar
+from flare.verification.scorecard import Observed, Scorecard, score_forecasts
+from flare.workflows.oracle import oracle_of
+from flare.workflows.synthetic import make
 
 
-def run(config: SynthesizeConfig) -> SyntheticSummary:
-    """Make the dataset, and log what was made."""
+@dataclass(frozen=True)
+class Synthesized:
+    """What was made, its fingerprint, and what the best possible forecaster scores, by split."""
+
+    summary: SyntheticSummary
+    fingerprint: str
+    difficulty: str
+    oracle: dict[str, Scorecard]
+
+
+def run(config: SynthesizeConfig) -> Synthesized:
+    """Make the dataset, score its oracle, and log what was made."""
     with start("synthesize", name=f"synthesize {config.data_dir.name}") as tracked:
         tracked.log_params(config.model_dump())
-        summary = synthesize(
-            config.data_dir,
-            n_training=config.samples_training,
-            n_test=config.samples_test,
-            seed=config.data_seed,
-            processes=config.processes or None,
-            progress=bar("synthesize"),
-        )
+        summary = make(config)
+        fingerprint = content_fingerprint(config.data_dir)
         log_data(
             tracked,
             name="synthetic",
-            fingerprint=content_fingerprint(config.data_dir),
+            fingerprint=fingerprint,
             source=str(config.data_dir),
             synthetic=True,
             context="synthesized",
-            profile={"training": config.samples_training, "test": config.samples_test},
+            profile={"training": summary.training.samples, "test": summary.test.samples},
         )
-    return summary
+        oracle = _score_oracle(config)
+        for split, card in oracle.items():
+            tracked.log_metrics(
+                {f"oracle/{name}": value for name, value in card.metrics(split).items()}
+            )
+    return Synthesized(summary, fingerprint, config.difficulty, oracle)
+
+
+def _score_oracle(config: SynthesizeConfig) -> dict[str, Scorecard]:
+    tables = {split: read_table(config.data_dir, split) for split in SPLITS}
+    cards = {}
+    for split, table in tables.items():
+        issued = oracle_of(config.data_dir, table, tables["training"])
+        if issued is not None:
+            observed = Observed(
+                table["peak_flux"].to_numpy(dtype=np.float64),
+                table["active_region"].to_numpy(dtype=np.int64),
+            )
+            cards[split] = score_forecasts(issued, observed)
+    return cards

@@ -106,14 +106,14 @@ def test_a_model_that_does_not_exist_is_named(place):
 @again_in_a_process_of_its_own
 def test_an_output_below_a_file_is_refused(place):
     (place.folder / "file").touch()
-    line = refused(place, "predict", input=place.data, output="file/forecasts.csv")
+    line = refused(place, "predict", data_dir=place.data, output="file/forecasts.csv")
     assert f"output=file: {place.folder}/file is no folder that can be written to; give" in line
 
 
 @again_in_a_process_of_its_own
 def test_a_dataset_that_cannot_be_made_where_it_should_is_one_line(place):
     (place.folder / "file").touch()
-    line = refused(place, "synthesize", data_dir="file/data", samples_training=20, samples_test=10)
+    line = refused(place, "synthesize", data_dir="file/data", samples=30)
     assert "file" in line
 
 

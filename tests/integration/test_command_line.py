@@ -1,7 +1,9 @@
 """Every entry point in this process: one line for an expected error, a traceback for a defect."""
 
 import importlib
+import json
 import logging
+import shutil
 import signal
 import sys
 
@@ -54,7 +56,7 @@ def refused(typed, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("name", ["pack", "baseline", "train", "search"])
+@pytest.mark.parametrize("name", ["pack", "inspect", "baseline", "train", "search"])
 def test_a_dataset_that_does_not_exist_is_named_by_all_that_read_one(refused, tmp_path, name):
     study = {"study_file": tmp_path / "study"} if name == "search" else {}
     line = refused(name, data_dir=tmp_path / "none", **study)
@@ -73,7 +75,7 @@ def test_the_whole_job_says_at_which_stage_it_ended(typed, tmp_path):
 def test_a_model_that_does_not_exist_is_named(refused, at_home, tmp_path, name):
     where = {"data_dir": at_home.data, "output_dir": tmp_path / "report"}
     if name == "predict":
-        where = {"input": at_home.data, "output": tmp_path / "out.csv"}
+        where = {"data_dir": at_home.data, "output": tmp_path / "out.csv"}
     line = refused(name, **where, model="nonsense")
     assert "'solar-flare' has the alias 'nonsense' in sqlite:" in line
     assert "mlflow run . -e promote" in line
@@ -95,6 +97,7 @@ def test_an_unknown_registered_model_is_named(refused, tmp_path, name):
         ("search", "study_file", "file/study"),
         ("synthesize", "data_dir", "file/data"),
         ("pack", "pack_dir", "file/pack"),
+        ("inspect", "output_dir", "file/figures"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_named(
@@ -102,8 +105,7 @@ def test_a_place_that_cannot_be_written_is_named(
 ):
     (tmp_path / "file").touch()
     data = {
-        "synthesize": {"samples_training": 20, "samples_test": 10},
-        "predict": {"input": at_home.data},
+        "synthesize": {"samples": 30},
     }.get(name, {"data_dir": at_home.data})
     assert f"{tmp_path}/file" in refused(name, **data, **{parameter: tmp_path / place})
 
@@ -114,8 +116,9 @@ def test_a_full_disk_is_one_line_that_names_the_file(
     def full(*_given: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "out.json"))
 
-    monkeypatch.setattr("flare.workflows.predict._write", full)
-    line = refused("predict", input=at_home.data, model="1", output=tmp_path / "out.json")
+    monkeypatch.setattr("flare.workflows.predict.write_forecasts", full)
+    sample = next(at_home.data.glob("test/*/*"))
+    line = refused("predict", input=sample, model="1", output=tmp_path / "out.json")
     assert f"{tmp_path}/out.json: No space left on device; make room" in line
 
 
@@ -161,10 +164,62 @@ def test_evaluate_prints_the_table_and_where_the_report_is(typed, models, at_hom
     assert "synthetic" in out.lower()
 
 
-def test_predict_prints_one_forecast_as_json_and_several_as_a_table(typed, models, at_home):
+def test_predict_prints_one_forecast_as_json(typed, models, at_home):
     _, one, _ = typed("predict", input=next(at_home.data.glob("test/*/*")), model="1")
     assert '"mx_probability": ' in one
-    _, several, _ = typed("predict", input=at_home.data, model="1", split="training")
+    assert "1 forecast of SYNTHETIC data by forest v1, trained on SYNTHETIC data" in one
+
+
+def test_predict_prints_the_first_of_several_as_a_table_and_where_all_are(
+    typed, models, at_home, tmp_path
+):
+    given = {"data_dir": at_home.data, "split": "training", "output": tmp_path / "p.jsonl"}
+    _, several, _ = typed("predict", **given, model="1")
     assert "P(M or X)" in several
-    assert "and 6 more" in several
-    assert "16 forecasts by forest v1" in several
+    assert f"... and 6 more in {tmp_path}/p.jsonl" in several
+    assert "16 forecasts of SYNTHETIC data by forest v1" in several
+
+
+def test_a_sample_that_cannot_be_forecast_is_named(typed, models, at_home, tmp_path):
+    data = shutil.copytree(at_home.data / "test", tmp_path / "data")
+    (data / "meta_data.csv").unlink()
+    lost = sorted(data.glob("12000/*"))[1]
+    for image in lost.iterdir():
+        image.write_bytes(b"")
+    _, told, _ = typed("predict", data_dir=data, model="1", output=tmp_path / "p.csv")
+    assert "7 forecasts" in told
+    assert f"no usable image, so no forecast, in 1: 12000_{lost.name}" in told
+
+
+def test_what_predict_cannot_take_is_one_line(refused, models, at_home, tmp_path):
+    sample = next(at_home.data.glob("test/*/*"))
+    line = refused("predict", data_dir=at_home.data, input=sample, model="1")
+    assert f"input={sample} and data_dir={at_home.data} are both given; leave one out" in line
+    line = refused("predict", data_dir=tmp_path, model="1")
+    assert f"{tmp_path} holds neither a split's meta_data.csv nor" in line
+    line = refused("predict", data_dir=at_home.data, output=tmp_path / "p.xlsx")
+    assert "p.xlsx: give a name ending in .csv, .json, .jsonl, .parquet" in line
+
+
+def test_pack_prints_its_fingerprints_and_verifies_when_asked(typed, at_home, tmp_path):
+    settings = {"data_dir": at_home.data, "pack_dir": tmp_path / "pack", "image_size": 32}
+    code, out, _ = typed("pack", **settings, processes=1)
+    made = json.loads((tmp_path / "pack" / "pack.json").read_text(encoding="utf-8"))
+    assert code == 0
+    assert made["fingerprint"] in out
+    assert made["pack_fingerprint"] in out
+    assert "as it was packed" not in out
+    assert "every byte of it is as it was packed" in typed("pack", **settings, verify="true")[1]
+    cubes = tmp_path / "pack" / "test" / "cubes.u8"
+    cubes.write_bytes(b"x" + cubes.read_bytes()[1:])
+    assert typed("pack", **settings)[0] == 0
+    code, out, err = typed("pack", **settings, verify="true")
+    assert (code, out) == (2, "")
+    assert f"is not what was packed; delete {tmp_path}/pack and run" in err
+
+
+def test_an_overruled_evaluation_says_so_on_the_terminal(typed, models, at_home, tmp_path):
+    given = {"data_dir": at_home.data, "model": "1", "resamples": 100, "output_dir": tmp_path / "r"}
+    code, out, _ = typed("evaluate", **given, split="training", allow_overlap="true")
+    assert code == 0
+    assert "NO SCORES OF SKILL (allow_overlap=true): forest v1, climatology saw" in out

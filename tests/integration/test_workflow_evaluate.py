@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from flare.config import EvaluateConfig
-from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound, ModelNotFound
+from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound
 from flare.workflows import evaluate
 
 from tiny import write_tiny_dataset
@@ -66,9 +66,12 @@ def test_the_run_names_model_version_and_data(run):
     }
     assert wanted.items() <= run.data.tags.items()
     assert "flare.trained_on_scored_regions" not in run.data.tags
-    (data,) = run.inputs.dataset_inputs
-    assert data.tags[0].value == "test"
-    assert json.loads(data.dataset.profile) == {"samples": 8, "active_regions": 4}
+    parts = {
+        one.tags[0].value: json.loads(one.dataset.profile) for one in run.inputs.dataset_inputs
+    }
+    assert set(parts) == {"test", "rivals"}
+    assert (parts["test"]["samples"], parts["test"]["active_regions"]) == (8, 4)
+    assert (parts["rivals"]["split"], parts["rivals"]["samples"]) == ("training", 16)
 
 
 def test_report_predictions_and_figures_are_artifacts_and_files(models, run):
@@ -137,30 +140,6 @@ def test_without_a_registered_forest_of_the_data_one_is_fitted(models, at_home, 
         "forest (fitted here)",
         "climatology",
     ]
-
-
-def test_a_model_is_refused_on_regions_that_it_was_trained_on(models, at_home, tmp_path, newest):
-    with pytest.raises(DatasetInvalid, match=r"cnn v2 was fitted .* \(11000, .*allow_overlap"):
-        evaluated(at_home, tmp_path / "no", model="2", split="training")
-    assert newest("evaluate").info.status == "FAILED"
-    assert not (tmp_path / "no").exists()
-
-
-def test_with_allow_overlap_it_is_scored_and_marked(models, at_home, tmp_path, fetch):
-    found = evaluated(at_home, tmp_path / "yes", model="2", split="training", allow_overlap=True)
-    report = json.loads((tmp_path / "yes" / "report.json").read_text(encoding="utf-8"))
-    tags = fetch(found.run_id).data.tags
-    seen = ["cnn v2", "forest v1", "climatology"]
-    assert list(found.overlapping) == seen
-    assert report["trained_on_scored_regions"] == seen
-    assert tags["flare.trained_on_scored_regions"] == ", ".join(seen)
-
-
-def test_a_rival_is_refused_on_its_own_training_regions_too(models, at_home, tmp_path):
-    data = write_tiny_dataset(tmp_path / "other", training_regions=4, test_regions=1)
-    (data / "dataset.json").unlink(missing_ok=True)  # real, as far as anybody can tell
-    with pytest.raises(DatasetInvalid, match=r"forest \(fitted here\) was fitted on regions"):
-        evaluated(at_home, tmp_path / "no", model="2", data_dir=data, split="training")
 
 
 def test_a_model_of_synthetic_regions_says_so_on_other_data(models, at_home, tmp_path):

@@ -11,7 +11,7 @@ from flare.errors import ConfigInvalid, DatasetInvalid, FlareError, TrackingUnav
 from flare.tracking.registry import production_version
 from flare.tracking.runs import start
 from flare.workflows import main, synthesize
-from flare.workflows.data import make_default
+from flare.workflows.synthetic import make_default
 
 from workplace import SMALL_FOREST, SMALL_NETWORK, tree, working_in
 
@@ -62,21 +62,21 @@ def test_the_better_of_both_on_validation_is_promoted_and_forecasts(job, at_home
 
 
 def test_synthesize_logs_the_identity_of_what_it_made(at_home, newest, tmp_path):
-    small = {"samples_training": 20, "samples_test": 10, "processes": 1}
+    small = {"samples": 30, "processes": 1}
     synthesize.run(SynthesizeConfig(**small, data_dir=tmp_path / "new"))
     run = newest("synthesize")
     (made,) = run.inputs.dataset_inputs
     fingerprint = content_fingerprint(tmp_path / "new")
     assert run.data.tags["flare.data_fingerprint"] == fingerprint
     assert made.dataset.digest.startswith(fingerprint[:16])
-    assert json.loads(made.dataset.profile) == {"training": 20, "test": 10}
+    assert json.loads(made.dataset.profile) == {"training": 21, "test": 9}
 
 
 def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "precious.txt").write_text("keep")
     before = tree(tmp_path)
-    small = {"samples_training": 20, "samples_test": 10, "processes": 1}
+    small = {"samples": 30, "processes": 1}
     with pytest.raises(FlareError, match=str(tmp_path / "old")):
         synthesize.run(SynthesizeConfig(**small, data_dir=tmp_path / "old"))
     assert tree(tmp_path) == before
@@ -84,12 +84,14 @@ def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
 
 
 def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silence(tmp_path):
-    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 600, "n_test": 200}
+    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 448, "n_test": 192}
     with working_in(tmp_path):
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
         make_default(SYNTHETIC_DIR, SynthesizeConfig())
-        with pytest.raises(ConfigInvalid, match=r"data_seed=9, but data/synthetic was made with 0"):
+        with pytest.raises(
+            ConfigInvalid, match=r"data_seed asks for seed=9, but data/synthetic was made with 0"
+        ):
             make_default(SYNTHETIC_DIR, SynthesizeConfig(data_seed=9))
 
 
@@ -104,7 +106,7 @@ def test_a_damaged_description_of_the_synthetic_set_is_one_line(tmp_path):
 def test_the_size_of_a_synthetic_set_is_no_parameter_of_a_job_on_another(job, newest):
     logged = set(newest("main").data.params)
     assert "epochs" in logged
-    assert logged & {"samples_training", "samples_test", "data_seed"} == set()
+    assert logged & {"samples", "test_share", "difficulty", "data_seed"} == set()
 
 
 def test_a_damaged_store_is_one_line(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -6,10 +7,10 @@ import pytest
 from mlflow.artifacts import load_dict
 
 from flare.config import PredictConfig
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.sdobenchmark import infer_start, read_sample, read_table
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid, ModelNotFound
 from flare.workflows import predict
-from flare.workflows.predict import Forecasts
+from flare.workflows.forecasts import Forecasts
 
 ANSWER = {
     "id", "peak_flux_w_m2", "log_flux", "flare_class", "is_mx_flare", "mx_probability",
@@ -39,17 +40,16 @@ def test_a_folder_without_a_usable_image_gets_no_forecast(forecast, tmp_path):
 
 
 def test_a_sample_folder_gets_one_answer_that_counts_its_missing_images(forecast, sample):
-    (row,) = forecast(sample).rows
+    found = forecast(sample)
+    (row,) = found.rows
     assert set(row) == ANSWER
     assert (row["id"], row["missing_images"]) == (sample.name, 1)
-    assert row["synthetic"] is True
+    assert (row["synthetic"], found.synthetic, found.synthetic_data) == (True, True, True)
     assert row["mx_probability"] == row["probabilities"]["M1.0"]
     assert row["flux_low_w_m2"] <= row["peak_flux_w_m2"] <= row["flux_high_w_m2"]
 
 
 def test_the_same_sample_as_an_array_gets_the_same_answer(forecast, sample, tmp_path):
-    from flare.datasets.sdobenchmark import infer_start, read_sample
-
     cube = read_sample(sample, infer_start(sample)).cube
     np.save(tmp_path / "planes.npy", cube.reshape(40, 256, 256))
     (from_array,) = forecast(tmp_path / "planes.npy").rows
@@ -59,51 +59,52 @@ def test_the_same_sample_as_an_array_gets_the_same_answer(forecast, sample, tmp_
     assert from_array == from_folder
 
 
-def test_every_sample_of_a_split_is_forecast_in_the_tables_order(forecast, home):
-    for split, count in (("test", 8), ("training", 16)):
-        rows = forecast(home.data, split=split).rows
-        assert [row["id"] for row in rows] == read_table(home.data, split)["id"].tolist()
-        assert len(rows) == count
+def test_a_folder_that_holds_one_sample_folder_is_that_sample(forecast, sample, tmp_path):
+    (tmp_path / "example").mkdir()
+    shutil.copytree(sample, tmp_path / "example" / sample.name)
+    (tmp_path / "example" / "README.md").touch()
+    assert forecast(tmp_path / "example").rows == forecast(sample).rows
 
 
-def test_a_dataset_gets_the_numbers_of_its_evaluation(forecast, home, models):
-    rows = forecast(home.data, model="2").rows
-    evaluated = pd.read_csv(models.evaluation.report / "predictions.csv")
-    assert [row["log_flux"] for row in rows] == pytest.approx(evaluated["log_flux"], rel=1e-5)
-    assert [row["goes_class"] for row in rows] == evaluated["goes_class"].tolist()
+def test_many_samples_are_pointed_to_the_parameter_for_them(forecast, home, sample):
+    for place in (home.data, sample.parent):
+        with pytest.raises(DatasetNotFound, match=f"or pass -P data_dir={place} for all"):
+            forecast(place)
 
 
-def test_a_folder_of_sample_folders_is_forecast_folder_by_folder(forecast, sample):
-    rows = forecast(sample.parent).rows
-    assert [row["id"] for row in rows] == sorted(path.name for path in sample.parent.iterdir())
-    assert len(rows) == 2
+def test_one_sample_and_many_at_once_are_refused(forecast, sample, home):
+    with pytest.raises(ConfigInvalid, match=r"input=.* and data_dir=.* are both given; leave"):
+        forecast(sample, data_dir=home.data)
 
 
-def test_csv_and_json_hold_the_same_forecasts(forecast, home, tmp_path):
-    rows = forecast(home.data, output=tmp_path / "new" / "a.json").rows
-    forecast(home.data, output=tmp_path / "new" / "a.csv")
-    assert json.loads((tmp_path / "new" / "a.json").read_text(encoding="utf-8")) == rows
-    table = pd.read_csv(tmp_path / "new" / "a.csv")
-    assert table["id"].tolist() == [row["id"] for row in rows]
-    assert table["log_flux"].tolist() == pytest.approx([row["log_flux"] for row in rows])
-    assert table["probability_X1.0"].tolist() == pytest.approx(
-        [row["probabilities"]["X1.0"] for row in rows]
-    )
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {"a.json", "a.csv"}
+@pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "parquet"])
+def test_one_forecast_can_be_kept_in_every_format(forecast, sample, tmp_path, suffix):
+    path = tmp_path / "new" / f"a.{suffix}"
+    (row,) = forecast(sample, output=path).rows
+    read = {
+        "json": lambda: json.loads(path.read_text(encoding="utf-8"))[0],
+        "jsonl": lambda: json.loads(path.read_text(encoding="utf-8")),
+        "csv": lambda: pd.read_csv(path).iloc[0],
+        "parquet": lambda: pd.read_parquet(path).iloc[0],
+    }
+    kept = read[suffix]()
+    for name in ("id", "log_flux", "goes_class", "alert", "missing_images"):
+        assert kept[name] == row[name]
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
-def test_the_run_keeps_the_forecasts_and_names_the_model(forecast, newest, home):
-    rows = forecast(home.data).rows
+def test_the_run_keeps_the_forecast_and_names_the_model(forecast, newest, sample):
+    rows = forecast(sample).rows
     run = newest("predict")
-    assert run.data.metrics["forecasts"] == len(rows) == 8
-    assert run.data.tags["flare.model"] == "forest v1"
+    assert run.data.metrics["forecasts"] == 1
+    wanted = {"flare.model": "forest v1", "flare.model_version": "1", "flare.kind": "forest"}
+    assert wanted.items() <= run.data.tags.items()
+    assert run.data.tags["flare.model_synthetic"] == "true"
     kept = load_dict(f"runs:/{run.info.run_id}/forecasts.json")
     assert kept == {"model": "forest v1", "forecasts": rows}
 
 
 def test_a_truncated_image_is_masked_and_counted(forecast, sample, tmp_path):
-    import shutil
-
     damaged = shutil.copytree(sample, tmp_path / sample.name)
     image = next(damaged.glob("*__171.jpg"))
     image.write_bytes(image.read_bytes()[:500])
@@ -118,7 +119,7 @@ def test_input_that_is_not_there_is_named(forecast, tmp_path):
 
 def test_a_folder_of_something_else_is_named(forecast, tmp_path):
     (tmp_path / "inside").mkdir()
-    with pytest.raises(DatasetNotFound, match=f"{tmp_path} holds neither .*; give"):
+    with pytest.raises(DatasetNotFound, match=f"{tmp_path} does not hold exactly one sample; give"):
         forecast(tmp_path)
 
 
@@ -128,16 +129,25 @@ def test_a_text_file_called_npy_is_refused_by_its_name(forecast, tmp_path):
         forecast(tmp_path / "text.npy")
 
 
+@pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize(
-    ("output", "reason"), [("a.parquet", "ending in .csv or .json"), ("file/a.csv", "no folder")]
+    ("output", "reason"),
+    [
+        ("a.xlsx", "ending in .csv, .json, .jsonl, .parquet"),
+        ("file/a.csv", "no folder"),
+        ("there.csv", "is a folder; give the name of a file"),
+    ],
 )
 def test_a_bad_output_is_refused_before_any_forecast(
-    forecast, sample, tmp_path, monkeypatch, output, reason
+    forecast, sample, home, tmp_path, monkeypatch, output, reason, many
 ):
-    monkeypatch.setattr(predict, "resolve", lambda *_given: pytest.fail("too late"))
+    for module in ("predict", "bulk"):
+        monkeypatch.setattr(f"flare.workflows.{module}.resolve", lambda *_: pytest.fail("too late"))
     (tmp_path / "file").touch()
+    (tmp_path / "there.csv").mkdir()
+    given = {"data_dir": home.data, "input": "data/example"} if many else {"input": sample}
     with pytest.raises(ConfigInvalid, match=f"output=.*{output.split('/')[0]}.*{reason}"):
-        forecast(sample, output=tmp_path / output)
+        predict.run(PredictConfig(**given, output=tmp_path / output))
 
 
 def test_without_a_promoted_version_the_error_has_the_command(forecast, sample):

@@ -56,6 +56,7 @@ def test_a_dotenv_file_changes_nothing(tmp_path, monkeypatch):
 def test_an_empty_text_is_no_path():
     assert PackConfig(pack_dir="").pack_dir is None
     assert PredictConfig(output="").output is None
+    assert PredictConfig(data_dir="").data_dir is None
     assert PackConfig(pack_dir="data/packed").pack_dir == Path("data/packed")
 
 

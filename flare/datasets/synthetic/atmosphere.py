@@ -1,10 +1,10 @@
 """The channels of one instant of a region, as grey levels before rounding.
 
-The corona is drawn in DN/s (a quiet background, threads, a haze around them, hot compact emission
-over the inversion line) and then taken to SDOBenchmark's logarithmic grey levels with photon noise,
-so that a faint channel is as speckled as the real one. Grey levels of the quiet Sun and of a core,
-and how far each channel faded from 2010 to 2017 while the dataset made no correction for it, are
-measured on SDOBenchmark's images.
+The corona is drawn in DN/s (a quiet background, threads, a haze around them, moss over the plage,
+hot compact emission over the inversion line) and then taken to SDOBenchmark's logarithmic grey
+levels with photon noise, so that a faint channel is as speckled as the real one. Grey levels of the
+quiet Sun and of a core, and how far each channel faded from 2010 to 2017 while the dataset made no
+correction for it, are measured on SDOBenchmark's images.
 """
 
 import math
@@ -13,10 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
-from flare.datasets.synthetic.field import GRID, Field, blurred, enlarge
+from flare.datasets.synthetic.exact import F32, exp_of_image, log_of_image
+from flare.datasets.synthetic.field import Field, blurred, enlarge, hazy
 from flare.datasets.synthetic.loops import Loops
 from flare.datasets.synthetic.noise import crop
-from flare.datasets.synthetic.view import F32, View
+from flare.datasets.synthetic.view import View
 from flare.sample import IMAGE_SIZE, PIXEL_SCALES
 
 
@@ -24,16 +25,18 @@ from flare.sample import IMAGE_SIZE, PIXEL_SCALES
 class Instant:
     """All that the ten images of one time step share.
 
-    ``hair``, ``cloud`` and ``mottle`` (256, 256): textures of the quiet Sun, of unit variance.
-    ``network`` (256, 256): its field in gauss. ``hours``: since the region crossed the meridian.
-    ``heating`` and ``corona``: factors on the hot compact emission and on all threads. ``mission``:
-    0 in May 2010, 1 in May 2017.
+    ``hair``, ``fibril``, ``blotch``, ``cloud`` and ``mottle`` (256, 256): textures of the quiet
+    Sun, of unit variance. ``network`` (256, 256): its field in gauss. ``hours``: since the region
+    crossed the meridian. ``heating`` and ``corona``: factors on the hot compact emission and on all
+    threads. ``mission``: 0 in May 2010, 1 in May 2017.
     """
 
     field: Field
     loops: Loops
     view: View
     hair: F32
+    fibril: F32
+    blotch: F32
     cloud: F32
     mottle: F32
     network: F32
@@ -45,23 +48,36 @@ class Instant:
     @cached_property
     def texture(self) -> F32:
         """Logarithmic brightness of the quiet corona, to be scaled by a channel's contrast."""
-        return np.asarray(self.hair + np.float32(1.8) * self.cloud)
+        fine = np.float32(0.4) * self.hair + np.float32(0.9) * self.blotch
+        return np.asarray(fine + np.float32(1.2) * self.cloud)
 
     @cached_property
     def column(self) -> F32:
         """How much corona is in the line of sight: more towards the limb, less above it."""
-        return np.asarray(np.exp(self.view.beyond * np.float32(-1 / 60)) * (2 - self.view.mu))
+        return np.asarray(exp_of_image(self.view.beyond * np.float32(-1 / 60)) * (2 - self.view.mu))
 
     @cached_property
     def kernels(self) -> F32:
         """Compact hot emission over the inversion line, 1 where it is as bright as a core."""
-        grains = np.exp(np.float32(0.5) * self.mottle)
-        return np.asarray(self.inversion * grains * np.float32(0.006 * self.heating))
+        grains = exp_of_image(np.float32(0.55) * self.mottle + np.float32(0.35) * self.fibril)
+        return np.asarray(self.inversion * grains * np.float32(0.0045 * self.heating))
+
+    @cached_property
+    def moss(self) -> F32:
+        """Bright grains at the feet of hot loops, 1 where the plage is strong."""
+        grains = exp_of_image(np.float32(0.7) * self.fibril + np.float32(0.5) * self.blotch)
+        strength = enlarge(np.minimum(self.field.strength, np.float32(400)))
+        return np.asarray(strength * grains * np.float32(1 / 400))
 
     @cached_property
     def inversion(self) -> F32:
         """The weaker of the two polarities in gauss."""
         return enlarge(self.field.inversion)
+
+    @cached_property
+    def plage(self) -> F32:
+        """Unsigned field of fragments and network in gauss, up to 700."""
+        return np.asarray(np.minimum(np.abs(self.field.gauss + self.network), np.float32(700)))
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,7 @@ class Filter:
     ``quiet`` and ``core``: grey levels in 2010. ``faded``: factor lost by 2017. ``photon``: noise
     variance per DN/s. ``heat``: standardised temperature of the threads it sees. ``hot``: share
     of compact emission over the inversion line. ``hair``: contrast of the quiet background.
+    ``moss``: share of bright grains over the plage. ``halo``: of the diffuse glow around.
     """
 
     quiet: float
@@ -80,17 +97,19 @@ class Filter:
     heat: float
     hot: float
     hair: float
+    moss: float
+    halo: float
 
 
 _CORONA: dict[str, Filter] = {
-    "94": Filter(46, 131, 1.0, 0.045, 0.6, 1.0, 0.15),
-    "131": Filter(58, 145, 1.5, 0.030, -0.6, 0.8, 0.22),
-    "171": Filter(137, 228, 1.4, 0.20, -0.9, 0.15, 0.34),
-    "193": Filter(80, 219, 1.0, 0.08, 0.0, 0.20, 0.26),
-    "211": Filter(55, 211, 1.0, 0.03, 0.4, 0.25, 0.26),
-    "335": Filter(46, 150, 3.2, 0.020, 0.7, 0.7, 0.15),
+    "94": Filter(44, 131, 1.0, 0.045, 0.6, 1.0, 0.17, 0.15, 0.9),
+    "131": Filter(52, 141, 1.5, 0.05, -0.6, 0.8, 0.36, 0.6, 0.6),
+    "171": Filter(131, 224, 1.4, 0.03, -0.9, 0.15, 0.42, 0.9, 0.6),
+    "193": Filter(76, 212, 1.0, 0.015, 0.0, 0.20, 0.33, 0.7, 0.9),
+    "211": Filter(52, 204, 1.0, 0.010, 0.4, 0.25, 0.30, 0.4, 1.0),
+    "335": Filter(46, 148, 3.2, 0.035, 0.7, 0.7, 0.17, 0.15, 1.0),
 }
-_QUIET_304, _FADED_304, _QUIET_1700, _QUIET_CONTINUUM = 149.0, 14.7, 101.0, 213.0
+_QUIET_304, _FADED_304, _QUIET_1700, _QUIET_CONTINUUM = 149.0, 14.7, 98.0, 213.0
 
 
 def draw(channel: str, instant: Instant, rng: np.random.Generator) -> F32:
@@ -107,61 +126,69 @@ def draw(channel: str, instant: Instant, rng: np.random.Generator) -> F32:
 
 
 def _magnetogram(instant: Instant, rng: np.random.Generator) -> F32:
-    gauss = instant.field.gauss + instant.network + np.float32(9) * crop("grain", rng)
+    """Draw the field and the noise of the instrument, six times as strong beyond the limb."""
+    on_disk, noise = instant.view.mu > 0, np.float32(6.0) * crop("grain", rng)
+    gauss = np.where(on_disk, instant.field.gauss + instant.network + noise, 6 * noise)
     low, high = PIXEL_SCALES["magnetogram"].low, PIXEL_SCALES["magnetogram"].high
-    gauss *= instant.view.mu > 0
     return np.asarray((gauss - np.float32(low)) * np.float32(255 / (high - low)))
 
 
 def _continuum(instant: Instant, rng: np.random.Generator) -> F32:
     """Spots on granulation; limb darkening 1 - 0.6 (1 - mu)."""
     darkening = (np.float32(0.4) + np.float32(0.6) * instant.view.mu) * (instant.view.mu > 0)
-    cover = instant.field.cover + np.float32(0.25) * instant.mottle
-    penumbra, umbra = _ramp(cover, 1.7, 2.0), _ramp(cover, 2.2, 2.6)
-    brightness = 1 - np.float32(0.22) * penumbra - np.float32(0.45) * umbra
-    brightness += np.float32(0.019) * crop("granule", rng)
+    cover = instant.field.cover + np.float32(0.22) * instant.mottle
+    cover += np.float32(0.20) * instant.fibril
+    penumbra, umbra = _ramp(cover, 1.65, 2.05), _ramp(cover, 2.15, 2.75)
+    brightness = 1 - np.float32(0.24) * penumbra - np.float32(0.47) * umbra
+    brightness += np.float32(0.017) * crop("granule", rng) * (1 - np.float32(0.6) * umbra)
     return np.asarray(np.float32(_QUIET_CONTINUUM) * darkening * brightness)
 
 
 def _chromosphere(instant: Instant, rng: np.random.Generator) -> F32:
-    """1700 A: plage where the field is strong, dark where there is a spot."""
-    plage = np.minimum(np.abs(instant.field.gauss + instant.network), 700) * np.float32(0.13)
-    spot = np.float32(95) * _ramp(instant.field.cover, 1.6, 2.4)
-    grey = np.float32(_QUIET_1700) + plage - spot + np.float32(16.5) * crop("granule", rng)
+    """1700 A: plage and network where the field is strong, dark where there is a spot."""
+    plage = np.float32(4.2) * np.sqrt(np.maximum(instant.plage - np.float32(12), 0))
+    spot = np.float32(110) * _ramp(instant.field.cover, 1.7, 2.5)
+    grey = np.float32(_QUIET_1700) + plage - spot + np.float32(10.5) * crop("granule", rng)
+    grey += np.float32(4.0) * instant.blotch
     mu = instant.view.mu
     per_e_fold = _grey_per_e_fold("1700")
-    grey += np.float32(per_e_fold) * np.log(np.float32(0.4) + np.float32(0.6) * mu)
+    grey += np.float32(per_e_fold) * log_of_image(np.float32(0.4) + np.float32(0.6) * mu)
     return np.asarray(grey * (mu > 0))
 
 
 def _transition_region(instant: Instant, rng: np.random.Generator) -> F32:
-    """304 A: mottles, bright plage and ribbons along the inversion line."""
+    """304 A: fibrils, bright plage and ribbons along the inversion line."""
     field = instant.field
-    plage = np.minimum(blurred(field.strength, coarse=64, edge=IMAGE_SIZE), 450) * np.float32(0.06)
-    ribbons = np.log1p(instant.inversion * np.float32(0.02 * instant.heating))
-    grey = np.float32(_QUIET_304) + 11 * instant.mottle + 5 * instant.hair + 4 * instant.cloud
-    grey += plage + np.float32(22) * ribbons * (1 + np.float32(0.4) * instant.mottle)
+    glow = np.minimum(blurred(field.strength, coarse=32, edge=IMAGE_SIZE), 450) * np.float32(0.045)
+    ribbons = log_of_image(1 + instant.inversion * np.float32(0.02 * instant.heating))
+    grey = np.float32(_QUIET_304) + np.float32(5.0) * instant.fibril
+    grey += np.float32(8.0) * instant.blotch + np.float32(5.0) * instant.cloud
+    cool = enlarge(instant.loops.drawn(-1.6, instant.hours)) * np.float32(0.4 * instant.corona)
+    grey += np.float32(9) * log_of_image(1 + cool)
+    grey += glow + np.float32(0.6) * np.sqrt(np.minimum(instant.plage, 400))
+    grey += np.float32(17) * ribbons * (1 + np.float32(0.45) * instant.fibril)
     grey -= np.float32(_grey_per_e_fold("304") * math.log(_FADED_304) * instant.mission)
     grey -= np.minimum(instant.view.beyond * np.float32(4), 60)
-    return np.asarray(grey + np.float32(2) * crop("grain", rng))
+    return np.asarray(grey + np.float32(2.2) * crop("grain", rng))
 
 
 def _corona(channel: str, instant: Instant, rng: np.random.Generator) -> F32:
     seen = _CORONA[channel]
     threads = instant.loops.drawn(seen.heat, instant.hours)
-    haze = blurred(threads, coarse=16, edge=GRID)
-    bright = np.float32(instant.corona) * (np.float32(0.06) * threads + np.float32(0.07) * haze)
-    bright += np.float32(1e-4) * np.minimum(instant.field.strength, 600)  # moss
-    intensity = np.float32(_flux(channel, seen.core)) * (
-        enlarge(bright) + np.float32(seen.hot) * instant.kernels
-    )
+    bright = np.float32(0.030) * threads + hazy(threads, near=0.026, far=0.022 * seen.halo)
+    glow = enlarge(bright * np.float32(instant.corona))
+    glow = glow + np.float32(0.13 * seen.moss) * instant.moss
+    glow += np.float32(seen.hot) * instant.kernels
+    # Only the hottest plasma goes on rising; the rest levels off at a few times a usual core.
+    glow /= 1 + np.float32(0.4 * (1 - seen.hot)) * glow
+    intensity = np.float32(_flux(channel, seen.core)) * glow
     quiet = np.float32(_flux(channel, seen.quiet)) * instant.column
-    intensity += quiet * np.exp(np.float32(seen.hair) * instant.texture)
+    intensity += quiet * exp_of_image(np.float32(seen.hair) * instant.texture)
     intensity *= np.float32(seen.faded**-instant.mission)
     low = PIXEL_SCALES[channel].low
     intensity += np.sqrt(intensity * np.float32(seen.photon)) * crop("white", rng)
-    intensity = np.maximum(intensity, low) * np.float32(1 / low)
-    return np.asarray(np.log(intensity) * np.float32(_grey_per_e_fold(channel)))
+    intensity = np.maximum(intensity, np.float32(low)) * np.float32(1 / low)
+    return np.asarray(log_of_image(intensity) * np.float32(_grey_per_e_fold(channel)))
 
 
 def _ramp(values: F32, low: float, high: float) -> F32:

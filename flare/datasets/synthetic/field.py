@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from flare.datasets.synthetic.exact import F32, exp, log_of_image
 from flare.datasets.synthetic.noise import Drift
 from flare.datasets.synthetic.sources import Sources
-from flare.datasets.synthetic.view import F32, View
+from flare.datasets.synthetic.view import View
 from flare.sample import IMAGE_SIZE
 
 GRID = 128  # smooth maps are drawn at half the resolution; concentrations are wider than a pixel
 _EDGE_GAUSS = 100.0  # smooth field at which half of the area is covered by fragments
-_FRAGMENT_GAUSS = 330.0
+_FRAGMENT_GAUSS = 220.0
 _MIXING = 0.35
+_HAZE = 16  # cells of an edge in which the haze of a coarse map is averaged
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def field_at(sources: Sources, view: View, *, fragments: F32, mixing: F32) -> Fi
     positive = _smooth(sources, view, sources.flux > 0)
     negative = _smooth(sources, view, sources.flux < 0)
     strength = positive + negative
-    cover = enlarge(1.1 * np.log(np.maximum(strength, 1e-2) / _EDGE_GAUSS))
+    relative = np.maximum(strength, np.float32(1e-2)) * np.float32(1 / _EDGE_GAUSS)
+    cover = enlarge(np.float32(1.1) * log_of_image(relative))
     frayed = np.maximum(fragments + cover, 0) * np.float32(_FRAGMENT_GAUSS)
     balance = enlarge((positive - negative) / np.maximum(strength, 1e-2))
     gauss = np.copysign(frayed, balance + np.float32(_MIXING) * mixing) * view.mu
@@ -59,14 +62,15 @@ def _smooth(sources: Sources, view: View, chosen: np.ndarray) -> F32:
     wide, high = view.west[0], view.north[1]
     width = sources.width[chosen]
     axis = (np.arange(GRID) + 0.5) / scale - 0.5
-    across = np.exp(-0.5 * ((axis - x[:, None]) / (width * wide)[:, None]) ** 2)
-    down = np.exp(-0.5 * ((axis - y[:, None]) / (width * high)[:, None]) ** 2)
+    across = exp(-0.5 * ((axis - x[:, None]) / (width * wide)[:, None]) ** 2)
+    down = exp(-0.5 * ((axis - y[:, None]) / (width * high)[:, None]) ** 2)
     peak = np.abs(sources.flux[chosen]) / (2 * np.pi * width**2)
-    # einsum and not a matrix product: no thread of a BLAS, and the same sums everywhere.
-    total = np.einsum(
-        "jy,jx->yx", (down * peak[:, None]).astype(np.float32), across.astype(np.float32)
-    )
-    return np.asarray(total)
+    total = np.zeros((GRID, GRID), dtype=np.float32)
+    rows, columns = (down * peak[:, None]).astype(np.float32), across.astype(np.float32)
+    # One by one and not a product of matrices: no thread of a BLAS, and the same sums everywhere.
+    for row, column in zip(rows, columns, strict=True):
+        total += row[:, None] * column
+    return total
 
 
 def enlarge(coarse: F32) -> F32:
@@ -82,6 +86,16 @@ def blurred(field: F32, *, coarse: int, edge: int) -> F32:
     image = Image.fromarray(small.astype(np.float32))
     smooth: F32 = np.asarray(image.resize((edge, edge), Image.Resampling.BICUBIC))
     # Bicubic swings below zero beside a bright spot.
+    return np.asarray(np.maximum(smooth, 0))
+
+
+def hazy(field: F32, *, near: float, far: float) -> F32:
+    """Return the haze around bright places of a coarse map: what reaches 16 and what 64 pixels."""
+    block = GRID // _HAZE
+    small = field.reshape(_HAZE, block, _HAZE, block).mean(axis=(1, 3))
+    wide = blurred(small, coarse=_HAZE // 4, edge=_HAZE)
+    mixed = Image.fromarray(np.float32(near) * small + np.float32(far) * wide)
+    smooth: F32 = np.asarray(mixed.resize((GRID, GRID), Image.Resampling.BICUBIC))
     return np.asarray(np.maximum(smooth, 0))
 
 

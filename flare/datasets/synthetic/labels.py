@@ -1,60 +1,118 @@
 """How often a region flares, how large its largest flare is, and what the label file then says.
 
-Flares are a Poisson process whose sizes follow a power law dN/dF ~ F^-alpha, cut at the largest
-flare that is allowed. Everything here is in the units of SDOBenchmark's labels, W m^-2, which are
-the NOAA flux divided by 0.85. The lognormal rates and alpha reproduce the class mix of
-SDOBenchmark's training split; alpha lies within the observed 2.0 to 2.3 (Aschwanden and Freeland
-2012, doi:10.1088/0004-637X/754/2/112).
+Flares are a Poisson process whose sizes follow a power law that is tapered off at the largest flare
+a region can have (a tapered Pareto distribution: Kagan 2002, doi:10.1046/j.1365-246x.2002.01594.x).
+That largest flare grows with the flux near inversion lines (Schrijver 2007, doi:10.1086/511857).
+Everything here is in the units of SDOBenchmark's labels, W m^-2, which are the NOAA flux divided by
+0.85. The power law itself, dN/dF ~ F^-alpha, has alpha within the observed 2.0 to 2.3
+(Aschwanden and Freeland 2012, doi:10.1088/0004-637X/754/2/112).
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from flare.goes import CLASS_FLOORS, EVENTS, LABEL_SCALES, QUIET_FLUX, flux_of_class
 
-#: ln of the expected number of flares >= 1e-6 in 24 h is normal with this mean and deviation.
-LOG_RATE_MEAN, LOG_RATE_DEVIATION = -0.99, 1.74
-SLOPE = 2.29 - 1  # of the cumulative size distribution
-
-_FLOOR = CLASS_FLOORS["C"]
+_REFERENCE = CLASS_FLOORS["C"]
 _CEILING = 2e-3  # about X17 on NOAA's scale
-_CUT = (_CEILING / _FLOOR) ** -SLOPE
 
 # A small flare is lost in the background of the whole Sun: half of them are at this log10 flux.
-_DETECTION_CENTRE, _DETECTION_WIDTH = -6.25, 0.1
+_DETECTION_CENTRE, _DETECTION_WIDTH = -6.29, 0.1
 _ALWAYS_DETECTED = 0.84e-6  # below the edge of the smallest event, so that its probability is exact
-_SMALLEST = 0.95e-7 / LABEL_SCALES["noaa"]  # B1.0 after rounding
+_SMALLEST = CLASS_FLOORS["B"] / LABEL_SCALES["noaa"]
+#: Quantiles of the label that the oracle tells: the ends of a 90 % interval, and the median.
+QUANTILES = (0.05, 0.5, 0.95)
+
+_LOWEST, _HIGHEST, _GRID = -7.0, -2.6, 0.02  # log10 flux, where quantiles are looked for
+_HALVINGS = 40  # of the seven decades in which a flux is looked for
 
 
-def rate_above(flux: float, rate: float) -> float:
-    """Return the expected number of flares >= ``flux`` W m^-2, given that of flares >= 1e-6."""
-    share: float = max((flux / _FLOOR) ** -SLOPE - _CUT, 0.0) / (1 - _CUT)
-    return rate * share
+@dataclass(frozen=True)
+class FlareProcess:
+    """The flares of a region in 24 h.
 
-
-def event_probability(event: str, rate: float) -> float:
-    """Return the true probability that the label reaches ``event``, such as ``M1.0``.
-
-    The labels are rounded to 0.1 of a NOAA class, hence the event begins at the lower edge of the
-    step that its threshold falls on.
+    ``rate``: how many with a label >= 1e-6 W m^-2 to expect, were sizes not tapered off. ``slope``
+    of the cumulative size distribution (alpha - 1). ``corner``: flux in W m^-2 where it is tapered.
     """
-    noaa = flux_of_class(event) * LABEL_SCALES["noaa"]
-    step = 10.0 ** math.floor(math.log10(noaa)) / 10
-    edge = (round(noaa / step) - 0.5) * step / LABEL_SCALES["noaa"]
-    return -math.expm1(-rate_above(edge, rate))
+
+    rate: float
+    slope: float
+    corner: float
+
+    def above(self, flux: float) -> float:
+        """Return the expected number of flares >= ``flux`` W m^-2."""
+        if flux > _CEILING:
+            return 0.0
+        power: float = (flux / _REFERENCE) ** -self.slope
+        return self.rate * power * math.exp(-flux / self.corner)
+
+    def probability(self, event: str) -> float:
+        """Return the true probability that the label reaches ``event``, such as ``M1.0``.
+
+        The labels are rounded to 0.1 of a NOAA class, hence the event begins at the lower edge of
+        the step that its threshold falls on.
+        """
+        noaa = flux_of_class(event) * LABEL_SCALES["noaa"]
+        step = 10.0 ** math.floor(math.log10(noaa)) / 10
+        edge = (round(noaa / step) - 0.5) * step / LABEL_SCALES["noaa"]
+        return -math.expm1(-self.above(edge))
+
+    def truth(self) -> dict[str, float]:
+        """Return what whoever knows this process can say of the label.
+
+        The expected numbers of flares >= C, M, X, the probability of each event, and quantiles of
+        log10 of the label in W m^-2.
+        """
+        rates = {f"lambda_{letter}": self.above(CLASS_FLOORS[letter]) for letter in "CMX"}
+        rates |= {f"p_{event}": self.probability(event) for event in EVENTS}
+        quantiles = zip(QUANTILES, self.log10_flux_quantiles(QUANTILES), strict=True)
+        return rates | {f"log10_flux_q{100 * level:02.0f}": flux for level, flux in quantiles}
+
+    def log10_flux_quantiles(self, levels: Sequence[float]) -> list[float]:
+        """Return quantiles of log10 of the label in W m^-2, to 0.02; quiet is -9."""
+        count = round((_HIGHEST - _LOWEST) / _GRID) + 1
+        edges = [10.0 ** (_LOWEST + k * _GRID) for k in range(count)]
+        largest_is_above = [-math.expm1(-self.above(flux)) for flux in edges]
+        label_is_above = 0.0
+        above = [0.0]  # from the top down: the probability that the label is above an edge
+        for k in range(len(edges) - 2, -1, -1):
+            middle = math.sqrt(edges[k] * edges[k + 1])
+            step = largest_is_above[k] - largest_is_above[k + 1]
+            label_is_above += step * _detected(middle)
+            above.append(label_is_above)
+        above.reverse()
+        found = []
+        for level in levels:
+            first = next(k for k, chance in enumerate(above) if chance <= 1 - level)
+            found.append(math.log10(edges[first] if first else QUIET_FLUX))
+        return found
+
+    def draw_peak_flux(self, rng: np.random.Generator) -> float:
+        """Draw the label of a window: the largest detected flare in W m^-2, or ``QUIET_FLUX``."""
+        waiting, luck = rng.exponential(), rng.random()
+        flux = self._exceeded(waiting)
+        return rounded(flux) if luck < _detected(flux) else QUIET_FLUX
+
+    def _exceeded(self, number: float) -> float:
+        """Return the flux that so many flares exceed; the largest flare's, for a unit waiting."""
+        low, high = math.log10(QUIET_FLUX), math.log10(_CEILING)
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            if self.above(10.0**middle) > number:
+                low = middle
+            else:
+                high = middle
+        return float(10.0**low)
 
 
-def draw_peak_flux(rate: float, rng: np.random.Generator) -> float:
-    """Draw the label of a 24 h window: the largest detected flare in W m^-2, or ``QUIET_FLUX``."""
-    waiting, luck = rng.exponential(), rng.random()
-    flux = _FLOOR * (waiting / rate * (1 - _CUT) + _CUT) ** (-1 / SLOPE)
-    if flux < _SMALLEST:
-        return QUIET_FLUX
-    excess = (math.log10(flux) - _DETECTION_CENTRE) / _DETECTION_WIDTH
-    if flux < _ALWAYS_DETECTED and luck > 1 / (1 + math.exp(-excess)):
-        return QUIET_FLUX
-    return rounded(flux)
+def _detected(flux: float) -> float:
+    """Return the probability that a flare of a flux in W m^-2 is on the list behind the labels."""
+    if flux >= _ALWAYS_DETECTED or flux < _SMALLEST:
+        return float(flux >= _ALWAYS_DETECTED)
+    return 1 / (1 + math.exp((_DETECTION_CENTRE - math.log10(flux)) / _DETECTION_WIDTH))
 
 
 def rounded(flux: float) -> float:
@@ -64,9 +122,3 @@ def rounded(flux: float) -> float:
     multiple = round(noaa / 10.0**exponent, 1)
     # Through decimal text, so that C8.5 becomes 1e-5 and not the float just below it.
     return float(f"{multiple / LABEL_SCALES['noaa']:.12f}e{exponent}")
-
-
-def true_rates(rate: float) -> dict[str, float]:
-    """Return the expected numbers of flares >= C, M, X and the probability of each event."""
-    rates = {f"lambda_{letter}": rate_above(CLASS_FLOORS[letter], rate) for letter in "CMX"}
-    return rates | {f"p_{event}": event_probability(event, rate) for event in EVENTS}

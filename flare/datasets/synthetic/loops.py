@@ -5,12 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flare.datasets.synthetic.exact import F32, F64, exp
 from flare.datasets.synthetic.field import GRID
 from flare.datasets.synthetic.sources import Sources
-from flare.datasets.synthetic.view import F32, F64, View
+from flare.datasets.synthetic.view import View
 from flare.sample import IMAGE_SIZE
 
-_LINES, _STEPS, _STRIDE = 320, 90, 2.6  # pixels of 256 from point to point
+_LINES, _STEPS = 540, 84
+# Pixels of 256 from point to point, how that grows with height, and to what.
+_STRIDE, _LONGER, _LONGEST = 2.0, 0.03, 3.2
 _DEPTH = 5.0  # of the charges below the surface, so that lines leave a concentration as a fan
 
 
@@ -32,56 +35,74 @@ class Loops:
 
     def drawn(self, temperature: float, hours: float) -> F32:
         """Draw what a filter of one temperature (standardised) sees, (128, 128)."""
-        weight = np.exp(-0.5 * ((self.heat - temperature) / 0.6) ** 2) * self.brightness
-        weight = weight * (1 + 0.6 * np.sin(self.phase + hours))
+        weight = exp(-0.5 * ((self.heat - temperature) / 0.6) ** 2) * self.brightness
+        weight = weight * (1 + 0.6 * _wave(self.phase + hours / 6.3))
         values = weight.astype(np.float32)[self.line] * self.share
         image = np.bincount(self.cell.ravel(), values.ravel(), minlength=GRID * GRID)
         return np.asarray(image[: GRID * GRID].reshape(GRID, GRID), dtype=np.float32)
 
 
+def _wave(turns: F64) -> F64:
+    """Return a wave of period 1 between -1 and 1, of two parabolas; a sine differs by machine."""
+    t = turns - np.floor(turns)
+    return np.asarray(np.where(t < 0.5, 8 * t * (1 - 2 * t), 8 * (t - 0.5) * (2 * t - 2)) * 1.0)
+
+
 def loops_of(sources: Sources, view: View, rng: np.random.Generator) -> Loops:
     """Trace field lines from random points of the concentrations and project them."""
-    points = _trace(sources, rng)  # (steps, lines, 3)
-    above = np.logical_and.accumulate(points[..., 2] >= 0, axis=0)
-    x, y = view.project(points[..., 0], points[..., 1], points[..., 2])
+    points, run = _trace(sources, rng)  # (steps, 3, lines), (steps, lines)
+    above = np.logical_and.accumulate(points[:, 2] >= 0, axis=0)
+    x, y = view.project(*points.astype(np.float64).swapaxes(0, 1))
     scale = GRID / IMAGE_SIZE
     x, y = (x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5
     inside = above & (x > 0) & (x < GRID - 2) & (y > 0) & (y < GRID - 2)
-    step, line = np.nonzero(inside)
-    x, y, height = x[inside], y[inside], points[..., 2][inside]
+    _, line = np.nonzero(inside)
+    x, y, height = x[inside], y[inside], points[:, 2][inside]
     column, row = x.astype(np.intp), y.astype(np.intp)
     fx, fy = x - column, y - row
-    thin = np.exp(-height / 70) * (1 + 1.2 * np.exp(-step / 8))  # dense at the foot
+    # Dense at the foot; a long step stands for as many points as it is long.
+    thin = exp(-height / 80) * (1 + exp(-run[inside] / 16)) * _stride(height)
     share = np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy]) * thin
     corner = row * GRID + column
     cell = np.stack([corner, corner + 1, corner + GRID, corner + GRID + 1])
-    length = above.sum(axis=0) / _STEPS
+    length = np.where(above, run, 0).max(axis=0) / 234
     heat = rng.normal(0.9 - 2.2 * length, 0.7)  # short loops are hot
-    brightness = rng.lognormal(-0.5, 0.9, _LINES) / (0.25 + length)
-    phase = rng.uniform(0, 2 * np.pi, _LINES)
+    brightness = rng.lognormal(-0.7, 0.7, _LINES) / (0.2 + length + 0.6 * length * length)
+    phase = rng.uniform(0, 1, _LINES)
     return Loops(cell, share.astype(np.float32), line, heat, brightness, phase)
 
 
-def _trace(sources: Sources, rng: np.random.Generator) -> F64:
-    """Follow the field of buried charges outwards from each start, (steps, lines, 3)."""
+def _stride(height: F32) -> F32:
+    """Return how far the next point is from one at a height, in pixels."""
+    longer = np.float32(_LONGER) * np.maximum(height, 0)
+    return np.asarray(np.minimum(np.float32(_STRIDE) + longer, np.float32(_LONGEST)))
+
+
+def _trace(sources: Sources, rng: np.random.Generator) -> tuple[F32, F32]:
+    """Follow the field of buried charges outwards from each start.
+
+    Returns points (steps, 3, lines) and the way to them (steps, lines), in pixels.
+    """
     strength = np.abs(sources.flux)
     start = rng.choice(len(strength), size=_LINES, p=strength / strength.sum())
     spread = sources.width[start] * 1.3
-    position = np.stack(
-        [
-            sources.u[start] + spread * rng.standard_normal(_LINES),
-            sources.v[start] + spread * rng.standard_normal(_LINES),
-            np.zeros(_LINES),
-        ]
-    )
-    outwards = np.sign(sources.flux[start])
-    charges = np.stack([sources.u, sources.v, np.full_like(sources.u, -_DEPTH)])
-    path = np.empty((_STEPS, 3, _LINES))
+    position = np.zeros((3, _LINES), dtype=np.float32)
+    position[0] = sources.u[start] + spread * rng.standard_normal(_LINES)
+    position[1] = sources.v[start] + spread * rng.standard_normal(_LINES)
+    outwards = np.sign(sources.flux[start]).astype(np.float32)
+    deep = np.full_like(sources.u, -_DEPTH)
+    charges = np.stack([sources.u, sources.v, deep]).astype(np.float32)[:, :, None]
+    flux = (sources.flux / strength.max()).astype(np.float32)[:, None]
+    way = np.zeros(_LINES, dtype=np.float32)
+    path = np.empty((_STEPS, 3, _LINES), dtype=np.float32)
+    ways = np.empty((_STEPS, _LINES), dtype=np.float32)
     for step in range(_STEPS):
-        path[step] = position
-        apart = position[:, :, None] - charges[:, None, :]  # (3, lines, charges)
-        distance2 = np.einsum("klj,klj->lj", apart, apart)
-        field = np.einsum("klj,lj->kl", apart, sources.flux / distance2**1.5)
-        field *= outwards / np.sqrt(np.einsum("kl,kl->l", field, field) + 1e-30)
-        position = position + _STRIDE * field
-    return path.transpose(0, 2, 1)
+        path[step], ways[step] = position, way
+        apart = position[:, None, :] - charges  # (3, charges, lines)
+        distance2 = apart[0] * apart[0] + apart[1] * apart[1] + apart[2] * apart[2]
+        field = (apart * (flux / (distance2 * np.sqrt(distance2)))).sum(axis=1)  # (3, lines)
+        size = np.sqrt(field[0] * field[0] + field[1] * field[1] + field[2] * field[2])
+        stride = _stride(position[2])
+        position = position + field * (outwards * stride / (size + np.float32(1e-20)))
+        way = way + stride
+    return path, ways

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flare.datasets.synthetic.atmosphere import Instant, draw
 from flare.datasets.synthetic.field import Field, Network, field_at
 from flare.datasets.synthetic.loops import loops_of
-from flare.datasets.synthetic.noise import Drift
+from flare.datasets.synthetic.noise import Drift, crop
 from flare.datasets.synthetic.region import ROTATION, SPLITS, Region, Window
 from flare.datasets.synthetic.view import view_of
 from flare.sample import (
@@ -59,10 +59,12 @@ class Surroundings:
         self._latitude = region.latitude
         rng = stream(seed, Stream.SYNTHETIC_IMAGE, *self._counters)
         self._skeleton = region.skeleton
+        self._heating = region.heating
         self._fragments = Drift("fragment", rng, lifetime=30)
         self._mixing = Drift("mottle", rng, lifetime=30)
         self._network = Network(rng)
-        self._hair = Drift("wisp", rng, lifetime=18)
+        self._fibril = Drift("fibril", rng, lifetime=3)
+        self._blotch = Drift("blotch", rng, lifetime=18)
         self._cloud = Drift("cloud", rng, lifetime=60)
         self._mottle = Drift("mottle", rng, lifetime=5)
         self._out_of_order = rng.random(N_CHANNELS) < _OUTAGE
@@ -93,8 +95,9 @@ class Surroundings:
         # Boxes are cut around the region and the view hardly turns in 12 h: one set of loops.
         view = view_of(self._latitude, window.longitude)
         loops = loops_of(last, view, rng)
+        hair = crop("hair", rng)  # two that are mixed would be a hatching
         # Many small flares, which no label counts, heat a region that is about to have large ones.
-        heating = math.exp(0.45 * window.activity + rng.normal(0, 0.2))
+        heating = math.exp(self._heating * window.activity + rng.normal(0, 0.2))
         corona = math.exp(0.50 * window.latents.flux) * math.sqrt(heating)
         for hours in STEP_HOURS:
             age = _age(window) + hours
@@ -103,7 +106,9 @@ class Surroundings:
                 field=self.field(window, hours),
                 loops=loops,
                 view=view,
-                hair=self._hair.at(age),
+                hair=hair,
+                fibril=self._fibril.at(age),
+                blotch=self._blotch.at(age),
                 cloud=self._cloud.at(age),
                 mottle=self._mottle.at(age),
                 network=self._network.at(age),

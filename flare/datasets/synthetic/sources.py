@@ -9,9 +9,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from flare.datasets.synthetic.exact import F64, exp
 
 _LEADING, _FOLLOWING, _PARASITES = 10, 14, 3
 _TYPICAL_FLUX = 6.0e5  # of each polarity; about 5e21 Mx
@@ -55,7 +54,7 @@ class Sources:
         apart2 = (self.u[plus][:, None] - self.u[minus]) ** 2
         apart2 += (self.v[plus][:, None] - self.v[minus]) ** 2
         pairs = self.flux[plus][:, None] * -self.flux[minus]
-        overlap = pairs * np.exp(-0.5 * apart2 / width2) / (2 * math.pi * width2)
+        overlap = pairs * exp(-0.5 * apart2 / width2) / (2 * math.pi * width2)
         return math.sqrt(float(overlap.sum()))
 
 
@@ -78,15 +77,15 @@ class Skeleton:
         """Return the concentrations ``hours`` (<= 0) before the end of a window."""
         grown = 1 + 0.10 * float(np.clip(latents.emergence, -2.5, 2.5)) * hours / 12
         size = math.exp(0.36 * latents.flux)
-        half = 24 * size * math.exp(-0.55 * latents.closeness) * grown
+        half = 27 * size * math.exp(-0.55 * latents.closeness) * grown
         compact = np.where(self.share > 0, 0.6, 1.0)
-        u = self.scatter[:, 0] * compact * 21 * size + np.where(self.share > 0, half, -half)
-        v = self.scatter[:, 1] * compact * 14 * size
+        u = self.scatter[:, 0] * compact * 27 * size + np.where(self.share > 0, half, -half)
+        v = self.scatter[:, 1] * compact * 17 * size
         width = self.thickness * np.where(self.share > 0, 5.0, 7.0) * math.sqrt(size)
         strongest = np.argsort(-self.share)[:_PARASITES]
         away = width[strongest] + 5.0
-        parasite_u = u[strongest] + away * np.cos(self.angle)
-        parasite_v = v[strongest] + away * np.sin(self.angle)
+        parasite_u = u[strongest] + away * [math.cos(angle) for angle in self.angle]
+        parasite_v = v[strongest] + away * [math.sin(angle) for angle in self.angle]
         parasite = -0.05 * math.exp(0.8 * latents.shear) * np.ones(_PARASITES)
         turn = self.turn + 0.30 * latents.shear
         u, v = np.append(u, parasite_u), np.append(v, parasite_v)

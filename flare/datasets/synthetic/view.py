@@ -8,12 +8,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from flare.datasets.synthetic.exact import F32, F64
 from flare.sample import IMAGE_SIZE
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 SOLAR_RADIUS = 960 / 1.2
 _CENTRE = (IMAGE_SIZE - 1) / 2

@@ -18,14 +18,14 @@ from typing import Any
 
 from PIL import Image
 
-from flare.datasets.synthetic.labels import true_rates
+from flare.datasets.synthetic.difficulty import level_of
 from flare.datasets.synthetic.region import SPLITS, Region, Window, make_regions
 from flare.datasets.synthetic.render import Images, Surroundings
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter
 from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 BYTES_PER_SAMPLE = 450_000
 JPEG_QUALITY = 75
 MOST_SAMPLES = 200_000  # a split's regions then stay within their block of numbers
@@ -60,6 +60,7 @@ def synthesize(
     n_training: int,
     n_test: int,
     seed: int = 0,
+    difficulty: str = "medium",
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> SyntheticSummary:
@@ -76,6 +77,8 @@ def synthesize(
         Samples of each split, >= 1.
     seed
         Of everything random, >= 0.
+    difficulty
+        ``easy``, ``medium`` or ``hard``; see ``flare.datasets.synthetic.difficulty``.
     processes
         Worker processes; the number of CPUs if None, and with 1 everything happens in this one.
     progress
@@ -91,9 +94,12 @@ def synthesize(
     dest = Path(dest)
     workers = processes if processes is not None else os.cpu_count() or 1
     _check(dest, n_training, n_test, seed, workers)
+    level = level_of(difficulty)
+    sizes = {"training": n_training, "test": n_test}
     regions = [
-        *make_regions("training", n_training, seed=seed),
-        *make_regions("test", n_test, seed=seed),
+        region
+        for split in SPLITS
+        for region in make_regions(split, sizes[split], seed=seed, level=level)
     ]
     with atomic_folder(dest) as folder:
         for split in SPLITS:
@@ -104,6 +110,7 @@ def synthesize(
             "synthetic": True,
             "generator_version": GENERATOR_VERSION,
             "seed": seed,
+            "difficulty": difficulty,
             "n_training": n_training,
             "n_test": n_test,
         }
@@ -196,7 +203,11 @@ def _nanoseconds(time: datetime) -> str:
 def _write_oracle(path: Path, regions: list[Region]) -> None:
     path.parent.mkdir()
     windows = [window for region in regions for window in region.windows]
-    rates = [{"id": window.sample_id, **true_rates(window.rate)} for window in windows]
+    rates = [
+        {"id": window.sample_id}
+        | {name: f"{value:.6g}" for name, value in window.flares.truth().items()}
+        for window in windows
+    ]
     with path.open("w", newline="") as file:
         rows = csv.DictWriter(file, list(rates[0]), lineterminator="\n")
         rows.writeheader()

@@ -13,7 +13,7 @@ import pytest
 
 from flare.datasets import packing
 from flare.datasets.fingerprint import content_fingerprint
-from flare.datasets.packed import Pack, open_pack
+from flare.datasets.packed import Pack, open_pack, verify_pack
 from flare.datasets.packing import ensure_pack, pack
 from flare.datasets.sdobenchmark import read_sample, read_table
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
@@ -120,6 +120,74 @@ def test_the_fingerprint_of_a_pack_is_the_one_of_its_dataset(
     tiny_dataset: Path, tiny_pack: Pack
 ) -> None:
     assert tiny_pack.fingerprint == content_fingerprint(tiny_dataset)
+
+
+def test_the_content_of_a_split_is_the_fingerprint_of_a_dataset_that_has_no_other(
+    tiny_dataset: Path, tiny_pack: Pack, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_dataset / "test", tmp_path / "half" / "test")
+    assert tiny_pack.contents["test"] == content_fingerprint(tmp_path / "half")
+
+
+def test_the_same_dataset_packed_elsewhere_has_the_same_pack_fingerprint(
+    tiny_dataset: Path, tiny_pack: Pack, tmp_path: Path
+) -> None:
+    again = pack(tiny_dataset, tmp_path / "pack", image_size=64, processes=1)
+    assert again.pack_fingerprint == tiny_pack.pack_fingerprint
+
+
+def test_another_image_size_is_another_pack_of_the_same_dataset(
+    tiny_dataset: Path, tiny_pack: Pack, tmp_path: Path
+) -> None:
+    small = pack(tiny_dataset, tmp_path / "pack", image_size=32, processes=1)
+    assert small.fingerprint == tiny_pack.fingerprint
+    assert small.pack_fingerprint != tiny_pack.pack_fingerprint
+
+
+def test_another_label_is_another_pack_although_the_pixels_are_the_same(
+    dataset: Path, tmp_path: Path
+) -> None:
+    before = pack(dataset, tmp_path / "before", image_size=64)
+    table = dataset / "training" / "meta_data.csv"
+    table.write_text(table.read_text().replace("1e-09", "2e-09"))
+    after = pack(dataset, tmp_path / "after", image_size=64)
+    assert after.pack_fingerprint != before.pack_fingerprint
+
+
+def test_a_pack_that_nobody_touched_is_verified_sample_by_sample(tiny_pack: Pack) -> None:
+    told: list[tuple[int, int]] = []
+    verify_pack(tiny_pack, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (24, 24)
+
+
+@pytest.mark.parametrize("place", [0, 12345, -1])
+def test_one_changed_byte_is_noticed_by_verifying_and_its_sample_named(
+    copied_pack: Path, place: int
+) -> None:
+    path = copied_pack / "test" / "cubes.u8"
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    found = open_pack(copied_pack)  # the cheap checks look at sizes alone
+    row = place % len(content) // (len(content) // found.samples["test"])
+    name = found.split("test").table["id"][row]
+    with pytest.raises(DatasetInvalid, match=rf"sample {name} .* is not what was packed; delete"):
+        verify_pack(found)
+
+
+def test_a_fingerprint_of_other_samples_is_noticed_by_verifying(copied_pack: Path) -> None:
+    path = copied_pack / "pack.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"pack_fingerprint": "0" * 64}))
+    with pytest.raises(DatasetInvalid, match=r"in .*/pack\.json is not that of its samples"):
+        verify_pack(open_pack(copied_pack))
+
+
+def test_a_pack_knows_the_seed_of_invented_regions(dataset: Path, tmp_path: Path) -> None:
+    described = {"name": "made", "synthetic": True, "seed": 7}
+    (dataset / "dataset.json").write_text(json.dumps(described))
+    made = pack(dataset, tmp_path / "pack", image_size=64)
+    assert open_pack(made.folder).synthetic_seed == made.synthetic_seed == 7
 
 
 @pytest.mark.parametrize("split", ["training", "test"])

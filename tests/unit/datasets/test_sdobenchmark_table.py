@@ -118,7 +118,9 @@ def test_a_headerless_table_without_an_id_is_refused(tmp_path: Path) -> None:
 def test_a_dataset_one_folder_further_down_is_pointed_at(tmp_path: Path) -> None:
     write_table(tmp_path / "SDOBenchmark_full", "test", [ROW])
     write_table(tmp_path / ".half-made", "test", [ROW])
-    with pytest.raises(DatasetNotFound, match=f"there is one in {tmp_path}/SDOBenchmark_full; "):
+    with pytest.raises(
+        DatasetNotFound, match=f"; pass -P data_dir={tmp_path}/SDOBenchmark_full or"
+    ):
         read_table(tmp_path, "test")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flare.datasets.splits import MAX_GROUP, check_disjoint, region_groups, split_by_region
+from flare.datasets.splits import MAX_GROUP, region_groups, split_by_region
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.goes import class_index
 
@@ -152,14 +152,3 @@ def test_a_share_that_leaves_one_side_empty_is_refused(share: float) -> None:
 def test_one_region_cannot_be_parted() -> None:
     with pytest.raises(DatasetInvalid, match=r"1 active regions in 1 groups .* too few"):
         split_by_region(lone_regions({C: 1}))
-
-
-def test_common_regions_of_two_parts_are_named() -> None:
-    with pytest.raises(
-        DatasetInvalid, match=r"2 active regions .*training and test \(11002, 11003\)"
-    ):
-        check_disjoint([11003, 11001, 11002], np.array([11002, 11003, 11003, 11009]))
-
-
-def test_parts_without_common_regions_pass() -> None:
-    check_disjoint([11001, 11002], [11003])

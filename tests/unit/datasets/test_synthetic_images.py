@@ -80,14 +80,19 @@ def test_the_quiet_sun_fades_from_2010_to_2017_as_measured(instant, channel, fac
     assert levels[0] / levels[1] == pytest.approx(factor, rel=0.12)
 
 
-@pytest.mark.parametrize(
-    ("channel", "level"), [("continuum", 0), ("1700", 0), ("magnetogram", 128)]
-)
-def test_beyond_the_limb_hmi_and_1700_show_nothing(instant, channel, level):
+@pytest.mark.parametrize("channel", ["continuum", "1700"])
+def test_beyond_the_limb_continuum_and_1700_are_black(instant, channel):
     view = view_of(0.0, 75.0)
     image = grey(channel, replace(instant, view=view))
     assert (view.mu == 0).any()
-    np.testing.assert_array_equal(np.rint(image[view.mu == 0]), level)
+    np.testing.assert_array_equal(np.rint(image[view.mu == 0]), 0)
+
+
+def test_beyond_the_limb_the_magnetogram_is_noise_about_zero_gauss(instant):
+    view = view_of(0.0, 75.0)
+    sky = grey("magnetogram", replace(instant, view=view))[view.mu == 0]
+    assert np.median(sky) == pytest.approx(127.5, abs=1)
+    assert sky.std() == pytest.approx(18, abs=3)  # as in a real image
 
 
 def test_the_disk_is_darker_towards_the_limb(instant):
@@ -97,13 +102,13 @@ def test_the_disk_is_darker_towards_the_limb(instant):
     assert limb / centre == pytest.approx(1 - 0.6 * (1 - np.cos(np.radians(60))), rel=0.02)
 
 
-def test_the_noise_of_a_quiet_magnetogram_is_about_ten_gauss(instant):
+def test_the_noise_of_a_quiet_magnetogram_is_about_six_gauss(instant):
     still = replace(
         instant,
         field=replace(instant.field, gauss=np.zeros_like(instant.field.gauss)),
         network=np.zeros_like(instant.network),
     )
-    assert grey("magnetogram", still).std() * 500 / 255 == pytest.approx(10, abs=2)
+    assert grey("magnetogram", still).std() * 500 / 255 == pytest.approx(6, abs=1)
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -142,7 +147,7 @@ def test_only_aia_images_that_exist_are_flagged():
     assert not (flagged & ~present).any()
 
 
-@pytest.mark.parametrize("kind", ["white", "fragment", "cloud", "wisp"])
+@pytest.mark.parametrize("kind", ["white", "fragment", "cloud", "hair"])
 def test_a_texture_changes_little_in_an_hour_and_wholly_in_its_lifetime(kind):
     drift = Drift(kind, np.random.default_rng(0), lifetime=24)
     start, soon, late = (drift.at(hours).ravel() for hours in (0, 1, 24))

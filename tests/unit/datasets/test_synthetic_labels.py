@@ -3,27 +3,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flare.datasets.synthetic.labels import (
-    draw_peak_flux,
-    event_probability,
-    rate_above,
-    rounded,
-    true_rates,
-)
+from flare.datasets.synthetic.labels import FlareProcess, rounded
 from flare.goes import EVENTS, QUIET_FLUX, flux_of_class
 
-rates = st.floats(1e-3, 50)
+processes = st.builds(
+    FlareProcess,
+    rate=st.floats(1e-3, 50),
+    slope=st.floats(1.0, 1.3),
+    corner=st.floats(1e-6, 1e-2),
+)
 seeds = st.integers(0, 2**32 - 1)
 
+#: Hardly tapered, so that sizes follow the power law alone.
+PLAIN = FlareProcess(rate=3.0, slope=1.2, corner=1.0)
+TAPERED = FlareProcess(rate=3.0, slope=1.2, corner=1e-5)
 
-def many_fluxes(rate: float, n: int = 20_000) -> np.ndarray:
+
+def many_fluxes(process: FlareProcess, n: int = 20_000) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return np.array([draw_peak_flux(rate, rng) for _ in range(n)])
+    return np.array([process.draw_peak_flux(rng) for _ in range(n)])
 
 
-@given(rates, seeds)
-def test_a_label_is_quiet_or_a_tenth_of_a_noaa_class_divided_by_085(rate, seed):
-    flux = draw_peak_flux(rate, np.random.default_rng(seed))
+@given(processes, seeds)
+def test_a_label_is_quiet_or_a_tenth_of_a_noaa_class_divided_by_085(process, seed):
+    flux = process.draw_peak_flux(np.random.default_rng(seed))
     if flux != QUIET_FLUX:
         noaa = flux * 0.85
         tenths = noaa / 10.0 ** np.floor(np.log10(noaa) + 1e-9) * 10
@@ -31,7 +34,7 @@ def test_a_label_is_quiet_or_a_tenth_of_a_noaa_class_divided_by_085(rate, seed):
 
 
 def test_nothing_lies_between_quiet_and_b1():
-    fluxes = many_fluxes(0.05)
+    fluxes = many_fluxes(FlareProcess(rate=0.05, slope=1.2, corner=1.0))
     assert 1e-7 / 0.85 * 0.999 < fluxes[fluxes > QUIET_FLUX].min() < 2e-7
 
 
@@ -43,24 +46,42 @@ def test_a_flux_that_rounds_up_to_the_next_class_keeps_its_size():
     assert rounded(9.97e-6 / 0.85) == pytest.approx(1e-5 / 0.85)
 
 
+@pytest.mark.parametrize("process", [PLAIN, TAPERED])
 @pytest.mark.parametrize("event", EVENTS)
-def test_the_probability_of_an_event_is_its_frequency(event):
-    outcomes = many_fluxes(3.0) >= flux_of_class(event)
-    probability = event_probability(event, 3.0)
+def test_the_probability_of_an_event_is_its_frequency(process, event):
+    outcomes = many_fluxes(process) >= flux_of_class(event)
+    probability = process.probability(event)
     error = np.sqrt(probability * (1 - probability) / outcomes.size)
-    assert outcomes.mean() == pytest.approx(probability, abs=4 * error)
+    assert outcomes.mean() == pytest.approx(probability, abs=4 * error + 1e-9)
 
 
 def test_a_decade_in_flux_is_worth_ten_to_the_power_of_the_slope():
-    assert rate_above(1e-6, 1.0) / rate_above(1e-5, 1.0) == pytest.approx(10**1.29, rel=0.01)
+    assert PLAIN.above(1e-6) / PLAIN.above(1e-5) == pytest.approx(10**1.2, rel=0.01)
+
+
+def test_beyond_the_corner_flares_are_rarer_by_an_e_fold_for_each_corner_flux():
+    ratio = TAPERED.above(2e-5) / PLAIN.above(2e-5)
+    assert ratio == pytest.approx(np.exp(-2), rel=0.01)
 
 
 def test_no_flare_is_larger_than_the_largest_allowed():
-    assert many_fluxes(2000.0, 2000).max() <= rounded(2e-3)
+    assert many_fluxes(FlareProcess(2000.0, 1.2, 1.0), 2000).max() <= rounded(2e-3)
 
 
-@given(rates)
-def test_larger_events_are_rarer(rate):
-    truth = true_rates(rate)
-    assert truth["p_C1.0"] > truth["p_M1.0"] > truth["p_X1.0"] > 0
-    assert truth["lambda_C"] == pytest.approx(rate)
+@pytest.mark.parametrize(
+    "process",
+    [PLAIN, TAPERED, FlareProcess(0.1, 1.15, 1e-5), FlareProcess(8.0, 1.15, 1e-4)],
+)
+def test_the_quantiles_of_the_label_are_those_of_many_draws(process):
+    drawn = np.log10(many_fluxes(process))
+    for level, quantile in zip(
+        (0.05, 0.5, 0.95), process.log10_flux_quantiles((0.05, 0.5, 0.95)), strict=True
+    ):
+        assert np.quantile(drawn, level) == pytest.approx(quantile, abs=0.05)
+
+
+@given(processes)
+def test_larger_events_are_rarer(process):
+    truth = process.truth()
+    assert truth["p_C1.0"] > truth["p_M1.0"] >= truth["p_X1.0"] >= 0
+    assert truth["log10_flux_q05"] <= truth["log10_flux_q50"] <= truth["log10_flux_q95"]

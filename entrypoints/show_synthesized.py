@@ -1,0 +1,54 @@
+"""A synthetic dataset as a terminal shows it: what is in it, and what could be scored on it."""
+
+import math
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from flare.verification.scorecard import Score, Scorecard
+    from flare.workflows.synthesize import Synthesized
+
+_SCORES = ("true_skill_statistic", "brier_skill_score", "roc_area")
+
+
+def show_synthesized(made: "Synthesized") -> None:
+    """Print sizes and classes of both splits, the oracle's scores, and what to do next."""
+    console = Console(width=100, highlight=False)
+    splits = {"training": made.summary.training, "test": made.summary.test}
+    classes = list(made.summary.training.classes)
+    table = _table("split", "samples", "regions", *classes)
+    for name, split in splits.items():
+        counts = (str(split.classes[letter]) for letter in classes)
+        table.add_row(name, str(split.samples), str(split.regions), *counts)
+    console.print(f"SYNTHETIC DATA, difficulty {made.difficulty}: samples by class", style="bold")
+    console.print(table)
+    console.print("What the oracle scores, who knows the true rates [95 % interval]", style="bold")
+    console.print(_oracle_table(made.oracle))
+    print(f"{made.summary.path}: fingerprint {made.fingerprint[:16]}")
+    print(f"next: mlflow run . -e inspect -P data_dir={made.summary.path}")
+
+
+def _oracle_table(cards: "dict[str, Scorecard]") -> Table:
+    table = _table("split", "event", "events", "TSS", "BSS", "ROC area")
+    for split, card in cards.items():
+        for event in card.events:
+            scores = [card.get(event, name) for name in _SCORES]
+            table.add_row(split, event, str(scores[0].n_events), *map(_with_interval, scores))
+    return table
+
+
+def _with_interval(score: "Score") -> str:
+    if math.isnan(score.value):
+        return "-"
+    return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    for column in columns:
+        words = column in ("split", "event")
+        table.add_column(column, justify="left" if words else "right")
+    return table

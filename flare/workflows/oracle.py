@@ -1,0 +1,80 @@
+"""The forecaster that knows a synthetic dataset's true rates: what no other can beat.
+
+``oracle/oracle.csv`` of the dataset holds what its generator knew. Only scoring reads it, after
+everything was learnt.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from flare.errors import DatasetInvalid
+from flare.goes import EVENTS, event_outcomes
+from flare.verification.scorecard import Issued
+from flare.verification.thresholds import best_threshold
+
+_QUANTILES = ("log10_flux_q05", "log10_flux_q50", "log10_flux_q95")
+
+
+def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Issued | None:
+    """Return what whoever knows the true rates would have issued; None where nobody knows them.
+
+    Parameters
+    ----------
+    data_dir
+        The dataset; only synthetic ones have an oracle.
+    table
+        Labels of the samples to forecast, as ``read_table`` returns them.
+    training
+        Labels of the training split, on which alone the alarm thresholds are chosen.
+
+    Raises
+    ------
+    DatasetInvalid
+        The oracle is damaged, or does not know a sample.
+    """
+    path = data_dir / "oracle" / "oracle.csv"
+    if not path.is_file():
+        return None
+    known = _read(path)
+    rows, tuned_on = _rows(known, table, path), _rows(known, training, path)
+    outcomes = event_outcomes(training["peak_flux"].to_numpy(dtype=np.float64), EVENTS)
+    low, median, high = (rows[name].to_numpy(dtype=np.float64) for name in _QUANTILES)
+    return Issued(
+        log10_flux=median,
+        lower=low,
+        upper=high,
+        probability=_chances(rows),
+        events=EVENTS,
+        thresholds={
+            event: best_threshold(outcomes[:, k], _chances(tuned_on)[:, k])
+            for k, event in enumerate(EVENTS)
+        },
+    )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype={"id": str}).set_index("id")
+    except (ValueError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DatasetInvalid(
+            f"{path} is no table with an id ({reason}); delete it, or make the dataset again"
+        ) from error
+
+
+def _rows(known: pd.DataFrame, table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the oracle's rows in the order of a table of labels."""
+    wanted = [*_QUANTILES, *(f"p_{event}" for event in EVENTS)]
+    rows = known.reindex(index=table["id"], columns=wanted)
+    if known.index.has_duplicates or rows.isna().to_numpy().any():
+        raise DatasetInvalid(
+            f"{path} does not know all samples of its dataset; delete it, or make the dataset "
+            "again with `mlflow run . -e synthesize`"
+        )
+    return rows
+
+
+def _chances(rows: pd.DataFrame) -> np.ndarray:
+    return rows[[f"p_{event}" for event in EVENTS]].to_numpy(dtype=np.float64)

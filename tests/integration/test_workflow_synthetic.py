@@ -1,0 +1,108 @@
+"""A synthetic set through the workflows: its oracle, and what can be learnt from its images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.shuffled_images import shuffled, trained_and_scored
+from flare.config import InspectConfig, SynthesizeConfig, TrainConfig
+from flare.datasets.sdobenchmark import read_table
+from flare.datasets.splits import split_by_region
+from flare.errors import DatasetInvalid, DatasetNotFound
+from flare.workflows import inspect, synthesize
+from flare.workflows.data import TrainingData, open_packed
+from flare.workflows.oracle import oracle_of
+from flare.workflows.synthetic import sizes
+
+from workplace import working_in
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("synthetic")
+    with working_in(folder):
+        config = SynthesizeConfig(data_dir=folder / "set", samples=48, processes=1)
+        return synthesize.run(config)
+
+
+@pytest.fixture(scope="module")
+def tables(made):
+    return {split: read_table(made.summary.path, split) for split in ("training", "test")}
+
+
+def test_the_oracle_is_scored_on_both_splits_and_logged(made):
+    assert set(made.oracle) == {"training", "test"}
+    assert made.oracle["training"].get("C1.0", "roc_area").value > 0.7
+
+
+def test_the_oracle_issues_the_true_probabilities_in_the_order_of_the_samples(made, tables):
+    backwards = tables["test"].iloc[::-1]
+    issued = oracle_of(made.summary.path, backwards, tables["training"])
+    known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv").set_index("id")
+    np.testing.assert_array_equal(issued.probability[:, 0], known.loc[backwards["id"], "p_C1.0"])
+
+
+def test_the_alarm_thresholds_of_the_oracle_do_not_depend_on_the_scored_labels(made, tables):
+    other = tables["test"].assign(peak_flux=1e-3)
+    thresholds = [
+        oracle_of(made.summary.path, table, tables["training"]).thresholds
+        for table in (tables["test"], other)
+    ]
+    assert thresholds[0] == thresholds[1]
+
+
+def test_a_dataset_without_an_oracle_has_none(home):
+    table = read_table(home.data, "test")
+    assert oracle_of(home.data, table, table) is None
+
+
+def test_an_oracle_that_does_not_know_a_sample_is_refused(made, tables):
+    stranger = tables["test"].assign(id="1_2014_01_01_00_00_00_0")
+    with pytest.raises(DatasetInvalid, match="does not know all samples"):
+        oracle_of(made.summary.path, stranger, tables["training"])
+
+
+def test_a_damaged_oracle_is_one_line(made, tables, tmp_path):
+    (tmp_path / "oracle").mkdir()
+    (tmp_path / "oracle" / "oracle.csv").write_text("nothing\n1\n")
+    with pytest.raises(DatasetInvalid, match="is no table with an id"):
+        oracle_of(tmp_path, tables["test"], tables["training"])
+
+
+def test_the_sizes_of_the_real_set_can_be_asked_for():
+    config = SynthesizeConfig(samples=9222, test_share=0.0961)
+    assert sizes(config) == {"n_training": 8336, "n_test": 886}
+
+
+def test_two_datasets_are_drawn_beside_each_other(made, home, tmp_path):
+    with working_in(tmp_path):
+        config = InspectConfig(
+            data_dir=made.summary.path, beside=home.data, output_dir=tmp_path / "out", processes=1
+        )
+        inspect.run(config)
+    assert (tmp_path / "out" / "beside.png").stat().st_size > 50_000
+
+
+def test_what_is_to_be_drawn_beside_is_looked_for_first(made, tmp_path):
+    with working_in(tmp_path), pytest.raises(DatasetNotFound, match="nowhere"):
+        inspect.run(InspectConfig(data_dir=made.summary.path, beside=tmp_path / "nowhere"))
+
+
+@pytest.mark.slow
+def test_a_network_given_shuffled_images_learns_nothing(tmp_path):
+    """On the easy set, where the same network given the right images learns a lot."""
+    with working_in(tmp_path):
+        config = SynthesizeConfig(data_dir=tmp_path / "easy", samples=260, difficulty="easy")
+        synthesize.run(config)
+        train = TrainConfig(
+            data_dir=tmp_path / "easy", image_size=64, epochs=12, width=8, accelerator="cpu"
+        )
+        pack = open_packed(train.data_dir, None, image_size=64, processes=0)
+        rows = pack.split("training")
+        data = TrainingData(pack, rows, split_by_region(rows.table, validation_share=0.25))
+        right = trained_and_scored(data, pack.split("test"), train)
+        wrong = trained_and_scored(shuffled(data, seed=0), pack.split("test"), train)
+    learnt, nothing = (card.get("C1.0", "roc_area") for card in (right, wrong))
+    assert learnt.low > 0.7
+    assert nothing.low < 0.5 < nothing.high
+    assert wrong.get("C1.0", "brier_skill_score").low < 0

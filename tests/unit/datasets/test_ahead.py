@@ -1,0 +1,85 @@
+"""Samples that are read ahead are the same in any number of processes, and bounded in number."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flare.datasets import ahead
+from flare.datasets.ahead import ReadBatch, Source, read_ahead
+from flare.datasets.sdobenchmark import read_sample, read_table
+from flare.sample import reduce_cubes
+
+
+@pytest.fixture(scope="module")
+def batches(tiny_dataset: Path) -> list[list[Source]]:
+    table = read_table(tiny_dataset, "test")
+    starts = [start.to_pydatetime() for start in table["start"]]
+    sources = list(zip(table["folder"], starts, strict=True))
+    return [sources[:3], sources[3:6], sources[6:]]
+
+
+def read(batches: list[list[Source]], processes: int) -> list[ReadBatch]:
+    with closing(read_ahead(batches, image_size=64, processes=processes)) as found:
+        return list(found)
+
+
+def test_what_is_read_is_the_reader_s_sample_averaged_down(batches: list[list[Source]]) -> None:
+    found = read(batches, 1)
+    assert [len(batch.cubes) for batch in found] == [3, 3, 2]
+    for some, batch in zip(batches, found, strict=True):
+        for row, (folder, start) in enumerate(some):
+            assert start is not None
+            sample = read_sample(folder, start)
+            assert np.array_equal(batch.cubes[row], reduce_cubes(sample.cube, 64))
+            assert np.array_equal(batch.present[row], sample.present)
+            assert batch.ends[row] == start + timedelta(hours=12)
+
+
+def test_processes_give_the_same_in_the_same_order(batches: list[list[Source]]) -> None:
+    for one, two in zip(read(batches, 1), read(batches, 2), strict=True):
+        assert np.array_equal(one.cubes, two.cubes)
+        assert (one.digests, one.ends, one.rejected) == (two.digests, two.ends, two.rejected)
+
+
+def test_a_start_that_is_not_known_is_worked_out_from_the_images(
+    batches: list[list[Source]],
+) -> None:
+    unknown: list[list[Source]] = [[(folder, None) for folder, _ in some] for some in batches]
+    for given, found in zip(read(batches, 1), read(unknown, 1), strict=True):
+        assert given.ends == found.ends
+        assert np.array_equal(given.cubes, found.cubes)
+
+
+def test_no_more_batches_wait_than_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, batches: list[list[Source]]
+) -> None:
+    asked: list[int] = []
+
+    class Pool:
+        def submit(self, _function: object, batch: int, _size: int) -> "Future[int]":
+            asked.append(batch)
+            done: Future[int] = Future()
+            done.set_result(batch)
+            return done
+
+    found: Iterator[int] = ahead._in_order(Pool(), range(10), 64, at_once=4)
+    for taken in range(10):
+        assert next(found) == taken
+        assert len(asked) <= taken + 1 + 4
+
+
+def test_a_damaged_image_is_masked_and_named(tmp_path: Path, batches: list[list[Source]]) -> None:
+    import shutil
+
+    folder, start = batches[1][0]
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    image = sorted(copy.iterdir())[0]
+    image.write_bytes(b"no image")
+    (batch,) = read([[(copy, start)]], 1)
+    assert batch.rejected == (((image.name, "unreadable"),),)
+    assert (~batch.present).sum() == 1

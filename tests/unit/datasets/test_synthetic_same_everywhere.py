@@ -1,0 +1,106 @@
+"""Other processors, other numbers of processes: the same bytes.
+
+numpy chooses its loops by what the processor can do. Told to do without all of that, it behaves as
+on the oldest machine that it runs on.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flare.config import SynthesizeConfig
+from flare.datasets.fingerprint import content_fingerprint
+from flare.datasets.synthetic import synthesize
+from flare.datasets.synthetic.exact import exp, exp_of_image, log, log_of_image
+from flare.datasets.synthetic.region import make_region
+from flare.datasets.synthetic.render import Surroundings
+from flare.workflows.synthetic import sizes
+
+ROOT = Path(__file__).parents[3]
+
+#: Of `mlflow run . -e synthesize` with its defaults; also in docs/synthetic.md.
+DEFAULT_FINGERPRINT = "d0ca0099b176be59af8d90fbd65d19ff2b1019d2029521e2a93ab64edb6a5030"
+
+_UMATH = np._core._multiarray_umath
+ADDITIONS = [name for name in _UMATH.__cpu_dispatch__ if _UMATH.__cpu_features__[name]]
+
+DRAW = """
+import hashlib
+from flare.datasets.synthetic.region import make_region
+from flare.datasets.synthetic.render import Surroundings
+region = make_region("training", 4, seed=0)
+images = Surroundings(region, 0).images(region.windows[0], 0)
+print(hashlib.sha256(images.cube.tobytes()).hexdigest())
+"""
+
+MAKE = """
+import sys
+from pathlib import Path
+from flare.config import SynthesizeConfig
+from flare.datasets.fingerprint import content_fingerprint
+from flare.workflows.synthetic import make
+make(SynthesizeConfig(data_dir=Path(sys.argv[1]), processes=1))
+print(content_fingerprint(Path(sys.argv[1])))
+"""
+
+
+def on_an_older_machine(program: str, *arguments: str) -> str:
+    environment = {
+        **os.environ,
+        "NPY_DISABLE_CPU_FEATURES": " ".join(ADDITIONS),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(not ADDITIONS, reason="this processor has nothing that numpy could do without")
+def test_another_processor_draws_the_same_pixels():
+    region = make_region("training", 4, seed=0)
+    here = Surroundings(region, 0).images(region.windows[0], 0).cube
+    assert on_an_older_machine(DRAW) == hashlib.sha256(here.tobytes()).hexdigest()
+
+
+def test_another_number_of_processes_makes_the_same_dataset(tmp_path):
+    for processes in (1, 2):
+        synthesize(tmp_path / str(processes), n_training=6, n_test=2, seed=2, processes=processes)
+    one, two = (content_fingerprint(tmp_path / str(processes)) for processes in (1, 2))
+    assert one == two
+
+
+@pytest.mark.slow
+def test_the_default_set_has_its_known_fingerprint_from_one_process_of_an_older_machine(tmp_path):
+    assert on_an_older_machine(MAKE, str(tmp_path / "default")) == DEFAULT_FINGERPRINT
+
+
+def test_the_default_set_has_about_four_hundred_and_at_least_a_hundred_samples():
+    default = sizes(SynthesizeConfig())
+    assert default["n_training"] >= 400
+    assert default["n_test"] >= 100
+
+
+def test_the_exponential_is_that_of_the_library_to_the_last_digits():
+    x = np.random.default_rng(0).uniform(-700, 700, 10_000)
+    np.testing.assert_allclose(exp(x), np.exp(x), rtol=4e-16)
+
+
+def test_the_logarithm_is_that_of_the_library_to_the_last_digits():
+    x = np.exp(np.random.default_rng(0).uniform(-700, 700, 10_000))
+    np.testing.assert_allclose(log(x), np.log(x), rtol=4e-16)
+
+
+def test_tables_are_as_exact_as_a_grey_level_asks_for():
+    x = np.random.default_rng(0).uniform(-11.9, 11.9, (64, 64)).astype(np.float32)
+    np.testing.assert_allclose(exp_of_image(x), np.exp(x), rtol=6e-4)
+    np.testing.assert_allclose(log_of_image(np.exp(x)), x, atol=6e-4)
+
+
+def test_outside_the_tables_the_nearest_entry_is_taken():
+    assert exp_of_image(np.float32([-50, 50])) == pytest.approx(np.exp([-12, 12]), rel=1e-3)
+    assert np.isfinite(log_of_image(np.float32([1e-30, 1e30]))).all()

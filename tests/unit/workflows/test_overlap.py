@@ -1,0 +1,51 @@
+"""When a number means the same active region, and so when a forecaster has seen it."""
+
+import pytest
+
+from flare.forecasters.base import Origin
+from flare.workflows.overlap import Regions, seen_regions, shown
+
+NUMBERS = frozenset({11000, 11010, 11020})
+
+
+def origin(*, synthetic: bool, seed: int | None = None) -> Origin:
+    return Origin("a" * 64, "set", synthetic, (11010, 11020, 12000), 9, synthetic_seed=seed)
+
+
+def regions(*, synthetic: bool, seed: int | None = None, fingerprint: str = "b" * 64) -> Regions:
+    return Regions(NUMBERS, synthetic, seed, fingerprint)
+
+
+def test_a_real_number_is_the_same_region_in_another_copy_of_the_data() -> None:
+    assert seen_regions(origin(synthetic=False), regions(synthetic=False)) == (11010, 11020)
+
+
+def test_a_real_and_an_invented_region_of_one_number_are_two() -> None:
+    assert seen_regions(origin(synthetic=False), regions(synthetic=True, seed=0)) == ()
+    assert seen_regions(origin(synthetic=True, seed=0), regions(synthetic=False)) == ()
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "seen"),
+    [(0, 0, True), (0, 1, False), (None, 1, True), (0, None, True), (None, None, True)],
+)
+def test_invented_regions_are_the_same_unless_their_seeds_are_known_to_differ(
+    own: int | None, other: int | None, seen: bool
+) -> None:
+    found = seen_regions(origin(synthetic=True, seed=own), regions(synthetic=True, seed=other))
+    assert found == ((11010, 11020) if seen else ())
+
+
+def test_the_very_same_data_are_known_by_their_fingerprint_whatever_they_say() -> None:
+    copy = regions(synthetic=False, fingerprint="a" * 64)
+    assert seen_regions(origin(synthetic=True, seed=0), copy) == (11010, 11020)
+
+
+def test_no_common_number_is_no_overlap() -> None:
+    other = Regions(frozenset({1, 2}), synthetic=False, seed=None)
+    assert seen_regions(origin(synthetic=False), other) == ()
+
+
+def test_only_the_first_numbers_are_shown() -> None:
+    assert shown(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..."
+    assert shown([3, 1]) == "1, 3"
