@@ -101,8 +101,11 @@ def test_a_network_given_shuffled_images_learns_nothing(tmp_path):
         rows = pack.split("training")
         data = TrainingData(pack, rows, split_by_region(rows.table, validation_share=0.25))
         right = trained_and_scored(data, pack.split("test"), train)
-        wrong = trained_and_scored(shuffled(data, seed=0), pack.split("test"), train)
-    learnt, nothing = (card.get("C1.0", "roc_area") for card in (right, wrong))
-    assert learnt.low > 0.7
-    assert nothing.low < 0.5 < nothing.high
-    assert wrong.get("C1.0", "brier_skill_score").low < 0
+        wrong = [
+            trained_and_scored(shuffled(data, seed=k), pack.split("test"), train) for k in (0, 1)
+        ]
+    assert right.get("C1.0", "roc_area").low > 0.7
+    assert right.get("C1.0", "brier_skill_score").low > 0.1
+    # Not the ROC area: see benchmarks/shuffled_images.py.
+    assert max(card.value("C1.0", "brier_skill_score") for card in wrong) < 0.02
+    assert max(card.value("M1.0", "brier_skill_score") for card in wrong) < 0.02
