@@ -27,6 +27,8 @@ def show_synthesized(made: "Synthesized") -> None:
     console.print(table)
     console.print("What the oracle scores, who knows the true rates [95 % interval]", style="bold")
     console.print(_oracle_table(made.oracle))
+    if made.summary.kept:
+        print(f"{made.summary.kept} regions were there from a run that was interrupted")
     print(f"{made.summary.path}: fingerprint {made.fingerprint[:16]}")
     print(f"next: mlflow run . -e inspect -P data_dir={made.summary.path}")
 

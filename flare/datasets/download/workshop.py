@@ -1,12 +1,12 @@
 """The hidden folder beside a dataset's place, where it is downloaded and unpacked."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.datasets.lock import alone
+from flare.errors import ConfigInvalid
 
 _LOCK, _UNPACKED = "lock", "unpacked.partial"
 
@@ -25,13 +25,8 @@ def workshop(dest: Path) -> Iterator[Path]:
     """
     folder = dest.absolute().with_name(f".{dest.name}.download")
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DatasetInvalid(
-                f"another download to {dest} is running; wait for it, or choose another dest"
-            ) from error
+    taken = f"another download to {dest} is running; wait for it, or choose another dest"
+    with alone(folder / _LOCK, otherwise=taken):
         try:
             yield folder
         finally:

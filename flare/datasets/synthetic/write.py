@@ -1,15 +1,12 @@
 """Write a synthetic dataset in SDOBenchmark's layout, beside it an oracle that knows the rates."""
 
 import csv
-import json
 import multiprocessing
 import os
 import shutil
 import signal
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +18,7 @@ from PIL import Image
 from flare.datasets.synthetic.difficulty import level_of
 from flare.datasets.synthetic.region import SPLITS, Region, Window, make_regions
 from flare.datasets.synthetic.render import Images, Surroundings
+from flare.datasets.synthetic.unfinished import unfinished
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter
 from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
@@ -47,11 +45,12 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class SyntheticSummary:
-    """What was written, by split."""
+    """What was written, by split; ``kept`` regions were there from an interrupted run."""
 
     path: Path
     training: SplitSummary
     test: SplitSummary
+    kept: int = 0
 
 
 def synthesize(
@@ -67,7 +66,8 @@ def synthesize(
     """Write a dataset with the layout, the gaps and the class mix of SDOBenchmark.
 
     Sample k of a split is the same to the byte for every size of the set and number of processes.
-    ``dest`` appears only when everything is written.
+    ``dest`` appears only when everything is written; an interrupted run leaves whole regions in a
+    hidden folder beside it, and the same call goes on from there.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def synthesize(
     ConfigInvalid
         A size, the seed or the number of processes is out of bounds.
     DatasetInvalid
-        ``dest`` exists, or the disk has too little space for it.
+        ``dest`` exists, another process is making it, or the disk has too little space for it.
     """
     dest = Path(dest)
     workers = processes if processes is not None else os.cpu_count() or 1
@@ -101,22 +101,23 @@ def synthesize(
         for split in SPLITS
         for region in make_regions(split, sizes[split], seed=seed, level=level)
     ]
-    with atomic_folder(dest) as folder:
+    description = {
+        "name": "synthetic",
+        "synthetic": True,
+        "generator_version": GENERATOR_VERSION,
+        "seed": seed,
+        "difficulty": difficulty,
+        "n_training": n_training,
+        "n_test": n_test,
+    }
+    with unfinished(dest, description) as folder:
         for split in SPLITS:
             _write_meta_data(folder / split, [r for r in regions if r.split == split])
         _write_oracle(folder / "oracle" / "oracle.csv", regions)
-        description = {
-            "name": "synthetic",
-            "synthetic": True,
-            "generator_version": GENERATOR_VERSION,
-            "seed": seed,
-            "difficulty": difficulty,
-            "n_training": n_training,
-            "n_test": n_test,
-        }
-        (folder / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
-        _write_all_images(folder, regions, seed, workers, progress)
-    return SyntheticSummary(dest, *(summarise(regions, split) for split in SPLITS))
+        missing = [region for region in regions if not _folder_of(region, folder).exists()]
+        _write_all_images(folder, missing, seed, workers, progress)
+    training, test = (summarise(regions, split) for split in SPLITS)
+    return SyntheticSummary(dest, training, test, kept=len(regions) - len(missing))
 
 
 def summarise(regions: list[Region], split: str) -> SplitSummary:
@@ -172,21 +173,8 @@ def refuse_existing(dest: Path) -> None:
     dest.parent.mkdir(parents=True, exist_ok=True)
 
 
-@contextmanager
-def atomic_folder(dest: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``dest`` that takes its name on success, or vanishes."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", suffix=".partial", dir=dest.parent))
-    try:
-        yield folder
-        folder.chmod(0o755)  # mkdtemp makes it private
-        folder.replace(dest)
-    except BaseException:  # Ctrl-C too must leave nothing that a later run would trust
-        shutil.rmtree(folder)
-        raise
-
-
 def _write_meta_data(folder: Path, regions: list[Region]) -> None:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     with (folder / "meta_data.csv").open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("id", "start", "end", "peak_flux"))
@@ -201,7 +189,7 @@ def _nanoseconds(time: datetime) -> str:
 
 
 def _write_oracle(path: Path, regions: list[Region]) -> None:
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     windows = [window for region in regions for window in region.windows]
     rates = [
         {"id": window.sample_id}
@@ -239,11 +227,18 @@ def _leave_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def _folder_of(region: Region, folder: Path) -> Path:
+    return folder / region.split / str(region.number)
+
+
 def write_region(folder: Path, seed: int, region: Region) -> None:
-    """Write all samples of a region under ``folder``."""
+    """Write all samples of a region under ``folder``; its folder appears when it is whole."""
+    dest = _folder_of(region, folder)
+    partial = dest.with_name(f".{dest.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
     surroundings = Surroundings(region, seed)
     for position, window in enumerate(region.windows):
-        name = window.sample_id.removeprefix(f"{region.number}_")
-        sample = folder / region.split / str(region.number) / name
+        sample = partial / window.sample_id.removeprefix(f"{region.number}_")
         sample.mkdir(parents=True)
         write_sample(sample, window, surroundings.images(window, position))
+    partial.rename(dest)

@@ -14,6 +14,7 @@ from flare.datasets.synthetic import SyntheticSummary, synthesize, write
 from flare.datasets.synthetic.example import write_example
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Images
+from flare.datasets.synthetic.unfinished import unfinished
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.images import ImageRejected, decode_plane, parse_name
 from flare.sample import CHANNELS, CUBE_SHAPE, STEP_OFFSETS_MINUTES
@@ -136,23 +137,70 @@ def test_impossible_sizes_are_refused(tmp_path, wrong):
         synthesize(tmp_path / "set", **{"n_training": 1, "n_test": 1} | wrong)
 
 
-def test_ctrl_c_leaves_nothing_behind(tmp_path):
-    def interrupted(regions):
-        yield next(iter(regions))
-        assert list(tmp_path.rglob("*.jpg"))
-        raise KeyboardInterrupt
+def interrupted(regions):
+    """Let one region be made, and then press Ctrl-C."""
+    for count, region in enumerate(regions):
+        if count:
+            raise KeyboardInterrupt
+        yield region
 
+
+def interrupt(dest: Path, **settings: object) -> None:
     with pytest.raises(KeyboardInterrupt):
-        synthesize(tmp_path / "set", n_training=1, n_test=1, processes=1, progress=interrupted)
-    assert list(tmp_path.iterdir()) == []
+        synthesize(
+            dest,
+            **{"n_training": 9, "n_test": 2, "seed": 5, "processes": 1} | settings,
+            progress=interrupted,
+        )
 
 
-def test_the_error_of_a_worker_surfaces_and_leaves_nothing_behind(tmp_path, monkeypatch):
+def test_ctrl_c_leaves_nothing_under_the_name_of_the_dataset(tmp_path):
+    interrupt(tmp_path / "set")
+    assert [path.name for path in tmp_path.iterdir()] == [".set.synthesize"]
+
+
+def test_an_interrupted_set_is_gone_on_with_and_equals_one_made_at_once(tmp_path):
+    interrupt(tmp_path / "set")
+    again = synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1)
+    assert again.kept == 1
+    whole = synthesize(tmp_path / "whole", n_training=9, n_test=2, seed=5, processes=1)
+    assert whole.kept == 0
+    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "whole"]
+
+
+def test_half_a_region_is_made_anew(tmp_path):
+    interrupt(tmp_path / "set")
+    (region,) = (tmp_path / ".set.synthesize" / "set" / "training").glob("3*")
+    region.rename(region.with_name(f".{region.name}.partial"))  # as a killed process leaves it
+    next(region.with_name(f".{region.name}.partial").rglob("*.jpg")).unlink()
+    assert synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1).kept == 0
+    synthesize(tmp_path / "whole", n_training=9, n_test=2, seed=5, processes=1)
+    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("other", [{"seed": 6}, {"n_training": 10}, {"difficulty": "easy"}])
+def test_what_was_begun_with_other_settings_is_not_gone_on_with(tmp_path, other):
+    interrupt(tmp_path / "set", **other)
+    assert synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1).kept == 0
+    synthesize(tmp_path / "whole", n_training=9, n_test=2, seed=5, processes=1)
+    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
+
+
+def test_a_second_process_in_the_same_place_is_refused(tmp_path):
+    with (
+        unfinished(tmp_path / "set", {}),
+        pytest.raises(DatasetInvalid, match="another process is making"),
+    ):
+        synthesize(tmp_path / "set", n_training=1, n_test=1, processes=1)
+
+
+def test_the_error_of_a_worker_surfaces_and_leaves_no_dataset(tmp_path, monkeypatch):
     monkeypatch.setattr(write, "write_region", failing_region)
     with pytest.raises(ArithmeticError, match="planted in process") as caught:
         synthesize(tmp_path / "set", n_training=1, n_test=1, processes=2)
     assert str(os.getpid()) not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "set").exists()
 
 
 def test_progress_is_told_how_many_regions_there_are(tmp_path):

@@ -1,0 +1,44 @@
+"""The hidden folder beside a synthetic dataset's place, where it is made and gone on with."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from flare.datasets.lock import alone
+
+_DESCRIPTION = "dataset.json"
+
+
+@contextmanager
+def unfinished(dest: Path, description: Mapping[str, object]) -> Iterator[Path]:
+    """Give a folder that takes the name ``dest`` when the block ends without an error.
+
+    Otherwise it stays as it is, and the next call with the same description gets it again; what
+    one with another description left is deleted. ``dataset.json`` with the description is in it.
+
+    Raises
+    ------
+    DatasetInvalid
+        Another process is making a dataset in the same place.
+    """
+    workshop = dest.absolute().with_name(f".{dest.name}.synthesize")
+    workshop.mkdir(parents=True, exist_ok=True)
+    taken = f"another process is making {dest}; wait for it, or choose another data_dir"
+    with alone(workshop / "lock", otherwise=taken):
+        folder, text = workshop / "set", json.dumps(dict(description), indent=2) + "\n"
+        if not _is_same(folder / _DESCRIPTION, text):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            (folder / _DESCRIPTION).write_text(text, encoding="utf-8")
+        yield folder
+        folder.rename(dest)
+        shutil.rmtree(workshop)
+
+
+def _is_same(path: Path, text: str) -> bool:
+    try:
+        return path.read_text(encoding="utf-8") == text
+    except OSError:
+        return False
