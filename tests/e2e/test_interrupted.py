@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 from mlflow import MlflowClient
@@ -36,3 +37,22 @@ def test_a_stopped_training_is_killed_and_leaves_nothing(place, number):
     assert run.info.status == "KILLED"
     assert run.data.metrics["train/loss"] > 0
     assert client.search_model_versions() == []
+
+
+@pytest.mark.slow
+def test_a_synthesis_that_was_killed_goes_on_where_it_was(place):
+    made = place.folder / "invented"
+    command = place.entry("synthesize", samples=40, data_dir=made, processes=2)
+    with place.start(*command) as process:
+        regions = made.with_name(".invented.synthesize") / "set" / "training"
+        while process.poll() is None and not any(regions.glob("3*")):
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert not made.exists()
+    done = place.call(*command)
+    assert done.returncode == 0, done.stderr
+    assert "regions were there from a run that was interrupted" in done.stdout
+    images = list(made.rglob("*.jpg"))
+    assert len(images) > 40 * 35
+    assert not regions.exists()
