@@ -4,8 +4,8 @@ One process beside two, and beside a peer that draws nothing: it writes the same
 white noise through Pillow, which is what any generator at least has to do.
 """
 
-import shutil
 import tempfile
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +20,21 @@ _TRAINING, _TEST = 96, 24
 _SAMPLES = _TRAINING + _TEST
 
 
+_numbers = count()  # a new folder for each repeat; deleting thousands of files is not measured
+
+
 def _make(place: Path, processes: int) -> None:
-    dest = place / "set"
+    dest = place / f"set-{next(_numbers)}"
     synthesize(dest, n_training=_TRAINING, n_test=_TEST, seed=0, processes=processes)
-    shutil.rmtree(dest)
 
 
 def _write_noise(place: Path) -> None:
-    folder = place / "noise"
+    folder = place / f"noise-{next(_numbers)}"
     folder.mkdir()
     rng = np.random.default_rng(0)
     for k in range(_SAMPLES * N_PLANES):
         plane = rng.integers(96, 160, (IMAGE_SIZE, IMAGE_SIZE), dtype=np.uint8)
         Image.fromarray(plane).save(folder / f"{k}.jpg", quality=JPEG_QUALITY)
-    shutil.rmtree(folder)
 
 
 def main() -> None:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
 from flare.errors import ConfigInvalid
 from flare.models.cnn import MultitaskCNN
+from flare.models.network import Network
 
 #: Every architecture by name. A new one is a file beside cnn.py and a line here.
-ARCHITECTURES: dict[str, type[nn.Module]] = {"cnn": MultitaskCNN}
+ARCHITECTURES: dict[str, type[Network]] = {"cnn": MultitaskCNN}
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class NetworkConfig:
     n_events: int = 3
 
 
-def build(config: NetworkConfig) -> nn.Module:
+def build(config: NetworkConfig) -> Network:
     """Make the network of a config; its weights come from torch's current random state.
 
     Raises

@@ -1,17 +1,19 @@
 """The multitask CNN: one small encoder for every time step, and two heads on what it saw."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from flare.models.network import Network
 from flare.sample import MAGNETOGRAM, N_CHANNELS, N_STEPS
 
 #: What the flux head adds to, in log10 W m^-2: an untrained network forecasts about B1, not X10000.
 TYPICAL_LOG10_FLUX = -7.0
 
 
-class MultitaskCNN(nn.Module):
+class MultitaskCNN(Network):
     """Three convolution blocks per frame, pooling, one shared layer, heads for flux and events.
 
     The encoder sees the ten channels of a time step, and the magnetogram once more without its
@@ -29,6 +31,12 @@ class MultitaskCNN(nn.Module):
         )
         self.flux_head = nn.Linear(hidden, 1)
         self.event_head = nn.Linear(hidden, n_events)
+
+    @torch.no_grad()
+    def start_at(self, log10_flux: float, probabilities: Sequence[float]) -> None:
+        """Set the biases of both heads; see ``Network``."""
+        self.flux_head.bias.fill_(log10_flux - TYPICAL_LOG10_FLUX)
+        self.event_head.bias.copy_(torch.logit(torch.tensor(probabilities)))
 
     def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Forecast N samples.

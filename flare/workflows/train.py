@@ -17,7 +17,7 @@ from flare.config import TrainConfig
 from flare.errors import ConfigInvalid
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.neural import NeuralForecaster
-from flare.goes import EVENTS, HEADLINE_EVENT
+from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
 from flare.plots.training import training_curve
@@ -116,6 +116,7 @@ def train_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(settings.seed, Stream.WEIGHTS))
         network = build(settings.network)
+        network.start_at(*_climatology(data.peak_flux[rows]))
         fabric = _fabric(settings.accelerator)
         best_weights, since_best = copy.deepcopy(network.state_dict()), 0
         for record in fit(
@@ -142,6 +143,13 @@ def train_network(
     network.to("cpu").eval()
     spec = ForecasterSpec(image_size=data.pack.image_size)
     return NeuralForecaster(network, settings.network, normalisation, spec, data.origin)
+
+
+def _climatology(peak_flux: NDArray[np.float64]) -> tuple[float, list[float]]:
+    """Return the median log10 flux and the rate of each event, never quite 0 or 1."""
+    happened = event_outcomes(peak_flux).sum(axis=0)
+    rates = (happened + 0.5) / (len(peak_flux) + 1)
+    return float(np.median(np.log10(peak_flux))), [float(rate) for rate in rates]
 
 
 def kept(records: Sequence[EpochRecord]) -> EpochRecord:

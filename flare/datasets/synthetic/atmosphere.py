@@ -8,7 +8,9 @@ correction for it, are measured on SDOBenchmark's images.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from functools import cached_property
 
 import numpy as np
@@ -44,6 +46,9 @@ class Instant:
     heating: float
     corona: float
     mission: float
+    _drawn: dict[tuple[str, float], F32] = attribute(
+        default_factory=dict, init=False, compare=False
+    )
 
     @cached_property
     def texture(self) -> F32:
@@ -55,6 +60,24 @@ class Instant:
     def column(self) -> F32:
         """How much corona is in the line of sight: more towards the limb, less above it."""
         return np.asarray(exp_of_image(self.view.beyond * np.float32(-1 / 60)) * (2 - self.view.mu))
+
+    def quiet(self, contrast: float) -> F32:
+        """Return the quiet corona of a contrast, 1 where it is as bright as usual."""
+        return self._once(
+            "quiet",
+            contrast,
+            lambda: self.column * exp_of_image(np.float32(contrast) * self.texture),
+        )
+
+    def threads(self, heat: float) -> F32:
+        """Return what a filter of a standardised temperature sees of the loops, (128, 128)."""
+        return self._once("threads", heat, lambda: self.loops.drawn(heat, self.hours))
+
+    def _once(self, name: str, value: float, draw: Callable[[], F32]) -> F32:
+        """Draw what several channels share the first time that one asks for it."""
+        if (name, value) not in self._drawn:
+            self._drawn[name, value] = draw()
+        return self._drawn[name, value]
 
     @cached_property
     def kernels(self) -> F32:
@@ -102,12 +125,12 @@ class Filter:
 
 
 _CORONA: dict[str, Filter] = {
-    "94": Filter(44, 131, 1.0, 0.045, 0.6, 1.0, 0.17, 0.15, 0.9),
+    "94": Filter(44, 131, 1.0, 0.045, 0.65, 1.0, 0.17, 0.15, 0.9),
     "131": Filter(52, 141, 1.5, 0.05, -0.6, 0.8, 0.36, 0.6, 0.6),
     "171": Filter(131, 224, 1.4, 0.03, -0.9, 0.15, 0.42, 0.9, 0.6),
-    "193": Filter(76, 212, 1.0, 0.015, 0.0, 0.20, 0.33, 0.7, 0.9),
-    "211": Filter(52, 204, 1.0, 0.010, 0.4, 0.25, 0.30, 0.4, 1.0),
-    "335": Filter(46, 148, 3.2, 0.035, 0.7, 0.7, 0.17, 0.15, 1.0),
+    "193": Filter(76, 212, 1.0, 0.015, 0.0, 0.20, 0.32, 0.7, 0.9),
+    "211": Filter(52, 204, 1.0, 0.010, 0.4, 0.25, 0.32, 0.4, 1.0),
+    "335": Filter(46, 148, 3.2, 0.035, 0.65, 0.7, 0.17, 0.15, 1.0),
 }
 _QUIET_304, _FADED_304, _QUIET_1700, _QUIET_CONTINUUM = 149.0, 14.7, 98.0, 213.0
 
@@ -163,7 +186,7 @@ def _transition_region(instant: Instant, rng: np.random.Generator) -> F32:
     ribbons = log_of_image(1 + instant.inversion * np.float32(0.02 * instant.heating))
     grey = np.float32(_QUIET_304) + np.float32(5.0) * instant.fibril
     grey += np.float32(8.0) * instant.blotch + np.float32(5.0) * instant.cloud
-    cool = enlarge(instant.loops.drawn(-1.6, instant.hours)) * np.float32(0.4 * instant.corona)
+    cool = enlarge(instant.threads(-1.6)) * np.float32(0.4 * instant.corona)
     grey += np.float32(9) * log_of_image(1 + cool)
     grey += glow + np.float32(0.6) * np.sqrt(np.minimum(instant.plage, 400))
     grey += np.float32(17) * ribbons * (1 + np.float32(0.45) * instant.fibril)
@@ -173,22 +196,24 @@ def _transition_region(instant: Instant, rng: np.random.Generator) -> F32:
 
 
 def _corona(channel: str, instant: Instant, rng: np.random.Generator) -> F32:
-    seen = _CORONA[channel]
-    threads = instant.loops.drawn(seen.heat, instant.hours)
+    seen, low = _CORONA[channel], PIXEL_SCALES[channel].low
+    threads = instant.threads(seen.heat)
     bright = np.float32(0.030) * threads + hazy(threads, near=0.026, far=0.022 * seen.halo)
     glow = enlarge(bright * np.float32(instant.corona))
     glow = glow + np.float32(0.13 * seen.moss) * instant.moss
     glow += np.float32(seen.hot) * instant.kernels
     # Only the hottest plasma goes on rising; the rest levels off at a few times a usual core.
     glow /= 1 + np.float32(0.4 * (1 - seen.hot)) * glow
-    intensity = np.float32(_flux(channel, seen.core)) * glow
-    quiet = np.float32(_flux(channel, seen.quiet)) * instant.column
-    intensity += quiet * exp_of_image(np.float32(seen.hair) * instant.texture)
-    intensity *= np.float32(seen.faded**-instant.mission)
-    low = PIXEL_SCALES[channel].low
-    intensity += np.sqrt(intensity * np.float32(seen.photon)) * crop("white", rng)
-    intensity = np.maximum(intensity, np.float32(low)) * np.float32(1 / low)
-    return np.asarray(log_of_image(intensity) * np.float32(_grey_per_e_fold(channel)))
+    # Intensity in units of the lowest that has a grey level of its own.
+    seen_now = seen.faded**-instant.mission / low
+    glow *= np.float32(_flux(channel, seen.core) * seen_now)
+    glow += np.float32(_flux(channel, seen.quiet) * seen_now) * instant.quiet(seen.hair)
+    noise = np.sqrt(glow)
+    noise *= crop("white", rng)
+    noise *= np.float32(math.sqrt(seen.photon / low))
+    glow += noise
+    grey = log_of_image(np.maximum(glow, 1, out=glow))
+    return np.asarray(np.multiply(grey, np.float32(_grey_per_e_fold(channel)), out=grey))
 
 
 def _ramp(values: F32, low: float, high: float) -> F32:

@@ -106,8 +106,11 @@ class Network:
         self._fine = Drift("network", rng, lifetime=20)
         self._cells = Drift("cloud", rng, lifetime=60)
 
-    def at(self, hours: float) -> F32:
+    def lanes(self, hours: float) -> F32:
+        """Return where the lanes between the cells are, 1 and more on them, 0 off; (256, 256)."""
+        return np.asarray(np.maximum(np.float32(1.15) - np.abs(self._cells.at(hours)), 0))
+
+    def at(self, hours: float, lanes: F32) -> F32:
         """Return the field in gauss, (256, 256)."""
         fine = self._fine.at(hours)
-        lane = np.maximum(1.15 - np.abs(self._cells.at(hours)), 0)
-        return np.asarray(np.float32(4.5) * lane * fine * fine * fine)
+        return np.asarray(np.float32(4.5) * lanes * fine * fine * fine)

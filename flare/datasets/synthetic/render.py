@@ -96,6 +96,8 @@ class Surroundings:
         view = view_of(self._latitude, window.longitude)
         loops = loops_of(last, view, rng)
         hair = crop("hair", rng)  # two that are mixed would be a hatching
+        # What hardly changes in twelve hours is drawn once.
+        cloud, lanes = self._cloud.at(_age(window)), self._network.lanes(_age(window))
         # Many small flares, which no label counts, heat a region that is about to have large ones.
         heating = math.exp(self._heating * window.activity + rng.normal(0, 0.2))
         corona = math.exp(0.50 * window.latents.flux) * math.sqrt(heating)
@@ -109,9 +111,9 @@ class Surroundings:
                 hair=hair,
                 fibril=self._fibril.at(age),
                 blotch=self._blotch.at(age),
-                cloud=self._cloud.at(age),
+                cloud=cloud,
                 mottle=self._mottle.at(age),
-                network=self._network.at(age),
+                network=self._network.at(age, lanes),
                 hours=age,
                 heating=heating * math.exp(rng.normal(0, 0.15)),
                 corona=corona,

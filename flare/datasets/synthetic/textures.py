@@ -102,7 +102,9 @@ def standardised(field: F64) -> F64:
 
 
 def _cell(y: F64, x: F64) -> np.ndarray:
-    return np.asarray(np.rint(y).astype(np.intp) % EDGE * EDGE + np.rint(x).astype(np.intp) % EDGE)
+    """Return the flat index of the nearest pixel, wrapped around; ``EDGE`` is a power of two."""
+    row, column = np.rint(y).astype(np.int32), np.rint(x).astype(np.int32)
+    return np.asarray((row & (EDGE - 1)) * EDGE + (column & (EDGE - 1)))
 
 
 _DIRECTION = filtered(2.5, 6.0)
