@@ -4,10 +4,7 @@ Decoding forty JPEGs holds the interpreter's lock for most of its time, so threa
 (`benchmarks/prediction.py`) and processes do it; a few samples are read where they are needed.
 """
 
-import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -19,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from flare.datasets.fingerprint import digest_of_files
+from flare.datasets.pool import worker_pool
 from flare.datasets.sdobenchmark import infer_start, read_files, sample_of_files
 from flare.sample import INPUT_WINDOW_HOURS, Cube, Present, reduce_cubes
 
@@ -70,13 +68,8 @@ def read_ahead(
     if processes <= 1:
         yield from (read_batch(batch, image_size) for batch in batches)
         return
-    # Spawned, because a fork copies the locks of whatever threads MLflow and PyTorch have running.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_obey_parent) as pool:
-        try:
-            yield from _in_order(pool, batches, image_size, at_once=processes + _WAITING)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with worker_pool(processes) as pool:
+        yield from _in_order(pool, batches, image_size, at_once=processes + _WAITING)
 
 
 def read_batch(batch: Iterable[Source], image_size: int) -> ReadBatch:
@@ -113,17 +106,3 @@ def _in_order(
         for batch in islice(waiting, 1):
             running.append(pool.submit(read_batch, batch, image_size))
         yield done
-
-
-def _obey_parent() -> None:
-    """Leave Ctrl-C and SIGTERM to the parent, which stops its workers; end when it was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -4,6 +4,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from flare.errors import DatasetInvalid
 
@@ -25,10 +26,15 @@ def alone(lock: Path, *, otherwise: str) -> Iterator[None]:
         Another process holds it.
     """
     with lock.open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DatasetInvalid(otherwise) from error
-        except OSError:
-            pass  # a network file system without locks
+        hold(file, otherwise=otherwise)
         yield
+
+
+def hold(file: IO[Any], *, otherwise: str) -> None:
+    """Hold an open file until it is closed; the rest is as for ``alone``."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DatasetInvalid(otherwise) from error
+    except OSError:
+        return  # a network file system without locks

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -37,14 +39,23 @@ def map_in_order(
     if processes <= 1:
         yield from map(function, tasks)
         return
-    # Processes, because decoding holds the interpreter's lock for most of its time; spawned,
-    # because a fork copies the locks of whatever threads MLflow and PyTorch have running.
+    with worker_pool(processes) as pool:
+        yield from pool.map(function, tasks)
+
+
+@contextmanager
+def worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Give processes that this one starts, stops and takes with it when it is killed.
+
+    Processes, because drawing and decoding hold the interpreter's lock for most of their time;
+    spawned, because a fork copies the locks of whatever threads MLflow and PyTorch have running.
+    """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_ignore_interrupts) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_obey_parent) as pool:
         try:
-            yield from pool.map(function, tasks)
+            yield pool
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # waits for what is under way
 
 
 def reported(
@@ -59,6 +70,15 @@ def reported(
         yield from result
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which stops its workers itself."""
+def _obey_parent() -> None:
+    """Leave Ctrl-C and SIGTERM to the parent, which stops its workers; end when it was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -157,12 +157,13 @@ def _scale(axes: Axes, found: Brightness, channel: str) -> None:
 
 
 def _change(years: tuple[tuple[int, float], ...], channel: str) -> str:
-    """Say how the first and the last year differ: by a factor, or in gauss, which may be zero."""
+    """Say how the first and the last year differ: by a factor, or in counts or gauss."""
     if len(years) == 1:
         return f"{years[0][0]} alone"
     (first, before), (last, after) = years
     span = f"{first}\N{EN DASH}{last}"
-    if channel == "magnetogram":
-        return f"{after - before:+.1f} G, {span}"
+    if not PIXEL_SCALES[channel].log10:  # linear ones may be zero
+        digits, unit = (1, "G") if channel == "magnetogram" else (0, "counts")
+        return f"{after - before:+.{digits}f} {unit}, {span}"
     verb, ratio = ("falls", before / after) if before >= after else ("rises", after / before)
     return f"{verb} ×{ratio:.3g}, {span}" if ratio >= 1.005 else f"as before, {span}"

@@ -6,7 +6,6 @@ that was killed leaves at most one torn batch, which the next one makes again: b
 same members in every run, and so the same numbers.
 """
 
-import fcntl
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from flare.datasets.lock import hold
 from flare.errors import ConfigInvalid
 
 FORMAT = 1
@@ -94,15 +94,11 @@ class Journal:
 
     def _lock(self) -> None:
         """Refuse a journal that a living process writes; a dead one's lock is gone with it."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigInvalid(
-                f"{self.path} is being written by another process; wait for it, "
-                "or give another -P output="
-            ) from None
-        except OSError:
-            return  # a network file system without locks
+        hold(
+            self._file,
+            otherwise=f"{self.path} is being written by another process; wait for it, "
+            "or give another -P output=",
+        )
 
     def _continue(self, *, restart: bool) -> None:
         """Take over what is there up to the last whole batch; begin anew where there is nothing."""

@@ -47,7 +47,7 @@ def test_a_synthesis_that_was_killed_goes_on_where_it_was(place):
         regions = made.with_name(".invented.synthesize") / "set" / "training"
         while process.poll() is None and not any(regions.glob("3*")):
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()  # it alone: its workers must end by themselves, not race with the next run
         process.communicate(timeout=60)
     assert not made.exists()
     done = place.call(*command)
@@ -55,4 +55,8 @@ def test_a_synthesis_that_was_killed_goes_on_where_it_was(place):
     assert "regions were there from a run that was interrupted" in done.stdout
     images = list(made.rglob("*.jpg"))
     assert len(images) > 40 * 35
+    assert sorted(path.name for path in made.iterdir()) == [
+        "dataset.json", "oracle", "test", "training",
+    ]  # fmt: skip
+    assert not list(made.rglob("*.partial"))
     assert not regions.exists()

@@ -69,6 +69,23 @@ def test_a_damaged_oracle_is_one_line(made, tables, tmp_path):
         oracle_of(tmp_path, tables["test"], tables["training"])
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda known: pd.concat([known, known.iloc[[0]]]),
+        lambda known: known.astype({"p_M1.0": object}).replace({"p_M1.0": known["p_M1.0"][0]}, "x"),
+    ],
+)
+def test_an_oracle_with_a_sample_twice_or_a_word_for_a_number_is_refused(
+    made, tables, tmp_path, damage
+):
+    known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv")
+    (tmp_path / "oracle").mkdir()
+    damage(known).to_csv(tmp_path / "oracle" / "oracle.csv", index=False)
+    with pytest.raises(DatasetInvalid, match="does not know all samples"):
+        oracle_of(tmp_path, tables["test"], tables["training"])
+
+
 def test_the_sizes_of_the_real_set_can_be_asked_for():
     config = SynthesizeConfig(samples=9222, test_share=0.0961)
     assert sizes(config) == {"n_training": 8336, "n_test": 886}

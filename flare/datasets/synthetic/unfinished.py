@@ -8,6 +8,9 @@ from pathlib import Path
 
 from flare.datasets.lock import alone
 
+#: How the names of regions end that are not whole yet.
+PARTIAL = ".partial"
+
 _DESCRIPTION = "dataset.json"
 
 
@@ -32,9 +35,20 @@ def unfinished(dest: Path, description: Mapping[str, object]) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             (folder / _DESCRIPTION).write_text(text, encoding="utf-8")
-        yield folder
-        folder.rename(dest)
-        shutil.rmtree(workshop)
+        try:
+            _sweep(folder)
+            yield folder
+            _sweep(folder)
+            folder.rename(dest)
+        finally:
+            if not any(folder.glob("*/[0-9]*")):  # nothing worth keeping, or all in its place
+                shutil.rmtree(workshop)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete the halves that a killed process left."""
+    for half in folder.glob(f"*/.*{PARTIAL}"):
+        shutil.rmtree(half, ignore_errors=True)
 
 
 def _is_same(path: Path, text: str) -> bool:

@@ -1,12 +1,9 @@
 """Write a synthetic dataset in SDOBenchmark's layout, beside it an oracle that knows the rates."""
 
 import csv
-import multiprocessing
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,10 +12,11 @@ from typing import Any
 
 from PIL import Image
 
+from flare.datasets.pool import worker_pool
 from flare.datasets.synthetic.difficulty import level_of
 from flare.datasets.synthetic.region import SPLITS, Region, Window, make_regions
 from flare.datasets.synthetic.render import Images, Surroundings
-from flare.datasets.synthetic.unfinished import unfinished
+from flare.datasets.synthetic.unfinished import PARTIAL, unfinished
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter
 from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
@@ -111,10 +109,11 @@ def synthesize(
         "n_test": n_test,
     }
     with unfinished(dest, description) as folder:
+        missing = [region for region in regions if not _folder_of(region, folder).exists()]
+        _check_space(dest, missing)
         for split in SPLITS:
             _write_meta_data(folder / split, [r for r in regions if r.split == split])
         _write_oracle(folder / "oracle" / "oracle.csv", regions)
-        missing = [region for region in regions if not _folder_of(region, folder).exists()]
         _write_all_images(folder, missing, seed, workers, progress)
     training, test = (summarise(regions, split) for split in SPLITS)
     return SyntheticSummary(dest, training, test, kept=len(regions) - len(missing))
@@ -157,7 +156,10 @@ def _check(dest: Path, n_training: int, n_test: int, seed: int, workers: int) ->
     if seed < 0:
         raise ConfigInvalid(f"seed is {seed}; give a number from 0 on")
     refuse_existing(dest)
-    needed = (n_training + n_test) * BYTES_PER_SAMPLE
+
+
+def _check_space(dest: Path, missing: list[Region]) -> None:
+    needed = sum(len(region.windows) for region in missing) * BYTES_PER_SAMPLE
     free = shutil.disk_usage(dest.parent).free
     if free < needed:
         raise DatasetInvalid(
@@ -211,20 +213,10 @@ def _write_all_images(
         for region in shown(regions):
             write(region)
         return
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_ctrl_c
-    )
-    try:
+    with worker_pool(workers) as pool:
         futures = [pool.submit(write, region) for region in regions]
         for future in shown(futures):
             future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)  # waits, so that nobody writes into a removed folder
-
-
-def _leave_ctrl_c() -> None:
-    """Let the parent alone answer Ctrl-C; it stops the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _folder_of(region: Region, folder: Path) -> Path:
@@ -234,8 +226,7 @@ def _folder_of(region: Region, folder: Path) -> Path:
 def write_region(folder: Path, seed: int, region: Region) -> None:
     """Write all samples of a region under ``folder``; its folder appears when it is whole."""
     dest = _folder_of(region, folder)
-    partial = dest.with_name(f".{dest.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = dest.with_name(f".{dest.name}.{os.getpid()}{PARTIAL}")
     surroundings = Surroundings(region, seed)
     for position, window in enumerate(region.windows):
         sample = partial / window.sample_id.removeprefix(f"{region.number}_")

@@ -1,7 +1,7 @@
 """Other processors, other numbers of processes: the same bytes.
 
-numpy chooses its loops by what the processor can do. Told to do without all of that, it behaves as
-on the oldest machine that it runs on.
+numpy chooses its loops by what the processor can do, and so does the C library. Told to do without
+all of that, they behave as on the oldest machine that they run on.
 """
 
 import hashlib
@@ -53,6 +53,8 @@ def on_an_older_machine(program: str, *arguments: str) -> str:
     environment = {
         **os.environ,
         "NPY_DISABLE_CPU_FEATURES": " ".join(ADDITIONS),
+        # The C library chooses its exponential and sine too.
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX2_Usable,-FMA_Usable",
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-c", program, *arguments]

@@ -172,8 +172,8 @@ def test_an_interrupted_set_is_gone_on_with_and_equals_one_made_at_once(tmp_path
 def test_half_a_region_is_made_anew(tmp_path):
     interrupt(tmp_path / "set")
     (region,) = (tmp_path / ".set.synthesize" / "set" / "training").glob("3*")
-    region.rename(region.with_name(f".{region.name}.partial"))  # as a killed process leaves it
-    next(region.with_name(f".{region.name}.partial").rglob("*.jpg")).unlink()
+    half = region.rename(region.with_name(f".{region.name}.17.partial"))  # as a kill leaves it
+    next(half.rglob("*.jpg")).unlink()
     assert synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1).kept == 0
     synthesize(tmp_path / "whole", n_training=9, n_test=2, seed=5, processes=1)
     assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
@@ -185,6 +185,15 @@ def test_what_was_begun_with_other_settings_is_not_gone_on_with(tmp_path, other)
     assert synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1).kept == 0
     synthesize(tmp_path / "whole", n_training=9, n_test=2, seed=5, processes=1)
     assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
+
+
+def test_what_is_there_already_needs_no_room_on_the_disk(tmp_path, monkeypatch):
+    interrupt(tmp_path / "set")
+    (region,) = (tmp_path / ".set.synthesize" / "set" / "training").glob("3*")
+    left = 11 - len(list(region.iterdir()))
+    room = left * write.BYTES_PER_SAMPLE
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room))
+    assert synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1).kept == 1
 
 
 def test_a_second_process_in_the_same_place_is_refused(tmp_path):

@@ -120,6 +120,16 @@ def test_an_instrument_that_fades_is_told_the_factor_from_first_to_last_year() -
     assert texts(panels["magnetogram"])[0].startswith("-")
 
 
+def test_a_continuum_that_goes_black_is_told_in_counts() -> None:
+    split = made_up_split(samples=800, fading=0.0)
+    years = split.table["end"].dt.year == 2017
+    split.grey[years.to_numpy()] = 0  # zero-filled images, as careless copies have them
+    panels = dict(zip(CHANNELS, brightness_over_time({"test": split}).axes, strict=True))
+    (told,) = texts(panels["continuum"])
+    assert told.startswith("-")
+    assert told.endswith(" counts, 2010\N{EN DASH}2017")
+
+
 def test_a_steady_instrument_is_as_before() -> None:
     panel = brightness_over_time({"test": made_up_split()}).axes[0]
     assert texts(panel) == ["as before, 2010\N{EN DASH}2017"]
