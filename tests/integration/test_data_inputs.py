@@ -32,7 +32,7 @@ def used(models, at_home, newest, fetch, tmp_path):
     small = {"data_dir": at_home.data, "processes": 1}
 
     def synthesized():
-        sizes = {"samples_training": 20, "samples_test": 10, "processes": 1}
+        sizes = {"samples": 30, "processes": 1}
         synthesize.run(SynthesizeConfig(**sizes, data_dir=tmp_path / "new"))
         return newest("synthesize")
 
