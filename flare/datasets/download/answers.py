@@ -36,10 +36,16 @@ class Broken(Exception):
 
 
 def check_origin(url: str, response: requests.Response) -> None:
-    """Raise MirrorFailed if redirects led from https to http, where anybody may answer."""
-    end = response.url or url
-    if urlsplit(url).scheme == "https" and urlsplit(end).scheme != "https":
-        raise MirrorFailed(f"it redirects to {urlsplit(end).hostname} without encryption")
+    """Raise MirrorFailed if any redirect led from https to http, where anybody may answer.
+
+    One that comes back to https counts too: whoever answered in between chose where to.
+    """
+    if urlsplit(url).scheme != "https":
+        return
+    for answer in (*response.history, response):
+        place = urlsplit(answer.url or url)
+        if place.scheme != "https":
+            raise MirrorFailed(f"it redirects to {place.hostname} without encryption")
 
 
 def check_refusal(response: requests.Response) -> None:

@@ -149,16 +149,10 @@ def _obtain(demand: Demand, mirror: Mirror, folder: Path) -> Downloaded:
             stage=demand.stage,
         )
     with unpacking_folder(folder) as unpacked:
-        try:
-            _unpack(demand, archive, unpacked)
-        except ArchiveInvalid as error:
-            if not archive.kept:  # the next run is to fetch it anew
-                archive.path.unlink()
-            deleted = "" if archive.kept else "; it is deleted"
-            raise ArchiveInvalid(f"this archive cannot be trusted: {error}{deleted}") from error
-        if not archive.kept:
-            pins.put(mirror.address, archive.sha256, archive.bytes)
+        _unpack(demand, archive, unpacked)
         record, census = _describe(demand, archive, unpacked)
+        if not archive.kept:  # not before: it would stand against the repair of one without use
+            pins.put(mirror.address, archive.sha256, archive.bytes)
         unpacked.replace(demand.dest)
     keep = archive.path if demand.keep_archive and not archive.kept else None
     clear(folder, keep=keep)
@@ -167,8 +161,14 @@ def _obtain(demand: Demand, mirror: Mirror, folder: Path) -> Downloaded:
 
 def _unpack(demand: Demand, archive: Archive, folder: Path) -> None:
     began = time.monotonic()
-    with demand.stage("unpack", unit="files") as report:
-        done = unpack(archive.path, folder, report=report, limits=demand.limits)
+    try:
+        with demand.stage("unpack", unit="files") as report:
+            done = unpack(archive.path, folder, report=report, limits=demand.limits)
+    except ArchiveInvalid as error:
+        end = _end_of(archive, keep=False)
+        raise ArchiveInvalid(f"this archive cannot be trusted: {error}{end}") from error
+    except DatasetInvalid as error:
+        raise DatasetInvalid(f"{error}{_end_of(archive, keep=demand.keep_archive)}") from error
     log.info(
         "unpacked %d files, %s, in %.0f s; files that no dataset needs, left out: %d",
         done.files,
@@ -176,6 +176,19 @@ def _unpack(demand: Demand, archive: Archive, folder: Path) -> None:
         time.monotonic() - began,
         done.ignored,
     )
+
+
+def _end_of(archive: Archive, *, keep: bool) -> str:
+    """Delete an archive without use, unless it is to be kept or the user's; return what to say.
+
+    One that stays is what the next run takes, whatever the server has by then.
+    """
+    if archive.kept:
+        return ""
+    if keep:
+        return f"; the archive is kept as {archive.path} (delete it to ask the server again)"
+    archive.path.unlink()
+    return "; it is deleted"
 
 
 def _describe(demand: Demand, archive: Archive, folder: Path) -> tuple[Record, Census]:
@@ -187,8 +200,8 @@ def _describe(demand: Demand, archive: Archive, folder: Path) -> tuple[Record, C
         census = _count(demand, folder)
     except (DatasetInvalid, DatasetNotFound) as error:
         told = str(error).replace(f"{folder}/", "").replace(str(folder), "it")
-        kept = "" if archive.kept else f"; the archive is kept as {archive.path}"
-        raise DatasetInvalid(f"what it holds cannot be read: {told}{kept}") from error
+        end = _end_of(archive, keep=True)
+        raise DatasetInvalid(f"what it holds cannot be read: {told}{end}") from error
     made = any(_is_made_up(split) for split in census.splits.values())
     census = replace(census, synthetic=made)
     record = Record(

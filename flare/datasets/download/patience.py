@@ -51,7 +51,7 @@ def retry_after_seconds(header: str | None, now: datetime | None = None) -> floa
         return float(text[:9])
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a number that no date can have
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

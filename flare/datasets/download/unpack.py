@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from flare.datasets.download.archives import Member, open_archive
-from flare.datasets.download.members import is_split_folder, is_wanted, key_of, place_of
+from flare.datasets.download.members import Place, is_split_folder, is_wanted, key_of, place_of
 from flare.datasets.download.space import on_disk, require_space, size_text
 from flare.datasets.download.stages import Report
 from flare.errors import ArchiveInvalid, DatasetInvalid
 
+_ASIDE = ".aside"  # no place begins with a dot
 _CHUNK = 2**18
 _ROOM_EVERY = 256 * 2**20
 
@@ -46,7 +47,7 @@ class Unpacked:
 def unpack(
     archive: Path, folder: Path, *, report: Report, limits: Limits | None = None
 ) -> Unpacked:
-    """Write the files of ``training`` and ``test`` of an archive into an empty folder.
+    """Write the files of ``training`` and ``test``, and tables beside these, to an empty folder.
 
     What is in the folder after an error must be deleted.
 
@@ -77,6 +78,7 @@ def unpack(
         for member in listing.members:
             if work.take(member):
                 report(work.files, total)
+    work.settle()
     if not work.files:
         raise DatasetInvalid("it holds no table or image in a folder training or test")
     return Unpacked(work.files, work.n_bytes, work.ignored)
@@ -84,7 +86,11 @@ def unpack(
 
 @dataclass
 class _Unpacking:
-    """An archive on its way to a folder, with everything counted."""
+    """An archive on its way to a folder, with everything counted.
+
+    ``tables`` lie aside by their numbers until all is seen: a tar may have the split folders, and
+    so the ``roots`` beside which a table is the dataset's, after them.
+    """
 
     folder: Path
     packed_bytes: int
@@ -96,6 +102,8 @@ class _Unpacking:
     room_looked: int = 0
     taken: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
+    roots: set[PurePosixPath] = field(default_factory=set)
+    tables: list[tuple[str, Place]] = field(default_factory=list)
 
     def most_by_ratio(self, packed: int) -> int:
         """Return how many bytes so many packed ones may become."""
@@ -110,6 +118,7 @@ class _Unpacking:
             if place is not None:
                 judged.count(member.name, files=1, n_bytes=member.size)
                 room += on_disk(member.size)
+        judged.check_tables()
         require_space(self.folder, room, "unpacking")
         return judged.files
 
@@ -119,25 +128,57 @@ class _Unpacking:
         if place is None:
             return False
         self.count(member.name, files=1, n_bytes=0)
-        target = self.folder / place
+        target = self._aside(len(self.tables) - 1) if place.at_root else self.folder / place.path
         target.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as content, target.open("xb") as file:
             for chunk in self._chunks(member, iter(lambda: content.read(_CHUNK), b"")):
                 file.write(chunk)
         return True
 
-    def judge(self, member: Member) -> PurePosixPath | None:
+    def check_tables(self) -> dict[int, PurePosixPath]:
+        """Return the path of each table that is the dataset's by its number; refuse second ones."""
+        paths = {}
+        for number, (name, place) in enumerate(self.tables):
+            if place.root in self.roots:
+                self._check_new(name, place.path)
+                paths[number] = place.path
+        return paths
+
+    def settle(self) -> None:
+        """Put the dataset's tables in their places, and delete others of such names."""
+        paths = self.check_tables()
+        for number in range(len(self.tables)):
+            table = self._aside(number)
+            if number in paths:
+                table.rename(self.folder / paths[number])
+            else:
+                self.files -= 1
+                self.n_bytes -= table.stat().st_size
+                self.ignored += 1
+                table.unlink()
+        if self.tables:
+            (self.folder / _ASIDE).rmdir()
+
+    def _aside(self, number: int) -> Path:
+        return self.folder / _ASIDE / str(number)
+
+    def judge(self, member: Member) -> Place | None:
         """Return where a member goes, or None if nobody needs it; raise if it is not safe."""
         self.members += 1
         if self.members > self.limits.members:
             raise ArchiveInvalid(f"it has more than {self.limits.members} members")
         place = place_of(member.name)
-        if member.kind == "special" and (place is not None or is_split_folder(member.name)):
+        within = place is not None and not place.at_root
+        if member.kind == "special" and (within or is_split_folder(member.name)):
             raise ArchiveInvalid(f"its member {member.name!r} is a {member.special}, not a file")
-        if place is None or member.kind != "file" or not is_wanted(place):
+        if place is None or member.kind != "file" or not is_wanted(place.path):
             self.ignored += member.kind == "file"
             return None
-        self._check_new(member.name, place)
+        if place.at_root:
+            self.tables.append((member.name, place))
+        else:
+            self._check_new(member.name, place.path)
+            self.roots.add(place.root)
         self._check_size(member, member.size)
         return place
 
@@ -154,10 +195,10 @@ class _Unpacking:
                 f"{name!r}; this is a bomb, or no SDOBenchmark"
             )
 
-    def _check_new(self, name: str, place: PurePosixPath) -> None:
-        """Refuse a second file of one place, and a file where another one needs a folder."""
-        key = key_of(place)
-        above = [key_of(parent) for parent in place.parents[:-1]]
+    def _check_new(self, name: str, path: PurePosixPath) -> None:
+        """Refuse a second file of one path, and a file where another one needs a folder."""
+        key = key_of(path)
+        above = [key_of(parent) for parent in path.parents[:-1]]
         if key in self.taken or key in self.folders or self.taken.intersection(above):
             raise ArchiveInvalid(f"its member {name!r} would overwrite another one")
         self.taken.add(key)

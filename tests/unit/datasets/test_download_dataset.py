@@ -8,6 +8,7 @@ import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +35,15 @@ from archives_of_all_kinds import KINDS, archive_of, archive_of_folder
 from tiny import write_tiny_dataset
 from workplace import tree
 
+
+def zip_of(entries: dict[str, bytes]) -> bytes:
+    with TemporaryDirectory() as folder:
+        return archive_of(Path(folder) / "a", "zip", entries).read_bytes()
+
+
+#: Sound archives: one of something else, and one of a dataset whose table cannot be read.
+WRONG = zip_of({"README.md": b"moved"})
+UNREADABLE = zip_of({"a/training/meta_data.csv": b"id,start\n1,2\n", "a/training/1/2/x.jpg": b"x"})
 PATIENCE = Patience(2, 2.0, 5.0, sleep=lambda _seconds: None)
 
 
@@ -199,7 +209,7 @@ def test_ctrl_c_while_unpacking_keeps_the_archive_and_nothing_else(
         patch.setattr(dataset_module, "take_census", interrupt)
         with pytest.raises(KeyboardInterrupt):
             get(url)
-    assert names(data) == [".raw.download", "checksums.json"]
+    assert names(data) == [".raw.download"]
     assert names(data / ".raw.download") == [archive_name(url), "lock"]
     get(url)
     assert len(server.seen) == 1
@@ -327,6 +337,54 @@ def test_bytes_are_not_remembered_before_they_proved_to_be_a_sound_archive(
     get(url)
 
 
+def test_an_archive_without_a_dataset_is_deleted_and_the_server_is_asked_again(
+    server, get, data, content
+):
+    url = server.tell("/full", Served(WRONG), Served(content))
+    with pytest.raises(DatasetInvalid, match=r"it holds no table or image .*; it is deleted"):
+        get(url)
+    assert names(data) == []
+    assert get(url).fresh
+
+
+def test_an_archive_without_a_dataset_that_is_to_be_kept_is_named_with_the_way_to_discard_it(
+    server, get, data, content
+):
+    url = server.tell("/full", Served(WRONG), Served(content))
+    kept = data / ".raw.download" / archive_name(url)
+    with pytest.raises(
+        DatasetInvalid, match=r"kept as .* \(delete it to ask the server again"
+    ) as told:
+        get(url, keep_archive=True)
+    assert str(kept) in str(told.value)
+    assert kept.read_bytes() == WRONG
+    kept.unlink()
+    assert get(url).fresh
+
+
+def test_a_repaired_archive_is_taken_after_one_that_could_not_be_read(server, get, data, content):
+    url = server.tell("/full", Served(UNREADABLE), Served(content))
+    with pytest.raises(DatasetInvalid, match="delete it to ask the server again"):
+        get(url)
+    assert not (data / "checksums.json").exists()
+    (data / ".raw.download" / archive_name(url)).unlink()
+    assert get(url).fresh
+    assert json.loads((data / "checksums.json").read_text())[url]["sha256"] == sha256(content)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tables_beside_the_split_folders_are_the_tables_of_the_dataset(
+    server, get, data, tmp_path, small, kind
+):
+    beside = shutil.copytree(small, tmp_path / "beside")
+    (beside / "training/meta_data.csv").rename(beside / "train.csv")
+    (beside / "test/meta_data.csv").rename(beside / "test.csv")
+    archive = archive_of_folder(tmp_path / "a", kind, beside, prefix="x/")
+    get(server.tell("/full", Served(archive.read_bytes())))
+    assert names(data / "raw") == ["dataset.json", "test", "test.csv", "train.csv", "training"]
+    assert content_fingerprint(data / "raw") == content_fingerprint(small)
+
+
 def test_a_server_that_states_another_md5_is_not_believed(server, get, content, other_content):
     stated = base64.b64encode(hashlib.md5(other_content).digest()).decode()
     url = server.tell("/full", Served(content, headers=(("x-goog-hash", f"md5={stated}"),)))
@@ -358,12 +416,14 @@ def test_a_local_archive_goes_through_the_same_and_is_never_deleted(get, data, a
     assert names(data) == ["raw"]
 
 
-@pytest.mark.parametrize("wrong", ["hostile", "cut", "sha256"])
+@pytest.mark.parametrize("wrong", ["hostile", "cut", "sha256", "no dataset"])
 def test_a_bad_local_archive_is_one_line_and_stays(get, data, tmp_path, content, wrong):
     file = tmp_path / "mine.zip"
     file.write_bytes(content[:-100])
     if wrong == "hostile":
         archive_of(file, "zip", {"training/../../a.csv": b"x"})
+    elif wrong == "no dataset":
+        file.write_bytes(WRONG)
     before = file.read_bytes()
     with pytest.raises(DatasetInvalid) as raised:
         get(file, sha256="0" * 64 if wrong == "sha256" else "")
@@ -375,11 +435,9 @@ def test_a_bad_local_archive_is_one_line_and_stays(get, data, tmp_path, content,
 
 
 def test_an_archive_whose_table_is_bad_is_told_without_the_place_it_was_unpacked_to(
-    server, get, data, tmp_path
+    server, get, data
 ):
-    bad = {"a/training/meta_data.csv": b"id,start\n1,2\n", "a/training/1/2/x.jpg": b"x"}
-    archive = archive_of(tmp_path / "a", "zip", bad)
-    url = server.tell("/full", Served(archive.read_bytes()))
+    url = server.tell("/full", Served(UNREADABLE))
     with pytest.raises(
         DatasetInvalid, match=r"cannot be read: training/meta_data\.csv has"
     ) as raised:

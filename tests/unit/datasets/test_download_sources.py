@@ -108,6 +108,20 @@ def test_a_redirect_that_leaves_encryption_is_refused(end, refused):
 
 
 @pytest.mark.parametrize(
+    ("between", "refused"), [("http://y.org/b", True), ("https://y.org/b", False)]
+)
+def test_a_redirect_that_leaves_encryption_and_comes_back_is_refused(between, refused):
+    first, second, response = requests.Response(), requests.Response(), requests.Response()
+    first.url, second.url, response.url = "https://x.org/a", between, "https://x.org/c"
+    response.history = [first, second]
+    if not refused:
+        check_origin("https://x.org/a", response)
+        return
+    with pytest.raises(MirrorFailed, match=r"y\.org without encryption"):
+        check_origin("https://x.org/a", response)
+
+
+@pytest.mark.parametrize(
     ("header", "seconds"),
     [
         ("120", 120.0),
@@ -115,6 +129,9 @@ def test_a_redirect_that_leaves_encryption_is_refused(end, refused):
         ("Wed, 01 Jan 2020 00:01:00 -0000", 60.0),
         ("Tue, 31 Dec 2019 23:59:00 GMT", 0.0),
         ("-5", None),
+        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None),
+        ("Wed, 99999999999999999999 Oct 2015 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +99999999999999999999", None),
         ("soon", None),
         ("", None),
         (None, None),

@@ -82,6 +82,46 @@ def test_the_root_may_be_nested_as_on_kaggle(tmp_path, unpacked, kind, prefix):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("root", ["", "./", "x/", "a/b/c/"])
+@pytest.mark.parametrize("last", [False, True])
+def test_tables_beside_the_split_folders_come_out(tmp_path, unpacked, kind, root, last):
+    tables = {"training.csv": b"one", "train.csv": b"two", "test.csv": b"three"}
+    wanted = WANTED | tables if last else tables | WANTED
+    entries = {f"{root}{name}": data for name, data in wanted.items()}
+    assert unpacked(archive_of(tmp_path / "a", kind, entries)) == wanted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tables_of_these_names_in_other_folders_are_left_out_and_no_second_ones(tmp_path, kind):
+    others = dict.fromkeys(
+        ["docs/test.csv", "SDO-full/code/test.csv", "SDO-full/.x/test.csv"], b"no"
+    )
+    archive = archive_of(tmp_path / "a", kind, others | FILES | {"SDO-full/test.csv": b"yes"})
+    (tmp_path / "out").mkdir()
+    done = unpack(archive, tmp_path / "out", report=lambda *_report: None)
+    wanted = WANTED | {"test.csv": b"yes"}
+    assert contents(tmp_path / "out") == wanted
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "test",
+        "test.csv",
+        "training",
+    ]
+    assert done == Unpacked(4, sum(map(len, wanted.values())), ignored=4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("again", ["SDO-full/./train.csv", "other/train.csv"])
+def test_a_second_table_beside_the_split_folders_is_refused(tmp_path, refused, kind, again):
+    entries = [
+        ("SDO-full/train.csv", b"one"),
+        (again, b"two"),
+        ("other/test/a.csv", b"x"),
+        *FILES.items(),
+    ]
+    assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_only_tables_images_and_texts_come_out(tmp_path, unpacked, kind):
     others = ["a.py", "b.exe", "c.sh", "d", "e.jpg.exe", ".hidden.csv", "__MACOSX/f.csv"]
     entries = FILES | {f"SDO-full/training/{name}": b"no" for name in others}
@@ -344,7 +384,7 @@ def test_what_is_no_archive_is_refused(tmp_path, refused, content):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sound_archive_without_a_dataset_says_so(tmp_path, refused, kind):
-    archive = archive_of(tmp_path / "a", kind, {"README.md": b"x", "train/a.csv": b"x"})
+    archive = archive_of(tmp_path / "a", kind, {"README.md": b"x", "a/train.csv": b"x"})
     message = refused(archive, DatasetInvalid)
     assert message == "it holds no table or image in a folder training or test"
 
