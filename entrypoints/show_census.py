@@ -10,16 +10,6 @@ from rich.table import Table
 if TYPE_CHECKING:
     from flare.datasets.census import Census, SplitCensus
 
-_NAMES = {
-    "samples": "samples",
-    "active_regions": "active regions",
-    "quiet": "quiet",
-    "below_c": "below C",
-    "c": "C",
-    "m": "M",
-    "x": "X",
-}
-
 
 def show_census(census: "Census") -> None:
     """Print what a dataset holds: three tables and a last line with its fingerprint."""
@@ -39,10 +29,10 @@ def show_census(census: "Census") -> None:
 
 
 def _counts_table(splits: Sequence["SplitCensus"]) -> Table:
-    from flare.datasets.published import PUBLISHED, PUBLISHED_LAST_IMAGES
+    from flare.datasets.published import COUNT_NAMES, PUBLISHED, PUBLISHED_LAST_IMAGES
 
     table = _table("", *(title for one in splits for title in (one.name, "published")))
-    for key, name in _NAMES.items():
+    for key, name in COUNT_NAMES.items():
         cells = [(one.counts[key], PUBLISHED[one.name][key]) for one in splits]
         table.add_row(name, *(f"{number:,}" for pair in cells for number in pair))
     table.add_section()

@@ -16,6 +16,8 @@ _SCORES = ("true_skill_statistic", "brier_skill_score", "roc_area")
 
 def show_synthesized(made: "Synthesized") -> None:
     """Print sizes and classes of both splits, the oracle's scores, and what to do next."""
+    from flare.datasets.fingerprint import short
+
     console = Console(width=100, highlight=False)
     splits = {"training": made.summary.training, "test": made.summary.test}
     classes = list(made.summary.training.classes)
@@ -29,7 +31,7 @@ def show_synthesized(made: "Synthesized") -> None:
     console.print(_oracle_table(made.oracle))
     if made.summary.kept:
         print(f"{made.summary.kept} regions were there from a run that was interrupted")
-    print(f"{made.summary.path}: fingerprint {made.fingerprint[:16]}")
+    print(f"{made.summary.path}: fingerprint {short(made.fingerprint)}")
     print(f"next: mlflow run . -e inspect -P data_dir={made.summary.path}")
 
 

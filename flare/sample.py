@@ -65,6 +65,16 @@ PIXEL_SCALES: dict[str, PixelScale] = {
 }
 
 
+def channel_title(channel: str) -> str:
+    """Return what people call a channel: ``171 Å``, ``continuum``."""
+    return f"{channel} Å" if channel.isdigit() else channel
+
+
+def channel_unit(channel: str) -> str:
+    """Return the unit of a channel's physical values."""
+    return {"magnetogram": "gauss", "continuum": "counts"}.get(channel, "DN/s")
+
+
 def physical_values(
     grey: NDArray[np.uint8] | NDArray[np.floating], channel: str
 ) -> NDArray[np.float32]:

@@ -32,6 +32,10 @@ PUBLISHED: dict[str, dict[str, int]] = {
     },
 }
 
+#: What people call the classes, and all that is counted, in the order in which they are shown.
+CLASS_NAMES = {"quiet": "quiet", "below_c": "below C", "c": "C", "m": "M", "x": "X"}
+COUNT_NAMES = {"samples": "samples", "active_regions": "active regions", **CLASS_NAMES}
+
 #: Samples with an image of the last step, by channel.
 PUBLISHED_LAST_IMAGES: dict[str, dict[str, int]] = {
     "training": {"211": 8273, "magnetogram": 8172},

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flare.plots.samples import COLORMAPS
 from flare.plots.style import BLUE, GREY, INK, LARGE, NORMAL, SMALL, VERMILLION, new_figure
-from flare.sample import CHANNELS, N_CHANNELS
+from flare.sample import CHANNELS, N_CHANNELS, channel_title
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ def side_by_side(rows: Sequence[Row], counts: Mapping[str, NDArray[np.int64]]) -
     for row, line in zip(rows, grid, strict=False):
         _draw_row(row, line)
     for axes, channel in zip(grid[0], CHANNELS, strict=True):
-        name = f"{channel} Å" if channel.isdigit() else channel
-        axes.set_title(name, fontsize=NORMAL, color=INK)
+        axes.set_title(channel_title(channel), fontsize=NORMAL, color=INK)
     for column, axes in enumerate(grid[-1]):
         _draw_levels(axes, {name: one[column] for name, one in counts.items()})
     grid[-1, 0].set_ylabel("share of pixels\n(log, from $10^{-4}$)", fontsize=SMALL, color=INK)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flare.datasets.census import SplitCensus
 from flare.plots.style import BLUE, GREY, INK, LARGE, NORMAL, SMALL, dress, new_figure
 from flare.plots.time_axis import date_ticks, period_days
-from flare.sample import CHANNELS, PIXEL_SCALES, physical_values
+from flare.sample import CHANNELS, PIXEL_SCALES, channel_title, channel_unit, physical_values
 
 #: Least height of an axis: a factor of DN/s, a share of the whole range of HMI.
 _LEAST_FACTOR, _LEAST_SHARE = 4.0, 0.04
@@ -113,10 +113,9 @@ def brightness(
 
 
 def _draw(axes: Axes, found: Brightness, channel: str) -> None:
-    name = f"{channel} Å" if channel.isdigit() else channel
-    unit = {"magnetogram": "gauss", "continuum": "counts"}.get(channel, "DN/s")
+    title = f"{channel_title(channel)} ({channel_unit(channel)})"
     dress(axes)
-    axes.set_title(f"{name} ({unit})", fontsize=NORMAL, loc="left", color=INK)
+    axes.set_title(title, fontsize=NORMAL, loc="left", color=INK)
     if not found.years:
         axes.text(
             0.5, 0.5, "no images", transform=axes.transAxes, ha="center", va="center",

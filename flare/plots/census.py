@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flare.datasets.census import SplitCensus
-from flare.datasets.published import PUBLISHED
+from flare.datasets.published import COUNT_NAMES, PUBLISHED
 from flare.plots.style import (
     GREY,
     INK,
@@ -18,17 +18,7 @@ from flare.plots.style import (
     dress,
     new_figure,
 )
-from flare.sample import CHANNELS
-
-_ROWS = {
-    "samples": "samples",
-    "active_regions": "active regions",
-    "quiet": "quiet",
-    "below_c": "below C",
-    "c": "C",
-    "m": "M",
-    "x": "X",
-}
+from flare.sample import CHANNELS, channel_title
 
 
 def census_figure(splits: Mapping[str, SplitCensus]) -> Figure:
@@ -55,9 +45,9 @@ def census_figure(splits: Mapping[str, SplitCensus]) -> Figure:
 
 
 def _draw_counts(axes: Axes, split: SplitCensus) -> None:
-    rows = np.arange(len(_ROWS))[::-1]
-    counts = np.array([split.counts[key] for key in _ROWS])
-    published = np.array([PUBLISHED[split.name][key] for key in _ROWS])
+    rows = np.arange(len(COUNT_NAMES))[::-1]
+    counts = np.array([split.counts[key] for key in COUNT_NAMES])
+    published = np.array([PUBLISHED[split.name][key] for key in COUNT_NAMES])
     dress(axes, title=split.name)
     # Thousands of samples and a few X flares on one axis, and none at all must have a place too.
     axes.set_xscale("symlog", linthresh=1, linscale=0.4)
@@ -75,8 +65,8 @@ def _draw_counts(axes: Axes, split: SplitCensus) -> None:
         )  # fmt: skip
     axes.set_xlim(0, 60 * max(*counts, *published))  # room for the numbers
     axes.set_xticks([0, 1, 10, 100, 1000, 10_000], ["0", "1", "10", "100", "1k", "10k"])
-    axes.set_yticks(rows, list(_ROWS.values()), fontsize=NORMAL)
-    axes.set_ylim(-0.6, len(_ROWS) - 0.4)
+    axes.set_yticks(rows, list(COUNT_NAMES.values()), fontsize=NORMAL)
+    axes.set_ylim(-0.6, len(COUNT_NAMES) - 0.4)
     axes.grid(visible=False, axis="y")
     axes.minorticks_off()
     axes.set_xlabel("samples, regions", fontsize=NORMAL, color=INK)
@@ -99,7 +89,7 @@ def _draw_missing(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
         largest = max(largest, float(share.max()))
     dress(axes, title="missing images", x="share of the channel's images (%)")
     axes.set_xlim(0, max(1.18 * largest, 1.0))
-    names = [f"{channel} Å" if channel.isdigit() else channel for channel in CHANNELS]
+    names = [channel_title(channel) for channel in CHANNELS]
     axes.set_yticks(rows, names, fontsize=NORMAL)
     axes.set_ylim(-0.6, len(CHANNELS) - 0.4)
     axes.grid(visible=False, axis="y")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flare.datasets.census import SplitCensus
 from flare.plots.style import GREY, INK, LARGE, NORMAL, SMALL, dress, new_figure
 from flare.plots.time_axis import date_ticks, days_of, period_days
-from flare.sample import CHANNELS, STEP_NAMES, Present
+from flare.sample import CHANNELS, STEP_NAMES, Present, channel_title
 
 #: White where nothing is missing, through blue to black where everything is.
 _COLOURS: Colormap = LinearSegmentedColormap.from_list(
@@ -125,7 +125,7 @@ def _draw_by_step(axes: Axes, split: SplitCensus) -> None:
 def _channel_rows(axes: Axes) -> None:
     """Name the rows, the first channel at the top."""
     dress(axes)
-    names = [f"{channel} Å" if channel.isdigit() else channel for channel in CHANNELS]
+    names = [channel_title(channel) for channel in CHANNELS]
     axes.set_yticks(np.arange(len(CHANNELS)) + 0.5, names)
     axes.set_ylim(len(CHANNELS), 0)
     axes.tick_params(length=0, axis="y")

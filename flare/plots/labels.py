@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from flare.datasets.census import SplitCensus
-from flare.datasets.published import PUBLISHED
+from flare.datasets.published import CLASS_NAMES, PUBLISHED
 from flare.goes import CLASS_FLOORS, CLASS_LETTERS, QUIET_FLUX
 from flare.plots.style import (
     GREY,
@@ -23,7 +23,6 @@ from flare.plots.style import (
     new_figure,
 )
 
-_CLASSES = {"quiet": "quiet", "below_c": "below C", "c": "C", "m": "M", "x": "X"}
 _BIN_DEX = 0.1
 _FAINTEST, _BRIGHTEST = -8.0, -3.0  # log10 of W m^-2; the axis grows where labels lie beyond
 
@@ -104,7 +103,7 @@ def _mark_classes(axes: Axes) -> None:
 
 
 def _draw_classes(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
-    places = np.arange(len(_CLASSES))
+    places = np.arange(len(CLASS_NAMES))
     wide = 0.8 / len(splits)
     for k, (name, split) in enumerate(splits.items()):
         at = places + (k - (len(splits) - 1) / 2) * wide
@@ -122,7 +121,7 @@ def _draw_classes(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
                 textcoords="offset points", ha="center", fontsize=SMALL - 1, color=INK,
             )  # fmt: skip
     dress(axes, title="Classes", y="share of the split's samples (%)")
-    axes.set_xticks(places, list(_CLASSES.values()), fontsize=NORMAL)
+    axes.set_xticks(places, list(CLASS_NAMES.values()), fontsize=NORMAL)
     axes.margins(y=0.12)
     axes.grid(visible=False, axis="x")
     legend(axes, "upper right")
@@ -158,7 +157,7 @@ def _log10_flux(split: SplitCensus) -> NDArray[np.float64]:
 
 
 def _shares(counts: Mapping[str, int]) -> list[float]:
-    return [100 * counts[key] / counts["samples"] for key in _CLASSES]
+    return [100 * counts[key] / counts["samples"] for key in CLASS_NAMES]
 
 
 def _samples_by_region(split: SplitCensus) -> NDArray[np.int64]:

@@ -19,6 +19,8 @@ from flare.sample import (
     STEP_NAMES,
     Cube,
     Present,
+    channel_title,
+    channel_unit,
     cube_of_planes,
     grey_levels,
 )
@@ -89,7 +91,7 @@ def sample_grid(cube: Cube, present: Present, *, title: str = "") -> Figure:
             channel + 0.5, step + 0.5, "missing", ha="center", va="center",
             fontsize=SMALL, color=INK,
         )  # fmt: skip
-    names = [f"{channel} Å" if channel.isdigit() else channel for channel in CHANNELS]
+    names = [channel_title(channel) for channel in CHANNELS]
     axes.set_xticks(np.arange(N_CHANNELS) + 0.5, names)
     axes.set_yticks(np.arange(N_STEPS) + 0.5, STEP_NAMES)
     axes.tick_params(length=0, labelsize=NORMAL, top=False, labeltop=True, labelbottom=False)
@@ -114,11 +116,7 @@ def _colour_bar(axes: Axes, column: int, channel: str) -> None:
     bar.set_yticks([])
     bar.tick_params(labelsize=SMALL - 1, length=2.5, pad=1.5, color=GREY, labelcolor=INK)
     bar.spines[:].set(color=GREY, linewidth=0.5)
-    bar.set_xlabel(_unit(channel), fontsize=SMALL - 1, color=GREY, labelpad=1.5)
-
-
-def _unit(channel: str) -> str:
-    return {"magnetogram": "gauss", "continuum": "counts"}.get(channel, "DN/s")
+    bar.set_xlabel(channel_unit(channel), fontsize=SMALL - 1, color=GREY, labelpad=1.5)
 
 
 def _number(value: float) -> str:

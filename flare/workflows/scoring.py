@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from flare.datasets.packed import PackedSplit
@@ -65,9 +66,14 @@ def issued(forecaster: Forecaster, forecast: Forecast) -> Issued:
 
 def observed(packed: PackedSplit, rows: NDArray[np.intp] | slice = slice(None)) -> Observed:
     """Take the labels of some rows."""
+    return labels_of(packed.table.iloc[rows])
+
+
+def labels_of(table: pd.DataFrame) -> Observed:
+    """Take the labels of a table as ``read_table`` returns it."""
     return Observed(
-        packed.table["peak_flux"].to_numpy(dtype=np.float64)[rows],
-        packed.table["active_region"].to_numpy(dtype=np.int64)[rows],
+        table["peak_flux"].to_numpy(dtype=np.float64),
+        table["active_region"].to_numpy(dtype=np.int64),
     )
 
 

@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from flare.config import SynthesizeConfig
 from flare.datasets.fingerprint import content_fingerprint
 from flare.datasets.sdobenchmark import SPLITS, read_table
 from flare.datasets.synthetic import SyntheticSummary
 from flare.tracking.data_identity import log_data
 from flare.tracking.runs import start
-from flare.verification.scorecard import Observed, Scorecard, score_forecasts
+from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.oracle import oracle_of
+from flare.workflows.scoring import labels_of
 from flare.workflows.synthetic import make
 
 
@@ -54,9 +53,5 @@ def _score_oracle(config: SynthesizeConfig) -> dict[str, Scorecard]:
     for split, table in tables.items():
         issued = oracle_of(config.data_dir, table, tables["training"])
         if issued is not None:
-            observed = Observed(
-                table["peak_flux"].to_numpy(dtype=np.float64),
-                table["active_region"].to_numpy(dtype=np.int64),
-            )
-            cards[split] = score_forecasts(issued, observed)
+            cards[split] = score_forecasts(issued, labels_of(table))
     return cards

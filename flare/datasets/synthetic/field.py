@@ -81,21 +81,25 @@ def enlarge(coarse: F32) -> F32:
 
 def blurred(field: F32, *, coarse: int, edge: int) -> F32:
     """Average a square map down to ``coarse`` pixels and interpolate to (edge, edge)."""
-    block = field.shape[0] // coarse
-    small = field.reshape(coarse, block, coarse, block).mean(axis=(1, 3))
-    image = Image.fromarray(small.astype(np.float32))
-    smooth: F32 = np.asarray(image.resize((edge, edge), Image.Resampling.BICUBIC))
-    # Bicubic swings below zero beside a bright spot.
-    return np.asarray(np.maximum(smooth, 0))
+    return _spread(_averaged(field, coarse), edge)
 
 
 def hazy(field: F32, *, near: float, far: float) -> F32:
     """Return the haze around bright places of a coarse map: what reaches 16 and what 64 pixels."""
-    block = GRID // _HAZE
-    small = field.reshape(_HAZE, block, _HAZE, block).mean(axis=(1, 3))
+    small = _averaged(field, _HAZE)
     wide = blurred(small, coarse=_HAZE // 4, edge=_HAZE)
-    mixed = Image.fromarray(np.float32(near) * small + np.float32(far) * wide)
-    smooth: F32 = np.asarray(mixed.resize((GRID, GRID), Image.Resampling.BICUBIC))
+    return _spread(np.float32(near) * small + np.float32(far) * wide, GRID)
+
+
+def _averaged(field: F32, edge: int) -> F32:
+    block = field.shape[0] // edge
+    return np.asarray(field.reshape(edge, block, edge, block).mean(axis=(1, 3)), dtype=np.float32)
+
+
+def _spread(small: F32, edge: int) -> F32:
+    image = Image.fromarray(small)
+    smooth: F32 = np.asarray(image.resize((edge, edge), Image.Resampling.BICUBIC))
+    # Bicubic swings below zero beside a bright spot.
     return np.asarray(np.maximum(smooth, 0))
 
 
