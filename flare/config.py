@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from flare.goes import HEADLINE_EVENT
+from flare.goes import EVENTS, HEADLINE_EVENT
 
 SYNTHETIC_DIR = Path("data/synthetic")
 
@@ -43,9 +43,47 @@ def _sha256(value: str) -> str:
     return digits
 
 
+def base_rates(text: str) -> dict[str, float]:
+    """Read rates such as ``M1.0:0.2,C1.0:0.6``; nothing of an empty text.
+
+    Raises
+    ------
+    ValueError
+        An event is not one of ``EVENTS`` or stands twice, or a rate is not strictly inside 0..1.
+    """
+    rates: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        event, _, number = (piece.strip() for piece in part.partition(":"))
+        if event not in EVENTS or event in rates or not re.fullmatch(r"0?\.\d+", number):
+            raise ValueError(
+                f"{part!r} is no base rate; write an event of {', '.join(EVENTS)} and its rate "
+                "between 0 and 1, such as M1.0:0.2, with commas between"
+            )
+        rates[event] = float(number)
+        if rates[event] == 0:
+            raise ValueError(f"a base rate of 0 for {event} leaves nothing to forecast")
+    return rates
+
+
+def _base_rates(text: str) -> str:
+    base_rates(text)
+    return text
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+
+#: What versions can be compared by. The last two are of the flux, whatever the event, and best low.
+PromotionScore = Literal[
+    "brier_skill_score",
+    "true_skill_statistic",
+    "heidke_skill_score",
+    "roc_area",
+    "average_precision",
+    "log10_flux_mae",
+    "ranked_probability_score",
+]
 
 
 class EntryConfig(BaseSettings):
@@ -129,6 +167,14 @@ class _Named(EntryConfig):
 class _Scored(EntryConfig):
     resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(
         1000, description="bootstrap resamples of active regions behind every interval"
+    )
+
+
+class _BaseRates(EntryConfig):
+    base_rates: Annotated[str, AfterValidator(_base_rates)] = Field(
+        "",
+        description="event rates to which the probabilities are moved, such as M1.0:0.2; empty: "
+        "those of the training regions",
     )
 
 
@@ -250,30 +296,45 @@ class SearchConfig(_Seeded, _Named, SplitConfig):
     )
 
 
-class EvaluateConfig(_Scored, _Named, _Dataset):
-    """Score a model, the forest and climatology on one split, with intervals."""
+class EvaluateConfig(_BaseRates, _Scored, _Named, _Dataset):
+    """Score a model beside its rivals on one split, with intervals, and audit the data."""
 
     model: str = Field(
         "", description="run id, version number, alias, models:/ URI or folder; empty: newest"
     )
     split: Literal["test", "training"] = Field("test", description="split to score")
+    compare_to: str = Field(
+        "", description="another model, to be scored beside it with paired differences"
+    )
+    scale: Literal["raw", "noaa", "physical"] = Field(
+        "raw", description="label scale on which events are meant; raw: the dataset's, as published"
+    )
     output_dir: Path = Field(Path("outputs/evaluation"), description="folder for the report")
     allow_overlap: bool = Field(
         False, description="score a model even on active regions that it was fitted on"
     )
 
 
-class PromoteConfig(_Named):
-    """Move the alias Production to a version."""
+class PromoteConfig(_Scored, _Named):
+    """Move the alias Production to a version that is not worse, or back to the one before."""
 
     version: Annotated[str, Field(pattern=r"^(best|latest|previous|[1-9]\d*)$")] = Field(
         "best",
-        description="a number; best: highest validation Brier skill score of "
-        f"{HEADLINE_EVENT}; latest: newest; previous: back to the one before",
+        description="a number; best: highest validation score; latest: newest; "
+        "previous: back to the one before, without a comparison",
+    )
+    event: Literal["C1.0", "M1.0", "X1.0"] = Field(
+        HEADLINE_EVENT, description="event whose validation score is compared"
+    )
+    score: PromotionScore = Field(
+        "brier_skill_score", description="validation score that must not be worse than Production's"
+    )
+    force: str = Field(
+        "", description="promote even a worse version, for this reason; it is kept as a tag"
     )
 
 
-class PredictConfig(_Processes, _Named):
+class PredictConfig(_BaseRates, _Processes, _Named):
     """Forecast one sample, or every sample of a folder; what was interrupted is continued."""
 
     data_dir: OptionalPath = Field(

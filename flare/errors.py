@@ -42,6 +42,10 @@ class ModelNotFound(FlareError, LookupError):
     """A run, registered version, alias or folder names no model."""
 
 
+class PromotionRefused(FlareError, PermissionError):
+    """A version is worse than Production, or cannot be compared with it."""
+
+
 class ForecasterInvalid(FlareError, ValueError):
     """A forecaster folder is incomplete, damaged, or of a format that this version cannot read."""
 

@@ -16,6 +16,7 @@ MODEL_TAG = "flare.model"
 MODEL_VERSION_TAG = "flare.model_version"
 MODEL_DIGEST_TAG = "flare.model_digest"
 MODEL_SYNTHETIC_TAG = "flare.model_synthetic"
+FORCED_TAG = "flare.forced_because"
 
 #: Where in a logged model the forecaster's folder lies.
 FORECASTER_ARTIFACT = "forecaster"

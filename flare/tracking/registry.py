@@ -114,6 +114,46 @@ def version_tags(version: RegisteredVersion) -> dict[str, str]:
     return dict(found.tags)
 
 
+def tag_version(version: RegisteredVersion, tags: dict[str, str]) -> None:
+    """Set tags of a version; an older value of the same key is replaced."""
+    with answering():
+        for key, value in tags.items():
+            MlflowClient().set_model_version_tag(version.name, str(version.version), key, value)
+
+
+def run_metrics(version: RegisteredVersion) -> dict[str, float]:
+    """Return the metrics of the run that made a version; none where that run is gone."""
+    if version.run_id is None:
+        return {}
+    with answering():
+        try:
+            return dict(MlflowClient().get_run(version.run_id).data.metrics)
+        except MlflowException as error:
+            if error.error_code not in _ABSENT:
+                raise
+            return {}
+
+
+def run_file(version: RegisteredVersion, name: str, dest: Path) -> Path | None:
+    """Copy an artifact of the run that made a version below ``dest``; None where there is none."""
+    if version.run_id is None:
+        return None
+    try:
+        return Path(
+            mlflow.artifacts.download_artifacts(
+                run_id=version.run_id, artifact_path=name, dst_path=str(dest)
+            )
+        )
+    except MlflowException as error:
+        if error.error_code in _ABSENT:
+            return None
+        raise TrackingUnavailable(_refused(error)) from error
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TrackingUnavailable(f"{name} could not be fetched: {error}; try again") from error
+
+
 def move_production(version: RegisteredVersion, *, alias: str = PRODUCTION) -> int | None:
     """Point the alias at a version; return the number it pointed at before, None for none."""
     client, number = MlflowClient(), str(version.version)

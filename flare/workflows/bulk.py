@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flare.config import PREDICT_OUTPUT, PredictConfig
+from flare.config import PREDICT_OUTPUT, PredictConfig, base_rates
 from flare.datasets.ahead import ReadBatch, read_ahead
 from flare.datasets.listing import Entry, Listing, list_samples
 from flare.errors import InputInvalid
@@ -45,7 +45,7 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
     with start("predict", name=f"predict {data_dir.name}") as tracked:
         tracked.log_params(config.model_dump())
         listing = list_samples(data_dir, config.split)
-        model = resolve(config.model, config.model_name)
+        model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
         task = Task(model.digest, listing.state, listing.split, len(listing), BATCH)
         with Journal(output, task, restart=config.restart) as journal:
             resumed = len(journal.lines)

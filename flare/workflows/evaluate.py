@@ -1,4 +1,4 @@
-"""Entry point ``evaluate``: a model, the forest and climatology on the same samples, one table."""
+"""Entry point ``evaluate``: a model beside its rivals on the same samples, audited, in one report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,28 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
-from flare.config import EvaluateConfig
+from flare.config import EvaluateConfig, base_rates
 from flare.datasets.packed import Pack, PackedSplit
-from flare.errors import DatasetInvalid
-from flare.forecasters.base import Forecaster
-from flare.tracking.names import SEEN_TAG
+from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.forecasters.base import Forecast, Forecaster
+from flare.goes import event_outcomes
+from flare.tracking.names import AUDIT_TAG, SEEN_TAG
 from flare.tracking.runs import Run, scratch, start
+from flare.verification.scorecard import Issued
+from flare.workflows.audit import AuditReport, audit_of
+from flare.workflows.comparison import CLIMATOLOGY, ORACLE, Comparison, Settings, compare
 from flare.workflows.data import log_split, open_packed
 from flare.workflows.models import Resolved, resolve
 from flare.workflows.oracle import oracle_of
 from flare.workflows.output import check_folder, put_file
 from flare.workflows.overlap import regions_of, seen_regions, shown
-from flare.workflows.report import write_report
-from flare.workflows.rivals import climatology_of, forest_of
-from flare.workflows.scoring import (
-    CLIMATOLOGY,
-    ORACLE,
-    Comparison,
-    compare,
-    forecast_rows,
-    issued,
-    observed,
-)
+from flare.workflows.persistence import PERSISTENCE, persistence_of
+from flare.workflows.report import Reported, write_report
+from flare.workflows.rivals import Rivals, rivals_of
+from flare.workflows.scoring import forecast_rows, issued, observed
+from flare.workflows.subsets import subsets_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class Evaluation:
     synthetic: bool
     split: str
     overlapping: tuple[str, ...]
+    audit: AuditReport
     report: Path
     run_id: str
 
@@ -47,34 +46,75 @@ def run(config: EvaluateConfig) -> Evaluation:
     check_folder(config.output_dir, "output_dir")
     with start("evaluate", name="evaluate") as tracked:
         tracked.log_params(config.model_dump())
-        model = resolve(config.model, config.model_name)
+        stated = base_rates(config.base_rates)
+        model = resolve(config.model, config.model_name).at_rates(stated)
         tracked.set_tags({"mlflow.runName": f"evaluate {model.label} on {config.split}"})
-        size = model.forecaster.spec.image_size
         pack = open_packed(
-            config.data_dir, config.pack_dir, image_size=size, processes=config.processes
+            config.data_dir,
+            config.pack_dir,
+            image_size=model.forecaster.spec.image_size,
+            processes=config.processes,
         )
-        model = _marked(model, pack)
         rows = pack.split(config.split)
         log_split(tracked, pack, rows, config.data_dir, context=rows.name)
         log_split(tracked, pack, pack.split("training"), config.data_dir, context="rivals")
-        contestants = _contestants(model, pack, config)
-        overlapping = _overlapping(contestants, pack, rows, allowed=config.allow_overlap)
+        models = _models(model, pack, config)
+        rivals = rivals_of(pack, config.model_name, beside=model.version)
+        overlapping = _overlapping(
+            {**models, **rivals.forecasters}, pack, rows, allowed=config.allow_overlap
+        )
         if overlapping:
             _mark_overlap(tracked, model, config.split, overlapping)
-        forecasts = {
-            name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
-            for name, one in contestants.items()
-        }
-        told = {name: issued(contestants[name], one) for name, one in forecasts.items()}
-        oracle = oracle_of(config.data_dir, rows.table, pack.split("training").table)
-        if oracle is not None:
-            told[ORACLE] = oracle
-        comparison = compare(told, observed(rows), resamples=config.resamples)
+        told, own = _told(models, rivals, pack, rows, config)
+        audit = audit_of(pack)
+        comparison = _compared(told, pack, rows, config, models=list(models))
+        reported = Reported(
+            model=model,
+            label=next(iter(models)),
+            forecaster=next(iter(models.values())),
+            forecast=own,
+            pack=pack,
+            rows=rows,
+            comparison=comparison,
+            audit=audit,
+            overlapping=overlapping,
+            base_rates=stated,
+        )
         with scratch() as draft:
-            write_report(draft, model, pack, rows, forecasts, comparison, overlapping=overlapping)
-            _log(tracked, draft, model, config.split, comparison)
+            write_report(draft, reported)
+            _log(tracked, draft, model, config.split, comparison, audit)
             report = _put(draft, config.output_dir)
-    return Evaluation(comparison, pack.synthetic, config.split, overlapping, report, tracked.id)
+    return Evaluation(
+        comparison, pack.synthetic, config.split, overlapping, audit, report, tracked.id
+    )
+
+
+def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Forecaster]:
+    """Return the model, and the one to compare it with, by what to call them."""
+    found = {_label(model, pack): model.forecaster}
+    if config.compare_to:
+        stated = base_rates(config.base_rates)
+        other = resolve(config.compare_to, config.model_name).at_rates(stated)
+        if other.digest == model.digest:
+            raise ConfigInvalid(
+                f"compare_to={config.compare_to} is the very model that is evaluated, "
+                f"{model.label}; name another one"
+            )
+        size = other.forecaster.spec.image_size
+        if pack.image_size % size:
+            raise ConfigInvalid(
+                f"compare_to={config.compare_to} works on images of {size} pixels and "
+                f"{model.label} on {pack.image_size}; compare models of one image size"
+            )
+        found[_label(other, pack)] = other.forecaster
+    return found
+
+
+def _label(model: Resolved, pack: Pack) -> str:
+    """Name a model, and say that it knows only synthetic regions where the data are not."""
+    if model.forecaster.origin.synthetic and not pack.synthetic:
+        return f"{model.label} (trained on SYNTHETIC data)"
+    return model.label
 
 
 def _overlapping(
@@ -97,49 +137,51 @@ def _overlapping(
     return tuple(found)
 
 
-def _marked(model: Resolved, pack: Pack) -> Resolved:
-    """Say in its label that a model knows only synthetic regions, where the data are not."""
-    if model.forecaster.origin.synthetic and not pack.synthetic:
-        return replace(model, label=f"{model.label} (trained on SYNTHETIC data)")
-    return model
+def _told(
+    models: Mapping[str, Forecaster],
+    rivals: Rivals,
+    pack: Pack,
+    rows: PackedSplit,
+    config: EvaluateConfig,
+) -> tuple[dict[str, Issued], Forecast]:
+    """Return what everybody issued for the split, and the whole forecast of the model."""
+    forecasts = {
+        name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
+        for name, one in models.items()
+    }
+    told = {name: issued(models[name], one) for name, one in forecasts.items()}
+    told |= rivals.issue(rows)
+    training = pack.split("training").table
+    told[PERSISTENCE] = persistence_of(rows.table, training).issued
+    oracle = oracle_of(config.data_dir, rows.table, training)
+    if oracle is not None:
+        told[ORACLE] = oracle
+    return told, next(iter(forecasts.values()))
 
 
-def _contestants(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Forecaster]:
-    size = model.forecaster.spec.image_size
-    found = {model.label: model.forecaster}
-    forest = forest_of(pack, image_size=size, model_name=config.model_name, beside=model.version)
-    if forest is not None:
-        found[forest[0]] = forest[1]
-    return {**found, CLIMATOLOGY: climatology_of(pack, image_size=size)}
+def _compared(
+    told: Mapping[str, Issued],
+    pack: Pack,
+    rows: PackedSplit,
+    config: EvaluateConfig,
+    *,
+    models: list[str],
+) -> Comparison:
+    events = next(iter(told.values())).events
+    training = pack.split("training").table["peak_flux"].to_numpy(dtype=np.float64)
+    rates = event_outcomes(training, events, scale=config.scale).mean(axis=0)
+    climatology = {event: float(rate) for event, rate in zip(events, rates, strict=True)}
+    forest = [name for name in told if name.startswith("forest") and name not in models]
+    return compare(
+        told,
+        observed(rows),
+        settings=Settings(config.resamples, config.scale, climatology),
+        subsets=subsets_of(rows.table, rows.present, scale=config.scale),
+        in_subsets=[*models, *forest, CLIMATOLOGY],
+    )
 
 
 def _mark_overlap(tracked: Run, model: Resolved, split: str, names: tuple[str, ...]) -> None:
     """Make an overruled refusal stand out in the list of runs, from the start."""
     name = f"evaluate {model.label} on {split}, regions SEEN in training"
     tracked.set_tags({"mlflow.runName": name, SEEN_TAG: ", ".join(names)})
-
-
-def _log(tracked: Run, folder: Path, model: Resolved, split: str, comparison: Comparison) -> None:
-    for name, card in comparison.scorecards.items():
-        metrics = card.metrics(split)
-        if name != model.label:
-            rival = name.split(" ")[0]
-            metrics = {
-                f"{rival}/{key}": value
-                for key, value in metrics.items()
-                if not key.endswith(("_low", "_high", "n_events"))
-            }
-        tracked.log_metrics(metrics)
-    above = comparison.above_climatology[model.label]
-    tracked.log_metrics({f"{split}/{above.event}/brier_skill_above_climatology": above.value})
-    for path in sorted(folder.iterdir()):
-        tracked.log_file(path, "figures" if path.suffix == ".png" else None)
-    tracked.set_tags(model.tags())
-    tracked.describe((folder / "report.md").read_text(encoding="utf-8"))
-
-
-def _put(draft: Path, output_dir: Path) -> Path:
-    """Move the finished report to its place, over an older one."""
-    for path in sorted(draft.iterdir()):
-        put_file(output_dir / path.name, path.read_bytes())
-    return output_dir

@@ -1,7 +1,9 @@
 """From what a user types for a model to a forecaster."""
 
+import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flare.errors import ModelNotFound
@@ -38,6 +40,18 @@ class Resolved:
     label: str
     digest: str
     version: RegisteredVersion | None = None
+
+    def at_rates(self, stated: Mapping[str, float]) -> "Resolved":
+        """Return the same model with its probabilities moved to stated base rates, and named so."""
+        if not stated:
+            return self
+        told = ", ".join(f"{event} {rate:g}" for event, rate in stated.items())
+        return replace(
+            self,
+            forecaster=self.forecaster.with_tuning(self.forecaster.tuning.at_rates(stated)),
+            label=f"{self.label} at stated rates {told}",
+            digest=hashlib.sha256(f"{self.digest} {told}".encode()).hexdigest(),
+        )
 
     def tags(self) -> dict[str, str]:
         """Return what to tag a run with that uses it."""

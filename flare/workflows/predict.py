@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from flare.config import PREDICT_EXAMPLE, PredictConfig
+from flare.config import PREDICT_EXAMPLE, PredictConfig, base_rates
 from flare.datasets.fingerprint import digest, digest_of_files
 from flare.datasets.sdobenchmark import (
     identity_above,
@@ -63,7 +63,7 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
             context="prediction",
             profile={"samples": 1},
         )
-        model = resolve(config.model, config.model_name)
+        model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
         tracked.set_tags(model.tags())
         forecast = model.forecaster.predict(sample.cube[None], sample.present[None])
         answer = answers(model.forecaster, forecast)[0]

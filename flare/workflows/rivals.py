@@ -1,58 +1,193 @@
-"""What every model is scored beside: the forest and climatology, on the same training split."""
+"""What every model is scored beside, each fitted on the training split of the same data.
+
+A constant flux, climatology, the inversion line alone, logistic regression and the forest. All but
+the first two learn from the features of whole training regions and are tuned out of fold, as the
+models are.
+"""
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare.config import BaselineConfig
-from flare.datasets.packed import Pack
-from flare.datasets.splits import split_by_region
-from flare.forecasters.base import Forecaster, ForecasterSpec
+from flare.datasets.packed import Pack, PackedSplit
+from flare.datasets.splits import Split, region_groups
+from flare.features.table import FEATURE_NAMES, compute_features
+from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec
 from flare.forecasters.climatology import fit_climatology
+from flare.forecasters.constant import fit_constant
+from flare.forecasters.forest import ForestForecaster, fit_forest
+from flare.forecasters.logistic import LogisticForecaster
+from flare.forecasters.logistic_fit import fit_inversion_line, fit_logistic
+from flare.forecasters.tuning import tune
 from flare.tracking.names import FINGERPRINT_TAG
 from flare.tracking.registry import RegisteredVersion, version_tags, versions
-from flare.workflows.baseline import fit_on, forest_settings
+from flare.verification.scorecard import Issued
+from flare.workflows.comparison import CLIMATOLOGY
+from flare.workflows.crossval import Rows, out_of_fold, training_folds
 from flare.workflows.data import TrainingData, origin_of
 from flare.workflows.models import of_version
-from flare.workflows.scoring import tuned_and_scored
+from flare.workflows.progress import bar
+from flare.workflows.scoring import forecast_rows, issued
 
 log = logging.getLogger("flare")
 
+LOGISTIC, INVERSION_LINE, CONSTANT = "logistic regression", "inversion line", "constant"
+FOREST_HERE = "forest (fitted here)"
 
-def climatology_of(pack: Pack, *, image_size: int) -> Forecaster:
+#: How many folds the rivals are tuned with.
+FOLDS = 5
+
+_PIECE = 128  # samples whose features are computed at once
+
+Featured = TypeVar("Featured", ForestForecaster, LogisticForecaster)
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Rivals by what to call them, in the order in which to report them."""
+
+    forecasters: dict[str, Forecaster]
+
+    def issue(self, rows: PackedSplit) -> dict[str, Issued]:
+        """Forecast a split; features are computed once for all that want them."""
+        features: NDArray[np.float64] | None = None
+        told = {}
+        for name, one in self.forecasters.items():
+            whole = one.spec.image_size == rows.cubes.shape[-1]
+            if isinstance(one, ForestForecaster | LogisticForecaster) and whole:
+                if features is None:
+                    features = features_of(rows, f"features of the {rows.name} split")
+                told[name] = issued(one, one.predict_features(features))
+            else:
+                every = np.arange(len(rows))
+                told[name] = issued(one, forecast_rows(one, rows, every, title=f"forecast {name}"))
+        return told
+
+
+def rivals_of(pack: Pack, model_name: str, *, beside: RegisteredVersion | None) -> Rivals:
+    """Fit the rivals on the training split of a pack.
+
+    Of the forest the newest registered one of the same data is taken, if there is one; it is left
+    out where the model that it would stand ``beside`` is that forest.
+    """
+    data = _whole_training_split(pack)
+    features = features_of(data.rows, "features of the training split")
+    found: dict[str, Forecaster] = {}
+    forest = _registered_forest(pack, model_name, beside=beside)
+    if forest is None:
+        log.info("no forest of this data is registered: fitting one with the default settings")
+        found[FOREST_HERE] = _tuned(data, features, _forest_on(data, features))
+    elif forest[1] is not None:
+        found[forest[0]] = forest[1]
+    for name, fit in ((LOGISTIC, fit_logistic), (INVERSION_LINE, fit_inversion_line)):
+        found[name] = _tuned(data, features, _linear_on(fit, data, features))
+    found[CLIMATOLOGY] = climatology_of(pack)
+    found[CONSTANT] = fit_constant(
+        data.peak_flux, spec=ForecasterSpec(image_size=pack.image_size), origin=data.origin
+    )
+    return Rivals(found)
+
+
+def climatology_of(pack: Pack) -> Forecaster:
     """Fit climatology on the whole training split of a pack."""
     rows = pack.split("training")
     return fit_climatology(
         rows.table["peak_flux"].to_numpy(dtype=np.float64),
-        spec=ForecasterSpec(image_size=image_size),
+        spec=ForecasterSpec(image_size=pack.image_size),
         origin=origin_of(pack, rows),
     )
 
 
-def forest_of(
-    pack: Pack, *, image_size: int, model_name: str, beside: RegisteredVersion | None
-) -> tuple[str, Forecaster] | None:
-    """Return the newest registered forest of the same data, or fit one with the default settings.
+def features_of(rows: PackedSplit, title: str) -> NDArray[np.float64]:
+    """Compute the features of a whole split, (N, F), with a progress bar."""
+    features = np.empty((len(rows), len(FEATURE_NAMES)))
+    for start in bar(title, unit="pieces")(range(0, len(rows), _PIECE)):
+        some = slice(start, start + _PIECE)
+        features[some] = compute_features(rows.cubes[some], rows.present[some])
+    return features
 
-    None where the model that it would stand beside is that forest.
-    """
-    for version in versions(model_name):
-        if version.kind != "forest" or version_tags(version).get(FINGERPRINT_TAG) != (
-            pack.fingerprint
-        ):
-            continue
-        if beside is not None and version.version == beside.version:
-            return None
-        found = of_version(version)
-        if image_size % found.forecaster.spec.image_size == 0:
-            return found.label, found.forecaster
-    log.info("no forest of this data is registered: fitting one with the default settings")
-    config = BaselineConfig()
+
+def _whole_training_split(pack: Pack) -> TrainingData:
+    """Return the training split with no row kept for validation: rivals choose nothing by one."""
     rows = pack.split("training")
-    split = split_by_region(
-        rows.table, validation_share=config.validation_share, seed=config.split_seed
-    )
-    data = TrainingData(pack, rows, split)
-    fitted = fit_on(data, forest_settings(config), seed=config.seed)
-    ready, _ = tuned_and_scored(fitted, data, resamples=100)
-    return "forest (fitted here)", ready
+    none = np.empty(0, dtype=np.intp)
+    return TrainingData(pack, rows, Split(np.arange(len(rows)), none, "whole"))
+
+
+def _registered_forest(
+    pack: Pack, model_name: str, *, beside: RegisteredVersion | None
+) -> tuple[str, Forecaster | None] | None:
+    """Return the newest registered forest of the data; no forecaster if it is the model itself."""
+    for version in versions(model_name):
+        fingerprint = version_tags(version).get(FINGERPRINT_TAG)
+        if version.kind != "forest" or fingerprint != pack.fingerprint:
+            continue
+        found = of_version(version)
+        if beside is not None and version.version == beside.version:
+            return found.label, None
+        if pack.image_size % found.forecaster.spec.image_size == 0:
+            return found.label, found.forecaster
+    return None
+
+
+def _forest_on(
+    data: TrainingData, features: NDArray[np.float64]
+) -> Callable[[Rows], ForestForecaster]:
+    usual = BaselineConfig()
+
+    def fit(rows: Rows) -> ForestForecaster:
+        return fit_forest(
+            features[rows],
+            data.peak_flux[rows],
+            spec=ForecasterSpec(image_size=data.pack.image_size),
+            origin=data.origin,
+            n_trees=usual.trees,
+            min_samples_leaf=usual.min_samples_leaf,
+            max_features=usual.max_features,
+            seed=usual.seed,
+        )
+
+    return fit
+
+
+def _linear_on(
+    fit_one: Callable[..., LogisticForecaster],
+    data: TrainingData,
+    features: NDArray[np.float64],
+) -> Callable[[Rows], LogisticForecaster]:
+    def fit(rows: Rows) -> LogisticForecaster:
+        return fit_one(
+            features[rows],
+            data.peak_flux[rows],
+            data.active_regions[rows],
+            spec=ForecasterSpec(image_size=data.pack.image_size),
+            origin=data.origin,
+        )
+
+    return fit
+
+
+def _tuned(
+    data: TrainingData, features: NDArray[np.float64], fit: Callable[[Rows], Featured]
+) -> Featured:
+    """Fit on all rows, and tune out of fold; untuned where there are too few regions to part."""
+    fitted = fit(data.split.train)
+    n_folds = min(FOLDS, len(region_groups(data.rows.table)))
+    if n_folds < 2:
+        return fitted
+
+    def without(known: Rows) -> Callable[[Rows], Forecast]:
+        part = fit(known)
+        return lambda left: part.predict_features(features[left])
+
+    folds = training_folds(data, n_folds, seed=0)
+    assert folds is not None
+    unseen = out_of_fold(data, without, folds)
+    level = fitted.spec.interval_level
+    tuning = tune(unseen.forecast, data.peak_flux[unseen.rows], unseen.folds, level=level)
+    return fitted.with_tuning(tuning)

@@ -1,0 +1,162 @@
+"""Several forecasters on the same samples: scores, subsets, and who beats whom."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flare.goes import HEADLINE_EVENT
+from flare.verification.scorecard import (
+    FLUX,
+    Issued,
+    Observed,
+    Score,
+    Scorecard,
+    paired_differences,
+    score_forecasts,
+)
+from flare.workflows.subsets import ALL, Rows
+
+CLIMATOLOGY = "climatology"
+
+#: Whoever knows the true rates of a synthetic dataset.
+ORACLE = "oracle"
+
+#: What is compared pair by pair, the headline first: event and score.
+COMPARED = (
+    (HEADLINE_EVENT, "brier_skill_score"),
+    (HEADLINE_EVENT, "true_skill_statistic"),
+    (HEADLINE_EVENT, "roc_area"),
+    ("C1.0", "brier_skill_score"),
+    ("C1.0", "true_skill_statistic"),
+    (FLUX, "log10_flux_mae"),
+    (FLUX, "ranked_probability_score"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How scores are computed: the same for all that are compared.
+
+    ``climatology`` maps events to their rates in the training split.
+    """
+
+    resamples: int
+    scale: str = "raw"
+    climatology: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Forecasters by name, the model that it is about first.
+
+    ``subsets`` holds the scorecards of some of them on parts of the samples. ``above_climatology``
+    is the paired difference of the headline's Brier skill score, for all but climatology itself;
+    ``against`` holds the differences model minus rival of ``COMPARED``. Where the interval of a
+    difference holds no 0, the two differ.
+    """
+
+    model: str
+    told: dict[str, Issued]
+    scorecards: dict[str, Scorecard]
+    subsets: dict[str, dict[str, Scorecard]]
+    above_climatology: dict[str, Score]
+    against: dict[str, tuple[Score, ...]]
+
+    def lines(self) -> list[str]:
+        """Say who beats climatology and whom the model beats, a line each."""
+        said = [
+            f"{name}: {score.event} BSS above climatology's by {signed(score)}"
+            for name, score in self.above_climatology.items()
+        ]
+        said += [
+            f"{self.model} - {rival}: {HEADLINE_EVENT} BSS {signed(scores[0])}"
+            for rival, scores in self.against.items()
+            if rival != CLIMATOLOGY
+        ]
+        if ORACLE in self.scorecards:
+            said.append(f"{ORACLE}: knows the true flare rates, which no forecaster can")
+        return said
+
+
+def signed(score: Score) -> str:
+    """Return a difference with its interval as text."""
+    if np.isnan(score.value):
+        return "undefined"
+    return f"{score.value:+.3f} [{score.low:+.3f}, {score.high:+.3f}]"
+
+
+def compare(
+    told: Mapping[str, Issued],
+    truth: Observed,
+    *,
+    settings: Settings,
+    subsets: Mapping[str, Rows],
+    in_subsets: Sequence[str],
+) -> Comparison:
+    """Score forecasts of the same N samples by name.
+
+    Parameters
+    ----------
+    told
+        The model that it is about first; climatology must be among them.
+    subsets
+        From names to booleans (N,); ``all`` is among them.
+    in_subsets
+        Who is scored on the subsets too.
+    """
+    model = next(iter(told))
+    cards = {name: _card(one, truth, settings) for name, one in told.items()}
+    parts = {
+        subset: {
+            name: _card(told[name].take(rows), truth.take(rows), settings) for name in in_subsets
+        }
+        for subset, rows in subsets.items()
+        if subset != ALL
+    }
+    headline = COMPARED[:1]
+    return Comparison(
+        model,
+        dict(told),
+        cards,
+        {ALL: {name: cards[name] for name in in_subsets}, **parts},
+        {
+            name: _differences(one, told[CLIMATOLOGY], truth, settings, headline)[0]
+            for name, one in told.items()
+            if name != CLIMATOLOGY
+        },
+        {
+            name: _differences(told[model], one, truth, settings, COMPARED)
+            for name, one in told.items()
+            if name != model
+        },
+    )
+
+
+def _card(issued: Issued, truth: Observed, settings: Settings) -> Scorecard:
+    return score_forecasts(
+        issued,
+        truth,
+        n_resamples=settings.resamples,
+        scale=settings.scale,
+        climatology=settings.climatology,
+    )
+
+
+def _differences(
+    one: Issued,
+    other: Issued,
+    truth: Observed,
+    settings: Settings,
+    wanted: Sequence[tuple[str, str]],
+) -> tuple[Score, ...]:
+    return tuple(
+        paired_differences(
+            one,
+            other,
+            truth,
+            wanted=wanted,
+            n_resamples=settings.resamples,
+            scale=settings.scale,
+        )
+    )
