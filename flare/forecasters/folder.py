@@ -24,7 +24,9 @@ DESCRIPTION = "forecaster.json"
 #: Where each kind lives; imported when it is needed, so that a forest loads without torch.
 KINDS: dict[str, tuple[str, str]] = {
     "climatology": ("flare.forecasters.climatology", "Climatology"),
+    "constant": ("flare.forecasters.constant", "Constant"),
     "forest": ("flare.forecasters.forest", "ForestForecaster"),
+    "logistic": ("flare.forecasters.logistic", "LogisticForecaster"),
     "neural": ("flare.forecasters.neural", "NeuralForecaster"),
 }
 

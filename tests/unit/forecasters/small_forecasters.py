@@ -6,7 +6,10 @@ import torch
 from flare.features.table import compute_features
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, Tuning
 from flare.forecasters.climatology import Climatology, fit_climatology
+from flare.forecasters.constant import Constant, fit_constant
 from flare.forecasters.forest import ForestForecaster, fit_forest
+from flare.forecasters.logistic import LogisticForecaster
+from flare.forecasters.logistic_fit import fit_logistic
 from flare.forecasters.neural import NeuralForecaster
 from flare.goes import EVENTS
 from flare.models import NetworkConfig, build
@@ -15,13 +18,14 @@ from flare.sample import N_CHANNELS, N_STEPS
 
 from tiny import TINY_LABELS
 
-KINDS = ("climatology", "forest", "neural")
+KINDS = ("climatology", "constant", "forest", "logistic", "neural")
 SIZE, N = 32, 40
 SPEC = ForecasterSpec(image_size=SIZE)
 ORIGIN = Origin("f" * 16, "tiny", True, (11000, 11010), N)
 TUNING = Tuning(dict(zip(EVENTS, (0.41, 0.13, 0.02), strict=True)), -0.7, 1.1)
 
 PEAK_FLUX = np.resize(TINY_LABELS, N)
+REGIONS = 11000 + np.arange(N) // 2
 
 
 def samples() -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +47,15 @@ def small_climatology() -> Climatology:
     return fit_climatology(PEAK_FLUX, spec=SPEC, origin=ORIGIN)
 
 
+def small_constant() -> Constant:
+    return fit_constant(PEAK_FLUX, spec=SPEC, origin=ORIGIN)
+
+
+def small_logistic() -> LogisticForecaster:
+    features = compute_features(CUBES, PRESENT)
+    return fit_logistic(features, PEAK_FLUX, REGIONS, spec=SPEC, origin=ORIGIN)
+
+
 def small_forest(seed: int = 0) -> ForestForecaster:
     features = compute_features(CUBES, PRESENT)
     return fit_forest(features, PEAK_FLUX, spec=SPEC, origin=ORIGIN, n_trees=5, seed=seed, n_jobs=1)
@@ -59,5 +72,11 @@ def small_network() -> NeuralForecaster:
 
 def small(kind: str) -> Forecaster:
     """Return a tuned forecaster of a kind."""
-    make = {"climatology": small_climatology, "forest": small_forest, "neural": small_network}
+    make = {
+        "climatology": small_climatology,
+        "constant": small_constant,
+        "forest": small_forest,
+        "logistic": small_logistic,
+        "neural": small_network,
+    }
     return make[kind]().with_tuning(TUNING)

@@ -135,7 +135,7 @@ def test_what_is_no_sample_is_refused(forecaster, cubes, present, message):
         forecaster.predict(cubes, present)
 
 
-@pytest.mark.parametrize("kind", ["forest", "neural"])
+@pytest.mark.parametrize("kind", ["forest", "logistic", "neural"])
 @pytest.mark.parametrize("shape", [(16, 16), (48, 48), (32, 64), (64, 32)])
 def test_images_that_cannot_be_averaged_down_are_refused(kind, shape):
     with pytest.raises(InputInvalid, match=f"{shape[0]} x {shape[1]} pixels"):

@@ -188,7 +188,7 @@ def test_another_format_is_refused_with_the_one_that_is_read(folder, number):
 @pytest.mark.parametrize("kind", ["oracle", "", [], {"a": 1}, None, "os"])
 def test_an_unknown_kind_is_refused_with_those_that_are_known(folder, kind):
     describe(folder, kind=kind)
-    with pytest.raises(ForecasterInvalid, match="the kinds climatology, forest, neural"):
+    with pytest.raises(ForecasterInvalid, match=f"the kinds {', '.join(KINDS)}"):
         load(folder)
 
 
@@ -257,6 +257,11 @@ def test_every_kind_loads_and_answers_where_there_is_no_mlflow(saved, tmp_path):
         np.testing.assert_allclose(flux, expected, rtol=0, atol=1e-6)
 
 
-def test_climatology_and_forest_load_and_answer_where_there_is_no_torch(saved, tmp_path):
-    folders = [saved["climatology"], saved["forest"]]
+def test_every_kind_but_networks_loads_and_answers_where_there_is_no_torch(saved, tmp_path):
+    folders = [saved[kind] for kind in KINDS if kind != "neural"]
     assert answers_without(folders, tmp_path, "torch", "mlflow") == fluxes_here(folders)
+
+
+def test_logistic_regression_loads_and_answers_where_there_is_no_scikit_learn(saved, tmp_path):
+    folders = [saved["logistic"]]
+    assert answers_without(folders, tmp_path, "sklearn", "torch") == fluxes_here(folders)

@@ -1,0 +1,99 @@
+"""The forecast of one flux for everything: the fixed-point baseline that SDOBenchmark publishes.
+
+Its published value is 5.294e-7 W m^-2, the median of the training labels. It says what an error of
+the flux is worth that knows nothing at all, and is certain of every event.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.errors import DatasetInvalid, ForecasterInvalid, InputInvalid
+from flare.forecasters.base import Forecast, ForecasterSpec, Origin, Tuning, check_cubes
+from flare.goes import event_outcomes
+from flare.sample import Cube, Present
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Forecast one peak flux for every sample, and each event with probability 1 or 0.
+
+    ``peak_flux`` is in W m^-2; an event has probability 1 where that flux reaches it.
+    ``log10_flux_interval`` are the ends of the interval in log10 W m^-2.
+    """
+
+    kind: ClassVar[str] = "constant"
+    peak_flux: float
+    log10_flux_interval: tuple[float, float]
+    spec: ForecasterSpec
+    origin: Origin
+    tuning: Tuning
+
+    def predict(self, cubes: Cube, present: Present) -> Forecast:
+        """Repeat the constant N times; the images are checked and not looked at."""
+        check_cubes(cubes, present)
+        n = len(cubes)
+        low, high = self.log10_flux_interval
+        reached = event_outcomes([self.peak_flux], self.spec.events).astype(np.float64)
+        return Forecast(
+            np.full(n, math.log10(self.peak_flux)),
+            np.full(n, low),
+            np.full(n, high),
+            reached.repeat(n, axis=0),
+            self.spec.events,
+        )
+
+    def with_tuning(self, tuning: Tuning) -> Self:
+        """Return the same forecaster with other thresholds and residuals."""
+        return replace(self, tuning=tuning)
+
+    def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
+        """Return flux and interval; there is nothing to write."""
+        interval = list(self.log10_flux_interval)
+        return {"peak_flux": self.peak_flux, "log10_flux_interval": interval}
+
+    @classmethod
+    def load_parts(
+        cls,
+        folder: Path,
+        parts: dict[str, Any],
+        *,
+        spec: ForecasterSpec,
+        tuning: Tuning,
+        origin: Origin,
+    ) -> Self:
+        """Rebuild from the JSON values of ``save_parts``."""
+        flux = float(parts["peak_flux"])
+        low, high = (float(value) for value in parts["log10_flux_interval"])
+        if not (0 < flux < math.inf and -math.inf < low <= math.log10(flux) <= high < math.inf):
+            raise ForecasterInvalid(
+                f"the constant in {folder} is {flux} W m^-2 between 10^{low} and 10^{high}; "
+                "fetch it again"
+            )
+        return cls(flux, (low, high), spec, origin, tuning)
+
+
+def fit_constant(
+    peak_flux: NDArray[np.float64],
+    *,
+    spec: ForecasterSpec,
+    origin: Origin,
+    stated: float | None = None,
+) -> Constant:
+    """Take the median of training labels in W m^-2, shape (N,), or the flux that is stated.
+
+    The interval lies between quantiles of the labels, and is widened to hold a stated flux.
+    """
+    if len(peak_flux) == 0:
+        raise DatasetInvalid("no training labels to take a constant of; check the split")
+    flux = float(np.median(peak_flux)) if stated is None else stated
+    if not 0 < flux < math.inf:
+        raise InputInvalid(f"a constant of {flux} W m^-2 is no peak flux; give one above 0")
+    tail = (1 - spec.interval_level) / 2
+    low, high = (float(end) for end in np.quantile(np.log10(peak_flux), [tail, 1 - tail]))
+    middle = math.log10(flux)
+    return Constant(flux, (min(low, middle), max(high, middle)), spec, origin, Tuning())

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from small_forecasters import CUBES, ORIGIN, PRESENT, SPEC
+from test_forecaster_folder import describe
+
+from flare.errors import DatasetInvalid, ForecasterInvalid, InputInvalid
+from flare.forecasters.constant import fit_constant
+from flare.forecasters.folder import load, save
+from flare.goes import EVENTS, flux_of_class
+
+#: Of the median 2e-6.
+LABELS = np.array([1e-9, 1e-6, 2e-6, 5e-6, 3e-5])
+
+
+def fitted(peak_flux=LABELS, stated=None):
+    labels = np.asarray(peak_flux, dtype=float)
+    return fit_constant(labels, spec=SPEC, origin=ORIGIN, stated=stated)
+
+
+def forecast(n=1, **options):
+    return fitted(**options).predict(CUBES[:n], PRESENT[:n])
+
+
+def test_it_says_the_median_of_the_labels_of_every_sample():
+    np.testing.assert_allclose(10 ** forecast(3).log10_flux, [2e-6] * 3)
+
+
+def test_its_mean_absolute_error_is_that_of_the_median():
+    error = np.abs(10 ** forecast(5).log10_flux - LABELS).mean()
+    # 1.999e-6 + 1e-6 + 0 + 3e-6 + 2.8e-5, over five samples
+    assert error == pytest.approx(6.7998e-6)
+
+
+@pytest.mark.parametrize("stated", [5.294e-7, 1e-6, 1e-5, 9.999e-6, 2e-4])
+def test_an_event_is_certain_where_its_flux_is_reached_and_impossible_otherwise(stated):
+    reached = [float(stated >= flux_of_class(event)) for event in EVENTS]
+    np.testing.assert_array_equal(forecast(2, stated=stated).probability, [reached] * 2)
+
+
+def test_a_stated_flux_is_taken_instead_of_the_median():
+    assert fitted(stated=5.294e-7).peak_flux == 5.294e-7
+
+
+def test_its_interval_holds_nine_tenths_of_the_labels():
+    found = forecast(peak_flux=10 ** np.linspace(-9, -4, 101))
+    assert (found.lower[0], found.upper[0]) == pytest.approx((-8.75, -4.25))
+
+
+@pytest.mark.parametrize(("stated", "end"), [(1e-3, "upper"), (1e-10, "lower")])
+def test_the_interval_is_widened_to_hold_a_stated_flux(stated, end):
+    assert getattr(forecast(stated=stated), end)[0] == np.log10(stated)
+
+
+def test_without_labels_there_is_no_median():
+    with pytest.raises(DatasetInvalid, match="no training labels"):
+        fitted([])
+
+
+@pytest.mark.parametrize("stated", [0.0, -1e-6, np.inf, np.nan])
+def test_a_stated_flux_that_is_none_is_refused(stated):
+    with pytest.raises(InputInvalid, match="is no peak flux"):
+        fitted(stated=stated)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"peak_flux": 0.0, "log10_flux_interval": [-9, -4]},
+        {"peak_flux": float("nan"), "log10_flux_interval": [-9, -4]},
+        {"peak_flux": 1e-3, "log10_flux_interval": [-9, -4]},
+        {"peak_flux": 1e-6, "log10_flux_interval": [-9, float("inf")]},
+    ],
+)
+def test_a_saved_constant_that_makes_no_sense_is_refused(parts, tmp_path):
+    folder = save(fitted(), tmp_path / "constant")
+    describe(folder, parts=parts)
+    with pytest.raises(ForecasterInvalid, match="the constant in"):
+        load(folder)
