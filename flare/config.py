@@ -274,6 +274,14 @@ class InspectConfig(_Located):
     output_dir: Path = Field(Path("outputs/inspection"), description="folder for the figures")
 
 
+class AuditConfig(SplitConfig):
+    """Look for leaks in a dataset and in the division that training makes; 1 if there are any."""
+
+    features: bool = Field(True, description="look at the values of this project's features too")
+    features_csv: OptionalPath = Field(None, description="your own features, with a column id")
+    output_dir: Path = Field(Path("outputs/audit"), description="folder for the report")
+
+
 class BaselineConfig(_Seeded, _Scored, _Named, _Forest, SplitConfig):
     """Fit the random forest on image statistics and magnetogram proxies, and register it."""
 
@@ -380,6 +388,7 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "synthesize": SynthesizeConfig,
     "pack": PackConfig,
     "inspect": InspectConfig,
+    "audit": AuditConfig,
     "baseline": BaselineConfig,
     "train": TrainConfig,
     "search": SearchConfig,

@@ -84,15 +84,15 @@ def region_groups(table: pd.DataFrame) -> list[tuple[int, ...]]:
     as long as a group stays within ``MAX_GROUP``.
     """
     group = {int(region): {int(region)} for region in table["active_region"].unique()}
-    for _, _, first, second in sorted(_neighbours(table)):
+    for _, _, first, second in sorted(neighbours(table)):
         joined = group[first] | group[second]
         if len(joined) <= MAX_GROUP:
             group.update(dict.fromkeys(joined, joined))
     return sorted({tuple(sorted(members)) for members in group.values()})
 
 
-def _neighbours(table: pd.DataFrame) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (difference of the numbers, minus common time in ns, first, second region)."""
+def neighbours(table: pd.DataFrame) -> Iterator[tuple[int, int, int, int]]:
+    """Yield pairs of neighbours: (difference of numbers, minus common ns, first, second region)."""
     windows = {
         int(str(region)): rows[["start", "end"]].to_numpy().astype("int64")  # (windows, 2)
         for region, rows in table.groupby("active_region")

@@ -1,0 +1,65 @@
+"""An audit as a terminal shows it: every check with its verdict, then what was met in words."""
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from flare.datasets.audit.checks import AuditFinding
+    from flare.datasets.audit.report import AuditReport
+
+_STYLES = {"invalid": "bold red", "warning": "yellow", "ok": "green", "skipped": "dim"}
+
+
+def show_audit(report: "AuditReport") -> None:
+    """Print a table of all checks, and a paragraph for each that is not ok."""
+    from flare.datasets.fingerprint import short
+
+    # 100 columns even in a log file, where the width of a terminal is not known.
+    console = Console(width=100, highlight=False)
+    kind = "SYNTHETIC DATA" if report.synthetic else "data"
+    split = f", split {report.split_fingerprint}" if report.split_fingerprint else ""
+    console.print(
+        f"{kind} {report.dataset!r}: leaks looked for in {short(report.fingerprint)}{split}",
+        style="bold",
+    )
+    console.print(_table(report))
+    for finding in (*report.invalid, *report.warnings):
+        _show(console, finding)
+    for remark in report.remarks():
+        console.print(escape(remark), style="dim")
+
+
+def _table(report: "AuditReport") -> Table:
+    from flare.datasets.audit.checks import CHECKS
+    from flare.datasets.audit.report import PLACES
+
+    table = Table(box=SIMPLE_HEAD)
+    for title in ("", "looked for", "where"):
+        table.add_column(title)
+    table.add_column("met", justify="right")
+    table.add_column("of")
+    before = ""
+    for one in report.findings:
+        title, before = ("" if one.title == before else one.title), one.title
+        verdict = f"[{_STYLES[one.verdict]}]{one.verdict}[/]"
+        made = one.verdict != "skipped"
+        met = f"{one.count:,}" if made else "-"
+        of = f"{one.total:,} {CHECKS[one.check].unit}" if made else "-"
+        table.add_row(verdict, title, PLACES[one.place], met, of)
+    return table
+
+
+def _show(console: Console, finding: "AuditFinding") -> None:
+    from flare.datasets.audit.report import PLACES
+
+    style = _STYLES[finding.verdict]
+    head = f"[{style}]{finding.verdict}[/]: {finding.title}, {PLACES[finding.place]}"
+    share = f"{finding.share:.1%}" if finding.share is not None else ""
+    console.print(f"{head}: {share}{'; ' if finding.note and share else ''}{escape(finding.note)}")
+    told = [escape(finding.meaning), *(f"e.g. {escape(one)}" for one in finding.examples)]
+    console.print(Padding("\n".join(told), (0, 0, 1, 2)))

@@ -1,0 +1,185 @@
+"""What an audit looks for, what each of it means, and what a finding is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+
+MAX_EXAMPLES = 3
+
+
+class Verdict(StrEnum):
+    """What a finding does to a score."""
+
+    INVALID = "invalid"  # the score measures something else than it says
+    WARNING = "warning"  # to be reported beside the score
+    OK = "ok"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Check:
+    """``title`` names what is met, ``unit`` is what is counted, ``meaning`` says what to do."""
+
+    title: str
+    unit: str
+    meaning: str
+
+
+#: Everything that is looked for, in the order in which it is told.
+CHECKS: dict[str, Check] = {
+    "shared_regions": Check(
+        "active region on both sides",
+        "active regions",
+        "A region on both sides lets a model recognise what it should forecast; keep all samples "
+        "of a region on one side.",
+    ),
+    "siblings_apart": Check(
+        "sibling samples apart",
+        "samples",
+        "Samples of one range, or of one region with overlapping 36 h, share images and the label; "
+        "keep them on one side.",
+    ),
+    "neighbours_apart": Check(
+        "neighbouring regions apart",
+        "neighbouring pairs",
+        "Regions of close numbers seen at the same time may share pixels and flares; report it "
+        "beside scores, and keep them together where the split is yours.",
+    ),
+    "same_ids": Check(
+        "sample on both sides",
+        "samples",
+        "The same id on both sides is a sample that was trained on and scored; remove it from one.",
+    ),
+    "identical_images": Check(
+        "image on both sides",
+        "images",
+        "The same pixels on both sides are a training image that is scored; remove one of the two "
+        "samples, or the files.",
+    ),
+    "images_in_two_regions": Check(
+        "image in two regions",
+        "images",
+        "The same pixels under two region numbers mean copied or mixed-up files; look at them, and "
+        "delete the wrong ones: an absent image is masked.",
+    ),
+    "uniform_images": Check(
+        "uniform image as present",
+        "images",
+        "An image of a single grey level is a filled gap that poses as a measurement (zeros are "
+        "-250 G in a magnetogram); delete the file: an absent image is masked.",
+    ),
+    "nowcasts": Check(
+        "flaring sample, index >= 1",
+        "flaring samples",
+        "The window of such a sample may end at the flare itself, so that it is a nowcast; report "
+        "scores of the forecast-clean subset too (flaring samples of index 0 only).",
+    ),
+    "duplicate_samples": Check(
+        "sample that is there twice",
+        "samples",
+        "The same region and window under several ids count several times in every score; keep one "
+        "of them.",
+    ),
+    "contradicting_labels": Check(
+        "labels that contradict",
+        "samples",
+        "The same region and forecast window cannot have two peak fluxes; look which one is right.",
+    ),
+    "timestamps_tell_label": Check(
+        "time stamps tell the label",
+        "samples",
+        "How ids and times are written predicts the label by itself; never feed id, start or time "
+        "of day to a model.",
+    ),
+    "feature_names": Check(
+        "feature named after a leak",
+        "columns",
+        "Time, id and label tell the answer in this dataset; remove a column named after one, or "
+        "rename it if it carries nothing of the kind.",
+    ),
+    "feature_values": Check(
+        "feature that is a leak",
+        "columns",
+        "A column that orders samples by time, region or label lets a model look up the answer; "
+        "remove it.",
+    ),
+}
+
+#: Those that look at two sides of a split.
+BETWEEN_SIDES = (
+    "shared_regions",
+    "siblings_apart",
+    "neighbours_apart",
+    "same_ids",
+    "identical_images",
+)
+
+
+@dataclass(frozen=True)
+class AuditFinding:
+    """What one check came to in one place.
+
+    ``check`` is a key of ``CHECKS``, ``place`` where it was looked for, such as ``test`` for the
+    boundary between training and test. ``count`` of ``total`` were met, ``examples`` names the
+    first of them, ``figures`` has further numbers, ``note`` says them in words or why it was
+    skipped.
+    """
+
+    check: str
+    place: str
+    verdict: Verdict
+    count: int = 0
+    total: int = 0
+    examples: tuple[str, ...] = ()
+    note: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name that metrics have: check and place."""
+        return f"{self.check}/{self.place}"
+
+    @property
+    def title(self) -> str:
+        """What is met, for people."""
+        return CHECKS[self.check].title
+
+    @property
+    def meaning(self) -> str:
+        """One sentence: what it means and what to do."""
+        return CHECKS[self.check].meaning
+
+    @property
+    def share(self) -> float | None:
+        """``count`` of ``total``; None of nothing."""
+        return self.count / self.total if self.total else None
+
+
+def met(
+    check: str,
+    place: str,
+    verdict: Verdict,
+    examples: Iterable[str],
+    *,
+    total: int,
+    count: int,
+    note: str = "",
+    figures: Mapping[str, float] | None = None,
+) -> AuditFinding:
+    """Return a finding with the verdict, or OK where nothing was met."""
+    return AuditFinding(
+        check,
+        place,
+        verdict if count else Verdict.OK,
+        count,
+        total,
+        tuple(islice(examples, MAX_EXAMPLES)),
+        note,
+        figures or {},
+    )
+
+
+def skipped(check: str, place: str, why: str) -> AuditFinding:
+    """Return the finding of a check that could not be made."""
+    return AuditFinding(check, place, Verdict.SKIPPED, note=why)

@@ -1,0 +1,150 @@
+"""All findings of an audit, as numbers and as text."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from flare.datasets.audit.checks import CHECKS, AuditFinding, Verdict
+from flare.datasets.fingerprint import short
+
+#: What people call the places in which is looked.
+PLACES = {
+    "test": "training / test",
+    "validation": "training / validation",
+    "training_split": "training split",
+    "test_split": "test split",
+    "dataset": "all samples",
+    "project": "this project's features",
+    "features_csv": "features_csv",
+}
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit came to. ``split_fingerprint`` names the division, empty where there is none.
+
+    Findings are in the order of ``CHECKS``.
+    """
+
+    dataset: str
+    synthetic: bool
+    fingerprint: str
+    split_fingerprint: str
+    findings: tuple[AuditFinding, ...]
+
+    def of(self, verdict: Verdict) -> tuple[AuditFinding, ...]:
+        """Return the findings with this verdict."""
+        return tuple(one for one in self.findings if one.verdict is verdict)
+
+    @property
+    def invalid(self) -> tuple[AuditFinding, ...]:
+        """What makes a score on these data invalid."""
+        return self.of(Verdict.INVALID)
+
+    @property
+    def warnings(self) -> tuple[AuditFinding, ...]:
+        """What is to be reported beside a score."""
+        return self.of(Verdict.WARNING)
+
+    @property
+    def verdict(self) -> str:
+        """``valid`` or ``invalid``."""
+        return "invalid" if self.invalid else "valid"
+
+    def line(self) -> str:
+        """Say in one line what it comes to."""
+        counts = Counter(one.verdict for one in self.findings)
+        if not self.invalid:
+            told = [f"{n} warning{'s' if n > 1 else ''}" for n in [counts[Verdict.WARNING]] if n]
+            told += [f"{counts[one]} {one}" for one in (Verdict.OK, Verdict.SKIPPED) if counts[one]]
+            return f"valid: no leak that makes a score invalid ({', '.join(told)})"
+        names = ", ".join(f"{one.title} ({PLACES[one.place]})" for one in self.invalid)
+        return f"INVALID: scores on these data mean nothing until this is mended: {names}"
+
+    def remarks(self) -> list[str]:
+        """Say what was measured where nothing was met, and why checks were skipped."""
+        told = [
+            f"{one.title}, {PLACES[one.place]}: {one.note}"
+            for one in self.of(Verdict.OK)
+            if one.note
+        ]
+        reasons: dict[str, list[str]] = {}
+        for one in self.of(Verdict.SKIPPED):
+            reasons.setdefault(one.note, []).append(f"{one.title} ({PLACES[one.place]})")
+        return [*told, *(f"skipped, {why}: {', '.join(names)}" for why, names in reasons.items())]
+
+    def metrics(self) -> dict[str, float]:
+        """Return counts, and further numbers, of all checks that were made."""
+        metrics: dict[str, float] = {}
+        for one in self.findings:
+            if one.verdict is not Verdict.SKIPPED:
+                metrics[f"audit/{one.name}"] = one.count
+                metrics |= {f"audit/{one.name}/{key}": n for key, n in one.figures.items()}
+        return metrics
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON has it."""
+        return {
+            "dataset": self.dataset,
+            "synthetic": self.synthetic,
+            "fingerprint": self.fingerprint,
+            "split_fingerprint": self.split_fingerprint,
+            "verdict": self.verdict,
+            "findings": [
+                {
+                    "name": one.name,
+                    "title": one.title,
+                    "verdict": str(one.verdict),
+                    "count": one.count,
+                    "total": one.total,
+                    "unit": CHECKS[one.check].unit,
+                    "share": one.share,
+                    "examples": list(one.examples),
+                    "note": one.note,
+                    "figures": dict(one.figures),
+                    "meaning": one.meaning,
+                }
+                for one in self.findings
+            ],
+        }
+
+    def markdown(self) -> str:
+        """Return the report: the verdict, a table of all checks, and what was met in words."""
+        kind = "SYNTHETIC data" if self.synthetic else "data"
+        lines = [
+            f"# Audit of {kind} {self.dataset}",
+            "",
+            f"**{self.line()}**",
+            "",
+            f"Dataset {short(self.fingerprint)}, split {self.split_fingerprint or 'none'}.",
+            "",
+            "| verdict | looked for | where | met | of |",
+            "|---|---|---|--:|--:|",
+        ]
+        for one in self.findings:
+            cells = met_of(one)
+            lines.append(f"| {one.verdict} | {one.title} | {PLACES[one.place]} | {cells} |")
+        for one in (*self.invalid, *self.warnings):
+            lines += ["", *_section(one)]
+        remarks = self.remarks()
+        if remarks:
+            lines += ["", "## Remarks", "", *(f"- {remark}" for remark in remarks)]
+        return "\n".join([*lines, ""])
+
+
+def met_of(finding: AuditFinding) -> str:
+    """Return count and total as two cells."""
+    if finding.verdict is Verdict.SKIPPED:
+        return "- | -"
+    unit = CHECKS[finding.check].unit
+    return f"{finding.count:,} | {finding.total:,} {unit}"
+
+
+def _section(finding: AuditFinding) -> list[str]:
+    head = f"## {finding.verdict}: {finding.title}, {PLACES[finding.place]}"
+    share = f" ({finding.share:.1%})" if finding.share is not None else ""
+    unit = CHECKS[finding.check].unit
+    note = f"; {finding.note}" if finding.note else ""
+    told = f"{finding.count:,} of {finding.total:,} {unit}{share}{note}."
+    examples = [f"- `{example}`" for example in finding.examples]
+    return [head, "", told, "", finding.meaning, *(["", *examples] if examples else [])]

@@ -1,0 +1,123 @@
+"""Two sides that must know nothing of each other: regions, siblings, neighbours, ids.
+
+Tables have the columns of `read_table`, but for ``folder``. What is met is counted on the right
+side, the one that is scored or chosen by.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from flare.datasets.audit.checks import AuditFinding, Verdict, met
+from flare.datasets.splits import MAX_GROUP, neighbours, region_groups
+from flare.sample import FORECAST_WINDOW_HOURS
+
+
+@dataclass(frozen=True)
+class Sides:
+    """``place`` names the right side: ``test`` or ``validation``; the left one is trained on."""
+
+    place: str
+    left: pd.DataFrame
+    right: pd.DataFrame
+
+
+def audit_sides(sides: Sides) -> list[AuditFinding]:
+    """Look for whatever tables can show of two sides."""
+    return [
+        shared_regions(sides),
+        siblings_apart(sides),
+        neighbours_apart(sides),
+        same_ids(sides),
+    ]
+
+
+def shared_regions(sides: Sides) -> AuditFinding:
+    """Look for active regions on both sides."""
+    right = set(sides.right["active_region"].tolist())
+    shared = sorted(right.intersection(sides.left["active_region"]))
+    return met(
+        "shared_regions",
+        sides.place,
+        Verdict.INVALID,
+        map(str, shared),
+        count=len(shared),
+        total=len(right),
+    )
+
+
+def siblings_apart(sides: Sides) -> AuditFinding:
+    """Look for samples of one range, or with overlapping 36 h of one region, on different sides."""
+    pairs = list(_siblings(sides.left, sides.right))
+    return met(
+        "siblings_apart",
+        sides.place,
+        Verdict.INVALID,
+        (f"{left} | {right}" for left, right in pairs),
+        count=len(pairs),
+        total=len(sides.right),
+    )
+
+
+def _siblings(left: pd.DataFrame, right: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Yield each sample on the right that has a sibling on the left, after the first such."""
+    own = dict(iter(left.groupby("active_region")))
+    ahead = np.timedelta64(FORECAST_WINDOW_HOURS, "h")
+    for region, rows in right.groupby("active_region"):
+        if region in own:
+            others = own[region]
+            begin, end = (
+                [one[column].to_numpy() for one in (others, rows)] for column in ("start", "end")
+            )
+            common = (begin[0][:, None] < end[1] + ahead) & (begin[1] < end[0][:, None] + ahead)
+            ranges = [one["id"].str.rpartition("_")[0].to_numpy() for one in (others, rows)]
+            related = common | (ranges[0][:, None] == ranges[1])  # (left, right)
+            for column in np.flatnonzero(related.any(axis=0)):
+                first = int(related[:, column].argmax())
+                yield str(others["id"].iloc[first]), str(rows["id"].iloc[column])
+
+
+def neighbours_apart(sides: Sides) -> AuditFinding:
+    """Look for regions of close numbers, seen at the same time, on different sides.
+
+    The published split has such pairs between training and test. Between training and validation
+    there are only those that would make a group larger than ``MAX_GROUP``: any other means that the
+    split is not the one that the splitter makes.
+    """
+    table = pd.concat([sides.left, sides.right], ignore_index=True)
+    left = set(sides.left["active_region"].tolist())
+    right = set(sides.right["active_region"].tolist())
+    known = list(neighbours(table))
+    pairs = [
+        (first, second)
+        for _, _, first, second in known
+        if (first in left) != (second in left) and (first in right) != (second in right)
+    ]
+    together = {one: group for group in region_groups(table) for one in group}
+    broken = [pair for pair in pairs if pair[1] in together[pair[0]]]
+    promised = sides.place == "validation"
+    return met(
+        "neighbours_apart",
+        sides.place,
+        Verdict.INVALID if promised and broken else Verdict.WARNING,
+        (f"{first} | {second}" for first, second in (broken if promised else []) or pairs),
+        count=len(pairs),
+        total=len(known),
+        note=_promise(len(broken), len(pairs)) if promised and pairs else "",
+    )
+
+
+def _promise(broken: int, apart: int) -> str:
+    if broken:
+        return f"{broken} of them the splitter keeps together: this division is not its own"
+    return f"all {apart} would make groups of more than {MAX_GROUP} regions"
+
+
+def same_ids(sides: Sides) -> AuditFinding:
+    """Look for samples on both sides."""
+    both = sides.right["id"][sides.right["id"].isin(sides.left["id"])]
+    return met(
+        "same_ids", sides.place, Verdict.INVALID, both, count=len(both), total=len(sides.right)
+    )
