@@ -22,6 +22,7 @@ class Stream(IntEnum):
     SYNTHETIC_REGION = 8
     SYNTHETIC_IMAGE = 9
     SYNTHETIC_LABEL = 10
+    FOLDS = 11
 
 
 def stream(seed: int, name: Stream, *counters: int) -> np.random.Generator:

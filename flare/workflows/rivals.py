@@ -11,7 +11,7 @@ from flare.forecasters.base import Forecaster, ForecasterSpec
 from flare.forecasters.climatology import fit_climatology
 from flare.tracking.names import FINGERPRINT_TAG
 from flare.tracking.registry import RegisteredVersion, version_tags, versions
-from flare.workflows.baseline import fit_on, forest_settings
+from flare.workflows.baseline import fit_and_forecast, forest_settings
 from flare.workflows.data import TrainingData, origin_of
 from flare.workflows.models import of_version
 from flare.workflows.scoring import tuned_and_scored
@@ -53,6 +53,12 @@ def forest_of(
         rows.table, validation_share=config.validation_share, seed=config.split_seed
     )
     data = TrainingData(pack, rows, split)
-    fitted = fit_on(data, forest_settings(config), seed=config.seed)
-    ready, _ = tuned_and_scored(fitted, data, resamples=100)
+    fitted, unseen = fit_and_forecast(
+        data,
+        forest_settings(config),
+        seed=config.seed,
+        folds=config.folds,
+        split_seed=config.split_seed,
+    )
+    ready, _ = tuned_and_scored(fitted, data, unseen, resamples=100)
     return "forest (fitted here)", ready
