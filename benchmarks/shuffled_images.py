@@ -22,10 +22,12 @@ from flare.datasets.packed import PackedSplit
 from flare.datasets.splits import split_by_region
 from flare.seeding import Stream, stream
 from flare.verification.scorecard import Scorecard, score_forecasts
+from flare.workflows.crossval import on_validation
 from flare.workflows.data import TrainingData, open_packed
+from flare.workflows.networks import train_network
 from flare.workflows.rivals import climatology_of
 from flare.workflows.scoring import forecast_rows, issued, observed, tuned_and_scored
-from flare.workflows.train import network_settings, train_network
+from flare.workflows.train import network_settings
 
 _SCORES = (
     ("C1.0", "roc_area"),
@@ -46,7 +48,8 @@ def shuffled(data: TrainingData, *, seed: int) -> TrainingData:
 def trained_and_scored(data: TrainingData, test: PackedSplit, config: TrainConfig) -> Scorecard:
     """Train the network of a config, and score it on the test rows."""
     network = train_network(data, network_settings(config))
-    ready, _ = tuned_and_scored(network, data, resamples=100)
+    unseen = on_validation(network, data, seed=config.split_seed)
+    ready, _ = tuned_and_scored(network, data, unseen, resamples=100)
     forecast = forecast_rows(ready, test, np.arange(len(test)), title="test")
     return score_forecasts(issued(ready, forecast), observed(test))
 

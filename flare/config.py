@@ -36,6 +36,12 @@ def _image_size(value: int) -> int:
     return value
 
 
+def _folds(value: int) -> int:
+    if value == 1:
+        raise ValueError("one fold leaves nothing to fit on; choose 2 or more, or 0 for none")
+    return value
+
+
 def _sha256(value: str) -> str:
     digits = value.strip().lower()
     if digits and not re.fullmatch(r"[0-9a-f]{64}", digits):
@@ -217,6 +223,14 @@ class _Network(EntryConfig):
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to train")
 
 
+class _Folds(EntryConfig):
+    folds: Annotated[int, Field(ge=0, le=20), AfterValidator(_folds)] = Field(
+        3,
+        description="folds of the training regions, grouped by region, behind calibration, "
+        "thresholds and interval; 0: all on validation instead, whose scores then flatter",
+    )
+
+
 class _Seeded(EntryConfig):
     seed: Seed = Field(0, description="seed of weights, order, mirrors and trees")
 
@@ -282,11 +296,11 @@ class AuditConfig(SplitConfig):
     output_dir: Path = Field(Path("outputs/audit"), description="folder for the report")
 
 
-class BaselineConfig(_Seeded, _Scored, _Named, _Forest, SplitConfig):
+class BaselineConfig(_Seeded, _Scored, _Named, _Forest, _Folds, SplitConfig):
     """Fit the random forest on image statistics and magnetogram proxies, and register it."""
 
 
-class TrainConfig(_Seeded, _Scored, _Named, _Network, SplitConfig):
+class TrainConfig(_Seeded, _Scored, _Named, _Network, _Folds, SplitConfig):
     """Train the multitask CNN, and register it."""
 
 
@@ -377,7 +391,7 @@ class ServeConfig(_Named):
     )
 
 
-class MainConfig(_Seeded, _Scored, _Named, _Network, _Forest, SplitConfig, _Synthesis):
+class MainConfig(_Seeded, _Scored, _Named, _Network, _Forest, _Folds, SplitConfig, _Synthesis):
     """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
 
 

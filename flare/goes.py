@@ -22,8 +22,9 @@ CLASS_LETTERS = tuple(CLASS_FLOORS)
 #: What SDOBenchmark writes for "no flare in the window", in W m^-2.
 QUIET_FLUX = 1e-9
 
-#: The events whose probability is forecast: a flare of at least this class within the window.
-EVENTS = ("C1.0", "M1.0", "X1.0")
+#: The events whose probability is forecast: a flare of at least this class within the window. From
+#: weak to strong: with them the probabilities of all five classes are known.
+EVENTS = ("B1.0", "C1.0", "M1.0", "X1.0")
 HEADLINE_EVENT = "M1.0"
 
 #: Factors from the label in SDOBenchmark's files to other scales. Its labels are the NOAA class

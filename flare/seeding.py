@@ -22,6 +22,7 @@ class Stream(IntEnum):
     SYNTHETIC_REGION = 8
     SYNTHETIC_IMAGE = 9
     SYNTHETIC_LABEL = 10
+    FOLDS = 11
     LINEAR_FOLDS = 12
 
 

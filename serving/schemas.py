@@ -25,7 +25,7 @@ class Prediction(BaseModel):
                 "flux_low_w_m2": 6.0e-07,
                 "flux_high_w_m2": 2.4e-05,
                 "interval_level": 0.9,
-                "probabilities": {"C1.0": 0.62, "M1.0": 0.1, "X1.0": 0.01},
+                "probabilities": {"B1.0": 0.9, "C1.0": 0.62, "M1.0": 0.1, "X1.0": 0.01},
                 "alert": True,
                 "alert_threshold": 0.07,
                 "window_hours": 24,

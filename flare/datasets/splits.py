@@ -59,7 +59,7 @@ def split_by_region(table: pd.DataFrame, *, validation_share: float = 0.2, seed:
     if not 0 < validation_share < 1:
         raise ConfigInvalid(f"validation_share is {validation_share}; take one between 0 and 1")
     groups = region_groups(table)
-    chosen = _choose(groups, _strata(table, groups), validation_share, seed)
+    chosen = _choose(groups, strata(table, groups), validation_share, seed)
     in_validation = np.isin(table["active_region"].to_numpy(), list(chosen))
     if in_validation.all() or not in_validation.any():
         raise DatasetInvalid(
@@ -108,19 +108,19 @@ def neighbours(table: pd.DataFrame) -> Iterator[tuple[int, int, int, int]]:
                     yield second - first, -common, first, second
 
 
-def _strata(table: pd.DataFrame, groups: Iterable[tuple[int, ...]]) -> list[int]:
+def strata(table: pd.DataFrame, groups: Iterable[tuple[int, ...]]) -> list[int]:
     """Return each group's largest class: 0 below C, 1 C, 2 M, 3 X."""
     largest = table.groupby("active_region")["peak_flux"].max()
     flux = [max(float(largest[region]) for region in members) for members in groups]
     return [max(int(index) - 1, 0) for index in class_index(flux)]
 
 
-def _choose(groups: list[tuple[int, ...]], strata: list[int], share: float, seed: int) -> set[int]:
+def _choose(groups: list[tuple[int, ...]], levels: list[int], share: float, seed: int) -> set[int]:
     """Return the regions of validation."""
     chosen: set[int] = set()
     owed = 0.0  # regions by which the strata so far fell short of their share
-    for stratum in sorted(set(strata), reverse=True):
-        own = [group for group, level in zip(groups, strata, strict=True) if level == stratum]
+    for stratum in sorted(set(levels), reverse=True):
+        own = [group for group, level in zip(groups, levels, strict=True) if level == stratum]
         order = stream(seed, Stream.SPLIT, stratum).permutation(len(own))
         sizes = np.cumsum([0, *(len(own[k]) for k in order)])
         wanted = share * sizes[-1] + owed

@@ -1,18 +1,20 @@
 """The seam between what is trained and what is used: every model in production is a Forecaster.
 
 The forest, the networks and the climatology all answer the same call with the same Forecast, so
-evaluation, packaging and serving are written once. Normalisation, thresholds and the interval
-travel with the forecaster; nothing outside it changes a number.
+evaluation, packaging and serving are written once. Normalisation, calibration, thresholds and the
+interval travel with the forecaster; nothing outside it changes a number.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.errors import InputInvalid
+from flare.errors import ConfigInvalid, ForecasterInvalid, InputInvalid
+from flare.forecasters.calibration import Calibration, shift_prior
 from flare.goes import EVENTS
 from flare.sample import (
     CHANNELS,
@@ -86,16 +88,98 @@ class Origin:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was fitted on validation regions after training.
+    """What was fitted after training, on samples that the forecaster had not seen.
 
     ``thresholds`` maps each event to the probability at and above which it is forecast, the one
-    of the highest true skill statistic on validation. ``residual_low`` and ``residual_high``, in
-    dex, are added to the log10 flux to give the interval.
+    of the highest true skill statistic there. ``residual_low`` and ``residual_high``, in dex, are
+    added to the log10 flux to give the interval. ``calibrations`` are by event, none where an event
+    is missing. ``rates`` are the event rates of the samples that the probabilities are meant for;
+    ``stated_rates`` are others to which they are moved instead, and the thresholds are already.
     """
 
     thresholds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(EVENTS, 0.5))
     residual_low: float = 0.0
     residual_high: float = 0.0
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    stated_rates: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse rates that nothing can be moved by: they were read from a damaged folder."""
+        if not all(0 <= rate <= 1 for rate in self.rates.values()):
+            raise ForecasterInvalid(f"event rates of {self.rates}; a rate lies in 0..1")
+        for event, rate in self.stated_rates.items():
+            if not (0 < rate < 1 and 0 < self.rates.get(event, 0) < 1):
+                raise ForecasterInvalid(
+                    f"{event} is moved from the rate {self.rates.get(event)} to {rate}; "
+                    "both must lie strictly between 0 and 1"
+                )
+
+    def finish(
+        self,
+        log10_flux: NDArray[np.float64],
+        probability: NDArray[np.float64],
+        events: tuple[str, ...],
+    ) -> Forecast:
+        """Make the forecast of what a model issued.
+
+        Each event is calibrated, a stronger one is never left likelier than a weaker one, and
+        whatever has a stated rate is moved to it.
+
+        Parameters
+        ----------
+        log10_flux
+            Shape (N,), as issued.
+        probability
+            Shape (N, E), as issued, in 0..1; each event on its own.
+        events
+            Their names, from weak to strong.
+        """
+        columns = [
+            self.calibrations.get(event, Calibration()).apply(probability[:, k])
+            for k, event in enumerate(events)
+        ]
+        finished = np.minimum.accumulate(np.column_stack(columns), axis=1)
+        for k, event in enumerate(events):
+            if event in self.stated_rates:
+                rates = self.rates[event], self.stated_rates[event]
+                finished[:, k] = shift_prior(finished[:, k], *rates)
+        finished = np.clip(np.minimum.accumulate(finished, axis=1), 0.0, 1.0)
+        return Forecast(log10_flux, *self.interval(log10_flux), finished, events)
+
+    def at_rates(self, stated: Mapping[str, float]) -> "Tuning":
+        """Return the tuning for a time or place where events are more or less frequent.
+
+        Thresholds move with the probabilities, so an event with a stated rate is forecast for the
+        same samples as before; but one that is moved up more than a weaker event cannot become
+        likelier than that one, and may lose an alarm to it. Rates stated before are replaced.
+
+        Raises
+        ------
+        ConfigInvalid
+            An event that is not forecast, a rate that is not strictly between 0 and 1, or an event
+            whose own rate this forecaster does not know.
+        """
+        thresholds = dict(self.thresholds)
+        for event, rate in stated.items():
+            if event not in thresholds:
+                raise ConfigInvalid(
+                    f"a rate is stated for {event!r}; choose from {', '.join(thresholds)}"
+                )
+            own = self.rates.get(event, 0.0)
+            if not 0 < own < 1:
+                raise ConfigInvalid(
+                    f"the forecaster does not know at which rate of {event} it was calibrated, or "
+                    "had no events or nothing else; train one on data with both"
+                )
+            if not 0 < rate < 1:
+                raise ConfigInvalid(
+                    f"the stated rate of {event} is {rate}; write one strictly between 0 and 1"
+                )
+            before = self.stated_rates.get(event, own)
+            moved = shift_prior(np.array([thresholds[event]]), before, rate)
+            thresholds[event] = float(moved[0])
+        return replace(self, thresholds=thresholds, stated_rates={**self.stated_rates, **stated})
 
     def interval(
         self, log10_flux: NDArray[np.float64]
@@ -121,7 +205,7 @@ class Forecaster(Protocol):
 
     @property
     def tuning(self) -> Tuning:
-        """What was fitted on validation regions."""
+        """What was fitted after training, on samples it had not seen."""
 
     @property
     def origin(self) -> Origin:

@@ -43,7 +43,8 @@ class Climatology:
         n = len(cubes)
         lower, median, upper = (np.full(n, value) for value in self.log10_flux_quantiles)
         rates = np.asarray(self.rates, dtype=np.float64)
-        return Forecast(median, lower, upper, np.tile(rates, (n, 1)), self.spec.events)
+        finished = self.tuning.finish(median, np.tile(rates, (n, 1)), self.spec.events)
+        return replace(finished, lower=lower, upper=upper)
 
     def with_tuning(self, tuning: Tuning) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
@@ -75,7 +76,8 @@ def fit_climatology(
 ) -> Climatology:
     """Fit base rates, median and interval on training labels in W m^-2, shape (N,).
 
-    An event is forecast where its rate is at least 0.5, so in practice never.
+    An event is forecast where its rate is at least 0.5, so in practice never. It is calibrated as
+    it is, but knows its rates, so that it can be moved to others.
     """
     if len(peak_flux) == 0:
         raise DatasetInvalid("no training labels to take a climatology of; check the split")
@@ -86,6 +88,9 @@ def fit_climatology(
         rates=tuple(float(rate) for rate in rates),
         log10_flux_quantiles=(float(low), float(median), float(high)),
         spec=spec,
-        tuning=Tuning(),
+        tuning=Tuning(
+            thresholds=dict.fromkeys(spec.events, 0.5),
+            rates=dict(zip(spec.events, rates.tolist(), strict=True)),
+        ),
         origin=origin,
     )

@@ -17,8 +17,11 @@ from typing import Any, cast
 from flare import __version__
 from flare.errors import ForecasterInvalid, ModelNotFound
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, Tuning
+from flare.forecasters.calibration import Calibration
 
-FORMAT = 1
+#: What is written. Format 1 had no calibrations and no rates; it is read as having none.
+FORMAT = 2
+READABLE = (1, 2)
 DESCRIPTION = "forecaster.json"
 
 #: Where each kind lives; imported when it is needed, so that a forest loads without torch.
@@ -93,7 +96,7 @@ def load(folder: Path) -> Forecaster:
                 folder,
                 description["parts"],
                 spec=ForecasterSpec(**{key: _tupled(value) for key, value in spec.items()}),
-                tuning=Tuning(**tuning),
+                tuning=_tuning(tuning),
                 origin=Origin(**{key: _tupled(value) for key, value in origin.items()}),
             ),
         )
@@ -112,10 +115,10 @@ def read_description(folder: Path) -> dict[str, Any]:
         found = description["format"], str(description["kind"])
     except (ValueError, KeyError, TypeError) as error:
         raise ForecasterInvalid(f"{path} is damaged ({error}); fetch it again") from error
-    if found[0] != FORMAT or found[1] not in KINDS:
+    if found[0] not in READABLE or found[1] not in KINDS:
         raise ForecasterInvalid(
-            f"{path} has format {found[0]} and kind {found[1]!r}; this version reads format "
-            f"{FORMAT} and the kinds {', '.join(KINDS)}"
+            f"{path} has format {found[0]} and kind {found[1]!r}; this version reads the formats "
+            f"{' and '.join(map(str, READABLE))} and the kinds {', '.join(KINDS)}"
         )
     if description.get("digest") != digest_of(description):
         raise ForecasterInvalid(f"{path} is damaged (its digest does not fit); fetch it again")
@@ -134,6 +137,16 @@ def digest_of(description: dict[str, Any]) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tuning(fields: dict[str, Any]) -> Tuning:
+    calibrations = {
+        event: Calibration(
+            one["method"], {name: tuple(numbers) for name, numbers in one["parameters"].items()}
+        )
+        for event, one in fields.get("calibrations", {}).items()
+    }
+    return Tuning(**{**fields, "calibrations": calibrations})
 
 
 def _tupled(value: Any) -> Any:

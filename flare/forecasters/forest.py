@@ -34,7 +34,7 @@ REGRESSOR, CLASSIFIER = "regressor.skops", "classifier.skops"
 
 @dataclass(frozen=True)
 class ForestForecaster:
-    """Two forests on the features of ``flare.features``, with what was tuned on validation."""
+    """Two forests on the features of ``flare.features``, with what was tuned afterwards."""
 
     kind: ClassVar[str] = "forest"
     regressor: RandomForestRegressor
@@ -52,22 +52,16 @@ class ForestForecaster:
 
     def predict_features(self, features: NDArray[np.float64]) -> Forecast:
         """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
+        events = self.spec.events
         if len(features) == 0:  # scikit-learn takes no empty table
-            none = np.empty(0)
-            return Forecast(
-                none, none, none, np.empty((0, len(self.spec.events))), self.spec.events
-            )
+            return self.tuning.finish(np.empty(0), np.empty((0, len(events))), events)
         log10_flux = np.asarray(self.regressor.predict(features), dtype=np.float64)
         counts = self.classifier.predict_proba(features)
-        probability = np.zeros((len(features), len(self.spec.events)))
+        probability = np.zeros((len(features), len(events)))
         for column, count in enumerate(self.classifier.classes_):
             probability[:, : int(count)] += counts[:, [column]]
-        return Forecast(
-            log10_flux,
-            *self.tuning.interval(log10_flux),
-            np.clip(probability, 0.0, 1.0),
-            self.spec.events,
-        )
+        # The sum of many shares may lie a rounding error above 1.
+        return self.tuning.finish(log10_flux, np.clip(probability, 0.0, 1.0), events)
 
     def importances(self) -> dict[str, float]:
         """Return each feature's share of the regressor's variance reduction; they sum to one."""

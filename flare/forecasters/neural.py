@@ -53,14 +53,8 @@ class NeuralForecaster:
             single.append(some_logits.double().sigmoid().numpy())
         log10_flux = np.clip(np.concatenate(flux) if flux else np.empty(0), *LOG10_FLUX_RANGE)
         events = np.concatenate(single) if single else np.empty((0, len(self.spec.events)))
-        # Three sigmoids know nothing of each other: a stronger event is never the likelier one.
-        probability = np.minimum.accumulate(events, axis=1)
-        return Forecast(
-            log10_flux,
-            *self.tuning.interval(log10_flux),
-            probability,
-            self.spec.events,
-        )
+        # Sigmoids know nothing of each other; the tuning puts them in order.
+        return self.tuning.finish(log10_flux, events, self.spec.events)
 
     def with_tuning(self, tuning: Tuning) -> Self:
         """Return the same forecaster with other thresholds and residuals."""

@@ -1,45 +1,115 @@
-"""What is fitted after training, on validation regions: alert thresholds and the flux interval."""
+"""What is fitted after training, on samples that the forecaster has not seen.
+
+Those are forecasts out of fold: of every training sample by a forecaster that was fitted without
+its region, and its neighbours. Nothing that is tuned here looks at the validation regions then, so
+their scores can choose between forecasters.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import DatasetInvalid
 from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.calibrating import choose_calibration, cross_calibrated
 from flare.goes import event_outcomes
+from flare.verification.probabilistic import brier_score
 from flare.verification.thresholds import best_threshold
 
 
-def tune(forecast: Forecast, peak_flux: NDArray[np.float64], *, level: float) -> Tuning:
-    """Choose thresholds and residual quantiles.
+def tune(
+    forecast: Forecast,
+    peak_flux: NDArray[np.float64],
+    folds: NDArray[np.integer],
+    *,
+    level: float,
+) -> Tuning:
+    """Choose calibrations, thresholds and residual quantiles.
 
-    Each threshold is the one of the highest true skill statistic; an event that never or always
-    happens on validation keeps 0.5. The interval is split conformal, each tail on its own: the
-    residuals' order statistics at ``ceil((n + 1) (1 +- level) / 2)``, so that new regions like the
-    validation ones fall inside with at least ``level`` on average. Source: Romano, Patterson and
-    Candes 2019, arXiv:1905.03222.
+    Each threshold is the one of the highest true skill statistic of the calibrated probability; an
+    event that never or always happens keeps 0.5.
+
+    The interval is conformal, each tail on its own: the residuals' order statistics at
+    ``ceil((n + 1) (1 +- level) / 2)``. Of residuals out of fold that is CV+ with the forecaster
+    fitted on all in the place of the folds' own: the folds learnt from fewer samples, so it errs
+    to the wide side. It holds ``level`` on average of new cases like these; samples of one region
+    are alike, so of one set of regions it may hold more or less. Sources: Romano, Patterson and
+    Candes 2019, arXiv:1905.03222; Barber et al. 2021, arXiv:1905.02928.
 
     Parameters
     ----------
     forecast
-        Forecasts of the N validation samples, from a forecaster that has not been tuned.
+        Of N samples, each from a forecaster that was neither fitted on it nor tuned.
     peak_flux
         Their labels in W m^-2, shape (N,).
+    folds
+        Which fold each sample belongs to, (N,): calibrations are chosen from one to the other.
     level
         Share of cases that the interval should hold.
     """
     if len(peak_flux) == 0:
-        raise DatasetInvalid("no validation samples to tune on; raise validation_share")
+        raise DatasetInvalid("no samples to tune on; use a dataset with more regions")
     outcomes = event_outcomes(peak_flux, forecast.events)
-    residuals = np.sort(np.log10(peak_flux) - forecast.log10_flux)
+    calibrated = Tuning(
+        calibrations={
+            event: choose_calibration(forecast.probability[:, k], outcomes[:, k], folds)
+            for k, event in enumerate(forecast.events)
+        },
+        rates=dict(zip(forecast.events, outcomes.mean(axis=0).tolist(), strict=True)),
+    )
+    finished = calibrated.finish(forecast.log10_flux, forecast.probability, forecast.events)
+    low, high = _ends(np.log10(peak_flux) - forecast.log10_flux, level)
+    return Tuning(
+        thresholds={
+            event: best_threshold(outcomes[:, k], finished.probability[:, k])
+            for k, event in enumerate(forecast.events)
+        },
+        residual_low=low,
+        residual_high=high,
+        calibrations=calibrated.calibrations,
+        rates=calibrated.rates,
+    )
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Brier score of one event before and after calibration, on ``n_events`` events.
+
+    ``after`` is of forecasts whose calibration was fitted on the other folds.
+    """
+
+    before: float
+    after: float
+    n_events: int
+
+
+def calibration_gains(
+    forecast: Forecast,
+    peak_flux: NDArray[np.float64],
+    folds: NDArray[np.integer],
+    tuning: Tuning,
+) -> dict[str, Gain]:
+    """Return what the chosen calibration of each event gains; parameters are those of ``tune``."""
+    outcomes = event_outcomes(peak_flux, forecast.events)
+    gains = {}
+    for k, event in enumerate(forecast.events):
+        happened, raw = outcomes[:, k], forecast.probability[:, k]
+        method = tuning.calibrations[event].method
+        after = cross_calibrated(method, raw, happened, folds)
+        gains[event] = Gain(
+            float(brier_score(happened, raw)),
+            float(brier_score(happened, after)),
+            int(np.count_nonzero(happened)),
+        )
+    return gains
+
+
+def _ends(residuals: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """Return what is added to a forecast for the lower and the upper end of its interval."""
+    residuals = np.sort(residuals)
     n = len(residuals)
     rank = int(np.ceil((n + 1) * (1 + level) / 2))
     high = residuals[min(rank, n) - 1]
     low = residuals[max(n - rank, 0)]
-    return Tuning(
-        thresholds={
-            event: best_threshold(outcomes[:, column], forecast.probability[:, column])
-            for column, event in enumerate(forecast.events)
-        },
-        residual_low=min(float(low), 0.0),
-        residual_high=max(float(high), 0.0),
-    )
+    return min(float(low), 0.0), max(float(high), 0.0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flare.errors import ConfigInvalid
+from flare.goes import EVENTS
 from flare.models.cnn import MultitaskCNN
 from flare.models.network import Network
 
@@ -23,7 +24,7 @@ class NetworkConfig:
     width: int = 16
     hidden: int = 64
     dropout: float = 0.2
-    n_events: int = 3
+    n_events: int = len(EVENTS)
 
 
 def build(config: NetworkConfig) -> Network:

@@ -30,7 +30,7 @@ class EpochRecord:
 
     Losses as ``multitask_loss`` gives them; ``log10_flux_mae`` in dex; the skill scores are M1.0's
     on the validation regions, NaN where those hold no event. ``best`` says that no earlier epoch
-    had a lower validation loss.
+    had a lower validation loss. Without validation all of that is NaN, and no epoch is best.
     """
 
     epoch: int
@@ -64,7 +64,7 @@ def fit(
     normalise: Normalise,
     *,
     train: Batches,
-    validation: Batches,
+    validation: Batches | None,
     epochs: int,
     learning_rate: float,
     weight_decay: float,
@@ -82,6 +82,8 @@ def fit(
     ----------
     normalise
         uint8 cubes and mask to network input.
+    validation
+        What each epoch is scored on; None for a training that nothing is chosen by.
     progress
         Wraps the batches of an epoch, given its number and how many batches it has.
 
@@ -117,10 +119,12 @@ def fit(
             total += value * len(batch.cubes)
             seen += len(batch.cubes)
         seconds = time.perf_counter() - started
-        validation_loss, log10_mae, bss, area = _validate(
-            model, normalise, validation, event_weight, fabric
+        validation_loss, log10_mae, bss, area = (
+            _validate(model, normalise, validation, event_weight, fabric)
+            if validation is not None
+            else (float("nan"),) * 4
         )
-        if not np.isfinite(validation_loss):
+        if validation is not None and not np.isfinite(validation_loss):
             raise TrainingDiverged(
                 f"the validation loss became {validation_loss} in epoch {epoch + 1}; "
                 f"try a lower learning rate than {learning_rate}"

@@ -1,16 +1,20 @@
 """Entry point ``baseline``: the random forest on image statistics and magnetogram proxies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from flare.config import BaselineConfig
-from flare.features.table import compute_features
-from flare.forecasters.base import ForecasterSpec
+from flare.features.table import FEATURE_NAMES, compute_features
+from flare.forecasters.base import Forecast, ForecasterSpec
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.plots.models import feature_importance
 from flare.tracking.runs import start
+from flare.workflows.crossval import Rows, log_tuning, on_validation, out_of_fold, training_folds
 from flare.workflows.data import TrainingData, marked, training_data
 from flare.workflows.registering import Trained, register
-from flare.workflows.scoring import tuned_and_scored
+from flare.workflows.scoring import Unseen, tuned_and_scored
 
 
 def run(config: BaselineConfig) -> Trained:
@@ -20,8 +24,15 @@ def run(config: BaselineConfig) -> Trained:
         tracked.log_params(config.model_dump())
         data = training_data(config, tracked)
         settings = forest_settings(config)
-        fitted = fit_on(data, settings, seed=config.seed)
-        ready, card = tuned_and_scored(fitted, data, resamples=config.resamples)
+        fitted, unseen = fit_and_forecast(
+            data,
+            settings,
+            seed=config.seed,
+            folds=config.folds,
+            split_seed=config.split_seed,
+        )
+        ready, card = tuned_and_scored(fitted, data, unseen, resamples=config.resamples)
+        log_tuning(tracked, ready.tuning, unseen, data)
         importances = ready.importances()
         figure = marked(feature_importance(importances), data.pack)
         tracked.log_figure(figure, "figures/feature_importance.png")
@@ -48,10 +59,52 @@ def forest_settings(config: BaselineConfig) -> dict[str, float]:
 
 def fit_on(data: TrainingData, settings: Mapping[str, float], *, seed: int) -> ForestForecaster:
     """Fit a forest on the training rows."""
+    return _fit(_features(data), data, data.split.train, settings, seed=seed)
+
+
+def fit_and_forecast(
+    data: TrainingData,
+    settings: Mapping[str, float],
+    *,
+    seed: int,
+    folds: int,
+    split_seed: int,
+) -> tuple[ForestForecaster, Unseen]:
+    """Fit a forest on the training rows; return it with forecasts to tune it on.
+
+    ``folds`` 0 is without cross-validation, on the validation rows; ``split_seed`` deals them out.
+    """
+    numbers = training_folds(data, folds, seed=split_seed)
+    features = _features(data)  # once, for the forest and all folds
+    forest = _fit(features, data, data.split.train, settings, seed=seed)
+    if numbers is None:
+        return forest, on_validation(forest, data, seed=split_seed)
+
+    def without(known: Rows) -> Callable[[Rows], Forecast]:
+        fold = _fit(features, data, known, settings, seed=seed)
+        return lambda left: fold.predict_features(features[left])
+
+    return forest, out_of_fold(data, without, numbers)
+
+
+def _features(data: TrainingData) -> NDArray[np.float64]:
+    """Return features of all rows of the training split, NaN where they are not to be known."""
     rows = data.split.train
-    features = compute_features(data.rows.cubes[rows], data.rows.present[rows])
+    features = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)
+    features[rows] = compute_features(data.rows.cubes[rows], data.rows.present[rows])
+    return features
+
+
+def _fit(
+    features: NDArray[np.float64],
+    data: TrainingData,
+    rows: Rows,
+    settings: Mapping[str, float],
+    *,
+    seed: int,
+) -> ForestForecaster:
     return fit_forest(
-        features,
+        features[rows],
         data.peak_flux[rows],
         spec=ForecasterSpec(image_size=data.pack.image_size),
         origin=data.origin,

@@ -35,7 +35,7 @@ def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Is
     Raises
     ------
     DatasetInvalid
-        The oracle is damaged, or does not know a sample.
+        The oracle is damaged, made by an older version, or does not know a sample.
     """
     path = data_dir / "oracle" / "oracle.csv"
     if not path.is_file():
@@ -70,6 +70,12 @@ def _read(path: Path) -> pd.DataFrame:
 def _rows(known: pd.DataFrame, table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Return the oracle's rows in the order of a table of labels."""
     wanted = [*_QUANTILES, *(f"p_{event}" for event in EVENTS)]
+    unknown = [name for name in wanted if name not in known.columns]
+    if unknown:
+        raise DatasetInvalid(
+            f"{path} has no {' and no '.join(unknown)}: an older version made it; make the dataset "
+            "again with `mlflow run . -e synthesize`, or delete the file to do without the oracle"
+        )
     usable = not known.index.has_duplicates
     rows = known.reindex(index=table["id"], columns=wanted) if usable else known
     rows = rows.apply(pd.to_numeric, errors="coerce")

@@ -1,7 +1,7 @@
 """Forecasters on packed rows: forecast in pieces, tune, and score."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -50,6 +50,30 @@ def concatenate(pieces: list[Forecast]) -> Forecast:
         np.concatenate([piece.probability for piece in pieces]),
         pieces[0].events,
     )
+
+
+def taken(forecast: Forecast, rows: NDArray[np.intp]) -> Forecast:
+    """Take some of the forecasts, in the order of ``rows``."""
+    return Forecast(
+        forecast.log10_flux[rows],
+        forecast.lower[rows],
+        forecast.upper[rows],
+        forecast.probability[rows],
+        forecast.events,
+    )
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Forecasts to tune on, of samples that whoever issued them was not fitted on.
+
+    ``rows`` are row numbers of the training split, (n,); ``folds`` says of each row to which fold
+    its region belongs; ``forecast`` is of these rows, from forecasters that are not tuned.
+    """
+
+    rows: NDArray[np.intp]
+    folds: NDArray[np.intp]
+    forecast: Forecast
 
 
 def issued(forecaster: Forecaster, forecast: Forecast) -> Issued:
@@ -129,19 +153,17 @@ def compare(forecasts: Mapping[str, Issued], truth: Observed, *, resamples: int)
 
 
 def tuned_and_scored(
-    forecaster: Tunable, data: TrainingData, *, resamples: int
+    forecaster: Tunable, data: TrainingData, unseen: Unseen, *, resamples: int
 ) -> tuple[Tunable, Scorecard]:
-    """Tune a forecaster on the validation rows; return it with its scores there.
+    """Tune a forecaster; return it with its scores on the validation rows.
 
-    These scores choose between models. They flatter: thresholds, interval and, for a network, the
-    epoch were chosen on the same rows.
+    These scores choose between models. Tuned out of fold they are honest but for the epoch, which
+    a network has chosen on the same rows; tuned on the validation rows they flatter.
     """
-    rows = data.split.validation
-    raw = forecast_rows(forecaster, data.rows, rows, title="validate")
     level = forecaster.spec.interval_level
-    tuning = tune(raw, data.peak_flux[rows], level=level)
+    tuning = tune(unseen.forecast, data.peak_flux[unseen.rows], unseen.folds, level=level)
     ready = forecaster.with_tuning(tuning)
-    lower, upper = tuning.interval(raw.log10_flux)
-    final = replace(raw, lower=lower, upper=upper)
-    card = score_forecasts(issued(ready, final), observed(data.rows, rows), n_resamples=resamples)
-    return ready, card
+    rows = data.split.validation
+    forecast = forecast_rows(ready, data.rows, rows, title="validate")
+    truth = observed(data.rows, rows)
+    return ready, score_forecasts(issued(ready, forecast), truth, n_resamples=resamples)

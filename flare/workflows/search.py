@@ -34,8 +34,8 @@ from flare.tracking.runs import Run, start
 from flare.training.loop import EpochRecord
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, marked, training_data
+from flare.workflows.networks import NetworkSettings, kept, train_network
 from flare.workflows.output import check_folder
-from flare.workflows.train import NetworkSettings, kept, train_network
 
 log = logging.getLogger("flare")
 

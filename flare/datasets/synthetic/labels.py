@@ -58,7 +58,18 @@ class FlareProcess:
         noaa = flux_of_class(event) * LABEL_SCALES["noaa"]
         step = 10.0 ** math.floor(math.log10(noaa)) / 10
         edge = (round(noaa / step) - 0.5) * step / LABEL_SCALES["noaa"]
-        return -math.expm1(-self.above(edge))
+        return self._labelled_above(edge)
+
+    def _labelled_above(self, flux: float) -> float:
+        """Return the probability that the largest flare is >= ``flux`` W m^-2 and on the list.
+
+        Exact where every flare is on the list; below, a sum over 200 steps, exact to 1e-4.
+        """
+        certain = max(flux, _ALWAYS_DETECTED)
+        edges = np.geomspace(flux, certain, 201)
+        exceeded = [-math.expm1(-self.above(edge)) for edge in edges.tolist()]
+        chances = [_detected(middle) for middle in np.sqrt(edges[1:] * edges[:-1]).tolist()]
+        return exceeded[-1] + float(np.dot(-np.diff(exceeded), chances))
 
     def truth(self) -> dict[str, float]:
         """Return what whoever knows this process can say of the label.

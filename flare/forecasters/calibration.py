@@ -1,0 +1,135 @@
+"""From what a model issues to how often it then happens: calibration of one event's probability.
+
+It is carried inside the forecaster; ``flare.forecasters.calibrating`` fits and chooses it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from flare.errors import ConfigInvalid, ForecasterInvalid
+from flare.verification.inputs import FloatArray
+
+#: From the simplest to the most flexible.
+METHODS = ("none", "temperature", "platt", "isotonic")
+
+Parameters = dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A rising function from issued to calibrated probability.
+
+    ``none`` changes nothing. ``temperature`` divides the log odds by ``temperature``; 2 halves the
+    confidence (Guo et al. 2017, arXiv:1706.04599). ``platt`` takes ``slope`` times the log odds
+    plus ``offset`` (Platt 1999, Advances in Large Margin Classifiers, 61). ``isotonic`` runs
+    straight between the knots ``issued`` and ``calibrated``, and is constant beyond the outer ones
+    (Zadrozny and Elkan 2002, doi:10.1145/775047.775151).
+
+    All but ``none`` keep the probability, before and after, within ``floor`` and 1 - ``floor``.
+
+    Raises
+    ------
+    ForecasterInvalid
+        No such method, or parameters that give no rising function within 0..1.
+    """
+
+    method: str = "none"
+    parameters: Parameters = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what no fit can have given: it was read from a damaged folder."""
+        if self.method not in _NAMES:
+            raise ForecasterInvalid(
+                f"no calibration {self.method!r}; this version knows {', '.join(METHODS)}"
+            )
+        if set(self.parameters) != set(_NAMES[self.method]):
+            raise ForecasterInvalid(
+                f"the calibration {self.method} has the parameters {sorted(self.parameters)}; "
+                f"wanted {sorted(_NAMES[self.method])}"
+            )
+        values = [value for numbers in self.parameters.values() for value in numbers]
+        if not (all(map(math.isfinite, values)) and _VALID[self.method](self.parameters)):
+            raise ForecasterInvalid(
+                f"the calibration {self.method} has impossible values: {self.parameters}"
+            )
+
+    def apply(self, probability: FloatArray) -> FloatArray:
+        """Return calibrated probabilities of issued ones in 0..1, of any shape."""
+        if self.method == "none":
+            return probability
+        given = self.parameters
+        floor = given["floor"][0]
+        inside = np.clip(probability, floor, 1 - floor)
+        if self.method == "isotonic":
+            moved = np.interp(inside, given["issued"], given["calibrated"])
+        elif self.method == "platt":
+            moved = _sigmoid(given["slope"][0] * logit(inside) + given["offset"][0])
+        else:
+            moved = _sigmoid(logit(inside) / given["temperature"][0])
+        return np.clip(moved, floor, 1 - floor)
+
+
+def shift_prior(probability: FloatArray, from_rate: float, to_rate: float) -> FloatArray:
+    """Move probabilities that hold at one event rate to another rate.
+
+    odds' = odds * [b' / (1 - b')] / [b / (1 - b)], for events that look the same and are only more
+    or less frequent. Source: Saerens et al. 2002, doi:10.1162/089976602753284446.
+
+    Raises
+    ------
+    ConfigInvalid
+        A rate is not strictly between 0 and 1.
+    """
+    for name, rate in (("from_rate", from_rate), ("to_rate", to_rate)):
+        if not 0 < rate < 1:
+            raise ConfigInvalid(f"{name} is {rate}; an event rate lies strictly between 0 and 1")
+    more, less = to_rate / from_rate, (1 - to_rate) / (1 - from_rate)
+    happens, fails = probability * more, (1 - probability) * less
+    return np.asarray(happens / (happens + fails), dtype=np.float64)
+
+
+def logit(probability: FloatArray) -> FloatArray:
+    """Return the log odds of probabilities strictly between 0 and 1."""
+    return np.asarray(np.log(probability) - np.log1p(-probability), dtype=np.float64)
+
+
+def _sigmoid(log_odds: FloatArray) -> FloatArray:
+    # By the hyperbolic tangent, which does not overflow.
+    return np.asarray(0.5 * (1 + np.tanh(log_odds / 2)), dtype=np.float64)
+
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "temperature": ("temperature", "floor"),
+    "platt": ("slope", "offset", "floor"),
+    "isotonic": ("issued", "calibrated", "floor"),
+}
+
+
+def _one(given: Parameters, *names: str) -> bool:
+    """Say whether these parameters, and a floor, are single numbers that can be used."""
+    single = all(len(given[name]) == 1 for name in (*names, "floor"))
+    return single and 0 < given["floor"][0] < 0.5
+
+
+def _rising_knots(given: Parameters) -> bool:
+    issued, calibrated = given["issued"], given["calibrated"]
+    return (
+        _one(given)
+        and 0 < len(issued) == len(calibrated)
+        and all(0 <= value <= 1 for value in (*issued, *calibrated))
+        and all(left < right for left, right in pairwise(issued))
+        and all(low <= high for low, high in pairwise(calibrated))
+    )
+
+
+_VALID: dict[str, Callable[[Parameters], bool]] = {
+    "none": lambda _given: True,
+    "temperature": lambda given: _one(given, "temperature") and given["temperature"][0] > 0,
+    "platt": lambda given: _one(given, "slope", "offset") and given["slope"][0] > 0,
+    "isotonic": _rising_knots,
+}
