@@ -70,6 +70,30 @@ def probability_array(name: str, probability: ArrayLike, shape: tuple[int, ...])
     return array
 
 
+def row_array(rows: ArrayLike, n: int) -> NDArray[np.intp]:
+    """Return row numbers in 0..n-1, from row numbers or from booleans (n,).
+
+    Negative numbers count from the end.
+
+    Raises
+    ------
+    VerificationInvalid
+        There is no such row, or there are not n booleans.
+    """
+    array = np.asarray(rows)
+    if array.dtype == np.bool_ and array.shape == (n,):
+        return np.flatnonzero(array)
+    if array.size == 0 and array.ndim == 1:
+        return np.empty(0, dtype=np.intp)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise VerificationInvalid(
+            f"rows are {array.dtype} of shape {array.shape}; wanted row numbers or ({n},) booleans"
+        )
+    if array.min() < -n or array.max() >= n:
+        raise VerificationInvalid(f"rows {array.min()}..{array.max()} of {n} samples")
+    return array.astype(np.intp) % n
+
+
 def weight_array(weights: ArrayLike | None, n: int) -> FloatArray:
     """Return weights of shape (n,) or (R, n); None stands for ones.
 

@@ -19,29 +19,83 @@ from flare.verification.flux import (
     root_mean_square_error,
 )
 from flare.verification.inputs import BoolArray, FloatArray
-from flare.verification.probabilistic import brier_score, brier_skill_score, roc_area
-from flare.verification.reliability import expected_calibration_error
+from flare.verification.probabilistic import (
+    brier_score,
+    brier_skill_score,
+    rank,
+    ranked_average_precision,
+    ranked_roc_area,
+)
+from flare.verification.ranked import ranked_probability_score, ranked_probability_skill_score
+from flare.verification.reliability import brier_decomposition, expected_calibration_error
 
 #: In W m^-2. Below it SDOBenchmark's labels know only quiet, at 1e-9: two decades of nothing that
 #: every error in dex would count. The floored error takes all that is lower for a B1.0.
 FLUX_FLOOR = 1e-7
 
+#: The Brier skill score against a rate that was known before, such as the training split's.
+VS_CLIMATOLOGY = "brier_skill_score_vs_climatology"
+
 
 def event_scores(
-    observed: BoolArray, probability: FloatArray, *, threshold: float, weights: FloatArray
+    observed: BoolArray,
+    probability: FloatArray,
+    *,
+    threshold: float,
+    weights: FloatArray,
+    reference_rate: float | None = None,
 ) -> dict[str, FloatArray]:
-    """Return every score of one event from outcomes (N,) and probabilities (N,)."""
+    """Return every score of one event from outcomes (N,) and probabilities (N,).
+
+    Of the five parts of the Brier score the three of Murphy 1973 are here: what is missing to it
+    comes from forecasts that differ within a bin. ``brier_skill_score_vs_climatology`` is there
+    where a ``reference_rate`` is.
+    """
     table = contingency_table(observed, probability >= threshold, weights=weights)
     at_half = contingency_table(observed, probability >= 0.5, weights=weights)
-    return {
+    parts = brier_decomposition(observed, probability, weights=weights)
+    ranked = rank(observed, probability, weights=weights)
+    named = {
         **{name: score(table) for name, score in CONTINGENCY_SCORES.items()},
         "true_skill_statistic_at_0.5": true_skill_statistic(at_half),
         "heidke_skill_score_at_0.5": heidke_skill_score(at_half),
         "brier_score": brier_score(observed, probability, weights=weights),
         "brier_skill_score": brier_skill_score(observed, probability, weights=weights),
-        "roc_area": roc_area(observed, probability, weights=weights),
+        "brier_reliability": parts.reliability,
+        "brier_resolution": parts.resolution,
+        "brier_uncertainty": parts.uncertainty,
+        "roc_area": ranked_roc_area(ranked),
+        "average_precision": ranked_average_precision(ranked),
         "expected_calibration_error": expected_calibration_error(
             observed, probability, weights=weights
+        ),
+    }
+    if reference_rate is not None:
+        named[VS_CLIMATOLOGY] = brier_skill_score(
+            observed, probability, reference_rate=reference_rate, weights=weights
+        )
+    return named
+
+
+def class_scores(
+    reached: BoolArray, probability: FloatArray | None, *, weights: FloatArray
+) -> dict[str, FloatArray]:
+    """Return the scores over all GOES classes at once.
+
+    Parameters
+    ----------
+    reached
+        Whether each of ``RANKED_EVENTS`` happened, (N, K).
+    probability
+        That it would, (N, K). None where not all of them were issued: the scores are then NaN.
+    """
+    if probability is None:
+        undefined = np.full(len(weights), np.nan)
+        return {"ranked_probability_score": undefined, "ranked_probability_skill_score": undefined}
+    return {
+        "ranked_probability_score": ranked_probability_score(reached, probability, weights=weights),
+        "ranked_probability_skill_score": ranked_probability_skill_score(
+            reached, probability, weights=weights
         ),
     }
 

@@ -1,8 +1,10 @@
-"""Scores of probabilities: Brier score and skill, and the area under the ROC curve.
+"""Scores of probabilities: Brier score and skill, area under the ROC curve, average precision.
 
 All take outcomes (N,) and probabilities (N,), and weights (N,) or (R, N) as in ``inputs``; they
 return shape () or (R,).
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,10 +56,35 @@ def brier_skill_score(
     counts = weight_array(weights, len(observed))
     rate = ratio(counts @ observed, counts.sum(axis=-1))
     constant = rate if reference_rate is None else np.float64(reference_rate)
-    if not np.all(np.isnan(constant) | ((constant >= 0) & (constant <= 1))):
+    if reference_rate is not None and not 0 <= reference_rate <= 1:
         raise VerificationInvalid(f"a reference rate of {reference_rate} is outside 0..1")
     reference = rate * np.square(1 - constant) + (1 - rate) * np.square(constant)
     return 1 - ratio(brier_score(observed, probability, weights=counts), reference)
+
+
+@dataclass(frozen=True)
+class RankedWeights:
+    """Weight of the events and non-events that have each distinct probability, lowest first.
+
+    Both have shape (..., U) for U distinct probabilities, with one row a resample.
+    """
+
+    events: FloatArray
+    non_events: FloatArray
+
+
+def rank(
+    observed: BoolArray, probability: FloatArray, *, weights: ArrayLike | None = None
+) -> RankedWeights:
+    """Sort the outcomes by their probability: what every score of the order alone needs."""
+    observed = outcome_array("observed", observed)
+    probability = probability_array("probability", probability, observed.shape)
+    counts = weight_array(weights, len(observed))
+    order = np.argsort(probability, kind="stable")
+    _, starts = np.unique(probability[order], return_index=True)
+    ordered = counts[..., order]
+    events = np.add.reduceat(ordered * observed[order], starts, axis=-1)
+    return RankedWeights(events, np.add.reduceat(ordered, starts, axis=-1) - events)
 
 
 def roc_area(
@@ -68,14 +95,34 @@ def roc_area(
     Ties count one half. Perfect 1, no skill 0.5; NaN without events or without non-events. The
     probabilities enter by their order only: Mason & Graham 2002, doi:10.1256/003590002320603584.
     """
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
-    counts = weight_array(weights, len(observed))
-    order = np.argsort(probability, kind="stable")
-    _, starts = np.unique(probability[order], return_index=True)
-    ordered = counts[..., order]
-    # Weight of events and of all samples at each of the U distinct probabilities: (..., U).
-    events = np.add.reduceat(ordered * observed[order], starts, axis=-1)
-    non_events = np.add.reduceat(ordered, starts, axis=-1) - events
+    return ranked_roc_area(rank(observed, probability, weights=weights))
+
+
+def ranked_roc_area(ranked: RankedWeights) -> FloatArray:
+    """Return ``roc_area`` of outcomes that are sorted already."""
+    events, non_events = ranked.events, ranked.non_events
     below = np.cumsum(non_events, axis=-1) - non_events / 2
     return ratio(np.sum(events * below, axis=-1), events.sum(axis=-1) * non_events.sum(axis=-1))
+
+
+def average_precision(
+    observed: BoolArray, probability: FloatArray, *, weights: ArrayLike | None = None
+) -> FloatArray:
+    """Return the mean precision over all events, each at its own probability as threshold (AP).
+
+    The sum over thresholds of precision times the recall gained: the area under the
+    precision-recall curve, not interpolated. Perfect 1; no skill, as of any constant, the event
+    rate; NaN without events. It looks at the alarms alone, so correct negatives, however many, do
+    not raise it. Davis & Goadrich 2006, doi:10.1145/1143844.1143874.
+    """
+    return ranked_average_precision(rank(observed, probability, weights=weights))
+
+
+def ranked_average_precision(ranked: RankedWeights) -> FloatArray:
+    """Return ``average_precision`` of outcomes that are sorted already."""
+    events = ranked.events[..., ::-1]
+    hits = np.cumsum(events, axis=-1)
+    alarms = hits + np.cumsum(ranked.non_events[..., ::-1], axis=-1)
+    # Where nothing of weight is at or above a threshold, no event of weight has it either.
+    gained = np.divide(events * hits, alarms, out=np.zeros_like(hits), where=alarms > 0)
+    return ratio(gained.sum(axis=-1), events.sum(axis=-1))

@@ -2,70 +2,37 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import VerificationInvalid
-from flare.goes import HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, event_outcomes
-from flare.verification.bootstrap import interval, region_weights
+from flare.goes import HEADLINE_EVENT, LABEL_SCALES
+from flare.verification.differences import paired_difference, paired_differences
 from flare.verification.flux import class_confusion
-from flare.verification.inputs import BoolArray, FloatArray, number_array, probability_array
-from flare.verification.named_scores import event_scores, flux_scores
+from flare.verification.issued import Issued, Observed, check_scorable
+from flare.verification.resampled import (
+    FLUX,
+    PUBLISHED_EVENT,
+    Resampled,
+    Score,
+    json_safe,
+    scored_events,
+)
 
-#: Where a score belongs that is no event's.
-FLUX = "flux"
-
-
-@dataclass(frozen=True)
-class Issued:
-    """What a forecaster issued for N samples.
-
-    ``log10_flux`` with ``lower`` and ``upper`` is log10 of the peak flux in W m^-2, (N,), on the
-    scale of the labels; ``probability`` is (N, E) in the order of ``events``; ``thresholds`` maps
-    each event to the probability at and above which it counts as forecast.
-    """
-
-    log10_flux: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-    probability: FloatArray
-    events: tuple[str, ...]
-    thresholds: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What happened: ``peak_flux`` in W m^-2 as labelled and NOAA ``active_region``, both (N,)."""
-
-    peak_flux: FloatArray
-    active_region: NDArray[np.integer]
-
-
-@dataclass(frozen=True)
-class Score:
-    """One score with its interval; NaN where it is undefined.
-
-    ``event`` is a class, or ``"flux"`` for errors of the forecast flux, where ``n_events`` counts
-    the samples that are not quiet.
-    """
-
-    event: str
-    name: str
-    value: float
-    low: float
-    high: float
-    n: int
-    n_events: int
-
-
-def json_safe(score: Score) -> dict[str, object]:
-    """Return a score as JSON values, an undefined number as None."""
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in asdict(score).items()
-    }
+__all__ = [
+    "FLUX",
+    "PUBLISHED_EVENT",
+    "Issued",
+    "Observed",
+    "Score",
+    "Scorecard",
+    "json_safe",
+    "paired_difference",
+    "paired_differences",
+    "score_forecasts",
+]
 
 
 @dataclass(frozen=True)
@@ -73,7 +40,8 @@ class Scorecard:
     """The scores of one forecaster on one set of samples.
 
     ``confusion`` counts classes, (5, 5), observed in rows. ``scale`` is the label scale on which
-    the events are meant, ``level`` that of the intervals.
+    the events are meant, ``level`` that of the intervals, ``climatology`` the rates of the
+    reference that ``brier_skill_score_vs_climatology`` is against, where there is one.
     """
 
     scores: tuple[Score, ...]
@@ -83,6 +51,7 @@ class Scorecard:
     level: float
     n_resamples: int
     n_active_regions: int
+    climatology: dict[str, float] | None = None
 
     def samples(self) -> tuple[int, int, str, float]:
         """Return samples, active regions, scale and level: equal for comparable scorecards."""
@@ -90,7 +59,7 @@ class Scorecard:
 
     @property
     def events(self) -> tuple[str, ...]:
-        """The events that were scored, in the order in which they were issued."""
+        """The issued events in their order; ``"published"`` is none of them."""
         return tuple(self.thresholds)
 
     def get(self, event: str, name: str) -> Score:
@@ -107,7 +76,7 @@ class Scorecard:
         choices = sorted({score.name for score in self.scores if score.event == event})
         raise VerificationInvalid(
             f"no score {name!r} for {event!r}; "
-            + (f"choose from {choices}" if choices else f"choose from {[*self.events, FLUX]}")
+            + f"choose from {choices or list(dict.fromkeys(s.event for s in self.scores))}"
         )
 
     def value(self, event: str, name: str) -> float:
@@ -122,6 +91,7 @@ class Scorecard:
             "n_resamples": self.n_resamples,
             "n_active_regions": self.n_active_regions,
             "thresholds": dict(self.thresholds),
+            "climatology": None if self.climatology is None else dict(self.climatology),
             "confusion": self.confusion.tolist(),
             "scores": [json_safe(score) for score in self.scores],
         }
@@ -152,12 +122,21 @@ def score_forecasts(
     seed: int = 0,
     scale: str = "raw",
     level: float = 0.95,
+    climatology: Mapping[str, float] | None = None,
 ) -> Scorecard:
     """Compute every score of every event and of the flux.
 
     Contingency scores are at the issued threshold; the TSS and HSS at a probability of 0.5 are
     beside them under ``..._at_0.5``. The Brier skill score is against the event rate of these
     samples.
+
+    Where M1.0 was issued, its probability and threshold are scored once more as ``"published"``,
+    against labels of at least 1e-5 W m^-2 as the files have them. On the scale ``raw`` that is
+    M1.0 itself; on the others it keeps a number to compare with published results, which took
+    the labels at face value.
+
+    The ranked probability scores are among those of the flux. They need the probabilities of all
+    ``RANKED_EVENTS``, B1.0 to X1.0, and are NaN where one was not issued.
 
     Parameters
     ----------
@@ -170,19 +149,26 @@ def score_forecasts(
         fluxes are both multiplied by its factor.
     level
         Of the intervals.
+    climatology
+        Rates of the events in a reference such as the training split, on the same scale; for
+        ``"published"`` under that name, though on the scale ``raw`` M1.0's serves too. Each event
+        that has one also gets ``brier_skill_score_vs_climatology``.
 
     Raises
     ------
     VerificationInvalid
-        There are no samples, lengths differ, a number is NaN, a probability outside 0..1, or an
-        event without a threshold.
+        There are no samples, lengths differ, a number is NaN, a probability or rate outside 0..1,
+        or an event without a threshold.
     """
-    _check(issued, observed, scale)
-    weights = _whole_and_resampled(observed, n_resamples, seed)
-    scores: list[Score] = []
-    for event in (*issued.events, FLUX):
-        outcomes, named = _named_values(issued, observed, event, scale, weights)
-        scores += [_score(event, name, outcomes, named[name], level) for name in named]
+    check_scorable(issued, observed, scale)
+    resampled = Resampled(
+        observed, n_resamples=n_resamples, seed=seed, scale=scale, climatology=climatology
+    )
+    scores = [
+        resampled.score(event, name, values, level)
+        for event in scored_events(issued)
+        for name, values in resampled.values(issued, event).items()
+    ]
     factor = LABEL_SCALES[scale]
     return Scorecard(
         scores=tuple(scores),
@@ -192,112 +178,5 @@ def score_forecasts(
         level=level,
         n_resamples=n_resamples,
         n_active_regions=len(np.unique(observed.active_region)),
+        climatology=None if climatology is None else resampled.rates,
     )
-
-
-def paired_difference(
-    issued_a: Issued,
-    issued_b: Issued,
-    observed: Observed,
-    *,
-    event: str,
-    score_name: str,
-    n_resamples: int = 1000,
-    seed: int = 0,
-    scale: str = "raw",
-    level: float = 0.95,
-) -> Score:
-    """Return how much higher a score of ``issued_a`` is than that of ``issued_b``.
-
-    Both are scored on the same resamples, so the interval is that of the difference: where it does
-    not hold 0, the two differ. The result is named ``<score_name>_difference``.
-
-    Parameters
-    ----------
-    event
-        A class that both issued, or ``"flux"``.
-    score_name
-        As in a Scorecard. The others are those of ``score_forecasts``.
-
-    Raises
-    ------
-    VerificationInvalid
-        As ``score_forecasts``, or there is no such event or score.
-    """
-    for issued in (issued_a, issued_b):
-        _check(issued, observed, scale)
-        if event not in (*issued.events, FLUX):
-            raise VerificationInvalid(f"no event {event!r}; choose from {[*issued.events, FLUX]}")
-    weights = _whole_and_resampled(observed, n_resamples, seed)
-    outcomes, named_a = _named_values(issued_a, observed, event, scale, weights)
-    _, named_b = _named_values(issued_b, observed, event, scale, weights)
-    if score_name not in named_a:
-        raise VerificationInvalid(f"no score {score_name!r}; choose from {sorted(named_a)}")
-    difference = named_a[score_name] - named_b[score_name]
-    return _score(event, f"{score_name}_difference", outcomes, difference, level)
-
-
-def _whole_and_resampled(observed: Observed, n_resamples: int, seed: int) -> FloatArray:
-    """Return weights (1 + R, N): every sample once, then the resamples.
-
-    So that each score is computed once, for the value and its interval alike.
-    """
-    drawn = region_weights(observed.active_region, n_resamples=n_resamples, seed=seed)
-    return np.vstack([np.ones((1, drawn.shape[1])), drawn])
-
-
-def _named_values(
-    issued: Issued, observed: Observed, event: str, scale: str, weights: FloatArray
-) -> tuple[BoolArray, dict[str, FloatArray]]:
-    """Return what ``n_events`` counts, (N,), and the scores of one event or the flux, (1 + R,)."""
-    if event == FLUX:
-        return observed.peak_flux > QUIET_FLUX, flux_scores(
-            observed.peak_flux,
-            issued.log10_flux,
-            lower=issued.lower,
-            upper=issued.upper,
-            factor=LABEL_SCALES[scale],
-            weights=weights,
-        )
-    outcomes = event_outcomes(observed.peak_flux, (event,), scale=scale)[:, 0]
-    probability = issued.probability[:, issued.events.index(event)]
-    return outcomes, event_scores(
-        outcomes, probability, threshold=issued.thresholds[event], weights=weights
-    )
-
-
-def _score(event: str, name: str, outcomes: BoolArray, values: FloatArray, level: float) -> Score:
-    """Make a Score of the value on the whole sample and the resampled ones, (1 + R,)."""
-    low, high = interval(values[1:], level)
-    n_events = int(np.count_nonzero(outcomes))
-    return Score(event, name, float(values[0]), low, high, len(outcomes), n_events)
-
-
-def _check(issued: Issued, observed: Observed, scale: str) -> None:
-    """Raise VerificationInvalid unless forecasts and observations can be scored."""
-    if scale not in LABEL_SCALES:
-        raise VerificationInvalid(f"no label scale {scale!r}; choose from {list(LABEL_SCALES)}")
-    n = np.size(observed.peak_flux)
-    if n == 0:
-        raise VerificationInvalid("no samples to score; the split is empty")
-    flux = number_array("peak_flux", observed.peak_flux, (n,))
-    if observed.peak_flux.dtype != np.float64:
-        # float32 has no 1e-5: an M1.0 would be scored as a C9.9.
-        raise VerificationInvalid(f"peak_flux is {observed.peak_flux.dtype}; wanted float64")
-    if flux.min() <= 0:
-        raise VerificationInvalid(f"a peak_flux of {flux.min()} W m^-2; quiet is {QUIET_FLUX}")
-    if np.shape(observed.active_region) != (n,):
-        raise VerificationInvalid(
-            f"active_region has shape {np.shape(observed.active_region)}; wanted {(n,)}"
-        )
-    for name in ("log10_flux", "lower", "upper"):
-        number_array(name, getattr(issued, name), (n,))
-    if np.any(issued.lower > issued.upper):
-        raise VerificationInvalid("an interval whose lower end is above its upper end")
-    probability_array("probability", issued.probability, (n, len(issued.events)))
-    for event in issued.events:
-        if event not in issued.thresholds:
-            raise VerificationInvalid(
-                f"no threshold for {event}; wanted one for each of {list(issued.events)}"
-            )
-        probability_array(f"threshold of {event}", issued.thresholds[event], ())
