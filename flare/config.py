@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from flare.goes import EVENTS, HEADLINE_EVENT
+from flare.goes import EVENTS
 
 SYNTHETIC_DIR = Path("data/synthetic")
 
@@ -345,8 +345,8 @@ class PromoteConfig(_Scored, _Named):
         description="a number; best: highest validation score; latest: newest; "
         "previous: back to the one before, without a comparison",
     )
-    event: Literal["C1.0", "M1.0", "X1.0"] = Field(
-        HEADLINE_EVENT, description="event whose validation score is compared"
+    event: Literal["B1.0", "C1.0", "M1.0", "X1.0"] = Field(
+        "M1.0", description="event whose validation score is compared"
     )
     score: PromotionScore = Field(
         "brier_skill_score", description="validation score that must not be worse than Production's"

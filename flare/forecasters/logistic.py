@@ -68,11 +68,7 @@ class LogisticForecaster:
         log10_flux = np.clip(answers[:, 0], *LOG10_FLUX_RANGE)
         # tanh, because exp overflows where it is very sure.
         single = (1 + np.tanh(answers[:, 1:] / 2)) / 2
-        # The events' models know nothing of each other: a stronger one is never the likelier one.
-        probability = np.minimum.accumulate(single, axis=1)
-        return Forecast(
-            log10_flux, *self.tuning.interval(log10_flux), probability, self.spec.events
-        )
+        return self.tuning.finish(log10_flux, single, self.spec.events)
 
     def with_tuning(self, tuning: Tuning) -> Self:
         """Return the same forecaster with other thresholds and residuals."""

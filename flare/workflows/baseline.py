@@ -31,7 +31,7 @@ def run(config: BaselineConfig) -> Trained:
             folds=config.folds,
             split_seed=config.split_seed,
         )
-        ready, card = tuned_and_scored(fitted, data, unseen, resamples=config.resamples)
+        ready, validated = tuned_and_scored(fitted, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.tuning, unseen, data)
         importances = ready.importances()
         figure = marked(feature_importance(importances), data.pack)
@@ -40,7 +40,7 @@ def run(config: BaselineConfig) -> Trained:
         return register(
             tracked,
             ready,
-            card,
+            validated,
             data,
             family="forest",
             model_name=config.model_name,

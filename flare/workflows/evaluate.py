@@ -1,30 +1,30 @@
 """Entry point ``evaluate``: a model beside its rivals on the same samples, audited, in one report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from flare.config import EvaluateConfig, base_rates
+from flare.datasets.audit.report import AuditReport
 from flare.datasets.packed import Pack, PackedSplit
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.forecasters.base import Forecast, Forecaster
-from flare.goes import event_outcomes
-from flare.tracking.names import AUDIT_TAG, SEEN_TAG
+from flare.tracking.names import SEEN_TAG
 from flare.tracking.runs import Run, scratch, start
 from flare.verification.scorecard import Issued
-from flare.workflows.audit import AuditReport, audit_of
+from flare.workflows.audit import audit_of
 from flare.workflows.comparison import CLIMATOLOGY, ORACLE, Comparison, Settings, compare
 from flare.workflows.data import log_split, open_packed
 from flare.workflows.models import Resolved, resolve
 from flare.workflows.oracle import oracle_of
-from flare.workflows.output import check_folder, put_file
+from flare.workflows.output import check_folder
 from flare.workflows.overlap import regions_of, seen_regions, shown
-from flare.workflows.persistence import PERSISTENCE, persistence_of
+from flare.workflows.persistence import PERSISTENCE, persistence
 from flare.workflows.report import Reported, write_report
 from flare.workflows.rivals import Rivals, rivals_of
-from flare.workflows.scoring import forecast_rows, issued, observed
+from flare.workflows.scoring import forecast_rows, issued, observed, training_rates
 from flare.workflows.subsets import subsets_of
 
 
@@ -152,7 +152,7 @@ def _told(
     told = {name: issued(models[name], one) for name, one in forecasts.items()}
     told |= rivals.issue(rows)
     training = pack.split("training").table
-    told[PERSISTENCE] = persistence_of(rows.table, training).issued
+    told[PERSISTENCE] = persistence(rows.table, training).issued
     oracle = oracle_of(config.data_dir, rows.table, training)
     if oracle is not None:
         told[ORACLE] = oracle
@@ -169,8 +169,7 @@ def _compared(
 ) -> Comparison:
     events = next(iter(told.values())).events
     training = pack.split("training").table["peak_flux"].to_numpy(dtype=np.float64)
-    rates = event_outcomes(training, events, scale=config.scale).mean(axis=0)
-    climatology = {event: float(rate) for event, rate in zip(events, rates, strict=True)}
+    climatology = training_rates(training, events, scale=config.scale)
     forest = [name for name in told if name.startswith("forest") and name not in models]
     return compare(
         told,

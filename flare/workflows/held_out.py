@@ -16,7 +16,6 @@ from flare.errors import VerificationInvalid
 from flare.tracking.registry import RegisteredVersion, run_file
 from flare.tracking.runs import Run, scratch
 from flare.verification.scorecard import (
-    FLUX,
     Issued,
     Observed,
     Score,
@@ -151,9 +150,7 @@ def judge(
         incumbent.issued.take(np.array(other, dtype=np.intp)),
     )
     settings: dict[str, Any] = {"n_resamples": resamples, "seed": 0}
-    difference = paired_difference(
-        *issued, truth, event=event, score_name=score_name, **settings
-    )
+    difference = paired_difference(*issued, truth, event=event, score_name=score_name, **settings)
     cards = [score_forecasts(one, truth, **settings) for one in issued]
     return Judged(
         cards[0].get(event, score_name),
@@ -167,5 +164,3 @@ def _turned(score: Score) -> Score:
     return Score(
         score.event, score.name, -score.value, -score.high, -score.low, score.n, score.n_events
     )
-
-

@@ -17,6 +17,9 @@ from flare.goes import EVENTS, event_outcomes
 from flare.sample import FORECAST_WINDOW_HOURS
 from flare.verification.scorecard import Issued
 
+#: What the rival is called.
+PERSISTENCE = "persistence"
+
 _Floats = NDArray[np.float64]
 
 

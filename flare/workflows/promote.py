@@ -220,5 +220,3 @@ def _log(tracked: Run, judged: Judged | None) -> None:
                 if not math.isnan(value)
             }
         )
-
-

@@ -17,9 +17,12 @@ from flare.tracking.names import (
 )
 from flare.tracking.packaging import package
 from flare.tracking.registry import RegisteredVersion
-from flare.tracking.runs import Run
+from flare.tracking.runs import Run, git_tags
 from flare.verification.scorecard import Scorecard
+from flare.workflows.card import CARD, model_card
 from flare.workflows.data import TrainingData
+from flare.workflows.held_out import log_held_out
+from flare.workflows.scoring import Validated
 
 #: What versions are compared by; higher is better.
 CHOICE_EVENT, CHOICE_SCORE = HEADLINE_EVENT, "brier_skill_score"
@@ -50,7 +53,7 @@ class Trained:
 def register(
     run: Run,
     forecaster: Forecaster,
-    validation: Scorecard,
+    validated: Validated,
     data: TrainingData,
     *,
     family: str,
@@ -61,10 +64,11 @@ def register(
 
     ``family`` is what people call it: ``forest``, or the architecture of a network.
     """
+    validation = validated.card
     run.log_metrics(validation.metrics("validation"))
-    run.log_json(validation.as_dict(), "validation.json")
+    log_held_out(run, validation, validated.issued, data.rows.table.iloc[data.split.validation])
     score = validation.get(CHOICE_EVENT, CHOICE_SCORE)
-    tags: dict[str, object] = {
+    tags = {
         KIND_TAG: family,
         DATA_TAG: data.pack.name,
         FINGERPRINT_TAG: data.pack.fingerprint,
@@ -81,6 +85,15 @@ def register(
         tags={**tags, **({} if np.isnan(score.value) else {CHOICE_TAG: f"{score.value:.6f}"})},
     )
     run.describe(_description(version, validation, data, settings))
+    card = model_card(
+        forecaster,
+        label=f"{version.name} version {version.version}",
+        tags=tags,
+        run_id=run.id,
+        commit=git_tags().get("mlflow.source.git.commit"),
+        validation=validation,
+    )
+    run.log_text(card, CARD)
     return Trained(forecaster, version, validation)
 
 

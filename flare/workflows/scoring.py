@@ -1,6 +1,5 @@
 """Forecasters on packed rows: forecast in pieces, tune, and score."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,13 +10,11 @@ from numpy.typing import NDArray
 from flare.datasets.packed import PackedSplit
 from flare.forecasters.base import Forecast, Forecaster
 from flare.forecasters.tuning import tune
-from flare.goes import HEADLINE_EVENT
+from flare.goes import event_outcomes
 from flare.verification.scorecard import (
     Issued,
     Observed,
-    Score,
     Scorecard,
-    paired_difference,
     score_forecasts,
 )
 from flare.workflows.data import TrainingData
@@ -101,61 +98,18 @@ def labels_of(table: pd.DataFrame) -> Observed:
     )
 
 
-CLIMATOLOGY = "climatology"
-
-#: Whoever knows the true rates of a synthetic dataset.
-ORACLE = "oracle"
-
-
 @dataclass(frozen=True)
-class Comparison:
-    """Several forecasters on the same samples: scorecards by name, and who beats climatology.
+class Validated:
+    """What a forecaster issued for the validation rows, and its scores there."""
 
-    ``above_climatology`` is the paired difference of the headline's Brier skill score, for all but
-    climatology itself: where its interval holds no 0, the two differ.
-    """
-
-    scorecards: dict[str, Scorecard]
-    above_climatology: dict[str, Score]
-
-    def lines(self) -> list[str]:
-        """Say the differences, a line each."""
-        said = [
-            f"{name}: {score.event} BSS above climatology's by {score.value:+.3f} "
-            f"[{score.low:+.3f}, {score.high:+.3f}], paired by active region"
-            for name, score in self.above_climatology.items()
-        ]
-        if ORACLE in self.scorecards:
-            said.append(f"{ORACLE}: knows the true flare rates, which no forecaster can")
-        return said
-
-
-def compare(forecasts: Mapping[str, Issued], truth: Observed, *, resamples: int) -> Comparison:
-    """Score forecasts of the same samples by name; climatology must be among them."""
-    return Comparison(
-        {
-            name: score_forecasts(one, truth, n_resamples=resamples)
-            for name, one in forecasts.items()
-        },
-        {
-            name: paired_difference(
-                one,
-                forecasts[CLIMATOLOGY],
-                truth,
-                event=HEADLINE_EVENT,
-                score_name="brier_skill_score",
-                n_resamples=resamples,
-            )
-            for name, one in forecasts.items()
-            if name != CLIMATOLOGY
-        },
-    )
+    card: Scorecard
+    issued: Issued
 
 
 def tuned_and_scored(
     forecaster: Tunable, data: TrainingData, unseen: Unseen, *, resamples: int
-) -> tuple[Tunable, Scorecard]:
-    """Tune a forecaster; return it with its scores on the validation rows.
+) -> tuple[Tunable, Validated]:
+    """Tune a forecaster; return it with what it issues for the validation rows.
 
     These scores choose between models. Tuned out of fold they are honest but for the epoch, which
     a network has chosen on the same rows; tuned on the validation rows they flatter.
@@ -165,5 +119,19 @@ def tuned_and_scored(
     ready = forecaster.with_tuning(tuning)
     rows = data.split.validation
     forecast = forecast_rows(ready, data.rows, rows, title="validate")
-    truth = observed(data.rows, rows)
-    return ready, score_forecasts(issued(ready, forecast), truth, n_resamples=resamples)
+    told = issued(ready, forecast)
+    card = score_forecasts(
+        told,
+        observed(data.rows, rows),
+        n_resamples=resamples,
+        climatology=training_rates(data.peak_flux[data.split.train], told.events),
+    )
+    return ready, Validated(card, told)
+
+
+def training_rates(
+    peak_flux: NDArray[np.float64], events: tuple[str, ...], *, scale: str = "raw"
+) -> dict[str, float]:
+    """Return how often each event happens among labels in W m^-2, (N,)."""
+    rates = event_outcomes(peak_flux, events, scale=scale).mean(axis=0)
+    return dict(zip(events, rates.tolist(), strict=True))

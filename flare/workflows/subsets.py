@@ -61,4 +61,5 @@ def subsets_of(table: pd.DataFrame, present: Present, *, scale: str = "raw") -> 
 
 def sample_index(table: pd.DataFrame) -> NDArray[np.intp]:
     """Return the number of each sample within its range, the last part of its id."""
-    return table["id"].str.rsplit("_", n=1).str[-1].astype(int).to_numpy(dtype=np.intp)
+    last = table["id"].str.rpartition("_")[2]
+    return np.asarray(last.to_numpy(dtype=np.str_), dtype=np.intp)

@@ -41,13 +41,13 @@ def run(config: TrainConfig) -> Trained:
             if folds is not None
             else on_validation(forecaster, data, seed=config.split_seed)
         )
-        ready, card = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
+        ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.tuning, unseen, data)
         tracked.log_metrics({"train/best_epoch": best.epoch + 1})
         return register(
             tracked,
             ready,
-            card,
+            validated,
             data,
             family=config.architecture,
             model_name=config.model_name,
