@@ -1,15 +1,50 @@
-"""One score of several forecasters beside each other, with intervals."""
+"""Scores of several forecasters beside each other, and their differences, with intervals."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from textwrap import fill
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from flare.plots.style import BLUE, GREY, NORMAL, SMALL, dress, new_figure
-from flare.verification.scorecard import FLUX, Scorecard
+from flare.errors import VerificationInvalid
+from flare.goes import HEADLINE_EVENT
+from flare.plots.rows import (
+    LOWER_IS_BETTER,
+    NO_SKILL,
+    Column,
+    draw_column,
+    name_rows,
+    title_of,
+)
+from flare.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    LARGE,
+    PAGE,
+    VERMILLION,
+    caption,
+    new_figure,
+    plain,
+)
+from flare.verification.scorecard import FLUX, Score, Scorecard
+
+__all__ = ["paired_differences", "skill_by_subset", "skill_comparison", "skill_panels"]
+
+#: What forecasters are compared by, unless somebody asks for something else.
+HEADLINE_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area", "log10_flux_mae")
+
+_DIFFERENCE = "_difference"
 
 
-def skill_comparison(scorecards: Mapping[str, Scorecard], *, event: str, score_name: str) -> Figure:
+def skill_comparison(
+    scorecards: Mapping[str, Scorecard],
+    *,
+    event: str,
+    score_name: str,
+    model: str | None = None,
+) -> Figure:
     """Draw the value and interval of one score, a row for each forecaster.
 
     Parameters
@@ -20,42 +55,208 @@ def skill_comparison(scorecards: Mapping[str, Scorecard], *, event: str, score_n
         A class, or ``"flux"``.
     score_name
         As in a Scorecard. Where it is undefined the row says so.
+    model
+        Whose row is highlighted.
     """
     scores = [card.get(event, score_name) for card in scorecards.values()]
-    rows = np.arange(len(scores))[::-1]
     figure = new_figure(6.4, 1.4 + 0.42 * len(scores))
     axes = figure.subplots()
-    axes.axvline(0, color=GREY, linewidth=0.8)
-    for row, score in zip(rows, scores, strict=True):
-        if np.isnan(score.value):
-            axes.text(0, row, " undefined", va="center", fontsize=SMALL, color=GREY)
-            continue
-        axes.plot([score.low, score.high], [row, row], color=BLUE, linewidth=2, alpha=0.5)
-        axes.plot(score.value, row, color=BLUE, marker="o", markersize=6)
-        axes.annotate(
-            _number(score.value),
-            (score.value, row),
-            xytext=(0, 8),
-            textcoords="offset points",
-            ha="center",
-            fontsize=SMALL,
-            bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
-        )
     level = next(iter(scorecards.values())).level if scorecards else 0.95
     counted = "flares" if event == FLUX else "events"
     samples = f"{scores[0].n_events} {counted} in {scores[0].n} samples, " if scores else ""
-    dress(
-        axes,
-        title=score_name.replace("_", " ") + ("" if event == FLUX else f", {event} and above"),
-        x=f"{samples}{100 * level:g} % intervals over active regions",
-    )
-    axes.set_yticks(rows, list(scorecards), fontsize=NORMAL)
-    axes.set_ylim(-0.6, len(scores) - 0.3)
-    axes.margins(x=0.08)
-    axes.grid(visible=False, axis="y")
+    title = score_name.replace("_", " ") + ("" if event == FLUX else f", {event} and above")
+    note = f"{samples}{100 * level:g} % intervals over active regions"
+    own = _row_of(model, scorecards)
+    colours = _colours(len(scores), own)
+    reference = NO_SKILL.get(score_name, 0.0)
+    draw_column(axes, Column(title, scores, colours, reference, note), highlighted=own)
+    name_rows(axes, [plain(name) for name in scorecards], highlighted=own)
     return figure
 
 
-def _number(value: float) -> str:
-    # Fluxes are some 1e-6 W m^-2; everything else is of the order of 1.
-    return f"{value:.2e}" if 0 < abs(value) < 5e-4 else f"{value:z.3f}"
+def skill_panels(
+    scorecards: Mapping[str, Scorecard],
+    *,
+    event: str = HEADLINE_EVENT,
+    scores: Sequence[str] = HEADLINE_SCORES,
+    model: str | None = None,
+) -> Figure:
+    """Draw several scores of all forecasters, an axes for each score.
+
+    Parameters
+    ----------
+    scorecards
+        From the name of the forecaster to its scores. Whose samples are others than those of the
+        first one says so in its name.
+    event
+        A class, for the scores that are of an event; those of the flux are found by name.
+    scores
+        Two to four names, as in a Scorecard.
+    model
+        Whose row is highlighted.
+
+    Raises
+    ------
+    VerificationInvalid
+        There are no scorecards, or one of them has no such score or event.
+    """
+    if not scorecards:
+        raise VerificationInvalid("no scorecards to draw; wanted at least one forecaster")
+    own = _row_of(model, scorecards)
+    found = {name: [_score(card, event, name) for card in scorecards.values()] for name in scores}
+    columns = [
+        Column(title_of(name), rows, _colours(len(rows), own), NO_SKILL.get(name), _better(name))
+        for name, rows in found.items()
+    ]
+    figure = _panels(columns, _names(scorecards), own, f"Skill, {event} and above")
+    card = next(iter(scorecards.values()))
+    of_event = card.get(event, "brier_score")
+    caption(
+        figure,
+        f"{of_event.n_events} events in {of_event.n} samples of {card.n_active_regions} active "
+        f"regions. Bars: {100 * card.level:g} % intervals from {card.n_resamples} resamples of "
+        "active regions. Hollow: no spread. Upright lines: no skill. "
+        "TSS at each forecaster's own threshold.",
+    )
+    return figure
+
+
+def paired_differences(
+    *differences: Mapping[str, Score], model: str, level: float = 0.95
+) -> Figure:
+    """Draw by how much a model's scores differ from those of its rivals, a row for each rival.
+
+    Where an interval does not hold 0 its row is blue if the model is the better one and vermillion
+    if it is the worse one; all others are grey.
+
+    Parameters
+    ----------
+    differences
+        For each axes one mapping from the rival to the difference of one score, model minus rival,
+        as ``paired_difference`` returns it. A rival that has none is drawn as undefined.
+    model
+        The name of the model.
+    level
+        Of the intervals.
+
+    Raises
+    ------
+    VerificationInvalid
+        There is no difference to draw.
+    """
+    rivals = list(dict.fromkeys(name for one in differences for name in one))
+    if not rivals or not all(differences):
+        raise VerificationInvalid(
+            "no differences to draw; wanted at least one rival for each score"
+        )
+    columns = []
+    for one in differences:
+        first = next(iter(one.values()))
+        missing = replace(first, value=math.nan, low=math.nan, high=math.nan)
+        rows = [one.get(name, missing) for name in rivals]
+        of = first.name.removesuffix(_DIFFERENCE)
+        verdicts = [_verdict(score, of) for score in rows]
+        columns.append(Column(f"Difference in {title_of(of)}", rows, verdicts, 0.0, _better(of)))
+    names = [plain(name) for name in rivals]
+    figure = _panels(columns, names, None, f"{plain(model, width=60)} minus each rival")
+    first = next(iter(differences[0].values()))
+    caption(
+        figure,
+        f"{first.n_events} events in {first.n} samples. Bars: {100 * level:g} % intervals of the "
+        "paired difference over resampled active regions. Blue: the model is better, vermillion: "
+        "worse, grey: the interval holds 0.",
+    )
+    return figure
+
+
+def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float = 0.95) -> Figure:
+    """Draw scores of one forecaster on parts of the samples, a row for each part.
+
+    Parameters
+    ----------
+    subsets
+        For each axes one mapping from the name of the subset to one score on it. The first row is
+        highlighted: it is meant for all samples.
+    forecaster
+        The name of the forecaster.
+    level
+        Of the intervals.
+
+    Raises
+    ------
+    VerificationInvalid
+        There is no score to draw, or the mappings name different subsets.
+    """
+    if not subsets or not subsets[0] or any(list(one) != list(subsets[0]) for one in subsets):
+        raise VerificationInvalid(
+            f"scores of the subsets {[list(one) for one in subsets]}; wanted the same ones for "
+            "each score, and at least one"
+        )
+    columns = []
+    for one in subsets:
+        rows = list(one.values())
+        name = rows[0].name
+        colours = _colours(len(rows), 0)
+        columns.append(Column(title_of(name), rows, colours, NO_SKILL.get(name), _better(name)))
+    names = [f"{plain(name)}\n{score.n_events} of {score.n}" for name, score in subsets[0].items()]
+    figure = _panels(columns, names, 0, f"{plain(forecaster, width=60)} by subset")
+    caption(
+        figure,
+        "Under each name: events of samples. "
+        f"Bars: {100 * level:g} % intervals over active regions. Hollow: no spread.",
+    )
+    return figure
+
+
+def _panels(columns: Sequence[Column], names: Sequence[str], own: int | None, title: str) -> Figure:
+    """Lay out axes beside one another that share their rows."""
+    height = sum(max(0.34, 0.15 * (name.count("\n") + 1) + 0.06) for name in names)
+    figure = new_figure(PAGE if len(columns) > 1 else 4.6, 1.7 + height)
+    grid = figure.subplots(1, len(columns), squeeze=False)[0]
+    for k, (axes, column) in enumerate(zip(grid, columns, strict=True)):
+        room = max(14, 72 // len(columns))
+        draw_column(axes, replace(column, title=fill(column.title, room)), highlighted=own)
+        if k:
+            axes.tick_params(labelleft=False)
+    name_rows(grid[0], names, highlighted=own)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=LARGE, color=INK)
+    return figure
+
+
+def _score(card: Scorecard, event: str, name: str) -> Score:
+    """Find a score among those of the event or those of the flux."""
+    of_flux = any(score.event == FLUX and score.name == name for score in card.scores)
+    return card.get(FLUX if of_flux else event, name)
+
+
+def _names(scorecards: Mapping[str, Scorecard]) -> list[str]:
+    whole = next(iter(scorecards.values())).samples()[:2]
+    return [
+        plain(name) + ("" if card.samples()[:2] == whole else f"\n(of {card.samples()[0]} samples)")
+        for name, card in scorecards.items()
+    ]
+
+
+def _row_of(model: str | None, scorecards: Mapping[str, Scorecard]) -> int | None:
+    if model is None:
+        return None
+    if model not in scorecards:
+        raise VerificationInvalid(f"no forecaster {model!r}; choose from {list(scorecards)}")
+    return list(scorecards).index(model)
+
+
+def _colours(n: int, own: int | None) -> list[str]:
+    """Return blue for the highlighted row, or for all where there is none."""
+    return [BLUE if own is None or k == own else GREY for k in range(n)]
+
+
+def _better(score_name: str) -> str:
+    return "lower is better" if score_name in LOWER_IS_BETTER else "higher is better"
+
+
+def _verdict(score: Score, score_name: str) -> str:
+    """Return the colour of a difference: who is better, if that is known."""
+    if score.low > 0 or score.high < 0:
+        better = (score.low > 0) != (score_name in LOWER_IS_BETTER)
+        return BLUE if better else VERMILLION
+    return GREY

@@ -1,26 +1,53 @@
 """Figures of the forecast flux: against what happened, and class by class."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.goes import CLASS_FLOORS, CLASS_LETTERS, QUIET_FLUX
+from flare.errors import VerificationInvalid
+from flare.goes import CLASS_FLOORS, CLASS_LETTERS, HEADLINE_EVENT, QUIET_FLUX, event_outcomes
 from flare.plots.style import (
     BLUE,
+    COLUMN,
     GREY,
     INK,
     LARGE,
     NORMAL,
+    ORANGE,
+    PAGE,
     SMALL,
     VERMILLION,
+    caption,
     dress,
     legend,
     new_figure,
 )
-from flare.verification.inputs import number_array
+from flare.verification.inputs import number_array, outcome_array
 
 _BOUNDARIES = list(CLASS_FLOORS.values())[1:]  # A has no floor that anything is compared with
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Forecast flux and interval in W m^-2, and the name of the style of each sample; all (N,)."""
+
+    forecast: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    style: NDArray[np.str_]
+
+
+#: Colour, marker and size by what came of a sample, the most frequent first and so undermost.
+_STYLES = {
+    "forecast": (BLUE, "o", 9),
+    "correct negative": (GREY, "o", 7),
+    "false alarm": (ORANGE, "s", 15),
+    "hit": (BLUE, "o", 16),
+    "miss": (VERMILLION, "v", 24),
+}
 
 
 def predicted_against_true(
@@ -28,11 +55,15 @@ def predicted_against_true(
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     peak_flux: NDArray[np.float64],
+    *,
+    alarm: NDArray[np.bool_] | None = None,
+    event: str = HEADLINE_EVENT,
+    level: float | None = None,
 ) -> Figure:
     """Draw forecast against observed peak flux, log-log, with intervals and class boundaries.
 
     Quiet samples have no flux that could be placed on the axis: their label is a code. They stand
-    side by side in a strip of their own.
+    side by side in a strip of their own. The caption says how many labels the interval holds.
 
     Parameters
     ----------
@@ -40,6 +71,11 @@ def predicted_against_true(
         The forecast and its interval, log10 of W m^-2, each (N,).
     peak_flux
         Labels in W m^-2, (N,).
+    alarm
+        Whether an event of at least ``event`` was forecast, (N,): hits, misses and false alarms
+        then have colours and markers of their own.
+    level
+        Of the interval, for the caption.
     """
     shape = np.shape(peak_flux)
     observed = number_array("peak_flux", peak_flux, shape)
@@ -47,28 +83,77 @@ def predicted_against_true(
         10 ** number_array(name, values, shape)
         for name, values in (("log10_flux", log10_flux), ("lower", lower), ("upper", upper))
     )
+    drawn = _Drawn(forecast, low, high, _outcomes(observed, alarm, event))
     quiet, flaring = observed <= QUIET_FLUX, observed > QUIET_FLUX
-    figure = new_figure(7.0, 5.6)
+    figure = new_figure(PAGE, 5.2)
     strip, main = figure.subplots(1, 2, sharey=True, width_ratios=[1, 4.2])
     dress(strip, x=f"quiet, sorted\n({quiet.sum()} samples)", y="forecast peak flux (W m$^{-2}$)")
     dress(main, x=f"observed peak flux (W m$^{{-2}}$)\n({flaring.sum()} samples)")
 
     # Side by side in the order of the forecast, so that the strip reads as their distribution.
-    rank = np.argsort(np.argsort(forecast[quiet])) / max(quiet.sum(), 1)
-    _with_intervals(strip, rank, forecast[quiet], low[quiet], high[quiet])
+    rank = np.argsort(np.argsort(forecast[quiet], kind="stable")) / max(quiet.sum(), 1)
+    _with_intervals(strip, rank, drawn, quiet)
     strip.set(xticks=[], xlim=(-0.05, 1.05))
-    _with_intervals(main, observed[flaring], forecast[flaring], low[flaring], high[flaring])
+    _with_intervals(main, observed[flaring], drawn, flaring)
 
     # At least from A to X, and everything that was observed or forecast.
     span = min([5e-8, *observed[flaring] / 1.5]), max([2e-4, *observed[flaring] * 1.5])
     main.plot(span, span, color=INK, linewidth=0.8, label="forecast = observed")
     main.set(xscale="log", yscale="log", xlim=span)
-    main.set_ylim(min(low.min(), span[0]) / 1.3, max(high.max(), span[1]) * 1.3)
+    main.set_ylim(min([*low, span[0]]) / 1.3, max([*high, span[1]]) * 1.3)
     _mark_classes(strip, main)
-    legend(main, "lower right")
+    _explain(main, drawn, event)
     title = "Forecast against observed peak flux"
     figure.suptitle(title, x=0.01, ha="left", fontsize=LARGE, color=INK)
+    caption(figure, _coverage(observed, drawn, flaring, level))
     return figure
+
+
+def _outcomes(
+    observed: NDArray[np.float64], alarm: NDArray[np.bool_] | None, event: str
+) -> NDArray[np.str_]:
+    """Name what came of each sample, (N,)."""
+    if alarm is None:
+        return np.full(observed.shape, "forecast", dtype="U16")
+    forecast = outcome_array("alarm", alarm)
+    if forecast.shape != observed.shape:
+        raise VerificationInvalid(f"alarm has shape {forecast.shape}; wanted {observed.shape}")
+    happened = event_outcomes(observed, (event,))[:, 0]
+    return np.where(
+        happened,
+        np.where(forecast, "hit", "miss"),
+        np.where(forecast, "false alarm", "correct negative"),
+    )
+
+
+def _coverage(
+    observed: NDArray[np.float64],
+    drawn: _Drawn,
+    flaring: NDArray[np.bool_],
+    level: float | None,
+) -> str:
+    inside = (drawn.low <= observed) & (observed <= drawn.high)
+    of_flares = (
+        f" and {100 * inside[flaring].mean():.0f} % of those that flare" if flaring.any() else ""
+    )
+    meant = "interval" if level is None else f"{100 * level:g} % interval"
+    return (
+        f"Bars: the {meant}. It holds the label of {100 * inside.mean():.0f} % of all "
+        f"{len(observed)} samples{of_flares}."
+    )
+
+
+def _explain(main: Axes, drawn: _Drawn, event: str) -> None:
+    """Draw the legend, with the number of samples of each style."""
+    names, counts = np.unique(drawn.style, return_counts=True)
+    number = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    if "forecast" not in number:
+        for name, (colour, marker, size) in list(_STYLES.items())[1:]:
+            main.plot(
+                [], [], linestyle="", color=colour, marker=marker, markersize=size**0.5 + 1,
+                label=f"{name} of {event} ({number.get(name, 0)})",
+            )  # fmt: skip
+    legend(main, "upper left")
 
 
 def confusion_matrix(counts: NDArray[np.intp]) -> Figure:
@@ -78,7 +163,7 @@ def confusion_matrix(counts: NDArray[np.intp]) -> Figure:
     """
     totals = counts.sum(axis=1)
     shares = counts / np.maximum(totals, 1)[:, None]
-    figure = new_figure(5.0, 4.6)
+    figure = new_figure(COLUMN + 0.7, 3.6)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
@@ -102,16 +187,22 @@ def confusion_matrix(counts: NDArray[np.intp]) -> Figure:
 
 
 def _with_intervals(
-    axes: Axes,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
+    axes: Axes, x: NDArray[np.float64], drawn: _Drawn, which: NDArray[np.bool_]
 ) -> None:
+    """Draw some samples at x, style by style."""
     # Hundreds of bars lie over each other: they must fade as their number grows.
     alpha = float(np.clip(30 / max(len(x), 1), 0.06, 0.5))
-    axes.vlines(x, low, high, color=BLUE, alpha=alpha, linewidth=1)
-    axes.scatter(x, y, s=9, color=BLUE, alpha=0.6, linewidths=0)
+    for name, (colour, marker, size) in _STYLES.items():
+        some = drawn.style[which] == name
+        if not some.any() and name != "forecast":
+            continue
+        forecast, low, high = (
+            values[which][some] for values in (drawn.forecast, drawn.low, drawn.high)
+        )
+        axes.vlines(x[some], low, high, color=colour, alpha=alpha, linewidth=1)
+        axes.scatter(
+            x[some], forecast, s=size, color=colour, marker=marker, alpha=0.7, linewidths=0
+        )
 
 
 def _mark_classes(strip: Axes, main: Axes) -> None:

@@ -1,11 +1,16 @@
 """What all figures have in common, set on each figure and nowhere global."""
 
 import os
+import textwrap
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
+
+from flare.errors import ConfigInvalid
 
 Place = Literal["best", "upper left", "upper right", "lower right"]
 
@@ -18,6 +23,16 @@ INK, GREY, LIGHT = "#222222", "#767676", "#D9D9D9"
 
 SMALL, NORMAL, LARGE = 8, 9, 10.5  # points
 DOTS_PER_INCH = 150
+
+#: Widths of a figure in print, in inches: one column of a journal, and both.
+COLUMN, PAGE = 3.5, 7.0
+
+#: By the ending of a file what ``savefig`` is told: nothing of it depends on the time of day.
+_FORMATS: dict[str, dict[str, Any]] = {
+    ".png": {"format": "png", "dpi": DOTS_PER_INCH},
+    ".svg": {"format": "svg", "metadata": {"Date": None}},
+    ".pdf": {"format": "pdf", "metadata": {"CreationDate": None}},
+}
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -42,18 +57,78 @@ def legend(axes: Axes, place: Place = "best") -> None:
     axes.legend(fontsize=SMALL, loc=place, framealpha=0.9, edgecolor="none", labelcolor=INK)
 
 
+def legend_below(axes: Axes, *, of: Axes | None = None, ncols: int = 2) -> None:
+    """Explain labelled artists, of these axes or of others, under the x label of axes.
+
+    A legend outside the figure's grid would lie on the small print.
+    """
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        return
+    inches = ScaledTranslation(-0.45, -0.42, figure.dpi_scale_trans)
+    axes.legend(
+        *(of or axes).get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0, 0),
+        bbox_transform=axes.transAxes + inches, ncols=ncols, fontsize=SMALL, frameon=False,
+        labelcolor=INK, columnspacing=1.2, handlelength=1.6, borderaxespad=0,
+    )  # fmt: skip
+
+
+def plain(name: str, *, width: int = 26) -> str:
+    """Prepare a name that somebody else chose for a figure: as it stands, on at most three lines.
+
+    A dollar sign does not start a formula, and a leading underscore does not hide it in legends.
+    """
+    lines = textwrap.fill(name, width, max_lines=3, placeholder=" \N{HORIZONTAL ELLIPSIS}")
+    escaped = lines.replace("$", r"\$")
+    return f" {escaped}" if escaped.startswith("_") else escaped
+
+
+def undefined(axes: Axes, why: str) -> None:
+    """Say in the middle of axes that what they are for cannot be computed, and why."""
+    axes.text(
+        0.5, 0.5, f"undefined:\n{why}", transform=axes.transAxes, ha="center", va="center",
+        fontsize=NORMAL, color=GREY, bbox={"facecolor": "white", "linewidth": 0, "alpha": 0.9},
+    )  # fmt: skip
+
+
+def caption(figure: Figure, text: str) -> None:
+    """Write small print under a figure, in lines of its width."""
+    characters = int(figure.get_figwidth() * 72 / (0.53 * SMALL))
+    lines = textwrap.fill(text, characters)
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=SMALL, color=GREY)
+
+
 def mark_synthetic(figure: Figure) -> Figure:
-    """Write under a figure that its data are made up; return it."""
-    figure.supxlabel("SYNTHETIC DATA", x=0.99, ha="right", fontsize=SMALL, color=VERMILLION)
+    """Write under a figure that its data are made up, before its caption; return it."""
+    small_print = figure.get_supxlabel()
+    if small_print:
+        figure.supxlabel(
+            f"SYNTHETIC DATA\n{small_print}", x=0.01, ha="left", fontsize=SMALL, color=VERMILLION
+        )
+    else:
+        figure.supxlabel("SYNTHETIC DATA", x=0.99, ha="right", fontsize=SMALL, color=VERMILLION)
     return figure
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG at 150 dots per inch; the file is there whole or not at all."""
+    """Write a figure as its ending says: PNG at 150 dots per inch, SVG, or PDF.
+
+    The file is there whole or not at all.
+
+    Raises
+    ------
+    ConfigInvalid
+        The path ends in something else.
+    """
+    options = _FORMATS.get(path.suffix.lower())
+    if options is None:
+        raise ConfigInvalid(f"{path} is no figure's name; let it end in {', '.join(_FORMATS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        figure.savefig(partial, format="png", dpi=DOTS_PER_INCH)
+        # TrueType fonts, as publishers want them, and the same ids in the same SVG.
+        with rc_context({"pdf.fonttype": 42, "svg.hashsalt": "flare"}):
+            figure.savefig(partial, **options)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,0 +1,164 @@
+"""The reliability diagram: whether an event is as frequent as it was forecast to be."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import NDArray
+
+from flare.plots.intervals import draw_intervals
+from flare.plots.reliability_bins import Bins, ReliabilityBins, reliability_bins
+from flare.plots.style import (
+    BLUE,
+    COLUMN,
+    GREY,
+    INK,
+    LIGHT,
+    NORMAL,
+    ORANGE,
+    SKY,
+    SMALL,
+    VERMILLION,
+    dress,
+    legend_below,
+    new_figure,
+)
+
+
+def reliability_diagram(
+    observed: NDArray[np.bool_],
+    probability: NDArray[np.float64],
+    *,
+    event: str,
+    n_bins: int = 10,
+    bins: Bins = "width",
+    weights: NDArray[np.float64] | None = None,
+    level: float = 0.95,
+) -> Figure:
+    """Draw observed frequency against forecast probability, over the number of forecasts.
+
+    Bars are intervals of the observed frequency. The band is where it would lie of a reliable
+    forecaster; above the line of no skill a bin adds to the Brier skill score.
+
+    Parameters
+    ----------
+    observed
+        Whether the event happened, (N,).
+    probability
+        What was forecast, (N,).
+    bins
+        ``width`` for bins of equal width on linear axes; ``count`` for bins with equally many
+        forecasts on logarithmic ones (linear around 0), for an event so rare that most forecasts
+        fall into one bin of equal width.
+    weights
+        Of resampled active regions, (R, N); without them bars are binomial.
+    level
+        Of bars and band.
+    """
+    found = reliability_bins(
+        observed, probability, n_bins=n_bins, bins=bins, weights=weights, level=level
+    )
+    rate = float(np.mean(observed))
+    figure = new_figure(COLUMN, 4.9)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.1])
+    linear_below = _linear_below(rate) if bins == "count" else None
+    _draw_reference(upper, found, rate, level, starts=linear_below or 0.0)
+    draw_intervals(upper, found.mean_probability, found.observed, color=BLUE)
+    some = found.observed.counts > 0
+    upper.plot(
+        found.mean_probability[some], found.observed.value[some], color=BLUE, linewidth=0.8,
+        label="forecasts, by bin",
+    )  # fmt: skip
+    dress(upper, y="observed frequency")
+    _draw_counts(lower, probability, observed, _histogram_edges(found, linear_below))
+    _scale(upper, lower, linear_below)
+    title = (
+        f"Reliability, {event} and above: {np.count_nonzero(observed)} events in {len(observed)}"
+    )
+    figure.suptitle(title, x=0.01, ha="left", fontsize=NORMAL, color=INK)
+    legend_below(lower, of=upper)
+    return figure
+
+
+def _linear_below(rate: float) -> float:
+    """Return where logarithmic axes become linear: a decade or two below the event rate."""
+    return float(10 ** np.floor(np.log10(np.clip(rate, 1e-2, 1)) - 0.7))
+
+
+def _draw_reference(
+    axes: Axes, found: ReliabilityBins, rate: float, level: float, *, starts: float
+) -> None:
+    line = np.linspace(0, 1, 201)
+    if starts:
+        line = np.append(0, np.geomspace(starts / 10, 1, 200))
+    axes.plot(line, line, color=INK, linewidth=0.8, label="perfectly reliable")
+    axes.axhline(rate, color=GREY, linewidth=0.8, linestyle="--", label=f"event rate {rate:.3g}")
+    axes.plot(
+        line, (line + rate) / 2, color=VERMILLION, linewidth=0.8, linestyle=":", label="no skill"
+    )
+    # A bar as wide as a point: between bins nothing was counted that a band could be of.
+    banded = ~np.isnan(found.band_low)
+    axes.vlines(
+        found.mean_probability[banded], found.band_low[banded], found.band_high[banded],
+        color=SKY, alpha=0.45, linewidth=7, label=f"{100 * level:g} % if reliable",
+    )  # fmt: skip
+
+
+def _histogram_edges(found: ReliabilityBins, linear_below: float | None) -> NDArray[np.float64]:
+    """Return the bins themselves; for bins of equal counts, five to a decade."""
+    if linear_below is None:
+        return found.edges
+    decades = round(-np.log10(linear_below))
+    return np.append(0, np.geomspace(linear_below, 1, 5 * decades + 1))
+
+
+def _draw_counts(
+    axes: Axes,
+    probability: NDArray[np.float64],
+    observed: NDArray[np.bool_],
+    edges: NDArray[np.float64],
+) -> None:
+    width, left = np.diff(edges), edges[:-1]
+    counts = np.histogram(probability, edges)[0]
+    events = np.histogram(probability[observed], edges)[0]
+    axes.bar(
+        left, counts, width, align="edge", color=LIGHT, edgecolor=GREY, linewidth=0.6,
+        label="all samples",
+    )  # fmt: skip
+    axes.bar(left, events, width, align="edge", color=ORANGE, label="events")
+    filled = counts[counts > 0]
+    # A rare event fills the first bin with hundreds and the last with two.
+    if filled.max() > 30 * filled.min():
+        axes.set_yscale("symlog", linthresh=1)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(0, 4 * filled.max())
+    else:
+        axes.set_ylim(0, 1.25 * filled.max())
+    for start, end, count in zip(left, edges[1:], counts, strict=True):
+        if count and len(counts) <= 10:
+            axes.annotate(
+                f"{count}", ((start + end) / 2, count), xytext=(0, 1.5),
+                textcoords="offset points", ha="center", fontsize=SMALL - 1, color=INK,
+            )  # fmt: skip
+    dress(axes, x="forecast probability", y="samples")
+    counted = axes.legend(
+        fontsize=SMALL - 1, loc="upper right", frameon=False, ncols=2, labelcolor=INK,
+        handlelength=1.2, borderaxespad=0.1,
+    )  # fmt: skip
+    axes.add_artist(counted)  # so that another legend does not take its place
+
+
+def _scale(upper: Axes, lower: Axes, linear_below: float | None) -> None:
+    if linear_below is None:
+        upper.set(xlim=(0, 1), ylim=(-0.02, 1.02))
+        return
+    ticks = [0, *(10.0**power for power in range(round(np.log10(linear_below)), 1))]
+    for axis in (upper.yaxis, lower.xaxis):
+        set_scale = upper.set_yscale if axis is upper.yaxis else lower.set_xscale
+        set_scale("symlog", linthresh=linear_below, linscale=0.4)
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
+    upper.set_ylim(-0.15 * linear_below, 1.3)
+    lower.set_xlim(-0.15 * linear_below, 1.05)

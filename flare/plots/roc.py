@@ -1,0 +1,161 @@
+"""The ROC curve of one event, alone or among rivals."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from flare.plots.style import (
+    BLUE,
+    COLUMN,
+    CYCLE,
+    GREY,
+    INK,
+    NORMAL,
+    SMALL,
+    VERMILLION,
+    dress,
+    new_figure,
+    plain,
+    undefined,
+)
+from flare.verification.bootstrap import interval
+from flare.verification.contingency import (
+    ContingencyTable,
+    probability_of_detection,
+    probability_of_false_detection,
+    true_skill_statistic,
+)
+from flare.verification.probabilistic import roc_area
+from flare.verification.thresholds import tables_at
+
+_LINES = ("-", "--", ":")
+
+
+def roc_curve(
+    observed: NDArray[np.bool_],
+    probability: NDArray[np.float64],
+    *,
+    event: str,
+    threshold: float | None = None,
+    name: str = "",
+    rivals: Mapping[str, NDArray[np.float64]] | None = None,
+    weights: NDArray[np.float64] | None = None,
+    level: float = 0.95,
+) -> Figure:
+    """Draw the probability of detection against that of false detection at all thresholds.
+
+    Without events or without non-events the figure says that there is no curve.
+
+    Parameters
+    ----------
+    observed, probability
+        Whether the event happened and what was forecast, (N,).
+    threshold
+        Marked where one is given, beside 0.5.
+    name
+        Of who forecast it, for the legend.
+    rivals
+        Probabilities of others for the same samples, (N,), by name.
+    weights
+        Of resampled active regions, (R, N), for the interval of the area.
+    """
+    rivals = rivals or {}
+    names = [plain(rival, width=30) for rival in rivals]
+    # The legend of a crowd has no room under the curve.
+    lines = 5 + sum(rival.count("\n") + 1 for rival in names)
+    figure = new_figure(COLUMN + (2.6 if rivals else 0), max(3.7, 0.5 + 0.15 * lines))
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="no skill")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    dress(axes, x="probability of false detection", y="probability of detection")
+    n_events = np.count_nonzero(observed)
+    title = f"ROC, {event} and above: {n_events} events in {len(observed)}"
+    axes.set_title(title, fontsize=NORMAL, loc="left", color=INK)
+    if n_events in (0, len(observed)):
+        undefined(axes, "no events" if n_events == 0 else "nothing but events")
+        return figure
+    for k, (rival, chance) in enumerate(zip(names, rivals.values(), strict=True)):
+        colour = CYCLE[1 + k % (len(CYCLE) - 1)]
+        style = _LINES[k // (len(CYCLE) - 1) % len(_LINES)]
+        label = f"{rival}: {roc_area(observed, chance):.3f}"
+        _draw(axes, observed, chance, label, color=colour, linewidth=0.9, linestyle=style)
+    label = _area_label(observed, probability, weights, level)
+    label = f"{plain(name, width=30)}:\n{label}" if name else label
+    own = _draw(axes, observed, probability, label, color=BLUE, linewidth=2, linestyle="-")
+    if threshold is not None:
+        _mark(axes, observed, probability, threshold, marker="o", face=VERMILLION)
+    if threshold != 0.5:
+        _mark(axes, observed, probability, 0.5, marker="D", face="white")
+    _explain(figure, axes, own, outside=bool(rivals))
+    return figure
+
+
+def _area_label(
+    observed: NDArray[np.bool_],
+    probability: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    level: float,
+) -> str:
+    label = f"area {roc_area(observed, probability):.3f}"
+    if weights is None:
+        return label
+    low, high = interval(roc_area(observed, probability, weights=weights), level)
+    return f"{label} [{low:.3f}, {high:.3f}]"
+
+
+def _draw(
+    axes: Axes,
+    observed: NDArray[np.bool_],
+    probability: NDArray[np.float64],
+    label: str,
+    *,
+    color: str,
+    linewidth: float,
+    linestyle: str,
+) -> Line2D:
+    every = np.append(np.unique(probability), 1.1)  # above 1: never an alarm
+    table = tables_at(observed, probability, every)
+    (line,) = axes.plot(
+        probability_of_false_detection(table), probability_of_detection(table), color=color,
+        linewidth=linewidth, linestyle=linestyle, label=label,
+    )  # fmt: skip
+    return line
+
+
+def _mark(
+    axes: Axes,
+    observed: NDArray[np.bool_],
+    probability: NDArray[np.float64],
+    threshold: float,
+    *,
+    marker: str,
+    face: str,
+) -> None:
+    """Mark the contingency table of one threshold."""
+    table: ContingencyTable = tables_at(observed, probability, np.array([threshold]))
+    axes.plot(
+        probability_of_false_detection(table), probability_of_detection(table), linestyle="",
+        marker=marker, markersize=5.5, markerfacecolor=face, markeredgecolor=VERMILLION,
+        zorder=5, label=f"threshold {threshold:.3g}, TSS {true_skill_statistic(table)[0]:.3f}",
+    )  # fmt: skip
+
+
+def _explain(figure: Figure, axes: Axes, first: Line2D, *, outside: bool) -> None:
+    """Draw the legend, with one line before all others."""
+    handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda k: handles[k] is not first)
+    shown = [handles[k] for k in order], [labels[k] for k in order]
+    if outside:
+        figure.legend(
+            *shown, loc="outside right upper", fontsize=SMALL - 0.5, frameon=False, labelcolor=INK,
+            title="area under the curve", title_fontsize=SMALL, alignment="left", handlelength=1.6,
+        )  # fmt: skip
+        return
+    axes.legend(
+        *shown, fontsize=SMALL - 0.5, loc="lower right", framealpha=0.9, edgecolor="none",
+        labelcolor=INK, handlelength=1.4, borderaxespad=0.2,
+    )  # fmt: skip

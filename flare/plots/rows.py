@@ -1,0 +1,149 @@
+"""A forest plot: rows of scores with their intervals, one axes for each score."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from flare.plots.style import BLUE, GREY, INK, NORMAL, SKY, SMALL, dress
+from flare.verification.scorecard import Score
+
+#: What figures call a score, where its name in words would be too long.
+TITLES = {
+    "brier_skill_score": "BSS",
+    "true_skill_statistic": "TSS",
+    "true_skill_statistic_at_0.5": "TSS at 0.5",
+    "heidke_skill_score": "HSS",
+    "heidke_skill_score_at_0.5": "HSS at 0.5",
+    "roc_area": "ROC area",
+    "log10_flux_mae": "log10-flux MAE (dex)",
+    "log10_flux_mae_floored": "floored MAE (dex)",
+    "log10_flux_rmse": "log10-flux RMSE (dex)",
+    "log10_flux_bias": "log10-flux bias (dex)",
+    "flux_mae": "flux MAE (W m$^{-2}$)",
+}
+
+#: Errors: a forecaster is better the lower they are.
+LOWER_IS_BETTER = frozenset(
+    {
+        "brier_score",
+        "expected_calibration_error",
+        "false_alarm_ratio",
+        "flux_mae",
+        "interval_width",
+        "log10_flux_mae",
+        "log10_flux_mae_floored",
+        "log10_flux_rmse",
+        "probability_of_false_detection",
+    }
+)
+
+#: What a forecast without skill scores; of other scores nothing is known beforehand.
+NO_SKILL = {
+    "appleman_skill_score": 0.0,
+    "brier_skill_score": 0.0,
+    "heidke_skill_score": 0.0,
+    "heidke_skill_score_at_0.5": 0.0,
+    "log10_flux_bias": 0.0,
+    "roc_area": 0.5,
+    "true_skill_statistic": 0.0,
+    "true_skill_statistic_at_0.5": 0.0,
+}
+
+#: Left end of an axis: the Brier skill of a bad forecast knows no bound, and would hide the rest.
+_LOWEST = -1.0
+
+
+@dataclass(frozen=True)
+class Column:
+    """The scores of one axes from top to bottom, and a colour for each."""
+
+    title: str
+    scores: Sequence[Score]
+    colours: Sequence[str]
+    reference: float | None
+    note: str = ""
+
+
+def title_of(score_name: str) -> str:
+    """Return the short title of a score."""
+    return TITLES.get(score_name, score_name.replace("_", " "))
+
+
+def draw_column(axes: Axes, column: Column, *, highlighted: int | None = None) -> None:
+    """Draw a row for each score: its interval, its value as a mark and as a number.
+
+    A mark is hollow where the score has no interval, or one without width, as from one active
+    region. It is an arrow where the score lies left of the axis.
+    Where a score is undefined the row says so.
+
+    Parameters
+    ----------
+    highlighted
+        Which row lies on a coloured ground.
+    """
+    rows = np.arange(len(column.scores))[::-1]
+    if highlighted is not None:
+        middle = rows[highlighted]
+        axes.axhspan(middle - 0.5, middle + 0.5, color=SKY, alpha=0.18, linewidth=0, zorder=0)
+    if column.reference is not None:
+        axes.axvline(column.reference, color=GREY, linewidth=0.8)
+    left, right = _limits(column)
+    for row, score, colour in zip(rows, column.scores, column.colours, strict=True):
+        if math.isnan(score.value):
+            axes.text(
+                0.5, row, "undefined", transform=axes.get_yaxis_transform(), ha="center",
+                va="center", fontsize=SMALL, color=GREY,
+            )  # fmt: skip
+            continue
+        _draw_score(axes, float(row), score, colour, left)
+    dress(axes, x=column.note)
+    axes.set_title(column.title, fontsize=NORMAL, loc="left", color=INK)
+    axes.xaxis.label.set_fontsize(SMALL)
+    axes.set(xlim=(left, right), ylim=(-0.6, len(rows) - 0.3), yticks=rows)
+    axes.locator_params(axis="x", nbins=4)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def name_rows(axes: Axes, names: Sequence[str], *, highlighted: int | None = None) -> None:
+    """Write the names of the rows beside the first axes."""
+    axes.set_yticks(np.arange(len(names))[::-1], names, fontsize=SMALL + 0.5)
+    if highlighted is not None:
+        axes.get_yticklabels()[highlighted].set(fontweight="bold", color=BLUE)
+
+
+def _limits(column: Column) -> tuple[float, float]:
+    """Return an x axis that holds everything, but not what lies far below no skill."""
+    shown = [end for score in column.scores for end in (score.value, score.low, score.high)]
+    shown += [] if column.reference is None else [column.reference]
+    finite = [value for value in shown if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    if column.reference is not None:
+        low = max(low, _LOWEST)
+    spare = 0.14 * (high - low) or 0.1 * abs(high) or 0.5
+    return low - spare, high + spare
+
+
+def _draw_score(axes: Axes, row: float, score: Score, colour: str, left: float) -> None:
+    axes.plot([score.low, score.high], [row, row], color=colour, linewidth=2, alpha=0.5)
+    marker, place = ("o", score.value) if score.value >= left else ("<", left)
+    spread = score.high > score.low  # False for NaN
+    axes.plot(
+        place, row, color=colour, marker=marker, markersize=5, clip_on=False,
+        markerfacecolor=colour if spread else "white",
+    )  # fmt: skip
+    axes.annotate(
+        number(score.value), (place, row), xytext=(0, 5.5), textcoords="offset points",
+        ha="center", fontsize=SMALL - 0.5, color=INK,
+        bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2},
+    )  # fmt: skip
+
+
+def number(value: float) -> str:
+    """Write a score as people read it."""
+    # Fluxes are some 1e-6 W m^-2; everything else is of the order of 1.
+    return f"{value:.2e}" if 0 < abs(value) < 5e-4 else f"{value:z.3f}"
