@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
@@ -123,15 +124,33 @@ def tag_version(version: RegisteredVersion, tags: dict[str, str]) -> None:
 
 def run_metrics(version: RegisteredVersion) -> dict[str, float]:
     """Return the metrics of the run that made a version; none where that run is gone."""
+    found = _run_of(version)
+    return {} if found is None else dict(found.data.metrics)
+
+
+def run_commit(version: RegisteredVersion) -> str | None:
+    """Return the git commit of the run that made a version, where it is known."""
+    found = _run_of(version)
+    return None if found is None else found.data.tags.get("mlflow.source.git.commit")
+
+
+def _run_of(version: RegisteredVersion) -> Run | None:
     if version.run_id is None:
-        return {}
+        return None
     with answering():
         try:
-            return dict(MlflowClient().get_run(version.run_id).data.metrics)
+            return MlflowClient().get_run(version.run_id)
         except MlflowException as error:
             if error.error_code not in _ABSENT:
                 raise
-            return {}
+            return None
+
+
+def put_run_text(version: RegisteredVersion, text: str, name: str) -> None:
+    """Store a text artifact with the run that made a version, over an older one."""
+    if version.run_id is not None:
+        with answering(OSError):
+            MlflowClient().log_text(version.run_id, text, name)
 
 
 def run_file(version: RegisteredVersion, name: str, dest: Path) -> Path | None:

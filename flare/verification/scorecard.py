@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,24 @@ class Scorecard:
             "confusion": self.confusion.tolist(),
             "scores": [json_safe(score) for score in self.scores],
         }
+
+    @classmethod
+    def of_dict(cls, values: Mapping[str, Any]) -> "Scorecard":
+        """Return what ``as_dict`` made these values of; raise KeyError or TypeError otherwise."""
+        scores = [
+            {name: math.nan if value is None else value for name, value in score.items()}
+            for score in values["scores"]
+        ]
+        return cls(
+            scores=tuple(Score(**score) for score in scores),
+            confusion=np.array(values["confusion"], dtype=np.intp),
+            thresholds=dict(values["thresholds"]),
+            scale=values["scale"],
+            level=values["level"],
+            n_resamples=values["n_resamples"],
+            n_active_regions=values["n_active_regions"],
+            climatology=values["climatology"],
+        )
 
     def metrics(self, split: str) -> dict[str, float]:
         """Return ``split/event/score``, with ``_low`` and ``_high``, and ``split/event/n_events``.

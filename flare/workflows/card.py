@@ -22,9 +22,9 @@ TEMPLATE = Template(
 $warning
 
 ## What it is
-A **$kind** that forecasts, from up to $n_images SDO images of one active region ($steps, $channels),
-the largest GOES 1-8 Å peak flux of the next $window_hours hours: log10 of the flux with an interval
-of $interval_level %, and the probability of a flare of at least $events.
+A **$kind** that forecasts, from up to $n_images SDO images of one active region
+($steps, $channels), the largest GOES 1-8 Å peak flux of the next $window_hours hours: log10 of the
+flux with an interval of $interval_level %, and the probability of a flare of at least $events.
 Images of $image_size pixels; missing images are masked, not filled in.
 
 ## What it is for
@@ -39,7 +39,8 @@ Images of $image_size pixels; missing images are masked, not filled in.
 - Run `$run_id`, code `$commit`
 
 ## Calibration, alarms, interval
-Fitted after training on forecasts of active regions that were held out of it; never on a test split.
+Fitted after training, on forecasts of active regions that were held out of it; never on a test
+split.
 
 $tuning
 

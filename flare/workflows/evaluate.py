@@ -1,4 +1,4 @@
-"""Entry point ``evaluate``: a model beside its rivals on the same samples, audited, in one report."""
+"""Entry point ``evaluate``: a model beside its rivals on the same samples, in one report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +19,11 @@ from flare.workflows.comparison import CLIMATOLOGY, ORACLE, Comparison, Settings
 from flare.workflows.data import log_split, open_packed
 from flare.workflows.models import Resolved, resolve
 from flare.workflows.oracle import oracle_of
-from flare.workflows.output import check_folder
+from flare.workflows.output import check_folder, put_file
 from flare.workflows.overlap import regions_of, seen_regions, shown
 from flare.workflows.persistence import PERSISTENCE, persistence
 from flare.workflows.report import Reported, write_report
+from flare.workflows.report_log import log_report
 from flare.workflows.rivals import Rivals, rivals_of
 from flare.workflows.scoring import forecast_rows, issued, observed, training_rates
 from flare.workflows.subsets import subsets_of
@@ -70,8 +71,7 @@ def run(config: EvaluateConfig) -> Evaluation:
         comparison = _compared(told, pack, rows, config, models=list(models))
         reported = Reported(
             model=model,
-            label=next(iter(models)),
-            forecaster=next(iter(models.values())),
+            label=comparison.model,
             forecast=own,
             pack=pack,
             rows=rows,
@@ -79,10 +79,11 @@ def run(config: EvaluateConfig) -> Evaluation:
             audit=audit,
             overlapping=overlapping,
             base_rates=stated,
+            scale=config.scale,
         )
         with scratch() as draft:
             write_report(draft, reported)
-            _log(tracked, draft, model, config.split, comparison, audit)
+            log_report(tracked, draft, reported, models=list(models))
             report = _put(draft, config.output_dir)
     return Evaluation(
         comparison, pack.synthetic, config.split, overlapping, audit, report, tracked.id
@@ -184,3 +185,10 @@ def _mark_overlap(tracked: Run, model: Resolved, split: str, names: tuple[str, .
     """Make an overruled refusal stand out in the list of runs, from the start."""
     name = f"evaluate {model.label} on {split}, regions SEEN in training"
     tracked.set_tags({"mlflow.runName": name, SEEN_TAG: ", ".join(names)})
+
+
+def _put(draft: Path, output_dir: Path) -> Path:
+    """Move the finished report to its place, over an older one."""
+    for path in sorted(draft.iterdir()):
+        put_file(output_dir / path.name, path.read_bytes())
+    return output_dir

@@ -93,6 +93,18 @@ def read_held_out(version: RegisteredVersion) -> HeldOut | None:
             return None
 
 
+def read_scores(version: RegisteredVersion) -> Scorecard | None:
+    """Return the validation scores of a version; None where its run did not keep them."""
+    with scratch() as folder:
+        found = run_file(version, SCORES, folder)
+        if found is None:
+            return None
+        try:
+            return Scorecard.of_dict(json.loads(found.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError, OSError):
+            return None
+
+
 def _parsed(forecasts: Path, scores: Path) -> HeldOut:
     # pandas' own float parser is off by a bit in the last place.
     rows = pd.read_csv(forecasts, dtype={"id": str}, float_precision="round_trip")

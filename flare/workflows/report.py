@@ -1,45 +1,92 @@
-"""The report of an evaluation as files: JSON, Markdown, predictions, figures."""
+"""The report of an evaluation as files: JSON, Markdown, HTML, predictions, figures."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
+from flare.datasets.audit.report import AuditReport
 from flare.datasets.packed import Pack, PackedSplit
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecast, Forecaster
-from flare.goes import HEADLINE_EVENT, event_outcomes
-from flare.plots.comparison import skill_comparison
-from flare.plots.flux import confusion_matrix, predicted_against_true
-from flare.plots.probability import reliability_diagram, roc_curve, skill_against_threshold
 from flare.plots.style import save
-from flare.verification.scorecard import Scorecard, json_safe
-from flare.verification.table import score_markdown
+from flare.verification.scorecard import json_safe
+from flare.workflows.blocks import Paragraph, Picture, Section, markdown_page
+from flare.workflows.card import tuning_lines
+from flare.workflows.comparison import Comparison
 from flare.workflows.data import marked
 from flare.workflows.models import Resolved
-from flare.workflows.scoring import Comparison
+from flare.workflows.report_figures import CAPTIONS, Drawn, figures_of
+from flare.workflows.report_sections import difference_section, score_sections, subset_section
+
+AUDIT = "audit.md"
 
 
-def write_report(
-    folder: Path,
-    model: Resolved,
-    pack: Pack,
-    rows: PackedSplit,
-    forecasts: Mapping[str, Forecast],
-    comparison: Comparison,
-    *,
-    overlapping: tuple[str, ...],
-) -> None:
-    """Write ``report.json``, ``report.md``, ``predictions.csv`` and the figures into a folder."""
-    version, scorecards = model.version, comparison.scorecards
-    report: dict[str, Any] = {
-        "model": model.label,
+@dataclass(frozen=True)
+class Reported:
+    """What a report is made of; ``label`` is what the model is called in it."""
+
+    model: Resolved
+    label: str
+    forecast: Forecast
+    pack: Pack
+    rows: PackedSplit
+    comparison: Comparison
+    audit: AuditReport
+    overlapping: tuple[str, ...]
+    base_rates: Mapping[str, float]
+    scale: str
+
+    @property
+    def forecaster(self) -> Forecaster:
+        """The model."""
+        return self.model.forecaster
+
+
+def write_report(folder: Path, reported: Reported) -> None:
+    """Write everything into a folder; figures as PNG and SVG."""
+    text = json.dumps(_as_json(reported), allow_nan=False)
+    (folder / "report.json").write_text(text, encoding="utf-8")
+    told = predictions(reported.rows, reported.forecaster, reported.forecast)
+    told.to_csv(folder / "predictions.csv", index=False)
+    (folder / AUDIT).write_text(reported.audit.markdown(), encoding="utf-8")
+    pictures = []
+    for name, figure in figures_of(_drawn(reported)).items():
+        path = save(marked(figure, reported.pack), folder / f"{name}.png")
+        save(figure, folder / f"{name}.svg")
+        pictures.append(Picture(path, name.replace("_", " "), CAPTIONS[name]))
+    title = f"{reported.label} on {reported.pack.name}, {reported.rows.name} split"
+    sections = _sections(reported)
+    (folder / "report.md").write_text(markdown_page(title, sections), encoding="utf-8")
+    # page = html_page(title, [*sections[:1], Section("Figures", pictures), *sections[1:]])
+    # html
+
+
+def _drawn(reported: Reported) -> Drawn:
+    return Drawn(
+        reported.label,
+        reported.forecast,
+        reported.rows,
+        reported.comparison,
+        reported.scale,
+        reported.forecaster.spec.interval_level,
+    )
+
+
+def _as_json(reported: Reported) -> dict[str, Any]:
+    version, comparison, pack = reported.model.version, reported.comparison, reported.pack
+    rows, tuning = reported.rows, reported.forecaster.tuning
+    return {
+        "model": reported.label,
         "model_version": version.version if version else None,
         "run_id": version.run_id if version else None,
+        "model_digest": reported.model.digest,
+        "scale": reported.scale,
+        "stated_base_rates": dict(reported.base_rates),
+        "calibration": {event: one.method for event, one in tuning.calibrations.items()},
         "data": {
             "name": pack.name,
             "fingerprint": pack.fingerprint,
@@ -48,31 +95,61 @@ def write_report(
             "samples": len(rows),
             "active_regions": int(rows.table["active_region"].nunique()),
         },
-        "trained_on_scored_regions": list(overlapping),
+        "trained_on_scored_regions": list(reported.overlapping),
+        "audit": reported.audit.as_dict(),
         "brier_skill_above_climatology": {
             name: json_safe(score) for name, score in comparison.above_climatology.items()
         },
-        "forecasters": {name: card.as_dict() for name, card in scorecards.items()},
+        "model_minus": {
+            name: [json_safe(score) for score in scores]
+            for name, scores in comparison.against.items()
+        },
+        "forecasters": {name: card.as_dict() for name, card in comparison.scorecards.items()},
+        "subsets": {
+            subset: {name: card.as_dict() for name, card in cards.items()}
+            for subset, cards in comparison.subsets.items()
+        },
     }
-    text = json.dumps(report, indent=2, allow_nan=False)
-    (folder / "report.json").write_text(text, encoding="utf-8")
-    title = f"# {model.label} on {pack.name}, {rows.name} split\n\n{_warning(overlapping)}"
-    table = score_markdown(scorecards, synthetic=pack.synthetic)
-    said = "".join(f"- {line}\n" for line in comparison.lines())
-    (folder / "report.md").write_text(f"{title}{table}\n{said}", encoding="utf-8")
-    own = forecasts[model.label]
-    predictions(rows, model.forecaster, own).to_csv(folder / "predictions.csv", index=False)
-    for name, figure in _figures(rows, own, scorecards, model).items():
-        save(marked(figure, pack), folder / f"{name}.png")
 
 
-def _warning(overlapping: tuple[str, ...]) -> str:
-    if not overlapping:
-        return ""
-    return (
-        f"**No scores of skill: {', '.join(overlapping)} saw active regions of this split in "
-        "training or validation (allow_overlap=true).**\n\n"
-    )
+def _sections(reported: Reported) -> list[Section]:
+    comparison, pack = reported.comparison, reported.pack
+    return [
+        Section("In short", _summary(reported)),
+        *score_sections(comparison),
+        difference_section(comparison),
+        subset_section(comparison),
+        Section(
+            "Calibration and alarms",
+            [Paragraph(line.removeprefix("- ")) for line in tuning_lines(reported.forecaster)],
+        ),
+        Section(
+            "Audit",
+            [
+                Paragraph(f"{reported.audit.line()}; {AUDIT} has every check."),
+                *(
+                    Paragraph(f"{one.title}: {one.count} of {one.total}. {one.meaning}")
+                    for one in (*reported.audit.invalid, *reported.audit.warnings)
+                ),
+            ],
+        ),
+        Section("Data", [Paragraph(f"{pack.name}, fingerprint {pack.fingerprint}.")]),
+    ]
+
+
+def _summary(reported: Reported) -> list[Paragraph]:
+    said = []
+    if reported.pack.synthetic:
+        said.append("SYNTHETIC DATA: these scores say nothing about the real Sun.")
+    if reported.audit.invalid:
+        said.append(f"No scores of skill. {reported.audit.line()}")
+    if reported.overlapping:
+        said.append(
+            f"No scores of skill: {', '.join(reported.overlapping)} saw active regions of this "
+            "split in training or validation (allow_overlap=true)."
+        )
+    said += reported.comparison.lines()
+    return [Paragraph(line) for line in said]
 
 
 def predictions(rows: PackedSplit, forecaster: Forecaster, forecast: Forecast) -> pd.DataFrame:
@@ -84,29 +161,3 @@ def predictions(rows: PackedSplit, forecaster: Forecaster, forecast: Forecast) -
     told = pd.DataFrame(answers(forecaster, forecast))
     chances = pd.DataFrame(told.pop("probabilities").tolist()).add_prefix("probability_")
     return pd.concat([table.reset_index(drop=True), told, chances], axis=1)
-
-
-def _figures(
-    rows: PackedSplit, own: Forecast, scorecards: Mapping[str, Scorecard], model: Resolved
-) -> dict[str, Figure]:
-    flux = rows.table["peak_flux"].to_numpy(dtype=np.float64)
-    happened = event_outcomes(flux, (HEADLINE_EVENT,))[:, 0]
-    chance = own.probability_of(HEADLINE_EVENT)
-    threshold = model.forecaster.tuning.thresholds[HEADLINE_EVENT]
-    return {
-        "predicted_against_true": predicted_against_true(
-            own.log10_flux, own.lower, own.upper, flux
-        ),
-        "confusion_matrix": confusion_matrix(scorecards[model.label].confusion),
-        "brier_skill_comparison": skill_comparison(
-            scorecards, event=HEADLINE_EVENT, score_name="brier_skill_score"
-        ),
-        "true_skill_comparison": skill_comparison(
-            scorecards, event=HEADLINE_EVENT, score_name="true_skill_statistic"
-        ),
-        "reliability": reliability_diagram(happened, chance, event=HEADLINE_EVENT),
-        "roc": roc_curve(happened, chance, event=HEADLINE_EVENT, threshold=threshold),
-        "skill_against_threshold": skill_against_threshold(
-            happened, chance, event=HEADLINE_EVENT, threshold=threshold
-        ),
-    }
