@@ -76,7 +76,7 @@ def class_confusion(observed_flux: FloatArray, forecast_flux: FloatArray) -> NDA
     -------
     Counts (5, 5): rows are the observed classes A B C M X, columns the forecast ones.
     """
-    _errors(observed_flux, forecast_flux)  # checks alone
+    _errors(observed_flux, forecast_flux)  # for its checks
     n = len(CLASS_LETTERS)
     pairs = class_index(observed_flux) * n + class_index(forecast_flux)
     return np.bincount(pairs, minlength=n * n).reshape(n, n)

@@ -44,6 +44,8 @@ def number_array(name: str, numbers: ArrayLike, shape: tuple[int, ...]) -> Float
     array = np.asarray(numbers, dtype=np.float64)
     if array.shape != shape:
         raise VerificationInvalid(f"{name} has shape {array.shape}; wanted {shape}")
+    if array.ndim == 0 and not np.isfinite(array):
+        raise VerificationInvalid(f"{name} is {array}; wanted a finite number")
     if not np.isfinite(array).all():
         index = tuple(int(axis) for axis in np.argwhere(~np.isfinite(array))[0])
         raise VerificationInvalid(

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, mean_absolute_error, root_mean_squared_error
@@ -44,6 +46,28 @@ def test_confusion_of_classes_has_observed_ones_in_rows() -> None:
         labels=range(5),
     )
     np.testing.assert_array_equal(flux.class_confusion(observed, forecast), theirs)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        flux.mean_absolute_error,
+        flux.root_mean_square_error,
+        flux.mean_error,
+        flux.interval_width,
+        flux.class_confusion,
+    ],
+)
+def test_forecasts_that_do_not_fit_the_observations_are_named(error: Callable) -> None:
+    with pytest.raises(VerificationInvalid, match=r"shape \(1,\); wanted \(50,\)"):
+        error(OBSERVED, FORECAST[:1])
+    with pytest.raises(VerificationInvalid, match=r"\[2\] is nan"):
+        error(OBSERVED, np.where(np.arange(50) == 2, np.nan, FORECAST))
+
+
+def test_a_coverage_of_unequal_lengths_is_refused() -> None:
+    with pytest.raises(VerificationInvalid, match=r"shape \(49,\)"):
+        flux.interval_coverage(OBSERVED, OBSERVED, FORECAST[:49])
 
 
 def test_no_samples_have_no_error() -> None:

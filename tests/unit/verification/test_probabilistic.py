@@ -4,10 +4,15 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scores.probability import brier_score as their_brier_score
-from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from flare.errors import VerificationInvalid
-from flare.verification.probabilistic import brier_score, brier_skill_score, roc_area
+from flare.verification.probabilistic import (
+    average_precision,
+    brier_score,
+    brier_skill_score,
+    roc_area,
+)
 
 
 @st.composite
@@ -62,6 +67,54 @@ def test_a_constant_forecast_has_a_roc_area_of_one_half(
     assert roc_area(observed, np.full(events + others, probability)) == 0.5
 
 
+@given(sample=forecasts())
+def test_weighted_average_precision_with_ties_equals_scikit_learns(sample: tuple) -> None:
+    observed, probability, weights = sample
+    theirs = [
+        average_precision_score(observed, probability),
+        average_precision_score(observed, probability, sample_weight=weights),
+    ]
+    both = np.stack([np.ones_like(weights), weights])
+    ours = average_precision(observed, probability, weights=both)
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+@given(probability=st.floats(0, 1), events=st.integers(1, 50), others=st.integers(1, 50))
+def test_a_constant_forecast_has_the_event_rate_as_average_precision(
+    probability: float, events: int, others: int
+) -> None:
+    observed = np.arange(events + others) < events
+    score = average_precision(observed, np.full(events + others, probability))
+    assert score == pytest.approx(events / (events + others))
+
+
+@given(sample=forecasts(), quiet=st.integers(1, 50))
+def test_correct_negatives_below_all_events_do_not_raise_average_precision(
+    sample: tuple, quiet: int
+) -> None:
+    observed, probability, _ = sample
+    busy = average_precision(observed, probability + 0.1 * (probability < 0.1))
+    with_quiet = average_precision(
+        np.append(observed, np.zeros(quiet, dtype=bool)),
+        np.append(probability + 0.1 * (probability < 0.1), np.zeros(quiet)),
+    )
+    assert with_quiet == pytest.approx(float(busy))
+
+
+def test_perfect_order_has_an_average_precision_of_1() -> None:
+    assert average_precision(np.array([False, True, True]), np.array([0.1, 0.2, 0.3])) == 1
+
+
+def test_average_precision_is_nan_where_nothing_happened() -> None:
+    assert np.isnan(average_precision(np.zeros(3, dtype=bool), np.array([0.1, 0.2, 0.3])))
+
+
+def test_scores_of_the_order_are_defined_or_nan_where_everything_happened() -> None:
+    observed, probability = np.ones(3, dtype=bool), np.array([0.1, 0.2, 0.3])
+    assert average_precision(observed, probability) == 1
+    assert np.isnan(roc_area(observed, probability))
+
+
 def test_roc_area_is_nan_where_nothing_happened() -> None:
     assert np.isnan(roc_area(np.zeros(3, dtype=bool), np.array([0.1, 0.2, 0.3])))
 
@@ -107,13 +160,15 @@ def test_a_reference_rate_of_zero_is_not_taken_for_none() -> None:
     ],
 )
 def test_what_is_no_probability_is_named(probability: list[float], said: str) -> None:
-    with pytest.raises(VerificationInvalid, match=said):
-        roc_area(np.array([True, False]), np.array(probability))
+    for score in (roc_area, average_precision, brier_score, brier_skill_score):
+        with pytest.raises(VerificationInvalid, match=said):
+            score(np.array([True, False]), np.array(probability))
 
 
-def test_a_reference_rate_outside_0_to_1_is_refused() -> None:
-    with pytest.raises(VerificationInvalid, match=r"reference rate of 6\.0"):
-        brier_skill_score(np.array([True, False]), np.array([0.5, 0.5]), reference_rate=6.0)
+@pytest.mark.parametrize("rate", [6.0, -0.1, float("nan")])
+def test_a_reference_rate_outside_0_to_1_is_refused(rate: float) -> None:
+    with pytest.raises(VerificationInvalid, match=f"reference rate of {rate}"):
+        brier_skill_score(np.array([True, False]), np.array([0.5, 0.5]), reference_rate=rate)
 
 
 def test_weights_for_other_samples_are_refused() -> None:

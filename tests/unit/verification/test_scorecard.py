@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from flare.errors import VerificationInvalid
 from flare.verification.scorecard import (
     Issued,
     Observed,
     Scorecard,
-    paired_difference,
     score_forecasts,
 )
 
 Issue = Callable[[float], Issued]
+
+#: Undefined where B1.0 was not issued.
+RANKED = ("ranked_probability_score", "ranked_probability_skill_score")
 
 
 @pytest.fixture
@@ -58,6 +58,22 @@ def test_scores_of_an_event_that_never_happened_are_undefined(card: Scorecard) -
     assert math.isnan(score.value)
     assert math.isnan(score.low)
     assert score.n_events == 0
+
+
+def test_where_every_sample_is_an_event_only_scores_without_non_events_are_defined(
+    issue: Issue, observed: Observed
+) -> None:
+    flaring = replace(observed, peak_flux=np.full(120, 3e-5))
+    card = score_forecasts(issue(0.5), flaring, n_resamples=5)
+    undefined = {s.name for s in card.scores if s.event == "M1.0" and math.isnan(s.value)}
+    assert undefined == {
+        "true_skill_statistic",
+        "true_skill_statistic_at_0.5",
+        "probability_of_false_detection",
+        "appleman_skill_score",
+        "brier_skill_score",
+        "roc_area",
+    }
 
 
 def test_the_issued_threshold_and_one_half_are_both_scored(
@@ -136,7 +152,7 @@ def test_the_dictionary_is_json_without_nan(card: Scorecard) -> None:
     restored = json.loads(json.dumps(card.as_dict(), allow_nan=False))
     assert (restored["scale"], restored["level"], restored["n_active_regions"]) == ("raw", 0.95, 12)
     undefined = [s for s in restored["scores"] if s["value"] is None]
-    assert {s["event"] for s in undefined} == {"X1.0"}
+    assert {s["event"] for s in undefined if s["name"] not in RANKED} == {"X1.0"}
 
 
 def test_metrics_are_named_split_event_score_and_leave_out_what_is_undefined(
@@ -163,51 +179,6 @@ def test_an_unknown_score_is_answered_with_the_known_ones(card: Scorecard) -> No
         card.get("M5.0", "roc_area")
 
 
-def test_the_difference_of_two_forecasts_is_that_of_their_scores(
-    issue: Issue, observed: Observed
-) -> None:
-    good, bad = issue(0.3), issue(2.0)
-    difference = paired_difference(good, bad, observed, event="C1.0", score_name="brier_score")
-    values = [score_forecasts(i, observed).value("C1.0", "brier_score") for i in (good, bad)]
-    assert difference.value == pytest.approx(values[0] - values[1])
-    assert difference.name == "brier_score_difference"
-
-
-def test_the_paired_interval_is_narrower_than_the_two_intervals_apart(
-    issue: Issue, observed: Observed
-) -> None:
-    one, other = issue(0.30), issue(0.32)
-    difference = paired_difference(one, other, observed, event="C1.0", score_name="brier_score")
-    alone = score_forecasts(one, observed).get("C1.0", "brier_score")
-    assert difference.high - difference.low < (alone.high - alone.low) / 2
-
-
-@settings(max_examples=20)
-@given(seed=st.integers(0, 10_000))
-def test_a_forecast_does_not_differ_from_itself(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    observed = Observed(10 ** generator.uniform(-7, -4, 20), np.repeat(np.arange(5), 4))
-    log10_flux = generator.uniform(-7, -4, 20)
-    issued = Issued(
-        log10_flux, log10_flux, log10_flux, generator.random((20, 1)), ("C1.0",), {"C1.0": 0.5}
-    )
-    difference = paired_difference(
-        issued, issued, observed, event="flux", score_name="flux_mae", n_resamples=20, seed=seed
-    )
-    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
-
-
-def test_a_difference_of_what_was_not_issued_is_refused(issue: Issue, observed: Observed) -> None:
-    with pytest.raises(VerificationInvalid, match=r"no event 'M5\.0'"):
-        paired_difference(
-            issue(1), issue(2), observed, event="M5.0", score_name="roc_area", n_resamples=2
-        )
-    with pytest.raises(VerificationInvalid, match="no score 'tss'"):
-        paired_difference(
-            issue(1), issue(2), observed, event="M1.0", score_name="tss", n_resamples=2
-        )
-
-
 def nan_at(index: int) -> np.ndarray:
     values = np.full(120, -6.0)
     values[index] = np.nan
@@ -220,6 +191,11 @@ def nan_at(index: int) -> np.ndarray:
         ({"log10_flux": np.zeros(119)}, r"log10_flux has shape \(119,\)"),
         ({"log10_flux": nan_at(5)}, r"log10_flux\[5\] is nan"),
         ({"lower": np.full(120, 9.0)}, "lower end is above"),
+        ({"probability": np.full((120, 3), np.nan)}, r"probability\[0, 0\] is nan"),
+        (
+            {"thresholds": dict.fromkeys(("C1.0", "M1.0", "X1.0"), np.nan)},
+            "threshold of C1.0 is nan",
+        ),
         ({"probability": np.full((120, 3), 1.5)}, "probability has the value 1.5"),
         ({"probability": np.full((120, 2), 0.5)}, r"\(120, 2\); wanted \(120, 3\)"),
         ({"thresholds": {"C1.0": 0.5}}, "no threshold for M1.0"),

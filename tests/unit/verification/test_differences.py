@@ -1,0 +1,118 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flare.errors import VerificationInvalid
+from flare.verification import resampled
+from flare.verification.scorecard import (
+    Issued,
+    Observed,
+    paired_difference,
+    paired_differences,
+    score_forecasts,
+)
+
+Issue = Callable[[float], Issued]
+
+WANTED = [
+    ("M1.0", "brier_skill_score"),
+    ("C1.0", "roc_area"),
+    ("flux", "log10_flux_mae"),
+    ("M1.0", "true_skill_statistic"),
+    ("published", "brier_score"),
+]
+
+
+def test_several_differences_are_those_that_one_at_a_time_gives(
+    issue: Issue, observed: Observed
+) -> None:
+    a, b = issue(0.3), issue(1.0)
+    at_once = paired_differences(a, b, observed, wanted=WANTED, n_resamples=50)
+    one_by_one = [
+        paired_difference(a, b, observed, event=event, score_name=name, n_resamples=50)
+        for event, name in WANTED
+    ]
+    assert at_once == one_by_one
+
+
+def test_several_differences_come_in_the_order_in_which_they_were_wanted(
+    issue: Issue, observed: Observed
+) -> None:
+    scores = paired_differences(issue(0.3), issue(1), observed, wanted=WANTED, n_resamples=5)
+    assert [(s.event, s.name) for s in scores] == [(e, f"{n}_difference") for e, n in WANTED]
+
+
+def test_several_differences_draw_the_regions_once(
+    issue: Issue, observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    draw = resampled.region_weights
+    monkeypatch.setattr(
+        resampled, "region_weights", lambda *a, **k: drawn.append(1) or draw(*a, **k)
+    )
+    paired_differences(issue(0.3), issue(1), observed, wanted=WANTED, n_resamples=5)
+    assert len(drawn) == 1
+
+
+def test_skill_over_a_climatology_has_a_difference_where_the_rates_are_given(
+    issue: Issue, observed: Observed
+) -> None:
+    wanted = [("M1.0", "brier_skill_score_vs_climatology")]
+    (score,) = paired_differences(
+        issue(0.3), issue(1), observed, wanted=wanted, n_resamples=5, climatology={"M1.0": 0.06}
+    )
+    assert score.value > 0
+    with pytest.raises(VerificationInvalid, match="no score 'brier_skill_score_vs_climatology'"):
+        paired_differences(issue(0.3), issue(1), observed, wanted=wanted, n_resamples=5)
+
+
+def test_no_wanted_difference_is_an_empty_list(issue: Issue, observed: Observed) -> None:
+    assert paired_differences(issue(0.3), issue(1), observed, wanted=[], n_resamples=5) == []
+
+
+def test_the_difference_of_two_forecasts_is_that_of_their_scores(
+    issue: Issue, observed: Observed
+) -> None:
+    good, bad = issue(0.3), issue(2.0)
+    difference = paired_difference(good, bad, observed, event="C1.0", score_name="brier_score")
+    values = [score_forecasts(i, observed).value("C1.0", "brier_score") for i in (good, bad)]
+    assert difference.value == pytest.approx(values[0] - values[1])
+    assert difference.name == "brier_score_difference"
+
+
+def test_the_paired_interval_is_narrower_than_the_two_intervals_apart(
+    issue: Issue, observed: Observed
+) -> None:
+    one, other = issue(0.30), issue(0.32)
+    difference = paired_difference(one, other, observed, event="C1.0", score_name="brier_score")
+    alone = score_forecasts(one, observed).get("C1.0", "brier_score")
+    assert difference.high - difference.low < (alone.high - alone.low) / 2
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10_000))
+def test_a_forecast_does_not_differ_from_itself(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    observed = Observed(10 ** generator.uniform(-7, -4, 20), np.repeat(np.arange(5), 4))
+    log10_flux = generator.uniform(-7, -4, 20)
+    issued = Issued(
+        log10_flux, log10_flux, log10_flux, generator.random((20, 1)), ("C1.0",), {"C1.0": 0.5}
+    )
+    difference = paired_difference(
+        issued, issued, observed, event="flux", score_name="flux_mae", n_resamples=20, seed=seed
+    )
+    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+
+
+def test_a_difference_of_what_was_not_issued_is_refused(issue: Issue, observed: Observed) -> None:
+    with pytest.raises(VerificationInvalid, match=r"no event 'M5\.0'"):
+        paired_difference(
+            issue(1), issue(2), observed, event="M5.0", score_name="roc_area", n_resamples=2
+        )
+    with pytest.raises(VerificationInvalid, match="no score 'tss'"):
+        paired_difference(
+            issue(1), issue(2), observed, event="M1.0", score_name="tss", n_resamples=2
+        )

@@ -1,0 +1,132 @@
+"""Tables, forecasts and rates whose scores somebody else has printed."""
+
+import numpy as np
+import pytest
+
+from flare.verification.contingency import (
+    CONTINGENCY_SCORES,
+    ContingencyTable,
+    accuracy,
+    heidke_skill_score,
+)
+from flare.verification.probabilistic import (
+    average_precision,
+    brier_score,
+    brier_skill_score,
+    roc_area,
+)
+from flare.verification.ranked import ranked_probability_score
+from flare.verification.reliability import brier_decomposition
+from flare.verification.scorecard import Issued, Observed, score_forecasts
+
+
+@pytest.mark.parametrize(
+    ("score", "printed"),
+    [
+        ("accuracy", 0.83),
+        ("frequency_bias", 1.14),
+        ("probability_of_detection", 0.78),
+        ("false_alarm_ratio", 0.32),
+        ("probability_of_false_detection", 0.15),
+        ("critical_success_index", 0.57),
+    ],
+)
+def test_a_year_of_rain_forecasts_has_the_scores_on_the_wwrp_page(
+    score: str, printed: float
+) -> None:
+    """WWRP/WGNE Joint Working Group, Forecast Verification - Issues, Methods and FAQ."""
+    rain = ContingencyTable(hits=82, misses=23, false_alarms=38, correct_negatives=222)
+    assert CONTINGENCY_SCORES[score](rain) == pytest.approx(printed, abs=5e-3)
+
+
+def test_never_forecasting_a_tornado_would_have_been_right_in_98_per_cent_of_finleys_cases() -> (
+    None
+):
+    """Gilbert's answer to Finley's 96.6 %: Murphy 1996, The Finley affair, Weather Forecast. 11."""
+    never = ContingencyTable(hits=0, misses=51, false_alarms=0, correct_negatives=2752)
+    assert accuracy(never) == pytest.approx(0.982, abs=5e-4)
+    assert heidke_skill_score(never) == 0
+
+
+# One a year from 1981 to 1995.
+IN_FIFTHS = "0.8 0.8 0 1 1 0.6 0.4 0.8 0 0 0.2 0 0 1 1"
+FINER = "0.928 0.576 0.008 0.944 0.832 0.816 0.136 0.584 0.032 0.016 0.28 0.024 0 0.984 0.952"
+
+
+@pytest.mark.parametrize(("forecasts", "printed"), [(IN_FIFTHS, 0.839), (FINER, 0.875)])
+def test_mason_and_grahams_forecasts_have_their_roc_area(forecasts: str, printed: float) -> None:
+    """The years 1981 to 1995: Mason & Graham 2002, doi:10.1256/003590002320603584."""
+    observed = np.array([0, 0, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1]) == 1
+    probability = np.array(forecasts.split(), dtype=float)
+    assert roc_area(observed, probability) == pytest.approx(printed, abs=5e-4)
+
+
+@pytest.mark.parametrize(("classes", "by_hand"), [([0.2, 0.5, 0.3], 0.73), ([0.2, 0.3, 0.5], 0.89)])
+def test_of_wilks_two_rain_forecasts_the_one_nearer_to_dry_scores_better(
+    classes: list[float], by_hand: float
+) -> None:
+    """None, light and heavy rain, and none fell: Wilks, Statistical Methods, on the RPS."""
+    at_least = np.cumsum(classes[::-1])[::-1][1:]
+    score = ranked_probability_score(np.array([[False, False]]), at_least[None, :])
+    assert score == pytest.approx(by_hand)
+
+
+def test_the_examples_in_scikit_learns_documentation_have_their_scores() -> None:
+    """``average_precision_score``, ``roc_auc_score`` and ``brier_score_loss``."""
+    observed, probability = np.array([0, 0, 1, 1]) == 1, np.array([0.1, 0.4, 0.35, 0.8])
+    assert average_precision(observed, probability) == pytest.approx(0.83, abs=5e-3)
+    assert roc_area(observed, probability) == 0.75
+    spam, chance = np.array([0, 1, 1, 0]) == 1, np.array([0.1, 0.9, 0.8, 0.3])
+    assert brier_score(spam, chance) == pytest.approx(0.037, abs=5.1e-4)
+
+
+# The test split of SDOBenchmark: 886 samples by class of their label.
+QUIET, BELOW_C, C, M, X = 248, 111, 351, 151, 25
+
+
+@pytest.fixture
+def test_split() -> Observed:
+    labels = np.repeat([1e-9, 3e-7, 3e-6, 3e-5, 3e-4], [QUIET, BELOW_C, C, M, X])
+    return Observed(labels, np.arange(886) % 91)
+
+
+def always(log10_flux: float, probability: float) -> Issued:
+    return Issued(
+        np.full(886, log10_flux),
+        np.full(886, -9.0),
+        np.full(886, -3.0),
+        np.full((886, 1), probability),
+        ("M1.0",),
+        {"M1.0": 0.5},
+    )
+
+
+def test_a_fifth_of_sdobenchmarks_test_split_flares_and_its_uncertainty_follows(
+    test_split: Observed,
+) -> None:
+    outcomes = test_split.peak_flux >= 1e-5
+    assert outcomes.mean() == pytest.approx(0.1986, abs=5e-5)
+    uncertainty = brier_decomposition(outcomes, np.full(886, 0.0617)).uncertainty
+    assert uncertainty == pytest.approx(176 / 886 * 710 / 886)
+
+
+def test_sdobenchmarks_training_climatology_is_worse_than_the_rate_of_its_test_split(
+    test_split: Observed,
+) -> None:
+    climatology = 514 / 8336
+    card = score_forecasts(always(-6.0, climatology), test_split, n_resamples=2)
+    assert card.value("published", "brier_skill_score") == pytest.approx(-0.118, abs=5e-4)
+    outcomes = test_split.peak_flux >= 1e-5
+    assert brier_skill_score(
+        outcomes, np.full(886, climatology), reference_rate=climatology
+    ) == pytest.approx(0)
+
+
+def test_the_flux_error_of_a_constant_is_the_mean_of_its_four_distances() -> None:
+    # 5.294e-7 from 1e-9, 1e-6, 1e-5 and 1e-4, in units of 1e-7.
+    by_hand = (5.284 + 4.706 + 94.706 + 994.706) / 4 * 1e-7
+    observed = Observed(np.array([1e-9, 1e-6, 1e-5, 1e-4]), np.arange(4))
+    constant = np.full(4, np.log10(5.294e-7))
+    issued = Issued(constant, constant, constant, np.zeros((4, 1)), ("M1.0",), {"M1.0": 0.5})
+    card = score_forecasts(issued, observed, n_resamples=2)
+    assert card.value("flux", "flux_mae") == pytest.approx(by_hand, rel=1e-9)
