@@ -152,7 +152,7 @@ def _fit_event(
 
 def _regression(inputs: _Floats, happened: NDArray[np.bool_], penalty: float) -> LogisticRegression:
     # Newton's steps end at the same coefficients everywhere; L-BFGS stops where it is near them.
-    model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", max_iter=1000)
+    model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-8, max_iter=1000)
     return model.fit(inputs, happened)
 
 

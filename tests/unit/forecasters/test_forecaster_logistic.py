@@ -1,0 +1,264 @@
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, QuantileRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from small_forecasters import ORIGIN, SPEC
+from small_forecasters import small_logistic as fit_small_logistic
+from test_forecaster_folder import describe
+
+from flare.errors import DatasetInvalid, ForecasterInvalid
+from flare.features.table import FEATURE_NAMES
+from flare.forecasters import logistic_fit
+from flare.forecasters.folder import load, read_description, save
+from flare.forecasters.logistic_fit import PIL_PROXY, fit_inversion_line, fit_logistic
+from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
+
+N, GROUPS = 300, np.arange(300) // 5
+HEADLINE = EVENTS.index(HEADLINE_EVENT)
+PIL = FEATURE_NAMES.index(PIL_PROXY)
+small_logistic = cache(fit_small_logistic)
+FEW = (PIL_PROXY, "94_mean_last", "present_share", "171_p95_last")
+
+
+def planted(seed=0, *, gaps=0.0):
+    """Return features of which R tells the flux, and labels of 1e-9..1e-3 W m^-2."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(N, len(FEATURE_NAMES)))
+    log10_flux = np.clip(-5.3 + 0.9 * features[:, PIL] + rng.normal(0, 0.4, N), -9, -3)
+    features[rng.random(features.shape) < gaps] = np.nan
+    return features, 10**log10_flux
+
+
+def fitted(features, peak_flux, groups=GROUPS, *, spec=SPEC, **options):
+    return fit_logistic(features, peak_flux, groups, spec=spec, origin=ORIGIN, **options)
+
+
+def brier(probability, peak_flux):
+    happened = event_outcomes(peak_flux, [HEADLINE_EVENT])[:, 0]
+    return ((probability - happened) ** 2).mean()
+
+
+def pipeline(model):
+    """Return scikit-learn's own imputation with flags, scaling and model."""
+    imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    return make_pipeline(imputer, StandardScaler(), model)
+
+
+@pytest.mark.parametrize("names", [FEW, (PIL_PROXY,)])
+def test_probabilities_are_those_of_scikit_learn_on_the_same_numbers(names, monkeypatch):
+    monkeypatch.setattr(logistic_fit, "PENALTIES", (10.0,))
+    features, peak_flux = planted(gaps=0.1)
+    spec = replace(SPEC, events=(HEADLINE_EVENT,))
+    own = fitted(features, peak_flux, names=names, spec=spec).predict_features(features)
+    table = features[:, [FEATURE_NAMES.index(name) for name in names]]
+    model = LogisticRegression(C=0.1, tol=1e-8, max_iter=1000)  # L-BFGS, not Newton
+    happened = event_outcomes(peak_flux, spec.events)[:, 0]
+    theirs = pipeline(model).fit(table, happened).predict_proba(table)[:, 1]
+    np.testing.assert_allclose(own.probability[:, 0], theirs, atol=1e-6)
+
+
+def test_the_flux_is_that_of_scikit_learns_median_regression(monkeypatch):
+    monkeypatch.setattr(logistic_fit, "PENALTIES", (0.01,))
+    features, peak_flux = planted(gaps=0.1)
+    own = fitted(features, peak_flux, names=FEW).predict_features(features).log10_flux
+    table = features[:, [FEATURE_NAMES.index(name) for name in FEW]]
+    target = np.log10(peak_flux)
+    theirs = pipeline(QuantileRegressor(alpha=0)).fit(table, target).predict(table)
+    assert np.abs(target - own).mean() < 1.005 * np.abs(target - theirs).mean()
+
+
+def test_it_learns_a_linear_relation():
+    forecaster = fitted(*planted(0))
+    features, peak_flux = planted(1)
+    forecast = forecaster.predict_features(features)
+    assert np.corrcoef(forecast.log10_flux, np.log10(peak_flux))[0, 1] > 0.85
+    rate = event_outcomes(planted(0)[1])[:, HEADLINE].mean()
+    probability = forecast.probability_of(HEADLINE_EVENT)
+    assert brier(probability, peak_flux) < 0.7 * brier(rate, peak_flux)
+
+
+def test_the_inversion_line_alone_beats_climatology_where_it_tells_the_flux():
+    features, peak_flux = planted(0)
+    forecaster = fit_inversion_line(features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN)
+    unseen, happened = planted(1)
+    probability = forecaster.predict_features(unseen).probability_of(HEADLINE_EVENT)
+    rate = event_outcomes(peak_flux)[:, HEADLINE].mean()
+    assert brier(probability, happened) < 0.5 * brier(rate, happened)
+
+
+def test_the_inversion_line_looks_at_nothing_else():
+    features, peak_flux = planted()
+    forecaster = fit_inversion_line(features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN)
+    others = np.full_like(features, np.nan)
+    others[:, PIL] = features[:, PIL]
+    np.testing.assert_array_equal(
+        forecaster.predict_features(others).probability,
+        forecaster.predict_features(features).probability,
+    )
+
+
+@pytest.mark.parametrize("likely", [0.2, 0.8])
+def test_without_a_magnetogram_the_inversion_line_answers_the_rate_of_such_samples(likely):
+    features, peak_flux = planted()
+    missing = np.arange(N) % 3 == 0
+    features[missing, PIL] = np.nan
+    peak_flux[missing] = np.where(np.arange(100) % 10 < 10 * likely, 3e-5, 1e-9)
+    forecaster = fit_inversion_line(features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN)
+    answer = forecaster.predict_features(np.full((1, len(FEATURE_NAMES)), np.nan))
+    assert answer.probability_of(HEADLINE_EVENT)[0] == pytest.approx(likely, abs=0.02)
+
+
+def test_of_features_that_tell_nothing_the_penalty_makes_the_rate():
+    features, peak_flux = planted()
+    noise = np.random.default_rng(5).normal(size=features.shape)
+    probability = fitted(noise, peak_flux).predict_features(noise).probability
+    rates = event_outcomes(peak_flux).mean(axis=0)
+    assert np.abs(probability - rates).max() < 0.1
+
+
+def test_regions_that_repeat_themselves_are_held_out_whole():
+    # Each region has its own fingerprint in the features and its own label: samples of a region
+    # that is known give it away, and a penalty chosen by sample would be the weakest.
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(30, len(FEATURE_NAMES))).repeat(10, axis=0)
+    peak_flux = np.where(rng.random(30) < 0.5, 2e-6, 1e-9).repeat(10)
+    regions = np.arange(300) // 10
+    grouped = fitted(features, peak_flux, regions).models.coefficients[1]
+    by_sample = fitted(features, peak_flux, np.arange(300)).models.coefficients[1]
+    assert np.linalg.norm(grouped) < 0.5 * np.linalg.norm(by_sample)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_an_event_of_few_regions_is_forecast_with_its_rate(count):
+    features, _ = planted()
+    peak_flux = np.full(N, 2e-6)
+    peak_flux[::2] = 1e-9
+    peak_flux[::5][:count] = 3e-5  # a sample in each of as many regions
+    probability = fitted(features, peak_flux, names=FEW).predict_features(features).probability
+    np.testing.assert_allclose(probability[:, HEADLINE], (count + 0.5) / (N + 1))
+
+
+def test_an_event_that_few_regions_lack_is_forecast_with_its_rate():
+    features, _ = planted()
+    peak_flux = np.full(N, 2e-6)
+    peak_flux[0] = 1e-9
+    probability = fitted(features, peak_flux, names=FEW).predict_features(features).probability
+    np.testing.assert_allclose(probability[:, EVENTS.index("C1.0")], (N - 0.5) / (N + 1))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_a_handful_of_samples_of_one_region_is_enough_not_to_fail(n):
+    features, peak_flux = planted()
+    forecaster = fitted(features[:n], peak_flux[:n], np.zeros(n, dtype=int))
+    assert np.isfinite(forecaster.predict_features(features).probability).all()
+
+
+def test_labels_that_are_all_quiet_give_quiet():
+    features, _ = planted()
+    forecast = fitted(features, np.full(N, 1e-9), names=FEW).predict_features(features)
+    np.testing.assert_allclose(forecast.log10_flux, -9)
+
+
+def test_a_feature_that_no_sample_has_changes_nothing():
+    features, peak_flux = planted()
+    empty = FEATURE_NAMES.index("94_mean_last")
+    features[:, empty] = np.nan
+    with_it = fitted(features, peak_flux, names=FEW).predict_features(features)
+    names = tuple(name for name in FEW if name != "94_mean_last")
+    without = fitted(features, peak_flux, names=names).predict_features(features)
+    np.testing.assert_allclose(with_it.probability, without.probability, atol=1e-9)
+
+
+def test_a_gap_that_training_never_had_is_filled_with_the_median():
+    features, peak_flux = planted()
+    forecaster = fitted(features, peak_flux, names=FEW)
+    there, gone = features[:1].copy(), features[:1].copy()
+    there[0, PIL], gone[0, PIL] = np.median(features[:, PIL]), np.nan
+    np.testing.assert_array_equal(
+        forecaster.predict_features(gone).probability,
+        forecaster.predict_features(there).probability,
+    )
+
+
+def test_the_order_of_the_training_samples_does_not_matter():
+    features, peak_flux = planted(gaps=0.1)
+    order = np.random.default_rng(3).permutation(N)
+    one = fitted(features, peak_flux, names=FEW)
+    two = fitted(features[order], peak_flux[order], GROUPS[order], names=FEW)
+    np.testing.assert_allclose(two.models.coefficients, one.models.coefficients, atol=1e-6)
+
+
+def test_features_far_from_training_give_a_flux_within_range():
+    features, peak_flux = planted()
+    forecast = fitted(features, peak_flux, names=FEW).predict_features(features * 1e6)
+    assert (forecast.log10_flux.min(), forecast.log10_flux.max()) == (-9, -2)
+
+
+def test_without_samples_there_is_nothing_to_fit():
+    features, peak_flux = planted()
+    with pytest.raises(DatasetInvalid, match="no training samples"):
+        fitted(features[:0], peak_flux[:0], GROUPS[:0])
+
+
+def test_nothing_but_the_description_is_saved(tmp_path):
+    folder = save(small_logistic(), tmp_path / "logistic")
+    assert [path.name for path in folder.iterdir()] == ["forecaster.json"]
+
+
+DAMAGE = {
+    "a feature that is unknown": (
+        "features",
+        lambda v: [*v[:-1], "phase_of_the_moon"],
+        "other features",
+    ),
+    "no feature": ("features", lambda _: [], "other features"),
+    "a feature twice": ("features", lambda v: [*v[:-1], v[0]], "twice"),
+    "a flag twice": ("flagged", lambda v: [*v[:-1], v[0]], "twice"),
+    "a flag of no feature": ("flagged", lambda v: [*v, "moon"], "other features"),
+    "a median too few": ("median", lambda v: v[:-1], "median is not"),
+    "a mean too many": ("mean", lambda v: [*v, 0.0], "mean is not"),
+    "a scale of 0": ("std", lambda v: [0.0, *v[1:]], "std is not above 0"),
+    "a scale below 0": ("std", lambda v: [-1.0, *v[1:]], "std is not above 0"),
+    "an intercept of NaN": ("intercepts", lambda v: [float("nan"), *v[1:]], "intercepts is not"),
+    "an intercept too few": ("intercepts", lambda v: v[:-1], "intercepts is not"),
+    "an infinite coefficient": (
+        "coefficients",
+        lambda v: [[float("inf"), *v[0][1:]], *v[1:]],
+        "coefficients is not",
+    ),
+    "a ragged row": ("coefficients", lambda v: [v[0][1:], *v[1:]], "unusable"),
+    "text for numbers": ("mean", lambda v: ["much"] * len(v), "unusable"),
+    "no list": ("median", lambda _: None, "median is not"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_numbers_that_do_not_fit_together_are_refused(case, tmp_path):
+    folder = save(small_logistic(), tmp_path / "logistic")
+    parts = read_description(folder)["parts"]
+    name, damage, message = DAMAGE[case]
+    describe(folder, parts={**parts, name: damage(parts[name])})
+    with pytest.raises(ForecasterInvalid, match=f"logistic regression in .*{message}"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["features", "median", "coefficients"])
+def test_a_part_that_is_missing_is_named(name, tmp_path):
+    folder = save(small_logistic(), tmp_path / "logistic")
+    parts = read_description(folder)["parts"]
+    describe(folder, parts={key: value for key, value in parts.items() if key != name})
+    with pytest.raises(ForecasterInvalid, match=f"'{name}' is missing"):
+        load(folder)
+
+
+def test_models_of_fewer_events_than_are_specified_are_refused(tmp_path):
+    forecaster = small_logistic()
+    spec = replace(forecaster.spec, events=(*EVENTS, "X9.0"))
+    folder = save(replace(forecaster, spec=spec), tmp_path / "logistic")
+    with pytest.raises(ForecasterInvalid, match="coefficients is not"):
+        load(folder)

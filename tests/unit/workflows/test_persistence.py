@@ -1,0 +1,198 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from flare.errors import DatasetInvalid
+from flare.goes import EVENTS, event_outcomes
+from flare.verification.scorecard import Observed, score_forecasts
+from flare.workflows.persistence import earlier_flux, persistence
+
+QUIET, C, M, X = 1e-9, 3e-6, 2e-5, 1.5e-4
+THREE = ("C1.0", "M1.0", "X1.0")  # of the hand-written tables, whatever others there are
+
+
+def labels(*rows):
+    """Return a table of (region, range, hours of the end, peak flux), windows numbered in turn."""
+    table = pd.DataFrame(rows, columns=["active_region", "range", "hours", "peak_flux"])
+    numbers = table.groupby(["active_region", "range"]).cumcount()
+    begin = pd.Timestamp("2014-01-01")
+    table["id"] = [
+        f"{row.active_region}_2014_01_01_00_00_{row.range:02d}_{number}"
+        for row, number in zip(table.itertuples(), numbers, strict=True)
+    ]
+    table["end"] = (begin + pd.to_timedelta(table["hours"], unit="h")).astype("datetime64[ns]")
+    table["start"] = table["end"] - pd.Timedelta(hours=12)
+    return table
+
+
+def pairs(region, count, first, then):
+    """Return rows of regions that did one thing and 48 h later another."""
+    return [
+        row for k in range(region, region + count) for row in ((k, 1, 0, first), (k, 2, 48, then))
+    ]
+
+
+#: After an M: M 3 of 4 times. After quiet: M 1 of 10 times. All 14 first windows as they are.
+TRAINING = labels(
+    *pairs(100, 3, M, M), *pairs(200, 1, M, QUIET), *pairs(300, 9, QUIET, QUIET),
+    *pairs(400, 1, QUIET, M),
+)  # fmt: skip
+
+
+def test_the_latest_window_that_is_over_counts():
+    table = labels((1, 1, 0, C), (1, 2, 30, M), (1, 3, 60, QUIET), (1, 4, 90, X))
+    np.testing.assert_array_equal(earlier_flux(table), [np.nan, C, M, QUIET])
+
+
+def test_a_window_that_is_still_open_does_not_count():
+    table = labels((1, 1, 0, C), (1, 2, 40, X), (1, 3, 60, QUIET))
+    assert earlier_flux(table)[2] == C
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(23.999, np.nan), (24, M), (24.001, M)])
+def test_a_window_is_over_when_its_24_hours_are(hours, expected):
+    np.testing.assert_array_equal(
+        earlier_flux(labels((1, 1, 0, M), (1, 2, hours, C))), [np.nan, expected]
+    )
+
+
+def test_the_first_sample_of_a_region_has_no_earlier_window():
+    table = labels((1, 1, 0, M), (2, 1, 100, C))
+    assert np.isnan(earlier_flux(table)).all()
+
+
+@pytest.mark.parametrize("hours", [10, 24, 36])
+def test_samples_of_one_range_do_not_count_for_each_other(hours):
+    table = labels((1, 1, 0, M), (1, 1, hours, M))
+    assert np.isnan(earlier_flux(table)).all()
+
+
+def test_all_samples_of_a_range_count_for_later_ranges():
+    table = labels((1, 1, 0, M), (1, 1, 10, M), (1, 2, 34, C))
+    assert earlier_flux(table)[2] == M
+
+
+def test_of_windows_that_end_together_the_stronger_counts():
+    for table in (
+        labels((1, 1, 0, M), (1, 2, 0, C), (1, 3, 48, QUIET)),
+        labels((1, 1, 0, C), (1, 2, 0, M), (1, 3, 48, QUIET)),
+    ):
+        assert earlier_flux(table)[2] == M
+
+
+def test_a_later_window_never_changes_an_earlier_forecast():
+    table = labels((1, 1, 0, M), (1, 2, 48, C), (1, 3, 96, QUIET))
+    changed = table.assign(peak_flux=[M, X, X])
+    np.testing.assert_array_equal(earlier_flux(changed)[:2], earlier_flux(table)[:2])
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    table = labels(*pairs(1, 2, M, C), *pairs(5, 2, X, QUIET), (1, 3, 90, QUIET), (5, 4, 75, C))
+    order = np.random.default_rng(0).permutation(len(table))
+    shuffled = table.iloc[order]
+    np.testing.assert_array_equal(earlier_flux(shuffled), earlier_flux(table)[order])
+    np.testing.assert_array_equal(
+        persistence(shuffled, TRAINING).issued.probability,
+        persistence(table, TRAINING).issued.probability[order],
+    )
+
+
+def test_the_flux_is_that_of_the_earlier_window():
+    found = persistence(labels((1, 1, 0, M), (1, 2, 48, C)), TRAINING)
+    np.testing.assert_array_equal(found.defined, [False, True])
+    assert found.issued.log10_flux[1] == np.log10(M)
+
+
+def test_the_probability_is_how_often_the_event_followed_in_training():
+    table = labels((1, 1, 0, M), (1, 2, 48, C), (2, 1, 0, QUIET), (2, 2, 48, C))
+    found = persistence(table, TRAINING, events=THREE)
+    # 3 of 4 after an M, 1 of 10 after none, 4 of 14 where nothing was known
+    expected = [4.5 / 15, 3.5 / 5, 4.5 / 15, 1.5 / 11]
+    np.testing.assert_allclose(found.issued.probability[:, 1], expected)
+
+
+def test_the_alarm_is_that_it_happened_in_the_earlier_window():
+    table = labels(
+        *[row for k, flux in enumerate((QUIET, C, M, X)) for row in pairs(k, 1, flux, C)]
+    )
+    found = persistence(table, TRAINING).issued
+    for k, event in enumerate(EVENTS):
+        alarm = found.probability[1::2, k] >= found.thresholds[event]
+        happened = event_outcomes([QUIET, C, M, X], [event])[:, 0]
+        np.testing.assert_array_equal(alarm, happened, err_msg=event)
+
+
+def test_where_it_is_undefined_there_is_no_alarm_unless_such_samples_flare_as_often():
+    table = labels((1, 1, 0, M))
+    rare = persistence(table, TRAINING, events=THREE).issued
+    assert rare.probability[0, 1] < rare.thresholds["M1.0"]
+    often = labels(*pairs(1, 20, M, M), *pairs(50, 3, QUIET, QUIET), *pairs(60, 12, M, QUIET))
+    likely = persistence(table, often, events=THREE).issued
+    assert likely.probability[0, 1] >= likely.thresholds["M1.0"]
+
+
+def test_where_flares_do_not_persist_none_is_an_alarm():
+    training = labels(*pairs(1, 9, M, QUIET), *pairs(50, 4, QUIET, M), *pairs(60, 5, QUIET, QUIET))
+    found = persistence(labels(*pairs(1, 1, M, C), *pairs(2, 1, QUIET, C)), training, events=THREE)
+    assert found.issued.thresholds["M1.0"] == 0.5
+    assert (found.issued.probability[found.defined, 1] < 0.5).all()
+
+
+def test_an_undefined_sample_gets_the_median_and_quantiles_of_such_samples():
+    first = 10 ** np.linspace(-8, -4, 101)
+    rows = [row for k, flux in enumerate(first) for row in pairs(k, 1, flux, X)]
+    found = persistence(labels((999, 1, 0, C)), labels(*rows)).issued
+    ends = (found.lower[0], found.log10_flux[0], found.upper[0])
+    assert ends == pytest.approx((-7.8, -6, -4.2))
+
+
+def test_the_interval_is_what_training_added_to_the_earlier_flux():
+    added = np.linspace(-1, 1, 101)
+    rows = [row for k, dex in enumerate(added) for row in pairs(k, 1, 1e-6, 10 ** (-6 + dex))]
+    found = persistence(labels(*pairs(999, 1, M, C)), labels(*rows)).issued
+    assert found.lower[1] == pytest.approx(np.log10(M) - 0.9)
+    assert found.upper[1] == pytest.approx(np.log10(M) + 0.9)
+
+
+def test_the_interval_holds_the_forecast_even_where_training_only_fell():
+    training = labels(*pairs(1, 10, M, C))
+    found = persistence(labels(*pairs(99, 1, M, C)), training).issued
+    assert found.lower[1] < found.log10_flux[1] == found.upper[1]
+
+
+def test_a_stronger_event_is_never_more_probable():
+    training = labels(*pairs(1, 5, C, QUIET), *pairs(20, 3, QUIET, QUIET))  # nothing of X after X
+    table = labels(
+        *[row for k, flux in enumerate((QUIET, C, M, X)) for row in pairs(k, 1, flux, C)]
+    )
+    assert (np.diff(persistence(table, training).issued.probability, axis=1) <= 0).all()
+
+
+def test_without_an_earlier_window_in_training_it_is_defined_nowhere():
+    training = labels((1, 1, 0, M), (2, 1, 0, QUIET), (3, 1, 0, QUIET))
+    found = persistence(labels(*pairs(9, 1, M, C)), training, events=THREE)
+    assert not found.defined.any()
+    np.testing.assert_allclose(found.issued.probability[:, 1], 1.5 / 4)
+    np.testing.assert_allclose(found.issued.log10_flux, np.log10(QUIET))
+
+
+def test_what_it_issues_can_be_scored():
+    table = labels(*pairs(1, 3, M, C), *pairs(10, 3, QUIET, M))
+    truth = Observed(table["peak_flux"].to_numpy(), table["active_region"].to_numpy())
+    card = score_forecasts(persistence(table, TRAINING).issued, truth, n_resamples=10)
+    # Of six first windows none is an alarm; of the second, three are, none of them rightly.
+    assert card.value("M1.0", "true_skill_statistic") == pytest.approx(-3 / 6)
+
+
+def test_labels_of_the_table_are_never_learnt_from():
+    table = labels(*pairs(1, 3, M, C))
+    changed = table.assign(peak_flux=[M, X, M, X, M, X])
+    np.testing.assert_array_equal(
+        persistence(changed, TRAINING).issued.probability,
+        persistence(table, TRAINING).issued.probability,
+    )
+
+
+def test_without_training_labels_there_is_nothing_to_learn():
+    with pytest.raises(DatasetInvalid, match="no training labels"):
+        persistence(TRAINING, TRAINING.iloc[:0])
