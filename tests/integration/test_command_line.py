@@ -11,6 +11,7 @@ import pytest
 
 from entrypoints import command
 from flare.config import ENTRY_POINTS
+from flare.datasets.sdobenchmark import read_table
 from flare.errors import FlareError
 
 from workplace import tree
@@ -56,7 +57,7 @@ def refused(typed, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("name", ["pack", "inspect", "baseline", "train", "search"])
+@pytest.mark.parametrize("name", ["pack", "inspect", "audit", "baseline", "train", "search"])
 def test_a_dataset_that_does_not_exist_is_named_by_all_that_read_one(refused, tmp_path, name):
     study = {"study_file": tmp_path / "study"} if name == "search" else {}
     line = refused(name, data_dir=tmp_path / "none", **study)
@@ -98,6 +99,7 @@ def test_an_unknown_registered_model_is_named(refused, tmp_path, name):
         ("synthesize", "data_dir", "file/data"),
         ("pack", "pack_dir", "file/pack"),
         ("inspect", "output_dir", "file/figures"),
+        ("audit", "output_dir", "file/report"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_named(
@@ -223,3 +225,35 @@ def test_an_overruled_evaluation_says_so_on_the_terminal(typed, models, at_home,
     code, out, _ = typed("evaluate", **given, split="training", allow_overlap="true")
     assert code == 0
     assert "NO SCORES OF SKILL (allow_overlap=true): forest v1, climatology saw" in out
+
+
+def test_an_audit_without_a_leak_ends_with_0_and_says_valid(typed, at_home, tmp_path):
+    code, out, _ = typed("audit", **at_home.small, features="false", output_dir=tmp_path / "r")
+    assert code == 0
+    assert f"report: {tmp_path}/r/audit.md" in out
+    assert out.splitlines()[-1].startswith("audit: valid: no leak that makes a score invalid (2 w")
+
+
+def test_an_audit_that_finds_a_leak_ends_with_1_and_one_line_that_names_it(
+    typed, at_home, tmp_path
+):
+    own = tmp_path / "own.csv"
+    ids = read_table(at_home.data, "training")["id"]
+    own.write_text("id,doy\n" + "".join(f"{key},1\n" for key in ids), encoding="utf-8")
+    given = {"features": "false", "features_csv": own, "output_dir": tmp_path / "r"}
+    code, out, err = typed("audit", **at_home.small, **given)
+    assert code == 1
+    assert err == ""
+    assert out.splitlines()[-1] == (
+        "audit: INVALID: scores on these data mean nothing until this is mended: "
+        "feature named after a leak (features_csv)"
+    )
+    assert (tmp_path / "r" / "audit.json").is_file()
+
+
+def test_an_audit_of_features_of_unknown_samples_is_refused(refused, at_home, tmp_path):
+    own = tmp_path / "own.csv"
+    own.write_text("id,a\nnonsense,1\n", encoding="utf-8")
+    given = {"features_csv": own, "output_dir": tmp_path / "r"}
+    line = refused("audit", **at_home.small, **given)
+    assert "id 'nonsense' is no sample of the dataset" in line

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from flare.config import (
+    AuditConfig,
     PackConfig,
     PredictConfig,
     SearchConfig,
@@ -12,12 +13,13 @@ from flare.config import (
 )
 from flare.datasets.fingerprint import content_fingerprint
 from flare.datasets.packed import open_pack
-from flare.workflows import pack, predict, search, synthesize
+from flare.workflows import audit, pack, predict, search, synthesize
 
 #: What each entry point uses, and for what.
 CONTEXTS = {
     "synthesize": {"synthesized"},
     "pack": {"packed"},
+    "audit": {"training", "test"},
     "baseline": {"training", "validation"},
     "train": {"training", "validation"},
     "search": {"training", "validation"},
@@ -40,6 +42,10 @@ def used(models, at_home, newest, fetch, tmp_path):
         pack.run(PackConfig(**small, image_size=32))
         return newest("pack")
 
+    def audited():
+        audit.run(AuditConfig(**at_home.small, output_dir=tmp_path / "audit"))
+        return newest("audit")
+
     def searched():
         study = {"study_file": tmp_path / "study", "trials": 1, "family": "forest"}
         search.run(SearchConfig(**at_home.small, **study))
@@ -53,6 +59,7 @@ def used(models, at_home, newest, fetch, tmp_path):
     return {
         "synthesize": synthesized,
         "pack": packed,
+        "audit": audited,
         "baseline": lambda: fetch(models.forest.version.run_id),
         "train": lambda: fetch(models.network.version.run_id),
         "search": searched,
@@ -77,7 +84,7 @@ def test_every_part_of_the_data_is_an_input_with_its_fingerprint(used, home, tmp
     assert run.data.tags["flare.synthetic"] == "true"
 
 
-@pytest.mark.parametrize("entry", ["pack", "baseline", "train", "search", "evaluate"])
+@pytest.mark.parametrize("entry", ["pack", "audit", "baseline", "train", "search", "evaluate"])
 def test_what_reads_a_pack_names_its_fingerprint(used, home, entry):
     run = used[entry]()
     wanted = open_pack(home.data / "packed-32").pack_fingerprint

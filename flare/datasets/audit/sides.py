@@ -95,21 +95,27 @@ def neighbours_apart(sides: Sides) -> AuditFinding:
         for _, _, first, second in known
         if (first in left) != (second in left) and (first in right) != (second in right)
     ]
-    together = {one: group for group in region_groups(table) for one in group}
-    broken = [pair for pair in pairs if pair[1] in together[pair[0]]]
-    promised = sides.place == "validation"
+    promised = _kept_together(table, pairs) if sides.place == "validation" else []
     return met(
         "neighbours_apart",
         sides.place,
-        Verdict.INVALID if promised and broken else Verdict.WARNING,
-        (f"{first} | {second}" for first, second in (broken if promised else []) or pairs),
+        Verdict.INVALID if promised else Verdict.WARNING,
+        (f"{first} | {second}" for first, second in promised or pairs),
         count=len(pairs),
         total=len(known),
-        note=_promise(len(broken), len(pairs)) if promised and pairs else "",
+        note=_promise(len(promised), len(pairs)) if sides.place == "validation" else "",
     )
 
 
+def _kept_together(table: pd.DataFrame, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the pairs of regions that the splitter does not part."""
+    together = {one: group for group in region_groups(table) for one in group}
+    return [(first, second) for first, second in pairs if second in together[first]]
+
+
 def _promise(broken: int, apart: int) -> str:
+    if not apart:
+        return ""
     if broken:
         return f"{broken} of them the splitter keeps together: this division is not its own"
     return f"all {apart} would make groups of more than {MAX_GROUP} regions"

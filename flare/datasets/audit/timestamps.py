@@ -36,7 +36,7 @@ def timestamp_columns(table: pd.DataFrame) -> pd.DataFrame:
             "fraction": ((start - start.dt.floor("s")) / _SECOND).astype("float64"),
             "window_index": table["window_index"].astype("int64"),
             "hour_of_day": (start - start.dt.normalize()) / pd.Timedelta(hours=1),
-            "day_of_year": start.dt.dayofyear.astype("int64"),
+            "day_of_year": start.dt.day_of_year.astype("int64"),
         }
     )
 

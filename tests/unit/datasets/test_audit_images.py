@@ -1,0 +1,146 @@
+"""Images that are on both sides, under two regions, or of nothing: planted and clean ones."""
+
+import shutil
+from datetime import datetime
+
+import numpy as np
+import pytest
+from audit_tables import sample, table_of
+from PIL import Image
+
+from flare.datasets.audit.checks import Verdict
+from flare.datasets.audit.images import identical_images, images_in_two_regions, uniform_images
+from flare.datasets.audit.planes import Planes, look_at, planes_of
+from flare.datasets.packing import ensure_pack
+from flare.datasets.sdobenchmark import read_sample, read_table
+from flare.sample import CHANNELS, N_CHANNELS, N_PLANES, N_STEPS
+
+
+def planes(*samples: tuple[int, list[int]], days: float = 20) -> Planes:
+    """Return samples given as region and the digests of their first images; 0 is a uniform one."""
+    digests = np.zeros((len(samples), N_STEPS, N_CHANNELS), dtype=np.uint64)
+    present = np.zeros(digests.shape, dtype=np.bool_)
+    for row, (_, values) in enumerate(samples):
+        digests[row, 0, : len(values)] = values
+        present[row, 0, : len(values)] = True
+    table = table_of([sample(region, days * k) for k, (region, _) in enumerate(samples)])
+    return Planes(table, digests, present & (digests == 0), present)
+
+
+def test_the_same_pixels_on_both_sides_are_invalid_and_both_are_named() -> None:
+    left, right = planes((11000, [1, 2, 3])), planes((12000, [7, 2]), (12010, [8]))
+    finding = identical_images(left, right, place="test")
+    assert (finding.verdict, finding.count, finding.total) == (Verdict.INVALID, 1, 3)
+    assert finding.examples == (
+        "11000_2014_01_01_00_00_00_0 131 (12 h) | 12000_2014_01_01_00_00_00_0 131 (12 h)",
+    )
+    assert finding.note == "in 1 samples"
+
+
+def test_an_image_is_the_same_in_another_channel_too() -> None:
+    finding = identical_images(planes((11000, [1, 2])), planes((12000, [2])), place="test")
+    assert finding.examples[0].endswith("131 (12 h) | 12000_2014_01_01_00_00_00_0 94 (12 h)")
+
+
+def test_different_images_missing_ones_and_uniform_ones_are_not_identical() -> None:
+    finding = identical_images(planes((11000, [1, 0])), planes((12000, [2, 0])), place="test")
+    assert (finding.verdict, finding.count) == (Verdict.OK, 0)
+
+
+def test_the_same_pixels_in_two_regions_are_a_warning_that_counts_all_of_them() -> None:
+    finding = images_in_two_regions(
+        planes((11000, [1, 5]), (11010, [2, 5]), (11020, [5, 3])), place="training_split"
+    )
+    assert (finding.verdict, finding.count, finding.total) == (Verdict.WARNING, 3, 6)
+    (example,) = finding.examples
+    assert [one.split("_")[0] for one in example.split(" | ")] == ["11000", "11020"]
+
+
+def test_samples_of_one_region_may_share_images() -> None:
+    finding = images_in_two_regions(
+        planes((11000, [1, 5]), (11000, [5, 6]), (11010, [7])), place="training_split"
+    )
+    assert finding.verdict is Verdict.OK
+
+
+def test_uniform_images_that_count_as_present_are_invalid_and_counted_by_channel() -> None:
+    finding = uniform_images(planes((11000, [1, 0]), (11010, [0, 0])), place="test_split")
+    assert (finding.verdict, finding.count, finding.total) == (Verdict.INVALID, 3, 4)
+    assert finding.figures == {"94": 1, "131": 2}
+    assert finding.note == "1 of 94, 2 of 131"
+    assert finding.examples[0] == "11000_2014_01_01_00_00_00_0 131 (12 h)"
+
+
+def test_missing_images_are_not_uniform() -> None:
+    assert uniform_images(planes((11000, [1]), (11010, [])), place="test_split").count == 0
+
+
+@pytest.mark.parametrize(("grey", "uniform"), [(0, True), (128, True), (255, True), (None, False)])
+def test_an_image_of_any_single_grey_level_is_uniform(grey: int | None, uniform: bool) -> None:
+    pixels = np.zeros((N_PLANES, 16), dtype=np.uint8)
+    pixels[:] = 10 if grey is None else grey
+    pixels[:, 7] += 1 if grey is None else 0
+    digests, found = look_at(pixels, np.ones((N_STEPS, N_CHANNELS), dtype=np.bool_))
+    assert found.all() == uniform
+    assert (digests == 0).all() == uniform
+
+
+def test_what_is_masked_is_not_looked_at() -> None:
+    pixels = np.zeros((N_PLANES, 16), dtype=np.uint8)
+    digests, uniform = look_at(pixels, np.zeros((N_STEPS, N_CHANNELS), dtype=np.bool_))
+    assert not digests.any()
+    assert not uniform.any()
+
+
+@pytest.fixture
+def spoiled(tiny_dataset, tmp_path):
+    """Return a dataset with a test image copied from training, and one of zeros."""
+    data = shutil.copytree(tiny_dataset, tmp_path / "data")
+    original = next((data / "training").glob("11010/*_1/*__171.jpg"))
+    copied = next((data / "test").glob("12010/*_0/*__171.jpg"))
+    copied.write_bytes(original.read_bytes())
+    zeros = next((data / "test").glob("12020/*_0/*__magnetogram.jpg"))
+    Image.new("L", (256, 256), 0).save(zeros)
+    return data
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_copied_image_and_a_zero_filled_one_are_found_in_a_pack(
+    spoiled, tmp_path, processes: int
+) -> None:
+    told = []
+    seen = planes_of(
+        ensure_pack(spoiled, tmp_path / "pack", image_size=32, processes=1),
+        processes=processes,
+        progress=lambda *done: told.append(done),
+    )
+    same = identical_images(seen["training"], seen["test"], place="test")
+    assert same.count == 1
+    assert "11010_2012_01_21_00_00_00_1 171" in same.examples[0]
+    uniform = uniform_images(seen["test"], place="test_split")
+    assert uniform.figures == {"magnetogram": 1}
+    assert told[-1] == (24, 24)
+
+
+def test_an_untouched_pack_has_no_such_image(tiny_dataset, tmp_path) -> None:
+    seen = planes_of(ensure_pack(tiny_dataset, tmp_path / "pack", image_size=32, processes=1))
+    assert identical_images(seen["training"], seen["test"], place="test").verdict is Verdict.OK
+    for split, some in seen.items():
+        place = f"{split}_split"
+        assert uniform_images(some, place=place).verdict is Verdict.OK
+        assert images_in_two_regions(some, place=place).verdict is Verdict.OK
+        table = read_table(tiny_dataset, split)
+        for row, (folder, start) in enumerate(zip(table["folder"], table["start"], strict=True)):
+            np.testing.assert_array_equal(
+                some.digests[row] > 0, read_sample(folder, start.to_pydatetime()).present
+            )
+
+
+def test_the_reader_counts_a_zero_filled_image_as_present(spoiled) -> None:
+    # What makes the finding invalid; should the reader mask such images, it has no more reason.
+    folder = next((spoiled / "test").glob("12020/*_0"))
+    read = read_sample(folder, datetime(2014, 2, 10))
+    magnetogram = CHANNELS.index("magnetogram")
+    empty = ~read.cube[:, magnetogram].any(axis=(1, 2))
+    assert empty.sum() == 1
+    assert read.present[empty, magnetogram].all()

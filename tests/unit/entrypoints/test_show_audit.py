@@ -1,0 +1,70 @@
+"""The audit in a terminal: every check with its verdict, and what was met in words."""
+
+from dataclasses import replace
+
+import pytest
+
+from entrypoints.show_audit import show_audit
+from flare.datasets.audit.checks import AuditFinding, Verdict, skipped
+from flare.datasets.audit.report import AuditReport
+
+
+@pytest.fixture
+def report() -> AuditReport:
+    return AuditReport(
+        dataset="mine",
+        synthetic=False,
+        fingerprint="0123456789abcdef" * 4,
+        split_fingerprint="feedfeedfeedfeed",
+        findings=(
+            AuditFinding("shared_regions", "test", Verdict.INVALID, 1, 91, ("11402",)),
+            skipped("shared_regions", "validation", "too [few] regions"),
+            AuditFinding("images_in_two_regions", "test_split", Verdict.OK, 0, 35_440),
+            AuditFinding(
+                "nowcasts", "test_split", Verdict.WARNING, 56, 176, ("a", "b"), "56 of 176 events"
+            ),
+            AuditFinding("timestamps_tell_label", "training_split", Verdict.OK, 0, 9, (), "0.51"),
+        ),
+    )
+
+
+@pytest.fixture
+def lines(report: AuditReport, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    show_audit(report)
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_head_says_what_was_audited(lines: list[str]) -> None:
+    assert lines[0] == ("data 'mine': leaks looked for in 0123456789abcdef, split feedfeedfeedfeed")
+
+
+def test_made_up_data_are_called_synthetic(
+    report: AuditReport, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_audit(replace(report, synthetic=True))
+    assert capsys.readouterr().out.startswith("SYNTHETIC DATA 'mine'")
+
+
+def test_every_check_is_a_line_with_its_verdict(lines: list[str]) -> None:
+    rows = [" ".join(line.split()) for line in lines]
+    assert "invalid active region on both sides training / test 1 91 active regions" in rows
+    assert "skipped training / validation - -" in rows
+    assert "ok image in two regions test split 0 35,440 images" in rows
+
+
+def test_what_was_met_is_told_with_examples_and_the_worst_first(lines: list[str]) -> None:
+    told = "\n".join(lines)
+    assert "invalid: active region on both sides, training / test: 1.1%\n  A region on" in told
+    assert "  e.g. 11402\n" in told
+    assert "warning: flaring sample, index >= 1, test split: 31.8%; 56 of 176 events\n" in told
+    assert told.index("invalid: active") < told.index("warning: flaring")
+
+
+def test_reasons_and_measurements_of_the_others_are_remarks(lines: list[str]) -> None:
+    assert "time stamps tell the label, training split: 0.51" in lines
+    remark = "skipped, too [few] regions: active region on both sides (training / validation)"
+    assert remark in lines
+
+
+def test_no_line_is_wider_than_a_hundred_columns(lines: list[str]) -> None:
+    assert max(map(len, lines)) <= 100
