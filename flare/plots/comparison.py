@@ -215,7 +215,8 @@ def _panels(columns: Sequence[Column], names: Sequence[str], own: int | None, ti
     grid = figure.subplots(1, len(columns), squeeze=False)[0]
     for k, (axes, column) in enumerate(zip(grid, columns, strict=True)):
         room = max(14, 72 // len(columns))
-        draw_column(axes, replace(column, title=fill(column.title, room)), highlighted=own)
+        titled = replace(column, title=fill(column.title, room))
+        draw_column(axes, titled, highlighted=own, ticks=3 if len(columns) > 2 else 5)
         if k:
             axes.tick_params(labelleft=False)
     name_rows(grid[0], names, highlighted=own)

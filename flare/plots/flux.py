@@ -194,7 +194,7 @@ def _with_intervals(
     alpha = float(np.clip(30 / max(len(x), 1), 0.06, 0.5))
     for name, (colour, marker, size) in _STYLES.items():
         some = drawn.style[which] == name
-        if not some.any() and name != "forecast":
+        if not some.any():
             continue
         forecast, low, high = (
             values[which][some] for values in (drawn.forecast, drawn.low, drawn.high)

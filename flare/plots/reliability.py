@@ -132,9 +132,9 @@ def _draw_counts(
         axes.set_yscale("symlog", linthresh=1)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.set_ylim(0, 4 * filled.max())
+        axes.set_ylim(0, 8 * filled.max())
     else:
-        axes.set_ylim(0, 1.25 * filled.max())
+        axes.set_ylim(0, 1.6 * filled.max())
     for start, end, count in zip(left, edges[1:], counts, strict=True):
         if count and len(counts) <= 10:
             axes.annotate(

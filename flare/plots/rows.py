@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from flare.plots.style import BLUE, GREY, INK, NORMAL, SKY, SMALL, dress
 from flare.verification.scorecard import Score
@@ -72,7 +73,9 @@ def title_of(score_name: str) -> str:
     return TITLES.get(score_name, score_name.replace("_", " "))
 
 
-def draw_column(axes: Axes, column: Column, *, highlighted: int | None = None) -> None:
+def draw_column(
+    axes: Axes, column: Column, *, highlighted: int | None = None, ticks: int = 4
+) -> None:
     """Draw a row for each score: its interval, its value as a mark and as a number.
 
     A mark is hollow where the score has no interval, or one without width, as from one active
@@ -83,6 +86,8 @@ def draw_column(axes: Axes, column: Column, *, highlighted: int | None = None) -
     ----------
     highlighted
         Which row lies on a coloured ground.
+    ticks
+        Into how many parts the ticks divide the axis at most.
     """
     rows = np.arange(len(column.scores))[::-1]
     if highlighted is not None:
@@ -103,7 +108,8 @@ def draw_column(axes: Axes, column: Column, *, highlighted: int | None = None) -
     axes.set_title(column.title, fontsize=NORMAL, loc="left", color=INK)
     axes.xaxis.label.set_fontsize(SMALL)
     axes.set(xlim=(left, right), ylim=(-0.6, len(rows) - 0.3), yticks=rows)
-    axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -130,7 +136,9 @@ def _limits(column: Column) -> tuple[float, float]:
 
 def _draw_score(axes: Axes, row: float, score: Score, colour: str, left: float) -> None:
     axes.plot([score.low, score.high], [row, row], color=colour, linewidth=2, alpha=0.5)
-    marker, place = ("o", score.value) if score.value >= left else ("<", left)
+    marker, place, aligned = "o", score.value, "center"
+    if score.value < left:
+        marker, place, aligned = "<", left, "left"
     spread = score.high > score.low  # False for NaN
     axes.plot(
         place, row, color=colour, marker=marker, markersize=5, clip_on=False,
@@ -138,7 +146,7 @@ def _draw_score(axes: Axes, row: float, score: Score, colour: str, left: float) 
     )  # fmt: skip
     axes.annotate(
         number(score.value), (place, row), xytext=(0, 5.5), textcoords="offset points",
-        ha="center", fontsize=SMALL - 0.5, color=INK,
+        ha=aligned, fontsize=SMALL - 0.5, color=INK,
         bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2},
     )  # fmt: skip
 

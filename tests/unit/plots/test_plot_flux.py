@@ -2,7 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.figure import Figure
 
 from flare.errors import VerificationInvalid
 from flare.plots.flux import confusion_matrix, predicted_against_true
@@ -61,6 +62,59 @@ def test_samples_that_are_all_quiet_or_all_flaring_are_drawn_too(
 def test_a_forecast_without_its_label_is_refused() -> None:
     with pytest.raises(VerificationInvalid, match=r"log10_flux has shape \(5,\)"):
         predicted_against_true(LOG10_FLUX, LOG10_FLUX, LOG10_FLUX, PEAK_FLUX[:4])
+
+
+ALARM = np.array([False, True, False, True, True])
+
+
+def coloured(peak_flux: np.ndarray = PEAK_FLUX, event: str = "C1.0") -> Figure:
+    return predicted_against_true(
+        LOG10_FLUX, LOG10_FLUX - 0.5, LOG10_FLUX + 0.5, peak_flux, alarm=ALARM, event=event,
+        level=0.9,
+    )  # fmt: skip
+
+
+def test_the_legend_counts_what_came_of_the_alarms() -> None:
+    labels = coloured().axes[1].get_legend().get_texts()
+    assert [label.get_text() for label in labels][1:] == [
+        "correct negative of C1.0 (2)",
+        "false alarm of C1.0 (1)",
+        "hit of C1.0 (2)",
+        "miss of C1.0 (0)",
+    ]
+
+
+def test_each_outcome_has_a_marker_of_its_own() -> None:
+    main = coloured(event="M1.0").axes[1]
+    places = [
+        tuple(offset)
+        for drawn in main.collections
+        if isinstance(drawn, PathCollection)
+        for offset in drawn.get_offsets().data.tolist()
+    ]
+    assert sorted(x for x, _ in places) == pytest.approx(sorted(PEAK_FLUX[2:]))
+    colours = {
+        tuple(drawn.get_facecolor()[0])
+        for drawn in main.collections
+        if isinstance(drawn, PathCollection)
+    }
+    assert len(colours) == len(main.collections) / 2 == 3
+
+
+def test_the_caption_says_how_many_labels_the_interval_holds() -> None:
+    # Within half a decade: of 3e-7, 2e-6 and 5e-5 the first two, of the quiet ones none.
+    text = coloured().get_supxlabel().replace("\n", " ")
+    assert text == (
+        "Bars: the 90 % interval. It holds the label of 40 % of all 5 samples "
+        "and 67 % of those that flare."
+    )
+
+
+def test_alarms_of_another_number_of_samples_are_refused() -> None:
+    with pytest.raises(VerificationInvalid, match=r"alarm has shape \(2,\)"):
+        predicted_against_true(
+            LOG10_FLUX, LOG10_FLUX, LOG10_FLUX, PEAK_FLUX, alarm=np.array([True, False])
+        )
 
 
 def test_the_confusion_matrix_shows_each_count_in_its_place() -> None:

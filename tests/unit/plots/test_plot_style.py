@@ -8,8 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from flare.errors import ConfigInvalid
 from flare.plots.flux import confusion_matrix
-from flare.plots.style import mark_synthetic, new_figure, save
+from flare.plots.style import caption, mark_synthetic, new_figure, plain, save
 
 
 def test_a_saved_figure_is_a_png_of_its_inches_at_150_dots(tmp_path: Path) -> None:
@@ -40,6 +41,44 @@ def test_a_figure_of_synthetic_data_says_so() -> None:
     assert "SYNTHETIC" in figure.get_supxlabel()
 
 
+def test_a_figure_with_a_caption_says_both() -> None:
+    figure = new_figure(2.0, 1.0)
+    caption(figure, "31 events.")
+    assert mark_synthetic(figure).get_supxlabel() == "SYNTHETIC DATA\n31 events."
+
+
+@pytest.mark.parametrize(("ending", "first"), [("svg", b"<?xml"), ("PDF", b"%PDF-")])
+def test_a_figure_is_vectors_where_its_name_ends_so(
+    tmp_path: Path, ending: str, first: bytes
+) -> None:
+    path = save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / f"figure.{ending}")
+    assert path.read_bytes().startswith(first)
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_the_same_figure_is_the_same_file(tmp_path: Path, ending: str) -> None:
+    first, second = (
+        save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / f"{name}.{ending}")
+        for name in ("first", "second")
+    )
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_figure_of_another_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match=r"figure\.gif is no figure's name"):
+        save(new_figure(2.0, 1.0), tmp_path / "figure.gif")
+
+
+def test_a_name_with_dollars_is_no_formula_and_an_underscore_does_not_hide_it() -> None:
+    axes = new_figure(4.0, 3.0).subplots()
+    axes.plot([0, 1], [0, 1], label=plain("_a $5$ model"))
+    assert [text.get_text() for text in axes.legend().get_texts()] == [r" _a \$5\$ model"]
+
+
+def test_a_long_name_has_three_lines_at_most() -> None:
+    assert plain("word " * 100).count("\n") == 2
+
+
 def test_drawing_changes_no_global_setting(tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
     save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / "figure.png")
@@ -49,6 +88,7 @@ def test_drawing_changes_no_global_setting(tmp_path: Path) -> None:
 def test_no_figure_needs_pyplot() -> None:
     code = (
         "import sys, flare.plots.flux, flare.plots.probability, flare.plots.comparison, "
+        "flare.plots.missing, flare.plots.coverage, "
         "flare.plots.training, flare.plots.samples, flare.plots.census, flare.plots.labels, "
         "flare.plots.gaps, flare.plots.brightness; print('matplotlib.pyplot' in sys.modules)"
     )
