@@ -139,7 +139,7 @@ def _learn(earlier: _Floats, label: _Floats, events: tuple[str, ...], tail: floa
     known = np.isfinite(earlier)
     outcomes = event_outcomes(label, events)
     had = event_outcomes(earlier, events)
-    unknown = known if known.all() else ~known  # all of training, where none is unknown
+    unknown = ~known  # never empty: a region's first window has none before it
     probability = np.empty((len(events) + 2, len(events)))
     for k in range(len(events)):
         probability[: k + 1, k] = _rate(outcomes[known & ~had[:, k], k])

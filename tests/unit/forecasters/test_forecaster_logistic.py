@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, QuantileRegressor
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from small_forecasters import ORIGIN, SPEC
@@ -17,6 +18,7 @@ from flare.forecasters import logistic_fit
 from flare.forecasters.folder import load, read_description, save
 from flare.forecasters.logistic_fit import PIL_PROXY, fit_inversion_line, fit_logistic
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
+from flare.seeding import Stream, integer_seed
 
 N, GROUPS = 300, np.arange(300) // 5
 HEADLINE = EVENTS.index(HEADLINE_EVENT)
@@ -149,6 +151,16 @@ def test_an_event_that_few_regions_lack_is_forecast_with_its_rate():
     peak_flux[0] = 1e-9
     probability = fitted(features, peak_flux, names=FEW).predict_features(features).probability
     np.testing.assert_allclose(probability[:, EVENTS.index("C1.0")], (N - 0.5) / (N + 1))
+
+
+def test_a_fold_that_holds_all_regions_of_an_event_is_left_out():
+    features, _ = planted()
+    folds = GroupKFold(5, shuffle=True, random_state=integer_seed(0, Stream.LINEAR_FOLDS))
+    _, held = next(folds.split(features, groups=GROUPS))
+    peak_flux = np.full(N, 2e-6)
+    peak_flux[held] = 3e-5
+    forecast = fitted(features, peak_flux, names=FEW).predict_features(features)
+    assert forecast.probability_of(HEADLINE_EVENT).mean() == pytest.approx(0.2, abs=0.01)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
