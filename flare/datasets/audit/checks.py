@@ -93,13 +93,13 @@ CHECKS: dict[str, Check] = {
         "of day to a model.",
     ),
     "feature_names": Check(
-        "feature named after a leak",
+        "feature named after time or id",
         "columns",
         "Time, id and label tell the answer in this dataset; remove a column named after one, or "
         "rename it if it carries nothing of the kind.",
     ),
     "feature_values": Check(
-        "feature that is a leak",
+        "feature that tells time or id",
         "columns",
         "A column that orders samples by time, region or label lets a model look up the answer; "
         "remove it.",

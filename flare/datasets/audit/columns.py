@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -66,42 +67,71 @@ def feature_values(
     """
     if len(table) < MIN_SAMPLES:
         return skipped("feature_values", place, f"fewer than {MIN_SAMPLES} samples")
-    found = list(_carriers(features, names, table))
+    columns = list(_columns(features, names, table))
+    found = [one for one in columns if one.carries]
+    clean = max((one for one in columns if not one.carries), key=_strength, default=None)
+    nearest = f"; the nearest to it: {clean.told}" if clean is not None else ""
     return met(
         "feature_values",
         place,
         Verdict.INVALID,
-        (f"{name}: {why}" for name, why in found),
+        (one.told for one in found),
         count=len(found),
         total=len(names),
-        note=f"looked for in {len(table)} samples",
+        note=f"looked for in {len(table)} samples{nearest}",
+        figures={"largest_clean_correlation": _strength(clean)} if clean is not None else None,
     )
 
 
-def _carriers(
+@dataclass(frozen=True)
+class _Column:
+    """``carries`` says what a column gives away, empty where nothing; ``key`` is the nearest."""
+
+    name: str
+    key: str
+    correlation: float
+    carries: str
+
+    @property
+    def told(self) -> str:
+        return f"{self.name}: {self.carries or _correlated(self.correlation, self.key)}"
+
+
+def _strength(column: _Column) -> float:
+    return abs(column.correlation)
+
+
+def _correlated(correlation: float, key: str) -> str:
+    return f"rank correlation {correlation:+.3f} with {key}"
+
+
+def _columns(
     features: NDArray[np.float64], names: Sequence[str], table: pd.DataFrame
-) -> Iterator[tuple[str, str]]:
-    """Yield (column, what it carries)."""
+) -> Iterator[_Column]:
+    """Yield the columns that have enough values."""
     keys = _keys(table)
     regions = table["active_region"].to_numpy()
+    label = table["peak_flux"].to_numpy(dtype=np.float64)
     for name, column in zip(names, features.T, strict=True):
         known = np.isfinite(column)
         if known.sum() < MIN_SAMPLES:
             continue
-        ranked = {
-            key: rank_correlation(column[known], values[known]) for key, values in keys.items()
-        }
+        values = column[known]
+        ranked = {key: rank_correlation(values, of[known]) for key, of in keys.items()}
         key = max(ranked, key=lambda one: abs(ranked[one]))
-        if ranked["label"] ** 2 >= LABEL_LIMIT**2:
-            yield name, f"rank correlation {ranked['label']:+.3f} with the label"
-        elif key != "label" and abs(ranked[key]) > RANK_LIMIT:
-            yield name, f"rank correlation {ranked[key]:+.3f} with {key}"
-        elif _is_code(column[known], regions[known]):
-            yield name, "one value for each active region, and none twice"
+        of_label = rank_correlation(values, label[known])
+        carries = ""
+        if abs(of_label) >= LABEL_LIMIT:
+            carries = _correlated(of_label, "the label")
+        elif abs(ranked[key]) > RANK_LIMIT:
+            carries = _correlated(ranked[key], key)
+        elif _is_code(values, regions[known]):
+            carries = "one value for each active region, and none twice"
+        yield _Column(name, key, ranked[key], carries)
 
 
 def _keys(table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-    """Return what a column may carry, by name."""
+    """Return what a column may carry of time and id, by name."""
     stamps = timestamp_columns(table)
     keys = {
         "time": table["start"].astype("int64"),
@@ -110,7 +140,6 @@ def _keys(table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
         "the sample's index": stamps["window_index"],
         "the id's seconds": stamps["id_seconds"],
         "the fraction of start": stamps["fraction"],
-        "label": table["peak_flux"],
     }
     for name, column, period in (("hour", "hour_of_day", 24), ("day of year", "day_of_year", 366)):
         keys |= {

@@ -59,7 +59,7 @@ class AuditReport:
             told += [f"{counts[one]} {one}" for one in (Verdict.OK, Verdict.SKIPPED) if counts[one]]
             return f"valid: no leak that makes a score invalid ({', '.join(told)})"
         names = ", ".join(f"{one.title} ({PLACES[one.place]})" for one in self.invalid)
-        return f"INVALID: scores on these data mean nothing until this is mended: {names}"
+        return f"INVALID: scores mean nothing until this is mended: {names}"
 
     def remarks(self) -> list[str]:
         """Say what was measured where nothing was met, and why checks were skipped."""

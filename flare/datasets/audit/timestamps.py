@@ -157,7 +157,7 @@ def _told(figures: dict[str, float]) -> str:
         if key.startswith("roc_area_")
     ]
     return (
-        f"a small tree on them alone has a ROC area of {' and '.join(areas) or 'nothing'}, and a "
-        f"log10-flux error of {figures['log_flux_mae']:.2f} dex beside "
+        f"a small tree on time stamps alone has a ROC area of {' and '.join(areas) or 'nothing'}, "
+        f"and a log10-flux error of {figures['log_flux_mae']:.2f} dex beside "
         f"{figures['log_flux_mae_constant']:.2f} of a constant"
     )
