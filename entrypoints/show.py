@@ -74,7 +74,7 @@ def show_whole_job(job: "WholeJob") -> None:
     print()
     show_evaluation(job.evaluation)
     print()
-    print("\n".join(job.promoted.lines()))
+    print("\n".join(job.promoted.lines() if job.promoted else ["Production stays as it was"]))
     print()
     show_forecasts(job.forecasts)
     taken = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in job.seconds.items())

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits
 
 from flare.errors import DatasetInvalid
 from flare.features.table import FEATURE_NAMES
@@ -82,10 +83,12 @@ def fit_logistic(
     standardisation = fit_standardisation(features, names)
     inputs = standardisation(features)
     outcomes = event_outcomes(peak_flux, spec.events)
-    fitted = [
-        _fit_flux(inputs, np.log10(peak_flux), folds),
-        *(_fit_event(inputs, happened, groups, folds) for happened in outcomes.T),
-    ]
+    # Hundreds of small solves: threads of BLAS that wait for a busy core take 50 times as long.
+    with threadpool_limits(1, user_api="blas"):
+        fitted = [
+            _fit_flux(inputs, np.log10(peak_flux), folds),
+            *(_fit_event(inputs, happened, groups, folds) for happened in outcomes.T),
+        ]
     models = Linear(
         np.stack([coefficients for coefficients, _ in fitted]),
         np.array([intercept for _, intercept in fitted]),

@@ -100,7 +100,7 @@ class Scorecard:
     @classmethod
     def of_dict(cls, values: Mapping[str, Any]) -> "Scorecard":
         """Return what ``as_dict`` made these values of; raise KeyError or TypeError otherwise."""
-        scores = [
+        scores: list[dict[str, Any]] = [
             {name: math.nan if value is None else value for name, value in score.items()}
             for score in values["scores"]
         ]

@@ -126,7 +126,7 @@ def model_card(
         split=tags.get(SPLIT_TAG, "unknown"),
         run_id=run_id or "unknown",
         commit=commit or "unknown",
-        tuning="\n".join(tuning_lines(forecaster)),
+        tuning="\n".join(f"- {line}" for line in tuning_lines(forecaster)),
         scores=_scores(validation, test, test_name),
         level=f"{100 * validation.level:g}" if validation else "95",
         limits=(
@@ -148,7 +148,7 @@ def tuning_lines(forecaster: Forecaster) -> list[str]:
         rate = tuning.rates.get(event)
         known = "" if rate is None else f", base rate {rate:.3f}"
         lines.append(
-            f"- {event}: calibration {method}{known}, alarm at a probability of "
+            f"{event}: calibration {method}{known}, alarm at a probability of "
             f"{tuning.thresholds[event]:.3f} and above"
         )
     return lines

@@ -19,6 +19,7 @@ from flare.config import (
     SynthesizeConfig,
     TrainConfig,
 )
+from flare.errors import PromotionRefused
 from flare.tracking.runs import start
 from flare.workflows import baseline, evaluate, pack, predict, promote, train
 from flare.workflows.data import log_pack
@@ -43,7 +44,7 @@ class WholeJob:
     forest: Trained
     network: Trained
     evaluation: Evaluation
-    promoted: Promoted
+    promoted: Promoted | None
     forecasts: Forecasts
     seconds: dict[str, float]
 
@@ -67,7 +68,7 @@ def run(config: MainConfig) -> WholeJob:
             chosen = wanted.model_copy(update={"model": str(network.version.version)})
             evaluation = evaluate.run(chosen)
         with _stage("promote and predict", seconds):
-            promoted = promote.run(_part(PromoteConfig, config))
+            promoted = _promote(_part(PromoteConfig, config))
             # Of the example, not of data_dir: what it should show is one forecast.
             forecasts = predict.run(PredictConfig(model_name=config.model_name))
         tracked.log_metrics(
@@ -76,6 +77,15 @@ def run(config: MainConfig) -> WholeJob:
         model = next(iter(evaluation.comparison.scorecards.values()))
         tracked.log_metrics(model.metrics(evaluation.split))
     return WholeJob(forest, network, evaluation, promoted, forecasts, seconds)
+
+
+def _promote(config: PromoteConfig) -> Promoted | None:
+    """Promote the best version; None where the one that is Production stays, as refused."""
+    try:
+        return promote.run(config)
+    except PromotionRefused as refusal:
+        log.warning("not promoted: %s", refusal)
+        return None
 
 
 def _part(config_class: type[Config], config: MainConfig) -> Config:

@@ -9,17 +9,19 @@ from typing import Any
 import pandas as pd
 
 from flare.datasets.audit.report import AuditReport
+from flare.datasets.fingerprint import short
 from flare.datasets.packed import Pack, PackedSplit
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecast, Forecaster
 from flare.plots.style import save
 from flare.verification.scorecard import json_safe
-from flare.workflows.blocks import Paragraph, Picture, Section, markdown_page
 from flare.workflows.card import tuning_lines
 from flare.workflows.comparison import Comparison
 from flare.workflows.data import marked
 from flare.workflows.models import Resolved
 from flare.workflows.report_figures import CAPTIONS, Drawn, figures_of
+from flare.workflows.report_markdown import markdown_page
+from flare.workflows.report_page import Block, Bullets, Paragraph, Picture, Section, html_page
 from flare.workflows.report_sections import difference_section, score_sections, subset_section
 
 AUDIT = "audit.md"
@@ -60,9 +62,12 @@ def write_report(folder: Path, reported: Reported) -> None:
         pictures.append(Picture(path, name.replace("_", " "), CAPTIONS[name]))
     title = f"{reported.label} on {reported.pack.name}, {reported.rows.name} split"
     sections = _sections(reported)
-    (folder / "report.md").write_text(markdown_page(title, sections), encoding="utf-8")
-    # page = html_page(title, [*sections[:1], Section("Figures", pictures), *sections[1:]])
-    # html
+    summary = _described(reported)
+    text = markdown_page(title, [*sections, Section("Figures", pictures)], summary=summary)
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    sections.insert(1, Section("Figures", pictures))
+    page = html_page(title, sections, summary=summary)
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def _drawn(reported: Reported) -> Drawn:
@@ -113,43 +118,45 @@ def _as_json(reported: Reported) -> dict[str, Any]:
 
 
 def _sections(reported: Reported) -> list[Section]:
-    comparison, pack = reported.comparison, reported.pack
+    comparison, audit = reported.comparison, reported.audit
+    found = [
+        f"{one.title}: {one.count} of {one.total}. {one.meaning}"
+        for one in (*audit.invalid, *audit.warnings)
+    ]
     return [
         Section("In short", _summary(reported)),
         *score_sections(comparison),
         difference_section(comparison),
         subset_section(comparison),
-        Section(
-            "Calibration and alarms",
-            [Paragraph(line.removeprefix("- ")) for line in tuning_lines(reported.forecaster)],
-        ),
-        Section(
-            "Audit",
-            [
-                Paragraph(f"{reported.audit.line()}; {AUDIT} has every check."),
-                *(
-                    Paragraph(f"{one.title}: {one.count} of {one.total}. {one.meaning}")
-                    for one in (*reported.audit.invalid, *reported.audit.warnings)
-                ),
-            ],
-        ),
-        Section("Data", [Paragraph(f"{pack.name}, fingerprint {pack.fingerprint}.")]),
+        Section("Calibration and alarms", [Bullets(tuning_lines(reported.forecaster))]),
+        Section("Audit", [Paragraph(f"{audit.line()}; {AUDIT} has every check."), Bullets(found)]),
     ]
 
 
-def _summary(reported: Reported) -> list[Paragraph]:
-    said = []
+def _summary(reported: Reported) -> list[Block]:
+    blocks: list[Block] = []
     if reported.pack.synthetic:
-        said.append("SYNTHETIC DATA: these scores say nothing about the real Sun.")
+        text = "SYNTHETIC DATA: these scores say nothing about the real Sun."
+        blocks.append(Paragraph(text, warning=True))
     if reported.audit.invalid:
-        said.append(f"No scores of skill. {reported.audit.line()}")
+        blocks.append(Paragraph(f"No scores of skill. {reported.audit.line()}", warning=True))
     if reported.overlapping:
-        said.append(
+        text = (
             f"No scores of skill: {', '.join(reported.overlapping)} saw active regions of this "
             "split in training or validation (allow_overlap=true)."
         )
-    said += reported.comparison.lines()
-    return [Paragraph(line) for line in said]
+        blocks.append(Paragraph(text, warning=True))
+    return [*blocks, Bullets(reported.comparison.lines())]
+
+
+def _described(reported: Reported) -> str:
+    card = reported.comparison.scorecards[reported.label]
+    n, n_regions, scale, level = card.samples()
+    return (
+        f"{n} samples of {n_regions} active regions of {reported.pack.name}, fingerprint "
+        f"{short(reported.pack.fingerprint)}; label scale {scale}; [{100 * level:g} % intervals "
+        f"from {card.n_resamples} resamples of active regions]."
+    )
 
 
 def predictions(rows: PackedSplit, forecaster: Forecaster, forecast: Forecast) -> pd.DataFrame:

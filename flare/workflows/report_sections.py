@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 
 from flare.goes import HEADLINE_EVENT
 from flare.verification.scorecard import FLUX, PUBLISHED_EVENT, Score, Scorecard
-from flare.workflows.blocks import Paragraph, Section, Table
 from flare.workflows.comparison import COMPARED, Comparison
+from flare.workflows.report_page import Block, Bullets, Paragraph, Section, Table, Value
 from flare.workflows.subsets import MEANING
 
 #: The columns of the tables of an event, and of the flux: title and score.
@@ -50,7 +50,7 @@ def score_sections(comparison: Comparison) -> list[Section]:
     for event in events:
         first = next(iter(cards.values())).get(event, "brier_score")
         caption = f"{first.n_events} events in {first.n} samples."
-        blocks: list[Paragraph | Table] = [_table(caption, cards, event, _OF_EVENT)]
+        blocks: list[Block] = [_table(caption, cards, event, _OF_EVENT)]
         if event == HEADLINE_EVENT:
             alarms = ", ".join(
                 f"{name} {card.thresholds[event]:.3g}" for name, card in cards.items()
@@ -93,9 +93,7 @@ def difference_section(comparison: Comparison) -> Section:
 def subset_section(comparison: Comparison) -> Section:
     """Return the scores on parts of the samples, for those that were scored on them."""
     names = list(next(iter(comparison.subsets.values())))
-    blocks: list[Paragraph | Table] = [
-        Paragraph("; ".join(f"{name}: {text}" for name, text in MEANING.items()) + ".")
-    ]
+    blocks: list[Block] = [Bullets([f"{name}: {text}" for name, text in MEANING.items()])]
     for forecaster in names:
         rows = []
         for subset, cards in comparison.subsets.items():
@@ -109,15 +107,16 @@ def subset_section(comparison: Comparison) -> Section:
     return Section("Parts of the samples", blocks)
 
 
-def interval_cell(score: Score, *, signed: bool = False) -> str:
-    """Return a value with its interval; a dash where it is undefined."""
+def interval_cell(score: Score, *, signed: bool = False) -> Value:
+    """Return a value with its interval in small; a dash where it is undefined."""
     if math.isnan(score.value):
-        return "-"
-    small = 0 < abs(score.value) < 5e-4
-    form = ("+" if signed else "") + (".2e" if small else "z.3f" if not signed else ".3f")
+        return Value("-")
+    # Fluxes are some 1e-6 W m^-2; everything else is of the order of 1.
+    form = ".2e" if 0 < abs(score.value) < 5e-4 else ".3f" if signed else "z.3f"
+    form = f"+{form}" if signed else form
     if math.isnan(score.low):
-        return f"{score.value:{form}}"
-    return f"{score.value:{form}} [{score.low:{form}}, {score.high:{form}}]"
+        return Value(f"{score.value:{form}}")
+    return Value(f"{score.value:{form}}", f"[{score.low:{form}}, {score.high:{form}}]")
 
 
 def _table(
@@ -132,7 +131,7 @@ def _table(
         [forecaster, *(interval_cell(card.get(event, name)) for _, name in shown)]
         for forecaster, card in cards.items()
     ]
-    return Table(caption, ["forecaster", *(title for title, _ in shown)], rows)
+    return Table(caption, ["forecaster", *(title for title, _ in shown)], rows, highlighted=0)
 
 
 def _scored(cards: Mapping[str, Scorecard]) -> list[str]:
