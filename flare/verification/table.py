@@ -39,7 +39,6 @@ COLUMNS = (
     (
         Column("precision", "precision"),
         Column("recall", "recall"),
-        Column("F1", "f1_score"),
         Column("log10-flux MAE\n(dex)", "log10_flux_mae", of_flux=True),
         Column("flux MAE\n(1e-6 W m^-2)", "flux_mae", of_flux=True, unit=1e-6, digits=2),
     ),

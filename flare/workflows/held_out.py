@@ -106,8 +106,7 @@ def read_scores(version: RegisteredVersion) -> Scorecard | None:
 
 
 def _parsed(forecasts: Path, scores: Path) -> HeldOut:
-    # pandas' own float parser is off by a bit in the last place.
-    rows = pd.read_csv(forecasts, dtype={"id": str}, float_precision="round_trip")
+    rows = pd.read_csv(forecasts, dtype={"id": str})
     description: dict[str, Any] = json.loads(scores.read_text(encoding="utf-8"))
     thresholds = {event: float(value) for event, value in description["thresholds"].items()}
     events = tuple(

@@ -42,6 +42,9 @@ _OF_SUBSET = (
 )
 
 
+Cells = list[str | Value]
+
+
 def score_sections(comparison: Comparison) -> list[Section]:
     """Return a table for each event, the headline first, and one for the flux."""
     cards = comparison.scorecards
@@ -64,11 +67,11 @@ def score_sections(comparison: Comparison) -> list[Section]:
 def difference_section(comparison: Comparison) -> Section:
     """Return by how much the model differs from each rival, and each from climatology."""
     header = ["model minus", *(f"{_short(name)} {event}" for event, name in COMPARED)]
-    rows = [
+    rows: list[Cells] = [
         [rival, *(interval_cell(score, signed=True) for score in scores)]
         for rival, scores in comparison.against.items()
     ]
-    above = [
+    above: list[Cells] = [
         [name, interval_cell(score, signed=True)]
         for name, score in comparison.above_climatology.items()
     ]
@@ -95,7 +98,7 @@ def subset_section(comparison: Comparison) -> Section:
     names = list(next(iter(comparison.subsets.values())))
     blocks: list[Block] = [Bullets([f"{name}: {text}" for name, text in MEANING.items()])]
     for forecaster in names:
-        rows = []
+        rows: list[Cells] = []
         for subset, cards in comparison.subsets.items():
             card = cards[forecaster]
             n_events = card.get(HEADLINE_EVENT, "brier_score").n_events
@@ -112,7 +115,7 @@ def interval_cell(score: Score, *, signed: bool = False) -> Value:
     if math.isnan(score.value):
         return Value("-")
     # Fluxes are some 1e-6 W m^-2; everything else is of the order of 1.
-    form = ".2e" if 0 < abs(score.value) < 5e-4 else ".3f" if signed else "z.3f"
+    form = ".2e" if 1e-12 < abs(score.value) < 5e-4 else ".3f" if signed else "z.3f"
     form = f"+{form}" if signed else form
     if math.isnan(score.low):
         return Value(f"{score.value:{form}}")
@@ -127,7 +130,7 @@ def _table(
 ) -> Table:
     known = {score.name for score in next(iter(cards.values())).scores if score.event == event}
     shown = [(title, name) for title, name in columns if name in known]
-    rows = [
+    rows: list[Cells] = [
         [forecaster, *(interval_cell(card.get(event, name)) for _, name in shown)]
         for forecaster, card in cards.items()
     ]

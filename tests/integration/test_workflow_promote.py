@@ -38,7 +38,8 @@ def register(at_home, request):
 
 
 def promoted(name: str, version: str) -> int:
-    promote.run(PromoteConfig(model_name=name, version=version))
+    force = "" if version == "previous" else "nothing to compare"
+    promote.run(PromoteConfig(model_name=name, version=version, force=force))
     return production_version(name).version
 
 

@@ -1,0 +1,202 @@
+"""A version that is worse on validation does not become Production unless somebody says why."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flare.config import PromoteConfig
+from flare.errors import PromotionRefused
+from flare.forecasters.base import ForecasterSpec, Origin
+from flare.forecasters.climatology import fit_climatology
+from flare.goes import EVENTS, event_outcomes
+from flare.tracking.names import FINGERPRINT_TAG, SPLIT_TAG
+from flare.tracking.packaging import package
+from flare.tracking.registry import production_version, version_tags
+from flare.tracking.runs import start
+from flare.verification.scorecard import Issued, score_forecasts
+from flare.workflows import promote
+from flare.workflows.held_out import log_held_out
+from flare.workflows.registering import CHOICE_TAG
+from flare.workflows.scoring import labels_of
+
+N_REGIONS, PER_REGION = 40, 3
+DATA, SPLIT = "a" * 64, "b" * 16
+
+
+def labels(first_region: int = 0) -> pd.DataFrame:
+    """Return a validation split: every fourth region has M flares."""
+    region = 11000 + first_region + np.repeat(np.arange(N_REGIONS), PER_REGION)
+    flux = np.where(region % 4 == 0, 2e-5, 1e-9)
+    ids = [f"{r}_2012_01_01_00_00_00_{k % PER_REGION}" for k, r in enumerate(region)]
+    return pd.DataFrame({"id": ids, "active_region": region, "peak_flux": flux})
+
+
+def forecasts(table: pd.DataFrame, skill: float) -> Issued:
+    """Return forecasts between climatology, 0, and perfect, 1."""
+    flux = table["peak_flux"].to_numpy()
+    happened = event_outcomes(flux).astype(float)
+    probability = (1 - skill) * 0.25 + skill * happened
+    log10_flux = skill * np.log10(flux) - (1 - skill) * 8
+    thresholds = dict.fromkeys(EVENTS, 0.5)
+    ends = (log10_flux - 1, log10_flux + 1)
+    return Issued(log10_flux, *ends, probability, EVENTS, thresholds)
+
+
+@pytest.fixture
+def register(at_home, request):
+    """Return a function that registers a version of some skill; the first is number 1."""
+
+    def make(
+        skill: float, *, table: pd.DataFrame | None = None, data: str = DATA, kept: bool = True
+    ) -> int:
+        origin = Origin(data, "tiny", True, (), 2)
+        one = fit_climatology(
+            np.array([1e-9, 1e-5]), spec=ForecasterSpec(image_size=32), origin=origin
+        )
+        table = labels() if table is None else table
+        issued = forecasts(table, skill)
+        card = score_forecasts(issued, labels_of(table), n_resamples=100)
+        value = card.value("M1.0", "brier_skill_score")
+        with start("baseline", name="some") as run:
+            run.log_metrics(card.metrics("validation"))
+            if kept:
+                log_held_out(run, card, issued, table)
+            version = package(
+                run,
+                one,
+                example=np.ones((4, 10, 32, 32), dtype=np.uint8),
+                family="climatology",
+                model_name=request.node.name,
+                tags={FINGERPRINT_TAG: data, SPLIT_TAG: SPLIT, CHOICE_TAG: f"{value:.6f}"},
+            )
+        return version.version
+
+    return make
+
+
+@pytest.fixture
+def promoting(request):
+    def go(version: int | str, **given):
+        settings = {"model_name": request.node.name, "version": str(version), "resamples": 200}
+        return promote.run(PromoteConfig(**(settings | given)))
+
+    return go
+
+
+@pytest.fixture
+def production(request):
+    return lambda: production_version(request.node.name).version
+
+
+def test_a_better_version_becomes_production_and_both_scores_are_told(
+    register, promoting, production
+):
+    promoting(register(0.3))
+    found = promoting(register(0.8))
+    assert production() == 2
+    told = "\n".join(found.lines())
+    assert "validation BSS of M1.0 of the candidate 0.960 [" in told
+    assert "of Production 0.510 [" in told
+    assert "the candidate is better by +0.450 [+" in told
+    assert "paired over 40 active regions, 120 samples with 30 events" in told
+
+
+def test_a_version_that_is_significantly_worse_is_refused_and_nothing_moves(
+    register, promoting, production, newest
+):
+    promoting(register(0.8))
+    worse = register(0.3)
+    with pytest.raises(PromotionRefused, match=r"version 2 is worse than Production.*force=REASON"):
+        promoting(worse)
+    assert production() == 1
+    run = newest("promote")
+    assert run.info.status == "FAILED"
+    assert run.data.metrics["validation/M1.0/brier_skill_score/candidate"] == pytest.approx(0.51)
+    assert run.data.metrics["validation/M1.0/brier_skill_score_difference/gain_high"] < 0
+
+
+def test_a_version_that_is_no_worse_beyond_the_interval_is_promoted(
+    register, promoting, production
+):
+    promoting(register(0.5))
+    promoting(register(0.5))
+    assert production() == 2
+
+
+def test_a_reason_forces_a_worse_version_and_is_kept_as_a_tag(
+    register, promoting, production, request
+):
+    promoting(register(0.8))
+    found = promoting(register(0.3), force="the better one needs a GPU")
+    assert production() == 2
+    assert version_tags(found.version)["flare.forced_because"] == "the better one needs a GPU"
+    assert "forced: the better one needs a GPU" in found.because
+    assert "is worse than Production" in found.because
+
+
+def test_going_back_needs_no_comparison(register, promoting, production):
+    promoting(register(0.3))
+    promoting(register(0.8))
+    promoting("previous")
+    assert production() == 1
+
+
+def test_a_version_of_another_dataset_cannot_be_compared(register, promoting, production):
+    promoting(register(0.3))
+    other = register(0.8, data="c" * 64)
+    with pytest.raises(PromotionRefused, match=r"trained on different datasets.*force=REASON"):
+        promoting(other)
+    assert production() == 1
+
+
+def test_versions_are_compared_on_the_regions_that_both_held_out(register, promoting, production):
+    promoting(register(0.3))
+    found = promoting(register(0.8, table=labels(first_region=10)))
+    assert found.judged.n_active_regions == N_REGIONS - 10
+    assert production() == 2
+
+
+def test_without_common_regions_there_is_no_comparison(register, promoting):
+    promoting(register(0.3))
+    apart = register(0.8, table=labels(first_region=1000))
+    with pytest.raises(PromotionRefused, match=r"0 active regions in common"):
+        promoting(apart)
+
+
+def test_a_version_without_kept_forecasts_cannot_be_compared(register, promoting):
+    promoting(register(0.3, kept=False))
+    with pytest.raises(PromotionRefused, match=r"no validation forecasts of 1 are kept"):
+        promoting(register(0.8))
+
+
+def test_other_labels_for_the_same_samples_are_not_compared(register, promoting):
+    promoting(register(0.3))
+    changed = labels()
+    changed.loc[0, "peak_flux"] = 3e-4
+    with pytest.raises(PromotionRefused, match=r"against different labels"):
+        promoting(register(0.8, table=changed))
+
+
+def test_without_events_nothing_can_be_said(register, promoting):
+    quiet = labels().assign(peak_flux=1e-9)
+    promoting(register(0.3, table=quiet))
+    with pytest.raises(PromotionRefused, match=r"cannot be compared"):
+        promoting(register(0.8, table=quiet))
+
+
+def test_of_an_error_the_lower_one_is_the_better_one(register, promoting, production):
+    promoting(register(0.3))
+    found = promoting(register(0.8), score="log10_flux_mae")
+    assert found.judged.gain.value > 0
+    assert production() == 2
+    with pytest.raises(PromotionRefused, match=r"log10 flux mae of the candidate"):
+        promoting(1, score="log10_flux_mae")
+
+
+def test_best_follows_the_score_that_is_asked_for(register, promoting, production):
+    register(0.8)
+    register(0.3)
+    found = promoting("best", score="roc_area", event="C1.0")
+    assert found.version.version in (1, 2)  # both rank perfectly
+    assert promoting("best", score="log10_flux_mae").version.version == 1
+    assert production() == 1
