@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from toy import readers, toy_batches
 
 from flare.errors import TrainingDiverged
+from flare.goes import EVENTS
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
 from flare.training.loop import EpochRecord, fit
@@ -102,7 +103,7 @@ class Constant(torch.nn.Module):
         self.log10_flux = torch.nn.Parameter(torch.tensor(-6.0))
 
     def forward(self, cubes, present):
-        return self.log10_flux.expand(len(cubes)), torch.zeros(len(cubes), 3)
+        return self.log10_flux.expand(len(cubes)), torch.zeros(len(cubes), len(EVENTS))
 
 
 def constant(**options):
