@@ -77,7 +77,7 @@ class Prediction(BaseModel):
     alert: Annotated[bool, Field(description="Whether `mx_probability` reaches `alert_threshold`.")]
     alert_threshold: Annotated[
         float,
-        Field(description="Probability with the highest true skill statistic on validation."),
+        Field(description="Probability with the highest true skill statistic out of fold."),
     ]
     window_hours: Annotated[int, Field(gt=0, description="Length of the window in hours.")]
     synthetic: Annotated[

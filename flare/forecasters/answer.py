@@ -16,7 +16,7 @@ class Answer(TypedDict):
     ``log_flux`` its log10; ``flare_class`` its letter and ``goes_class`` the class with a digit.
     ``mx_probability`` is P(peak flux >= 1e-5 W m^-2), ``is_mx_flare`` whether that is at least
     0.5, and ``alert`` whether it reaches ``alert_threshold``, the threshold of the highest true
-    skill statistic on validation. The interval holds ``interval_level`` of all cases if the
+    skill statistic out of fold. The interval holds ``interval_level`` of all cases if the
     forecaster is calibrated.
     """
 

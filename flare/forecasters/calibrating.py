@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from flare.errors import ConfigInvalid, VerificationInvalid
 from flare.forecasters.calibration import METHODS, Calibration, Parameters, logit
 from flare.verification.inputs import BoolArray, FloatArray, outcome_array, probability_array
-from flare.verification.probabilistic import brier_score
 
-#: With fewer events, or fewer non-events, there is nothing to fit a calibration to.
-FEWEST_EVENTS = 5
+#: With fewer events, or fewer non-events, a method is not tried. Isotonic regression has as many
+#: free numbers as it finds steps: with some twenty events it fits their luck. Niculescu-Mizil and
+#: Caruana 2005, doi:10.1145/1102351.1102430, want about a thousand samples for it.
+FEWEST_EVENTS = {"temperature": 5, "platt": 5, "isotonic": 100}
 
 
 def fit_calibration(method: str, probability: FloatArray, outcomes: BoolArray) -> Calibration:
@@ -58,10 +59,12 @@ def cross_calibrated(
 def choose_calibration(
     probability: FloatArray, outcomes: BoolArray, folds: NDArray[np.integer]
 ) -> Calibration:
-    """Return the method of the lowest Brier score on folds it was not fitted on, fitted on all.
+    """Choose a method by the Brier score on folds it was not fitted on; return it fitted on all.
 
-    Of equally good ones the simplest is taken. There is none where fewer than ``FEWEST_EVENTS``
-    events or non-events are known, or where some fold holds all there are of either.
+    From the simplest to the most flexible, the next one is taken where it lowers the score of the
+    best so far by more than one standard error of the difference: of methods that are as good the
+    simplest, and nothing at all where nothing is to be gained but luck. A method is not tried with
+    fewer events or non-events than ``FEWEST_EVENTS``, nor where a fold holds all there are.
 
     Parameters
     ----------
@@ -70,20 +73,19 @@ def choose_calibration(
     folds
         Which fold each sample belongs to, (N,); no active region is in two.
     """
-    if not _can_be_chosen(outcomes, folds):
+    rarer = min(np.count_nonzero(outcomes), np.count_nonzero(~outcomes))
+    if any(len(np.unique(outcomes[folds != fold])) < 2 for fold in np.unique(folds)):
         return Calibration()
-    scores = [
-        float(brier_score(outcomes, cross_calibrated(method, probability, outcomes, folds)))
-        for method in METHODS
-    ]
-    return fit_calibration(METHODS[int(np.argmin(scores))], probability, outcomes)
-
-
-def _can_be_chosen(outcomes: BoolArray, folds: NDArray[np.integer]) -> bool:
-    events = np.count_nonzero(outcomes)
-    if min(events, len(outcomes) - events) < FEWEST_EVENTS:
-        return False
-    return all(len(np.unique(outcomes[folds != fold])) == 2 for fold in np.unique(folds))
+    chosen, lowest = METHODS[0], np.square(probability - outcomes)
+    for method in METHODS[1:]:
+        if rarer < FEWEST_EVENTS[method]:
+            continue
+        calibrated = cross_calibrated(method, probability, outcomes, folds)
+        errors = np.square(calibrated - outcomes)
+        gain = lowest - errors
+        if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
+            chosen, lowest = method, errors
+    return fit_calibration(chosen, probability, outcomes)
 
 
 def _line_in_log_odds(

@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 
 from flare.config import EvaluateConfig
 from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound
+from flare.goes import EVENTS
 from flare.workflows import evaluate
 
 from tiny import write_tiny_dataset
@@ -105,7 +106,7 @@ def test_predictions_have_a_row_for_every_sample_in_the_tables_order(models, hom
     assert predictions["id"].tolist() == table["id"].tolist()
     assert predictions["observed_peak_flux_w_m2"].tolist() == table["peak_flux"].tolist()
     assert predictions["images_present"].tolist() == [39] + [40] * 7
-    chances = predictions[["probability_C1.0", "probability_M1.0", "probability_X1.0"]]
+    chances = predictions[[f"probability_{event}" for event in EVENTS]]
     assert ((chances >= 0) & (chances <= 1)).all(axis=None)
     assert (chances.diff(axis=1).iloc[:, 1:] <= 0).all(axis=None)
 

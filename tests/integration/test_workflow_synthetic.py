@@ -39,7 +39,7 @@ def test_the_oracle_issues_the_true_probabilities_in_the_order_of_the_samples(ma
     backwards = tables["test"].iloc[::-1]
     issued = oracle_of(made.summary.path, backwards, tables["training"])
     known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv").set_index("id")
-    np.testing.assert_array_equal(issued.probability[:, 0], known.loc[backwards["id"], "p_C1.0"])
+    np.testing.assert_array_equal(issued.probability[:, 0], known.loc[backwards["id"], "p_B1.0"])
 
 
 def test_the_alarm_thresholds_of_the_oracle_do_not_depend_on_the_scored_labels(made, tables):
@@ -83,6 +83,14 @@ def test_an_oracle_with_a_sample_twice_or_a_word_for_a_number_is_refused(
     (tmp_path / "oracle").mkdir()
     damage(known).to_csv(tmp_path / "oracle" / "oracle.csv", index=False)
     with pytest.raises(DatasetInvalid, match="does not know all samples"):
+        oracle_of(tmp_path, tables["test"], tables["training"])
+
+
+def test_an_oracle_of_before_the_fourth_event_says_what_to_do(made, tables, tmp_path):
+    known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv")
+    (tmp_path / "oracle").mkdir()
+    known.drop(columns="p_B1.0").to_csv(tmp_path / "oracle" / "oracle.csv", index=False)
+    with pytest.raises(DatasetInvalid, match=r"has no p_B1\.0: an older version.*synthesize"):
         oracle_of(tmp_path, tables["test"], tables["training"])
 
 

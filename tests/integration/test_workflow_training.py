@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,14 @@ from mlflow import MlflowClient
 from flare.config import BaselineConfig, PackConfig, TrainConfig
 from flare.datasets.packed import Pack
 from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.forecasters.calibration import METHODS
+from flare.goes import EVENTS
 from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
+from flare.workflows.crossval import training_folds
 from flare.workflows.data import TrainingData, training_data
+from flare.workflows.networks import fold_forecasts, kept, train_network
+from flare.workflows.scoring import Unseen
 
 from tiny import write_tiny_dataset
 from workplace import SMALL_FOREST, SMALL_NETWORK, working_in
@@ -132,8 +138,63 @@ def fitted(family: str, data: TrainingData, *, seed: int) -> float:
         forecaster = baseline.fit_on(data, settings, seed=seed)
     else:
         settings = train.network_settings(TrainConfig(**SMALL_NETWORK, seed=seed))
-        forecaster = train.train_network(data, settings)
+        forecaster = train_network(data, settings)
     return forecaster.predict(CUBES, PRESENT).log10_flux[0]
+
+
+def unseen(family: str, data: TrainingData, *, folds: int = 3) -> Unseen:
+    """Return what a new forecaster would be tuned on."""
+    if family == "forest":
+        settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
+        return baseline.fit_and_forecast(data, settings, seed=0, folds=folds, split_seed=0)[1]
+    numbers = training_folds(data, folds, seed=0)
+    return fold_forecasts(
+        data, train.network_settings(TrainConfig(**SMALL_NETWORK)), numbers, epochs=1
+    )
+
+
+@pytest.mark.parametrize("family", ["forest", "network"])
+def test_labels_that_are_left_out_do_not_change_their_forecast(data, family):
+    before = unseen(family, data)
+    left = before.folds == 0
+    # A fifth more changes no class, so the folds stay.
+    flux = data.peak_flux.copy()
+    flux[before.rows[left]] *= 1.2
+    other = replace(data, rows=replace(data.rows, table=data.rows.table.assign(peak_flux=flux)))
+    after = unseen(family, other)
+    np.testing.assert_array_equal(after.folds, before.folds)
+    one, two = before.forecast.log10_flux, after.forecast.log10_flux
+    np.testing.assert_array_equal(one[left], two[left])
+    assert (one[~left] != two[~left]).any()
+
+
+@pytest.mark.parametrize("family", ["forest", "network"])
+def test_validation_labels_do_not_change_what_is_tuned_on(data, family):
+    flux = data.peak_flux.copy()
+    flux[data.split.validation] = 1e-3
+    other = replace(data, rows=replace(data.rows, table=data.rows.table.assign(peak_flux=flux)))
+    before, after = (unseen(family, some) for some in (data, other))
+    np.testing.assert_array_equal(before.rows, data.split.train)
+    np.testing.assert_array_equal(before.forecast.probability, after.forecast.probability)
+
+
+def test_without_folds_it_is_the_validation_rows_that_are_tuned_on(data):
+    np.testing.assert_array_equal(unseen("forest", data, folds=0).rows, data.split.validation)
+
+
+def test_calibrations_and_what_they_gain_are_logged(runs):
+    for run in runs.values():
+        for event in EVENTS:
+            assert run.data.tags[f"flare.calibration/{event}"] in METHODS
+            assert 0 <= run.data.metrics[f"out_of_fold/{event}/brier_score_raw"] <= 1
+            assert 0 <= run.data.metrics[f"out_of_fold/{event}/brier_score"] <= 1
+            assert run.data.metrics[f"out_of_fold/{event}/n_events"] >= 0
+
+
+def test_too_many_folds_are_refused_before_anything_is_fitted(at_home, newest):
+    with pytest.raises(DatasetInvalid, match="too few for folds=20; use fewer folds, folds=0"):
+        train.run(TrainConfig(**at_home.small, **SMALL_NETWORK, folds=20, model_name="nothing"))
+    assert "train/loss" not in newest("train").data.metrics
 
 
 @pytest.mark.parametrize("family", ["forest", "network"])
@@ -168,8 +229,8 @@ def test_training_ends_when_no_epoch_in_patience_is_better(data):
     # A rate of 1 throws the weights about, so that the loss soon stops falling.
     wild = SMALL_NETWORK | {"epochs": 60, "patience": 2, "learning_rate": 1.0}
     records = []
-    train.train_network(data, train.network_settings(TrainConfig(**wild)), on_epoch=records.append)
-    assert len(records) == train.kept(records).epoch + 1 + 2 < 60
+    train_network(data, train.network_settings(TrainConfig(**wild)), on_epoch=records.append)
+    assert len(records) == kept(records).epoch + 1 + 2 < 60
 
 
 @pytest.mark.skipif("__import__('torch').cuda.is_available()")

@@ -119,3 +119,10 @@ def test_the_whole_job_takes_every_parameter_of_its_stages_with_the_same_default
 def test_a_search_is_as_seeded_as_a_training():
     assert SearchConfig(seed=3, split_seed=4).seed == 3
     assert SearchConfig().split_seed == TrainConfig().split_seed
+
+
+@pytest.mark.parametrize("folds", [-1, 1, 21])
+@pytest.mark.parametrize("config", [BaselineConfig, TrainConfig, MainConfig])
+def test_folds_that_leave_nothing_to_fit_on_are_refused(config, folds):
+    with pytest.raises(ValidationError, match="folds"):
+        config(folds=folds)

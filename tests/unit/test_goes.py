@@ -95,7 +95,7 @@ def test_a_label_on_the_threshold_is_an_event_on_the_scale_of_the_files():
 
 def test_outcomes_have_one_column_for_each_event():
     outcomes = event_outcomes([1e-9, 2e-6, 2e-5, 2e-4])
-    assert outcomes.sum(axis=1).tolist() == [0, 1, 2, 3]
+    assert outcomes.sum(axis=1).tolist() == [0, 2, 3, 4]
     assert outcomes.shape == (4, len(EVENTS))
 
 

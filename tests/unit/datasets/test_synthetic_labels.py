@@ -83,5 +83,5 @@ def test_the_quantiles_of_the_label_are_those_of_many_draws(process):
 @given(processes)
 def test_larger_events_are_rarer(process):
     truth = process.truth()
-    assert truth["p_C1.0"] > truth["p_M1.0"] >= truth["p_X1.0"] >= 0
+    assert truth["p_B1.0"] >= truth["p_C1.0"] > truth["p_M1.0"] >= truth["p_X1.0"] >= 0
     assert truth["log10_flux_q05"] <= truth["log10_flux_q50"] <= truth["log10_flux_q95"]

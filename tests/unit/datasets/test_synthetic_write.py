@@ -97,7 +97,7 @@ def test_the_oracle_knows_every_sample(written, labels):
     assert list(oracle["id"][:14]) == list(labels["id"])
     assert list(oracle.columns[1:4]) == ["lambda_C", "lambda_M", "lambda_X"]
     assert (oracle["log10_flux_q05"] <= oracle["log10_flux_q95"]).all()
-    assert oracle[["p_C1.0", "p_M1.0", "p_X1.0"]].to_numpy().max() < 1
+    assert oracle[["p_B1.0", "p_C1.0", "p_M1.0", "p_X1.0"]].to_numpy().max() < 1
 
 
 def test_the_summary_counts_what_was_written(written, labels):

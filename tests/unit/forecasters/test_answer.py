@@ -12,7 +12,7 @@ from flare.goes import EVENTS
 FORECASTER = small_climatology().with_tuning(TUNING)  # alerts of M1.0 from 0.13
 
 
-def answer(log10_flux=-5.5, probability=(0.6, 0.2, 0.01), forecaster=FORECASTER):
+def answer(log10_flux=-5.5, probability=(0.9, 0.6, 0.2, 0.01), forecaster=FORECASTER):
     flux = np.array([log10_flux])
     forecast = Forecast(flux, flux - 0.5, flux + 1, np.array([probability]), EVENTS)
     return answers(forecaster, forecast)[0]
@@ -36,13 +36,18 @@ def test_the_interval_is_in_watts():
     [(0.5, True, True), (0.499, False, True), (0.13, False, True), (0.129, False, False)],
 )
 def test_a_flare_is_called_from_one_half_and_an_alert_from_the_threshold(probability, flare, alert):
-    found = answer(probability=(0.9, probability, 0.0))
+    found = answer(probability=(0.95, 0.9, probability, 0.0))
     assert (found["is_mx_flare"], found["alert"]) == (flare, alert)
     assert (found["mx_probability"], found["alert_threshold"]) == (probability, 0.13)
 
 
 def test_every_event_has_its_probability():
-    assert answer()["probabilities"] == {"C1.0": 0.6, "M1.0": 0.2, "X1.0": 0.01}
+    assert answer()["probabilities"] == {
+        "B1.0": 0.9,
+        "C1.0": 0.6,
+        "M1.0": 0.2,
+        "X1.0": 0.01,
+    }
 
 
 @pytest.mark.parametrize("synthetic", [True, False])
@@ -53,6 +58,6 @@ def test_an_answer_says_whether_its_forecaster_saw_synthetic_data(synthetic):
 
 def test_there_is_one_answer_for_each_sample_and_json_can_say_it():
     flux = np.array([-6.0, -5.0, -4.0])
-    forecast = Forecast(flux, flux, flux, np.full((3, 3), 0.2), EVENTS)
+    forecast = Forecast(flux, flux, flux, np.full((3, 4), 0.2), EVENTS)
     found = json.loads(json.dumps(answers(FORECASTER, forecast)))
     assert [one["flare_class"] for one in found] == ["C", "M", "X"]

@@ -131,7 +131,7 @@ def test_a_save_that_was_interrupted_leaves_nothing(tmp_path):
 
 
 def test_a_forecaster_of_nan_is_not_saved_at_all(tmp_path):
-    broken = Climatology(**{**vars(small_climatology()), "rates": (float("nan"), 0.0, 0.0)})
+    broken = Climatology(**{**vars(small_climatology()), "rates": (float("nan"), 0.0, 0.0, 0.0)})
     with pytest.raises(ValueError, match="JSON"):
         save(broken, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
@@ -178,10 +178,10 @@ def test_a_checksum_that_leads_out_of_the_folder_is_not_followed(folder):
         load(folder)
 
 
-@pytest.mark.parametrize("number", [0, 2, "1", None])
+@pytest.mark.parametrize("number", [0, 3, "1", None])
 def test_another_format_is_refused_with_the_one_that_is_read(folder, number):
     describe(folder, format=number)
-    with pytest.raises(ForecasterInvalid, match="this version reads format 1"):
+    with pytest.raises(ForecasterInvalid, match="this version reads the formats 1 and 2"):
         load(folder)
 
 

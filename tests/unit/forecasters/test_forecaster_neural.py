@@ -41,9 +41,9 @@ def test_a_network_that_is_quite_sure_raises_no_warning(forecaster, logit):
 def test_a_stronger_event_takes_the_probability_of_a_weaker_one_where_its_own_is_higher(forecaster):
     with torch.no_grad():
         forecaster.network.event_head.weight.zero_()
-        forecaster.network.event_head.bias.copy_(torch.tensor([0.0, 5.0, -1.0]))
+        forecaster.network.event_head.bias.copy_(torch.tensor([1.0, 0.0, 5.0, -1.0]))
     probability = forecaster.predict(CUBES[:1], PRESENT[:1]).probability[0]
-    np.testing.assert_allclose(probability, [0.5, 0.5, 1 / (1 + np.e)])
+    np.testing.assert_allclose(probability, [1 / (1 + 1 / np.e), 0.5, 0.5, 1 / (1 + np.e)])
 
 
 def test_the_interval_is_the_forecast_and_the_residuals(forecaster):

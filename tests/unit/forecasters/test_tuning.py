@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,8 +7,9 @@ from hypothesis import strategies as st
 
 from flare.errors import DatasetInvalid
 from flare.forecasters.base import Forecast
-from flare.forecasters.tuning import tune
-from flare.goes import EVENTS
+from flare.forecasters.tuning import calibration_gains, tune
+from flare.goes import EVENTS, event_outcomes
+from flare.verification.probabilistic import brier_score
 
 
 def forecast_of(log10_flux, probability=None) -> Forecast:
@@ -19,7 +22,13 @@ def forecast_of(log10_flux, probability=None) -> Forecast:
 def tuned(residuals, level=0.9):
     """Tune on labels that lie the residuals, in dex, above a forecast of 1e-6."""
     residuals = np.asarray(residuals, dtype=np.float64)
-    return tune(forecast_of(np.full(len(residuals), -6.0)), 10 ** (residuals - 6), level=level)
+    forecast = forecast_of(np.full(len(residuals), -6.0))
+    return tuned_on(forecast, 10 ** (residuals - 6), level=level)
+
+
+def tuned_on(forecast, flux, level=0.9):
+    """Tune with the samples dealt out into three folds in turn."""
+    return tune(forecast, flux, np.arange(len(flux)) % 3, level=level)
 
 
 def inside(residual: float, tuning) -> bool:
@@ -74,19 +83,98 @@ def test_the_interval_holds_its_forecast_even_of_a_biased_forecaster(sign):
 def test_a_threshold_lies_between_the_events_and_the_others_where_they_can_be_told_apart():
     flux = np.array([1e-9, 2e-6, 2e-5, 3e-5, 2e-4])
     m_probability = np.array([0.01, 0.04, 0.08, 0.2, 0.3])
-    probability = np.column_stack([np.full(5, 0.5), m_probability, np.zeros(5)])
-    threshold = tune(forecast_of(np.log10(flux), probability), flux, level=0.9).thresholds["M1.0"]
+    probability = np.column_stack([np.full((5, 2), 0.5), m_probability, np.zeros(5)])
+    threshold = tuned_on(forecast_of(np.log10(flux), probability), flux).thresholds["M1.0"]
     assert 0.04 < threshold < 0.08
 
 
 def test_an_event_that_never_or_always_happens_keeps_one_half():
     flux = np.array([2e-6, 2e-5, 3e-6, 5e-5])  # all reach C1.0, none X1.0
-    probability = np.tile([0.9, 0.2, 0.1], (4, 1))
-    thresholds = tune(forecast_of(np.log10(flux), probability), flux, level=0.9).thresholds
+    probability = np.tile([0.95, 0.9, 0.2, 0.1], (4, 1))
+    thresholds = tuned_on(forecast_of(np.log10(flux), probability), flux).thresholds
     assert (thresholds["C1.0"], thresholds["X1.0"]) == (0.5, 0.5)
     assert tuple(thresholds) == EVENTS
 
 
-def test_without_validation_samples_nothing_is_tuned():
-    with pytest.raises(DatasetInvalid, match="validation_share"):
+def test_without_samples_nothing_is_tuned():
+    with pytest.raises(DatasetInvalid, match="no samples to tune on"):
         tuned([])
+
+
+def simulated(n, seed):
+    """Return right forecasts of n samples in 3 folds, and labels drawn from them."""
+    rng = np.random.default_rng(seed)
+    log10_flux = rng.normal(-6, 0.7, n)
+    peak_flux = 10 ** (log10_flux + rng.logistic(0, 0.25, n))
+    edges = np.array([-7, -6, -5, -4])
+    probability = 1 / (1 + np.exp((edges - log10_flux[:, None]) / 0.25))
+    return forecast_of(log10_flux, probability), peak_flux
+
+
+def distorted(forecast, power):
+    return replace(forecast, probability=forecast.probability**power)
+
+
+@pytest.mark.parametrize("power", [0.3, 0.5, 2.0, 4.0])
+def test_tuning_undoes_most_of_a_power_on_new_samples(power):
+    forecast, peak_flux = simulated(1500, seed=0)
+    tuning = tuned_on(distorted(forecast, power), peak_flux)
+    new, new_flux = simulated(3000, seed=1)
+    spoilt = distorted(new, power)
+    done = tuning.finish(spoilt.log10_flux, spoilt.probability, EVENTS)
+    happened = event_outcomes(new_flux)
+    for k in (1, 2):
+        right, before, after = (
+            brier_score(happened[:, k], one.probability[:, k]) for one in (new, spoilt, done)
+        )
+        assert after - right < 0.35 * (before - right)
+
+
+def test_calibration_costs_a_right_forecast_next_to_nothing():
+    forecast, peak_flux = simulated(400, seed=0)
+    tuning = tuned_on(forecast, peak_flux)
+    new, new_flux = simulated(5000, seed=1)
+    done = tuning.finish(new.log10_flux, new.probability, EVENTS)
+    happened = event_outcomes(new_flux)
+    for k in range(4):
+        before, after = (brier_score(happened[:, k], one.probability[:, k]) for one in (new, done))
+        assert after < before + 0.002
+
+
+def test_the_interval_holds_nine_tenths_of_new_samples():
+    shares = []
+    for seed in range(20):
+        tuning = tuned_on(*simulated(300, seed))
+        new, new_flux = simulated(1000, 100 + seed)
+        done = tuning.finish(new.log10_flux, new.probability, EVENTS)
+        log10_flux = np.log10(new_flux)
+        shares.append(np.mean((log10_flux >= done.lower) & (log10_flux <= done.upper)))
+    assert 0.89 < np.mean(shares) < 0.92
+    assert min(shares) > 0.85
+    assert max(shares) < 0.95
+
+
+def test_a_threshold_is_of_the_calibrated_probability():
+    forecast, peak_flux = simulated(1500, seed=0)
+    plain, spoilt = (tuned_on(distorted(forecast, power), peak_flux) for power in (1, 4))
+    assert spoilt.thresholds["C1.0"] == pytest.approx(plain.thresholds["C1.0"], abs=0.08)
+
+
+def test_the_rates_are_those_of_the_samples_tuned_on():
+    flux = np.array([2e-6, 2e-5, 3e-6, 1e-9])
+    tuning = tuned_on(forecast_of(np.log10(flux)), flux)
+    assert tuning.rates == {"B1.0": 0.75, "C1.0": 0.75, "M1.0": 0.25, "X1.0": 0.0}
+
+
+def test_a_gain_is_measured_on_folds_that_the_calibration_was_not_fitted_on():
+    forecast, peak_flux = simulated(600, seed=0)
+    forecast = distorted(forecast, 3)
+    folds = np.arange(600) % 3
+    tuning = tune(forecast, peak_flux, folds, level=0.9)
+    gain = calibration_gains(forecast, peak_flux, folds, tuning)["C1.0"]
+    happened = event_outcomes(peak_flux, ("C1.0",))[:, 0]
+    raw = forecast.probability_of("C1.0")
+    itself = brier_score(happened, tuning.calibrations["C1.0"].apply(raw))
+    assert gain.n_events == happened.sum()
+    assert gain.before == pytest.approx(brier_score(happened, raw))
+    assert itself < gain.after < gain.before

@@ -33,10 +33,10 @@ def test_it_gives_one_flux_and_one_logit_for_each_event(architecture, n, size):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_it_begins_at_the_climatology_that_it_is_given(architecture):
     model = network(NetworkConfig(architecture, width=2, hidden=8)).eval()
-    model.start_at(-6.0, [0.4, 0.05, 0.004])
+    model.start_at(-6.0, [0.7, 0.4, 0.05, 0.004])
     log10_flux, logits = model(*inputs())
     assert log10_flux.mean().item() == pytest.approx(-6.0, abs=0.7)
-    assert logits.mean(dim=0).sigmoid().tolist() == pytest.approx([0.4, 0.05, 0.004], rel=0.7)
+    assert logits.mean(dim=0).sigmoid().tolist() == pytest.approx([0.7, 0.4, 0.05, 0.004], rel=0.7)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -35,7 +35,7 @@ class FakeForecaster:
     """Answers fixed numbers; remembers what it was asked."""
 
     log10_flux: float = -5.24
-    probabilities: tuple[float, ...] = (0.6, 0.1, 0.01)
+    probabilities: tuple[float, ...] = (0.9, 0.6, 0.1, 0.01)
     threshold: float = 0.5
     synthetic: bool = False
     kind: str = "fake"

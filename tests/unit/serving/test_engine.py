@@ -42,19 +42,19 @@ def test_the_self_test_asks_for_a_complete_sample_and_one_with_missing_images():
 
 def test_an_answer_that_is_sure_passes():
     zero = np.zeros(1)
-    check_forecast(Forecast(zero, zero, zero, np.array([[1.0, 1.0, 0.0]]), EVENTS), n=1)
+    check_forecast(Forecast(zero, zero, zero, np.array([[1.0, 1.0, 1.0, 0.0]]), EVENTS), n=1)
 
 
 @pytest.mark.parametrize(
     ("flux", "low", "high", "probability", "events"),
     [
-        ([-5, -5], [-6, -6], [-4, -4], [[0.5, 0.1, 0]] * 2, EVENTS),
-        ([-5], [-4.9], [-4], [[0.5, 0.1, 0]], EVENTS),
-        ([-5], [-6], [np.inf], [[0.5, 0.1, 0]], EVENTS),
-        ([-5], [np.nan], [-4], [[0.5, 0.1, 0]], EVENTS),
-        ([-5], [-6], [-4], [[0.5, np.nan, 0]], EVENTS),
-        ([-5], [-6], [-4], [[0.5, -0.1, 0]], EVENTS),
-        ([-5], [-6], [-4], [0.5, 0.1, 0], EVENTS),
+        ([-5, -5], [-6, -6], [-4, -4], [[0.9, 0.5, 0.1, 0]] * 2, EVENTS),
+        ([-5], [-4.9], [-4], [[0.9, 0.5, 0.1, 0]], EVENTS),
+        ([-5], [-6], [np.inf], [[0.9, 0.5, 0.1, 0]], EVENTS),
+        ([-5], [np.nan], [-4], [[0.9, 0.5, 0.1, 0]], EVENTS),
+        ([-5], [-6], [-4], [[0.9, 0.5, np.nan, 0]], EVENTS),
+        ([-5], [-6], [-4], [[0.9, 0.5, -0.1, 0]], EVENTS),
+        ([-5], [-6], [-4], [0.9, 0.5, 0.1, 0], EVENTS),
         ([-5], [-6], [-4], [[0.5]], ("C1.0",)),
     ],
 )

@@ -56,7 +56,7 @@ def test_a_snapshot_taken_before_a_swap_stays_the_old_model():
 BROKEN = {
     "does not load": ForecasterInvalid("weights.safetensors is missing"),
     "answers NaN": FakeForecaster(log10_flux=NAN),
-    "answers a probability of 2": FakeForecaster(probabilities=(2.0, 0.1, 0.0)),
+    "answers a probability of 2": FakeForecaster(probabilities=(2.0, 0.5, 0.1, 0.0)),
     "answers too few events": FakeForecaster(probabilities=(0.5, 0.1)),
 }
 

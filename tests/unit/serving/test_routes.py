@@ -18,7 +18,7 @@ def empty():
 
 
 def test_the_seeds_five_fields_are_the_forecasters_own_numbers():
-    forecaster = FakeForecaster(log10_flux=-5.24, probabilities=(0.6, 0.1, 0.01))
+    forecaster = FakeForecaster(log10_flux=-5.24, probabilities=(0.9, 0.6, 0.1, 0.01))
     with Client(FakeSource(v1=forecaster)) as client:
         answer = client.predict().json()
     assert answer["log_flux"] == -5.24
@@ -35,12 +35,17 @@ def test_class_interval_and_probabilities_stand_beside_them():
     assert answer["flux_low_w_m2"] == pytest.approx(10**-6.24)
     assert answer["flux_high_w_m2"] == pytest.approx(10**-4.24)
     assert answer["interval_level"] == 0.9
-    assert answer["probabilities"] == {"C1.0": 0.6, "M1.0": 0.1, "X1.0": 0.01}
+    assert answer["probabilities"] == {
+        "B1.0": 0.9,
+        "C1.0": 0.6,
+        "M1.0": 0.1,
+        "X1.0": 0.01,
+    }
     assert answer["window_hours"] == 24
 
 
 def test_the_alert_follows_the_tuned_threshold_and_is_mx_flare_follows_one_half():
-    forecaster = FakeForecaster(probabilities=(0.6, 0.1, 0.01), threshold=0.07)
+    forecaster = FakeForecaster(probabilities=(0.9, 0.6, 0.1, 0.01), threshold=0.07)
     with Client(FakeSource(v1=forecaster)) as client:
         answer = client.predict().json()
     assert (answer["alert"], answer["alert_threshold"]) == (True, 0.07)

@@ -75,7 +75,7 @@ def test_a_batch_holds_what_belongs_to_its_rows():
         np.testing.assert_array_equal(batch.present, TOY.present[rows])
         flux = TOY.peak_flux[rows]
         np.testing.assert_array_equal(
-            batch.events, np.stack([flux >= 1e-6, flux >= 1e-5, flux >= 1e-4], 1)
+            batch.events, np.stack([flux >= 1e-7, flux >= 1e-6, flux >= 1e-5, flux >= 1e-4], 1)
         )
         assert (batch.cubes.dtype, batch.present.dtype) == (torch.uint8, torch.bool)
         assert batch.log10_flux.dtype == batch.events.dtype == torch.float32

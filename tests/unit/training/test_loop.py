@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from toy import readers, toy_batches
 
 from flare.errors import TrainingDiverged
+from flare.goes import EVENTS
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
 from flare.training.loop import EpochRecord, fit
@@ -53,7 +54,7 @@ class NanFrom:
 
 
 def test_the_loss_falls_on_what_can_be_learnt():
-    found = losses(epochs=12)
+    found = losses(epochs=20)
     assert found[-1][0] < 0.5 * found[0][0]
     assert found[-1][1] < 0.5 * found[0][1]
 
@@ -64,6 +65,13 @@ def test_there_is_a_record_for_every_epoch_and_best_marks_each_new_low():
     for k, record in enumerate(records):
         earlier = [other.validation_loss for other in records[:k]]
         assert record.best == all(record.validation_loss < loss for loss in earlier)
+
+
+def test_without_validation_no_epoch_is_best_and_the_training_is_the_same():
+    without = list(start(validation=None)[1])
+    assert not any(record.best for record in without)
+    assert all(math.isnan(record.validation_loss) for record in without)
+    assert [record.train_loss for record in without] == [loss for loss, _ in losses()]
 
 
 def test_the_same_seed_gives_the_same_losses_to_the_last_bit():
@@ -102,7 +110,7 @@ class Constant(torch.nn.Module):
         self.log10_flux = torch.nn.Parameter(torch.tensor(-6.0))
 
     def forward(self, cubes, present):
-        return self.log10_flux.expand(len(cubes)), torch.zeros(len(cubes), 3)
+        return self.log10_flux.expand(len(cubes)), torch.zeros(len(cubes), len(EVENTS))
 
 
 def constant(**options):

@@ -1,0 +1,55 @@
+"""Forecasts out of fold: who is fitted on what, and in which order they come back."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from flare.datasets.splits import Split
+from flare.forecasters.base import Forecast
+from flare.goes import EVENTS
+from flare.workflows.crossval import out_of_fold, training_folds
+
+TRAIN = np.array([7, 2, 9, 4, 0, 5])
+FOLDS = np.array([1, 0, 2, 1, 0, 2])
+DATA = SimpleNamespace(split=Split(TRAIN, np.array([1, 3, 6, 8]), ""))
+
+
+def asked():
+    """Cross-validate; return the pairs of rows fitted on and left out, and the forecast.
+
+    A row's forecast of log10 flux is its number.
+    """
+    seen = []
+
+    def fit(known):
+        def forecast(left):
+            seen.append((set(known.tolist()), set(left.tolist())))
+            flux = left.astype(float)
+            return Forecast(flux, flux, flux, np.tile(flux[:, None] / 10, len(EVENTS)), EVENTS)
+
+        return forecast
+
+    return seen, out_of_fold(DATA, fit, FOLDS)
+
+
+def test_every_fold_is_forecast_by_what_was_fitted_on_the_others() -> None:
+    seen, _ = asked()
+    assert seen == [({7, 9, 4, 5}, {2, 0}), ({2, 9, 0, 5}, {7, 4}), ({7, 2, 4, 0}, {9, 5})]
+
+
+def test_the_forecasts_come_back_in_the_order_of_the_training_rows() -> None:
+    _, unseen = asked()
+    np.testing.assert_array_equal(unseen.rows, TRAIN)
+    np.testing.assert_array_equal(unseen.forecast.log10_flux, TRAIN)
+    np.testing.assert_array_equal(unseen.forecast.probability[:, 0], TRAIN / 10)
+
+
+def test_each_fold_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="flare"):
+        asked()
+    assert "fold 2 of 3: fitting on 4 samples, forecasting the 2 left out" in caplog.text
+
+
+def test_no_folds_are_none() -> None:
+    assert training_folds(DATA, 0, seed=0) is None
