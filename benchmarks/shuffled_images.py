@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from flare.config import SYNTHETIC_DIR, TrainConfig
+from flare.config import TrainConfig
 from flare.datasets.packed import PackedSplit
 from flare.datasets.splits import split_by_region
+from flare.parameters import SYNTHETIC_DIR
 from flare.seeding import Stream, stream
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.crossval import on_validation

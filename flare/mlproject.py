@@ -7,7 +7,8 @@ source, the two cannot part; a test compares the file with this text.
 import sys
 from pathlib import Path
 
-from flare.config import ENTRY_POINTS, EntryConfig
+from flare.config import ENTRY_POINTS
+from flare.parameters import EntryConfig
 
 _HEADER = """\
 # Made from flare/config.py by `make mlproject`; change it there.

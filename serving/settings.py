@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from flare.config import MODEL_NAME
 from flare.errors import ConfigInvalid
+from flare.parameters import MODEL_NAME
 from flare.sample import IMAGE_SIZE, N_PLANES
 from flare.tracking.names import PRODUCTION
 

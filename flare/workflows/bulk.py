@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flare.config import PREDICT_OUTPUT, PredictConfig, base_rates
+from flare.config import PredictConfig
 from flare.datasets.ahead import ReadBatch, read_ahead
 from flare.datasets.listing import Entry, Listing, list_samples
 from flare.errors import InputInvalid
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster
+from flare.parameters import PREDICT_OUTPUT, base_rates
 from flare.sample import N_PLANES
 from flare.tracking.data_identity import log_data
 from flare.tracking.runs import Run, start

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.config import SplitConfig
 from flare.datasets.fingerprint import short
 from flare.datasets.packed import Pack, PackedSplit
 from flare.datasets.packing import ensure_pack
 from flare.datasets.splits import Split, split_by_region
 from flare.forecasters.base import Origin
+from flare.parameters import SplitConfig
 from flare.plots.style import mark_synthetic
 from flare.tracking.data_identity import log_data
 from flare.tracking.names import PACK_TAG

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from flare.config import EvaluateConfig, base_rates
+from flare.config import EvaluateConfig
 from flare.datasets.audit.report import AuditReport
 from flare.datasets.packed import Pack, PackedSplit
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.forecasters.base import Forecast, Forecaster
+from flare.parameters import base_rates
 from flare.tracking.names import SEEN_TAG
 from flare.tracking.runs import Run, scratch, start
 from flare.verification.scorecard import Issued

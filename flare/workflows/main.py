@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from flare.config import (
-    SYNTHETIC_DIR,
     BaselineConfig,
-    EntryConfig,
     EvaluateConfig,
     MainConfig,
     PackConfig,
@@ -20,6 +18,7 @@ from flare.config import (
     TrainConfig,
 )
 from flare.errors import PromotionRefused
+from flare.parameters import SYNTHETIC_DIR, EntryConfig
 from flare.tracking.runs import start
 from flare.workflows import baseline, evaluate, pack, predict, promote, train
 from flare.workflows.data import log_pack

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from flare.config import PREDICT_EXAMPLE, PredictConfig, base_rates
+from flare.config import PredictConfig
 from flare.datasets.fingerprint import digest, digest_of_files
 from flare.datasets.sdobenchmark import (
     identity_above,
@@ -16,6 +16,7 @@ from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid
 from flare.forecasters.answer import answers
 from flare.images import parse_name
 from flare.npy import cube_of_npy
+from flare.parameters import PREDICT_EXAMPLE, base_rates
 from flare.sample import N_PLANES, Cube, Present, present_of_cube
 from flare.tracking.data_identity import log_data
 from flare.tracking.runs import start

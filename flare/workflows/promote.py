@@ -7,8 +7,9 @@ on validation samples that both had held out. Going back to the version before n
 import math
 from dataclasses import dataclass
 
-from flare.config import PromoteConfig, PromotionScore
+from flare.config import PromoteConfig
 from flare.errors import ModelNotFound, PromotionRefused, VerificationInvalid
+from flare.parameters import PromotionScore
 from flare.tracking.names import (
     FINGERPRINT_TAG,
     FORCED_TAG,

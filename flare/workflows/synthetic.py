@@ -4,10 +4,11 @@ import json
 import logging
 from pathlib import Path
 
-from flare.config import SYNTHETIC_DIR, SynthesizeConfig
+from flare.config import SynthesizeConfig
 from flare.datasets.sdobenchmark import dataset_identity
 from flare.datasets.synthetic import SyntheticSummary, synthesize
 from flare.errors import ConfigInvalid
+from flare.parameters import SYNTHETIC_DIR
 from flare.workflows.progress import bar
 
 log = logging.getLogger("flare")

@@ -9,7 +9,17 @@ from pathlib import Path
 ROWS: tuple[frozenset[str], ...] = (
     frozenset(
         f"flare.{name}"
-        for name in ("errors", "goes", "sample", "images", "npy", "config", "seeding", "mlproject")
+        for name in (
+            "errors",
+            "goes",
+            "sample",
+            "images",
+            "npy",
+            "config",
+            "parameters",
+            "seeding",
+            "mlproject",
+        )
     ),
     frozenset({"flare.datasets", "flare.features", "flare.models", "flare.verification"}),
     frozenset({"flare.training", "flare.forecasters", "flare.plots"}),

@@ -4,13 +4,7 @@ import json
 
 import pytest
 
-from flare.config import (
-    AuditConfig,
-    PackConfig,
-    PredictConfig,
-    SearchConfig,
-    SynthesizeConfig,
-)
+from flare.config import AuditConfig, PackConfig, PredictConfig, SearchConfig, SynthesizeConfig
 from flare.datasets.fingerprint import content_fingerprint
 from flare.datasets.packed import open_pack
 from flare.workflows import audit, pack, predict, search, synthesize

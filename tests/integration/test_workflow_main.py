@@ -5,9 +5,10 @@ import json
 import pytest
 from mlflow import MlflowClient
 
-from flare.config import SYNTHETIC_DIR, MainConfig, PredictConfig, SynthesizeConfig
+from flare.config import MainConfig, PredictConfig, SynthesizeConfig
 from flare.datasets.fingerprint import content_fingerprint
 from flare.errors import ConfigInvalid, DatasetInvalid, FlareError, TrackingUnavailable
+from flare.parameters import SYNTHETIC_DIR
 from flare.tracking.registry import production_version
 from flare.tracking.runs import start
 from flare.workflows import main, synthesize
