@@ -26,6 +26,10 @@ _NAME = re.compile(
 _IMAGE_DESCRIPTION = 0x010E  # EXIF tag
 
 
+#: Why an image of a single value is rejected; the audit asks packs how many there were.
+UNIFORM = "uniform"
+
+
 class ImageRejected(InputInvalid):
     """An image that cannot be used; it is masked as missing and counted under ``reason``."""
 
@@ -67,8 +71,9 @@ def decode_plane(data: bytes, *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
     Raises
     ------
     ImageRejected
-        ``unreadable`` (not an image, truncated), ``wrong size``, ``not grey`` or ``flagged`` (the
-        instrument team doubts it and says so in the EXIF ImageDescription).
+        ``unreadable`` (not an image, truncated), ``wrong size``, ``not grey``, ``flagged`` (the
+        instrument team doubts it and says so in the EXIF ImageDescription) or ``uniform`` (every
+        pixel has one value: a filled gap, which would be a field of -250 G, or a dark frame).
     """
     try:
         # Of more than 89 megapixels Pillow warns, of more than 178 it raises; the size is checked
@@ -80,7 +85,10 @@ def decode_plane(data: bytes, *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
                 raise ImageRejected("not grey", f"mode {image.mode}")
             if "flagged" in str(image.getexif().get(_IMAGE_DESCRIPTION, "")).lower():
                 raise ImageRejected("flagged", "flagged in its EXIF ImageDescription")
-            return np.asarray(image)
+            plane = np.asarray(image)
+            if plane.min() == plane.max():
+                raise ImageRejected(UNIFORM, f"every pixel is {plane[0, 0]}")
+            return plane
     except Image.DecompressionBombError as error:
         raise ImageRejected("wrong size", str(error)) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

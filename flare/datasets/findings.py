@@ -28,6 +28,7 @@ CHECKS: dict[str, str] = {
     "unreadable": "image that cannot be decoded, masked",
     "wrong_size": "image of another size than 256 x 256, masked",
     "not_grey": "image in colour, masked",
+    "uniform": "image whose pixels all have one value, masked",
 }
 
 

@@ -24,7 +24,7 @@ from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.sample import N_CHANNELS, N_PLANES, N_STEPS, Cube, Present
 
 #: Another number means another layout or other pixels; packs of other formats are made again.
-FORMAT = 2
+FORMAT = 3
 
 _AGAIN = "run `mlflow run . -e pack` again"
 

@@ -240,7 +240,7 @@ def sample_of_files(
     """Put images where their names say; see `read_sample`.
 
     An image belongs to the nearest time step within 15 minutes. Of several for one place the
-    nearest that can be decoded is taken.
+    nearest that can be used is taken.
     """
     cube = np.zeros((N_STEPS, N_CHANNELS, size, size), dtype=np.uint8)
     present = np.zeros((N_STEPS, N_CHANNELS), dtype=np.bool_)

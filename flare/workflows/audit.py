@@ -11,7 +11,12 @@ from flare.config import AuditConfig
 from flare.datasets.audit.checks import BETWEEN_SIDES, CHECKS, AuditFinding, skipped
 from flare.datasets.audit.columns import feature_names, feature_values
 from flare.datasets.audit.feature_file import read_feature_file
-from flare.datasets.audit.images import identical_images, images_in_two_regions, uniform_images
+from flare.datasets.audit.images import (
+    identical_images,
+    images_in_two_regions,
+    masked_uniform_images,
+    uniform_images,
+)
 from flare.datasets.audit.labels import contradicting_labels, duplicate_samples, nowcasts
 from flare.datasets.audit.planes import Planes, planes_of
 from flare.datasets.audit.report import AuditReport
@@ -108,6 +113,7 @@ def audit_of(
             nowcasts(seen.table, place=place),
             duplicate_samples(seen.table, place=place),
         ]
+    findings.append(masked_uniform_images(pack, place="dataset"))
     findings.append(contradicting_labels(tables, place="dataset"))
     findings.append(feature_names(FEATURE_NAMES, place="project"))
     if "training" in splits:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from flare.config import AuditConfig
 from flare.datasets.audit.checks import CHECKS, Verdict
@@ -117,6 +118,17 @@ def test_a_region_in_both_splits_is_invalid_in_all_that_it_shows(looked, home, t
     assert report.line().startswith("INVALID: ")
     assert "active region on both sides (training / test)" in report.line()
     assert "## invalid: active region on both sides, training / test" in report.markdown()
+
+
+def test_a_uniform_image_is_a_warning_because_no_model_sees_it(looked, home, tmp_path):
+    data = shutil.copytree(home.data, tmp_path / "data", ignore=lambda *_: ["packed-32"])
+    for path in sorted(data.glob("*/*/*/*__131.jpg"))[:3]:
+        Image.new("L", (256, 256), 128).save(path)
+    report = looked(data).report
+    assert report.verdict == "valid"
+    (finding,) = [one for one in report.warnings if "uniform" in one.check]
+    assert (finding.name, finding.count) == ("masked_uniform_images/dataset", 3)
+    assert "masked as missing, 3 images" in report.markdown()
 
 
 def test_an_invalid_audit_is_tagged_and_still_finishes(looked, fetch, relabelled):

@@ -94,6 +94,27 @@ def test_an_image_of_another_size_is_rejected_with_its_size(size):
         decode_plane(data)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("grey", [0, 1, 128, 255])
+def test_an_image_whose_pixels_all_have_one_value_is_rejected_as_uniform(grey, kind):
+    data = encoded(Image.new("L", (256, 256), grey), kind)
+    assert reason(data) == "uniform"
+    with pytest.raises(InputInvalid, match=f"every pixel is {grey}"):
+        decode_plane(data)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 255), (128, 7), (255, 255)])
+def test_one_pixel_of_another_value_makes_a_plane(place):
+    pixels = np.zeros((256, 256), dtype=np.uint8)
+    pixels[place] = 1
+    np.testing.assert_array_equal(decode_plane(encoded(Image.fromarray(pixels), "PNG")), pixels)
+
+
+def test_a_flagged_uniform_image_is_called_flagged():
+    data = encoded(Image.new("L", (256, 256), 0), "JPEG", exif=described("flagged"))
+    assert reason(data) == "flagged"
+
+
 @pytest.mark.parametrize("edge", [9000, 50_000])
 def test_an_image_that_claims_more_pixels_than_memory_holds_is_only_of_the_wrong_size(edge):
     assert reason(claiming(edge)) == "wrong size"

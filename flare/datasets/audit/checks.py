@@ -67,7 +67,14 @@ CHECKS: dict[str, Check] = {
         "uniform image as present",
         "images",
         "An image of a single grey level is a filled gap that poses as a measurement (zeros are "
-        "-250 G in a magnetogram); delete the file: an absent image is masked.",
+        "-250 G in a magnetogram); make the pack with this project, whose reader masks such files, "
+        "or delete the file: an absent image is masked.",
+    ),
+    "masked_uniform_images": Check(
+        "uniform image, masked",
+        "images",
+        "A file whose pixels all have one value is a filled gap or a dark frame; no model sees it, "
+        "but so much less was observed than the files say: report it beside the score.",
     ),
     "nowcasts": Check(
         "flaring sample, index >= 1",

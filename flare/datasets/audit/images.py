@@ -7,7 +7,9 @@ import numpy as np
 
 from flare.datasets.audit.checks import AuditFinding, Verdict, met
 from flare.datasets.audit.planes import Planes
-from flare.sample import CHANNELS
+from flare.datasets.packed import Pack
+from flare.images import UNIFORM
+from flare.sample import CHANNELS, N_PLANES
 
 
 def identical_images(left: Planes, right: Planes, *, place: str) -> AuditFinding:
@@ -59,7 +61,8 @@ def images_in_two_regions(planes: Planes, *, place: str) -> AuditFinding:
 def uniform_images(planes: Planes, *, place: str) -> AuditFinding:
     """Look for images of one grey level that count as present.
 
-    The reader takes what can be decoded: it masks no image for what its pixels say.
+    The reader masks files of one value, so these come from a pack that something else wrote, or
+    from pixels so nearly equal that averaging them down leaves one level.
     """
     places = np.argwhere(planes.uniform)
     by_channel = planes.uniform.sum(axis=(0, 1))  # (C,)
@@ -73,6 +76,24 @@ def uniform_images(planes: Planes, *, place: str) -> AuditFinding:
         total=int(planes.present.sum()),
         note=", ".join(f"{n} of {channel}" for channel, n in counts.items()),
         figures=dict(counts),
+    )
+
+
+def masked_uniform_images(pack: Pack, *, place: str) -> AuditFinding:
+    """Tell how many files of one value were masked when the pack was made.
+
+    All of them are counted; examples are among the rejected files that the pack names.
+    """
+    count = pack.rejected_counts.get(UNIFORM, 0)
+    present = N_PLANES * sum(pack.samples.values()) - sum(pack.missing.values())
+    return met(
+        "masked_uniform_images",
+        place,
+        Verdict.WARNING,
+        (f"{key} {file}" for _, key, file, reason in pack.rejected if reason == UNIFORM),
+        count=count,
+        total=present + count,
+        note=f"masked as missing, {count:,} images" if count else "",
     )
 
 

@@ -26,7 +26,7 @@ class Planes:
 
     ``digests`` uint64 (N, 4, 10) begin the SHA-256 of the pixels; 0 where there is no image, or
     one of a single grey level. ``uniform`` bool (N, 4, 10) says which are the latter: present, as
-    the reader sees it, but without content.
+    the pack says, but without content.
     """
 
     table: pd.DataFrame

@@ -1,5 +1,6 @@
 """Samples that are read ahead are the same in any number of processes, and bounded in number."""
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from flare.datasets import ahead
 from flare.datasets.ahead import ReadBatch, Source, read_ahead
@@ -74,12 +76,20 @@ def test_no_more_batches_wait_than_are_asked_for(
 
 
 def test_a_damaged_image_is_masked_and_named(tmp_path: Path, batches: list[list[Source]]) -> None:
-    import shutil
-
     folder, start = batches[1][0]
     copy = shutil.copytree(folder, tmp_path / "copy")
     image = sorted(copy.iterdir())[0]
     image.write_bytes(b"no image")
     (batch,) = read([[(copy, start)]], 1)
     assert batch.rejected == (((image.name, "unreadable"),),)
+    assert (~batch.present).sum() == 1
+
+
+def test_a_uniform_image_is_masked_and_named(tmp_path: Path, batches: list[list[Source]]) -> None:
+    folder, start = batches[1][0]
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    image = sorted(copy.iterdir())[0]
+    Image.new("L", (256, 256), 128).save(image)
+    (batch,) = read([[(copy, start)]], 1)
+    assert batch.rejected == (((image.name, "uniform"),),)
     assert (~batch.present).sum() == 1

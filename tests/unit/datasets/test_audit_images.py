@@ -1,7 +1,7 @@
 """Images that are on both sides, under two regions, or of nothing: planted and clean ones."""
 
 import shutil
-from datetime import datetime
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +9,16 @@ from audit_tables import sample, table_of
 from PIL import Image
 
 from flare.datasets.audit.checks import Verdict
-from flare.datasets.audit.images import identical_images, images_in_two_regions, uniform_images
+from flare.datasets.audit.images import (
+    identical_images,
+    images_in_two_regions,
+    masked_uniform_images,
+    uniform_images,
+)
 from flare.datasets.audit.planes import Planes, look_at, planes_of
 from flare.datasets.packing import ensure_pack
 from flare.datasets.sdobenchmark import read_sample, read_table
-from flare.sample import CHANNELS, N_CHANNELS, N_PLANES, N_STEPS
+from flare.sample import MAGNETOGRAM, N_CHANNELS, N_PLANES, N_STEPS
 
 
 def planes(*samples: tuple[int, list[int]], days: float = 20) -> Planes:
@@ -99,26 +104,37 @@ def spoiled(tiny_dataset, tmp_path):
     original = next((data / "training").glob("11010/*_1/*__171.jpg"))
     copied = next((data / "test").glob("12010/*_0/*__171.jpg"))
     copied.write_bytes(original.read_bytes())
-    zeros = next((data / "test").glob("12020/*_0/*__magnetogram.jpg"))
+    zeros = sorted((data / "test").glob("12020/*_0/*__magnetogram.jpg"))[0]
     Image.new("L", (256, 256), 0).save(zeros)
     return data
 
 
+@pytest.fixture
+def foreign_pack(spoiled, tmp_path):
+    """Return a pack whose maker took the image of zeros for present, as our reader does not."""
+    made = ensure_pack(spoiled, tmp_path / "foreign", image_size=32, processes=1)
+    test = made.split("test")
+    (row,) = np.flatnonzero(test.table["id"].str.match("12020.*_0$"))
+    assert not test.present[row, 0, MAGNETOGRAM]
+    test.present[row, 0, MAGNETOGRAM] = True
+    np.save(made.folder / "test" / "present.npy", test.present)
+    missing = made.missing | {"magnetogram": 0}
+    return replace(made, missing=missing, rejected_counts={}, rejected=())
+
+
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_copied_image_and_a_zero_filled_one_are_found_in_a_pack(
-    spoiled, tmp_path, processes: int
+def test_a_copied_image_and_a_zero_filled_one_are_found_in_a_foreign_pack(
+    foreign_pack, processes: int
 ) -> None:
     told = []
-    seen = planes_of(
-        ensure_pack(spoiled, tmp_path / "pack", image_size=32, processes=1),
-        processes=processes,
-        progress=lambda *done: told.append(done),
-    )
+    seen = planes_of(foreign_pack, processes=processes, progress=lambda *done: told.append(done))
     same = identical_images(seen["training"], seen["test"], place="test")
     assert same.count == 1
     assert "11010_2012_01_21_00_00_00_1 171" in same.examples[0]
     uniform = uniform_images(seen["test"], place="test_split")
+    assert (uniform.verdict, uniform.count) == (Verdict.INVALID, 1)
     assert uniform.figures == {"magnetogram": 1}
+    assert masked_uniform_images(foreign_pack, place="dataset").verdict is Verdict.OK
     assert told[-1] == (24, 24)
 
 
@@ -136,11 +152,28 @@ def test_an_untouched_pack_has_no_such_image(tiny_dataset, tmp_path) -> None:
             )
 
 
-def test_the_reader_counts_a_zero_filled_image_as_present(spoiled) -> None:
-    # What makes the finding invalid; should the reader mask such images, it has no more reason.
-    folder = next((spoiled / "test").glob("12020/*_0"))
-    read = read_sample(folder, datetime(2014, 2, 10))
-    magnetogram = CHANNELS.index("magnetogram")
-    empty = ~read.cube[:, magnetogram].any(axis=(1, 2))
-    assert empty.sum() == 1
-    assert read.present[empty, magnetogram].all()
+def test_a_zero_filled_image_that_the_reader_masked_is_a_warning(spoiled, tmp_path) -> None:
+    made = ensure_pack(spoiled, tmp_path / "pack", image_size=32, processes=1)
+    finding = masked_uniform_images(made, place="dataset")
+    # 24 samples; one image of either split was never there.
+    assert (finding.verdict, finding.count, finding.total) == (Verdict.WARNING, 1, 24 * 40 - 2)
+    assert finding.note == "masked as missing, 1 images"
+    assert finding.examples == ("12020_2014_02_10_00_00_00_0 2014-02-10T000000__magnetogram.jpg",)
+
+
+def test_a_zero_filled_image_that_the_reader_masked_is_not_present(spoiled, tmp_path) -> None:
+    seen = planes_of(ensure_pack(spoiled, tmp_path / "pack", image_size=32, processes=1))
+    assert uniform_images(seen["test"], place="test_split").verdict is Verdict.OK
+
+
+def test_masked_uniform_images_are_all_counted_where_none_is_named(spoiled, tmp_path) -> None:
+    made = ensure_pack(spoiled, tmp_path / "pack", image_size=32, processes=1)
+    full = replace(made, rejected=(), rejected_counts={"flagged": 1000, "uniform": 7})
+    finding = masked_uniform_images(full, place="dataset")
+    assert (finding.verdict, finding.count, finding.examples) == (Verdict.WARNING, 7, ())
+
+
+def test_nothing_is_said_of_masked_images_where_there_are_none(tiny_dataset, tmp_path) -> None:
+    made = ensure_pack(tiny_dataset, tmp_path / "pack", image_size=32, processes=1)
+    finding = masked_uniform_images(made, place="dataset")
+    assert (finding.verdict, finding.count, finding.note) == (Verdict.OK, 0, "")

@@ -158,6 +158,10 @@ def colour(data: Path) -> None:
     Image.open(BytesIO(image(data).read_bytes())).convert("RGB").save(image(data))
 
 
+def blank(data: Path) -> None:
+    Image.new("L", (256, 256), 0).save(image(data))
+
+
 PLANTED: list[tuple[Callable[[Path], None], str, str]] = [
     (rename_table, "other_table_name", "test/test.csv"),
     (drop_header, "no_header", "test/meta_data.csv"),
@@ -182,8 +186,9 @@ PLANTED: list[tuple[Callable[[Path], None], str, str]] = [
     (cut, "unreadable", f"{WHERE}/{named(0)}"),
     (shrink, "wrong_size", f"{WHERE}/{named(0)}"),
     (colour, "not_grey", f"{WHERE}/{named(0)}"),
+    (blank, "uniform", f"{WHERE}/{named(0)}"),
 ]
-MASKED = {"off_schedule", "flagged", "unreadable", "wrong_size", "not_grey"}
+MASKED = {"off_schedule", "flagged", "unreadable", "wrong_size", "not_grey", "uniform"}
 
 
 @pytest.mark.parametrize(

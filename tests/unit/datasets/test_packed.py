@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from flare.datasets import packing
 from flare.datasets.fingerprint import content_fingerprint
@@ -103,6 +104,34 @@ def test_a_truncated_image_is_masked_counted_and_named(dataset: Path, tmp_path: 
     assert made.rejected == (("training", FIRST, spoilt.name, "unreadable"),)
     assert sum(made.missing.values()) == 1
     assert (~made.split("training").present).sum() == 1
+
+
+def test_an_image_of_zeros_is_masked_counted_and_named(dataset: Path, tmp_path: Path) -> None:
+    spoilt = first_image(dataset)
+    Image.new("L", (256, 256), 0).save(spoilt)
+    made = pack(dataset, tmp_path / "pack", image_size=64)
+    assert made.rejected_counts == {"uniform": 1}
+    assert made.rejected == (("training", FIRST, spoilt.name, "uniform"),)
+    assert (~made.split("training").present).sum() == 1
+
+
+def test_an_image_of_zeros_has_no_say_in_the_fingerprint_but_by_its_bytes(
+    dataset: Path, tmp_path: Path
+) -> None:
+    Image.new("L", (256, 256), 0).save(first_image(dataset))
+    made = pack(dataset, tmp_path / "pack", image_size=64)
+    assert made.fingerprint == content_fingerprint(dataset)
+
+
+def test_a_pack_of_before_uniform_images_were_masked_is_made_again(
+    dataset: Path, tmp_path: Path
+) -> None:
+    made = pack(dataset, tmp_path / "pack", image_size=64)
+    content = json.loads((made.folder / "pack.json").read_text())
+    (made.folder / "pack.json").write_text(json.dumps(content | {"format": 2}))
+    with pytest.raises(DatasetInvalid, match=r"has format 2, .* run `mlflow run \. -e pack` again"):
+        open_pack(made.folder)
+    assert ensure_pack(dataset, made.folder, image_size=64) == made == open_pack(made.folder)
 
 
 def test_all_rejected_images_are_counted_where_not_all_are_named(

@@ -108,6 +108,13 @@ def test_the_farther_image_is_taken_where_the_nearer_cannot_be_decoded() -> None
     assert sample.rejected == ((near, "unreadable"),)
 
 
+def test_the_farther_image_is_taken_where_the_nearer_is_uniform() -> None:
+    near, far = named(423), named(416)
+    sample = sample_of_files({near: uniform_jpeg(0), far: OTHER_GREY}, START)
+    assert np.array_equal(sample.cube[1, 2], decoded(OTHER_GREY))
+    assert sample.rejected == ((near, "uniform"),)
+
+
 def test_fractions_of_a_second_in_the_start_move_no_image() -> None:
     sample = sample_of_files({named(710): GREY}, START + timedelta(seconds=0.9))
     assert sample.present[3, CHANNELS.index("171")]
@@ -129,6 +136,12 @@ def flagged_jpeg() -> bytes:
     return buffer.getvalue()
 
 
+def uniform_jpeg(grey: int) -> bytes:
+    buffer = BytesIO()
+    Image.new("L", (256, 256), grey).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
 def colour_jpeg() -> bytes:
     buffer = BytesIO()
     Image.open(BytesIO(GREY)).convert("RGB").save(buffer, "JPEG")
@@ -144,6 +157,8 @@ def colour_jpeg() -> bytes:
         (tiny_jpeg(100, RNG, size=128), "wrong size"),
         (colour_jpeg(), "not grey"),
         (flagged_jpeg(), "flagged"),
+        (uniform_jpeg(0), "uniform"),
+        (uniform_jpeg(128), "uniform"),
     ],
 )
 def test_an_unusable_image_is_masked_and_listed_with_its_reason(data: bytes, reason: str) -> None:

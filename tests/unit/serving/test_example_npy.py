@@ -13,8 +13,12 @@ TIMES = ("2012-01-15T000000", "2012-01-15T070000", "2012-01-15T103000", "2012-01
 
 
 def write_image(path, grey: int) -> None:
+    """Write an image whose mean is this grey; one of that value alone would be no image."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (256, 256), grey).save(path)
+    pixels = np.full((256, 256), grey, dtype=np.uint8)
+    pixels[:128] -= 4
+    pixels[128:] += 4
+    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture
@@ -45,9 +49,16 @@ def test_an_image_that_is_damaged_or_not_there_is_missing(sample):
     assert np.flatnonzero(~planes.any(axis=(1, 2))).tolist() == [0, 39]
 
 
+@pytest.mark.parametrize("grey", [0, 128])
+def test_an_image_of_one_value_is_missing(sample, grey):
+    Image.new("L", (256, 256), grey).save(sample / "a" / f"{TIMES[0]}__94.jpg")
+    planes = np.load(io.BytesIO(example_npy(sample)))
+    assert np.flatnonzero(~planes.any(axis=(1, 2))).tolist() == [0]
+
+
 def test_only_the_first_sample_and_only_its_channels_are_read(sample):
-    write_image(sample / "b" / f"{TIMES[0]}__94.jpg", 255)
-    write_image(sample / "a" / f"{TIMES[0]}__1600.jpg", 255)
+    write_image(sample / "b" / f"{TIMES[0]}__94.jpg", 250)
+    write_image(sample / "a" / f"{TIMES[0]}__1600.jpg", 250)
     planes = np.load(io.BytesIO(example_npy(sample)))
     assert planes.max() < 60
 
