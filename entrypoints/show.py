@@ -24,9 +24,11 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     comparison = evaluation.comparison
     console.print(score_tables(comparison.scorecards, synthetic=evaluation.synthetic))
     print("\n".join(comparison.lines()))
+    if evaluation.audit.invalid:
+        print(f"NO SCORES OF SKILL: {evaluation.audit.line()}")
     if evaluation.overlapping:
         names = ", ".join(evaluation.overlapping)
-        console.print(
+        print(
             f"NO SCORES OF SKILL (allow_overlap=true): {names} saw regions of the "
             f"{evaluation.split} split in training or validation"
         )

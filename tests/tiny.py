@@ -5,6 +5,7 @@ can learn something from them. They mean nothing else.
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -59,6 +60,20 @@ def write_tiny_dataset(
     identity = {"name": "tiny", "synthetic": True}
     (dest / "dataset.json").write_text(json.dumps(identity), encoding="utf-8")
     return dest
+
+
+def copy_without_packs(source: Path, dest: Path) -> Path:
+    """Copy a dataset, to change the copy."""
+    ignored = shutil.ignore_patterns("packed*")
+    return Path(shutil.copytree(source, dest, ignore=ignored))
+
+
+def plant_leak(dataset: Path) -> Path:
+    """Give the last test sample the images of the last training sample, under its own names."""
+    known, unseen = (sorted(dataset.glob(f"{part}/*/*"))[-1] for part in ("training", "test"))
+    for image, source in zip(sorted(unseen.iterdir()), sorted(known.iterdir()), strict=True):
+        shutil.copy(source, image)
+    return dataset
 
 
 def sample_folder(dataset: Path, split: str, sample_id: str) -> Path:

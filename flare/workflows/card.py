@@ -147,6 +147,8 @@ def tuning_lines(forecaster: Forecaster) -> list[str]:
         method = tuning.calibrations[event].method if event in tuning.calibrations else "none"
         rate = tuning.rates.get(event)
         known = "" if rate is None else f", base rate {rate:.3f}"
+        if event in tuning.stated_rates:
+            known += f", moved to the stated {tuning.stated_rates[event]:g}"
         lines.append(
             f"{event}: calibration {method}{known}, alarm at a probability of "
             f"{tuning.thresholds[event]:.3f} and above"

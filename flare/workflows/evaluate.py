@@ -61,10 +61,10 @@ def run(config: EvaluateConfig) -> Evaluation:
         log_split(tracked, pack, rows, config.data_dir, context=rows.name)
         log_split(tracked, pack, pack.split("training"), config.data_dir, context="rivals")
         models = _models(model, pack, config)
+        allowed = config.allow_overlap
+        overlapping = _overlapping(models, pack, rows, allowed=allowed)  # before rivals are fitted
         rivals = rivals_of(pack, config.model_name, beside=model.version)
-        overlapping = _overlapping(
-            {**models, **rivals.forecasters}, pack, rows, allowed=config.allow_overlap
-        )
+        overlapping += _overlapping(rivals.forecasters, pack, rows, allowed=allowed)
         if overlapping:
             _mark_overlap(tracked, model, config.split, overlapping)
         told, own = _told(models, rivals, pack, rows, config)

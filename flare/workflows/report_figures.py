@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flare.datasets.packed import PackedSplit
 from flare.forecasters.base import Forecast
-from flare.goes import HEADLINE_EVENT, LABEL_SCALES, event_outcomes
+from flare.goes import HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, event_outcomes
 from flare.plots.comparison import paired_differences, skill_by_subset, skill_panels
 from flare.plots.coverage import interval_coverage
 from flare.plots.flux import confusion_matrix, predicted_against_true
@@ -129,7 +129,7 @@ def _of_flux(drawn: Drawn) -> Mapping[str, Figure]:
     shift = np.log10(LABEL_SCALES[drawn.scale])
     forecast, flux = drawn.forecast, _labels(drawn)
     ends = (forecast.log10_flux + shift, forecast.lower + shift, forecast.upper + shift)
-    scaled = np.where(flux > flux.min(), flux * LABEL_SCALES[drawn.scale], flux)
+    scaled = np.where(flux > QUIET_FLUX, flux * LABEL_SCALES[drawn.scale], flux)
     return {
         "predicted_against_true": predicted_against_true(
             *ends,

@@ -54,7 +54,8 @@ def log_report(tracked: Run, folder: Path, reported: Reported, *, models: Sequen
     table = score_markdown(cards, synthetic=reported.pack.synthetic)
     said = "\n".join(f"- {line}" for line in comparison.lines())
     tracked.describe(f"{table}\n{said}"[:_DESCRIBED])
-    if split == "test" and not reported.overlapping and not reported.base_rates:
+    of_skill = not reported.overlapping and not reported.audit.invalid
+    if split == "test" and of_skill and not reported.base_rates:
         _renew_card(reported)
 
 

@@ -59,6 +59,15 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def rough_rivals() -> Iterator[None]:
+    """Fit the logistic rivals of every evaluation in a second instead of ten."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flare.forecasters.logistic_fit.PENALTIES", (1e4, 1.0))
+        patch.setattr("flare.forecasters.logistic_fit._ROUNDS", 2)
+        yield
+
+
 @pytest.fixture(scope="session")
 def models(home: Home) -> Models:
     from flare.config import BaselineConfig, EvaluateConfig, TrainConfig

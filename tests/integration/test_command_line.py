@@ -203,6 +203,16 @@ def test_what_predict_cannot_take_is_one_line(refused, models, at_home, tmp_path
     assert "p.xlsx: give a name ending in .csv, .json, .jsonl, .parquet" in line
 
 
+@pytest.mark.parametrize("name", ["evaluate", "predict"])
+@pytest.mark.parametrize(
+    "text", ["M1.0", "M9:0.2", "M1.0:1.5", "M1.0:0", "M1.0:0.0", "M1.0:0.2,M1.0:0.3", "M1.0:nan"]
+)
+def test_a_base_rate_that_cannot_be_is_named(refused, name, text):
+    line = refused(name, base_rates=text)
+    assert f"base_rates={text}" in line
+    assert "base rate" in line
+
+
 def test_pack_prints_its_fingerprints_and_verifies_when_asked(typed, at_home, tmp_path):
     settings = {"data_dir": at_home.data, "pack_dir": tmp_path / "pack", "image_size": 32}
     code, out, _ = typed("pack", **settings, processes=1)
@@ -224,7 +234,7 @@ def test_an_overruled_evaluation_says_so_on_the_terminal(typed, models, at_home,
     given = {"data_dir": at_home.data, "model": "1", "resamples": 100, "output_dir": tmp_path / "r"}
     code, out, _ = typed("evaluate", **given, split="training", allow_overlap="true")
     assert code == 0
-    assert "NO SCORES OF SKILL (allow_overlap=true): forest v1, climatology saw" in out
+    assert "NO SCORES OF SKILL (allow_overlap=true): forest v1, logistic regression, " in out
 
 
 def test_an_audit_without_a_leak_ends_with_0_and_says_valid(typed, at_home, tmp_path):

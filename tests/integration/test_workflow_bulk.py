@@ -6,13 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from interrupting import journal_of, stopped_after
 from mlflow.artifacts import load_text
 
 from flare.config import PredictConfig
@@ -65,30 +64,6 @@ def whole(folder, home, many, tmp_path_factory):
         for suffix in FORMATS:
             predict.run(PredictConfig(**given, output=place / f"p{suffix}"))
     return {suffix: (place / f"p{suffix}").read_bytes() for suffix in FORMATS}
-
-
-@contextmanager
-def stopped_after(batches: int, error: type[BaseException] = KeyboardInterrupt) -> Iterator[None]:
-    """Let Ctrl-C come after so many batches, and expect it to come out."""
-    real, done = bulk._rows, []
-
-    def rows(*given, **named):
-        if len(done) == batches:
-            raise error
-        done.append(1)
-        return real(*given, **named)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bulk, "_rows", rows)
-        try:
-            yield
-        except error:
-            return
-    pytest.fail("nothing was interrupted")
-
-
-def journal_of(output: Path) -> Path:
-    return output.with_name(f"{output.name}.partial.jsonl")
 
 
 def test_every_sample_has_a_row_in_the_tables_order(forecast, many, tmp_path):

@@ -28,12 +28,12 @@ def evaluated(home, folder, **given):
     return evaluate.run(EvaluateConfig(**settings))
 
 
-def test_the_model_comes_first_and_the_forest_and_climatology_beside_it(models):
-    assert list(models.evaluation.comparison.scorecards) == [
-        "cnn v2",
-        "forest v1",
-        "climatology",
-    ]
+#: All but the forest, in the order in which they are reported.
+OTHERS = ["logistic regression", "inversion line", "climatology", "constant", "persistence"]
+
+
+def test_the_model_comes_first_and_all_its_rivals_beside_it(models):
+    assert list(models.evaluation.comparison.scorecards) == ["cnn v2", "forest v1", *OTHERS]
 
 
 def test_climatology_has_no_skill_and_everybody_is_scored_on_the_same_samples(models):
@@ -48,7 +48,10 @@ def test_the_models_scores_and_its_rivals_are_metrics_of_the_run(models, run):
     for prefix, name in (
         ("", "cnn v2"),
         ("forest/", "forest v1"),
+        ("logistic/", "logistic regression"),
+        ("inversion/", "inversion line"),
         ("climatology/", "climatology"),
+        ("persistence/", "persistence"),
     ):
         for score in ("true_skill_statistic", "brier_skill_score", "roc_area"):
             logged = run.data.metrics[f"{prefix}test/M1.0/{score}"]
@@ -79,7 +82,8 @@ def test_report_predictions_and_figures_are_artifacts_and_files(models, run):
     client = MlflowClient()
     top = {one.path for one in client.list_artifacts(run.info.run_id)}
     figures = {one.path for one in client.list_artifacts(run.info.run_id, "figures")}
-    assert top == {"report.json", "report.md", "predictions.csv", "figures"}
+    reports = {"report.json", "report.md", "report.html", "audit.md", "predictions.csv"}
+    assert top == {*reports, "figures"}
     wanted = {"predicted_against_true", "confusion_matrix", "roc", "reliability"}
     assert {f"figures/{name}.png" for name in wanted} <= figures
     files = {path.name for path in models.evaluation.report.iterdir()}
@@ -128,7 +132,7 @@ def test_a_model_can_be_named_in_several_ways(models, at_home, spelling):
 
 def test_a_forest_is_not_its_own_rival(models, at_home, tmp_path):
     found = evaluated(at_home, tmp_path / "forest", model="1")
-    assert list(found.comparison.scorecards) == ["forest v1", "climatology"]
+    assert list(found.comparison.scorecards) == ["forest v1", *OTHERS]
 
 
 def test_without_a_registered_forest_of_the_data_one_is_fitted(models, at_home, tmp_path):
@@ -139,7 +143,7 @@ def test_without_a_registered_forest_of_the_data_one_is_fitted(models, at_home, 
     assert list(found.comparison.scorecards) == [
         f"folder {folder}",
         "forest (fitted here)",
-        "climatology",
+        *OTHERS,
     ]
 
 
@@ -156,7 +160,7 @@ def test_a_folder_may_be_called_what_a_rival_is_called(models, at_home, tmp_path
     monkeypatch.chdir(tmp_path)
     save(models.network.forecaster, tmp_path / "climatology")
     found = evaluated(at_home, tmp_path / "out", model="climatology")
-    names = ["folder climatology", "forest v1", "climatology"]
+    names = ["folder climatology", "forest v1", *OTHERS]
     assert list(found.comparison.scorecards) == names
 
 

@@ -155,6 +155,32 @@ def test_the_dictionary_is_json_without_nan(card: Scorecard) -> None:
     assert {s["event"] for s in undefined if s["name"] not in RANKED} == {"X1.0"}
 
 
+def test_a_scorecard_comes_back_from_its_dictionary_with_nan_for_what_is_undefined(
+    card: Scorecard,
+) -> None:
+    restored = Scorecard.of_dict(json.loads(json.dumps(card.as_dict(), allow_nan=False)))
+    assert math.isnan(restored.value("X1.0", "true_skill_statistic"))
+    # NaN differs from itself; as text it does not.
+    assert repr(restored.scores) == repr(card.scores)
+    np.testing.assert_array_equal(restored.confusion, card.confusion)
+    for name in ("thresholds", "scale", "level", "n_resamples", "n_active_regions", "climatology"):
+        assert getattr(restored, name) == getattr(card, name)
+
+
+def test_the_rates_of_a_reference_come_back_too(issue: Issue, observed: Observed) -> None:
+    rates = {"C1.0": 0.4, "M1.0": 0.1, "X1.0": 0.01}
+    card = score_forecasts(issue(0.5), observed, n_resamples=10, climatology=rates)
+    assert card.climatology is not None
+    assert Scorecard.of_dict(card.as_dict()).climatology == card.climatology
+
+
+@pytest.mark.parametrize("part", ["scores", "confusion", "thresholds", "climatology"])
+def test_a_dictionary_that_lacks_a_part_is_no_scorecard(card: Scorecard, part: str) -> None:
+    values = {name: value for name, value in card.as_dict().items() if name != part}
+    with pytest.raises(KeyError, match=part):
+        Scorecard.of_dict(values)
+
+
 def test_metrics_are_named_split_event_score_and_leave_out_what_is_undefined(
     card: Scorecard,
 ) -> None:

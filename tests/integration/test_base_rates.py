@@ -1,0 +1,122 @@
+"""Stated base rates: probabilities move by the odds, alarms stay, and everybody is told."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from interrupting import stopped_after
+
+from flare.config import EvaluateConfig, PredictConfig
+from flare.errors import ConfigInvalid
+from flare.workflows import bulk, evaluate, predict
+
+from workplace import working_in
+
+RATE = 0.05
+STATED = f"M1.0:{RATE}"
+
+
+def moved(probability, own: float):
+    """Return probabilities at the stated rate by the formula of the odds."""
+    odds = probability / (1 - probability) * (RATE / (1 - RATE)) / (own / (1 - own))
+    return odds / (1 + odds)
+
+
+def own_rate(trained) -> float:
+    return trained.forecaster.tuning.rates["M1.0"]
+
+
+@pytest.fixture(scope="module")
+def stated(models, home, tmp_path_factory):
+    """The network's evaluation at a stated rate."""
+    folder = tmp_path_factory.mktemp("stated")
+    with working_in(home.folder):
+        return evaluate.run(
+            EvaluateConfig(
+                data_dir=home.data, model="2", resamples=100, output_dir=folder, base_rates=STATED
+            )
+        )
+
+
+def test_probabilities_of_an_evaluation_move_by_the_formula_of_the_odds(stated, models):
+    plain, at_rate = (
+        pd.read_csv(one.report / "predictions.csv")["probability_M1.0"].to_numpy()
+        for one in (models.evaluation, stated)
+    )
+    np.testing.assert_allclose(at_rate, moved(plain, own_rate(models.network)), rtol=1e-9)
+    assert (at_rate < plain).all()
+
+
+def test_the_alarms_of_an_evaluation_stay(stated, models):
+    plain, at_rate = (
+        pd.read_csv(one.report / "predictions.csv")["alert"] for one in (models.evaluation, stated)
+    )
+    assert at_rate.tolist() == plain.tolist()
+
+
+def test_an_evaluation_is_named_after_the_stated_rate(stated, fetch):
+    label = "cnn v2 at stated rates M1.0 0.05"
+    assert stated.comparison.model == label
+    tags = fetch(stated.run_id).data.tags
+    assert tags["flare.model"] == label
+    assert tags["mlflow.runName"] == f"evaluate {label} on test"
+
+
+def test_a_report_says_the_stated_rate_beside_the_models_own(stated, models):
+    report = json.loads((stated.report / "report.json").read_text(encoding="utf-8"))
+    assert report["stated_base_rates"] == {"M1.0": RATE}
+    told = (stated.report / "report.md").read_text(encoding="utf-8")
+    assert f"base rate {own_rate(models.network):.3f}, moved to the stated 0.05" in told
+
+
+def test_a_model_without_stated_rates_has_none_in_its_report(models):
+    report = json.loads((models.evaluation.report / "report.json").read_text(encoding="utf-8"))
+    assert report["stated_base_rates"] == {}
+
+
+def test_one_forecast_moves_by_the_formula_and_keeps_its_alarm(models, at_home):
+    sample = next(at_home.data.glob("test/*/*"))
+    (plain,), (at_rate,) = (
+        predict.run(PredictConfig(input=sample, model="1", base_rates=text)).rows
+        for text in ("", STATED)
+    )
+    wanted = moved(plain["mx_probability"], own_rate(models.forest))
+    assert at_rate["mx_probability"] == pytest.approx(wanted)
+    assert at_rate["alert"] is plain["alert"]
+    assert at_rate["alert_threshold"] == pytest.approx(
+        moved(plain["alert_threshold"], own_rate(models.forest))
+    )
+
+
+def test_a_forecast_is_named_after_the_stated_rate(models, at_home):
+    sample = next(at_home.data.glob("test/*/*"))
+    found = predict.run(PredictConfig(input=sample, model="1", base_rates=STATED))
+    assert found.model == "forest v1 at stated rates M1.0 0.05"
+
+
+@pytest.fixture
+def forecast(models, at_home, tmp_path, monkeypatch):
+    """Return a function that forecasts the test split in two batches."""
+    monkeypatch.setattr(bulk, "BATCH", 4)
+
+    def ask(base_rates: str, **given):
+        small = {"data_dir": at_home.data, "model": "1", "processes": 1}
+        output = {"output": tmp_path / "p.csv", "base_rates": base_rates}
+        return predict.run(PredictConfig(**small, **output, **given))
+
+    return ask
+
+
+@pytest.mark.parametrize(("begun", "gone_on"), [("", STATED), (STATED, ""), (STATED, "M1.0:0.06")])
+def test_another_base_rate_does_not_continue_a_journal(forecast, begun, gone_on):
+    with stopped_after(1):
+        forecast(begun)
+    with pytest.raises(ConfigInvalid, match=r"keeps forecasts of another model; pass -P restart"):
+        forecast(gone_on)
+
+
+def test_the_same_base_rate_continues_a_journal(forecast):
+    with stopped_after(1):
+        forecast(STATED)
+    assert forecast(STATED).resumed == 4

@@ -1,0 +1,181 @@
+"""The report of an evaluation as JSON, as HTML and as Markdown, and the audit in it."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from mlflow.artifacts import load_text
+
+from entrypoints.show import show_evaluation
+from flare.config import EvaluateConfig
+from flare.workflows import evaluate
+from flare.workflows.report_figures import CAPTIONS
+
+from tiny import copy_without_packs, plant_leak
+from workplace import working_in
+
+SECTIONS = [
+    "In short",
+    "Figures",
+    "Flares of at least M1.0",
+    "Flares of at least B1.0",
+    "Flares of at least C1.0",
+    "Flares of at least X1.0",
+    "The published event: raw label of at least 1e-5",
+    "Peak flux",
+    "Paired differences",
+    "Parts of the samples",
+    "Calibration and alarms",
+    "Audit",
+]
+
+
+class Page(HTMLParser):
+    """Headings, sources of pictures and all other addresses of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.headings, self.pictures, self.addresses = [], [], []
+        self.inside = False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.inside = tag == "h2"
+        if tag == "img":
+            self.pictures.append(given["src"])
+        self.addresses += [given[name] for name in ("href", "src") if name in given]
+
+    def handle_data(self, data):
+        if self.inside and data.strip():
+            self.headings.append(data.strip())
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+
+def text_of(evaluation, name: str) -> str:
+    return (evaluation.report / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def report(models):
+    return json.loads(text_of(models.evaluation, "report.json"))
+
+
+@pytest.fixture
+def page(models):
+    return Page(text_of(models.evaluation, "report.html"))
+
+
+@pytest.fixture(scope="module")
+def leaked(models, home, tmp_path_factory):
+    """An evaluation on test regions of which one has the images of a training region."""
+    place = tmp_path_factory.mktemp("leaked")
+    data = plant_leak(copy_without_packs(home.data, place / "data"))
+    with working_in(home.folder):
+        return evaluate.run(
+            EvaluateConfig(data_dir=data, model="2", resamples=100, output_dir=place / "report")
+        )
+
+
+def test_every_subset_has_its_number_of_samples_and_events(report):
+    counts = {
+        subset: {(score["n"], score["n_events"]) for score in _headline(cards["cnn v2"])}
+        for subset, cards in report["subsets"].items()
+    }
+    assert counts == {
+        "all": {(8, 2)},
+        "forecast_clean": {(5, 1)},
+        "complete": {(7, 2)},
+        "class_quiet": {(2, 0)},
+        "class_B": {(2, 0)},
+        "class_C": {(2, 0)},
+        "class_M": {(2, 2)},
+        "year_2014": {(8, 2)},
+    }
+
+
+def _headline(card):
+    return [score for score in card["scores"] if score["event"] == "M1.0"]
+
+
+def test_the_subset_all_has_the_scores_of_the_whole(report):
+    for name, card in report["subsets"]["all"].items():
+        assert card == report["forecasters"][name]
+
+
+def test_the_page_has_every_section(page):
+    assert page.headings[-len(SECTIONS) :] == SECTIONS
+
+
+def test_every_picture_is_inside_the_page(page):
+    assert len(page.pictures) == len(CAPTIONS)
+    assert {src.split(",")[0] for src in page.pictures} == {"data:image/png;base64"}
+
+
+def test_the_page_needs_nothing_from_elsewhere(page):
+    outside = [one for one in page.addresses if not one.startswith(("#", "data:"))]
+    assert outside == []
+
+
+def test_figures_are_there_as_png_and_svg(models):
+    for suffix in ("png", "svg"):
+        found = {path.stem for path in models.evaluation.report.glob(f"*.{suffix}")}
+        assert found == set(CAPTIONS)
+
+
+def test_every_table_of_the_markdown_has_as_many_cells_in_each_row(models):
+    tables, lines = 0, text_of(models.evaluation, "report.md").splitlines()
+    for number, line in enumerate(lines):
+        if not re.fullmatch(r"\| ---( \| ---:)+ \|", line):
+            continue
+        tables += 1
+        assert lines[number - 2] == ""  # else it is part of the text above
+        width = line.count("|")
+        first = number - 1
+        while first < len(lines) and lines[first].startswith("|"):
+            assert len(re.findall(r"(?<!\\)\|", lines[first])) == width
+            first += 1
+        assert first > number + 1
+    assert tables == 11  # five events, the flux, two of differences, three of subsets
+
+
+def test_every_picture_of_the_markdown_lies_beside_it(models):
+    linked = re.findall(r"!\[.*\]\((.*)\)", text_of(models.evaluation, "report.md"))
+    assert linked == [f"{name}.png" for name in CAPTIONS]
+    assert [name for name in linked if not (models.evaluation.report / name).is_file()] == []
+
+
+def test_the_audit_is_an_artifact_a_tag_and_a_part_of_the_report(models, fetch, report):
+    run = fetch(models.evaluation.run_id)
+    audit = models.evaluation.audit
+    assert run.data.tags["flare.audit"] == "valid"
+    assert load_text(f"runs:/{run.info.run_id}/audit.md") == audit.markdown()
+    assert report["audit"] == json.loads(json.dumps(audit.as_dict()))
+    assert run.data.metrics["audit/identical_images/test"] == 0
+
+
+def test_a_leak_in_the_data_is_an_invalid_audit(leaked, fetch):
+    assert {one.name for one in leaked.audit.invalid} == {"identical_images/test"}
+    assert fetch(leaked.run_id).data.tags["flare.audit"] == "invalid"
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.html"])
+def test_a_report_on_data_with_a_leak_says_so_first(leaked, models, name):
+    told = "No scores of skill. INVALID: scores mean nothing until this is mended: "
+    text = text_of(leaked, name)
+    assert told in text
+    assert text.index(told) < text.index("BSS above climatology")
+    assert "No scores of skill" not in text_of(models.evaluation, name)
+
+
+def test_the_terminal_says_that_an_audit_is_invalid(leaked, capsys):
+    show_evaluation(leaked)
+    assert f"NO SCORES OF SKILL: {leaked.audit.line()}\n" in capsys.readouterr().out
+
+
+def test_the_terminal_says_nothing_of_a_valid_audit(models, capsys):
+    show_evaluation(models.evaluation)
+    assert "NO SCORES OF SKILL" not in capsys.readouterr().out

@@ -1,0 +1,95 @@
+"""The model card of a version: made with it, renewed by an evaluation on a test split."""
+
+import shutil
+
+import pandas as pd
+import pytest
+from mlflow.artifacts import load_text
+
+from flare.config import BaselineConfig, EvaluateConfig
+from flare.workflows import baseline, evaluate
+
+from tiny import copy_without_packs, plant_leak
+from workplace import SMALL_FOREST, working_in
+
+NAME = "card"
+
+
+@pytest.fixture(scope="module")
+def forest(models, home):
+    """A version whose card no other test touches, as it was registered, and that card."""
+    with working_in(home.folder):
+        config = BaselineConfig(**home.small, **SMALL_FOREST, resamples=100, model_name=NAME)
+        trained = baseline.run(config)
+        return trained, card_of(trained)
+
+
+def card_of(trained) -> str:
+    return load_text(f"runs:/{trained.version.run_id}/model_card.md")
+
+
+def evaluated(home, folder, **given):
+    settings = {"data_dir": home.data, "model": "1", "model_name": NAME, "resamples": 100}
+    return evaluate.run(EvaluateConfig(**settings | {"output_dir": folder} | given))
+
+
+def test_a_registered_version_has_a_card_with_its_validation_scores(forest):
+    trained, card = forest
+    score = trained.validation.get("M1.0", "brier_skill_score")
+    n_regions = trained.validation.n_active_regions
+    assert card.startswith("# Model card: card version 1\n\n**SYNTHETIC: ")
+    assert f"**Validation**: {score.n} samples of {n_regions} active regions" in card
+    assert f"| BSS M1.0 | {score.value:z.3f} [{score.low:z.3f}, {score.high:z.3f}] |" in card
+    assert f"Run `{trained.version.run_id}`" in card
+
+
+def test_until_an_evaluation_it_has_no_test_scores(forest):
+    assert "Not scored on a test split yet" in forest[1]
+
+
+@pytest.mark.parametrize("why", ["overlap", "stated rates", "another split", "invalid audit"])
+def test_scores_that_are_not_of_the_models_own_skill_do_not_get_onto_it(
+    forest, at_home, tmp_path, why
+):
+    given = {
+        "overlap": lambda: {
+            "data_dir": regions_of_training(at_home.data, tmp_path / "data"),
+            "allow_overlap": True,
+        },
+        "stated rates": lambda: {"base_rates": "M1.0:0.1"},
+        "another split": lambda: {"split": "training", "allow_overlap": True},
+        "invalid audit": lambda: {
+            "data_dir": plant_leak(copy_without_packs(at_home.data, tmp_path / "data"))
+        },
+    }[why]()
+    done = evaluated(at_home, tmp_path / "report", **given)
+    assert bool(done.overlapping) == ("allow_overlap" in given)
+    assert (done.audit.verdict == "invalid") == (why == "invalid audit")
+    assert card_of(forest[0]) == forest[1]
+
+
+def test_an_evaluation_on_test_puts_everybodys_test_scores_beside_the_validation_scores(
+    forest, at_home, tmp_path
+):
+    trained, before = forest
+    cards = evaluated(at_home, tmp_path / "report").comparison.scorecards
+    card = card_of(trained)
+    assert "Not scored on a test split yet" not in card
+    assert "**tiny, test split**: 8 samples of 4 active regions with 2 events of M1.0" in card
+    assert f"| score | {' | '.join(cards)} |" in card
+    score = cards["forest v1"].get("C1.0", "brier_skill_score")
+    assert f"| BSS C1.0 | {score.value:z.3f} [{score.low:z.3f}, {score.high:z.3f}] |" in card
+    validation = before[before.index("**Validation**") : before.index("Not scored on a test")]
+    assert validation in card
+
+
+def regions_of_training(source, dest):
+    """Copy a dataset so that its first training region is a test region instead."""
+    copy_without_packs(source, dest)
+    shutil.move(dest / "training" / "11000", dest / "test" / "11000")
+    paths = [dest / part / "meta_data.csv" for part in ("training", "test")]
+    training, test = (pd.read_csv(path, dtype=str) for path in paths)
+    moved = training["id"].str.startswith("11000_")
+    training[~moved].to_csv(paths[0], index=False)
+    pd.concat([test, training[moved]]).to_csv(paths[1], index=False)
+    return dest

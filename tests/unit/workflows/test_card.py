@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hand_made import TRUTH, scorecard
+
+from flare.forecasters.base import ForecasterSpec, Origin, Tuning
+from flare.forecasters.climatology import fit_climatology
+from flare.verification.scorecard import Observed
+from flare.workflows.card import model_card, tuning_lines
+
+SPEC = ForecasterSpec(image_size=32)
+ORIGIN = Origin("f" * 64, "tiny", True, (11000, 11010), 40)
+NEVER = Observed(np.full(60, 1e-9), TRUTH.active_region)
+
+
+def forecaster(*, synthetic=True, tuning=None):
+    origin = replace(ORIGIN, synthetic=synthetic)
+    made = fit_climatology(np.array([1e-9, 3e-6, 3e-5, 3e-4]), spec=SPEC, origin=origin)
+    return made if tuning is None else made.with_tuning(tuning)
+
+
+def card(one=None, **given):
+    settings = {"label": "solar-flare version 3", "tags": {}, "run_id": "a" * 32, "commit": None}
+    settings |= {"validation": scorecard()}
+    return model_card(one or forecaster(), **settings | given)
+
+
+def rows(text):
+    """Return the cells of every table row."""
+    return [
+        [cell.strip() for cell in line.strip("|").replace("\\|", "\0").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_only_a_model_of_synthetic_regions_is_warned_of(synthetic):
+    text = card(forecaster(synthetic=synthetic))
+    assert ("**SYNTHETIC: made from invented active regions." in text) is synthetic
+    assert ("Made from real observations" in text) is not synthetic
+    assert ("docs/synthetic.md" in text) is synthetic
+
+
+def test_the_warning_is_the_first_thing_under_the_title():
+    title, _, warning, *_ = card().splitlines()
+    assert title == "# Model card: solar-flare version 3"
+    assert warning.startswith("**SYNTHETIC:")
+
+
+def test_a_card_says_what_the_model_was_made_from():
+    text = card(tags={"flare.data": "mine", "flare.data_fingerprint": "abc", "flare.split": "?"})
+    assert "- Data: mine, SYNTHETIC; fingerprint `abc`" in text
+    assert "- 40 samples of 2 active regions" in text
+    assert f"- Run `{'a' * 32}`, code `unknown`" in text
+
+
+def test_before_a_test_the_card_says_what_to_run_for_it():
+    text = card()
+    assert "Not scored on a test split yet: `mlflow run . -e evaluate`." in text
+    assert rows(text)[0] == ["score", "this version"]
+
+
+def test_after_a_test_everybody_has_a_column_in_the_order_given():
+    text = card(test={"cnn v3": scorecard(), "climatology": scorecard(0)}, test_name="tiny, test")
+    assert "Not scored on a test split yet" not in text
+    assert ["score", "cnn v3", "climatology"] in rows(text)
+    assert "**tiny, test**: 60 samples of 12 active regions with 10 events of M1.0" in text
+
+
+def test_a_version_whose_validation_was_not_kept_has_a_card_all_the_same():
+    text = card(validation=None, test={"cnn v3": scorecard()})
+    assert "**Validation**" not in text
+    assert "Intervals are of 95 %" in text
+
+
+def test_an_undefined_score_is_a_dash():
+    found = {row[0]: row[1] for row in rows(card(validation=scorecard(truth=NEVER)))}
+    assert found["TSS M1.0"] == "-"
+    assert found["log10-flux MAE (dex)"] != "-"
+    assert "nan" not in card(validation=scorecard(truth=NEVER)).lower()
+
+
+def test_a_name_with_a_bar_does_not_part_its_column():
+    text = card(test={"folder a|b": scorecard(), "climatology": scorecard(0)})
+    widths = {len(row) for row in rows(text) if row[0] != "---" and len(row) > 2}
+    assert widths == {3}
+    assert "| score | folder a\\|b | climatology |" in text
+
+
+def test_the_alarm_of_every_event_is_told_with_its_base_rate_where_that_is_known():
+    tuning = Tuning(rates={"M1.0": 0.25})
+    lines = tuning_lines(forecaster(tuning=tuning))
+    assert lines[2] == (
+        "M1.0: calibration none, base rate 0.250, alarm at a probability of 0.500 and above"
+    )
+    assert lines[1] == "C1.0: calibration none, alarm at a probability of 0.500 and above"
+
+
+def test_a_stated_base_rate_is_told_beside_the_models_own():
+    tuning = Tuning(rates={"M1.0": 0.25}).at_rates({"M1.0": 0.1})
+    line = tuning_lines(forecaster(tuning=tuning))[2]
+    assert "base rate 0.250, moved to the stated 0.1, alarm at a probability of 0.250" in line

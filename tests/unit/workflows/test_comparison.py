@@ -1,0 +1,130 @@
+"""Hand-made forecasts side by side: who beats whom."""
+
+import numpy as np
+import pytest
+from hand_made import TRUTH, hand_made
+
+from flare.errors import VerificationInvalid
+from flare.verification.scorecard import score_forecasts
+from flare.workflows.comparison import COMPARED, Comparison, Settings, compare
+from flare.workflows.subsets import ALL
+
+TOLD = {
+    "good": hand_made(0.9),
+    "fair": hand_made(0.3),
+    "climatology": hand_made(0.0),
+}
+LATE = TRUTH.active_region >= 11006
+SETTINGS = Settings(resamples=200)
+
+
+def compared(told=None, *, settings=SETTINGS, **subsets) -> Comparison:
+    told = TOLD if told is None else told
+    return compare(
+        told,
+        TRUTH,
+        settings=settings,
+        subsets={ALL: np.ones(60, dtype=np.bool_), **subsets},
+        in_subsets=[next(iter(told)), "climatology"],
+    )
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    return compared(late=LATE)
+
+
+def test_the_first_is_the_model_that_it_is_about(comparison):
+    assert comparison.model == next(iter(comparison.scorecards)) == "good"
+    assert list(comparison.scorecards) == list(TOLD)
+
+
+def test_the_model_is_compared_with_all_but_itself(comparison):
+    assert list(comparison.against) == ["fair", "climatology"]
+    for scores in comparison.against.values():
+        named = [(one.event, one.name.removesuffix("_difference")) for one in scores]
+        assert named == list(COMPARED)
+
+
+def test_all_but_climatology_are_held_against_climatology(comparison):
+    assert list(comparison.above_climatology) == ["good", "fair"]
+
+
+def test_the_better_forecaster_beats_the_worse_beyond_its_interval(comparison):
+    for rival in ("fair", "climatology"):
+        assert comparison.against[rival][0].low > 0
+    assert comparison.above_climatology["good"].low > 0
+
+
+def test_the_worse_forecaster_is_below_the_better_by_as_much(comparison):
+    turned = compared(
+        {"fair": TOLD["fair"], "good": TOLD["good"], "climatology": TOLD["climatology"]}
+    )
+    one, other = turned.against["good"][0], comparison.against["fair"][0]
+    assert one.high < 0
+    assert one.value == pytest.approx(-other.value)
+
+
+def test_equal_forecasters_differ_by_nothing_at_all():
+    even = compared(
+        {"good": TOLD["good"], "twin": TOLD["good"], "climatology": TOLD["climatology"]}
+    )
+    for score in even.against["twin"]:
+        assert (score.value, score.low, score.high) == (0, 0, 0)
+
+
+def test_a_difference_is_that_of_the_scores(comparison):
+    cards = comparison.scorecards
+    gained = cards["good"].value("M1.0", "brier_skill_score") - cards["fair"].value(
+        "M1.0", "brier_skill_score"
+    )
+    assert comparison.against["fair"][0].value == pytest.approx(gained)
+
+
+def test_the_subset_all_is_the_whole(comparison):
+    assert list(comparison.subsets) == [ALL, "late"]
+    for name, card in comparison.subsets[ALL].items():
+        assert card.as_dict() == comparison.scorecards[name].as_dict()
+
+
+def test_a_subset_that_holds_every_sample_has_the_scores_of_the_whole():
+    found = compared(every=np.ones(60, dtype=np.bool_)).subsets
+    for name, card in found["every"].items():
+        assert card.as_dict() == found[ALL][name].as_dict()
+
+
+def test_a_subset_is_scored_on_its_own_samples_by_those_asked_for(comparison):
+    assert list(comparison.subsets["late"]) == ["good", "climatology"]
+    alone = score_forecasts(TOLD["good"].take(LATE), TRUTH.take(LATE), n_resamples=200)
+    assert comparison.subsets["late"]["good"].as_dict() == alone.as_dict()
+
+
+def test_the_label_scale_is_that_of_all_scores(comparison):
+    noaa = compared(settings=Settings(resamples=100, scale="noaa"), late=LATE)
+    cards = [*noaa.scorecards.values(), *noaa.subsets["late"].values()]
+    assert {card.scale for card in cards} == {"noaa"}
+
+
+def test_the_lines_say_who_beats_climatology_and_whom_the_model_beats(comparison):
+    lines = comparison.lines()
+    assert len(lines) == 3
+    assert lines[0].startswith("good: M1.0 BSS above climatology's by +0.9")
+    assert lines[2].startswith("good - fair: M1.0 BSS +0.")
+
+
+def test_a_difference_of_what_never_happened_is_undefined():
+    quiet = TRUTH.peak_flux < 1e-5
+    never = compare(
+        {name: one.take(quiet) for name, one in TOLD.items()},
+        TRUTH.take(quiet),
+        settings=SETTINGS,
+        subsets={ALL: np.ones(int(quiet.sum()), dtype=np.bool_)},
+        in_subsets=["good"],
+    )
+    assert never.lines()[0] == "good: M1.0 BSS above climatology's by undefined"
+
+
+def test_forecasts_of_other_samples_are_refused():
+    short = TOLD | {"fair": TOLD["fair"].take(LATE)}
+    with pytest.raises(VerificationInvalid, match="log10_flux"):
+        compared(short)

@@ -1,0 +1,111 @@
+"""Validation forecasts as a run keeps them: they come back as they were, or not at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hand_made import EVENTS, TRUTH, scorecard
+
+from flare.tracking.registry import RegisteredVersion
+from flare.verification.scorecard import Issued
+from flare.workflows import held_out
+from flare.workflows.held_out import FORECASTS, SCORES, log_held_out, read_held_out, read_scores
+
+VERSION = RegisteredVersion("solar-flare", 1, "a" * 32, "cnn")
+IDS = [f"{region}_2012_01_01_00_00_00_{k % 5}" for k, region in enumerate(TRUTH.active_region)]
+TABLE = pd.DataFrame(
+    {"id": IDS, "active_region": TRUTH.active_region, "peak_flux": TRUTH.peak_flux}
+)
+
+
+class FolderRun:
+    """A run that keeps its artifacts in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def log_text(self, text: str, name: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def log_json(self, content: object, name: str) -> None:
+        self.log_text(json.dumps(content, allow_nan=False), name)
+
+
+@pytest.fixture
+def issued() -> Issued:
+    """Forecasts with all the digits that a float64 has."""
+    rng = np.random.default_rng(0)
+    flux = rng.normal(-6, 1, 60)
+    probability = np.sort(rng.random((60, len(EVENTS))))[:, ::-1]
+    return Issued(flux, flux - rng.random(60), flux + rng.random(60), probability, EVENTS, RATES)
+
+
+RATES = dict(zip(EVENTS, (1 / 3, 0.1 + 0.2, 1e-3 / 7, 0.5), strict=True))
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch, issued):
+    """The folder of a run that kept everything."""
+
+    def fetch(_version, name, _dest):
+        return tmp_path / name if (tmp_path / name).is_file() else None
+
+    monkeypatch.setattr(held_out, "run_file", fetch)
+    card = scorecard()
+    thresholds = {"thresholds": issued.thresholds}
+    log_held_out(FolderRun(tmp_path), card, issued, TABLE)
+    content = card.as_dict() | thresholds
+    (tmp_path / SCORES).write_text(json.dumps(content), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["log10_flux", "lower", "upper", "probability"])
+def test_forecasts_come_back_to_the_last_digit(kept, issued, name):
+    np.testing.assert_array_equal(
+        getattr(read_held_out(VERSION).issued, name), getattr(issued, name)
+    )
+
+
+def test_labels_and_regions_come_back_to_the_last_digit(kept):
+    found = read_held_out(VERSION)
+    assert found.ids == tuple(IDS)
+    np.testing.assert_array_equal(found.observed.peak_flux, TRUTH.peak_flux)
+    np.testing.assert_array_equal(found.observed.active_region, TRUTH.active_region)
+
+
+def test_events_and_thresholds_come_back(kept, issued):
+    found = read_held_out(VERSION).issued
+    assert (found.events, found.thresholds) == (issued.events, issued.thresholds)
+
+
+def test_the_validation_scores_come_back(kept):
+    assert repr(read_scores(VERSION).scores) == repr(scorecard().scores)
+
+
+@pytest.mark.parametrize("name", [FORECASTS, SCORES])
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe\x00", b"[]", b"a,b\n1,2\n"])
+def test_of_a_damaged_or_missing_file_nothing_comes_back(kept, name, content):
+    if content is None:
+        (kept / name).unlink()
+    else:
+        (kept / name).write_bytes(content)
+    assert read_held_out(VERSION) is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe\x00", b"[]", b'{"scores": 3}'])
+def test_of_damaged_or_missing_scores_nothing_comes_back(kept, content):
+    if content is None:
+        (kept / SCORES).unlink()
+    else:
+        (kept / SCORES).write_bytes(content)
+    assert read_scores(VERSION) is None
+
+
+def test_a_number_that_is_none_damages_the_forecasts(kept):
+    path = kept / FORECASTS
+    table = pd.read_csv(path, dtype=str)
+    table.loc[3, "log10_flux"] = "much"
+    table.to_csv(path, index=False)
+    assert read_held_out(VERSION) is None
