@@ -237,7 +237,9 @@ class Network(EntryConfig):
     )
     mirror: bool = Field(True, description="flip training images as the Sun's symmetry allows")
     patience: Count = Field(
-        8, description="epochs without a lower validation loss before training stops"
+        15,
+        description="epochs without a lower validation loss before training stops; the last ones, "
+        "at a low learning rate, are often the best",
     )
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to train")
 

@@ -190,6 +190,6 @@ def _mark_overlap(tracked: Run, model: Resolved, split: str, names: tuple[str, .
 
 def _put(draft: Path, output_dir: Path) -> Path:
     """Move the finished report to its place, over an older one."""
-    for path in sorted(draft.iterdir()):
-        put_file(output_dir / path.name, path.read_bytes())
+    for path in sorted(draft.rglob("*.*")):
+        put_file(output_dir / path.relative_to(draft), path.read_bytes())
     return output_dir

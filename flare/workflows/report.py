@@ -26,6 +26,9 @@ from flare.workflows.report_sections import difference_section, score_sections, 
 
 AUDIT = "audit.md"
 
+#: Where in the report's folder, and among the artifacts of its run, the figures lie.
+FIGURES = "figures"
+
 
 @dataclass(frozen=True)
 class Reported:
@@ -57,8 +60,8 @@ def write_report(folder: Path, reported: Reported) -> None:
     (folder / AUDIT).write_text(reported.audit.markdown(), encoding="utf-8")
     pictures = []
     for name, figure in figures_of(_drawn(reported)).items():
-        path = save(marked(figure, reported.pack), folder / f"{name}.png")
-        save(figure, folder / f"{name}.svg")
+        path = save(marked(figure, reported.pack), folder / FIGURES / f"{name}.png")
+        save(figure, folder / FIGURES / f"{name}.svg")
         pictures.append(Picture(path, name.replace("_", " "), CAPTIONS[name]))
     title = f"{reported.label} on {reported.pack.name}, {reported.rows.name} split"
     sections = _sections(reported)

@@ -48,8 +48,8 @@ def log_report(tracked: Run, folder: Path, reported: Reported, *, models: Sequen
             tracked.log_metrics(_key_metrics(card, f"{split}_{subset}"))
     tracked.log_metrics(_differences(reported, models))
     tracked.log_metrics(reported.audit.metrics())
-    for path in sorted(folder.iterdir()):
-        tracked.log_file(path, "figures" if path.suffix in (".png", ".svg") else None)
+    for path in sorted(folder.rglob("*.*")):
+        tracked.log_file(path, None if path.parent == folder else path.parent.name)
     tracked.set_tags({**reported.model.tags(), AUDIT_TAG: reported.audit.verdict})
     table = score_markdown(cards, synthetic=reported.pack.synthetic)
     said = "\n".join(f"- {line}" for line in comparison.lines())

@@ -7,7 +7,7 @@ from flare.workflows.report_page import Block, Bullets, Paragraph, Picture, Sect
 
 
 def markdown_page(title: str, sections: Sequence[Section], *, summary: str = "") -> str:
-    """Return a report as Markdown; pictures in files are links to files beside it."""
+    """Return a report as Markdown; pictures in files are links to a folder beside it."""
     parts = [f"# {title}", *([summary] if summary else [])]
     for section in sections:
         parts.append(f"## {section.title}")
@@ -21,8 +21,9 @@ def _markdown(block: Block) -> str:
     if isinstance(block, Bullets):
         return "\n".join(f"- {line}" for line in block.lines)
     if isinstance(block, Picture):
-        name = block.source.name if isinstance(block.source, Path) else ""
-        return f"![{block.alt}]({name})\n\n{block.caption}"
+        place = block.source
+        link = f"{place.parent.name}/{place.name}" if isinstance(place, Path) else ""
+        return f"![{block.alt}]({link})\n\n{block.caption}"
     return _table(block)
 
 

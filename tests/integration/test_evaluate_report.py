@@ -122,7 +122,7 @@ def test_the_page_needs_nothing_from_elsewhere(page):
 
 def test_figures_are_there_as_png_and_svg(models):
     for suffix in ("png", "svg"):
-        found = {path.stem for path in models.evaluation.report.glob(f"*.{suffix}")}
+        found = {path.stem for path in (models.evaluation.report / "figures").glob(f"*.{suffix}")}
         assert found == set(CAPTIONS)
 
 
@@ -144,7 +144,7 @@ def test_every_table_of_the_markdown_has_as_many_cells_in_each_row(models):
 
 def test_every_picture_of_the_markdown_lies_beside_it(models):
     linked = re.findall(r"!\[.*\]\((.*)\)", text_of(models.evaluation, "report.md"))
-    assert linked == [f"{name}.png" for name in CAPTIONS]
+    assert linked == [f"figures/{name}.png" for name in CAPTIONS]
     assert [name for name in linked if not (models.evaluation.report / name).is_file()] == []
 
 

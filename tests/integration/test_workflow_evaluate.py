@@ -86,8 +86,9 @@ def test_report_predictions_and_figures_are_artifacts_and_files(models, run):
     assert top == {*reports, "figures"}
     wanted = {"predicted_against_true", "confusion_matrix", "roc", "reliability"}
     assert {f"figures/{name}.png" for name in wanted} <= figures
-    files = {path.name for path in models.evaluation.report.iterdir()}
-    assert files == {path.split("/")[-1] for path in (top - {"figures"}) | figures}
+    folder = models.evaluation.report
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
+    assert files == reports | figures
 
 
 def test_the_report_says_what_was_scored_on_what(report, models):

@@ -48,5 +48,5 @@ def test_names_with_a_bar_or_a_line_break_do_not_part_a_row() -> None:
 
 
 def test_a_picture_is_a_link_to_the_file_beside_the_page() -> None:
-    picture = Picture(Path("/somewhere/roc.png"), "roc", "What it shows.")
-    assert body(picture) == ["![roc](roc.png)", "", "What it shows."]
+    picture = Picture(Path("/somewhere/figures/roc.png"), "roc", "What it shows.")
+    assert body(picture) == ["![roc](figures/roc.png)", "", "What it shows."]
