@@ -6,7 +6,7 @@ import numpy as np
 
 from flare.config import BaselineConfig
 from flare.datasets.packed import Pack
-from flare.datasets.splits import split_by_region
+from flare.datasets.splits import region_groups, split_by_region
 from flare.forecasters.base import Forecaster, ForecasterSpec
 from flare.forecasters.climatology import fit_climatology
 from flare.tracking.names import FINGERPRINT_TAG
@@ -53,11 +53,12 @@ def forest_of(
         rows.table, validation_share=config.validation_share, seed=config.split_seed
     )
     data = TrainingData(pack, rows, split)
+    enough = len(region_groups(rows.table.iloc[split.train])) >= config.folds
     fitted, unseen = fit_and_forecast(
         data,
         forest_settings(config),
         seed=config.seed,
-        folds=config.folds,
+        folds=config.folds if enough else 0,
         split_seed=config.split_seed,
     )
     ready, _ = tuned_and_scored(fitted, data, unseen, resamples=100)
