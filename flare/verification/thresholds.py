@@ -1,6 +1,6 @@
 """From probability to alarm: an event is forecast where its probability is at or above a threshold.
 
-A threshold is chosen on validation and never on what is scored.
+A threshold is chosen on held-out training or validation regions, never on what is scored.
 """
 
 import numpy as np
