@@ -7,6 +7,7 @@ interval travel with the forecaster; nothing outside it changes a number.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from flare.errors import ConfigInvalid, ForecasterInvalid, InputInvalid
 from flare.forecasters.calibration import Calibration, shift_prior
-from flare.goes import EVENTS
+from flare.goes import EVENTS, flux_of_class
 from flare.sample import (
     CHANNELS,
     FORECAST_WINDOW_HOURS,
@@ -151,14 +152,16 @@ class Tuning:
         """Return the tuning for a time or place where events are more or less frequent.
 
         Thresholds move with the probabilities, so an event with a stated rate is forecast for the
-        same samples as before; but one that is moved up more than a weaker event cannot become
-        likelier than that one, and may lose an alarm to it. Rates stated before are replaced.
+        same samples as before; but an event that is moved up more, or down less, than a weaker one
+        cannot become likelier than that one, and may lose alarms to it: an event without a stated
+        rate too. Rates stated before are replaced.
 
         Raises
         ------
         ConfigInvalid
-            An event that is not forecast, a rate that is not strictly between 0 and 1, or an event
-            whose own rate this forecaster does not know.
+            An event that is not forecast, a rate that is not strictly between 0 and 1, an event
+            whose own rate this forecaster does not know, or rates of which a stronger event has the
+            higher one: every M1.0 is a C1.0.
         """
         thresholds = dict(self.thresholds)
         for event, rate in stated.items():
@@ -179,7 +182,9 @@ class Tuning:
             before = self.stated_rates.get(event, own)
             moved = shift_prior(np.array([thresholds[event]]), before, rate)
             thresholds[event] = float(moved[0])
-        return replace(self, thresholds=thresholds, stated_rates={**self.stated_rates, **stated})
+        all_stated = {**self.stated_rates, **stated}
+        _check_order({**self.rates, **all_stated} if stated else {})
+        return replace(self, thresholds=thresholds, stated_rates=all_stated)
 
     def interval(
         self, log10_flux: NDArray[np.float64]
@@ -190,6 +195,16 @@ class Tuning:
             np.clip(log10_flux + self.residual_low, low, high),
             np.clip(log10_flux + self.residual_high, low, high),
         )
+
+
+def _check_order(rates: Mapping[str, float]) -> None:
+    """Raise ConfigInvalid where a stronger event is to be more frequent than a weaker one."""
+    for weaker, stronger in pairwise(sorted(rates, key=flux_of_class)):
+        if rates[stronger] > rates[weaker]:
+            raise ConfigInvalid(
+                f"with these base rates {stronger} is at {rates[stronger]:g} and {weaker} at "
+                f"{rates[weaker]:g}, but every {stronger} is a {weaker} too; state both"
+            )
 
 
 class Forecaster(Protocol):

@@ -48,6 +48,8 @@ def cross_calibrated(
     method: str, probability: FloatArray, outcomes: BoolArray, folds: NDArray[np.integer]
 ) -> FloatArray:
     """Calibrate the forecasts of each fold by what was fitted on all the others."""
+    if method == "none":
+        return probability  # of a single fold, too, which leaves none to fit on
     calibrated = np.empty(len(probability))
     for fold in np.unique(folds):
         left = folds == fold

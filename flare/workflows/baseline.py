@@ -10,6 +10,7 @@ from flare.features.table import FEATURE_NAMES, compute_features
 from flare.forecasters.base import Forecast, ForecasterSpec
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.plots.models import feature_importance
+from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD
 from flare.tracking.runs import start
 from flare.workflows.crossval import Rows, log_tuning, on_validation, out_of_fold, training_folds
 from flare.workflows.data import TrainingData, marked, training_data
@@ -44,6 +45,7 @@ def run(config: BaselineConfig) -> Trained:
             data,
             family="forest",
             model_name=config.model_name,
+            tuned_on=OUT_OF_FOLD if config.folds else ON_VALIDATION,
             settings=settings,
         )
 

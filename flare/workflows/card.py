@@ -10,7 +10,14 @@ from string import Template
 
 from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
-from flare.tracking.names import DATA_TAG, FINGERPRINT_TAG, KIND_TAG, SPLIT_TAG
+from flare.tracking.names import (
+    DATA_TAG,
+    FINGERPRINT_TAG,
+    KIND_TAG,
+    ON_VALIDATION,
+    SPLIT_TAG,
+    TUNED_TAG,
+)
 from flare.verification.scorecard import FLUX, Score, Scorecard
 
 CARD = "model_card.md"
@@ -65,6 +72,11 @@ _SYNTHETIC_WARNING = (
     "has measured, and must not be used for it.**"
 )
 _REAL_WARNING = "Made from real observations; its scores below are all that was measured."
+
+_FLATTERING = (
+    "\n- It was tuned on the validation regions themselves (folds=0): its validation scores "
+    "flatter."
+)
 
 #: Which scores a card shows: event, name, title.
 _SHOWN = (
@@ -135,7 +147,8 @@ def model_card(
             else ""
         )
         + f"- The interval was made from residuals between {tuning.residual_low:+.2f} and "
-        f"{tuning.residual_high:+.2f} dex: it is equally wide for all samples.",
+        f"{tuning.residual_high:+.2f} dex: it is equally wide for all samples."
+        + (_FLATTERING if tags.get(TUNED_TAG) == ON_VALIDATION else ""),
     )
 
 

@@ -108,6 +108,12 @@ def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Fo
                 f"compare_to={config.compare_to} works on images of {size} pixels and "
                 f"{model.label} on {pack.image_size}; compare models of one image size"
             )
+        missing = set(model.forecaster.spec.events) - set(other.forecaster.spec.events)
+        if missing:
+            raise ConfigInvalid(
+                f"compare_to={config.compare_to} does not forecast {', '.join(sorted(missing))}, "
+                f"which {model.label} does; evaluate it, with compare_to={config.model or 'NUMBER'}"
+            )
         found[_label(other, pack)] = other.forecaster
     return found
 

@@ -13,9 +13,11 @@ from flare.parameters import PromotionScore
 from flare.tracking.names import (
     FINGERPRINT_TAG,
     FORCED_TAG,
+    ON_VALIDATION,
     PRODUCTION,
     SPLIT_TAG,
     SYNTHETIC_TAG,
+    TUNED_TAG,
 )
 from flare.tracking.registry import (
     RegisteredVersion,
@@ -153,6 +155,12 @@ def _compared(version: RegisteredVersion, config: PromoteConfig) -> Judged | Non
     data = [version_tags(one).get(FINGERPRINT_TAG) for one in (version, incumbent)]
     if data[0] != data[1]:
         raise PromotionRefused(f"{pair}: they were trained on different datasets{advice}")
+    tuned = [version_tags(one).get(TUNED_TAG) == ON_VALIDATION for one in (version, incumbent)]
+    if tuned[0] and not tuned[1]:
+        raise PromotionRefused(
+            f"{pair}: it was tuned on the validation regions (folds=0), so its scores there flatter"
+            f"{advice}"
+        )
     kept = [read_held_out(one) for one in (version, incumbent)]
     if kept[0] is None or kept[1] is None:
         without = version.version if kept[0] is None else incumbent.version

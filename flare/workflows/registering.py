@@ -14,6 +14,7 @@ from flare.tracking.names import (
     KIND_TAG,
     SPLIT_TAG,
     SYNTHETIC_TAG,
+    TUNED_TAG,
 )
 from flare.tracking.packaging import package
 from flare.tracking.registry import RegisteredVersion
@@ -58,11 +59,13 @@ def register(
     *,
     family: str,
     model_name: str,
+    tuned_on: str,
     settings: Mapping[str, object],
 ) -> Trained:
     """Log the validation scores and the model with a run, and register a version of it.
 
-    ``family`` is what people call it: ``forest``, or the architecture of a network.
+    ``family`` is what people call it: ``forest``, or the architecture of a network; ``tuned_on``
+    is a value of ``TUNED_TAG``.
     """
     validation = validated.card
     run.log_metrics(validation.metrics("validation"))
@@ -74,6 +77,7 @@ def register(
         FINGERPRINT_TAG: data.pack.fingerprint,
         SPLIT_TAG: data.split.fingerprint,
         SYNTHETIC_TAG: str(data.pack.synthetic).lower(),
+        TUNED_TAG: tuned_on,
     }
     run.set_tags(tags)
     version = package(

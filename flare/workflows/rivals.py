@@ -24,6 +24,7 @@ from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.forecasters.logistic import LogisticForecaster
 from flare.forecasters.logistic_fit import fit_inversion_line, fit_logistic
 from flare.forecasters.tuning import tune
+from flare.goes import EVENTS
 from flare.tracking.names import FINGERPRINT_TAG
 from flare.tracking.registry import RegisteredVersion, version_tags, versions
 from flare.verification.scorecard import Issued
@@ -130,7 +131,8 @@ def _registered_forest(
         found = of_version(version)
         if beside is not None and version.version == beside.version:
             return found.label, None
-        if pack.image_size % found.forecaster.spec.image_size == 0:
+        spec = found.forecaster.spec
+        if pack.image_size % spec.image_size == 0 and set(EVENTS) <= set(spec.events):
             return found.label, found.forecaster
     return None
 

@@ -9,6 +9,7 @@ from flare.config import TrainConfig
 from flare.goes import EVENTS, HEADLINE_EVENT
 from flare.models import NetworkConfig
 from flare.plots.training import training_curve
+from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD
 from flare.tracking.runs import Run, start
 from flare.training.loop import EpochRecord
 from flare.workflows.crossval import log_tuning, on_validation, training_folds
@@ -51,6 +52,7 @@ def run(config: TrainConfig) -> Trained:
             data,
             family=config.architecture,
             model_name=config.model_name,
+            tuned_on=OUT_OF_FOLD if config.folds else ON_VALIDATION,
             settings={"best epoch": best.epoch + 1, "learning rate": config.learning_rate},
         )
 

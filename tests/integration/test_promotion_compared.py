@@ -9,7 +9,13 @@ from flare.errors import PromotionRefused
 from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.climatology import fit_climatology
 from flare.goes import EVENTS, event_outcomes
-from flare.tracking.names import FINGERPRINT_TAG, SPLIT_TAG
+from flare.tracking.names import (
+    FINGERPRINT_TAG,
+    ON_VALIDATION,
+    OUT_OF_FOLD,
+    SPLIT_TAG,
+    TUNED_TAG,
+)
 from flare.tracking.packaging import package
 from flare.tracking.registry import production_version, version_tags
 from flare.tracking.runs import start
@@ -47,7 +53,12 @@ def register(at_home, request):
     """Return a function that registers a version of some skill; the first is number 1."""
 
     def make(
-        skill: float, *, table: pd.DataFrame | None = None, data: str = DATA, kept: bool = True
+        skill: float,
+        *,
+        table: pd.DataFrame | None = None,
+        data: str = DATA,
+        kept: bool = True,
+        tuned_on: str = OUT_OF_FOLD,
     ) -> int:
         origin = Origin(data, "tiny", True, (), 2)
         one = fit_climatology(
@@ -67,7 +78,12 @@ def register(at_home, request):
                 example=np.ones((4, 10, 32, 32), dtype=np.uint8),
                 family="climatology",
                 model_name=request.node.name,
-                tags={FINGERPRINT_TAG: data, SPLIT_TAG: SPLIT, CHOICE_TAG: f"{value:.6f}"},
+                tags={
+                    FINGERPRINT_TAG: data,
+                    SPLIT_TAG: SPLIT,
+                    TUNED_TAG: tuned_on,
+                    CHOICE_TAG: f"{value:.6f}",
+                },
             )
         return version.version
 
@@ -99,6 +115,16 @@ def test_a_better_version_becomes_production_and_both_scores_are_told(
     assert "of Production 0.510 [" in told
     assert "the candidate is better by +0.450 [+" in told
     assert "paired over 40 active regions, 120 samples with 30 events" in told
+
+
+def test_a_version_that_was_tuned_on_validation_beats_nobody_that_was_not(
+    register, promoting, production
+):
+    promoting(register(0.3))
+    flattered = register(0.8, tuned_on=ON_VALIDATION)
+    with pytest.raises(PromotionRefused, match=r"tuned on the validation regions \(folds=0\)"):
+        promoting(flattered)
+    assert production() == 1
 
 
 def test_a_version_that_is_significantly_worse_is_refused_and_nothing_moves(

@@ -35,6 +35,14 @@ def distorted(probability):
     return of_log_odds(2 * logit(probability) + 1)
 
 
+def test_no_method_wants_no_other_fold():
+    probability, outcomes = drawn(10)
+    one_fold = np.zeros(10, dtype=np.intp)
+    assert choose_calibration(probability, outcomes, one_fold) == Calibration()
+    calibrated = cross_calibrated("none", probability, outcomes, one_fold)
+    np.testing.assert_array_equal(calibrated, probability)
+
+
 def test_none_leaves_every_probability_as_it_is():
     probability = np.array([0.0, 0.3, 1.0])
     np.testing.assert_array_equal(Calibration().apply(probability), probability)
