@@ -105,10 +105,12 @@ def main() -> None:
         train, validation = bench.flux[split.train], bench.flux[split.validation]
         for name, distort in DISTORTIONS.items():
             for event, change in _brier_changes(
-                distort, out_of_fold, folds, train, held, validation
+                distort, out_of_fold, folds, train, bench.regions[split.train], held, validation
             ).items():
                 changes[name][event].append(change)
-        tuning = tune(out_of_fold, train, folds, level=SPEC.interval_level)
+        tuning = tune(
+            out_of_fold, train, folds, level=SPEC.interval_level, regions=bench.regions[split.train]
+        )
         done = finished(tuning, held)
         inside = (done.lower <= np.log10(validation)) & (np.log10(validation) <= done.upper)
         coverage.append(float(inside.mean()))
@@ -128,13 +130,15 @@ def _brier_changes(
     out_of_fold: Forecast,
     folds: NDArray[np.intp],
     train: Floats,
+    regions: NDArray[np.integer],
     held: Forecast,
     validation: Floats,
 ) -> dict[str, float]:
     """Return by how much calibration changes the Brier score of each event on validation."""
     seen = replace(out_of_fold, probability=distort(out_of_fold.probability))
     raw = replace(held, probability=distort(held.probability))
-    done = finished(tune(seen, train, folds, level=SPEC.interval_level), raw)
+    tuning = tune(seen, train, folds, level=SPEC.interval_level, regions=regions)
+    done = finished(tuning, raw)
     happened = event_outcomes(validation)
     return {
         event: float(
@@ -167,7 +171,13 @@ def _shuffled(bench: Bench, seed: int) -> tuple[float, float, float]:
     order = stream(seed, Stream.SHUFFLE, 0).permutation(len(bench.flux))
     flux = bench.flux[order]
     out_of_fold, folds, (split, _, on_test) = bench.forecasts(seed, flux)
-    tuning = tune(out_of_fold, flux[split.train], folds, level=SPEC.interval_level)
+    tuning = tune(
+        out_of_fold,
+        flux[split.train],
+        folds,
+        level=SPEC.interval_level,
+        regions=bench.regions[split.train],
+    )
     return _skill(tuning, on_test, bench.test.table)
 
 

@@ -59,7 +59,11 @@ def cross_calibrated(
 
 
 def choose_calibration(
-    probability: FloatArray, outcomes: BoolArray, folds: NDArray[np.integer]
+    probability: FloatArray,
+    outcomes: BoolArray,
+    folds: NDArray[np.integer],
+    *,
+    regions: NDArray[np.integer] | None = None,
 ) -> Calibration:
     """Choose a method by the Brier score on folds it was not fitted on; return it fitted on all.
 
@@ -74,6 +78,9 @@ def choose_calibration(
         Out-of-fold forecasts of one event, and whether it happened, (N,).
     folds
         Which fold each sample belongs to, (N,); no active region is in two.
+    regions
+        The active region of each sample, (N,): gains of one region go together in the standard
+        error. None where samples are independent.
     """
     rarer = min(np.count_nonzero(outcomes), np.count_nonzero(~outcomes))
     if any(len(np.unique(outcomes[folds != fold])) < 2 for fold in np.unique(folds)):
@@ -85,9 +92,22 @@ def choose_calibration(
         calibrated = cross_calibrated(method, probability, outcomes, folds)
         errors = np.square(calibrated - outcomes)
         gain = lowest - errors
-        if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
+        if gain.mean() > _standard_error(gain, regions):
             chosen, lowest = method, errors
     return fit_calibration(chosen, probability, outcomes)
+
+
+def _standard_error(gain: FloatArray, regions: NDArray[np.integer] | None) -> float:
+    """Return that of the mean gain (N,); infinite where there is one region only.
+
+    Sums over clusters: Cameron & Miller 2015, doi:10.3368/jhr.50.2.317, for a mean.
+    """
+    index = np.arange(len(gain)) if regions is None else np.unique(regions, return_inverse=True)[1]
+    sums = np.bincount(index, gain - gain.mean())
+    if len(sums) < 2:
+        return float("inf")
+    spread = np.square(sums).sum() * len(sums) / (len(sums) - 1)
+    return float(np.sqrt(spread) / len(gain))
 
 
 def _line_in_log_odds(

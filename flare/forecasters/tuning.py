@@ -24,6 +24,7 @@ def tune(
     folds: NDArray[np.integer],
     *,
     level: float,
+    regions: NDArray[np.integer] | None = None,
 ) -> Tuning:
     """Choose calibrations, thresholds and residual quantiles.
 
@@ -47,13 +48,18 @@ def tune(
         Which fold each sample belongs to, (N,): calibrations are chosen from one to the other.
     level
         Share of cases that the interval should hold.
+    regions
+        The active region of each sample, (N,), which the choice of a calibration takes as one; None
+        where samples are independent.
     """
     if len(peak_flux) == 0:
         raise DatasetInvalid("no samples to tune on; use a dataset with more regions")
     outcomes = event_outcomes(peak_flux, forecast.events)
     calibrated = Tuning(
         calibrations={
-            event: choose_calibration(forecast.probability[:, k], outcomes[:, k], folds)
+            event: choose_calibration(
+                forecast.probability[:, k], outcomes[:, k], folds, regions=regions
+            )
             for k, event in enumerate(forecast.events)
         },
         rates=dict(zip(forecast.events, outcomes.mean(axis=0).tolist(), strict=True)),

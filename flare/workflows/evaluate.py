@@ -60,10 +60,12 @@ def run(config: EvaluateConfig) -> Evaluation:
         rows = pack.split(config.split)
         log_split(tracked, pack, rows, config.data_dir, context=rows.name)
         log_split(tracked, pack, pack.split("training"), config.data_dir, context="rivals")
-        models = _models(model, pack, config)
+        resolved = _models(model, pack, config)
+        models = {name: one.forecaster for name, one in resolved.items()}
         allowed = config.allow_overlap
         overlapping = _overlapping(models, pack, rows, allowed=allowed)  # before rivals are fitted
-        rivals = rivals_of(pack, config.model_name, beside=model.version)
+        known = {one.saved_digest for one in resolved.values()}
+        rivals = rivals_of(pack, config.model_name, beside=known)
         overlapping += _overlapping(rivals.forecasters, pack, rows, allowed=allowed)
         if overlapping:
             _mark_overlap(tracked, model, config.split, overlapping)
@@ -91,9 +93,9 @@ def run(config: EvaluateConfig) -> Evaluation:
     )
 
 
-def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Forecaster]:
+def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Resolved]:
     """Return the model, and the one to compare it with, by what to call them."""
-    found = {_label(model, pack): model.forecaster}
+    found = {_label(model, pack): model}
     if config.compare_to:
         stated = base_rates(config.base_rates)
         other = resolve(config.compare_to, config.model_name).at_rates(stated)
@@ -106,7 +108,7 @@ def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Fo
         if pack.image_size % size:
             raise ConfigInvalid(
                 f"compare_to={config.compare_to} works on images of {size} pixels and "
-                f"{model.label} on {pack.image_size}; compare models of one image size"
+                f"{model.label} on {pack.image_size}; evaluate it, with compare_to={config.model}"
             )
         missing = set(model.forecaster.spec.events) - set(other.forecaster.spec.events)
         if missing:
@@ -114,7 +116,7 @@ def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Fo
                 f"compare_to={config.compare_to} does not forecast {', '.join(sorted(missing))}, "
                 f"which {model.label} does; evaluate it, with compare_to={config.model or 'NUMBER'}"
             )
-        found[_label(other, pack)] = other.forecaster
+        found[_label(other, pack)] = other
     return found
 
 

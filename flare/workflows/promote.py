@@ -70,18 +70,23 @@ def run(config: PromoteConfig) -> Promoted:
         version, because = choose(config)
         synthetic = version_tags(version).get(SYNTHETIC_TAG) == "true"
         judged, force = None, config.force.strip()
+        incumbent = _production(version.name)
         if config.version != "previous":
             try:
-                judged = _compared(version, config)
+                judged = _compared(version, incumbent, config)
                 _log(tracked, judged)
                 _refuse_worse(judged, version, synthetic=synthetic)
             except PromotionRefused as refusal:
                 if not force:
                     raise
                 because = f"{because}; forced: {force} (else refused: {refusal})"
-        if force:
-            tag_version(version, {FORCED_TAG: force})
-            tracked.set_tags({FORCED_TAG: force})
+                tag_version(version, {FORCED_TAG: force})
+                tracked.set_tags({FORCED_TAG: force})
+        if _production(version.name) != incumbent:
+            raise PromotionRefused(
+                f"{PRODUCTION} of {version.name!r} was moved by somebody else meanwhile; look, and "
+                "promote again"
+            )
         before = move_production(version)
         tracked.set_tags({"flare.promoted_version": version.version, "flare.because": because})
         promoted = Promoted(version, before, because, synthetic, judged)
@@ -142,13 +147,18 @@ def _validation(
     return run_metrics(version).get(f"validation/{where}/{score}", math.nan)
 
 
-def _compared(version: RegisteredVersion, config: PromoteConfig) -> Judged | None:
-    """Compare with Production; None where there is none, or it is this very version."""
+def _production(model_name: str) -> RegisteredVersion | None:
     try:
-        incumbent = production_version(version.name)
+        return production_version(model_name)
     except ModelNotFound:
         return None
-    if incumbent.version == version.version:
+
+
+def _compared(
+    version: RegisteredVersion, incumbent: RegisteredVersion | None, config: PromoteConfig
+) -> Judged | None:
+    """Compare with Production; None where there is none, or it is this very version."""
+    if incumbent is None or incumbent.version == version.version:
         return None
     pair = f"version {version.version} cannot be compared with {PRODUCTION}, {incumbent.version}"
     advice = "; promote it all the same with -P version=N -P force=REASON"

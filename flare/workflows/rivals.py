@@ -6,7 +6,7 @@ models are.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from flare.forecasters.logistic_fit import fit_inversion_line, fit_logistic
 from flare.forecasters.tuning import tune
 from flare.goes import EVENTS
 from flare.tracking.names import FINGERPRINT_TAG
-from flare.tracking.registry import RegisteredVersion, version_tags, versions
+from flare.tracking.registry import version_tags, versions
 from flare.verification.scorecard import Issued
 from flare.workflows.comparison import CLIMATOLOGY
 from flare.workflows.crossval import Rows, out_of_fold, training_folds
@@ -70,11 +70,11 @@ class Rivals:
         return told
 
 
-def rivals_of(pack: Pack, model_name: str, *, beside: RegisteredVersion | None) -> Rivals:
+def rivals_of(pack: Pack, model_name: str, *, beside: Collection[str]) -> Rivals:
     """Fit the rivals on the training split of a pack.
 
     Of the forest the newest registered one of the same data is taken, if there is one; it is left
-    out where the model that it would stand ``beside`` is that forest.
+    out where one of the models that it would stand ``beside`` is that forest, by its digest.
     """
     data = _whole_training_split(pack)
     features = features_of(data.rows, "features of the training split")
@@ -121,7 +121,7 @@ def _whole_training_split(pack: Pack) -> TrainingData:
 
 
 def _registered_forest(
-    pack: Pack, model_name: str, *, beside: RegisteredVersion | None
+    pack: Pack, model_name: str, *, beside: Collection[str]
 ) -> tuple[str, Forecaster | None] | None:
     """Return the newest registered forest of the data; no forecaster if it is the model itself."""
     for version in versions(model_name):
@@ -129,7 +129,7 @@ def _registered_forest(
         if version.kind != "forest" or fingerprint != pack.fingerprint:
             continue
         found = of_version(version)
-        if beside is not None and version.version == beside.version:
+        if found.digest in beside:
             return found.label, None
         spec = found.forecaster.spec
         if pack.image_size % spec.image_size == 0 and set(EVENTS) <= set(spec.events):
@@ -191,5 +191,11 @@ def _tuned(
     assert folds is not None
     unseen = out_of_fold(data, without, folds)
     level = fitted.spec.interval_level
-    tuning = tune(unseen.forecast, data.peak_flux[unseen.rows], unseen.folds, level=level)
+    tuning = tune(
+        unseen.forecast,
+        data.peak_flux[unseen.rows],
+        unseen.folds,
+        level=level,
+        regions=data.active_regions[unseen.rows],
+    )
     return fitted.with_tuning(tuning)

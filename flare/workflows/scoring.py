@@ -115,7 +115,13 @@ def tuned_and_scored(
     a network has chosen on the same rows; tuned on the validation rows they flatter.
     """
     level = forecaster.spec.interval_level
-    tuning = tune(unseen.forecast, data.peak_flux[unseen.rows], unseen.folds, level=level)
+    tuning = tune(
+        unseen.forecast,
+        data.peak_flux[unseen.rows],
+        unseen.folds,
+        level=level,
+        regions=data.active_regions[unseen.rows],
+    )
     ready = forecaster.with_tuning(tuning)
     rows = data.split.validation
     forecast = forecast_rows(ready, data.rows, rows, title="validate")

@@ -91,7 +91,7 @@ def test_the_same_model_twice_is_refused(models, at_home, tmp_path, spelling):
 
 def test_models_of_image_sizes_that_do_not_fit_are_refused(models, at_home, tmp_path):
     larger = stored(tmp_path / "larger", image_size=64)
-    told = r"works on images of 64 pixels and cnn v2 on 32; compare models of one image size"
+    told = r"works on images of 64 pixels and cnn v2 on 32; evaluate it, with compare_to"
     with pytest.raises(ConfigInvalid, match=told):
         evaluated(at_home, tmp_path / "no", compare_to=str(larger))
 

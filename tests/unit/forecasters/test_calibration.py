@@ -242,3 +242,23 @@ def test_a_rate_that_is_none_is_named(name, rate):
     given_rates = {"from_rate": 0.1, "to_rate": 0.1} | {name: rate}
     with pytest.raises(ConfigInvalid, match=f"{name} is {rate}"):
         shift_prior(np.array([0.3]), **given_rates)
+
+
+def test_samples_of_one_region_count_as_one_where_a_calibration_is_chosen():
+    """A change that eight copies of each sample make look certain is not, over their regions."""
+    chosen = {True: 0, False: 0}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        chance = rng.uniform(0.05, 0.6, 60)
+        noise = np.repeat(rng.random(60) < chance, 8)
+        outcomes, probability = noise, np.repeat(chance, 8) + rng.normal(0, 0.01, 480)
+        regions = np.repeat(np.arange(60), 8)
+        for known in chosen:
+            found = choose_calibration(
+                probability.clip(0.01, 0.99),
+                outcomes,
+                regions % 3,
+                regions=regions if known else None,
+            )
+            chosen[known] += found != Calibration()
+    assert chosen[True] <= 3 < chosen[False]
