@@ -7,10 +7,11 @@ from mlflow import MlflowClient
 
 from flare.config import EvaluateConfig
 from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound
+from flare.forecasters.base import Tuning
 from flare.goes import EVENTS
 from flare.workflows import evaluate
 from flare.workflows.data import open_packed
-from flare.workflows.rivals import forest_of
+from flare.workflows.rivals import rivals_of
 
 from tiny import write_tiny_dataset
 
@@ -189,5 +190,5 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(at_home, tmp_
 def test_of_too_few_regions_for_folds_there_still_is_a_forest_to_stand_beside(elsewhere):
     data = write_tiny_dataset(elsewhere / "few", training_regions=3, test_regions=1)
     pack = open_packed(data, None, image_size=32, processes=1)
-    name, forest = forest_of(pack, image_size=32, model_name="solar-flare", beside=None)
-    assert (name, forest.kind) == ("forest (fitted here)", "forest")
+    found = rivals_of(pack, "solar-flare", beside=()).forecasters
+    assert found["forest (fitted here)"].tuning == Tuning()
