@@ -13,7 +13,7 @@ from flare.workflows import bulk, evaluate, predict
 
 from workplace import working_in
 
-RATE = 0.05
+RATE = 0.3
 STATED = f"M1.0:{RATE}"
 
 
@@ -56,7 +56,7 @@ def test_the_alarms_of_an_evaluation_stay(stated, models):
 
 
 def test_an_evaluation_is_named_after_the_stated_rate(stated, fetch):
-    label = "cnn v2 at stated rates M1.0 0.05"
+    label = "cnn v2 at stated rates M1.0 0.3"
     assert stated.comparison.model == label
     tags = fetch(stated.run_id).data.tags
     assert tags["flare.model"] == label
@@ -67,7 +67,7 @@ def test_a_report_says_the_stated_rate_beside_the_models_own(stated, models):
     report = json.loads((stated.report / "report.json").read_text(encoding="utf-8"))
     assert report["stated_base_rates"] == {"M1.0": RATE}
     told = (stated.report / "report.md").read_text(encoding="utf-8")
-    assert f"base rate {own_rate(models.network):.3f}, moved to the stated 0.05" in told
+    assert f"base rate {own_rate(models.network):.3f}, moved to the stated 0.3" in told
 
 
 def test_a_model_without_stated_rates_has_none_in_its_report(models):
@@ -92,7 +92,7 @@ def test_one_forecast_moves_by_the_formula_and_keeps_its_alarm(models, at_home):
 def test_a_forecast_is_named_after_the_stated_rate(models, at_home):
     sample = next(at_home.data.glob("test/*/*"))
     found = predict.run(PredictConfig(input=sample, model="1", base_rates=STATED))
-    assert found.model == "forest v1 at stated rates M1.0 0.05"
+    assert found.model == "forest v1 at stated rates M1.0 0.3"
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def forecast(models, at_home, tmp_path, monkeypatch):
     return ask
 
 
-@pytest.mark.parametrize(("begun", "gone_on"), [("", STATED), (STATED, ""), (STATED, "M1.0:0.06")])
+@pytest.mark.parametrize(("begun", "gone_on"), [("", STATED), (STATED, ""), (STATED, "M1.0:0.35")])
 def test_another_base_rate_does_not_continue_a_journal(forecast, begun, gone_on):
     with stopped_after(1):
         forecast(begun)

@@ -56,7 +56,7 @@ def test_scores_that_are_not_of_the_models_own_skill_do_not_get_onto_it(
             "data_dir": regions_of_training(at_home.data, tmp_path / "data"),
             "allow_overlap": True,
         },
-        "stated rates": lambda: {"base_rates": "M1.0:0.1"},
+        "stated rates": lambda: {"base_rates": "M1.0:0.3"},
         "another split": lambda: {"split": "training", "allow_overlap": True},
         "invalid audit": lambda: {
             "data_dir": plant_leak(copy_without_packs(at_home.data, tmp_path / "data"))

@@ -187,8 +187,8 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(at_home, tmp_
         evaluated(at_home, tmp_path / "file" / "report", model="no need to look")
 
 
-def test_of_too_few_regions_for_folds_there_still_is_a_forest_to_stand_beside(elsewhere):
-    data = write_tiny_dataset(elsewhere / "few", training_regions=3, test_regions=1)
+def test_of_a_single_region_there_still_is_a_forest_to_stand_beside(elsewhere):
+    data = write_tiny_dataset(elsewhere / "few", training_regions=1, test_regions=1)
     pack = open_packed(data, None, image_size=32, processes=1)
     found = rivals_of(pack, "solar-flare", beside=()).forecasters
     assert found["forest (fitted here)"].tuning == Tuning()

@@ -14,6 +14,7 @@ KINDS = {
     "DiskTooSmall": OSError,
     "InputInvalid": ValueError,
     "ModelNotFound": LookupError,
+    "PromotionRefused": PermissionError,
     "ForecasterInvalid": ValueError,
     "TrackingUnavailable": ConnectionError,
     "VerificationInvalid": ValueError,

@@ -53,7 +53,7 @@ def test_flux_errors_are_in_the_unit_of_their_heading(cards: dict[str, Scorecard
 def test_markdown_rows_have_as_many_cells_as_their_headings(cards: dict[str, Scorecard]) -> None:
     rows = [line for line in score_markdown(cards).splitlines() if line.startswith("|")]
     widths = [row.count("|") for row in rows]
-    assert widths == [6] * 4 + [7] * 4
+    assert widths == [6] * 8
 
 
 def test_an_undefined_score_is_a_dash(cards: dict[str, Scorecard]) -> None:
