@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from flare.errors import VerificationInvalid
 from flare.goes import HEADLINE_EVENT
 from flare.plots.rows import (
-    LOWER_IS_BETTER,
     NO_SKILL,
     Column,
     draw_column,
@@ -28,6 +27,7 @@ from flare.plots.style import (
     new_figure,
     plain,
 )
+from flare.verification.named_scores import LOWER_IS_BETTER
 from flare.verification.scorecard import FLUX, Score, Scorecard
 
 __all__ = ["paired_differences", "skill_by_subset", "skill_comparison", "skill_panels"]

@@ -26,21 +26,6 @@ TITLES = {
     "flux_mae": "flux MAE (W m$^{-2}$)",
 }
 
-#: Errors: a forecaster is better the lower they are.
-LOWER_IS_BETTER = frozenset(
-    {
-        "brier_score",
-        "expected_calibration_error",
-        "false_alarm_ratio",
-        "flux_mae",
-        "interval_width",
-        "log10_flux_mae",
-        "log10_flux_mae_floored",
-        "log10_flux_rmse",
-        "probability_of_false_detection",
-    }
-)
-
 #: What a forecast without skill scores; of other scores nothing is known beforehand.
 NO_SKILL = {
     "appleman_skill_score": 0.0,

@@ -36,6 +36,22 @@ FLUX_FLOOR = 1e-7
 #: The Brier skill score against a rate that was known before, such as the training split's.
 VS_CLIMATOLOGY = "brier_skill_score_vs_climatology"
 
+#: Errors: a forecaster is better the lower they are.
+LOWER_IS_BETTER = frozenset(
+    {
+        "brier_score",
+        "expected_calibration_error",
+        "false_alarm_ratio",
+        "flux_mae",
+        "interval_width",
+        "log10_flux_mae",
+        "log10_flux_mae_floored",
+        "log10_flux_rmse",
+        "probability_of_false_detection",
+        "ranked_probability_score",
+    }
+)
+
 
 def event_scores(
     observed: BoolArray,

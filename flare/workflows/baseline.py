@@ -61,7 +61,7 @@ def forest_settings(config: BaselineConfig) -> dict[str, float]:
 
 def fit_on(data: TrainingData, settings: Mapping[str, float], *, seed: int) -> ForestForecaster:
     """Fit a forest on the training rows."""
-    return _fit(_features(data), data, data.split.train, settings, seed=seed)
+    return fit_rows(_features(data), data, data.split.train, settings, seed=seed)
 
 
 def fit_and_forecast(
@@ -78,12 +78,12 @@ def fit_and_forecast(
     """
     numbers = training_folds(data, folds, seed=split_seed)
     features = _features(data)  # once, for the forest and all folds
-    forest = _fit(features, data, data.split.train, settings, seed=seed)
+    forest = fit_rows(features, data, data.split.train, settings, seed=seed)
     if numbers is None:
         return forest, on_validation(forest, data, seed=split_seed)
 
     def without(known: Rows) -> Callable[[Rows], Forecast]:
-        fold = _fit(features, data, known, settings, seed=seed)
+        fold = fit_rows(features, data, known, settings, seed=seed)
         return lambda left: fold.predict_features(features[left])
 
     return forest, out_of_fold(data, without, numbers)
@@ -97,7 +97,7 @@ def _features(data: TrainingData) -> NDArray[np.float64]:
     return features
 
 
-def _fit(
+def fit_rows(
     features: NDArray[np.float64],
     data: TrainingData,
     rows: Rows,
@@ -105,6 +105,7 @@ def _fit(
     *,
     seed: int,
 ) -> ForestForecaster:
+    """Fit a forest on some rows of the training split, given features (N, F) of all of them."""
     return fit_forest(
         features[rows],
         data.peak_flux[rows],

@@ -31,12 +31,13 @@ from flare.tracking.registry import (
     version_tags,
 )
 from flare.tracking.runs import Run, start
+from flare.verification.named_scores import LOWER_IS_BETTER
 from flare.verification.scorecard import FLUX, Score
 from flare.workflows.held_out import Judged, judge, read_held_out
 from flare.workflows.registering import CHOICE_EVENT, CHOICE_SCORE, CHOICE_TAG
 
-#: Scores of the flux, of which the lowest is the best.
-_ERRORS = ("log10_flux_mae", "ranked_probability_score")
+#: Of the scores that versions can be compared by, those of the flux and of no event.
+_OF_FLUX = ("log10_flux_mae", "ranked_probability_score")
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _best(
     """Choose among the versions that were validated on the same regions as the newest one."""
     tags = [version_tags(version) for version in found]
     same = tags[0].get(FINGERPRINT_TAG), tags[0].get(SPLIT_TAG)
-    sign = -1 if score in _ERRORS else 1
+    sign = -1 if score in LOWER_IS_BETTER else 1
     values = [
         sign * _validation(version, tag, event, score)
         if (tag.get(FINGERPRINT_TAG), tag.get(SPLIT_TAG)) == same
@@ -143,7 +144,7 @@ def _validation(
 ) -> float:
     if (event, score) == (CHOICE_EVENT, CHOICE_SCORE):
         return float(tags.get(CHOICE_TAG, math.nan))
-    where = FLUX if score in _ERRORS else event
+    where = FLUX if score in _OF_FLUX else event
     return run_metrics(version).get(f"validation/{where}/{score}", math.nan)
 
 
@@ -179,9 +180,9 @@ def _compared(
         return judge(
             kept[0],
             kept[1],
-            event=FLUX if config.score in _ERRORS else config.event,
+            event=FLUX if config.score in _OF_FLUX else config.event,
             score_name=config.score,
-            lower_is_better=config.score in _ERRORS,
+            lower_is_better=config.score in LOWER_IS_BETTER,
             resamples=config.resamples,
         )
     except VerificationInvalid as error:
@@ -220,7 +221,7 @@ def _interval(score: Score, *, signed: bool = False) -> str:
 def _named(event: str, score: str) -> str:
     short = {"brier_skill_score": "BSS", "true_skill_statistic": "TSS"}.get(score)
     name = short or score.replace("_", " ")
-    return name if event == FLUX or score in _ERRORS else f"{name} of {event}"
+    return name if event == FLUX or score in _OF_FLUX else f"{name} of {event}"
 
 
 def _log(tracked: Run, judged: Judged | None) -> None:

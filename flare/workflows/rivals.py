@@ -20,7 +20,7 @@ from flare.features.table import FEATURE_NAMES, compute_features
 from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec
 from flare.forecasters.climatology import fit_climatology
 from flare.forecasters.constant import fit_constant
-from flare.forecasters.forest import ForestForecaster, fit_forest
+from flare.forecasters.forest import ForestForecaster
 from flare.forecasters.logistic import LogisticForecaster
 from flare.forecasters.logistic_fit import fit_inversion_line, fit_logistic
 from flare.forecasters.tuning import tune
@@ -28,6 +28,7 @@ from flare.goes import EVENTS
 from flare.tracking.names import FINGERPRINT_TAG
 from flare.tracking.registry import version_tags, versions
 from flare.verification.scorecard import Issued
+from flare.workflows.baseline import fit_rows, forest_settings
 from flare.workflows.comparison import CLIMATOLOGY
 from flare.workflows.crossval import Rows, out_of_fold, training_folds
 from flare.workflows.data import TrainingData, origin_of
@@ -141,20 +142,8 @@ def _forest_on(
     data: TrainingData, features: NDArray[np.float64]
 ) -> Callable[[Rows], ForestForecaster]:
     usual = BaselineConfig()
-
-    def fit(rows: Rows) -> ForestForecaster:
-        return fit_forest(
-            features[rows],
-            data.peak_flux[rows],
-            spec=ForecasterSpec(image_size=data.pack.image_size),
-            origin=data.origin,
-            n_trees=usual.trees,
-            min_samples_leaf=usual.min_samples_leaf,
-            max_features=usual.max_features,
-            seed=usual.seed,
-        )
-
-    return fit
+    settings = forest_settings(usual)
+    return lambda rows: fit_rows(features, data, rows, settings, seed=usual.seed)
 
 
 def _linear_on(
