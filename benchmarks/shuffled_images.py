@@ -28,7 +28,7 @@ from flare.workflows.data import TrainingData, open_packed
 from flare.workflows.networks import train_network
 from flare.workflows.rivals import climatology_of
 from flare.workflows.scoring import forecast_rows, issued, observed, tuned_and_scored
-from flare.workflows.train import network_settings
+from flare.workflows.network_settings import network_settings
 
 _SCORES = (
     ("C1.0", "roc_area"),
@@ -48,7 +48,7 @@ def shuffled(data: TrainingData, *, seed: int) -> TrainingData:
 
 def trained_and_scored(data: TrainingData, test: PackedSplit, config: TrainConfig) -> Scorecard:
     """Train the network of a config, and score it on the test rows."""
-    network = train_network(data, network_settings(config))
+    network = train_network(data, network_settings(config, seed=config.seed))
     unseen = on_validation(network, data, seed=config.split_seed)
     ready, _ = tuned_and_scored(network, data, unseen, resamples=100)
     forecast = forecast_rows(ready, test, np.arange(len(test)), title="test")

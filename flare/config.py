@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from flare.network_parameters import Network
 from flare.parameters import (
     PREDICT_EXAMPLE,
     SYNTHETIC_DIR,
@@ -21,7 +22,6 @@ from flare.parameters import (
     Forest,
     Located,
     Named,
-    Network,
     OptionalPath,
     Processes,
     PromotionScore,

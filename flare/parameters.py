@@ -209,41 +209,6 @@ class Forest(EntryConfig):
     )
 
 
-class Network(EntryConfig):
-    """The network and its training."""
-
-    architecture: Literal["cnn"] = Field("cnn", description="network, by its name in flare.models")
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        15, description="passes over the training regions"
-    )
-    batch_size: Annotated[int, Field(ge=2, le=4096)] = Field(16, description="samples in a batch")
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
-        2e-3, description="highest learning rate of AdamW, at the end of the warm-up"
-    )
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.01, description="weight decay of AdamW"
-    )
-    event_weight: Annotated[float, Field(ge=0, le=1000)] = Field(
-        1.0, description="dex of flux error that one nat of cross-entropy is worth"
-    )
-    width: Annotated[int, Field(ge=1, le=512)] = Field(
-        16, description="feature maps of the first block"
-    )
-    hidden: Annotated[int, Field(ge=1, le=4096)] = Field(
-        64, description="units of the layer that both heads share"
-    )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.2, description="share of the shared layer dropped in training"
-    )
-    mirror: bool = Field(True, description="flip training images as the Sun's symmetry allows")
-    patience: Count = Field(
-        15,
-        description="epochs without a lower validation loss before training stops; the last ones, "
-        "at a low learning rate, are often the best",
-    )
-    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to train")
-
-
 class Folds(EntryConfig):
     """How a forecaster is tuned."""
 

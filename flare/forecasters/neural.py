@@ -18,6 +18,7 @@ from flare.forecasters.base import (
     check_cubes,
 )
 from flare.models import NetworkConfig, build
+from flare.models.network import middle
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import Cube, Present, reduce_cubes
 
@@ -49,7 +50,7 @@ class NeuralForecaster:
             there = torch.tensor(np.asarray(present[rows]))
             inputs = self.normalisation(images, there)
             some_flux, some_logits = self.network(inputs, there)
-            flux.append(some_flux.double().numpy())
+            flux.append(middle(some_flux).double().numpy())
             single.append(some_logits.double().sigmoid().numpy())
         log10_flux = np.clip(np.concatenate(flux) if flux else np.empty(0), *LOG10_FLUX_RANGE)
         events = np.concatenate(single) if single else np.empty((0, len(self.spec.events)))

@@ -17,7 +17,8 @@ class NetworkConfig:
     """Which architecture and how wide; what ``build`` needs to make the same network again.
 
     ``width`` is the number of feature maps of the first block, ``hidden`` the size of the layer
-    that both heads share, ``dropout`` the share of it that is dropped in training.
+    that both heads share, ``dropout`` the share of it that is dropped in training; of the flux
+    there is one number or three quantiles.
     """
 
     architecture: str = "cnn"
@@ -25,6 +26,7 @@ class NetworkConfig:
     hidden: int = 64
     dropout: float = 0.2
     n_events: int = len(EVENTS)
+    n_quantiles: int = 1
 
 
 def build(config: NetworkConfig) -> Network:
@@ -44,5 +46,6 @@ def build(config: NetworkConfig) -> Network:
         "hidden": config.hidden,
         "dropout": config.dropout,
         "n_events": config.n_events,
+        "n_quantiles": config.n_quantiles,
     }
     return ARCHITECTURES[config.architecture](**options)

@@ -1,16 +1,13 @@
 """The multitask CNN: one small encoder for every time step, and two heads on what it saw."""
 
 import itertools
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from flare.models.heads import Heads
 from flare.models.network import Network
 from flare.sample import MAGNETOGRAM, N_CHANNELS, N_STEPS
-
-#: What the flux head adds to, in log10 W m^-2: an untrained network forecasts about B1, not X10000.
-TYPICAL_LOG10_FLUX = -7.0
 
 
 class MultitaskCNN(Network):
@@ -21,37 +18,19 @@ class MultitaskCNN(Network):
     its weights. The shared layer sees all steps and which images were present.
     """
 
-    def __init__(self, *, width: int, hidden: int, dropout: float, n_events: int) -> None:
+    def __init__(
+        self, *, width: int, hidden: int, dropout: float, n_events: int, n_quantiles: int
+    ) -> None:
         super().__init__()
         maps = [N_CHANNELS + 1, width, 2 * width, 4 * width]
         self.blocks = nn.Sequential(*(_block(a, b) for a, b in itertools.pairwise(maps)))
         seen = N_STEPS * 2 * maps[-1] + N_STEPS * N_CHANNELS
-        self.shared = nn.Sequential(
-            nn.Linear(seen, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout)
+        self.heads = Heads(
+            seen, hidden=hidden, dropout=dropout, n_events=n_events, n_quantiles=n_quantiles
         )
-        self.flux_head = nn.Linear(hidden, 1)
-        self.event_head = nn.Linear(hidden, n_events)
-
-    @torch.no_grad()
-    def start_at(self, log10_flux: float, probabilities: Sequence[float]) -> None:
-        """Set the biases of both heads; see ``Network``."""
-        self.flux_head.bias.fill_(log10_flux - TYPICAL_LOG10_FLUX)
-        self.event_head.bias.copy_(torch.logit(torch.tensor(probabilities)))
 
     def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Forecast N samples.
-
-        Parameters
-        ----------
-        cubes
-            float (N, T, C, H, W), normalised per channel, zero where an image is missing.
-        present
-            bool (N, T, C).
-
-        Returns
-        -------
-        log10 of the peak flux in W m^-2, shape (N,), and event logits, shape (N, E).
-        """
+        """Forecast N samples; see ``Network``."""
         n, steps = cubes.shape[:2]
         frames = cubes.flatten(0, 1)  # (N * T, C, H, W)
         unsigned = frames[:, MAGNETOGRAM : MAGNETOGRAM + 1].abs()
@@ -63,8 +42,8 @@ class MultitaskCNN(Network):
             pooled * present.any(dim=2).flatten()[:, None]
         )  # a step without images says nothing
         seen = torch.cat([pooled.view(n, steps, -1).flatten(1), present.flatten(1).float()], dim=1)
-        shared = self.shared(seen)  # (N, hidden)
-        return self.flux_head(shared)[:, 0] + TYPICAL_LOG10_FLUX, self.event_head(shared)
+        told: tuple[Tensor, Tensor] = self.heads(seen)
+        return told
 
 
 def _block(inputs: int, outputs: int) -> nn.Module:

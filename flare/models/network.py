@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
+
+from flare.models.heads import Heads
 
 
 class Network(nn.Module):
-    """A module that forecasts log10 flux and event logits, and can begin at a climatology."""
+    """A module that forecasts log10 flux and event logits; it ends in ``Heads``.
+
+    ``forward(cubes, present)`` takes float (N, T, C, H, W), normalised per channel and zero where
+    an image is missing, and bool (N, T, C); it returns log10 of the peak flux in W m^-2, (N, Q)
+    with Q quantiles in rising order (the middle column is the forecast), and event logits (N, E).
+    """
+
+    heads: Heads
 
     def start_at(self, log10_flux: float, probabilities: Sequence[float]) -> None:
         """Let the heads begin at a climatology, not at probabilities of a half.
@@ -21,4 +30,13 @@ class Network(nn.Module):
         probabilities
             Of each event, 0 < p < 1.
         """
+        self.heads.start_at(log10_flux, probabilities)
+
+    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Forecast N samples; see the class."""
         raise NotImplementedError
+
+
+def middle(flux: Tensor) -> Tensor:
+    """Return the forecast itself, (N,), of quantiles (N, Q)."""
+    return flux[:, flux.shape[1] // 2]

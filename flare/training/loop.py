@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from flare.errors import TrainingDiverged
 from flare.goes import EVENTS, HEADLINE_EVENT
+from flare.models.network import middle
 from flare.training.batches import Batch, Batches
-from flare.training.losses import multitask_loss
+from flare.training.losses import Loss
 from flare.verification.probabilistic import brier_skill_score, roc_area
 
 Normalise = Callable[[Tensor, Tensor], Tensor]
@@ -28,7 +29,7 @@ Progress = Callable[[Iterable[Batch], int, int], Iterable[Batch]]
 class EpochRecord:
     """What one epoch came to.
 
-    Losses as ``multitask_loss`` gives them; ``log10_flux_mae`` in dex; the skill scores are M1.0's
+    Losses as the loss gives them; ``log10_flux_mae`` in dex; the skill scores are M1.0's
     on the validation regions, NaN where those hold no event. ``best`` says that no earlier epoch
     had a lower validation loss. Without validation all of that is NaN, and no epoch is best.
     """
@@ -68,7 +69,7 @@ def fit(
     epochs: int,
     learning_rate: float,
     weight_decay: float,
-    event_weight: float,
+    loss: Loss,
     fabric: Fabric,
     progress: Progress = lambda batches, _epoch, _total: batches,
 ) -> Iterator[EpochRecord]:
@@ -104,15 +105,15 @@ def fit(
         for number, host in enumerate(progress(train.shuffled(epoch), epoch, len(train))):
             batch = _on_device(host, fabric)
             log10_flux, logits = model(normalise(batch.cubes, batch.present), batch.present)
-            loss = _loss(log10_flux, logits, batch, event_weight)
-            value = loss.item()
+            batch_loss = loss(log10_flux, logits, batch)
+            value = batch_loss.item()
             if not np.isfinite(value):
                 raise TrainingDiverged(
                     f"the loss became {value} in epoch {epoch + 1}, batch {number + 1} of "
                     f"{len(train)}; try a lower learning rate than {learning_rate}"
                 )
             optimizer.zero_grad(set_to_none=True)
-            fabric.backward(loss)
+            fabric.backward(batch_loss)
             fabric.clip_gradients(model, optimizer, max_norm=1.0)
             optimizer.step()
             schedule.step()
@@ -120,7 +121,7 @@ def fit(
             seen += len(batch.cubes)
         seconds = time.perf_counter() - started
         validation_loss, log10_mae, bss, area = (
-            _validate(model, normalise, validation, event_weight, fabric)
+            _validate(model, normalise, validation, loss, fabric)
             if validation is not None
             else (float("nan"),) * 4
         )
@@ -145,19 +146,9 @@ def fit(
         )
 
 
-def _loss(log10_flux: Tensor, logits: Tensor, batch: Batch, event_weight: float) -> Tensor:
-    return multitask_loss(
-        log10_flux,
-        logits,
-        true_log10_flux=batch.log10_flux,
-        true_events=batch.events,
-        event_weight=event_weight,
-    )
-
-
 @torch.inference_mode()
 def _validate(
-    model: nn.Module, normalise: Normalise, batches: Batches, event_weight: float, fabric: Fabric
+    model: nn.Module, normalise: Normalise, batches: Batches, loss: Loss, fabric: Fabric
 ) -> tuple[float, float, float, float]:
     model.eval()
     total, seen = 0.0, 0
@@ -167,10 +158,9 @@ def _validate(
     for host in batches.in_order():
         batch = _on_device(host, fabric)
         log10_flux, logits = model(normalise(batch.cubes, batch.present), batch.present)
-        loss = _loss(log10_flux, logits, batch, event_weight)
-        total += loss.item() * len(batch.cubes)
+        total += loss(log10_flux, logits, batch).item() * len(batch.cubes)
         seen += len(batch.cubes)
-        flux_errors.append((log10_flux - batch.log10_flux).abs().float().cpu().numpy())
+        flux_errors.append((middle(log10_flux) - batch.log10_flux).abs().float().cpu().numpy())
         probability.append(logits.sigmoid().float().cpu().numpy())
         events.append(batch.events.cpu().numpy())
     if not np.isfinite(total):

@@ -17,34 +17,20 @@ from flare.errors import ConfigInvalid
 from flare.forecasters.base import Forecast, ForecasterSpec
 from flare.forecasters.neural import NeuralForecaster
 from flare.goes import event_outcomes
-from flare.models import NetworkConfig, build
+from flare.models import build
 from flare.models.network import Network
 from flare.models.normalisation import ChannelNormalisation, fit_normalisation
 from flare.seeding import Stream, integer_seed
 from flare.training.allocator import keep_freed_memory
 from flare.training.batches import Batch, Batches
 from flare.training.loop import EpochRecord, fit
+from flare.training.losses import multitask
 from flare.workflows.crossval import Rows, out_of_fold
 from flare.workflows.data import TrainingData
+from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.scoring import Unseen, forecast_rows
 
 log = logging.getLogger("flare")
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """How a network is made and trained, whoever asks: an entry point or a trial of a search."""
-
-    network: NetworkConfig
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    event_weight: float
-    mirror: bool
-    patience: int
-    accelerator: str = "auto"
-    seed: int = 0
 
 
 def train_network(
@@ -68,8 +54,8 @@ def train_network(
             else:
                 since_best += 1
             on_epoch(record)
-            if since_best >= settings.patience:
-                log.info("no lower validation loss for %d epochs: stopped", settings.patience)
+            if since_best >= settings.fit.patience:
+                log.info("no lower validation loss for %d epochs: stopped", settings.fit.patience)
                 break
     begun.network.load_state_dict(best_weights)
     return _finished(begun, data, settings)
@@ -126,7 +112,7 @@ def _begin(data: TrainingData, rows: Rows, settings: NetworkSettings) -> _Begun:
     normalisation = fit_normalisation(data.rows.cubes, data.rows.present, rows)
     network = build(settings.network)
     network.start_at(*_climatology(data.peak_flux[rows]))
-    return _Begun(network, normalisation, rows, _fabric(settings.accelerator))
+    return _Begun(network, normalisation, rows, _fabric(settings.fit.accelerator))
 
 
 def _epochs(
@@ -137,12 +123,12 @@ def _epochs(
         begun.normalisation,
         train=_batches(data, begun.rows, settings),
         validation=validation,
-        epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        event_weight=settings.event_weight,
+        epochs=settings.fit.epochs,
+        learning_rate=settings.fit.learning_rate,
+        weight_decay=settings.fit.weight_decay,
+        loss=multitask(settings.aims.event_weight),
         fabric=begun.fabric,
-        progress=_progress(settings.epochs),
+        progress=_progress(settings.fit.epochs),
     )
 
 
@@ -170,9 +156,9 @@ def _batches(data: TrainingData, rows: NDArray[np.intp], settings: NetworkSettin
         data.rows.present,
         data.peak_flux,
         rows,
-        batch_size=settings.batch_size,
+        batch_size=settings.fit.batch_size,
         seed=settings.seed,
-        mirror=settings.mirror,
+        mirror=settings.aims.mirror,
     )
 
 

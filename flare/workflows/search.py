@@ -31,10 +31,13 @@ from flare.seeding import Stream, integer_seed
 from flare.tracking.child_runs import log_child
 from flare.tracking.names import ENTRY_TAG, KIND_TAG
 from flare.tracking.runs import Run, start
+from flare.training.aims import Aims
 from flare.training.loop import EpochRecord
+from flare.training.settings import FitSettings
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, marked, training_data
-from flare.workflows.networks import NetworkSettings, kept, train_network
+from flare.workflows.network_settings import NetworkSettings
+from flare.workflows.networks import kept, train_network
 from flare.workflows.output import check_folder
 
 log = logging.getLogger("flare")
@@ -128,13 +131,14 @@ class Objective:
                 dropout=trial.suggest_float("dropout", 0.0, 0.5),
                 n_events=len(EVENTS),
             ),
-            epochs=self._config.epochs,
-            batch_size=trial.suggest_categorical("batch_size", [8, 16, 32]),
-            learning_rate=trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
-            weight_decay=trial.suggest_float("weight_decay", 1e-4, 0.1, log=True),
-            event_weight=trial.suggest_float("event_weight", 0.3, 10.0, log=True),
-            mirror=True,
-            patience=self._config.epochs,
+            fit=FitSettings(
+                epochs=self._config.epochs,
+                batch_size=trial.suggest_categorical("batch_size", [8, 16, 32]),
+                learning_rate=trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
+                weight_decay=trial.suggest_float("weight_decay", 1e-4, 0.1, log=True),
+                patience=self._config.epochs,
+            ),
+            aims=Aims(event_weight=trial.suggest_float("event_weight", 0.3, 10.0, log=True)),
             seed=self._config.seed,
         )
         records: list[EpochRecord] = []

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from flare.config import TrainConfig
-from flare.goes import EVENTS, HEADLINE_EVENT
-from flare.models import NetworkConfig
+from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
 from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD
 from flare.tracking.runs import Run, start
 from flare.training.loop import EpochRecord
 from flare.workflows.crossval import log_tuning, on_validation, training_folds
 from flare.workflows.data import marked, training_data
-from flare.workflows.networks import NetworkSettings, fold_forecasts, kept, train_network
+from flare.workflows.network_settings import network_settings
+from flare.workflows.networks import fold_forecasts, kept, train_network
 from flare.workflows.registering import Trained, register
 from flare.workflows.scoring import tuned_and_scored
 
@@ -23,7 +23,7 @@ log = logging.getLogger("flare")
 
 def run(config: TrainConfig) -> Trained:
     """Train, keep the best epoch by validation loss, tune out of fold, score, register."""
-    settings = network_settings(config)
+    settings = network_settings(config, seed=config.seed)
     name = f"{config.architecture} width {config.width}, seed {config.seed}"
     with start("train", name=name) as tracked:
         tracked.log_params(config.model_dump())
@@ -55,29 +55,6 @@ def run(config: TrainConfig) -> Trained:
             tuned_on=OUT_OF_FOLD if config.folds else ON_VALIDATION,
             settings={"best epoch": best.epoch + 1, "learning rate": config.learning_rate},
         )
-
-
-def network_settings(config: TrainConfig) -> NetworkSettings:
-    """Take the settings of the network and its training out of a config."""
-    network = NetworkConfig(
-        architecture=config.architecture,
-        width=config.width,
-        hidden=config.hidden,
-        dropout=config.dropout,
-        n_events=len(EVENTS),
-    )
-    return NetworkSettings(
-        network=network,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        event_weight=config.event_weight,
-        mirror=config.mirror,
-        patience=config.patience,
-        accelerator=config.accelerator,
-        seed=config.seed,
-    )
 
 
 def _curve(records: Sequence[EpochRecord]) -> Figure:

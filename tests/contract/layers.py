@@ -16,6 +16,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "images",
             "npy",
             "config",
+            "network_parameters",
             "parameters",
             "seeding",
             "mlproject",

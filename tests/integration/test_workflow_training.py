@@ -18,6 +18,7 @@ from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
 from flare.workflows.crossval import training_folds
 from flare.workflows.data import TrainingData, training_data
+from flare.workflows.network_settings import network_settings
 from flare.workflows.networks import fold_forecasts, kept, train_network
 from flare.workflows.scoring import Unseen
 
@@ -137,7 +138,7 @@ def fitted(family: str, data: TrainingData, *, seed: int) -> float:
         settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
         forecaster = baseline.fit_on(data, settings, seed=seed)
     else:
-        settings = train.network_settings(TrainConfig(**SMALL_NETWORK, seed=seed))
+        settings = network_settings(TrainConfig(**SMALL_NETWORK), seed=seed)
         forecaster = train_network(data, settings)
     return forecaster.predict(CUBES, PRESENT).log10_flux[0]
 
@@ -149,7 +150,7 @@ def unseen(family: str, data: TrainingData, *, folds: int = 3) -> Unseen:
         return baseline.fit_and_forecast(data, settings, seed=0, folds=folds, split_seed=0)[1]
     numbers = training_folds(data, folds, seed=0)
     return fold_forecasts(
-        data, train.network_settings(TrainConfig(**SMALL_NETWORK)), numbers, epochs=1
+        data, network_settings(TrainConfig(**SMALL_NETWORK), seed=0), numbers, epochs=1
     )
 
 
@@ -229,7 +230,7 @@ def test_training_ends_when_no_epoch_in_patience_is_better(data):
     # A rate of 1 throws the weights about, so that the loss soon stops falling.
     wild = SMALL_NETWORK | {"epochs": 60, "patience": 2, "learning_rate": 1.0}
     records = []
-    train_network(data, train.network_settings(TrainConfig(**wild)), on_epoch=records.append)
+    train_network(data, network_settings(TrainConfig(**wild), seed=0), on_epoch=records.append)
     assert len(records) == kept(records).epoch + 1 + 2 < 60
 
 

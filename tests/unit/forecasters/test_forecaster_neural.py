@@ -34,14 +34,14 @@ def test_a_network_that_was_left_in_training_mode_answers_as_in_evaluation(forec
 @pytest.mark.parametrize("logit", [-2000.0, 2000.0])
 def test_a_network_that_is_quite_sure_raises_no_warning(forecaster, logit):
     with torch.no_grad():
-        forecaster.network.event_head.bias.fill_(logit)
+        forecaster.network.heads.event_head.bias.fill_(logit)
     assert (forecaster.predict(CUBES[:2], PRESENT[:2]).probability == (logit > 0)).all()
 
 
 def test_a_stronger_event_takes_the_probability_of_a_weaker_one_where_its_own_is_higher(forecaster):
     with torch.no_grad():
-        forecaster.network.event_head.weight.zero_()
-        forecaster.network.event_head.bias.copy_(torch.tensor([1.0, 0.0, 5.0, -1.0]))
+        forecaster.network.heads.event_head.weight.zero_()
+        forecaster.network.heads.event_head.bias.copy_(torch.tensor([1.0, 0.0, 5.0, -1.0]))
     probability = forecaster.predict(CUBES[:1], PRESENT[:1]).probability[0]
     np.testing.assert_allclose(probability, [1 / (1 + 1 / np.e), 0.5, 0.5, 1 / (1 + np.e)])
 

@@ -26,7 +26,7 @@ def inputs(n: int = 3, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
 def test_it_gives_one_flux_and_one_logit_for_each_event(architecture, n, size):
     config = NetworkConfig(architecture, width=2, hidden=8, n_events=5)
     log10_flux, logits = network(config)(*inputs(n, size))
-    assert (log10_flux.shape, logits.shape) == ((n,), (n, 5))
+    assert (log10_flux.shape, logits.shape) == ((n, 1), (n, 5))
     assert log10_flux.dtype == logits.dtype == torch.float32
 
 
@@ -101,7 +101,7 @@ def test_the_encoder_sees_how_much_field_there_is_without_its_sign():
 def test_width_and_hidden_are_how_wide_and_how_large(width, hidden):
     model = network(NetworkConfig(width=width, hidden=hidden))
     assert model.blocks[0][0].out_channels == width
-    assert model.flux_head.in_features == hidden
+    assert model.heads.flux_head.in_features == hidden
 
 
 def test_dropout_is_active_in_training_and_nowhere_else():

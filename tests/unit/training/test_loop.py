@@ -13,7 +13,7 @@ from flare.goes import EVENTS
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
 from flare.training.loop import EpochRecord, fit
-from flare.training.losses import multitask_loss
+from flare.training.losses import multitask
 
 TRAIN = toy_batches()
 VALIDATION = toy_batches(n=16)
@@ -31,7 +31,7 @@ def start(*, seed: int = 0, epochs: int = 3, normalise=NORMALISE, **options):
         "validation": VALIDATION,
         "learning_rate": 0.02,
         "weight_decay": 0.01,
-        "event_weight": 1.0,
+        "loss": multitask(1.0),
         "fabric": Fabric(accelerator="cpu", devices=1),
     }
     return network, fit(network, normalise, epochs=epochs, **(settings | options))
@@ -90,15 +90,9 @@ def test_the_validation_loss_is_that_of_the_network_as_it_stands():
     (whole,) = replace(VALIDATION, batch_size=16).in_order()
     with torch.inference_mode():
         log10_flux, logits = network(NORMALISE(whole.cubes, whole.present), whole.present)
-    expected = multitask_loss(
-        log10_flux,
-        logits,
-        true_log10_flux=whole.log10_flux,
-        true_events=whole.events,
-        event_weight=1.0,
-    )
+    expected = multitask(1.0)(log10_flux, logits, whole)
     assert record.validation_loss == pytest.approx(expected.item(), rel=1e-5)
-    mae = (log10_flux - whole.log10_flux).abs().mean().item()
+    mae = (log10_flux[:, 0] - whole.log10_flux).abs().mean().item()
     assert record.log10_flux_mae == pytest.approx(mae, rel=1e-5)
 
 
@@ -110,7 +104,7 @@ class Constant(torch.nn.Module):
         self.log10_flux = torch.nn.Parameter(torch.tensor(-6.0))
 
     def forward(self, cubes, present):
-        return self.log10_flux.expand(len(cubes)), torch.zeros(len(cubes), len(EVENTS))
+        return self.log10_flux.expand(len(cubes), 1), torch.zeros(len(cubes), len(EVENTS))
 
 
 def constant(**options):
@@ -118,7 +112,7 @@ def constant(**options):
     settings = {
         "validation": VALIDATION,
         "weight_decay": 0.0,
-        "event_weight": 1.0,
+        "loss": multitask(1.0),
         "fabric": Fabric(accelerator="cpu", devices=1),
     }
     return fit(Constant(), NORMALISE, **(settings | options))
@@ -243,9 +237,9 @@ def test_progress_wraps_the_batches_of_each_epoch_and_knows_how_many():
 def test_a_record_holds_the_weights_of_its_epoch():
     network, records = start(epochs=2)
     next(records)
-    first = network.flux_head.weight.detach().clone()
+    first = network.heads.flux_head.weight.detach().clone()
     next(records)
-    assert not torch.equal(network.flux_head.weight, first)
+    assert not torch.equal(network.heads.flux_head.weight, first)
 
 
 def test_a_score_without_events_is_undefined_and_not_logged():

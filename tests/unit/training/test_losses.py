@@ -3,19 +3,16 @@ import math
 import pytest
 import torch
 
-from flare.training.losses import multitask_loss
+from flare.training.batches import Batch
+from flare.training.losses import multitask
 
 
 def loss(log10_flux, logits, true_flux, true_events, weight) -> float:
     tensors = (torch.tensor(values) for values in (true_flux, true_events))
     true_log10_flux, events = tensors
-    return multitask_loss(
-        torch.tensor(log10_flux),
-        torch.tensor(logits),
-        true_log10_flux=true_log10_flux,
-        true_events=events,
-        event_weight=weight,
-    ).item()
+    batch = Batch(torch.empty(0), torch.empty(0), true_log10_flux, events)
+    told = torch.tensor(log10_flux)[:, None], torch.tensor(logits)
+    return multitask(weight)(*told, batch).item()
 
 
 def test_without_events_it_is_the_mean_absolute_error_in_dex():
