@@ -25,10 +25,10 @@ from flare.seeding import Stream, stream
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.crossval import on_validation
 from flare.workflows.data import TrainingData, open_packed
+from flare.workflows.network_settings import network_settings
 from flare.workflows.networks import train_network
 from flare.workflows.rivals import climatology_of
 from flare.workflows.scoring import forecast_rows, issued, observed, tuned_and_scored
-from flare.workflows.network_settings import network_settings
 
 _SCORES = (
     ("C1.0", "roc_area"),
