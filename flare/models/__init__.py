@@ -7,9 +7,15 @@ from flare.errors import ConfigInvalid
 from flare.goes import EVENTS
 from flare.models.cnn import MultitaskCNN
 from flare.models.network import Network
+from flare.models.resnet import ResNet
+from flare.models.stacked_cnn import StackedCNN
 
 #: Every architecture by name. A new one is a file beside cnn.py and a line here.
-ARCHITECTURES: dict[str, type[Network]] = {"cnn": MultitaskCNN}
+ARCHITECTURES: dict[str, type[Network]] = {
+    "cnn": MultitaskCNN,
+    "stacked_cnn": StackedCNN,
+    "resnet": ResNet,
+}
 
 
 @dataclass(frozen=True)

@@ -116,8 +116,8 @@ def test_dropout_is_active_in_training_and_nowhere_else():
 
 
 def test_an_architecture_that_is_not_there_is_refused_with_the_choices():
-    with pytest.raises(ConfigInvalid, match="'resnet'; choose one of cnn"):
-        build(NetworkConfig(architecture="resnet"))
+    with pytest.raises(ConfigInvalid, match="'vit'; choose one of cnn, "):
+        build(NetworkConfig(architecture="vit"))
 
 
 def test_evaluation_does_not_depend_on_the_neighbours():
