@@ -13,7 +13,7 @@ from flare.parameters import Count, EntryConfig
 class Shape(EntryConfig):
     """Which network."""
 
-    architecture: Literal["cnn", "stacked_cnn", "resnet"] = Field(
+    architecture: Literal["cnn", "stacked_cnn", "resnet", "cnn3d", "transformer"] = Field(
         "cnn", description="network, by its name in flare.models; see docs/architectures.md"
     )
     width: Annotated[int, Field(ge=1, le=512)] = Field(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from flare.sample import MAGNETOGRAM, N_CHANNELS, N_STEPS
+from flare.sample import MAGNETOGRAM, N_CHANNELS
 
 #: Channels of a frame once the unsigned magnetogram is beside the ten.
 FRAME_CHANNELS = N_CHANNELS + 1
@@ -11,8 +11,8 @@ FRAME_CHANNELS = N_CHANNELS + 1
 #: What ``pool`` makes of one feature map.
 POOLED = 2
 
-#: How many numbers ``overview`` returns.
-OVERVIEW = 4 * N_STEPS * N_CHANNELS
+#: How many numbers ``overview`` tells of a time step.
+OVERVIEW = 4 * N_CHANNELS
 
 
 def frames(cubes: Tensor) -> Tensor:
@@ -32,15 +32,16 @@ def pool(maps: Tensor) -> Tensor:
 
 
 def overview(cubes: Tensor, present: Tensor) -> Tensor:
-    """Return mean, deviation and maximum of each image, and whether it is there: (N, 4 * T * C).
+    """Return mean, deviation and maximum of each image, and whether it is there: (N, T, 4 * C).
 
     Batch normalisation takes the brightness out of feature maps; here it is kept. Of a missing
     image all four are zero.
     """
     pixels = cubes.flatten(3)  # (N, T, C, H * W)
     deviation, mean = torch.std_mean(pixels, dim=3, correction=0)
-    told = torch.stack([mean, deviation, pixels.amax(dim=3)], dim=3) * present[..., None]
-    return torch.cat([told.flatten(1), present.flatten(1).to(told.dtype)], dim=1)
+    there = present.to(pixels.dtype)
+    told = torch.stack([mean, deviation, pixels.amax(dim=3)], dim=3) * there[..., None]
+    return torch.cat([told.flatten(2), there], dim=2)
 
 
 def block(inputs: int, outputs: int) -> nn.Module:

@@ -30,7 +30,7 @@ class ResNet(Network):
         maps = [width, width, 2 * width, 4 * width]
         self.stages = nn.Sequential(*(Residual(a, b) for a, b in itertools.pairwise(maps)))
         self.heads = Heads(
-            N_STEPS * POOLED * maps[-1] + OVERVIEW,
+            N_STEPS * (POOLED * maps[-1] + OVERVIEW),
             hidden=hidden,
             dropout=dropout,
             n_events=n_events,
@@ -42,7 +42,7 @@ class ResNet(Network):
         maps = self.stages(self.stem(frames(cubes)))  # (N * T, 4 * width, H / 8, W / 8)
         steps = pool(maps).view(*present.shape[:2], -1)  # (N, T, 8 * width)
         steps = steps * present.any(dim=2, keepdim=True)  # a step without images says nothing
-        seen = torch.cat([steps.flatten(1), overview(cubes, present)], dim=1)
+        seen = torch.cat([steps, overview(cubes, present)], dim=2).flatten(1)
         told: tuple[Tensor, Tensor] = self.heads(seen)
         return told
 

@@ -25,7 +25,7 @@ class StackedCNN(Network):
         maps = [N_STEPS * FRAME_CHANNELS, 2 * width, 4 * width, 8 * width]
         self.blocks = nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
         self.heads = Heads(
-            POOLED * maps[-1] + OVERVIEW,
+            POOLED * maps[-1] + N_STEPS * OVERVIEW,
             hidden=hidden,
             dropout=dropout,
             n_events=n_events,
@@ -37,6 +37,6 @@ class StackedCNN(Network):
         planes = torch.cat([cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs()], dim=1)
         planes = planes.contiguous(memory_format=torch.channels_last)  # (N, T * (C + 1), H, W)
         maps = self.blocks(planes)  # (N, 8 * width, H / 8, W / 8)
-        seen = torch.cat([pool(maps), overview(cubes, present)], dim=1)
+        seen = torch.cat([pool(maps), overview(cubes, present).flatten(1)], dim=1)
         told: tuple[Tensor, Tensor] = self.heads(seen)
         return told
