@@ -117,13 +117,17 @@ class Augmentation:
         slope[swapped, MAGNETOGRAM] = -1
         offset[swapped, MAGNETOGRAM] = ((255 - 2 * mean) / std)[MAGNETOGRAM]
         a, b = (
-            (torch.from_numpy(part).to(inputs)[:, None] * present)[..., None, None]  # (B, T, C)
+            (torch.from_numpy(part.astype(np.float32)).to(inputs)[:, None] * present)[
+                ..., None, None
+            ]  # (B, T, C)
             for part in (slope, offset)
         )
         inputs = torch.addcmul(b, inputs, a, out=inputs)
         if self.drift > 0:  # what is darker than black is black, as the clipped images are
             black, white = (
-                torch.from_numpy((level - mean) / std).to(inputs)[:, None, None]
+                torch.from_numpy(((level - mean) / std).astype(np.float32)).to(inputs)[
+                    :, None, None
+                ]
                 for level in (0, 255)
             )
             inputs = torch.clamp(inputs, black, white, out=inputs)
