@@ -24,7 +24,7 @@ from flare.seeding import Stream, integer_seed
 from flare.training.allocator import keep_freed_memory
 from flare.training.batches import Batch, Batches
 from flare.training.loop import EpochRecord, fit
-from flare.training.losses import multitask
+from flare.training.losses import build_loss
 from flare.workflows.crossval import Rows, out_of_fold
 from flare.workflows.data import TrainingData
 from flare.workflows.network_settings import NetworkSettings
@@ -126,7 +126,7 @@ def _epochs(
         epochs=settings.fit.epochs,
         learning_rate=settings.fit.learning_rate,
         weight_decay=settings.fit.weight_decay,
-        loss=multitask(settings.aims.event_weight),
+        loss=build_loss(settings.aims, data.peak_flux[begun.rows]),
         fabric=begun.fabric,
         progress=_progress(settings.fit.epochs),
     )
