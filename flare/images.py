@@ -9,6 +9,7 @@ import re
 import warnings
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ class ImageRejected(InputInvalid):
         self.reason = reason
 
 
+@lru_cache(maxsize=1024)  # asked of every image of a sample several times
 def parse_name(name: str) -> tuple[datetime, str] | None:
     """Return the time and channel in an image's file name.
 
