@@ -21,7 +21,7 @@ import numpy as np
 
 from flare.datasets.ahead import Source, read_ahead, read_batch
 from flare.datasets.listing import list_samples
-from flare.datasets.sdobenchmark import read_sample
+from flare.datasets.sample_images import read_sample
 from flare.datasets.synthetic import synthesize
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 

@@ -9,12 +9,14 @@ import re
 import warnings
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from flare.errors import InputInvalid
+from flare.jpeg import decode_ordinary, is_flagged
 from flare.sample import CHANNELS, IMAGE_SIZE
 
 #: Channels of SDO that a sample has not, but copies of the dataset may have images of.
@@ -23,8 +25,6 @@ IGNORED_CHANNELS = ("1600",)
 _NAME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d)(\d\d)(\d\d)__([0-9a-z]+)\.(?:jpe?g|png)", re.IGNORECASE
 )
-_IMAGE_DESCRIPTION = 0x010E  # EXIF tag
-
 
 #: Why an image of a single value is rejected; the audit asks packs how many there were.
 UNIFORM = "uniform"
@@ -38,6 +38,7 @@ class ImageRejected(InputInvalid):
         self.reason = reason
 
 
+@lru_cache(maxsize=1024)  # asked of every image of a sample several times
 def parse_name(name: str) -> tuple[datetime, str] | None:
     """Return the time and channel in an image's file name.
 
@@ -65,8 +66,20 @@ def _time_and_channel(name: str) -> tuple[datetime, str] | None:
         return None
 
 
-def decode_plane(data: bytes, *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
+def decode_plane(
+    data: bytes, *, size: int = IMAGE_SIZE, out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
     """Decode a JPEG or PNG into one grey plane (size, size).
+
+    Parameters
+    ----------
+    data
+        The file's bytes.
+    size
+        Pixels of an edge.
+    out
+        C-contiguous (size, size) to decode into, instead of a new array; of an image that is
+        rejected it may hold a part.
 
     Raises
     ------
@@ -75,6 +88,19 @@ def decode_plane(data: bytes, *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
         instrument team doubts it and says so in the EXIF ImageDescription) or ``uniform`` (every
         pixel has one value: a filled gap, which would be a field of -250 G, or a dark frame).
     """
+    plane = decode_ordinary(data, size, out)
+    if plane is None:
+        plane = _decode_by_pillow(data, size)
+        if out is not None:
+            out[...] = plane
+            plane = out
+    if plane.min() == plane.max():
+        raise ImageRejected(UNIFORM, f"every pixel is {plane[0, 0]}")
+    return plane
+
+
+def _decode_by_pillow(data: bytes, size: int) -> NDArray[np.uint8]:
+    """Decode any file that can be used, or raise ImageRejected with what is wrong with it."""
     try:
         # Of more than 89 megapixels Pillow warns, of more than 178 it raises; the size is checked
         # before anything is decompressed.
@@ -83,12 +109,9 @@ def decode_plane(data: bytes, *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
                 raise ImageRejected("wrong size", f"{image.size[0]} x {image.size[1]} pixels")
             if image.mode != "L":
                 raise ImageRejected("not grey", f"mode {image.mode}")
-            if "flagged" in str(image.getexif().get(_IMAGE_DESCRIPTION, "")).lower():
+            if is_flagged(image.getexif()):
                 raise ImageRejected("flagged", "flagged in its EXIF ImageDescription")
-            plane = np.asarray(image)
-            if plane.min() == plane.max():
-                raise ImageRejected(UNIFORM, f"every pixel is {plane[0, 0]}")
-            return plane
+            return np.asarray(image)
     except Image.DecompressionBombError as error:
         raise ImageRejected("wrong size", str(error)) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

@@ -125,6 +125,10 @@ def present_of_cube(cube: Cube) -> Present:
     return np.asarray(cube.reshape(*cube.shape[:-2], -1).any(axis=-1))
 
 
+#: Planes that `reduce_cubes` averages at once: what it makes on the way fits the caches.
+_AT_ONCE = 10
+
+
 def reduce_cubes(cubes: Cube, size: int) -> Cube:
     """Shrink the images of cubes to ``size`` pixels by averaging blocks, rounded half up.
 
@@ -150,15 +154,30 @@ def reduce_cubes(cubes: Cube, size: int) -> Cube:
         )
     if edge == size:
         return cubes
-    block = edge // size
-    # Strided sums into a narrow type: 14 times faster than a mean over blocks. 16 * 16 * 255 + 128
-    # still fits 16 bits.
+    planes = cubes.reshape(-1, edge, edge)
+    reduced = np.empty((len(planes), size, size), dtype=np.uint8)
+    for first in range(0, len(planes), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        reduced[part] = _average_blocks(planes[part], edge // size)
+    return reduced.reshape(*cubes.shape[:-2], size, size)
+
+
+def _average_blocks(planes: NDArray[np.uint8], block: int) -> NDArray[np.unsignedinteger]:
+    """Average blocks of planes (P, S, S): strided sums are 14 times faster than a mean."""
+    # 16 * 16 * 255 + 128 still fits 16 bits.
     wide: type[np.unsignedinteger] = np.uint16 if block <= 16 else np.uint32
-    rows = cubes[..., 0::block, :].astype(wide)
+    if block % 2 == 0:  # two neighbours are one number of 16 bits, and are added as its halves
+        pairs = np.ascontiguousarray(planes).view(np.uint16)
+        sums, left = ((pairs & 0xFF) + (pairs >> 8)).astype(wide, copy=False), block // 2
+    else:
+        sums, left = planes.astype(wide), block
+    rows = sums[:, 0::block].copy()
     for k in range(1, block):
-        rows += cubes[..., k::block, :]
-    total = rows[..., 0::block].copy()
-    for k in range(1, block):
-        total += rows[..., k::block]
+        rows += sums[:, k::block]
+    total = rows[..., 0::left].copy()
+    for k in range(1, left):
+        total += rows[..., k::left]
     area = block * block
-    return np.asarray((total + wide(area // 2)) // wide(area), dtype=np.uint8)
+    total += wide(area // 2)
+    total //= wide(area)
+    return total

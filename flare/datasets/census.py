@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flare.datasets.counting import SampleCount, SamplesToCount, count_samples
+from flare.datasets.digests import combine, digest
 from flare.datasets.findings import CHECKS, Finding, found, gather
-from flare.datasets.fingerprint import available_splits, combine, digest
+from flare.datasets.fingerprint import available_splits
 from flare.datasets.label_rows import has_header
 from flare.datasets.pool import TASK_SAMPLES, Progress, map_in_order, reported
 from flare.datasets.published import PUBLISHED, PUBLISHED_LAST_IMAGES, classes_of

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from flare.datasets.digests import digest_of_files
 from flare.datasets.findings import Finding, found
-from flare.datasets.fingerprint import digest_of_files
-from flare.datasets.sdobenchmark import (
+from flare.datasets.sample_images import (
     STEP_TOLERANCE_MINUTES,
     SampleRead,
     image_places,
@@ -68,7 +68,7 @@ def count_sample(folder: Path, start: datetime) -> SampleCount:
         present=sample.present,
         on_disk=on_disk,
         grey=median_levels(sample.cube, sample.present),
-        minutes_off=max((minutes for _, minutes in sample.used), default=0.0),
+        minutes_off=max((place.minutes for place in sample.used), default=0.0),
         digest=digest_of_files(files),
         findings=_findings(folder, sample),
     )
@@ -106,7 +106,7 @@ def _findings(folder: Path, sample: SampleRead) -> dict[str, Finding]:
         "no_images": [] if images else [""],
         "not_an_image": others,
         "ignored_channel": ignored,
-        "off_step": [name for name, minutes in sample.used if minutes >= _ON_STEP_MINUTES],
+        "off_step": [place.name for place in sample.used if place.minutes >= _ON_STEP_MINUTES],
     }
     for name, reason in sample.rejected:
         by_check.setdefault(reason.replace(" ", "_"), []).append(name)

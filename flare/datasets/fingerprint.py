@@ -5,12 +5,13 @@ labels and images, wherever they lie. It reads every byte. The listing fingerpri
 sizes and modification times alone, and tells in seconds whether four gigabytes may have changed.
 """
 
-import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from flare.datasets.sdobenchmark import SPLITS, find_table, read_files, read_table
+from flare.datasets.digests import combine, digest, digest_of_files
+from flare.datasets.sample_images import read_files
+from flare.datasets.sdobenchmark import SPLITS, find_table, read_table
 from flare.errors import DatasetNotFound
 
 SHORT_LENGTH = 16
@@ -20,24 +21,6 @@ _SUFFIXES = (".csv", ".jpg", ".jpeg", ".png")
 def short(fingerprint: str) -> str:
     """Return the first 16 digits: enough for a table or a tag, and to tell datasets apart."""
     return fingerprint[:SHORT_LENGTH]
-
-
-def digest(data: bytes) -> str:
-    """Return the SHA-256 of bytes as 64 hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def combine(digests: Mapping[str, str]) -> str:
-    """Return one digest of many, by name: SHA-256 of ``digest  name`` lines sorted by name.
-
-    That is what ``sha256sum`` prints, so a fingerprint can be checked without this project.
-    """
-    return digest("".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode())
-
-
-def digest_of_files(files: Mapping[str, bytes] | None) -> str:
-    """Return the digest of one sample's images, which depends on their names and bytes."""
-    return combine({name: digest(data) for name, data in (files or {}).items()})
 
 
 def available_splits(data_dir: Path) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from flare.datasets.fingerprint import combine, digest, walk_states
+from flare.datasets.digests import combine, digest
+from flare.datasets.fingerprint import walk_states
 from flare.datasets.sdobenchmark import (
     SPLITS,
     dataset_identity,

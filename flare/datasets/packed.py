@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flare.datasets.fingerprint import combine, digest, listing_fingerprint
+from flare.datasets.digests import combine, digest
+from flare.datasets.fingerprint import listing_fingerprint
 from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.sample import N_CHANNELS, N_PLANES, N_STEPS, Cube, Present
 

@@ -17,13 +17,8 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
-from flare.datasets.fingerprint import (
-    available_splits,
-    combine,
-    digest,
-    digest_of_files,
-    listing_fingerprint,
-)
+from flare.datasets.digests import combine, digest, digest_of_files
+from flare.datasets.fingerprint import available_splits, listing_fingerprint
 from flare.datasets.packed import (
     FORMAT,
     Pack,
@@ -33,13 +28,8 @@ from flare.datasets.packed import (
     row_digest,
 )
 from flare.datasets.pool import TASK_SAMPLES, Progress, map_in_order, reported
-from flare.datasets.sdobenchmark import (
-    dataset_identity,
-    find_table,
-    read_files,
-    read_table,
-    sample_of_files,
-)
+from flare.datasets.sample_images import read_files, sample_of_files
+from flare.datasets.sdobenchmark import dataset_identity, find_table, read_table
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
 from flare.sample import CHANNELS, IMAGE_SIZE, Present, reduce_cubes
 

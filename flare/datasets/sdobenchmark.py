@@ -1,18 +1,15 @@
-"""Read SDOBenchmark's files: the table of labels of a split, and the images of one sample.
+"""Read the table of labels of a split of SDOBenchmark; `sample_images` reads what it lists.
 
 Layout (i4Ds/SDOBenchmark, STRUCTURE.md): ``{split}/meta_data.csv`` with ``id,start,end,peak_flux``,
 and ``{split}/<region>/<rest of the id>/<time>__<channel>.jpg``. The time inside an id is where a
 range of samples begins, not the sample: only ``start`` of the table says when a window opens.
 
-A damaged table stops everything, because a label cannot be guessed. A damaged image does not: it
-is masked as missing and listed, since gaps are part of this dataset.
+A damaged table stops everything, because a label cannot be guessed.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +17,8 @@ import pandas as pd
 
 from flare.datasets.label_rows import ID_PATTERN, read_rows
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
-from flare.images import ImageRejected, decode_plane, parse_name
-from flare.sample import (
-    CHANNELS,
-    IMAGE_SIZE,
-    N_CHANNELS,
-    N_STEPS,
-    STEP_OFFSETS_MINUTES,
-    Cube,
-    Present,
-)
 
 SPLITS = ("training", "test")
-
-#: How far an image may lie from its time step: the tolerance of the dataset's own pipeline.
-STEP_TOLERANCE_MINUTES = 15.0
 
 #: Where copies of the dataset keep a split's table, the original place first.
 _TABLE_PLACES = {
@@ -60,21 +44,6 @@ class DatasetIdentity:
     name: str
     synthetic: bool
     seed: int | None = None
-
-
-@dataclass(frozen=True)
-class SampleRead:
-    """The images of one sample.
-
-    ``cube`` is uint8 (4, 10, S, S), zero where ``present`` (4, 10) is False. ``rejected`` pairs
-    the name of each file that could not be used with the reason, ``used`` that of each other one
-    with its minutes from the time step, the nearest first.
-    """
-
-    cube: Cube
-    present: Present
-    rejected: tuple[tuple[str, str], ...]
-    used: tuple[tuple[str, float], ...]
 
 
 def dataset_identity(data_dir: Path) -> DatasetIdentity:
@@ -189,121 +158,3 @@ def _refuse(path: Path, rows: pd.DataFrame, bad: "pd.Series[bool]", column: str,
             f"{path}, sample {rows['id'][row] or f'in row {row + 1}'}: "
             f"{column} is {rows[column][row]!r}; {hint}"
         )
-
-
-def read_sample(folder: Path, start: datetime, *, size: int = IMAGE_SIZE) -> SampleRead:
-    """Read the images of one sample.
-
-    A folder that does not exist is a sample without images.
-
-    Parameters
-    ----------
-    folder
-        Where the images lie.
-    start
-        Beginning of the input window, UTC without a zone.
-    size
-        Pixels of an image's edge; any other size is rejected.
-    """
-    return sample_of_files(read_files(folder), start, size=size)
-
-
-def read_files(folder: Path) -> dict[str, bytes] | None:
-    """Return the bytes of each of a folder's images of the ten channels, sorted by name.
-
-    None if there is no such folder. A file that cannot be read counts as empty, and so becomes an
-    unreadable image of its sample instead of the end of a run over thousands.
-    """
-    names = list_names(folder)
-    if names is None:
-        return None
-    files = {}
-    for name in filter(parse_name, names):
-        try:
-            files[name] = (folder / name).read_bytes()
-        except OSError:
-            files[name] = b""
-    return files
-
-
-def list_names(folder: Path) -> list[str] | None:
-    """Return the sorted names of everything in a folder; None if there is no such folder."""
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def sample_of_files(
-    files: Mapping[str, bytes] | None, start: datetime, *, size: int = IMAGE_SIZE
-) -> SampleRead:
-    """Put images where their names say; see `read_sample`.
-
-    An image belongs to the nearest time step within 15 minutes. Of several for one place the
-    nearest that can be used is taken.
-    """
-    cube = np.zeros((N_STEPS, N_CHANNELS, size, size), dtype=np.uint8)
-    present = np.zeros((N_STEPS, N_CHANNELS), dtype=np.bool_)
-    if files is None:
-        return SampleRead(cube, present, (("", "no folder"),), ())
-    rejected: list[tuple[str, str]] = []
-    used: list[tuple[str, float]] = []
-    for distance, name, step, channel in sorted(image_places(files, start)):
-        if distance > STEP_TOLERANCE_MINUTES:
-            rejected.append((name, "off schedule"))
-        elif present[step, channel]:
-            rejected.append((name, "duplicate"))
-        else:
-            try:
-                cube[step, channel] = decode_plane(files[name], size=size)
-                present[step, channel] = True
-                used.append((name, distance))
-            except ImageRejected as error:
-                rejected.append((name, error.reason))
-    return SampleRead(cube, present, tuple(rejected), tuple(used))
-
-
-def image_places(names: Iterable[str], start: datetime) -> list[tuple[float, str, int, int]]:
-    """Return (minutes from the nearest step, name, step, channel) of each image."""
-    places = []
-    for name in names:
-        parsed = parse_name(name)
-        if parsed is not None:
-            minutes = (parsed[0] - start).total_seconds() / 60
-            distances = [abs(minutes - offset) for offset in STEP_OFFSETS_MINUTES]
-            step = int(np.argmin(distances))
-            places.append((distances[step], name, step, CHANNELS.index(parsed[1])))
-    return places
-
-
-def infer_start(folder: Path) -> datetime:
-    """Work out from the images' times when the input window of a lone folder begins.
-
-    It is the start that puts the most images on time steps, then the one that leaves the least
-    distance, then the earliest: images of a single time count as the newest of the window.
-
-    Raises
-    ------
-    DatasetNotFound
-        There is no such folder.
-    DatasetInvalid
-        No file in it is named as an image of a sample.
-    """
-    if not folder.is_dir():
-        raise DatasetNotFound(f"no folder {folder}; name the folder that holds a sample's images")
-    parsed = [(path.name, parse_name(path.name)) for path in folder.iterdir()]
-    times = {name: image[0] for name, image in parsed if image is not None}
-    if not times:
-        raise DatasetInvalid(
-            f"no image in {folder} has a name such as 2012-01-15T000000__131.jpg, "
-            f"with one of the channels {', '.join(CHANNELS)}"
-        )
-    offsets = [timedelta(minutes=minutes) for minutes in STEP_OFFSETS_MINUTES]
-    starts = {time - offset for time in set(times.values()) for offset in offsets}
-    return min(starts, key=lambda start: _misfit(times, start))
-
-
-def _misfit(names: Iterable[str], start: datetime) -> tuple[int, float, datetime]:
-    """Return (minus the images on steps, their total distance in minutes, start)."""
-    near = [place[0] for place in image_places(names, start) if place[0] <= STEP_TOLERANCE_MINUTES]
-    return -len(near), sum(near), start

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flare.datasets.fingerprint import digest, short
+from flare.datasets.digests import digest
+from flare.datasets.fingerprint import short
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.goes import class_index
 from flare.seeding import Stream, stream

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from flare.datasets.fingerprint import available_splits
-from flare.datasets.sdobenchmark import SampleRead, dataset_identity, read_sample, read_table
+from flare.datasets.sample_images import SampleRead, read_sample
+from flare.datasets.sdobenchmark import dataset_identity, read_table
 from flare.errors import DatasetNotFound
 from flare.features.statistics import histograms
 from flare.goes import QUIET_FLUX, class_of_flux

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from flare.config import InspectConfig
 from flare.datasets.census import Census, SplitCensus, take_census
 from flare.datasets.fingerprint import available_splits
-from flare.datasets.sdobenchmark import read_sample, read_table
+from flare.datasets.sample_images import read_sample
+from flare.datasets.sdobenchmark import read_table
 from flare.errors import ConfigInvalid, DatasetNotFound
 from flare.goes import QUIET_FLUX, class_of_flux
 from flare.plots.brightness import brightness_over_time

@@ -5,13 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flare.config import PredictConfig
-from flare.datasets.fingerprint import digest, digest_of_files
-from flare.datasets.sdobenchmark import (
-    identity_above,
-    infer_start,
-    read_files,
-    sample_of_files,
-)
+from flare.datasets.digests import digest, digest_of_files
+from flare.datasets.sample_images import infer_start, read_files, sample_of_files
+from flare.datasets.sdobenchmark import identity_above
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid
 from flare.forecasters.answer import answers
 from flare.images import parse_name

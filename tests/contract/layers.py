@@ -14,6 +14,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "goes",
             "sample",
             "images",
+            "jpeg",
             "npy",
             "config",
             "network_parameters",

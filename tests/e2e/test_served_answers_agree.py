@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from flare.datasets.sdobenchmark import infer_start, read_sample
+from flare.datasets.sample_images import infer_start, read_sample
 
 pytestmark = pytest.mark.slow
 

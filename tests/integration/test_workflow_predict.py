@@ -7,7 +7,8 @@ import pytest
 from mlflow.artifacts import load_dict
 
 from flare.config import PredictConfig
-from flare.datasets.sdobenchmark import infer_start, read_sample, read_table
+from flare.datasets.sample_images import infer_start, read_sample
+from flare.datasets.sdobenchmark import read_table
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid, ModelNotFound
 from flare.workflows import predict
 from flare.workflows.forecasts import Forecasts

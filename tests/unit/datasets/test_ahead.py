@@ -13,7 +13,8 @@ from PIL import Image
 
 from flare.datasets import ahead
 from flare.datasets.ahead import ReadBatch, Source, read_ahead
-from flare.datasets.sdobenchmark import read_sample, read_table
+from flare.datasets.sample_images import read_sample
+from flare.datasets.sdobenchmark import read_table
 from flare.sample import reduce_cubes
 
 

@@ -17,7 +17,8 @@ from flare.datasets.audit.images import (
 )
 from flare.datasets.audit.planes import Planes, look_at, planes_of
 from flare.datasets.packing import ensure_pack
-from flare.datasets.sdobenchmark import read_sample, read_table
+from flare.datasets.sample_images import read_sample
+from flare.datasets.sdobenchmark import read_table
 from flare.sample import MAGNETOGRAM, N_CHANNELS, N_PLANES, N_STEPS
 
 

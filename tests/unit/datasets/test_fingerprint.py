@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from flare.datasets.digests import combine, digest
 from flare.datasets.fingerprint import (
     available_splits,
-    combine,
     content_fingerprint,
-    digest,
     listing_fingerprint,
     short,
 )

@@ -16,7 +16,8 @@ from flare.datasets import packing
 from flare.datasets.fingerprint import content_fingerprint
 from flare.datasets.packed import Pack, open_pack, verify_pack
 from flare.datasets.packing import ensure_pack, pack
-from flare.datasets.sdobenchmark import read_sample, read_table
+from flare.datasets.sample_images import read_sample
+from flare.datasets.sdobenchmark import read_table
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
 from flare.sample import CHANNELS, reduce_cubes
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from flare.datasets.sdobenchmark import infer_start, read_sample, read_table, sample_of_files
+from flare.datasets.sample_images import infer_start, read_sample, sample_of_files
+from flare.datasets.sdobenchmark import read_table
 from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.sample import CHANNELS, MAGNETOGRAM, STEP_OFFSETS_MINUTES
 
