@@ -146,6 +146,15 @@ def last_logged(folder: Path) -> dict[str, tuple[int, float]]:
     return found
 
 
+def last_status(folder: Path) -> str | None:
+    """Return the status that a run was last given; None where its process never came to it."""
+    found = None
+    with (folder / LOG).open("rb") as file:
+        for line in file:
+            found = _parsed(line).get("status", found)
+    return found
+
+
 def is_behind(folder: Path) -> bool:
     """Whether a folder holds what was not sent yet."""
     return (folder / LOG).is_file() and _sent(folder) < (folder / LOG).stat().st_size

@@ -8,6 +8,8 @@ ENTRY_TAG = "flare.entry"
 KIND_TAG = "flare.kind"
 #: Why a run failed.
 ERROR_TAG = "flare.error"
+#: Tells a child run from others, so that it is made once.
+CHILD_TAG = "flare.child"
 #: On the empty run that `mlflow run` made: which one was gone on with instead.
 RESUMED_TAG = "flare.resumed"
 DATA_TAG = "flare.data"

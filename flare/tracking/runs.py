@@ -62,7 +62,7 @@ class Run:
         """Log metrics of one step; those of steps that a resumed run has already are left out."""
         new = {name: float(v) for name, v in values.items() if not self._known(name, v, step)}
         if new:
-            self.outbox.append({"time": _now(), "step": step, "metrics": new})
+            self.outbox.append({"time": now(), "step": step, "metrics": new})
 
     def _known(self, name: str, value: float, step: int) -> bool:
         before = self.already.get(name)
@@ -117,7 +117,8 @@ class Run:
         self.outbox.append({"file": str(place.relative_to(self.local)), "to": folder or None})
 
 
-def _now() -> int:
+def now() -> int:
+    """Return the time as MLflow writes it, in milliseconds since 1970."""
     return int(time.time() * 1000)
 
 
@@ -137,6 +138,7 @@ def connect(tracking_uri: str | None = None) -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
 
@@ -216,7 +218,7 @@ def _open(entry: str, name: str, tags: Mapping[str, object], resume: str | None)
         already = {}
         if resume is not None:
             already = already_logged(client, run_id, copy.folder)
-            copy.append({"status": "RUNNING", "time": _now()})  # after the end that it holds
+            copy.append({"status": "RUNNING", "time": now()})  # after the end that it holds
         run = Run(run_id, client, Outbox(client, run_id, copy), already)
         if nested:
             # Side by side, not one inside the other: the UI folds children away, and these are
@@ -253,7 +255,7 @@ def _end(run: Run, status: str, told: str) -> None:
     """End a run, and say where it is kept if the server is away: that must hide no other error."""
     if told:
         run.set_tags({ERROR_TAG: told[:5000]})
-    run.outbox.append({"status": status, "time": _now()})
+    run.outbox.append({"status": status, "time": now()})
     # What was not taken by now had its time in _settle.
     seconds = min(_PATIENCE_WHEN_STOPPED, patience())
     away = status == "FINISHED" and run.outbox.copy.behind and run.outbox.failing

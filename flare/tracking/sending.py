@@ -18,9 +18,10 @@ from mlflow.protos.databricks_pb2 import (
     RESOURCE_DOES_NOT_EXIST,
     ErrorCode,
 )
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID as PARENT_RUN
 
 from flare.tracking.local_copy import Entry
-from flare.tracking.names import ERROR_TAG
+from flare.tracking.names import CHILD_TAG, ERROR_TAG
 
 Item = TypeVar("Item")
 
@@ -56,12 +57,14 @@ def send(client: MlflowClient, run_id: str, folder: Path, entries: Sequence[Entr
                 _send_file(client, run_id, folder, entry)
             elif kind == "input":
                 _send_input(client, run_id, entry)
+            elif kind == "child":
+                _send_child(client, run_id, entry["child"])
             elif kind == "status":
                 _send_status(client, run_id, entry)
 
 
 def _kind(entry: Entry) -> str:
-    for kind in ("file", "input", "status"):
+    for kind in ("file", "input", "child", "status"):
         if kind in entry:
             return kind
     return "values"
@@ -105,6 +108,26 @@ def _send_input(client: MlflowClient, run_id: str, entry: Entry) -> None:
     dataset = Dataset(**entry["input"])
     tags = [InputTag(key="mlflow.data.context", value=entry["context"])]
     client.log_inputs(run_id, [DatasetInput(dataset=dataset, tags=tags)])
+
+
+def _send_child(client: MlflowClient, parent_id: str, child: Entry) -> None:
+    """Make a whole run below another, or what is missing of one that was made half."""
+    experiment = client.get_run(parent_id).info.experiment_id
+    made = client.search_runs([experiment], f"tags.`{CHILD_TAG}` = '{child['key']}'")
+    tags = {PARENT_RUN: parent_id, CHILD_TAG: child["key"], **child["tags"]}
+    run = (
+        made[0]
+        if made
+        else client.create_run(
+            experiment, start_time=child["started"], run_name=child["name"], tags=tags
+        )
+    )
+    steps = [
+        {"metrics": values, "time": child["ended"], "step": step}
+        for step, values in enumerate(child["metrics"], start=1)
+    ]
+    _send_values(client, run.info.run_id, [{"params": child["params"]}, *steps])
+    client.set_terminated(run.info.run_id, child["status"], child["ended"])
 
 
 def _send_status(client: MlflowClient, run_id: str, entry: Entry) -> None:
