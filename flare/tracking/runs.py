@@ -13,7 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from flare.tracking.local_copy import About, LocalCopy, runs_dir
 from flare.tracking.names import ENTRY_TAG, ERROR_TAG, RESUMED_TAG
 from flare.tracking.outbox import Outbox, patience
 from flare.tracking.resuming import already_logged, check_left, newest_unfinished
+from flare.tracking.system_metrics import PREFIX, watched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -164,6 +165,7 @@ def start(
     name: str,
     tags: Mapping[str, object] | None = None,
     resume: str | None = None,
+    watch: bool = False,
 ) -> Iterator[Run]:
     """Open a run for an entry point; one that is opened inside another stands beside it.
 
@@ -175,6 +177,8 @@ def start(
     resume
         The id of a run to go on with instead: it is RUNNING again, and metrics of steps that it
         has already are not logged twice.
+    watch
+        Whether to log the machine's load with it, as MLflow's system metrics.
 
     Raises
     ------
@@ -192,7 +196,7 @@ def start(
     run = _open(entry, name, {ENTRY_TAG: entry, **git_tags(), **(tags or {})}, resume)
     status, told = "FINISHED", ""
     try:
-        with answering():
+        with answering(), _watched(run) if watch else nullcontext():
             yield run
         _settle(run)
     except BaseException as error:
@@ -230,6 +234,14 @@ def _open(entry: str, name: str, tags: Mapping[str, object], resume: str | None)
             mlflow.end_run("FAILED")
         raise
     return run
+
+
+def _watched(run: Run) -> AbstractContextManager[None]:
+    steps = [step for name, (step, _) in run.already.items() if name.startswith(PREFIX)]
+    return watched(
+        lambda values, step: run.log_metrics(values, step=step),
+        first_step=max(steps, default=-1) + 1,
+    )
 
 
 def _leave_empty(made: str | None, resume: str) -> None:

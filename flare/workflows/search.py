@@ -34,6 +34,7 @@ from flare.tracking.runs import Run, start
 from flare.training.loop import EpochRecord
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, marked, training_data
+from flare.workflows.environment import log_environment
 from flare.workflows.networks import NetworkSettings, kept, train_network
 from flare.workflows.output import check_folder
 
@@ -157,7 +158,9 @@ def run(config: SearchConfig) -> Found:
     """Add trials to the study, and log it."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would retell what trials raise
     check_folder(config.study_file.parent, "study_file")
-    with start("search", name=f"search {config.family}: {config.study_name}") as tracked:
+    name = f"search {config.family}: {config.study_name}"
+    with start("search", name=name, watch=True) as tracked:
+        log_environment(tracked)
         tracked.log_params(config.model_dump())
         data = training_data(config, tracked)
         study = _study(config, f"{config.study_name}-{config.family}-{_conditions(config, data)}")
