@@ -189,6 +189,14 @@ class ServeConfig(Named):
     )
 
 
+class ResendConfig(EntryConfig):
+    """Send what the tracking server missed of runs on this disk, and register their models."""
+
+    folder: OptionalPath = Field(
+        None, description="folder of one run; empty: all below outputs/runs that lack something"
+    )
+
+
 class MainConfig(Seeded, Scored, Named, Network, Forest, Folds, SplitConfig, Synthesis):
     """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
 
@@ -208,4 +216,5 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "promote": PromoteConfig,
     "predict": PredictConfig,
     "serve": ServeConfig,
+    "resend": ResendConfig,
 }

@@ -36,8 +36,13 @@ from flare.training.loop import EpochRecord
 from flare.training.settings import FitSettings
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, marked, training_data
+<<<<<<< HEAD
 from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.networks import kept, train_network
+=======
+from flare.workflows.environment import log_environment
+from flare.workflows.networks import NetworkSettings, kept, train_network
+>>>>>>> track
 from flare.workflows.output import check_folder
 
 log = logging.getLogger("flare")
@@ -161,7 +166,9 @@ def run(config: SearchConfig) -> Found:
     """Add trials to the study, and log it."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would retell what trials raise
     check_folder(config.study_file.parent, "study_file")
-    with start("search", name=f"search {config.family}: {config.study_name}") as tracked:
+    name = f"search {config.family}: {config.study_name}"
+    with start("search", name=name, watch=True) as tracked:
+        log_environment(tracked)
         tracked.log_params(config.model_dump())
         data = training_data(config, tracked)
         study = _study(config, f"{config.study_name}-{config.family}-{_conditions(config, data)}")

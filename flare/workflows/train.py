@@ -13,9 +13,11 @@ from flare.tracking.runs import Run, start
 from flare.training.loop import EpochRecord
 from flare.workflows.crossval import log_tuning, on_validation, training_folds
 from flare.workflows.data import marked, training_data
+from flare.workflows.environment import log_environment
 from flare.workflows.network_settings import network_settings
 from flare.workflows.networks import fold_forecasts, kept, train_network
 from flare.workflows.registering import Trained, register
+from flare.workflows.sample_predictions import log_sample_predictions
 from flare.workflows.scoring import tuned_and_scored
 
 log = logging.getLogger("flare")
@@ -25,7 +27,8 @@ def run(config: TrainConfig) -> Trained:
     """Train, keep the best epoch by validation loss, tune out of fold, score, register."""
     settings = network_settings(config, seed=config.seed)
     name = f"{config.architecture} width {config.width}, seed {config.seed}"
-    with start("train", name=name) as tracked:
+    with start("train", name=name, watch=True) as tracked:
+        log_environment(tracked)
         tracked.log_params(config.model_dump())
         data = training_data(config, tracked)
         folds = training_folds(data, config.folds, seed=config.split_seed)
@@ -44,6 +47,7 @@ def run(config: TrainConfig) -> Trained:
         )
         ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.tuning, unseen, data)
+        log_sample_predictions(tracked, ready, validated, data)
         tracked.log_metrics({"train/best_epoch": best.epoch + 1})
         return register(
             tracked,
