@@ -36,13 +36,9 @@ from flare.training.loop import EpochRecord
 from flare.training.settings import FitSettings
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, marked, training_data
-<<<<<<< HEAD
+from flare.workflows.environment import log_environment
 from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.networks import kept, train_network
-=======
-from flare.workflows.environment import log_environment
-from flare.workflows.networks import NetworkSettings, kept, train_network
->>>>>>> track
 from flare.workflows.output import check_folder
 
 log = logging.getLogger("flare")
