@@ -10,7 +10,7 @@ from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
 from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD
 from flare.tracking.runs import Run, start
-from flare.training.loop import EpochRecord
+from flare.training.records import EpochRecord
 from flare.workflows.crossval import log_tuning, on_validation, training_folds
 from flare.workflows.data import marked, training_data
 from flare.workflows.network_settings import network_settings
