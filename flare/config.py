@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from flare.network_parameters import Network
+from flare.network_parameters import Network, Resumable
 from flare.parameters import (
     PREDICT_EXAMPLE,
     SYNTHETIC_DIR,
@@ -98,7 +98,7 @@ class BaselineConfig(Seeded, Scored, Named, Forest, Folds, SplitConfig):
     """Fit the random forest on image statistics and magnetogram proxies, and register it."""
 
 
-class TrainConfig(Seeded, Scored, Named, Network, Folds, SplitConfig):
+class TrainConfig(Resumable, Seeded, Scored, Named, Network, Folds, SplitConfig):
     """Train the multitask CNN, and register it."""
 
 
@@ -189,6 +189,14 @@ class ServeConfig(Named):
     )
 
 
+class ResendConfig(EntryConfig):
+    """Send what the tracking server missed of runs on this disk, and register their models."""
+
+    folder: OptionalPath = Field(
+        None, description="folder of one run; empty: all below outputs/runs that lack something"
+    )
+
+
 class MainConfig(Seeded, Scored, Named, Network, Forest, Folds, SplitConfig, Synthesis):
     """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
 
@@ -208,4 +216,5 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "promote": PromoteConfig,
     "predict": PredictConfig,
     "serve": ServeConfig,
+    "resend": ResendConfig,
 }

@@ -75,6 +75,16 @@ class Fit(EntryConfig):
     )
 
 
+class Resumable(EntryConfig):
+    """Whether to go on with a run that was stopped."""
+
+    resume: str = Field(
+        "",
+        description="true: go on with the newest unfinished run of the same parameters, if there "
+        "is one; or a run id; empty: a new run",
+    )
+
+
 class Aims(EntryConfig):
     """What is to be learnt from which samples: losses, sampling, augmentation."""
 

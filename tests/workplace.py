@@ -34,6 +34,8 @@ def working_in(folder: Path) -> Iterator[None]:
             patch.delenv(name, raising=False)
         for name in ("MAX_RETRIES", "TIMEOUT"):  # `connect` sets them where they are not set
             patch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", "3")
+        patch.setenv("FLARE_RUNS_DIR", str(folder / "ml-runs"))
+        patch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         yield
 

@@ -10,8 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from mlflow.entities import Dataset, DatasetInput, InputTag
-
 from flare.tracking.names import DATA_TAG, FINGERPRINT_TAG, SYNTHETIC_TAG
 from flare.tracking.runs import Run
 
@@ -41,15 +39,16 @@ def log_data(
     """
     described = json.dumps(dict(profile))
     part = hashlib.sha256(f"{context} {source} {described}".encode()).hexdigest()
-    dataset = Dataset(
-        name=name,
-        digest=f"{fingerprint[:16]}-{part[:8]}",
-        source_type="local",
-        source=json.dumps({"uri": source}),
-        profile=described,
+    run.log_input(
+        {
+            "name": name,
+            "digest": f"{fingerprint[:16]}-{part[:8]}",
+            "source_type": "local",
+            "source": json.dumps({"uri": source}),
+            "profile": described,
+        },
+        context=context,
     )
-    tags = [InputTag(key="mlflow.data.context", value=context)]
-    run.client.log_inputs(run.id, [DatasetInput(dataset=dataset, tags=tags)])
     run.set_tags(
         {DATA_TAG: name, FINGERPRINT_TAG: fingerprint, SYNTHETIC_TAG: str(synthetic).lower()}
     )

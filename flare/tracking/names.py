@@ -6,6 +6,12 @@ PRODUCTION = "Production"
 #: Tags on runs and registered versions.
 ENTRY_TAG = "flare.entry"
 KIND_TAG = "flare.kind"
+#: Why a run failed.
+ERROR_TAG = "flare.error"
+#: Tells a child run from others, so that it is made once.
+CHILD_TAG = "flare.child"
+#: On the empty run that `mlflow run` made: which one was gone on with instead.
+RESUMED_TAG = "flare.resumed"
 DATA_TAG = "flare.data"
 SYNTHETIC_TAG = "flare.synthetic"
 FINGERPRINT_TAG = "flare.data_fingerprint"

@@ -1,6 +1,7 @@
 """A forecaster as a registered MLflow model, and what it needs to run elsewhere."""
 
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,19 +10,25 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from requests.exceptions import RequestException
 
 import flare
+from flare.errors import TrackingUnavailable
 from flare.forecasters.base import Forecaster
-from flare.forecasters.folder import save
 from flare.sample import N_CHANNELS, N_STEPS, Cube
 from flare.tracking import pyfunc_path
+from flare.tracking.asking import asked_again
+from flare.tracking.kept_model import Wanted, keep_model, read_wanted
 from flare.tracking.names import FORECASTER_ARTIFACT
 from flare.tracking.registry import RegisteredVersion
-from flare.tracking.runs import Run, answering, scratch
+from flare.tracking.runs import Run, answering
 
 _NEEDED_BY_ALL = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-learn", "skops")
 _NEEDED_BY = {"neural": ("torch", "safetensors")}
@@ -49,34 +56,69 @@ def package(
     tags
         What people should see beside the version.
     """
+    texts = {key: str(value) for key, value in tags.items()}
+    wanted = Wanted(family, model_name, texts)
+    kept = keep_model(run.local, forecaster, example=example, wanted=wanted)
     run.flush()
-    with scratch() as folder, answering(), _quiet():
-        saved = save(forecaster, folder / FORECASTER_ARTIFACT)
-        logged = mlflow.pyfunc.log_model(
-            name=family,
+    try:
+        return register_kept(run.client, run.id, kept, forecaster)
+    except TrackingUnavailable as error:
+        raise TrackingUnavailable(
+            f"{error}; the trained model is kept in {kept}: register it with "
+            "`python -m entrypoints.resend` when the server is back"
+        ) from error
+
+
+def register_kept(
+    client: MlflowClient, run_id: str, kept: Path, forecaster: Forecaster
+) -> RegisteredVersion:
+    """Log a kept forecaster with the active run, register it, and remove what was kept.
+
+    A server that is away is asked again for a while.
+    """
+    wanted, example = read_wanted(kept)
+
+    def log_model() -> ModelInfo:
+        info: ModelInfo = mlflow.pyfunc.log_model(
+            name=wanted.family,
             python_model=str(pyfunc_path),
-            artifacts={FORECASTER_ARTIFACT: str(saved)},
+            artifacts={FORECASTER_ARTIFACT: str(kept / FORECASTER_ARTIFACT)},
             code_paths=[str(Path(flare.__file__).parent)],
             pip_requirements=requirements(forecaster.kind),
             signature=signature(forecaster),
             input_example=np.ascontiguousarray(example[None]),
             metadata={"kind": forecaster.kind, "synthetic": forecaster.origin.synthetic},
         )
-    with answering():
-        _ensure_model(run, model_name)
-        found = run.client.create_model_version(
-            model_name,
-            logged.model_uri,
-            run_id=run.id,
-            tags={key: str(value) for key, value in tags.items()},
-            model_id=logged.model_id,
-        )
-    return RegisteredVersion(model_name, int(found.version), run.id, family)
+        return info
+
+    with answering(RequestException):
+        with _quiet():
+            logged = asked_again(log_model)
+        asked_again(lambda: _ensure_model(client, wanted.model_name))
+        found = asked_again(lambda: _version_of(client, run_id, logged, wanted))
+    shutil.rmtree(kept, ignore_errors=True)
+    return RegisteredVersion(wanted.model_name, int(found.version), run_id, wanted.family)
 
 
-def _ensure_model(run: Run, model_name: str) -> None:
+def _version_of(
+    client: MlflowClient, run_id: str, logged: ModelInfo, wanted: Wanted
+) -> ModelVersion:
+    """Register a logged model, unless that was done already and only the answer was lost."""
+    for one in client.search_model_versions(f"name='{wanted.model_name}'"):
+        if one.model_id == logged.model_id:
+            return one
+    return client.create_model_version(
+        wanted.model_name,
+        logged.model_uri,
+        run_id=run_id,
+        tags=wanted.tags,
+        model_id=logged.model_id,
+    )
+
+
+def _ensure_model(client: MlflowClient, model_name: str) -> None:
     try:
-        run.client.create_registered_model(
+        client.create_registered_model(
             model_name, description="Forecasts of the peak GOES flux of the next 24 hours."
         )
     except MlflowException as error:

@@ -1,83 +1,126 @@
-"""MLflow runs: begin, describe, buffer, end. Whatever happens, no run stays RUNNING for ever."""
+"""MLflow runs: begin, describe, log, end. Whatever happens, no run stays RUNNING for ever.
 
+What is logged goes to a folder on this disk, and from there to MLflow in the background: see
+``flare.tracking.outbox``. Only beginning a run and registering a model need the server at once.
+"""
+
+import json
 import logging
 import os
+import shutil
 import subprocess
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID as PARENT_RUN
 from sqlalchemy.exc import SQLAlchemyError
 
 from flare.errors import FlareError, TrackingUnavailable
-from flare.tracking.names import ENTRY_TAG
+from flare.tracking.local_copy import About, LocalCopy, runs_dir
+from flare.tracking.names import ENTRY_TAG, ERROR_TAG, RESUMED_TAG
+from flare.tracking.outbox import Outbox, patience
+from flare.tracking.resuming import already_logged, check_left, newest_unfinished
+from flare.tracking.system_metrics import PREFIX, watched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_BATCH = 500  # metrics that one request carries
+__all__ = ["Run", "answering", "connect", "git_tags", "newest_unfinished", "scratch", "start"]
+
+log = logging.getLogger("flare")
+
+_PATIENCE_WHEN_STOPPED = 10.0  # seconds: whoever pressed Ctrl-C wants to go
 
 
 @dataclass
 class Run:
-    """An open run. Metrics wait here and go out in batches; everything else goes out at once."""
+    """An open run. What is logged is on this disk when a method returns, and in MLflow soon after.
+
+    ``already`` has the highest step of every metric that was logged before the run was resumed.
+    """
 
     id: str
     client: MlflowClient
-    waiting: list[Metric] = field(default_factory=list)
+    outbox: Outbox
+    already: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+
+    @property
+    def local(self) -> Path:
+        """The folder of the run on this disk, ``outputs/runs/RUN_ID``."""
+        return self.outbox.copy.folder
 
     def log_metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
-        """Take metrics for one step; they are sent with the next flush."""
-        now = int(time.time() * 1000)
-        self.waiting += [Metric(name, float(value), now, step) for name, value in values.items()]
+        """Log metrics of one step; those of steps that a resumed run has already are left out."""
+        new = {name: float(v) for name, v in values.items() if not self._known(name, v, step)}
+        if new:
+            self.outbox.append({"time": now(), "step": step, "metrics": new})
+
+    def _known(self, name: str, value: float, step: int) -> bool:
+        before = self.already.get(name)
+        # Step 0 is that of a run's final numbers, which may come out otherwise the second time.
+        return before is not None and (0 < step <= before[0] or before == (step, value))
 
     def flush(self) -> None:
-        """Send what waits."""
-        while self.waiting:
-            self.client.log_batch(self.id, metrics=self.waiting[:_BATCH])
-            del self.waiting[:_BATCH]
+        """Have what was logged sent now, without waiting for it."""
+        self.outbox.hurry()
 
     def log_params(self, values: Mapping[str, object]) -> None:
         """Log parameters; one that `mlflow run` has logged already keeps the user's spelling."""
-        known = self.client.get_run(self.id).data.params
-        new = [Param(key, str(value)) for key, value in values.items() if key not in known]
-        if new:
-            self.client.log_batch(self.id, params=new)
+        self.outbox.append({"params": {key: str(value) for key, value in values.items()}})
 
     def set_tags(self, values: Mapping[str, object]) -> None:
         """Set tags; an older value of the same key is replaced."""
-        self.client.log_batch(self.id, tags=[RunTag(key, str(v)) for key, v in values.items()])
+        self.outbox.append({"tags": {key: str(value) for key, value in values.items()}})
+
+    def log_input(self, dataset: Mapping[str, str], *, context: str) -> None:
+        """Attach a dataset, given by the fields of MLflow's own class, and what it was used for."""
+        self.outbox.append({"input": dict(dataset), "context": context})
 
     def log_figure(self, figure: "Figure", path: str) -> None:
         """Store a matplotlib figure as an artifact, such as ``figures/roc.png``."""
-        self.client.log_figure(self.id, figure, path)
+        with self._new_file(path) as place:
+            figure.savefig(place)
 
     def log_json(self, values: Mapping[str, Any], path: str) -> None:
         """Store a JSON artifact."""
-        self.client.log_dict(self.id, dict(values), path)
+        self.log_text(json.dumps(dict(values), indent=2, default=str), path)
 
     def log_text(self, text: str, path: str) -> None:
         """Store a text artifact."""
-        self.client.log_text(self.id, text, path)
+        with self._new_file(path) as place:
+            place.write_text(text, encoding="utf-8")
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Store a file, in a folder of the artifacts if given."""
-        self.client.log_artifact(self.id, str(path), folder)
+        with self._new_file(path.name if folder is None else f"{folder}/{path.name}") as place:
+            shutil.copyfile(path, place)
 
     def describe(self, markdown: str) -> None:
         """Set the description that the UI shows on the run's page."""
         self.set_tags({"mlflow.note.content": markdown})
+
+    @contextmanager
+    def _new_file(self, path: str) -> Iterator[Path]:
+        """Give a place to write an artifact to, and have it sent from there."""
+        folder, _, name = path.rpartition("/")
+        place = self.outbox.copy.place(name)
+        yield place
+        self.outbox.append({"file": str(place.relative_to(self.local)), "to": folder or None})
+
+
+def now() -> int:
+    """Return the time as MLflow writes it, in milliseconds since 1970."""
+    return int(time.time() * 1000)
 
 
 def connect(tracking_uri: str | None = None) -> None:
@@ -89,11 +132,14 @@ def connect(tracking_uri: str | None = None) -> None:
         The address is not one that MLflow understands.
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    # It prints a traceback where SQLite is locked for a moment; we ask again. So does urllib3.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     # An unreachable server is retried for minutes by default; people want to know sooner.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
 
@@ -113,43 +159,141 @@ def answering(*kinds: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
-def start(entry: str, *, name: str, tags: Mapping[str, object] | None = None) -> Iterator[Run]:
+def start(
+    entry: str,
+    *,
+    name: str,
+    tags: Mapping[str, object] | None = None,
+    resume: str | None = None,
+    watch: bool = False,
+) -> Iterator[Run]:
     """Open a run for an entry point; one that is opened inside another stands beside it.
 
     Under `mlflow run` the outermost one joins the run that MLflow made. It ends FINISHED, FAILED
     when anything is raised (the tag ``flare.error`` then says what), KILLED on Ctrl-C or SIGTERM.
+
+    Parameters
+    ----------
+    resume
+        The id of a run to go on with instead: it is RUNNING again, and metrics of steps that it
+        has already are not logged twice.
+    watch
+        Whether to log the machine's load with it, as MLflow's system metrics.
+
+    Raises
+    ------
+    ModelNotFound
+        There is no run to resume under that id.
+    ConfigInvalid
+        The run to resume is still going on in another process.
+    TrackingUnavailable
+        MLflow does not answer at the start, or has refused something by the end.
     """
     connect()
-    # OSError: a SQLite file in a folder that cannot be made.
-    with answering(OSError), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        nested = mlflow.active_run() is not None
-        opened = mlflow.start_run(run_name=name, nested=nested)
-    run = Run(opened.info.run_id, MlflowClient())
-    if nested:
-        # Side by side, not one inside the other: the UI folds children away, and these are what
-        # people come to compare.
-        with answering():
-            run.client.delete_tag(run.id, PARENT_RUN)
+    if resume is not None:
+        check_left(resume)
+        _leave_empty(os.environ.pop("MLFLOW_RUN_ID", None), resume)
+    run = _open(entry, name, {ENTRY_TAG: entry, **git_tags(), **(tags or {})}, resume)
     status, told = "FINISHED", ""
     try:
-        with answering():
-            run.set_tags({"mlflow.runName": name, ENTRY_TAG: entry, **git_tags(), **(tags or {})})
+        with answering(), _watched(run) if watch else nullcontext():
             yield run
-            run.flush()
+        _settle(run)
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         status = "KILLED" if stopped else "FAILED"
         told = str(error) if isinstance(error, FlareError) else type(error).__name__
         raise
     finally:
-        # A server that has gone away must not hide the error that brought us here.
+        _end(run, status, told)
+
+
+def _open(entry: str, name: str, tags: Mapping[str, object], resume: str | None) -> Run:
+    # OSError: a SQLite file in a folder that cannot be made.
+    with answering(OSError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        nested = mlflow.active_run() is not None
+        texts = {"mlflow.runName": name, **{key: str(value) for key, value in tags.items()}}
+        opened = mlflow.start_run(run_id=resume, run_name=name, nested=nested, tags=texts)
+    run_id, client = opened.info.run_id, MlflowClient()
+    try:
+        copy = LocalCopy(runs_dir() / run_id)
+        copy.describe(About(run_id, entry, mlflow.get_tracking_uri()))
+        already = {}
+        if resume is not None:
+            already = already_logged(client, run_id, copy.folder)
+            copy.append({"status": "RUNNING", "time": now()})  # after the end that it holds
+        run = Run(run_id, client, Outbox(client, run_id, copy), already)
+        if nested:
+            # Side by side, not one inside the other: the UI folds children away, and these are
+            # what people come to compare.
+            with answering():
+                client.delete_tag(run_id, PARENT_RUN)
+    except BaseException:
         with suppress(MlflowException):
-            if told:
-                run.flush()
-                run.set_tags({"flare.error": told[:5000]})
-        with suppress(MlflowException):
-            mlflow.end_run(status)
+            mlflow.end_run("FAILED")
+        raise
+    return run
+
+
+def _watched(run: Run) -> AbstractContextManager[None]:
+    steps = [step for name, (step, _) in run.already.items() if name.startswith(PREFIX)]
+    return watched(
+        lambda values, step: run.log_metrics(values, step=step),
+        first_step=max(steps, default=-1) + 1,
+    )
+
+
+def _leave_empty(made: str | None, resume: str) -> None:
+    """Name the run that `mlflow run` made, and that nothing will be logged to."""
+    if made is not None and made != resume:
+        with answering():
+            client = MlflowClient()
+            client.set_tag(made, "mlflow.runName", f"resumed {resume}")
+            client.set_tag(made, RESUMED_TAG, resume)
+
+
+def _settle(run: Run) -> None:
+    """Wait for what was logged to arrive; raise what MLflow has refused of it."""
+    run.outbox.drain(patience())
+    if run.outbox.refused:
+        raise TrackingUnavailable(
+            f"MLflow at {mlflow.get_tracking_uri()} refused: {run.outbox.refused[0]}; "
+            f"what was logged is kept in {run.local}"
+        )
+
+
+def _end(run: Run, status: str, told: str) -> None:
+    """End a run, and say where it is kept if the server is away: that must hide no other error."""
+    if told:
+        run.set_tags({ERROR_TAG: told[:5000]})
+    run.outbox.append({"status": status, "time": now()})
+    # What was not taken by now had its time in _settle.
+    seconds = min(_PATIENCE_WHEN_STOPPED, patience())
+    away = status == "FINISHED" and run.outbox.copy.behind and run.outbox.failing
+    arrived = run.outbox.close(0.0 if away else seconds)
+    with suppress(MlflowException), _asked_once(not arrived):
+        mlflow.end_run(status)
+    if not arrived:
+        log.warning(
+            "MLflow at %s did not answer: what it lacks of run %s is kept in %s; send it with "
+            "`python -m entrypoints.resend`",
+            mlflow.get_tracking_uri(),
+            run.id,
+            run.local,
+        )
+
+
+@contextmanager
+def _asked_once(away: bool) -> Iterator[None]:
+    """Ask a server that is away no second time, and not for long."""
+    names = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
+    before = {name: os.environ[name] for name in names if away and name in os.environ}
+    os.environ.update(zip(before, ("0", "2"), strict=False))
+    try:
+        yield
+    finally:
+        os.environ.update(before)
 
 
 def git_tags() -> dict[str, str]:

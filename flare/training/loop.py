@@ -129,6 +129,8 @@ def fit(
         parts = _set_up(network, task)
         if resume_from is not None:
             parts.restore(resume_from)
+            if standing.epoch >= settings.epochs:
+                parts.swap_average()  # nothing is left to do, and these are the weights to hold
 
         def keep() -> None:
             if fabric.is_global_zero:

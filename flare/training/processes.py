@@ -128,7 +128,7 @@ def team(processes: int, work: Callable[[Given], None], given: Given) -> Iterato
     """
     if processes == 1 or started_outside():
         yield
-        _part()
+        part_ways()
         return
     helpers: list[SpawnProcess] = []
     before = {name: os.environ.get(name) for name in _MEETING}
@@ -142,7 +142,7 @@ def team(processes: int, work: Callable[[Given], None], given: Given) -> Iterato
     except RuntimeError as error:
         raise _lost(helpers) or error from error
     finally:
-        _part()
+        part_ways()
         for helper in helpers:
             helper.kill()
             helper.join()
@@ -192,7 +192,7 @@ def _help(
     except BaseException:
         traceback.print_exc()
         os._exit(1)  # threads of a broken process group would wait for those who are gone
-    _part()
+    part_ways()
 
 
 def _end_with_parent() -> None:
@@ -224,7 +224,7 @@ def _free_port() -> int:
         return port
 
 
-def _part() -> None:
+def part_ways() -> None:
     """Leave the group of processes, if there is one."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()

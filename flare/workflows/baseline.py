@@ -14,14 +14,17 @@ from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD
 from flare.tracking.runs import start
 from flare.workflows.crossval import Rows, log_tuning, on_validation, out_of_fold, training_folds
 from flare.workflows.data import TrainingData, marked, training_data
+from flare.workflows.environment import log_environment
 from flare.workflows.registering import Trained, register
+from flare.workflows.sample_predictions import log_sample_predictions
 from flare.workflows.scoring import Unseen, tuned_and_scored
 
 
 def run(config: BaselineConfig) -> Trained:
     """Fit, tune, score on validation, register."""
     name = f"forest {config.trees} trees, seed {config.seed}"
-    with start("baseline", name=name) as tracked:
+    with start("baseline", name=name, watch=True) as tracked:
+        log_environment(tracked)
         tracked.log_params(config.model_dump())
         data = training_data(config, tracked)
         settings = forest_settings(config)
@@ -34,6 +37,7 @@ def run(config: BaselineConfig) -> Trained:
         )
         ready, validated = tuned_and_scored(fitted, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.tuning, unseen, data)
+        log_sample_predictions(tracked, ready, validated, data)
         importances = ready.importances()
         figure = marked(feature_importance(importances), data.pack)
         tracked.log_figure(figure, "figures/feature_importance.png")

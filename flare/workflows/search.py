@@ -36,6 +36,7 @@ from flare.training.records import EpochRecord
 from flare.training.settings import FitSettings
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, marked, training_data
+from flare.workflows.environment import log_environment
 from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.networks import kept, train_network
 from flare.workflows.output import check_folder
@@ -161,7 +162,9 @@ def run(config: SearchConfig) -> Found:
     """Add trials to the study, and log it."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would retell what trials raise
     check_folder(config.study_file.parent, "study_file")
-    with start("search", name=f"search {config.family}: {config.study_name}") as tracked:
+    name = f"search {config.family}: {config.study_name}"
+    with start("search", name=name, watch=True) as tracked:
+        log_environment(tracked)
         tracked.log_params(config.model_dump())
         data = training_data(config, tracked)
         study = _study(config, f"{config.study_name}-{config.family}-{_conditions(config, data)}")

@@ -33,6 +33,7 @@ class Place:
         return kept | {
             "PATH": f"{BIN}{os.pathsep}{kept['PATH']}",
             "PYTHONPATH": str(ROOT),
+            "FLARE_RUNS_DIR": str(self.folder / "ml-runs"),
             "TMPDIR": str(self.temporary),
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db",
         }

@@ -1,0 +1,20 @@
+"""Send what the tracking server missed: `python -m entrypoints.resend`."""
+
+from entrypoints.command import run
+from flare.config import ResendConfig
+
+
+def main(config: ResendConfig) -> None:
+    """Send it, and say what arrived."""
+    from flare.workflows.resend import run as resend
+
+    sent = resend(config)
+    for one in sent:
+        new = f", registered as {one.version.uri}" if one.version is not None else ""
+        print(f"run {one.run_id} ({one.entry}) is whole{new}")
+    if not sent:
+        print("nothing is left to send")
+
+
+if __name__ == "__main__":
+    run("resend", ResendConfig, main)

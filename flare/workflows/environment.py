@@ -1,0 +1,77 @@
+"""What a run ran on: Python, packages, processors, PyTorch; so that it can be run so again."""
+
+import os
+import platform
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from flare import __version__
+from flare.tracking.runs import Run
+
+ENVIRONMENT = "environment.json"
+
+#: What decides about threads and devices.
+_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "PYTHONHASHSEED",
+    "WORLD_SIZE",
+)
+
+
+def log_environment(run: Run) -> None:
+    """Keep with a run what it runs on."""
+    run.log_json(environment(), ENVIRONMENT)
+
+
+def environment() -> dict[str, Any]:
+    """Describe this process: everything that can change a number or a time."""
+    packages = {one.metadata["Name"]: one.version for one in distributions()}
+    found: dict[str, Any] = {
+        "flare": __version__,
+        "python": sys.version,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "memory_gigabytes": _memory(),
+        "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+    }
+    if "torch" in sys.modules:  # a forest does without, and importing it takes seconds
+        found["torch"] = _torch()
+    return found
+
+
+def _torch() -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+    return {
+        "version": torch.__version__,
+        "cuda": torch.version.cuda,
+        "gpus": gpus,
+        "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "build": torch.__config__.show().splitlines(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _memory() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (ValueError, OSError, AttributeError):
+        return None

@@ -1,0 +1,155 @@
+"""Going on with a run that was stopped or killed: the right one, the same one, nothing twice."""
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from flare.errors import ConfigInvalid, DatasetInvalid, ModelNotFound
+from flare.tracking.runs import newest_unfinished, start
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.usefixtures("at_home")
+
+
+@pytest.fixture
+def params(tmp_path):
+    """Parameters that no other run in the store has."""
+    usual = {"epochs": 3, "learning_rate": 1e-3, "mirror": True, "pack_dir": None}
+    return usual | {"data_dir": tmp_path}
+
+
+@pytest.fixture
+def failed(params):
+    """A run that failed in its third epoch."""
+    with suppress(DatasetInvalid), start("train", name="one") as run:
+        run.log_params(params)
+        for step in (1, 2, 3):
+            run.log_metrics({"loss": step / 10}, step=step)
+        run.log_metrics({"best": 3.0, "same": 1.0})
+        raise DatasetInvalid("gone")
+    return run
+
+
+def test_a_run_is_gone_on_with_under_its_own_id(failed):
+    assert MlflowClient().get_run(failed.id).data.tags["flare.error"] == "gone"
+    with start("train", name="again", resume=failed.id) as run:
+        run.flush()
+        run.outbox.drain(10)
+        assert MlflowClient().get_run(failed.id).info.status == "RUNNING"
+    found = MlflowClient().get_run(failed.id)
+    assert (run.id, found.info.status) == (failed.id, "FINISHED")
+    assert "flare.error" not in found.data.tags
+
+
+def test_a_step_that_was_logged_before_is_not_logged_again(failed):
+    with start("train", name="again", resume=failed.id) as run:
+        for step in (2, 3, 4):
+            run.log_metrics({"loss": step / 10}, step=step)
+        run.log_metrics({"best": 4.0, "same": 1.0})
+    client = MlflowClient()
+    assert [one.step for one in client.get_metric_history(run.id, "loss")] == [1, 2, 3, 4]
+    assert client.get_run(run.id).data.metrics["best"] == 4
+    assert len(client.get_metric_history(run.id, "same")) == 1
+
+
+def test_without_its_folder_the_steps_are_asked_of_mlflow(failed, tmp_path, monkeypatch):
+    monkeypatch.setenv("FLARE_RUNS_DIR", str(tmp_path / "ml-other"))
+    with start("train", name="again", resume=failed.id) as run:
+        for step in (2, 3, 4):
+            run.log_metrics({"loss": step / 10}, step=step)
+    assert [one.step for one in MlflowClient().get_metric_history(run.id, "loss")] == [1, 2, 3, 4]
+
+
+def test_the_newest_unfinished_run_is_the_one_with_the_same_parameters(failed, params):
+    assert newest_unfinished("train", params) == failed.id
+    assert newest_unfinished("baseline", params) is None
+    assert newest_unfinished("train", {**params, "epochs": 4}) is None
+    assert newest_unfinished("train", {**params, "epochs": 4}, ignoring={"epochs"}) == failed.id
+    assert newest_unfinished("train", {**params, "not_logged": 4}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [("learning_rate", "0.001"), ("mirror", "true"), ("pack_dir", ""), ("epochs", "3.0")],
+)
+def test_another_spelling_of_the_same_value_is_the_same(params, monkeypatch, name, typed):
+    joined = MlflowClient().create_run("0").info.run_id
+    MlflowClient().log_param(joined, name, typed)
+    monkeypatch.setenv("MLFLOW_RUN_ID", joined)
+    with suppress(DatasetInvalid), start("train", name="one") as run:
+        run.log_params(params)
+        raise DatasetInvalid("gone")
+    assert newest_unfinished("train", params) == joined
+
+
+def test_a_finished_run_is_not_gone_on_with(params):
+    with start("train", name="one") as run:
+        run.log_params(params)
+        assert newest_unfinished("train", params) is None  # it is alive
+    assert newest_unfinished("train", params) is None
+
+
+def test_a_run_whose_process_was_killed_is_found_and_loses_nothing(tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "from flare.tracking.runs import start\n"
+        "with start('train', name='killed') as run:\n"
+        "    run.log_params({'data_dir': sys.argv[1]})\n"
+        "    run.outbox.drain(10)\n"
+        "    for step in range(1, 6): run.log_metrics({'loss': step}, step=step)\n"
+        "    print(run.id, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    killed = done.stdout.strip()
+    assert MlflowClient().get_run(killed).info.status == "RUNNING"
+    assert newest_unfinished("train", {"data_dir": tmp_path}) == killed
+    with start("train", name="again", resume=killed) as run:
+        run.log_metrics({"loss": 6}, step=6)
+    steps = [one.step for one in MlflowClient().get_metric_history(killed, "loss")]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_that_is_still_going_on_cannot_be_gone_on_with():
+    with start("train", name="one") as run:  # noqa: SIM117
+        with pytest.raises(ConfigInvalid, match="another process"):
+            start("train", name="two", resume=run.id).__enter__()
+
+
+def test_there_must_be_a_run_to_go_on_with():
+    with pytest.raises(ModelNotFound, match="no run aaaa"):
+        start("train", name="none", resume="a" * 32).__enter__()
+    run_id = MlflowClient().create_run("0").info.run_id
+    MlflowClient().delete_run(run_id)
+    with pytest.raises(ModelNotFound, match="was deleted"):
+        start("train", name="none", resume=run_id).__enter__()
+
+
+def test_the_run_that_mlflow_run_made_says_which_one_was_gone_on_with(failed, monkeypatch):
+    made = MlflowClient().create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", made)
+    with start("train", name="again", resume=failed.id) as run:
+        assert run.id == failed.id
+    assert MlflowClient().get_run(made).data.tags["flare.resumed"] == failed.id
+    assert "loss" not in MlflowClient().get_run(made).data.metrics
+
+
+def test_half_a_line_that_a_kill_left_is_skipped(failed):
+    with (failed.local / "log.jsonl").open("a") as log:
+        log.write('{"time": 1, "step": 4, "metr')
+    with start("train", name="again", resume=failed.id) as run:
+        run.log_metrics({"loss": 0.4}, step=4)
+    assert [one.step for one in MlflowClient().get_metric_history(run.id, "loss")] == [1, 2, 3, 4]
