@@ -56,6 +56,7 @@ def fabric_for(settings: FitSettings) -> Fabric:
         The machine has no such accelerator or not as many devices.
     """
     devices, nodes = _devices(settings)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # who has registered where
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice on other hardware
@@ -98,7 +99,7 @@ def _strategy(name: str, processes: int) -> str | Strategy:
     if name == "auto" and processes == 1:
         return "auto"
     # Batch normalisation sees all processes, so its statistics are the same everywhere.
-    return DDPStrategy(broadcast_buffers=False)
+    return DDPStrategy(forward_sync_buffers=False)
 
 
 @contextmanager
