@@ -5,10 +5,14 @@ from flare.config import TrainConfig
 
 
 def main(config: TrainConfig) -> None:
-    """Train, and say what was registered."""
-    from flare.workflows.train import run as train
+    """Train, and say what was registered; a further process of torchrun or SLURM only helps."""
+    from flare.training.processes import rank_outside
+    from flare.workflows import train
 
-    print("\n".join(train(config).lines()))
+    if rank_outside() > 0:
+        train.follow(config)
+    else:
+        print("\n".join(train.run(config).lines()))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from flare.network_parameters import Network
+from flare.network_parameters import Network, Resumable
 from flare.parameters import (
     PREDICT_EXAMPLE,
     SYNTHETIC_DIR,
@@ -98,7 +98,7 @@ class BaselineConfig(Seeded, Scored, Named, Forest, Folds, SplitConfig):
     """Fit the random forest on image statistics and magnetogram proxies, and register it."""
 
 
-class TrainConfig(Seeded, Scored, Named, Network, Folds, SplitConfig):
+class TrainConfig(Resumable, Seeded, Scored, Named, Network, Folds, SplitConfig):
     """Train the multitask CNN, and register it."""
 
 

@@ -60,3 +60,11 @@ class VerificationInvalid(FlareError, ValueError):
 
 class TrainingDiverged(FlareError, ArithmeticError):
     """The loss became NaN or infinite."""
+
+
+class CheckpointInvalid(FlareError, ValueError):
+    """A checkpoint is damaged, or of a training with other settings or data."""
+
+
+class ProcessLost(FlareError, RuntimeError):
+    """One of several processes that train together has ended before the others."""

@@ -37,12 +37,26 @@ class Fit(EntryConfig):
     epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
         15, description="passes over the training regions"
     )
-    batch_size: Annotated[int, Field(ge=2, le=4096)] = Field(16, description="samples in a batch")
+    batch_size: Annotated[int, Field(ge=2, le=4096)] = Field(
+        16, description="samples in a batch, of each process"
+    )
+    accumulate: Annotated[int, Field(ge=1, le=4096)] = Field(
+        1, description="batches whose gradients make one step"
+    )
     learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
         2e-3, description="highest learning rate of AdamW, at the end of the warm-up"
     )
+    warmup: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.05, description="share of all steps over which the learning rate rises"
+    )
     weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(
         0.01, description="weight decay of AdamW"
+    )
+    clip: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="length that gradients are cut to; 0: as they are"
+    )
+    ema: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="decay of the moving average of the weights that is kept; 0: no average"
     )
     patience: Count = Field(
         15,
@@ -50,6 +64,31 @@ class Fit(EntryConfig):
         "at a low learning rate, are often the best",
     )
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to train")
+    devices: Annotated[int, Field(ge=1, le=1024)] = Field(
+        1, description="GPUs of each machine, or processes on its CPU; under torchrun it knows"
+    )
+    num_nodes: Annotated[int, Field(ge=1, le=4096)] = Field(
+        1, description="machines, under SLURM; torchrun knows"
+    )
+    strategy: Literal["auto", "ddp"] = Field(
+        "auto", description="how several processes train together; auto: ddp if there are several"
+    )
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
+        "32-true", description="of what is computed; weights are kept in 32 bits"
+    )
+    checkpoint_steps: Annotated[int, Field(ge=0)] = Field(
+        0, description="steps after which the state is saved; 0: after every epoch only"
+    )
+
+
+class Resumable(EntryConfig):
+    """Whether to go on with a run that was stopped."""
+
+    resume: str = Field(
+        "",
+        description="true: go on with the newest unfinished run of the same parameters, if there "
+        "is one; or a run id; empty: a new run",
+    )
 
 
 class Aims(EntryConfig):

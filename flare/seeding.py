@@ -24,6 +24,7 @@ class Stream(IntEnum):
     SYNTHETIC_LABEL = 10
     FOLDS = 11
     LINEAR_FOLDS = 12
+    DROPOUT = 13
 
 
 def stream(seed: int, name: Stream, *counters: int) -> np.random.Generator:

@@ -1,96 +1,141 @@
-"""Rows of a packed set as batches of tensors, read one batch ahead of the network."""
+"""Which samples make up which batch, and the batches as tensors."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flare.datasets.rows import RowsReader
+from flare.errors import ConfigInvalid
 from flare.goes import event_outcomes
-from flare.sample import MAGNETOGRAM, Cube, Present
+from flare.sample import Cube, Present
 from flare.seeding import Stream, stream
+from flare.training.reader import Rows, in_pieces, read_ahead
+from flare.training.resident import ResidentCubes, upload_if_room
+
+#: Draws the rows of one epoch, in order; it may repeat some and leave others out.
+Sampler = Callable[[np.random.Generator], Rows]
+
+
+def _no_rows() -> Rows:
+    return np.empty(0, dtype=np.intp)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B samples: uint8 cubes (B, T, C, H, W), mask (B, T, C), log10 flux (B,), events (B, E)."""
+    """B samples: uint8 cubes (B, T, C, H, W), mask (B, T, C), log10 flux (B,), events (B, E).
+
+    ``rows`` are their numbers in the set. The cubes hold until the next batch is asked for.
+    """
 
     cubes: Tensor
     present: Tensor
     log10_flux: Tensor
     events: Tensor
+    rows: Rows = field(default_factory=_no_rows)
+
+    def to(self, move: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the batch with its tensors moved."""
+        return Batch(
+            move(self.cubes),
+            move(self.present),
+            move(self.log10_flux),
+            move(self.events),
+            self.rows,
+        )
 
 
 @dataclass(frozen=True)
 class Batches:
     """The rows of a split in batches; which rows, in which order, is decided by the seed alone.
 
-    ``cubes`` and ``present`` are the packed arrays, ``peak_flux`` the labels in W m^-2, all of N
-    rows; ``rows`` are those to use. ``mirror`` flips images at random, as the Sun's symmetry
-    allows: east-west as they are, north-south with the magnetogram's polarity reversed (Hale).
+    ``cubes`` and ``present`` are the packed arrays, ``peak_flux`` the labels in W m^-2, ``ids`` the
+    samples' names if there are any, all of N rows; ``rows`` are those to use. Without a ``sampler``
+    each of them comes once an epoch. ``batch_size`` is that of one process.
     """
 
-    cubes: Cube
+    cubes: Cube | RowsReader | ResidentCubes
     present: Present
     peak_flux: NDArray[np.float64]
-    rows: NDArray[np.intp]
+    rows: Rows
     batch_size: int
     seed: int = 0
-    mirror: bool = False
+    sampler: Sampler | None = None
+    ids: Sequence[str] | None = None
 
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+    def plan(self, epoch: int, *, processes: int = 1) -> list[Rows]:
+        """Return the rows of each batch of an epoch, of all processes together.
 
-    def in_order(self) -> Iterator[Batch]:
-        """Yield the rows as they stand, unchanged."""
-        return self._read([self._rows(self.rows, k) for k in range(len(self))], None)
+        Too few rows at the end to give each process one, or a single one, which batch normalisation
+        cannot learn from, are left out; other epochs have other ones there.
 
-    def shuffled(self, epoch: int) -> Iterator[Batch]:
-        """Yield the rows in the order of an epoch, mirrored if asked for."""
-        order = stream(self.seed, Stream.SHUFFLE, epoch).permutation(self.rows)
-        chunks = [self._rows(order, k) for k in range(len(self))]
-        if len(chunks) > 1 and len(chunks[-1]) == 1:
-            chunks.pop()  # batch normalisation cannot learn from a single sample
-        return self._read(chunks, stream(self.seed, Stream.AUGMENT, epoch) if self.mirror else None)
+        Raises
+        ------
+        ConfigInvalid
+            There are more processes than rows.
+        """
+        batches = in_pieces(self._order(epoch), self.batch_size * processes)
+        if len(batches) > 1 and len(batches[-1]) < max(2, processes):
+            batches.pop()
+        if len(batches[-1]) < processes:
+            raise ConfigInvalid(
+                f"{len(batches[-1])} samples cannot be divided among {processes} processes; "
+                "train with fewer devices"
+            )
+        return batches
 
-    def _rows(self, order: NDArray[np.intp], k: int) -> NDArray[np.intp]:
-        return order[k * self.batch_size : (k + 1) * self.batch_size]
+    def _order(self, epoch: int) -> Rows:
+        draws = stream(self.seed, Stream.SHUFFLE, epoch)
+        return draws.permutation(self.rows) if self.sampler is None else self.sampler(draws)
 
-    def _read(
-        self, chunks: list[NDArray[np.intp]], mirrors: np.random.Generator | None
-    ) -> Iterator[Batch]:
-        # One thread is enough: it copies while the network computes, and keeps the order.
-        with ThreadPoolExecutor(1, thread_name_prefix="batches") as reader:
-            ahead = [reader.submit(self._batch, chunk, mirrors) for chunk in chunks[:2]]
-            for chunk in chunks[2:] + [None] * min(2, len(chunks)):
-                batch = ahead.pop(0).result()
-                if chunk is not None:
-                    ahead.append(reader.submit(self._batch, chunk, mirrors))
-                yield batch
+    def shuffled(self, epoch: int) -> Generator[Batch]:
+        """Yield the batches of an epoch."""
+        return self.read(self.plan(epoch))
 
-    def _batch(self, rows: NDArray[np.intp], mirrors: np.random.Generator | None) -> Batch:
-        cubes = self.cubes[rows]
-        if mirrors is not None:
-            for cube, (east_west, north_south) in zip(
-                cubes, mirrors.random((len(rows), 2)) < 0.5, strict=True
-            ):
-                mirror(cube, east_west=east_west, north_south=north_south)
+    def in_order(self) -> Generator[Batch]:
+        """Yield the rows as they stand."""
+        return self.read(in_pieces(self.rows, self.batch_size))
+
+    def read(self, parts: Sequence[Rows], *, pinned: bool = False) -> Generator[Batch]:
+        """Yield a batch for each part, read ahead, or gathered where the cubes lie on a device."""
+        if isinstance(self.cubes, ResidentCubes):
+            for part in parts:
+                yield self._batch(part, self.cubes.gather(part))
+            return
+        with closing(read_ahead(self.cubes, parts, pinned=pinned)) as reading:
+            for part, cubes in zip(parts, reading, strict=True):
+                yield self._batch(part, cubes)
+
+    def _batch(self, rows: Rows, cubes: Tensor) -> Batch:
         flux = self.peak_flux[rows]
         return Batch(
-            torch.from_numpy(np.ascontiguousarray(cubes)),
-            torch.from_numpy(np.ascontiguousarray(self.present[rows])),
+            cubes,
+            torch.from_numpy(self.present[rows]),
             torch.from_numpy(np.log10(flux).astype(np.float32)),
             torch.from_numpy(event_outcomes(flux).astype(np.float32)),
+            rows,
         )
 
+    def where_it_pays(self, device: torch.device) -> "Batches":
+        """Return the same batches with the images in the device's memory, if it has room."""
+        if isinstance(self.cubes, ResidentCubes):
+            return self
+        resident = upload_if_room(self.cubes, self.rows, device)
+        return self if resident is None else replace(self, cubes=resident)
 
-def mirror(cube: Cube, *, east_west: bool, north_south: bool) -> None:
-    """Flip a cube (T, C, H, W) in place; a north-south flip also reverses the polarities."""
-    if east_west:
-        cube[...] = cube[..., ::-1].copy()
-    if north_south:
-        cube[...] = cube[..., ::-1, :].copy()
-        cube[:, MAGNETOGRAM] = 255 - cube[:, MAGNETOGRAM]
+    def named(self, rows: Rows) -> str:
+        """Name samples in a message: by their ids, or by their rows."""
+        names = [str(row) if self.ids is None else self.ids[row] for row in rows]
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        return f"{'rows' if self.ids is None else 'samples'} {', '.join(names[:8])}{more}"
+
+
+def part_of(rows: Rows, rank: int, processes: int) -> slice:
+    """Return which rows of a whole batch are one process' part; parts differ by one at most."""
+    begin, more = divmod(len(rows), processes)
+    start = rank * begin + min(rank, more)
+    return slice(start, start + begin + (rank < more))

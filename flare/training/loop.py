@@ -5,59 +5,67 @@ it to Optuna, and stopping early is a ``break`` in the loop that takes the recor
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flare.errors import TrainingDiverged
-from flare.goes import EVENTS, HEADLINE_EVENT
-from flare.models.network import middle
-from flare.training.batches import Batch, Batches
+from flare.seeding import Stream, integer_seed, stream
+from flare.training.averaging import AveragedWeights
+from flare.training.batches import Batch, Batches, part_of
+from flare.training.checkpoint import State
 from flare.training.losses import Loss
-from flare.verification.probabilistic import brier_skill_score, roc_area
+from flare.training.parts import Parts
+from flare.training.reader import Rows
+from flare.training.records import EpochRecord, Standing
+from flare.training.schedule import warm_cosine
+from flare.training.settings import FitSettings
+from flare.training.synchronised import synchronised_norms
+from flare.training.validating import ValidationScores, summed, validate
 
 Normalise = Callable[[Tensor, Tensor], Tensor]
 Progress = Callable[[Iterable[Batch], int, int], Iterable[Batch]]
 
 
+class Draws(Protocol):
+    """What was drawn for the samples of a batch; a slice of it is of some of them."""
+
+    def __getitem__(self, some: slice) -> Self:
+        """Return what was drawn for some of the samples."""
+        ...
+
+
+class Augmentation(Protocol):
+    """Changes normalised images at random in ways that the Sun would allow."""
+
+    def draw(self, rng: np.random.Generator, n: int) -> Any:
+        """Return the ``Draws`` for a batch of n samples, of all processes together."""
+        ...
+
+    def __call__(self, inputs: Tensor, present: Tensor, draws: Any) -> tuple[Tensor, Tensor]:
+        """Return float (B, T, C, H, W) and bool (B, T, C) changed by the draws for B samples."""
+        ...
+
+
 @dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch came to.
+class _Task:
+    """What a training is given and never changes."""
 
-    Losses as the loss gives them; ``log10_flux_mae`` in dex; the skill scores are M1.0's
-    on the validation regions, NaN where those hold no event. ``best`` says that no earlier epoch
-    had a lower validation loss. Without validation all of that is NaN, and no epoch is best.
-    """
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    log10_flux_mae: float
-    brier_skill_score: float
-    roc_area: float
-    learning_rate: float
-    samples_per_second: float
-    seconds: float
-    best: bool
-
-    def metrics(self) -> dict[str, float]:
-        """Return the record under MLflow's names, without what is undefined."""
-        event = f"validation/{HEADLINE_EVENT}"
-        named = {
-            "train/loss": self.train_loss,
-            "validation/loss": self.validation_loss,
-            "validation/flux/log10_mae": self.log10_flux_mae,
-            f"{event}/brier_skill_score": self.brier_skill_score,
-            f"{event}/roc_area": self.roc_area,
-            "train/learning_rate": self.learning_rate,
-            "train/samples_per_second": self.samples_per_second,
-        }
-        return {name: value for name, value in named.items() if np.isfinite(value)}
+    normalise: Normalise
+    train: Batches
+    validation: Batches | None
+    settings: FitSettings
+    loss: Loss
+    fabric: Fabric
+    augment: Augmentation | None
+    stop: Callable[[], bool]
+    progress: Progress
 
 
 def fit(
@@ -66,127 +74,252 @@ def fit(
     *,
     train: Batches,
     validation: Batches | None,
-    epochs: int,
-    learning_rate: float,
-    weight_decay: float,
+    settings: FitSettings,
     loss: Loss,
     fabric: Fabric,
+    augment: Augmentation | None = None,
+    standing: Standing | None = None,
+    resume_from: State | None = None,
+    save: Callable[[State], None] = lambda _state: None,
+    stop: Callable[[], bool] = lambda: False,
     progress: Progress = lambda batches, _epoch, _total: batches,
-) -> Iterator[EpochRecord]:
+) -> Generator[EpochRecord]:
     """Train a network in place, and yield a record after every epoch.
 
-    The learning rate falls from ``learning_rate`` along half a cosine, once over all batches, after
-    a rise over the first twentieth of them. When a record is yielded the network holds the weights
-    of that epoch: who wants the best ones copies them when ``best`` is set.
+    The learning rate rises to ``settings.learning_rate`` over the first ``warmup`` of all steps,
+    and falls from there along half a cosine. When a record is yielded the network holds the weights
+    of that epoch, with ``settings.ema`` the averaged ones; those to keep are in
+    ``standing``. All randomness is that of ``train.seed``, epoch, step and process, so a training
+    that goes on from a state is the one that was never interrupted.
 
     Parameters
     ----------
     normalise
-        uint8 cubes and mask to network input.
+        uint8 cubes and mask to network input, which is used until the next call only.
     validation
         What each epoch is scored on; None for a training that nothing is chosen by.
+    augment
+        Changes the training images, after normalisation.
+    standing
+        Is kept up to date; for ``resume_from`` the one of that state.
+    resume_from
+        A state that ``save`` was given, of the same training.
+    save
+        Is given the state after every epoch, after every ``settings.checkpoint_steps`` steps if
+        those are not 0, and before an interruption; in the first process only.
+    stop
+        Whether to end with KeyboardInterrupt; asked after every step.
     progress
-        Wraps the batches of an epoch, given its number and how many batches it has.
+        Wraps the batches of an epoch, given its number and how many batches are left of it.
 
     Raises
     ------
     TrainingDiverged
-        The loss of a batch is NaN or infinite; names epoch and batch. Or the validation loss is.
+        The loss of a batch is NaN or infinite; names epoch, batch and samples. Or the validation
+        loss is.
     """
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    model, optimizer = fabric.setup(network, optimizer)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(epochs * len(train)))
-    lowest = float("inf")
-    for epoch in range(epochs):
+    standing = Standing() if standing is None else standing
+    task = _Task(
+        normalise,
+        train.where_it_pays(fabric.device),
+        validation.where_it_pays(fabric.device) if validation is not None else None,
+        settings, loss, fabric, augment, stop, progress,
+    )  # fmt: skip
+    with synchronised_norms(network, fabric.world_size):
+        parts = _set_up(network, task)
+        if resume_from is not None:
+            parts.restore(resume_from)
+            if standing.epoch >= settings.epochs:
+                parts.swap_average()  # nothing is left to do, and these are the weights to hold
+
+        def keep() -> None:
+            if fabric.is_global_zero:
+                save(parts.state(standing))
+
+        while standing.epoch < settings.epochs:
+            _train_epoch(parts, task, standing, keep)
+            parts.swap_average()
+            scores = _validated(parts, task, standing, keep)
+            record = _record(standing, scores)
+            standing.next_epoch(record)
+            if record.best or task.validation is None:
+                standing.kept_weights = _copied(network)
+            parts.swap_average()
+            keep()
+            parts.swap_average()
+            yield record
+            if standing.epoch < settings.epochs:
+                parts.swap_average()
+
+
+def _set_up(network: nn.Module, task: _Task) -> Parts:
+    settings = task.settings
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    model, wrapped = task.fabric.setup(network, optimizer)
+    batches = len(task.train.plan(0, processes=task.fabric.world_size))
+    steps = settings.epochs * -(-batches // settings.accumulate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(steps, settings.warmup))
+    average = AveragedWeights(network, settings.ema) if settings.ema > 0 else None
+    return Parts(network, model, wrapped, schedule, average, task.fabric)
+
+
+def _train_epoch(parts: Parts, task: _Task, standing: Standing, keep: Callable[[], None]) -> None:
+    """Take the steps of an epoch that are not done yet; each is of ``accumulate`` batches."""
+    fabric, train = task.fabric, task.train
+    plan = train.plan(standing.epoch, processes=fabric.world_size)
+    each = task.settings.accumulate
+    if standing.step == 0:
+        standing.learning_rate = float(parts.schedule.get_last_lr()[0])
+    mine = [
+        rows[part_of(rows, fabric.global_rank, fabric.world_size)]
+        for rows in plan[standing.step * each :]
+    ]
+    parts.model.train()
+    pinned = fabric.device.type == "cuda"
+    with closing(train.read(mine, pinned=pinned)) as reading:
+        batches = iter(task.progress(reading, standing.epoch, len(mine)))
+        for first in range(standing.step * each, len(plan), each):
+            started = time.perf_counter()
+            waited = _step(parts, task, standing, plan[first : first + each], batches, first=first)
+            standing.waited += waited
+            standing.seconds += time.perf_counter() - started
+            every = task.settings.checkpoint_steps
+            stopped = _any(task.stop(), fabric)
+            if stopped or (every and parts.schedule.last_epoch % every == 0):
+                keep()
+            if stopped:
+                raise KeyboardInterrupt
+
+
+def _step(
+    parts: Parts,
+    task: _Task,
+    standing: Standing,
+    groups: list[Rows],
+    batches: Iterator[Batch],
+    *,
+    first: int,
+) -> float:
+    """Take one step over some batches of all processes; return the seconds waited for images."""
+    fabric = task.fabric
+    total, waited, losses = sum(len(rows) for rows in groups), 0.0, []
+    seeds = standing.epoch, standing.step, fabric.global_rank
+    torch.manual_seed(integer_seed(task.train.seed, Stream.DROPOUT, *seeds))
+    parts.optimizer.zero_grad(set_to_none=True)
+    for place, rows in enumerate(groups):
         started = time.perf_counter()
-        rate = float(schedule.get_last_lr()[0])
-        model.train()
-        total, seen = 0.0, 0
-        for number, host in enumerate(progress(train.shuffled(epoch), epoch, len(train))):
-            batch = _on_device(host, fabric)
-            log10_flux, logits = model(normalise(batch.cubes, batch.present), batch.present)
-            batch_loss = loss(log10_flux, logits, batch)
-            value = batch_loss.item()
-            if not np.isfinite(value):
-                raise TrainingDiverged(
-                    f"the loss became {value} in epoch {epoch + 1}, batch {number + 1} of "
-                    f"{len(train)}; try a lower learning rate than {learning_rate}"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            fabric.backward(batch_loss)
-            fabric.clip_gradients(model, optimizer, max_norm=1.0)
-            optimizer.step()
-            schedule.step()
-            total += value * len(batch.cubes)
-            seen += len(batch.cubes)
-        seconds = time.perf_counter() - started
-        validation_loss, log10_mae, bss, area = (
-            _validate(model, normalise, validation, loss, fabric)
-            if validation is not None
-            else (float("nan"),) * 4
-        )
-        if validation is not None and not np.isfinite(validation_loss):
+        host = next(batches)
+        waited += time.perf_counter() - started
+        with _alone(parts, fabric, enabled=place + 1 < len(groups)):
+            batch_loss = _forward(parts, task, host, rows, counters=(standing.epoch, first + place))
+            # Processes are averaged: this makes it the mean over the samples of all of them.
+            fabric.backward(batch_loss * (len(host.rows) * fabric.world_size / total))
+        losses.append(batch_loss.detach().float() * len(host.rows))
+    norm = _clip(parts, task)
+    sums = summed(torch.stack(losses), fabric)
+    *values, length = torch.cat([sums, norm.float().view(1)]).tolist()
+    _check(values, groups, task, standing.epoch, first)
+    parts.optimizer.step()
+    parts.schedule.step()
+    if parts.average is not None:
+        parts.average.update()
+    standing.step += 1
+    standing.loss_sum += sum(values)
+    standing.seen += total
+    standing.norm_sum += length
+    return waited
+
+
+def _forward(
+    parts: Parts, task: _Task, host: Batch, rows: Rows, *, counters: tuple[int, int]
+) -> Tensor:
+    """Return the mean loss over this process' part of a batch."""
+    fabric = task.fabric
+    batch = host.to(fabric.to_device)
+    inputs, present = task.normalise(batch.cubes, batch.present), batch.present
+    if task.augment is not None:
+        draws = task.augment.draw(stream(task.train.seed, Stream.AUGMENT, *counters), len(rows))
+        mine = draws[part_of(rows, fabric.global_rank, fabric.world_size)]
+        inputs, present = task.augment(inputs, present, mine)
+    log10_flux, logits = parts.model(inputs, present)
+    return task.loss(log10_flux, logits, batch)
+
+
+def _clip(parts: Parts, task: _Task) -> Tensor:
+    """Shorten the gradient to ``clip``, if that is not 0; return its length before."""
+    limit = task.settings.clip if task.settings.clip > 0 else float("inf")
+    norm = task.fabric.clip_gradients(
+        parts.model, parts.optimizer, max_norm=limit, error_if_nonfinite=False
+    )
+    assert norm is not None
+    return norm
+
+
+def _check(values: list[float], groups: list[Rows], task: _Task, epoch: int, first: int) -> None:
+    for place, (value, rows) in enumerate(zip(values, groups, strict=True)):
+        if not np.isfinite(value):
+            total = len(task.train.plan(epoch, processes=task.fabric.world_size))
             raise TrainingDiverged(
-                f"the validation loss became {validation_loss} in epoch {epoch + 1}; "
-                f"try a lower learning rate than {learning_rate}"
+                f"the loss became {value} in epoch {epoch + 1}, batch {first + place + 1} of "
+                f"{total} ({task.train.named(rows)}); try a lower learning rate than "
+                f"{task.settings.learning_rate}"
             )
-        best = validation_loss < lowest
-        lowest = min(lowest, validation_loss)
-        yield EpochRecord(
-            epoch=epoch,
-            train_loss=total / max(seen, 1),
-            validation_loss=validation_loss,
-            log10_flux_mae=log10_mae,
-            brier_skill_score=bss,
-            roc_area=area,
-            learning_rate=rate,
-            samples_per_second=seen / seconds,
-            seconds=time.perf_counter() - started,
-            best=best,
+
+
+def _validated(
+    parts: Parts, task: _Task, standing: Standing, keep: Callable[[], None]
+) -> ValidationScores:
+    if task.validation is None:
+        return ValidationScores()
+    scores = validate(
+        parts.model, task.normalise, task.validation, task.loss, task.fabric, stop=task.stop
+    )
+    if scores is None:
+        parts.swap_average()
+        keep()
+        raise KeyboardInterrupt
+    if not np.isfinite(scores.loss):
+        raise TrainingDiverged(
+            f"the validation loss became {scores.loss} in epoch {standing.epoch + 1}; "
+            f"try a lower learning rate than {task.settings.learning_rate}"
         )
+    return scores
 
 
-@torch.inference_mode()
-def _validate(
-    model: nn.Module, normalise: Normalise, batches: Batches, loss: Loss, fabric: Fabric
-) -> tuple[float, float, float, float]:
-    model.eval()
-    total, seen = 0.0, 0
-    flux_errors: list[NDArray[np.float32]] = []
-    probability: list[NDArray[np.float32]] = []
-    events: list[NDArray[np.float32]] = []
-    for host in batches.in_order():
-        batch = _on_device(host, fabric)
-        log10_flux, logits = model(normalise(batch.cubes, batch.present), batch.present)
-        total += loss(log10_flux, logits, batch).item() * len(batch.cubes)
-        seen += len(batch.cubes)
-        flux_errors.append((middle(log10_flux) - batch.log10_flux).abs().float().cpu().numpy())
-        probability.append(logits.sigmoid().float().cpu().numpy())
-        events.append(batch.events.cpu().numpy())
-    if not np.isfinite(total):
-        return total, float("nan"), float("nan"), float("nan")  # nothing that could be scored
-    headline = EVENTS.index(HEADLINE_EVENT)
-    happened = np.concatenate(events)[:, headline] > 0
-    issued = np.concatenate(probability)[:, headline].astype(np.float64)
-    return (
-        total / seen,
-        float(np.concatenate(flux_errors).mean()),
-        float(brier_skill_score(happened, issued)),
-        float(roc_area(happened, issued)),
+def _record(standing: Standing, scores: ValidationScores) -> EpochRecord:
+    seconds = max(standing.seconds, 1e-9)
+    return EpochRecord(
+        epoch=standing.epoch,
+        train_loss=standing.loss_sum / max(standing.seen, 1),
+        validation_loss=scores.loss,
+        log10_flux_mae=scores.log10_flux_mae,
+        brier_skill_score=scores.brier_skill_score,
+        roc_area=scores.roc_area,
+        learning_rate=standing.learning_rate,
+        samples_per_second=standing.seen / seconds,
+        seconds=seconds,
+        best=scores.loss < standing.lowest,
+        gradient_norm=standing.norm_sum / max(standing.step, 1),
+        waiting=standing.waited / seconds,
     )
 
 
-def _on_device(batch: Batch, fabric: Fabric) -> Batch:
-    moved = (batch.cubes, batch.present, batch.log10_flux, batch.events)
-    return Batch(*(fabric.to_device(tensor) for tensor in moved))
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    """Copy the weights to where they are kept, whatever the network's device."""
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 
-def _warm_cosine(steps: int) -> Callable[[int], float]:
-    warm = max(1, steps // 20)
+def _any(mine: bool, fabric: Fabric) -> bool:
+    """Return whether any process says so."""
+    if fabric.world_size == 1:
+        return mine
+    return bool(summed(torch.tensor(float(mine)), fabric))
 
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(1, steps - warm))))
 
-    return factor
+def _alone(parts: Parts, fabric: Fabric, *, enabled: bool) -> AbstractContextManager[None]:
+    """Let gradients add up in this process, where others will want them later."""
+    if fabric.world_size == 1:
+        return nullcontext()
+    return fabric.no_backward_sync(parts.model, enabled=enabled)

@@ -81,6 +81,24 @@ def open_packed(data_dir: Path, pack_dir: Path | None, *, image_size: int, proce
 
 def training_data(config: SplitConfig, tracked: Run) -> TrainingData:
     """Open the training split, divide its active regions, and attach both parts to a run."""
+    data = training_rows(config)
+    log.info(
+        "%s data: %s",
+        "SYNTHETIC" if data.pack.synthetic else data.pack.name,
+        " and ".join(
+            f"{len(some)} {part} samples of {len(set(data.active_regions[some].tolist()))} regions"
+            for part, some in (
+                ("training", data.split.train),
+                ("validation", data.split.validation),
+            )
+        ),
+    )
+    _log_parts(tracked, data, config.data_dir)
+    return data
+
+
+def training_rows(config: SplitConfig) -> TrainingData:
+    """Open the training split, made if need be, and divide its active regions."""
     pack = open_packed(
         config.data_dir,
         config.pack_dir,
@@ -91,17 +109,7 @@ def training_data(config: SplitConfig, tracked: Run) -> TrainingData:
     split = split_by_region(
         rows.table, validation_share=config.validation_share, seed=config.split_seed
     )
-    data = TrainingData(pack, rows, split)
-    log.info(
-        "%s data: %s",
-        "SYNTHETIC" if pack.synthetic else pack.name,
-        " and ".join(
-            f"{len(some)} {part} samples of {len(set(data.active_regions[some].tolist()))} regions"
-            for part, some in (("training", split.train), ("validation", split.validation))
-        ),
-    )
-    _log_parts(tracked, data, config.data_dir)
-    return data
+    return TrainingData(pack, rows, split)
 
 
 def marked(figure: Figure, pack: Pack) -> Figure:

@@ -42,7 +42,16 @@ def _fit(config: Network) -> FitSettings:
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         patience=config.patience,
+        accumulate=config.accumulate,
+        clip=config.clip,
+        warmup=config.warmup,
+        ema=config.ema,
         accelerator=config.accelerator,
+        devices=config.devices,
+        num_nodes=config.num_nodes,
+        strategy=config.strategy,
+        precision=config.precision,
+        checkpoint_steps=config.checkpoint_steps,
     )
 
 

@@ -1,11 +1,10 @@
 """Networks on packed rows: train one and keep its best epoch, and others like it on folds."""
 
-import copy
 import logging
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,18 +12,25 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from flare.errors import ConfigInvalid
 from flare.forecasters.base import Forecast, ForecasterSpec
 from flare.forecasters.neural import NeuralForecaster
 from flare.goes import event_outcomes
 from flare.models import build
 from flare.models.network import Network
-from flare.models.normalisation import ChannelNormalisation, fit_normalisation
+from flare.models.normalisation import ChannelNormalisation, Normaliser, measure_channels
 from flare.seeding import Stream, integer_seed
 from flare.training.allocator import keep_freed_memory
+from flare.training.augment import build_augmentation
 from flare.training.batches import Batch, Batches
-from flare.training.loop import EpochRecord, fit
+from flare.training.checkpoint import Checkpoint, State
+from flare.training.interruption import held_back
+from flare.training.loop import fit
 from flare.training.losses import build_loss
+from flare.training.processes import fabric_for, shared_cores
+from flare.training.reader import in_pieces, read_ahead
+from flare.training.records import EpochRecord, Standing
+from flare.training.sampling import Sampler, build_sampler, class_weights
+from flare.workflows.checkpoints import FoldsKept, identity
 from flare.workflows.crossval import Rows, out_of_fold
 from flare.workflows.data import TrainingData
 from flare.workflows.network_settings import NetworkSettings
@@ -32,110 +38,201 @@ from flare.workflows.scoring import Unseen, forecast_rows
 
 log = logging.getLogger("flare")
 
+_PIECE = 32  # samples that are read at once where nothing is trained
+
 
 def train_network(
     data: TrainingData,
     settings: NetworkSettings,
     *,
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
+    on_resumed: Callable[[Sequence[EpochRecord]], None] = lambda _records: None,
+    checkpoints: Path | None = None,
 ) -> NeuralForecaster:
     """Train a network on the training rows; return the epoch of the lowest validation loss.
 
-    ``on_epoch`` sees every record as it comes; what it raises ends the training.
+    Parameters
+    ----------
+    on_epoch
+        Sees every record as it comes; what it raises ends the training.
+    on_resumed
+        Sees the records that were there already, where a training goes on.
+    checkpoints
+        Folder for the state of the training, which goes on from one that lies there.
+
+    Raises
+    ------
+    CheckpointInvalid
+        What lies there is damaged, or of another training.
     """
-    keep_freed_memory()
-    with _seeded(settings):
-        begun = _begin(data, data.split.train, settings)
-        best_weights, since_best = copy.deepcopy(begun.network.state_dict()), 0
+    checkpoint = _checkpoint(checkpoints, "network", data, data.split.train, settings)
+    with _begun(data, data.split.train, settings, checkpoint) as begun:
+        if begun.state is not None:
+            _tell_where(begun.standing)
+            on_resumed(tuple(begun.standing.records))
         held = _batches(data, data.split.validation, settings)
-        for record in _epochs(begun, data, settings, validation=held):
-            if record.best:
-                best_weights, since_best = copy.deepcopy(begun.network.state_dict()), 0
-            else:
-                since_best += 1
-            on_epoch(record)
-            if since_best >= settings.fit.patience:
-                log.info("no lower validation loss for %d epochs: stopped", settings.fit.patience)
-                break
-    begun.network.load_state_dict(best_weights)
+        patience = settings.fit.patience
+        with closing(_epochs(begun, data, settings, validation=held)) as records:
+            while begun.standing.since_best() < patience and (record := next(records, None)):
+                on_epoch(record)
+        if begun.standing.since_best() >= patience:
+            log.info("no lower validation loss for %d epochs: stopped", patience)
     return _finished(begun, data, settings)
 
 
 def fold_forecasts(
-    data: TrainingData, settings: NetworkSettings, folds: NDArray[np.intp], *, epochs: int
+    data: TrainingData,
+    settings: NetworkSettings,
+    folds: NDArray[np.intp],
+    *,
+    epochs: int,
+    checkpoints: Path | None = None,
 ) -> Unseen:
     """Forecast every training row by a network that was trained without its fold.
 
     Each network has the settings of the one that it stands for, and stops after as many epochs as
-    that one has kept: the rows left out must not choose their own.
+    that one has kept: the rows left out must not choose their own. With ``checkpoints``, forecasts
+    that lie there are taken from there.
     """
+    kept = FoldsKept(checkpoints)
 
     def without(known: Rows) -> Callable[[Rows], Forecast]:
-        network = _train_for(data, known, settings, epochs=epochs)
-        return lambda left: forecast_rows(network, data.rows, left, title="left out")
+        checkpoint = _checkpoint(checkpoints, f"fold-{epochs}", data, known, settings)
+        found = kept.find(checkpoint)
+        if _agreed(settings, done=found is not None):
+            assert found is not None
+            return lambda _left: found
+        network = _train_for(data, known, settings, checkpoint, epochs=epochs)
+
+        def forecast(left: Rows) -> Forecast:
+            made = forecast_rows(network, data.rows, left, title="left out")
+            kept.keep(checkpoint, made)
+            return made
+
+        return forecast
 
     log.info("training a network of %d epochs without each fold, to tune on what is new", epochs)
     return out_of_fold(data, without, folds)
 
 
+def help_with_folds(
+    data: TrainingData, settings: NetworkSettings, folds: NDArray[np.intp], *, epochs: int
+) -> None:
+    """Do the part of a further process in ``fold_forecasts``: train, and forecast nothing."""
+    for fold in range(int(folds.max()) + 1):
+        if not _agreed(settings, done=False):
+            _train_for(data, data.split.train[folds != fold], settings, None, epochs=epochs)
+
+
+def _agreed(settings: NetworkSettings, *, done: bool) -> bool:
+    """Return what the first process says of whether a network is needed no more."""
+    return bool(fabric_for(settings.fit).broadcast(done))
+
+
 def _train_for(
-    data: TrainingData, rows: Rows, settings: NetworkSettings, *, epochs: int
+    data: TrainingData,
+    rows: Rows,
+    settings: NetworkSettings,
+    checkpoint: Checkpoint | None,
+    *,
+    epochs: int,
 ) -> NeuralForecaster:
     """Train a network on some rows, the first of all its epochs, with nothing held out."""
-    with _seeded(settings):
-        begun = _begin(data, rows, settings)
-        for record in _epochs(begun, data, settings, validation=None):
-            if record.epoch + 1 == epochs:
-                break
+    with (
+        _begun(data, rows, settings, checkpoint) as begun,
+        closing(_epochs(begun, data, settings, validation=None)) as records,
+    ):
+        while begun.standing.epoch < epochs:
+            next(records)
     return _finished(begun, data, settings)
 
 
 @dataclass(frozen=True)
 class _Begun:
-    """A network with its first weights, and the rows it is to be trained on."""
+    """A network with its first weights or those of a checkpoint, and what it is trained on."""
 
     network: Network
     normalisation: ChannelNormalisation
     rows: Rows
     fabric: Fabric
+    checkpoint: Checkpoint | None
+    state: State | None
+    standing: Standing
+    stop: Callable[[], bool]
 
 
 @contextmanager
-def _seeded(settings: NetworkSettings) -> Iterator[None]:
-    """Draw weights and dropout from the settings' seed, and leave torch's own stream as it was."""
-    with torch.random.fork_rng(devices=[]):
+def _begun(
+    data: TrainingData, rows: Rows, settings: NetworkSettings, checkpoint: Checkpoint | None
+) -> Iterator[_Begun]:
+    """Begin or go on; torch's own random stream, its threads and Ctrl-C are afterwards as before.
+
+    What is read and measured is told by the first process to the others.
+    """
+    keep_freed_memory()
+    fabric = fabric_for(settings.fit)
+    known = checkpoint.load() if checkpoint is not None and fabric.is_global_zero else None
+    state: State | None = fabric.broadcast(known)
+    with torch.random.fork_rng(devices=[]), shared_cores(fabric), held_back() as stop:
         torch.manual_seed(integer_seed(settings.seed, Stream.WEIGHTS))
-        yield
+        measured = _measured(data, rows) if fabric.is_global_zero else None
+        normalisation = fabric.broadcast(measured)
+        assert normalisation is not None
+        network = build(settings.network)
+        network.start_at(*_climatology(data.peak_flux[rows]))
+        standing = Standing.of(None if state is None else state["standing"])
+        yield _Begun(network, normalisation, rows, fabric, checkpoint, state, standing, stop)
 
 
-def _begin(data: TrainingData, rows: Rows, settings: NetworkSettings) -> _Begun:
-    normalisation = fit_normalisation(data.rows.cubes, data.rows.present, rows)
-    network = build(settings.network)
-    network.start_at(*_climatology(data.peak_flux[rows]))
-    return _Begun(network, normalisation, rows, _fabric(settings.fit.accelerator))
+def _measured(data: TrainingData, rows: Rows) -> ChannelNormalisation:
+    pieces = in_pieces(rows, _PIECE)
+    with closing(read_ahead(data.rows.cubes, pieces)) as reading:
+        return measure_channels(
+            (cubes.numpy(), data.rows.present[piece])
+            for piece, cubes in zip(pieces, reading, strict=True)
+        )
 
 
 def _epochs(
     begun: _Begun, data: TrainingData, settings: NetworkSettings, *, validation: Batches | None
-) -> Iterator[EpochRecord]:
+) -> Generator[EpochRecord]:
     return fit(
         begun.network,
-        begun.normalisation,
-        train=_batches(data, begun.rows, settings),
+        Normaliser(begun.normalisation),
+        train=replace(
+            _batches(data, begun.rows, settings), sampler=_sampler(begun, data, settings)
+        ),
         validation=validation,
-        epochs=settings.fit.epochs,
-        learning_rate=settings.fit.learning_rate,
-        weight_decay=settings.fit.weight_decay,
+        settings=settings.fit,
         loss=build_loss(settings.aims, data.peak_flux[begun.rows]),
         fabric=begun.fabric,
-        progress=_progress(settings.fit.epochs),
+        augment=build_augmentation(settings.aims, begun.normalisation),
+        standing=begun.standing,
+        resume_from=begun.state,
+        save=begun.checkpoint.save if begun.checkpoint is not None else lambda _state: None,
+        stop=begun.stop,
+        progress=_progress(settings.fit.epochs, shown=begun.fabric.is_global_zero),
     )
 
 
 def _finished(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> NeuralForecaster:
+    assert begun.standing.kept_weights is not None
     begun.network.to("cpu").eval()
+    begun.network.load_state_dict(begun.standing.kept_weights)
     spec = ForecasterSpec(image_size=data.pack.image_size)
-    return NeuralForecaster(begun.network, settings.network, begun.normalisation, spec, data.origin)
+    return NeuralForecaster(
+        begun.network,
+        settings.network,
+        begun.normalisation,
+        spec,
+        data.origin,
+        drawn=class_weights(settings.aims, data.peak_flux[begun.rows]),
+    )
+
+
+def _sampler(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> Sampler:
+    flux, regions = data.peak_flux[begun.rows], data.active_regions[begun.rows]
+    return build_sampler(settings.aims, begun.rows, flux, regions)
 
 
 def _climatology(peak_flux: NDArray[np.float64]) -> tuple[float, list[float]]:
@@ -158,28 +255,36 @@ def _batches(data: TrainingData, rows: NDArray[np.intp], settings: NetworkSettin
         rows,
         batch_size=settings.fit.batch_size,
         seed=settings.seed,
-        mirror=settings.aims.mirror,
+        ids=data.rows.table["id"].tolist(),
     )
 
 
-def _fabric(accelerator: str) -> Fabric:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # advice on other hardware
-            fabric = Fabric(accelerator=accelerator, devices=1)
-    except (RuntimeError, ValueError) as error:
-        raise ConfigInvalid(
-            f"accelerator={accelerator} is not to be had here ({error}); use accelerator=auto"
-        ) from error
-    fabric.launch()
-    return fabric
+def _checkpoint(
+    folder: Path | None, name: str, data: TrainingData, rows: Rows, settings: NetworkSettings
+) -> Checkpoint | None:
+    if folder is None:
+        return None
+    about = identity(data, rows, settings)
+    name = name if name == "network" else f"{name}-{about['samples'][:8]}"
+    return Checkpoint(folder / f"{name}.pt", about)
 
 
-def _progress(epochs: int) -> Callable[[Iterable[Batch], int, int], Iterable[Batch]]:
+def _tell_where(standing: Standing) -> None:
+    log.info("going on after %d epochs and %d steps", standing.epoch, standing.step)
+
+
+def _progress(
+    epochs: int, *, shown: bool
+) -> Callable[[Iterable[Batch], int, int], Iterable[Batch]]:
     def wrapped(batches: Iterable[Batch], epoch: int, total: int) -> Iterator[Batch]:
         title = f"epoch {epoch + 1}/{epochs}"
         yield from tqdm(
-            batches, desc=title, total=total, unit=" batches", leave=False, disable=None
+            batches,
+            desc=title,
+            total=total,
+            unit=" batches",
+            leave=False,
+            disable=None if shown else True,
         )
 
     return wrapped

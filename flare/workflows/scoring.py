@@ -1,5 +1,6 @@
 """Forecasters on packed rows: forecast in pieces, tune, and score."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from flare.datasets.packed import PackedSplit
 from flare.forecasters.base import Forecast, Forecaster
 from flare.forecasters.tuning import tune
 from flare.goes import event_outcomes
+from flare.training.reader import in_pieces, read_ahead
 from flare.verification.scorecard import (
     Issued,
     Observed,
@@ -28,13 +30,16 @@ Tunable = TypeVar("Tunable", bound=Forecaster)
 def forecast_rows(
     forecaster: Forecaster, packed: PackedSplit, rows: NDArray[np.intp], *, title: str
 ) -> Forecast:
-    """Forecast some rows of a split, with bounded memory and a progress bar."""
-    starts = range(0, len(rows), _PIECE)
-    pieces = [
-        forecaster.predict(packed.cubes[some], packed.present[some])
-        for start in bar(title, unit="batches")(starts)
-        for some in [rows[start : start + _PIECE]]
-    ]
+    """Forecast some rows of a split, with bounded memory and a progress bar.
+
+    The next pieces are read while one is forecast.
+    """
+    parts = in_pieces(rows, _PIECE)
+    with closing(read_ahead(packed.cubes, parts)) as reading:
+        pieces = [
+            forecaster.predict(cubes.numpy(), packed.present[part])
+            for part, cubes in zip(bar(title, unit="batches")(parts), reading, strict=True)
+        ]
     return concatenate(pieces)
 
 

@@ -32,7 +32,7 @@ from flare.tracking.child_runs import log_child
 from flare.tracking.names import ENTRY_TAG, KIND_TAG
 from flare.tracking.runs import Run, start
 from flare.training.aims import Aims
-from flare.training.loop import EpochRecord
+from flare.training.records import EpochRecord
 from flare.training.settings import FitSettings
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, marked, training_data

@@ -1,21 +1,25 @@
 """Entry point ``train``: the multitask CNN."""
 
 import logging
+import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from flare.config import TrainConfig
+from flare.forecasters.neural import NeuralForecaster
 from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
 from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD
-from flare.tracking.runs import Run, start
-from flare.training.loop import EpochRecord
+from flare.tracking.runs import Run, connect, newest_unfinished, start
+from flare.training.processes import fabric_for, part_ways, team
+from flare.training.records import EpochRecord
 from flare.workflows.crossval import log_tuning, on_validation, training_folds
-from flare.workflows.data import marked, training_data
+from flare.workflows.data import TrainingData, marked, training_data, training_rows
 from flare.workflows.environment import log_environment
-from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import fold_forecasts, kept, train_network
+from flare.workflows.network_settings import NetworkSettings, network_settings
+from flare.workflows.networks import fold_forecasts, help_with_folds, kept, train_network
 from flare.workflows.registering import Trained, register
 from flare.workflows.sample_predictions import log_sample_predictions
 from flare.workflows.scoring import tuned_and_scored
@@ -27,29 +31,27 @@ def run(config: TrainConfig) -> Trained:
     """Train, keep the best epoch by validation loss, tune out of fold, score, register."""
     settings = network_settings(config, seed=config.seed)
     name = f"{config.architecture} width {config.width}, seed {config.seed}"
-    with start("train", name=name, watch=True) as tracked:
+    resumed = _to_resume(config)
+    with start("train", name=name, watch=True, resume=resumed) as tracked:
         log_environment(tracked)
-        tracked.log_params(config.model_dump())
+        if resumed is None:
+            tracked.log_params(config.model_dump())
         data = training_data(config, tracked)
         folds = training_folds(data, config.folds, seed=config.split_seed)
-        records: list[EpochRecord] = []
-        try:
-            forecaster = train_network(data, settings, on_epoch=_reporter(tracked, records))
-        finally:
-            if records:
-                figure = marked(_curve(records), data.pack)
-                tracked.log_figure(figure, "figures/training_curve.png")
-        best = kept(records)
-        unseen = (
-            fold_forecasts(data, settings, folds, epochs=best.epoch + 1)
-            if folds is not None
-            else on_validation(forecaster, data, seed=config.split_seed)
-        )
+        with team(config.devices * config.num_nodes, follow, config):
+            forecaster, best = _trained(tracked, data, settings)
+            unseen = (
+                fold_forecasts(
+                    data, settings, folds, epochs=best.epoch + 1, checkpoints=_states(tracked)
+                )
+                if folds is not None
+                else on_validation(forecaster, data, seed=config.split_seed)
+            )
         ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.tuning, unseen, data)
         log_sample_predictions(tracked, ready, validated, data)
         tracked.log_metrics({"train/best_epoch": best.epoch + 1})
-        return register(
+        trained = register(
             tracked,
             ready,
             validated,
@@ -59,6 +61,61 @@ def run(config: TrainConfig) -> Trained:
             tuned_on=OUT_OF_FOLD if config.folds else ON_VALIDATION,
             settings={"best epoch": best.epoch + 1, "learning rate": config.learning_rate},
         )
+        shutil.rmtree(_states(tracked), ignore_errors=True)
+        return trained
+
+
+def follow(config: TrainConfig) -> None:
+    """Do the part of a further process: train beside the first one, and leave the rest to it."""
+    log.setLevel(logging.ERROR)
+    settings = network_settings(config, seed=config.seed)
+    try:
+        fabric_for(settings.fit)  # waits for the first one, which has the data ready
+        data = training_rows(config)
+        folds = training_folds(data, config.folds, seed=config.split_seed)
+        records: list[EpochRecord] = []
+        train_network(data, settings, on_epoch=records.append, on_resumed=records.extend)
+        if folds is not None:
+            help_with_folds(data, settings, folds, epochs=kept(records).epoch + 1)
+    finally:
+        part_ways()
+
+
+def _to_resume(config: TrainConfig) -> str | None:
+    """Return the id of the run that is to go on, None for a new one."""
+    if config.resume != "true":
+        return config.resume or None
+    connect()
+    ignoring = ("resume", "checkpoint_steps")
+    found = newest_unfinished("train", config.model_dump(), ignoring=ignoring)
+    told = "going on with run %s" if found else "no unfinished run has these parameters: a new one"
+    log.info(told, *([found] if found else []))
+    return found
+
+
+def _states(tracked: Run) -> Path:
+    """Return the folder of the states that a stopped training goes on from."""
+    return tracked.local / "checkpoints"
+
+
+def _trained(
+    tracked: Run, data: TrainingData, settings: NetworkSettings
+) -> tuple[NeuralForecaster, EpochRecord]:
+    """Return the trained network and the record of the epoch that it is from."""
+    records: list[EpochRecord] = []
+    try:
+        forecaster = train_network(
+            data,
+            settings,
+            on_epoch=_reporter(tracked, records),
+            on_resumed=records.extend,
+            checkpoints=_states(tracked),
+        )
+    finally:
+        if any(record.best for record in records):
+            figure = marked(_curve(records), data.pack)
+            tracked.log_figure(figure, "figures/training_curve.png")
+    return forecaster, kept(records)
 
 
 def _curve(records: Sequence[EpochRecord]) -> Figure:

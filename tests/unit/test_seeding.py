@@ -55,7 +55,7 @@ def test_another_process_draws_the_same():
 
 
 def test_the_numbers_of_the_streams_never_change():
-    assert sorted(int(name) for name in Stream) == list(range(1, 13))
+    assert sorted(int(name) for name in Stream) == list(range(1, 14))
     assert Stream.SPLIT == 1
     assert Stream.SYNTHETIC_LABEL == 10
     assert Stream.FOLDS == 11

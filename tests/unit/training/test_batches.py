@@ -1,4 +1,5 @@
 import gc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,12 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy import N, readers, toy_batches
 
-from flare.sample import MAGNETOGRAM
-from flare.training.batches import Batch, Batches, mirror
+from flare.errors import ConfigInvalid
+from flare.training.batches import Batch, Batches, part_of
+from flare.training.resident import upload
 
 TOY = toy_batches()
 LOG10_FLUX = np.log10(TOY.peak_flux).astype(np.float32)
-CUBE = np.random.default_rng(1).integers(0, 256, (4, 10, 6, 6), dtype=np.uint8)
+
+
+def rows_of(batches) -> list[list[int]]:
+    return [batch.rows.tolist() for batch in batches]
 
 
 def order(batches) -> list[int]:
@@ -44,7 +49,7 @@ def test_in_order_every_row_comes_as_it_stands(n, batch_size):
     batches = of_labels(n, batch_size)
     found = [batch.log10_flux.round().int().tolist() for batch in batches.in_order()]
     assert sum(found, []) == [-k for k in range(4, 4 + n)]  # noqa: RUF017 - a few short lists
-    assert len(found) == len(batches)
+    assert [len(some) for some in found[:-1]] == [batch_size] * (len(found) - 1)
 
 
 def test_only_the_rows_of_the_split_are_used():
@@ -59,7 +64,6 @@ def test_the_order_is_that_of_seed_and_epoch():
     np.random.default_rng().random(100)
     torch.rand(100)
     assert order(toy_batches(seed=5).shuffled(2)) == one
-    assert order(toy_batches(seed=5, mirror=True).shuffled(2)) == one
     assert order(toy_batches(seed=5, batch_size=6).shuffled(2)) == one
 
 
@@ -81,71 +85,62 @@ def test_a_batch_holds_what_belongs_to_its_rows():
         assert batch.log10_flux.dtype == batch.events.dtype == torch.float32
 
 
-def mirrors_of(cube: np.ndarray) -> list[np.ndarray]:
-    """Return the four that the Sun's symmetry allows, the cube itself first."""
-    found = []
-    for east_west in (False, True):
-        for north_south in (False, True):
-            copy = cube.copy()
-            mirror(copy, east_west=east_west, north_south=north_south)
-            found.append(copy)
-    return found
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(2, 6))
+def test_the_parts_of_all_processes_are_the_batch_and_differ_by_one_at_most(n, processes, size):
+    batches = of_labels(n, size)
+    if n < processes:
+        with pytest.raises(ConfigInvalid, match=f"{n} samples cannot be divided among {processes}"):
+            batches.plan(0, processes=processes)
+        return
+    for rows in batches.plan(0, processes=processes):
+        parts = [rows[part_of(rows, rank, processes)] for rank in range(processes)]
+        np.testing.assert_array_equal(np.concatenate(parts), rows)
+        lengths = [len(part) for part in parts]
+        assert 1 <= max(lengths) <= size
+        assert max(lengths) - min(lengths) <= 1 <= min(lengths)
 
 
-def test_mirrored_batches_hold_all_four_mirrors_and_nothing_else():
-    counts = np.zeros(4, dtype=int)
-    for epoch in range(4):
-        for batch in toy_batches(mirror=True).shuffled(epoch):
-            for cube, row in zip(batch.cubes.numpy(), order([batch]), strict=True):
-                same = [np.array_equal(cube, other) for other in mirrors_of(TOY.cubes[row])]
-                assert sum(same) == 1
-                counts[same.index(True)] += 1
-    # 96 draws, 24 of each expected; a fair draw leaves 8..44 less than once in 10,000 times.
-    assert ((counts > 8) & (counts < 44)).all()
+def test_two_processes_have_the_batches_of_one_with_twice_the_batch_size():
+    doubled = toy_batches(batch_size=10).plan(3)
+    found = toy_batches(batch_size=5).plan(3, processes=2)
+    assert [rows.tolist() for rows in found] == [rows.tolist() for rows in doubled]
 
 
-def test_the_same_epoch_is_mirrored_the_same():
-    one, two = (
-        torch.cat([batch.cubes for batch in toy_batches(mirror=True).shuffled(3)]) for _ in range(2)
-    )
-    assert torch.equal(one, two)
+def test_a_sampler_chooses_the_rows_of_an_epoch_with_the_epochs_own_stream():
+    batches = toy_batches(sampler=lambda draws: draws.choice(6, 20), batch_size=6)
+    found = [row for rows in rows_of(batches.shuffled(1)) for row in rows]
+    assert len(found) == 20
+    assert set(found) <= set(range(6))
+    assert rows_of(batches.shuffled(1)) == rows_of(batches.shuffled(1))
+    assert rows_of(batches.shuffled(1)) != rows_of(batches.shuffled(2))
 
 
-def test_mirroring_leaves_the_pack_as_it_was():
-    batches = toy_batches(mirror=True)
-    before = batches.cubes.copy()
-    list(batches.shuffled(0))
-    np.testing.assert_array_equal(batches.cubes, before)
+def test_a_batch_holds_until_the_next_is_asked_for_and_its_memory_is_used_again():
+    memory = []
+    for batch in toy_batches(batch_size=2).in_order():
+        np.testing.assert_array_equal(batch.cubes, TOY.cubes[batch.rows])
+        memory.append(batch.cubes.data_ptr())
+    assert len(memory) == 12
+    assert len(set(memory)) == 3
 
 
-def test_nothing_is_mirrored_in_order():
-    batches = toy_batches(mirror=True)
-    found = torch.cat([batch.cubes for batch in batches.in_order()])
-    np.testing.assert_array_equal(found, batches.cubes)
+def test_cubes_in_a_devices_memory_give_the_same_batches():
+    rows = np.array([1, 4, 5, 9, 16, 23])
+    outside = toy_batches(rows=rows, batch_size=4)
+    resident = upload(outside.cubes, rows, torch.device("cpu"))
+    assert resident.cubes.shape == (6, 4, 10, 32, 32)
+    inside = replace(outside, cubes=resident)
+    for one, two in zip(outside.shuffled(0), inside.shuffled(0), strict=True):
+        np.testing.assert_array_equal(one.rows, two.rows)
+        for name in ("cubes", "present", "log10_flux", "events"):
+            assert torch.equal(getattr(one, name), getattr(two, name))
+    assert readers() == []
 
 
-def test_an_east_west_mirror_turns_columns_around_and_keeps_polarities():
-    cube = CUBE.copy()
-    mirror(cube, east_west=True, north_south=False)
-    np.testing.assert_array_equal(cube, CUBE[..., ::-1])
-
-
-def test_a_north_south_mirror_turns_rows_around_and_reverses_polarities():
-    cube = CUBE.copy()
-    mirror(cube, east_west=False, north_south=True)
-    expected = CUBE[..., ::-1, :].copy()
-    expected[:, MAGNETOGRAM] = 255 - expected[:, MAGNETOGRAM]
-    np.testing.assert_array_equal(cube, expected)
-
-
-@pytest.mark.parametrize("east_west", [False, True])
-@pytest.mark.parametrize("north_south", [False, True])
-def test_a_mirror_of_a_mirror_is_the_image(east_west, north_south):
-    cube = CUBE.copy()
-    mirror(cube, east_west=east_west, north_south=north_south)
-    assert np.array_equal(cube, CUBE) == (not east_west and not north_south)
-    mirror(cube, east_west=east_west, north_south=north_south)
-    np.testing.assert_array_equal(cube, CUBE)
+def test_samples_are_named_by_their_ids_and_without_them_by_their_rows():
+    assert TOY.named(np.array([3, 5])) == "rows 3, 5"
+    named = toy_batches(ids=[f"s{k}" for k in range(N)])
+    assert named.named(np.arange(10)) == "samples s0, s1, s2, s3, s4, s5, s6, s7 and 2 more"
 
 
 @pytest.mark.parametrize("taken", [0, 1, 2])

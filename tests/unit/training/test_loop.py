@@ -1,6 +1,6 @@
 import gc
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -12,14 +12,18 @@ from flare.errors import TrainingDiverged
 from flare.goes import EVENTS
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
-from flare.training.loop import EpochRecord, fit
+from flare.training.loop import fit
 from flare.training.losses import multitask
+from flare.training.records import EpochRecord
+from flare.training.settings import FitSettings
 
 TRAIN = toy_batches()
 VALIDATION = toy_batches(n=16)
 NORMALISE = fit_normalisation(TRAIN.cubes, TRAIN.present, TRAIN.rows)
+SETTINGS = FitSettings(epochs=3, batch_size=8, learning_rate=0.02, weight_decay=0.01)
+FIELDS = {field.name for field in fields(FitSettings)}
 BATCHES = 3  # of 8 samples, in an epoch of 24
-RECORD = EpochRecord(0, 1.0, 2.0, 0.5, 0.1, 0.7, 0.01, 50.0, 1.0, best=True)
+RECORD = EpochRecord(0, 1.0, 2.0, 0.5, 0.1, 0.7, 0.01, 50.0, 1.0, True, 3.0, 0.25)
 
 
 def start(*, seed: int = 0, epochs: int = 3, normalise=NORMALISE, **options):
@@ -29,12 +33,12 @@ def start(*, seed: int = 0, epochs: int = 3, normalise=NORMALISE, **options):
     settings = {
         "train": TRAIN,
         "validation": VALIDATION,
-        "learning_rate": 0.02,
-        "weight_decay": 0.01,
         "loss": multitask(1.0),
         "fabric": Fabric(accelerator="cpu", devices=1),
     }
-    return network, fit(network, normalise, epochs=epochs, **(settings | options))
+    chosen = {name: options.pop(name) for name in FIELDS & set(options)}
+    how = replace(SETTINGS, epochs=epochs, **chosen)
+    return network, fit(network, normalise, settings=how, **(settings | options))
 
 
 def losses(**options) -> list[tuple[float, float]]:
@@ -111,11 +115,12 @@ def constant(**options):
     """Return the records of training it, still to be taken."""
     settings = {
         "validation": VALIDATION,
-        "weight_decay": 0.0,
         "loss": multitask(1.0),
         "fabric": Fabric(accelerator="cpu", devices=1),
     }
-    return fit(Constant(), NORMALISE, **(settings | options))
+    chosen = {name: options.pop(name) for name in FIELDS & set(options)}
+    how = replace(SETTINGS, weight_decay=0.0, **chosen)
+    return fit(Constant(), NORMALISE, settings=how, **(settings | options))
 
 
 def test_the_training_loss_is_the_mean_over_samples_and_not_over_batches():
@@ -165,7 +170,7 @@ def test_the_learning_rate_rises_over_the_first_twentieth():
 
 @pytest.mark.parametrize(("call", "where"), [(1, "epoch 1, batch 1"), (2, "epoch 1, batch 2")])
 def test_a_loss_of_nan_names_its_epoch_and_batch(call, where):
-    with pytest.raises(TrainingDiverged, match=f"became nan in {where} of {BATCHES}; try a lower"):
+    with pytest.raises(TrainingDiverged, match=rf"became nan in {where} of {BATCHES} \(rows"):
         list(start(normalise=NanFrom(call))[1])
 
 
@@ -259,4 +264,6 @@ def test_the_names_of_the_metrics():
         "validation/M1.0/roc_area": 0.7,
         "train/learning_rate": 0.01,
         "train/samples_per_second": 50.0,
+        "train/gradient_norm": 3.0,
+        "train/waiting_share": 0.25,
     }

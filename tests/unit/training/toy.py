@@ -27,4 +27,4 @@ def toy_batches(n: int = N, **options: object) -> Batches:
 def readers() -> list[str]:
     """Return the names of the reader threads that are alive."""
     names = (thread.name for thread in threading.enumerate())
-    return [name for name in names if name.startswith("batches")]
+    return [name for name in names if name.startswith("reader")]

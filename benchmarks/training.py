@@ -1,0 +1,188 @@
+"""An epoch of training, and the reading alone, against the plain way with Pillow and PyTorch.
+
+    python -m benchmarks.training [samples] [repeats]
+
+The plain way opens the 40 JPEGs of a sample with Pillow when the sample's turn comes, stacks them
+as the channels of one picture, and takes a step of an eager network in PyTorch's own memory layout
+for every two samples. Ours packs the images once, which is not counted, and calls ``fit`` with
+batches of 16. Each way has a process of its own, because ours changes how memory is handed out.
+"""
+
+import itertools
+import multiprocessing
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.timing import Timing, machine, time_in_turn
+from flare.datasets.packing import ensure_pack
+from flare.datasets.synthetic import synthesize
+from flare.goes import EVENTS, event_outcomes
+from flare.models import NetworkConfig, build
+from flare.models.normalisation import ChannelNormalisation, Normaliser, fit_normalisation
+from flare.sample import N_PLANES
+from flare.training.allocator import keep_freed_memory
+from flare.training.batches import Batches
+from flare.training.loop import fit
+from flare.training.losses import multitask
+from flare.training.settings import FitSettings
+
+ARCHITECTURE, WIDTH, SIZE, BATCH, PLAIN_BATCH = "stacked_cnn", 16, 256, 16, 2
+
+
+class Jpegs(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Samples of a dataset, each of 40 files that are decoded when it is asked for."""
+
+    def __init__(self, data: Path) -> None:
+        rows = ensure_pack(data, data / "pack", image_size=SIZE, processes=2).split("training")
+        self.flux = rows.table["peak_flux"].to_numpy(dtype=np.float64)
+        # Which label goes with which sample does not matter for how long it takes.
+        folders = sorted(path for path in (data / "training").glob("*/*") if path.is_dir())
+        assert len(folders) == len(rows)
+        self.files = [sorted(folder.glob("*.jpg"))[:N_PLANES] for folder in folders]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor, Tensor]:
+        planes = np.zeros((N_PLANES, SIZE, SIZE), dtype=np.float32)
+        for plane, file in zip(planes, self.files[row], strict=False):
+            with Image.open(file) as image:
+                plane[:] = np.asarray(image.convert("L"), dtype=np.float32) / 255
+        flux = self.flux[row : row + 1]
+        return (
+            torch.from_numpy(planes),
+            torch.from_numpy(np.log10(flux).astype(np.float32)),
+            torch.from_numpy(event_outcomes(flux)[0].astype(np.float32)),
+        )
+
+
+def plain_network() -> nn.Module:
+    """Three blocks of the widths of ours, pooling and one linear layer for flux and events."""
+    maps = [N_PLANES, 2 * WIDTH, 4 * WIDTH, 8 * WIDTH]
+    blocks: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(maps):
+        convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+        blocks += [convolution, nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)]
+    ending = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(maps[-1], 64), nn.ReLU()
+    return nn.Sequential(*blocks, *ending, nn.Linear(64, 1 + len(EVENTS)))
+
+
+def plain_epoch(data: Path) -> None:
+    """Train for an epoch, sample after sample from their files."""
+    network = plain_network()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    for planes, flux, events in DataLoader(Jpegs(data), batch_size=PLAIN_BATCH, shuffle=True):
+        told = network(planes)
+        loss = nn.functional.l1_loss(told[:, 0], flux[:, 0])
+        loss = loss + nn.functional.binary_cross_entropy_with_logits(told[:, 1:], events)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def packed(data: Path) -> tuple[Batches, ChannelNormalisation]:
+    """Return the samples as training reads them."""
+    rows = ensure_pack(data, data / "pack", image_size=SIZE, processes=2).split("training")
+    flux = rows.table["peak_flux"].to_numpy(dtype=np.float64)
+    some = np.arange(len(rows))
+    batches = Batches(rows.cubes, rows.present, flux, some, BATCH)
+    return batches, fit_normalisation(rows.cubes, rows.present, some[:8])
+
+
+def our_epoch(data: Path) -> None:
+    """Train for an epoch with ``fit``."""
+    keep_freed_memory()
+    batches, normalisation = packed(data)
+    records = fit(
+        build(NetworkConfig(architecture=ARCHITECTURE, width=WIDTH)),
+        Normaliser(normalisation),
+        train=batches,
+        validation=None,
+        settings=FitSettings(
+            epochs=1, batch_size=BATCH, learning_rate=1e-3, weight_decay=0.01, accelerator="cpu"
+        ),
+        loss=multitask(1.0),
+        fabric=Fabric(accelerator="cpu", devices=1),
+    )
+    for _record in records:
+        pass
+
+
+def plain_reading(data: Path) -> None:
+    """Take every sample from a DataLoader without workers."""
+    for planes, _flux, _events in DataLoader(Jpegs(data), batch_size=BATCH, shuffle=True):
+        assert planes.dtype == torch.float32
+
+
+def our_reading(data: Path) -> None:
+    """Take every batch from the reader, ten times over, and normalise it."""
+    batches, normalisation = packed(data)
+    normalise = Normaliser(normalisation)
+    for epoch in range(_PASSES):
+        for batch in batches.shuffled(epoch):
+            assert normalise(batch.cubes, batch.present).dtype == torch.float32
+
+
+_PASSES = 10
+
+Work = Callable[[Path], None]
+
+
+def compare(data: Path, ways: dict[str, Work], repeats: int) -> dict[str, Timing]:
+    """Time each way in a process of its own, turn about."""
+    context = multiprocessing.get_context("spawn")
+    pools = {name: context.Pool(1) for name in ways}
+    try:
+        contestants = {
+            name: lambda pool=pools[name], work=work: pool.apply(work, (data,))
+            for name, work in ways.items()
+        }
+        return time_in_turn(contestants, repeats=repeats)
+    finally:
+        for pool in pools.values():
+            pool.terminate()
+
+
+def table(timings: dict[str, Timing], amounts: dict[str, float]) -> str:
+    """Return samples a second of each way, beside the first one."""
+    rates = {name: amounts[name] / timing.median for name, timing in timings.items()}
+    first = next(iter(rates.values()))
+    lines = [
+        "| | median (s) | shortest to longest (s) | samples/s | ratio |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, timing in timings.items():
+        lines.append(
+            f"| {name} | {timing.median:.2f} | {timing.spread} | {rates[name]:.1f} "
+            f"| {rates[name] / first:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def main(samples: int, repeats: int) -> None:
+    """Make a dataset in a temporary folder, and print both tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        synthesize(data, n_training=samples, n_test=2, processes=2)
+        ensure_pack(data, data / "pack", image_size=SIZE, processes=2)
+        epoch = compare(data, {"plain epoch": plain_epoch, "fit": our_epoch}, repeats)
+        print(table(epoch, dict.fromkeys(epoch, float(samples))))
+        ways = {"Pillow, DataLoader, 0 workers": plain_reading, "reader, normalised": our_reading}
+        reading = compare(data, ways, repeats)
+        print("\n" + table(reading, dict(zip(reading, (samples, samples * _PASSES), strict=True))))
+    print(f"\n{samples} samples, {SIZE} px, {ARCHITECTURE} of width {WIDTH}; {repeats} repeats; "
+          f"{machine('torch', 'numpy', 'pillow')}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    numbers = [int(word) for word in sys.argv[1:]]
+    main(*(numbers + [32, 5][len(numbers) :]))

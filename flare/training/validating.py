@@ -1,0 +1,88 @@
+"""Scores of the network as it stands, over the validation rows of all processes."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from flare.goes import EVENTS, HEADLINE_EVENT
+from flare.models.network import middle
+from flare.training.batches import Batches
+from flare.training.losses import Loss
+from flare.training.reader import in_pieces
+from flare.verification.probabilistic import brier_skill_score, roc_area
+
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class ValidationScores:
+    """Loss, mean absolute error of log10 flux in dex, and two scores of M1.0; NaN: not known."""
+
+    loss: float = _NAN
+    log10_flux_mae: float = _NAN
+    brier_skill_score: float = _NAN
+    roc_area: float = _NAN
+
+
+@torch.inference_mode()
+def validate(
+    model: nn.Module,
+    normalise: Callable[[Tensor, Tensor], Tensor],
+    batches: Batches,
+    loss: Loss,
+    fabric: Fabric,
+    *,
+    stop: Callable[[], bool],
+) -> ValidationScores | None:
+    """Score a network on the rows of ``batches``; None if ``stop`` said so on the way.
+
+    Every process takes each so-manieth batch. What they found is put together in the order of the
+    rows, so that the number of processes changes nothing.
+    """
+    model.eval()
+    parts = in_pieces(batches.rows, batches.batch_size)
+    mine = range(fabric.global_rank, len(parts), fabric.world_size)
+    losses = torch.zeros(len(parts), dtype=torch.float64)
+    told = torch.zeros(len(batches.rows), 3, dtype=torch.float64)  # error, probability, outcome
+    headline = EVENTS.index(HEADLINE_EVENT)
+    pinned = fabric.device.type == "cuda"
+    with closing(batches.read([parts[number] for number in mine], pinned=pinned)) as reading:
+        for number, host in zip(mine, reading, strict=True):
+            batch = host.to(fabric.to_device)
+            flux, logits = model(normalise(batch.cubes, batch.present), batch.present)
+            losses[number] = loss(flux, logits, batch).item() * len(host.rows)
+            error = (middle(flux) - batch.log10_flux).abs()
+            columns = error, logits[:, headline].float().sigmoid(), batch.events[:, headline]
+            start = number * batches.batch_size
+            told[start : start + len(host.rows)] = torch.stack(columns, dim=1).double().cpu()
+            if fabric.world_size == 1 and stop():  # the others would wait for this one's share
+                return None
+    # Where one process has something, the others have zeros.
+    return _scores(summed(losses, fabric), summed(told, fabric))
+
+
+def summed(values: Tensor, fabric: Fabric) -> Tensor:
+    """Return the sum of what all processes have, on the device where ``values`` are."""
+    if fabric.world_size == 1:
+        return values
+    total = fabric.all_reduce(values.to(fabric.device), reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return total.to(values.device)
+
+
+def _scores(losses: Tensor, told: Tensor) -> ValidationScores:
+    loss = float(losses.sum()) / len(told)
+    if not np.isfinite(loss):
+        return ValidationScores(loss)  # nothing that could be scored
+    errors, issued, happened = told.numpy().T
+    return ValidationScores(
+        loss,
+        float(errors.mean()),
+        float(brier_skill_score(happened > 0, issued)),
+        float(roc_area(happened > 0, issued)),
+    )

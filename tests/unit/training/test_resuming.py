@@ -1,0 +1,243 @@
+"""A training that goes on from a state is the one that was never interrupted, to the last bit."""
+
+import math
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from toy import toy_batches
+
+from flare.errors import CheckpointInvalid
+from flare.models import NetworkConfig, build
+from flare.models.normalisation import fit_normalisation
+from flare.training.aims import Aims
+from flare.training.augment import build_augmentation
+from flare.training.checkpoint import Checkpoint
+from flare.training.loop import fit
+from flare.training.losses import multitask
+from flare.training.records import Standing
+from flare.training.settings import FitSettings
+
+TRAIN, VALIDATION = toy_batches(batch_size=4), toy_batches(n=16)
+NORMALISE = fit_normalisation(TRAIN.cubes, TRAIN.present, TRAIN.rows)
+#: 6 batches an epoch, so 3 steps; dropout, mirrors and an average that a state must not forget.
+SETTINGS = FitSettings(
+    epochs=3, batch_size=4, learning_rate=0.02, weight_decay=0.01, accumulate=2, ema=0.9
+)
+
+
+class Stop:
+    """Says no so many times, and then yes."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def train(checkpoint=None, *, settings=SETTINGS, stop=lambda: False, take=99, train=TRAIN):
+    """Train until the end or the stop; return the standing and the network's weights."""
+    torch.manual_seed(0)
+    network = build(NetworkConfig(width=2, hidden=8, dropout=0.5))
+    state = checkpoint.load() if checkpoint is not None else None
+    standing = Standing.of(state["standing"] if state is not None else None)
+    records = fit(
+        network,
+        NORMALISE,
+        train=train,
+        validation=VALIDATION,
+        settings=settings,
+        loss=multitask(1.0),
+        fabric=Fabric(accelerator="cpu", devices=1),
+        augment=build_augmentation(Aims(), NORMALISE),
+        standing=standing,
+        resume_from=state,
+        save=checkpoint.save if checkpoint is not None else lambda _state: None,
+        stop=stop,
+    )
+    try:
+        for _ in zip(range(take), records, strict=False):
+            pass
+    except KeyboardInterrupt:
+        pass
+    records.close()
+    return standing, {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def timeless(standing: Standing) -> list[dict[str, object]]:
+    """Return the records without what a clock says."""
+    clocks = ("seconds", "samples_per_second", "waiting")
+    return [{k: v for k, v in asdict(one).items() if k not in clocks} for one in standing.records]
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return train()
+
+
+def assert_same(found, whole) -> None:
+    assert timeless(found[0]) == timeless(whole[0])
+    for name, value in whole[1].items():
+        assert torch.equal(found[1][name], value), name
+        assert torch.equal(found[0].kept_weights[name], whole[0].kept_weights[name]), name
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return Checkpoint(tmp_path / "new" / "network.pt", {"seed": "0"})
+
+
+# Asked after each of three steps and, as they come, after each of two batches of validation.
+@pytest.mark.parametrize("asked", range(15))
+def test_stopped_anywhere_and_resumed_it_ends_with_the_same_bits(checkpoint, whole, asked):
+    stopped, _ = train(checkpoint, stop=Stop(asked))
+    assert len(stopped.records) == asked // 5
+    assert_same(train(checkpoint), whole)
+
+
+def test_a_process_that_vanishes_goes_on_from_the_last_whole_epoch(checkpoint, whole):
+    train(checkpoint, take=2)
+    assert_same(train(checkpoint), whole)
+
+
+def test_a_state_every_few_steps_lies_within_an_epoch(checkpoint, whole):
+    saved = []
+    train(replace_save(checkpoint, saved), settings=replace(SETTINGS, checkpoint_steps=2))
+    assert [(one["epoch"], one["step"]) for one in saved] == [
+        (0, 2), (1, 0), (1, 1), (1, 3), (2, 0), (2, 2), (3, 0)
+    ]  # fmt: skip
+    for taken in range(len(saved)):
+        checkpoint.path.unlink(missing_ok=True)
+        train(Dying(checkpoint, after=taken + 1), settings=replace(SETTINGS, checkpoint_steps=2))
+        assert_same(train(checkpoint), whole)
+
+
+class Dying(Checkpoint):
+    """Saves so many states, and no more: what is found after a power cut."""
+
+    def __init__(self, checkpoint: Checkpoint, after: int) -> None:
+        super().__init__(checkpoint.path, checkpoint.identity)
+        object.__setattr__(self, "left", [None] * after)
+
+    def save(self, state) -> None:
+        if self.left:
+            self.left.pop()
+            super().save(state)
+
+
+def replace_save(checkpoint: Checkpoint, saved: list) -> Checkpoint:
+    """Return a checkpoint that also remembers the standings it was given."""
+
+    class Remembering(Checkpoint):
+        def save(self, state) -> None:
+            saved.append(dict(state["standing"]))
+
+    return Remembering(checkpoint.path, checkpoint.identity)
+
+
+def test_a_training_that_was_at_its_end_changes_nothing_more(checkpoint, whole):
+    train(checkpoint)
+    assert_same(train(checkpoint), whole)
+
+
+def test_without_a_file_there_is_no_state(checkpoint):
+    assert checkpoint.load() is None
+    checkpoint.remove()
+
+
+def test_nothing_but_the_state_is_left_in_the_folder(checkpoint):
+    train(checkpoint, take=1)
+    assert [path.name for path in checkpoint.path.parent.iterdir()] == ["network.pt"]
+    checkpoint.remove()
+    assert list(checkpoint.path.parent.iterdir()) == []
+
+
+def test_a_write_that_fails_leaves_the_state_before(checkpoint):
+    checkpoint.save({"epoch": 1})
+    with pytest.raises(TypeError):
+        checkpoint.save({"epoch": (one for one in [1])})
+    assert checkpoint.load()["epoch"] == 1
+
+
+def test_a_state_of_other_settings_is_refused_and_they_are_named(checkpoint):
+    train(checkpoint, take=1)
+    other = Checkpoint(checkpoint.path, {"seed": "1", "width": "4"})
+    with pytest.raises(CheckpointInvalid, match="training with other seed and width; resume with"):
+        other.load()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not all of it", b"\x80\x02N."])
+def test_a_damaged_state_is_refused_with_the_next_step(checkpoint, content):
+    checkpoint.path.parent.mkdir()
+    checkpoint.path.write_bytes(content)
+    with pytest.raises(CheckpointInvalid, match=r"network.pt cannot be read .* delete it to train"):
+        checkpoint.load()
+
+
+def test_a_state_of_another_format_is_refused(checkpoint):
+    checkpoint.save({})
+    state = torch.load(checkpoint.path, weights_only=True)
+    torch.save(state | {"format": 0}, checkpoint.path)
+    with pytest.raises(CheckpointInvalid, match="has format 0, this version reads 1"):
+        checkpoint.load()
+
+
+def test_averaged_weights_are_those_that_are_validated_and_kept(whole):
+    standing, weights = whole
+    plain, _ = train(settings=replace(SETTINGS, ema=0.0))
+    assert [one["train_loss"] for one in timeless(standing)] == [
+        one["train_loss"] for one in timeless(plain)
+    ]
+    assert standing.records[-1].validation_loss != plain.records[-1].validation_loss
+    if standing.records[-1].best:
+        assert all(torch.equal(weights[name], standing.kept_weights[name]) for name in weights)
+
+
+def test_accumulated_batches_are_one_batch():
+    """The mean over 8 + 4 samples is that over 12: no dropout, no batch normalisation."""
+    losses = [
+        [one.train_loss for one in fit_linear(batch_size=size, accumulate=each)]
+        for size, each in ((12, 1), (8, 2), (4, 3), (5, 3))
+    ]
+    for found in losses[1:]:
+        assert found == pytest.approx(losses[0], rel=1e-5)
+
+
+class Linear(torch.nn.Module):
+    """Forecasts from the mean brightness alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = torch.nn.Linear(1, 5)
+        torch.nn.init.zeros_(self.told.weight)
+        torch.nn.init.constant_(self.told.bias, -1)
+
+    def forward(self, cubes, present):
+        told = self.told(cubes.mean(dim=(2, 3, 4)).mean(dim=1, keepdim=True))
+        return told[:, :1], told[:, 1:]
+
+
+def fit_linear(*, batch_size: int, accumulate: int):
+    """Return the records of 12 samples in one step an epoch, always in the same order."""
+    batches = toy_batches(n=12, batch_size=batch_size, sampler=lambda _draws: range_of(12))
+    settings = replace(
+        SETTINGS, epochs=4, batch_size=batch_size, accumulate=accumulate, ema=0.0, clip=0.0
+    )
+    fabric = Fabric(accelerator="cpu", devices=1)
+    return fit(
+        Linear(), NORMALISE, train=batches, validation=None, settings=settings,
+        loss=multitask(1.0), fabric=fabric,
+    )  # fmt: skip
+
+
+def range_of(n: int):
+    return torch.arange(n).numpy()
+
+
+def test_a_gradient_is_cut_to_its_length_and_told_as_it_was():
+    records = list(fit_linear(batch_size=12, accumulate=1))
+    assert records[0].gradient_norm > 1
+    assert math.isfinite(records[0].waiting)
