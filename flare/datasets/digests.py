@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 
 
-def digest(*parts: "bytes | memoryview") -> str:
+def digest(*parts: bytes | memoryview) -> str:
     """Return the SHA-256 of bytes, one part after the other, as 64 hexadecimal digits."""
     state = hashlib.sha256()
     for part in parts:

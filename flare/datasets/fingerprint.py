@@ -60,11 +60,16 @@ def content_fingerprint(data_dir: Path) -> str:
 
 def listing_fingerprint(data_dir: Path) -> str:
     """Return a fingerprint of the names, sizes and modification times of a dataset's files."""
+    return combine(listing(data_dir))
+
+
+def listing(data_dir: Path) -> dict[str, str]:
+    """Return the size and modification time of each of a dataset's tables and images, by name."""
     entries = {"dataset.json": _state(data_dir / "dataset.json")}
     for split in available_splits(data_dir):
         entries[f"{split} table"] = _state(find_table(data_dir, split))
         entries.update(walk_states(str(data_dir / split), split))
-    return combine(entries)
+    return entries
 
 
 def _state(entry: Path | os.DirEntry[str]) -> str:

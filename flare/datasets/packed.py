@@ -1,31 +1,39 @@
-"""A dataset decoded once: grey levels as raw bytes in one file per split, mapped into memory.
+"""A dataset read once: grey levels, or images as they came, in one large file per split.
 
-Decoding a JPEG costs more than everything else that happens to it, so it happens once, in
-``packing``. A pack is a folder::
+Opening forty small files costs, and decoding a JPEG costs more than everything else that happens to
+it. So ``packing`` does both once. A pack is a folder::
 
-    pack.json            format, image size, fingerprints, missing and rejected images
-    {split}/cubes.u8     uint8 (N, 4, 10, S, S), C order, no header
+    pack.json            format, storage, image size, fingerprints, counts of what is missing
+    rejected.csv         every image that could not be used: split, id, file, reason
     {split}/present.npy  bool (N, 4, 10)
     {split}/table.csv    the labels, one row per sample in the same order
-    {split}/rows.csv     id, SHA-256 of its image files, SHA-256 of its row of the two arrays
+    {split}/rows.csv     id, SHA-256 of its image files, SHA-256 of what is stored of it
+
+and, by storage::
+
+    raw   {split}/cubes.u8     uint8 (N, 4, 10, S, S), C order, no header
+    jpeg  {split}/images.bin   the bytes of the images that can be used, sample by sample
+          {split}/lengths.npy  int64 (N, 4, 10), bytes of each, 0 where it is missing
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from flare.datasets.digests import combine, digest
 from flare.datasets.fingerprint import listing_fingerprint
+from flare.datasets.jpeg_cubes import JpegCubes
+from flare.datasets.stored import BULK, Storage, StoredRows, jpeg_rows, raw_rows
 from flare.errors import DatasetInvalid, DatasetNotFound
-from flare.sample import N_CHANNELS, N_PLANES, N_STEPS, Cube, Present
+from flare.sample import N_CHANNELS, N_STEPS, Cube, Present
 
 #: Another number means another layout or other pixels; packs of other formats are made again.
-FORMAT = 3
+FORMAT = 4
 
 _AGAIN = "run `mlflow run . -e pack` again"
 
@@ -34,8 +42,9 @@ _AGAIN = "run `mlflow run . -e pack` again"
 class PackedSplit:
     """One split of a pack.
 
-    ``cubes`` uint8 (N, 4, 10, S, S) is mapped read-only, ``present`` is bool (N, 4, 10), and
-    ``table`` has the columns of `read_table` except ``folder``.
+    ``cubes`` uint8 (N, 4, 10, S, S) is a file that is mapped read-only, or the `JpegCubes` of a
+    JPEG pack, which read like it: choose rows first, or use `rows.read_rows`. ``present`` is bool
+    (N, 4, 10), and ``table`` has the columns of `read_table` except ``folder``.
     """
 
     name: str
@@ -54,16 +63,18 @@ class Pack:
     ``fingerprint`` is the dataset's content fingerprint, ``contents`` those of its splits alone,
     ``listing_fingerprint`` the one of its files' names, sizes and times, and ``pack_fingerprint``
     that of the pack itself: of its format, image size and dataset, and of every byte of its
-    arrays. ``synthetic_seed`` is the seed that invented the regions, None where they are real or
-    nobody knows. ``samples`` counts by split, ``missing`` images by channel,
-    ``rejected_counts`` images by reason (a rejected image is missing too); ``rejected`` names the
-    first thousand as (split, id, file, reason). ``digests`` are those of the pack's small files.
+    rows. ``image_size`` is that of the cubes: a JPEG pack, whose images are of 256 pixels, can be
+    opened at any. ``synthetic_seed`` is the seed that invented the regions, None where they are
+    real or nobody knows. ``samples`` counts by split, ``missing`` images by channel,
+    ``rejected_counts`` images by reason (a rejected image is missing too; ``rejected.csv`` names
+    it). ``bulk_bytes`` are those of the splits' large files, ``digests`` those of the small ones.
     """
 
     folder: Path
     name: str
     synthetic: bool
     synthetic_seed: int | None
+    storage: Storage
     image_size: int
     fingerprint: str
     contents: dict[str, str]
@@ -72,7 +83,7 @@ class Pack:
     samples: dict[str, int]
     missing: dict[str, int]
     rejected_counts: dict[str, int]
-    rejected: tuple[tuple[str, str, str, str], ...]
+    bulk_bytes: dict[str, int]
     digests: dict[str, str]
 
     def split(self, name: str) -> PackedSplit:
@@ -89,8 +100,7 @@ class Pack:
                 f"add {name}/meta_data.csv to the dataset and {_AGAIN}"
             )
         folder = self.folder / name
-        shape = (self.samples[name], N_STEPS, N_CHANNELS, self.image_size, self.image_size)
-        cubes = np.memmap(folder / "cubes.u8", dtype=np.uint8, mode="r", shape=shape)
+        cubes = self.cubes(name)
         # Labels by way of text: pandas 2 rounds floats in a file by its own, faster rules.
         table = pd.read_csv(folder / "table.csv", dtype={"id": str, "peak_flux": str})
         table["peak_flux"] = table["peak_flux"].astype("float64")
@@ -98,22 +108,35 @@ class Pack:
             table[column] = pd.to_datetime(table[column], format="ISO8601").astype("datetime64[ns]")
         return PackedSplit(name, cubes, np.load(folder / "present.npy"), table)
 
+    def cubes(self, name: str, *, threads: int | None = None) -> Cube:
+        """Map the images of a split; ``threads`` decode those of a JPEG pack, one per core."""
+        folder = self.folder / name
+        path = folder / BULK[self.storage]
+        if self.storage == "jpeg":
+            lengths = np.load(folder / "lengths.npy")
+            cubes = JpegCubes(path, lengths, self.image_size, threads=threads)
+            return cast(Cube, cubes)  # it is one to whoever chooses rows before anything else
+        shape = (self.samples[name], N_STEPS, N_CHANNELS, self.image_size, self.image_size)
+        return np.memmap(path, dtype=np.uint8, mode="r", shape=shape)
 
-def row_bytes(image_size: int) -> int:
-    """Return how many bytes of ``cubes.u8`` one sample takes."""
-    return N_PLANES * image_size * image_size
+    def stored_rows(self, name: str) -> StoredRows:
+        """Return where the bytes of each of a split's samples lie."""
+        folder = self.folder / name
+        present, path = np.load(folder / "present.npy"), folder / BULK[self.storage]
+        if self.storage == "jpeg":
+            return jpeg_rows(path, present, np.load(folder / "lengths.npy"))
+        return raw_rows(path, present, self.image_size)
+
+    def rejected_images(self) -> pd.DataFrame:
+        """Read what ``rejected.csv`` names: one image a row, with split, id, file and reason."""
+        return pd.read_csv(self.folder / "rejected.csv", dtype=str, keep_default_na=False)
 
 
-def row_digest(cube: Cube, present: Present) -> str:
-    """Return the digest of one sample as it lies in a pack: of its pixels, then of its mask."""
-    return digest(cube.tobytes() + present.tobytes())
-
-
-def fingerprint_of_pack(
-    rows: Mapping[str, str], *, image_size: int, dataset_fingerprint: str
-) -> str:
+def fingerprint_of_pack(rows: Mapping[str, str], found: Pack) -> str:
     """Return the fingerprint of a pack from the row digests of its samples, by ``split/id``."""
-    about = {"format": FORMAT, "image_size": image_size, "dataset": dataset_fingerprint}
+    about = {"format": FORMAT, "storage": found.storage, "dataset": found.fingerprint}
+    if found.storage == "raw":
+        about["image_size"] = found.image_size
     return combine({**{name: str(value) for name, value in about.items()}, **rows})
 
 
@@ -129,28 +152,24 @@ def verify_pack(found: Pack, *, progress: Callable[[int, int], None] | None = No
     known: dict[str, str] = {}
     done, total = 0, sum(found.samples.values())
     for name in found.samples:
-        packed = found.split(name)
+        stored = found.stored_rows(name)
         rows = pd.read_csv(found.folder / name / "rows.csv", dtype=str)
-        for row, (key, wanted) in enumerate(zip(rows["id"], rows["packed"], strict=True)):
-            if row_digest(packed.cubes[row], packed.present[row]) != wanted:
+        for key, wanted, have in zip(rows["id"], rows["packed"], stored.digests(), strict=True):
+            if have != wanted:
                 raise DatasetInvalid(
-                    f"sample {key} in {found.folder / name / 'cubes.u8'} is not what was packed; "
-                    f"{again}"
+                    f"sample {key} in {stored.path} is not what was packed; {again}"
                 )
             known[f"{name}/{key}"] = wanted
             done += 1
             if progress is not None:
                 progress(done, total)
-    made = fingerprint_of_pack(
-        known, image_size=found.image_size, dataset_fingerprint=found.fingerprint
-    )
-    if made != found.pack_fingerprint:
+    if fingerprint_of_pack(known, found) != found.pack_fingerprint:
         raise DatasetInvalid(
             f"the fingerprint in {found.folder / 'pack.json'} is not that of its samples; {again}"
         )
 
 
-def open_pack(pack_dir: Path, *, source: Path | None = None) -> Pack:
+def open_pack(pack_dir: Path, *, source: Path | None = None, image_size: int | None = None) -> Pack:
     """Open a pack after checking that it is whole, without reading its cubes; see `verify_pack`.
 
     Parameters
@@ -159,6 +178,9 @@ def open_pack(pack_dir: Path, *, source: Path | None = None) -> Pack:
         Its folder.
     source
         The dataset that it should be of; names, sizes and times of its files are then compared.
+    image_size
+        Pixels of an edge that a JPEG pack's images are averaged down to, instead of 256; a raw
+        pack has the one that it was made with.
 
     Raises
     ------
@@ -168,9 +190,8 @@ def open_pack(pack_dir: Path, *, source: Path | None = None) -> Pack:
         The pack is damaged, of another format, or its dataset has changed.
     """
     found = _read_description(pack_dir)
-    for split, count in found.samples.items():
-        path = pack_dir / split / "cubes.u8"
-        wanted = count * row_bytes(found.image_size)
+    for split, wanted in found.bulk_bytes.items():
+        path = pack_dir / split / BULK[found.storage]
         size = path.stat().st_size if path.is_file() else 0
         if size != wanted:
             raise DatasetInvalid(f"{path} has {size} bytes instead of {wanted}; {_AGAIN}")
@@ -180,6 +201,8 @@ def open_pack(pack_dir: Path, *, source: Path | None = None) -> Pack:
             raise DatasetInvalid(f"{path} is missing or was changed; {_AGAIN}")
     if source is not None and listing_fingerprint(source) != found.listing_fingerprint:
         raise DatasetInvalid(f"{source} changed since it was packed in {pack_dir}; {_AGAIN}")
+    if found.storage == "jpeg" and image_size is not None:
+        return replace(found, image_size=image_size)
     return found
 
 
@@ -191,8 +214,7 @@ def _read_description(pack_dir: Path) -> Pack:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = content.pop("format")
         if version == FORMAT:
-            rejected = tuple(tuple(entry) for entry in content.pop("rejected"))
-            return Pack(folder=pack_dir, rejected=rejected, **content)
+            return Pack(folder=pack_dir, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetInvalid(f"{path} is damaged ({error}); {_AGAIN}") from error
     raise DatasetInvalid(f"{path} has format {version}, this version reads {FORMAT}; {_AGAIN}")

@@ -4,9 +4,11 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -39,8 +41,15 @@ def map_in_order(
     if processes <= 1:
         yield from map(function, tasks)
         return
+    waiting = iter(tasks)
     with worker_pool(processes) as pool:
-        yield from pool.map(function, tasks)
+        # Not `Executor.map`, which takes all tasks into its queue, and keeps all results that come
+        # while its caller is busy.
+        running = deque(pool.submit(function, task) for task in islice(waiting, 4 * processes))
+        while running:
+            result = running.popleft().result()
+            running.extend(pool.submit(function, task) for task in islice(waiting, 1))
+            yield result
 
 
 @contextmanager

@@ -82,15 +82,17 @@ def uniform_images(planes: Planes, *, place: str) -> AuditFinding:
 def masked_uniform_images(pack: Pack, *, place: str) -> AuditFinding:
     """Tell how many files of one value were masked when the pack was made.
 
-    All of them are counted; examples are among the rejected files that the pack names.
+    Examples are among the rejected files that the pack names.
     """
+    named = pack.rejected_images()
+    uniform = named[named["reason"] == UNIFORM]
     count = pack.rejected_counts.get(UNIFORM, 0)
     present = N_PLANES * sum(pack.samples.values()) - sum(pack.missing.values())
     return met(
         "masked_uniform_images",
         place,
         Verdict.WARNING,
-        (f"{key} {file}" for _, key, file, reason in pack.rejected if reason == UNIFORM),
+        (f"{key} {file}" for key, file in zip(uniform["id"], uniform["file"], strict=True)),
         count=count,
         total=present + count,
         note=f"masked as missing, {count:,} images" if count else "",

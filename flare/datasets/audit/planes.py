@@ -7,13 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flare.datasets.packed import Pack, row_bytes
+from flare.datasets.packed import Pack
 from flare.datasets.pool import Progress, map_in_order, reported
 from flare.sample import CHANNELS, N_CHANNELS, N_PLANES, N_STEPS, STEP_NAMES, Present
 
@@ -47,11 +46,11 @@ class Planes:
 
 @dataclass(frozen=True)
 class _Task:
-    """Consecutive samples of a file of cubes."""
+    """Consecutive samples of a split, from ``row`` on."""
 
-    cubes: Path
+    pack: Pack
+    split: str
     row: int
-    image_size: int
     present: Present
 
 
@@ -61,12 +60,7 @@ def planes_of(
     """Read every image of a pack once, and return what is left of them by split."""
     splits = {name: pack.split(name) for name in pack.samples}
     tasks = [
-        _Task(
-            pack.folder / name / "cubes.u8",
-            row,
-            pack.image_size,
-            rows.present[row : row + _TASK_SAMPLES],
-        )
+        _Task(pack, name, row, rows.present[row : row + _TASK_SAMPLES])
         for name, rows in splits.items()
         for row in range(0, len(rows), _TASK_SAMPLES)
     ]
@@ -88,13 +82,12 @@ _Looked = tuple[NDArray[np.uint64], NDArray[np.bool_]]
 
 
 def _look(task: _Task) -> list[_Looked]:
-    size, n_bytes = task.image_size, row_bytes(task.image_size)
-    with task.cubes.open("rb") as file:
-        file.seek(task.row * n_bytes)
-        return [
-            look_at(np.frombuffer(file.read(n_bytes), np.uint8).reshape(N_PLANES, size * size), has)
-            for has in task.present
-        ]
+    pixels = task.pack.image_size**2
+    cubes = task.pack.cubes(task.split, threads=1)  # there is a process for each core
+    return [
+        look_at(np.asarray(cubes[row]).reshape(N_PLANES, pixels), has)
+        for row, has in enumerate(task.present, start=task.row)
+    ]
 
 
 def look_at(planes: NDArray[np.uint8], present: Present) -> _Looked:

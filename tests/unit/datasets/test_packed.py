@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flare.datasets import packing
+from flare.datasets import pack_space
 from flare.datasets.fingerprint import content_fingerprint
 from flare.datasets.packed import Pack, open_pack, verify_pack
 from flare.datasets.packing import ensure_pack, pack
 from flare.datasets.sample_images import read_sample
 from flare.datasets.sdobenchmark import read_table
-from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
+from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound, DiskTooSmall
 from flare.sample import CHANNELS, reduce_cubes
 
 from tiny import sample_folder, write_tiny_dataset
@@ -46,6 +46,10 @@ def copied_pack(tiny_pack: Pack, tmp_path: Path) -> Path:
 
 def first_image(dataset: Path) -> Path:
     return sorted(sample_folder(dataset, "training", FIRST).iterdir())[0]
+
+
+def named(made: Pack) -> list[tuple[str, ...]]:
+    return list(made.rejected_images().itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize("split", ["training", "test"])
@@ -102,7 +106,7 @@ def test_a_truncated_image_is_masked_counted_and_named(dataset: Path, tmp_path: 
     spoilt.write_bytes(spoilt.read_bytes()[:300])
     made = pack(dataset, tmp_path / "pack", image_size=64)
     assert made.rejected_counts == {"unreadable": 1}
-    assert made.rejected == (("training", FIRST, spoilt.name, "unreadable"),)
+    assert named(made) == [("training", FIRST, spoilt.name, "unreadable")]
     assert sum(made.missing.values()) == 1
     assert (~made.split("training").present).sum() == 1
 
@@ -112,7 +116,7 @@ def test_an_image_of_zeros_is_masked_counted_and_named(dataset: Path, tmp_path: 
     Image.new("L", (256, 256), 0).save(spoilt)
     made = pack(dataset, tmp_path / "pack", image_size=64)
     assert made.rejected_counts == {"uniform": 1}
-    assert made.rejected == (("training", FIRST, spoilt.name, "uniform"),)
+    assert named(made) == [("training", FIRST, spoilt.name, "uniform")]
     assert (~made.split("training").present).sum() == 1
 
 
@@ -135,15 +139,15 @@ def test_a_pack_of_before_uniform_images_were_masked_is_made_again(
     assert ensure_pack(dataset, made.folder, image_size=64) == made == open_pack(made.folder)
 
 
-def test_all_rejected_images_are_counted_where_not_all_are_named(
-    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(packing, "MAX_NAMED", 2)
-    for image in sorted(sample_folder(dataset, "training", FIRST).iterdir())[:5]:
+def test_all_rejected_images_are_named(dataset: Path, tmp_path: Path) -> None:
+    spoilt = sorted(sample_folder(dataset, "training", FIRST).iterdir())[:30]
+    for image in spoilt:
         image.write_bytes(b"")
     made = pack(dataset, tmp_path / "pack", image_size=64, processes=1)
-    assert len(made.rejected) == 2
-    assert made.rejected_counts == {"unreadable": 5}
+    assert made.rejected_counts == {"unreadable": 30}
+    assert sorted(file for _, _, file, _ in named(made)) == [image.name for image in spoilt]
+    first = (made.folder / "rejected.csv").read_text().splitlines()[:1]
+    assert first == ["split,id,file,reason"]
 
 
 def test_the_fingerprint_of_a_pack_is_the_one_of_its_dataset(
@@ -338,6 +342,10 @@ def flip_mask(folder: Path) -> None:
     np.save(path, ~np.load(path))
 
 
+def lose_report(folder: Path) -> None:
+    (folder / "rejected.csv").unlink()
+
+
 def lose_table(folder: Path) -> None:
     (folder / "test" / "table.csv").unlink()
 
@@ -363,6 +371,7 @@ def cut_description(folder: Path) -> None:
         (cut_cubes, "has 1000 bytes instead of"),
         (flip_mask, "is missing or was changed"),
         (lose_table, "is missing or was changed"),
+        (lose_report, "is missing or was changed"),
         (other_format, "has format 0"),
         (lose_entry, "is damaged"),
         (cut_description, "is damaged"),
@@ -380,8 +389,8 @@ def test_a_full_disk_is_noticed_before_anything_is_written(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
-    monkeypatch.setattr(packing.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(DatasetInvalid, match="make room"):
+    monkeypatch.setattr(pack_space.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DiskTooSmall, match=r"make room.* storage=jpeg"):
         pack(dataset, tmp_path / "packs" / "tiny", image_size=64)
     assert not (tmp_path / "packs").exists()
 
