@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -247,7 +247,9 @@ def kept(records: Sequence[EpochRecord]) -> EpochRecord:
     return [record for record in records if record.best][-1]
 
 
-def _batches(data: TrainingData, rows: NDArray[np.intp], settings: NetworkSettings) -> Batches:
+def _batches(
+    data: TrainingData, rows: Rows, settings: NetworkSettings, *, sampler: Sampler | None = None
+) -> Batches:
     return Batches(
         data.rows.cubes,
         data.rows.present,
@@ -255,6 +257,7 @@ def _batches(data: TrainingData, rows: NDArray[np.intp], settings: NetworkSettin
         rows,
         batch_size=settings.fit.batch_size,
         seed=settings.seed,
+        sampler=sampler,
         ids=data.rows.table["id"].tolist(),
     )
 
