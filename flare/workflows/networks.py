@@ -199,9 +199,7 @@ def _epochs(
     return fit(
         begun.network,
         Normaliser(begun.normalisation),
-        train=replace(
-            _batches(data, begun.rows, settings), sampler=_sampler(begun, data, settings)
-        ),
+        train=_batches(data, begun.rows, settings, sampler=_sampler(begun, data, settings)),
         validation=validation,
         settings=settings.fit,
         loss=build_loss(settings.aims, data.peak_flux[begun.rows]),

@@ -11,6 +11,7 @@ from flare.models.normalisation import ChannelNormalisation, fit_normalisation
 from flare.training.batches import Batches
 from flare.training.loop import fit
 from flare.training.losses import multitask
+from flare.training.settings import FitSettings
 
 N_LEARNT, N_NEW, SIZE = 48, 24, 32
 
@@ -52,9 +53,7 @@ def test_it_forecasts_samples_that_it_has_not_seen(architecture):
             normalise,
             train=learnt,
             validation=None,
-            epochs=15,
-            learning_rate=0.01,
-            weight_decay=0.01,
+            settings=FitSettings(epochs=15, batch_size=8, learning_rate=0.01),
             loss=multitask(1.0),
             fabric=Fabric(accelerator="cpu", devices=1),
         )
