@@ -53,7 +53,7 @@ def test_it_forecasts_samples_that_it_has_not_seen(architecture):
             normalise,
             train=learnt,
             validation=None,
-            settings=FitSettings(epochs=15, batch_size=8, learning_rate=0.01),
+            settings=FitSettings(epochs=15, batch_size=8, learning_rate=0.01, weight_decay=0.01),
             loss=multitask(1.0),
             fabric=Fabric(accelerator="cpu", devices=1),
         )
