@@ -99,7 +99,7 @@ def out_of_fold(bench: Bench, aims: Aims, *, epochs: int, seed: int):
 
 
 def trained(bench: Bench, rows: NDArray[np.intp], aims: Aims, *, epochs: int, seed: int):
-    """Train a small network on some rows as ``fit`` does, so many epochs."""
+    """Train a small network on some rows, much as ``fit`` does, so many epochs."""
     torch.manual_seed(integer_seed(seed, Stream.WEIGHTS))
     config = NetworkConfig(width=8, hidden=32, n_quantiles=aims.n_quantiles)
     network, normalise = build(config), fit_normalisation(bench.cubes, bench.present, rows)

@@ -1,0 +1,40 @@
+"""From parameters to what a training is told."""
+
+from dataclasses import asdict
+
+import pytest
+
+from flare.config import TrainConfig
+from flare.network_parameters import Aims as Parameters
+from flare.training.aims import Aims
+from flare.workflows.network_settings import network_settings
+
+CHANGED = Aims(
+    flux_loss="pinball",
+    label_floor=1e-8,
+    event_loss="focal",
+    event_weight=2.5,
+    event_balance=0.75,
+    focal_gamma=1.5,
+    sampling="region_balanced",
+    mirror=False,
+    shift=0.05,
+    drift=0.2,
+    drop=0.02,
+)
+
+
+def test_every_parameter_of_the_aims_reaches_the_training():
+    assert not set(asdict(CHANGED).items()) & set(asdict(Aims()).items())
+    assert network_settings(TrainConfig(**asdict(CHANGED)), seed=0).aims == CHANGED
+
+
+def test_there_is_a_parameter_for_every_aim_with_the_same_default():
+    usual = {name: field.default for name, field in Parameters.model_fields.items()}
+    assert usual == asdict(Aims())
+
+
+@pytest.mark.parametrize(("flux_loss", "quantiles"), [("pinball", 3), ("l1", 1), ("censored", 1)])
+def test_the_pinball_loss_asks_the_network_for_three_quantiles(flux_loss, quantiles):
+    settings = network_settings(TrainConfig(flux_loss=flux_loss), seed=0)
+    assert settings.network.n_quantiles == quantiles
