@@ -13,9 +13,11 @@ from flare.parameters import Count, EntryConfig
 class Shape(EntryConfig):
     """Which network."""
 
-    architecture: Literal["cnn"] = Field("cnn", description="network, by its name in flare.models")
+    architecture: Literal["cnn", "stacked_cnn", "resnet", "cnn3d", "transformer"] = Field(
+        "cnn", description="network, by its name in flare.models; see docs/architectures.md"
+    )
     width: Annotated[int, Field(ge=1, le=512)] = Field(
-        16, description="feature maps of the first block"
+        16, description="feature maps of the first block; twice as many in stacked_cnn"
     )
     hidden: Annotated[int, Field(ge=1, le=4096)] = Field(
         64, description="units of the layer that both heads share"

@@ -6,10 +6,20 @@ from typing import Any
 from flare.errors import ConfigInvalid
 from flare.goes import EVENTS
 from flare.models.cnn import MultitaskCNN
+from flare.models.cnn3d import CNN3D
 from flare.models.network import Network
+from flare.models.resnet import ResNet
+from flare.models.stacked_cnn import StackedCNN
+from flare.models.transformer import TimeTransformer
 
 #: Every architecture by name. A new one is a file beside cnn.py and a line here.
-ARCHITECTURES: dict[str, type[Network]] = {"cnn": MultitaskCNN}
+ARCHITECTURES: dict[str, type[Network]] = {
+    "cnn": MultitaskCNN,
+    "stacked_cnn": StackedCNN,
+    "resnet": ResNet,
+    "cnn3d": CNN3D,
+    "transformer": TimeTransformer,
+}
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_any_other_image_size_is_refused_with_the_choices(size):
         {"model_name": ""},
         {"model_name": "a/b"},
         {"model_name": "a:b"},
-        {"architecture": "transformer"},
+        {"architecture": "vit"},
         {"accelerator": "tpu"},
         {"mirror": "perhaps"},
     ],

@@ -1,0 +1,57 @@
+"""What several architectures share: the planes they see, convolution blocks, and pooling."""
+
+import torch
+from torch import Tensor, nn
+
+from flare.sample import MAGNETOGRAM, N_CHANNELS
+
+#: Channels of a frame once the unsigned magnetogram is beside the ten.
+FRAME_CHANNELS = N_CHANNELS + 1
+
+#: What ``pool`` makes of one feature map.
+POOLED = 2
+
+#: How many numbers ``overview`` tells of a time step.
+OVERVIEW = 4 * N_CHANNELS
+
+
+def frames(cubes: Tensor) -> Tensor:
+    """Return every time step as a frame, (N * T, C + 1, H, W), its pixels' channels together.
+
+    The last channel is the magnetogram without its sign: how much field there is says more about
+    flares than which polarity it has.
+    """
+    steps = cubes.flatten(0, 1)
+    unsigned = steps[:, MAGNETOGRAM : MAGNETOGRAM + 1].abs()
+    return torch.cat([steps, unsigned], dim=1).contiguous(memory_format=torch.channels_last)
+
+
+def pool(maps: Tensor) -> Tensor:
+    """Return mean and maximum of each feature map: (B, 2 * K) of (B, K, H, W)."""
+    return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+
+
+def overview(cubes: Tensor, present: Tensor) -> Tensor:
+    """Return mean, deviation and maximum of each image, and whether it is there: (N, T, 4 * C).
+
+    Batch normalisation takes the brightness out of feature maps; here it is kept. Of a missing
+    image all four are zero.
+    """
+    pixels = cubes.flatten(3)  # (N, T, C, H * W)
+    deviation, mean = torch.std_mean(pixels, dim=3, correction=0)
+    there = present.to(pixels.dtype)
+    told = torch.stack([mean, deviation, pixels.amax(dim=3)], dim=3) * there[..., None]
+    return torch.cat([told.flatten(2), there], dim=2)
+
+
+def block(inputs: int, outputs: int) -> nn.Module:
+    """Return a convolution that halves the image; the ReLU is last, on a quarter of the pixels.
+
+    That is the same function as before the pooling.
+    """
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.MaxPool2d(2),
+        nn.ReLU(inplace=True),
+    )

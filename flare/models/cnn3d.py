@@ -1,0 +1,64 @@
+"""The space-time CNN: convolutions over each image, and after each one over the time steps."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, block, frames, overview
+from flare.models.heads import Heads
+from flare.models.network import Network
+from flare.sample import N_STEPS
+
+
+class CNN3D(Network):
+    """Three factorised blocks, (2+1)D, pooled over space and time together, and heads.
+
+    Tran et al. 2018, doi:10.1109/CVPR.2018.00675. A step without images is zero for its
+    neighbours, as what lies before the first step is, and has no part in the pooling.
+    """
+
+    def __init__(
+        self, *, width: int, hidden: int, dropout: float, n_events: int, n_quantiles: int
+    ) -> None:
+        super().__init__()
+        maps = [FRAME_CHANNELS, width, 2 * width, 4 * width]
+        self.space = nn.ModuleList(block(a, b) for a, b in itertools.pairwise(maps))
+        self.time = nn.ModuleList(AcrossTime(b) for b in maps[1:])
+        self.heads = Heads(
+            POOLED * maps[-1] + N_STEPS * OVERVIEW,
+            hidden=hidden,
+            dropout=dropout,
+            n_events=n_events,
+            n_quantiles=n_quantiles,
+        )
+
+    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Forecast N samples; see ``Network``."""
+        there = present.any(dim=2)[:, :, None, None, None].to(cubes.dtype)  # (N, T, 1, 1, 1)
+        maps = frames(cubes)
+        for space, time in zip(self.space, self.time, strict=True):
+            maps = time(space(maps), there)
+        steps = maps.view(*present.shape[:2], *maps.shape[1:])  # (N, T, K, H / 8, W / 8), >= 0
+        steps = steps * there
+        mean = steps.mean(dim=(3, 4)).sum(dim=1) / there.flatten(1).sum(dim=1, keepdim=True).clamp(
+            1
+        )
+        seen = [mean, steps.amax(dim=(1, 3, 4)), overview(cubes, present).flatten(1)]
+        told: tuple[Tensor, Tensor] = self.heads(torch.cat(seen, dim=1))
+        return told
+
+
+class AcrossTime(nn.Module):
+    """A convolution over three time steps, pixel by pixel, added to what it was given."""
+
+    def __init__(self, maps: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv3d(maps, maps, (3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.normalisation = nn.BatchNorm3d(maps)
+
+    def forward(self, maps: Tensor, there: Tensor) -> Tensor:
+        """Return (N * T, K, H, W) of as much; ``there`` (N, T, 1, 1, 1) is 0 for missing steps."""
+        steps = maps.view(*there.shape[:2], *maps.shape[1:]) * there
+        mixed = self.normalisation(self.convolution(steps.transpose(1, 2)))  # (N, K, T, H, W)
+        return torch.relu(steps + mixed.transpose(1, 2)).flatten(0, 1)

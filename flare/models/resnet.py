@@ -1,0 +1,71 @@
+"""The residual network: every time step through the same three stages, then all steps together."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, frames, overview, pool
+from flare.models.heads import Heads
+from flare.models.network import Network
+from flare.sample import N_STEPS
+
+
+class ResNet(Network):
+    """A stem over all channels, three residual stages per frame, pooling, heads on all steps.
+
+    Only the stem works on every second pixel, with a filter of five, wide enough for a polarity
+    inversion line of two. Further on what is halved is the maximum.
+    """
+
+    def __init__(
+        self, *, width: int, hidden: int, dropout: float, n_events: int, n_quantiles: int
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(FRAME_CHANNELS, width, 5, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        )
+        maps = [width, width, 2 * width, 4 * width]
+        self.stages = nn.Sequential(*(Residual(a, b) for a, b in itertools.pairwise(maps)))
+        self.heads = Heads(
+            N_STEPS * (POOLED * maps[-1] + OVERVIEW),
+            hidden=hidden,
+            dropout=dropout,
+            n_events=n_events,
+            n_quantiles=n_quantiles,
+        )
+
+    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Forecast N samples; see ``Network``."""
+        maps = self.stages(self.stem(frames(cubes)))  # (N * T, 4 * width, H / 8, W / 8)
+        steps = pool(maps).view(*present.shape[:2], -1)  # (N, T, 8 * width)
+        steps = steps * present.any(dim=2, keepdim=True)  # a step without images says nothing
+        seen = torch.cat([steps, overview(cubes, present)], dim=2).flatten(1)
+        told: tuple[Tensor, Tensor] = self.heads(seen)
+        return told
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a way past them; it halves the image where there are more maps."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        halved = outputs != inputs
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride=1 + halved, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.past = nn.Sequential()
+        if halved:
+            self.past = nn.Sequential(
+                nn.MaxPool2d(2), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (B, outputs, H', W') of (B, inputs, H, W)."""
+        return torch.relu(self.convolutions(maps) + self.past(maps))

@@ -1,0 +1,42 @@
+"""The CNN that takes all images at once: 40 planes as the channels of one picture."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, block, overview, pool
+from flare.models.heads import Heads
+from flare.models.network import Network
+from flare.sample import MAGNETOGRAM, N_STEPS
+
+
+class StackedCNN(Network):
+    """Three convolution blocks on all steps and channels together, pooling, heads.
+
+    The first convolution sees the same pixel at all times, so that it can tell what changed. It
+    sees four times as much as one that is shared between steps, and has twice ``width`` maps.
+    """
+
+    def __init__(
+        self, *, width: int, hidden: int, dropout: float, n_events: int, n_quantiles: int
+    ) -> None:
+        super().__init__()
+        maps = [N_STEPS * FRAME_CHANNELS, 2 * width, 4 * width, 8 * width]
+        self.blocks = nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
+        self.heads = Heads(
+            POOLED * maps[-1] + N_STEPS * OVERVIEW,
+            hidden=hidden,
+            dropout=dropout,
+            n_events=n_events,
+            n_quantiles=n_quantiles,
+        )
+
+    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Forecast N samples; see ``Network``."""
+        planes = torch.cat([cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs()], dim=1)
+        planes = planes.contiguous(memory_format=torch.channels_last)  # (N, T * (C + 1), H, W)
+        maps = self.blocks(planes)  # (N, 8 * width, H / 8, W / 8)
+        seen = torch.cat([pool(maps), overview(cubes, present).flatten(1)], dim=1)
+        told: tuple[Tensor, Tensor] = self.heads(seen)
+        return told

@@ -1,0 +1,50 @@
+import pytest
+import torch
+from small_networks import inputs, network, without
+
+from flare.models.blocks import frames, overview, pool
+from flare.sample import MAGNETOGRAM
+
+
+def test_a_frame_has_the_channels_of_a_step_and_the_magnetogram_without_its_sign():
+    cubes, _ = inputs(2)
+    steps = frames(cubes)
+    assert steps.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(steps[:, :10], cubes.flatten(0, 1))
+    assert torch.equal(steps[:, 10], cubes.flatten(0, 1)[:, MAGNETOGRAM].abs())
+
+
+def test_pooling_keeps_the_mean_and_the_brightest_pixel():
+    maps = torch.zeros(1, 2, 4, 4)
+    maps[0, 0, 1, 2] = 8.0
+    maps[0, 1] = 1.0
+    assert pool(maps).tolist() == [[0.5, 1.0, 8.0, 1.0]]
+
+
+def test_the_overview_tells_brightness_contrast_and_the_brightest_pixel_of_each_image():
+    cubes = torch.zeros(1, 4, 10, 2, 2)
+    cubes[0, 3, 9] = torch.tensor([[0.0, 0.0], [0.0, 8.0]])
+    present = torch.ones(1, 4, 10, dtype=torch.bool)
+    told = overview(cubes, present)
+    assert told.shape == (1, 4, 40)
+    assert told[0, 3, 27:30].tolist() == pytest.approx([2.0, 12**0.5, 8.0])
+    assert told[0, 3, 30:].tolist() == [1.0] * 10
+
+
+def test_the_overview_of_a_missing_image_is_zero():
+    cubes, present = inputs(1)
+    present[0, 1, 9] = False
+    told = overview(cubes, present)[0, 1]
+    assert told[27:30].tolist() == [0.0, 0.0, 0.0]
+    assert told[30:].tolist() == [1.0] * 9 + [0.0]
+
+
+@pytest.mark.parametrize("architecture", ["cnn", "resnet", "cnn3d", "transformer"])
+def test_a_step_without_images_is_told_by_the_mask_alone(architecture):
+    model = network(architecture)
+    cubes, present = inputs()
+    present[:, 2] = False
+    there = model(*without(cubes, present))
+    cubes[:, 2] = 100.0
+    for one, two in zip(there, model(cubes, present), strict=True):
+        assert torch.equal(one, two)
