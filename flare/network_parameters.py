@@ -9,6 +9,10 @@ from pydantic import Field
 
 from flare.parameters import Count, EntryConfig
 
+FluxLoss = Literal["l1", "huber", "pinball", "censored"]
+EventLoss = Literal["bce", "weighted_bce", "focal", "score_oriented"]
+Sampling = Literal["natural", "class_balanced", "region_balanced"]
+
 
 class Shape(EntryConfig):
     """Which network."""
@@ -90,10 +94,47 @@ class Resumable(EntryConfig):
 class Aims(EntryConfig):
     """What is to be learnt from which samples: losses, sampling, augmentation."""
 
+    flux_loss: FluxLoss = Field(
+        "l1",
+        description="loss of log10 flux: l1; huber, a square below 1 dex; pinball, for the "
+        "interval too; censored, where quiet only means below B1.0",
+    )
+    label_floor: Annotated[float, Field(ge=1e-9, lt=1e-5)] = Field(
+        1e-9, description="labels below it, in W m^-2, are learnt as it; scores keep the labels"
+    )
+    event_loss: EventLoss = Field(
+        "bce",
+        description="loss of the events: bce, cross-entropy; weighted_bce, where rare events count "
+        "more; focal; score_oriented, for the true skill statistic",
+    )
     event_weight: Annotated[float, Field(ge=0, le=1000)] = Field(
-        1.0, description="dex of flux error that one nat of cross-entropy is worth"
+        1.0, description="dex of flux error that a unit of the event loss is worth, a nat of bce"
+    )
+    event_balance: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5,
+        description="of weighted_bce: events weigh ((1 - rate) / rate) to this power; 1: as much "
+        "in all as what is no event",
+    )
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = Field(
+        2.0, description="of focal: power that makes little of what is forecast well; 0: bce"
+    )
+    sampling: Sampling = Field(
+        "natural",
+        description="training samples of an epoch: natural, each once; class_balanced, as many "
+        "quiet, B, C, and M or X; region_balanced, as many of every active region",
     )
     mirror: bool = Field(True, description="flip training images as the Sun's symmetry allows")
+    shift: Annotated[float, Field(ge=0, le=0.25)] = Field(
+        0.0, description="farthest shift of training images, as a share of their edge"
+    )
+    drift: Annotated[float, Field(ge=0, le=3)] = Field(
+        0.0,
+        description="standard deviation of ln brightness, by which each AIA channel of a training "
+        "sample is dimmed or brightened",
+    )
+    drop: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="probability that a training image, a channel or a step is taken away"
+    )
 
 
 class Network(Shape, Fit, Aims):

@@ -93,7 +93,8 @@ class Tuning:
 
     ``thresholds`` maps each event to the probability at and above which it is forecast, the one
     of the highest true skill statistic there. ``residual_low`` and ``residual_high``, in dex, are
-    added to the log10 flux to give the interval. ``calibrations`` are by event, none where an event
+    added to the ends that a model issued, or to its log10 flux where it issued no ends, to give the
+    interval. ``calibrations`` are by event, none where an event
     is missing. ``rates`` are the event rates of the samples that the probabilities are meant for;
     ``stated_rates`` are others to which they are moved instead, and the thresholds are already.
     """
@@ -121,6 +122,8 @@ class Tuning:
         log10_flux: NDArray[np.float64],
         probability: NDArray[np.float64],
         events: tuple[str, ...],
+        *,
+        ends: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     ) -> Forecast:
         """Make the forecast of what a model issued.
 
@@ -135,6 +138,8 @@ class Tuning:
             Shape (N, E), as issued, in 0..1; each event on its own.
         events
             Their names, from weak to strong.
+        ends
+            Lower and upper end of the interval as issued, both (N,); None where there is none.
         """
         columns = [
             self.calibrations.get(event, Calibration()).apply(probability[:, k])
@@ -146,7 +151,7 @@ class Tuning:
                 rates = self.rates[event], self.stated_rates[event]
                 finished[:, k] = shift_prior(finished[:, k], *rates)
         finished = np.clip(np.minimum.accumulate(finished, axis=1), 0.0, 1.0)
-        return Forecast(log10_flux, *self.interval(log10_flux), finished, events)
+        return Forecast(log10_flux, *self.interval(log10_flux, ends), finished, events)
 
     def at_rates(self, stated: Mapping[str, float]) -> "Tuning":
         """Return the tuning for a time or place where events are more or less frequent.
@@ -187,13 +192,19 @@ class Tuning:
         return replace(self, thresholds=thresholds, stated_rates=all_stated)
 
     def interval(
-        self, log10_flux: NDArray[np.float64]
+        self,
+        log10_flux: NDArray[np.float64],
+        ends: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the lower and upper ends for forecasts of log10 flux, kept within its range."""
+        """Return the lower and upper ends of forecasts of log10 flux, kept within its range.
+
+        The forecast itself is always inside.
+        """
         low, high = LOG10_FLUX_RANGE
+        lower, upper = (log10_flux, log10_flux) if ends is None else ends
         return (
-            np.clip(log10_flux + self.residual_low, low, high),
-            np.clip(log10_flux + self.residual_high, low, high),
+            np.minimum(np.clip(lower + self.residual_low, low, high), log10_flux),
+            np.maximum(np.clip(upper + self.residual_high, low, high), log10_flux),
         )
 
 

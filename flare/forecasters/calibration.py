@@ -4,7 +4,7 @@ It is carried inside the forecaster; ``flare.forecasters.calibrating`` fits and 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -90,6 +90,31 @@ def shift_prior(probability: FloatArray, from_rate: float, to_rate: float) -> Fl
     more, less = to_rate / from_rate, (1 - to_rate) / (1 - from_rate)
     happens, fails = probability * more, (1 - probability) * less
     return np.asarray(happens / (happens + fails), dtype=np.float64)
+
+
+def natural_probabilities(probability: FloatArray, drawn: Sequence[float]) -> FloatArray:
+    """Take back from probabilities that classes were drawn more or less often in training.
+
+    With p_c the probability of each class, which is what lies between an event and the next
+    stronger one, p_c' = (p_c / w_c) / sum_k (p_k / w_k): `shift_prior` for more than two classes,
+    exact where samples of a class look the same. Source: Saerens et al. 2002,
+    doi:10.1162/089976602753284446, eq. 2.4.
+
+    Parameters
+    ----------
+    probability
+        (N, E) of events from weak to strong; one that is likelier than a weaker one is lowered to
+        it first.
+    drawn
+        w, how much oftener than it is each class was drawn, > 0, (E + 1,): below the weakest event
+        first.
+    """
+    ordered = np.minimum.accumulate(probability, axis=1)
+    edges = np.pad(ordered, [(0, 0), (1, 1)], constant_values=((0, 0), (1, 0)))
+    classes = -np.diff(edges, axis=1) / np.asarray(drawn)  # (N, E + 1)
+    shares = classes / classes.sum(axis=1, keepdims=True)
+    # Summed from the strongest down, so that what is rare keeps its digits.
+    return np.asarray(np.cumsum(shares[:, :0:-1], axis=1)[:, ::-1], dtype=np.float64)
 
 
 def logit(probability: FloatArray) -> FloatArray:

@@ -32,11 +32,13 @@ def tune(
     event that never or always happens keeps 0.5.
 
     The interval is conformal, each tail on its own: the residuals' order statistics at
-    ``ceil((n + 1) (1 +- level) / 2)``. Of residuals out of fold that is CV+ with the forecaster
-    fitted on all in the place of the folds' own: the folds learnt from fewer samples, so it errs
-    to the wide side. It holds ``level`` on average of new cases like these; samples of one region
-    are alike, so of one set of regions it may hold more or less. Sources: Romano, Patterson and
-    Candes 2019, arXiv:1905.03222; Barber et al. 2021, arXiv:1905.02928.
+    ``ceil((n + 1) (1 +- level) / 2)``. They are of the ends that the forecaster issued, where it
+    did: the width that it gave each sample stays, and the level is put right. Elsewhere they are of
+    the forecast itself. Of residuals out of fold that is CV+ with the forecaster fitted on all in
+    the place of the folds' own: the folds learnt from fewer samples, so it errs to the wide side.
+    It holds ``level`` on average of new cases like these; samples of one region are alike, so of
+    one set of regions it may hold more or less. Sources: Romano, Patterson and Candes 2019,
+    arXiv:1905.03222; Barber et al. 2021, arXiv:1905.02928.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def tune(
         rates=dict(zip(forecast.events, outcomes.mean(axis=0).tolist(), strict=True)),
     )
     finished = calibrated.finish(forecast.log10_flux, forecast.probability, forecast.events)
-    low, high = _ends(np.log10(peak_flux) - forecast.log10_flux, level)
+    low, high = _ends(forecast, np.log10(peak_flux), level)
     return Tuning(
         thresholds={
             event: best_threshold(outcomes[:, k], finished.probability[:, k])
@@ -111,11 +113,12 @@ def calibration_gains(
     return gains
 
 
-def _ends(residuals: NDArray[np.float64], level: float) -> tuple[float, float]:
-    """Return what is added to a forecast for the lower and the upper end of its interval."""
-    residuals = np.sort(residuals)
-    n = len(residuals)
+def _ends(forecast: Forecast, observed: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """Return what is added to the lower and the upper end of the forecasts' intervals, in dex."""
+    n = len(observed)
     rank = int(np.ceil((n + 1) * (1 + level) / 2))
-    high = residuals[min(rank, n) - 1]
-    low = residuals[max(n - rank, 0)]
-    return min(float(low), 0.0), max(float(high), 0.0)
+    low = float(np.sort(observed - forecast.lower)[max(n - rank, 0)])
+    high = float(np.sort(observed - forecast.upper)[min(rank, n) - 1])
+    if np.array_equal(forecast.lower, forecast.upper):
+        return min(low, 0.0), max(high, 0.0)
+    return low, high  # ends that lie too far out are drawn in

@@ -116,7 +116,7 @@ def model_card(
     test_name
         Dataset and split of those scores.
     """
-    spec, origin, tuning = forecaster.spec, forecaster.origin, forecaster.tuning
+    spec, origin = forecaster.spec, forecaster.origin
     steps = len(spec.step_offsets_minutes)
     synthetic = origin.synthetic
     return TEMPLATE.substitute(
@@ -146,10 +146,31 @@ def model_card(
             if synthetic
             else ""
         )
-        + f"- The interval was made from residuals between {tuning.residual_low:+.2f} and "
-        f"{tuning.residual_high:+.2f} dex: it is equally wide for all samples."
+        + _interval_line(forecaster)
         + (_FLATTERING if tags.get(TUNED_TAG) == ON_VALIDATION else ""),
     )
+
+
+def _interval_line(forecaster: Forecaster) -> str:
+    """Say what the interval was made from."""
+    low, high = forecaster.tuning.residual_low, forecaster.tuning.residual_high
+    if _has_quantiles(forecaster):
+        return (
+            "- The interval lies between quantiles that the network gives each sample, moved by "
+            f"{low:+.2f} and {high:+.2f} dex to hold its level."
+        )
+    return (
+        f"- The interval was made from residuals between {low:+.2f} and {high:+.2f} dex: it is "
+        "equally wide for all samples."
+    )
+
+
+def _has_quantiles(forecaster: Forecaster) -> bool:
+    if forecaster.kind != "neural":
+        return False
+    from flare.forecasters.neural import NeuralForecaster  # torch, which a forest does without
+
+    return isinstance(forecaster, NeuralForecaster) and forecaster.config.n_quantiles > 1
 
 
 def tuning_lines(forecaster: Forecaster) -> list[str]:

@@ -31,6 +31,7 @@ def _network(config: Network) -> NetworkConfig:
         hidden=config.hidden,
         dropout=config.dropout,
         n_events=len(EVENTS),
+        n_quantiles=_aims(config).n_quantiles,
     )
 
 
@@ -55,4 +56,16 @@ def _fit(config: Network) -> FitSettings:
 
 
 def _aims(config: Network) -> Aims:
-    return Aims(event_weight=config.event_weight, mirror=config.mirror)
+    return Aims(
+        flux_loss=config.flux_loss,
+        label_floor=config.label_floor,
+        event_loss=config.event_loss,
+        event_weight=config.event_weight,
+        event_balance=config.event_balance,
+        focal_gamma=config.focal_gamma,
+        sampling=config.sampling,
+        mirror=config.mirror,
+        shift=config.shift,
+        drift=config.drift,
+        drop=config.drop,
+    )

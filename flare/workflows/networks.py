@@ -20,15 +20,16 @@ from flare.models.network import Network
 from flare.models.normalisation import ChannelNormalisation, Normaliser, measure_channels
 from flare.seeding import Stream, integer_seed
 from flare.training.allocator import keep_freed_memory
+from flare.training.augment import build_augmentation
 from flare.training.batches import Batch, Batches
 from flare.training.checkpoint import Checkpoint, State
 from flare.training.interruption import held_back
 from flare.training.loop import fit
-from flare.training.losses import multitask
-from flare.training.mirror import Mirror
+from flare.training.losses import build_loss
 from flare.training.processes import fabric_for, shared_cores
 from flare.training.reader import in_pieces, read_ahead
 from flare.training.records import EpochRecord, Standing
+from flare.training.sampling import build_sampler, class_weights
 from flare.workflows.checkpoints import FoldsKept, identity
 from flare.workflows.crossval import Rows, out_of_fold
 from flare.workflows.data import TrainingData
@@ -201,9 +202,9 @@ def _epochs(
         train=_batches(data, begun.rows, settings),
         validation=validation,
         settings=settings.fit,
-        loss=multitask(settings.aims.event_weight),
+        loss=build_loss(settings.aims, data.peak_flux[begun.rows]),
         fabric=begun.fabric,
-        augment=Mirror(begun.normalisation) if settings.aims.mirror else None,
+        augment=build_augmentation(settings.aims, begun.normalisation),
         standing=begun.standing,
         resume_from=begun.state,
         save=begun.checkpoint.save if begun.checkpoint is not None else lambda _state: None,
@@ -216,8 +217,14 @@ def _finished(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> N
     assert begun.standing.kept_weights is not None
     begun.network.to("cpu").eval()
     begun.network.load_state_dict(begun.standing.kept_weights)
-    spec = ForecasterSpec(image_size=data.pack.image_size)
-    return NeuralForecaster(begun.network, settings.network, begun.normalisation, spec, data.origin)
+    return NeuralForecaster(
+        begun.network,
+        settings.network,
+        begun.normalisation,
+        ForecasterSpec(image_size=data.pack.image_size),
+        data.origin,
+        drawn=class_weights(settings.aims, data.peak_flux[begun.rows]),
+    )
 
 
 def _climatology(peak_flux: NDArray[np.float64]) -> tuple[float, list[float]]:
@@ -240,6 +247,7 @@ def _batches(data: TrainingData, rows: NDArray[np.intp], settings: NetworkSettin
         rows,
         batch_size=settings.fit.batch_size,
         seed=settings.seed,
+        sampler=build_sampler(settings.aims, rows, data.peak_flux[rows], data.active_regions[rows]),
         ids=data.rows.table["id"].tolist(),
     )
 

@@ -61,13 +61,13 @@ def small_forest(seed: int = 0) -> ForestForecaster:
     return fit_forest(features, PEAK_FLUX, spec=SPEC, origin=ORIGIN, n_trees=5, seed=seed, n_jobs=1)
 
 
-def small_network() -> NeuralForecaster:
-    config = NetworkConfig(width=2, hidden=8)
+def small_network(*, n_quantiles: int = 1, drawn: tuple[float, ...] = ()) -> NeuralForecaster:
+    config = NetworkConfig(width=2, hidden=8, n_quantiles=n_quantiles)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(config).eval()
     normalisation = fit_normalisation(CUBES, PRESENT, np.arange(N))
-    return NeuralForecaster(network, config, normalisation, SPEC, ORIGIN)
+    return NeuralForecaster(network, config, normalisation, SPEC, ORIGIN, drawn=drawn)
 
 
 def small(kind: str) -> Forecaster:

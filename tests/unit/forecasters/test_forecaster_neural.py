@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,11 @@ from test_forecaster_folder import describe
 
 from flare.errors import ForecasterInvalid
 from flare.forecasters.base import Tuning
+from flare.forecasters.calibration import natural_probabilities
 from flare.forecasters.folder import DESCRIPTION, load, save
+
+#: How much oftener each class was drawn, from below B1.0 to X.
+DRAWN = (0.5, 2.0, 0.7, 4.0, 4.0)
 
 
 @pytest.fixture
@@ -61,3 +66,49 @@ def test_weights_of_another_network_are_refused(forecaster, change, tmp_path):
     describe(folder, parts={**parts, "network": {**parts["network"], **change}})
     with pytest.raises(ForecasterInvalid, match="does not hold a usable forecaster"):
         load(folder)
+
+
+def test_the_ends_of_three_quantiles_are_the_interval_that_the_residuals_move():
+    forecaster = small_network(n_quantiles=3)
+    raw = forecaster.predict(CUBES, PRESENT)
+    assert (raw.lower < raw.log10_flux).all()
+    assert (raw.log10_flux < raw.upper).all()
+    assert np.ptp(raw.upper - raw.lower) > 0
+    forecast = forecaster.with_tuning(Tuning({}, 0.01, 0.75)).predict(CUBES, PRESENT)
+    np.testing.assert_allclose(forecast.lower, raw.lower + 0.01)
+    np.testing.assert_allclose(forecast.upper, raw.upper + 0.75)
+    np.testing.assert_array_equal(forecast.log10_flux, raw.log10_flux)
+
+
+def test_a_network_of_three_quantiles_forecasts_nothing_for_no_samples():
+    assert len(small_network(n_quantiles=3).predict(CUBES[:0], PRESENT[:0])) == 0
+
+
+@pytest.mark.parametrize("options", [{"n_quantiles": 3}, {"drawn": DRAWN}], ids=str)
+def test_quantiles_and_the_weights_of_classes_travel_in_the_folder(options, tmp_path):
+    forecaster = small_network(**options)
+    loaded = load(save(forecaster, tmp_path / "neural"))
+    before, after = (one.predict(CUBES, PRESENT) for one in (forecaster, loaded))
+    for part in ("log10_flux", "lower", "upper", "probability"):
+        np.testing.assert_array_equal(getattr(before, part), getattr(after, part))
+
+
+def test_a_folder_without_weights_of_classes_is_read_as_drawn_as_they_are(forecaster, tmp_path):
+    folder = save(forecaster, tmp_path / "neural")
+    parts = json.loads((folder / DESCRIPTION).read_text())["parts"]
+    describe(folder, parts={name: part for name, part in parts.items() if name != "drawn"})
+    assert load(folder).drawn == ()
+
+
+def test_probabilities_learnt_from_balanced_classes_are_issued_at_the_natural_rate(forecaster):
+    balanced = replace(forecaster, drawn=DRAWN).predict(CUBES, PRESENT).probability
+    natural = natural_probabilities(forecaster.predict(CUBES, PRESENT).probability, DRAWN)
+    np.testing.assert_allclose(balanced, natural)
+
+
+@pytest.mark.parametrize(
+    "drawn", [(1.0, 2.0), (0.0, 1, 1, 1, 1), (-1.0, 1, 1, 1, 1), (np.nan,) * 5]
+)
+def test_impossible_weights_of_classes_are_refused(forecaster, drawn):
+    with pytest.raises(ForecasterInvalid, match="classes"):
+        replace(forecaster, drawn=drawn)

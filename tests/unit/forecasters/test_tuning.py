@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flare.errors import DatasetInvalid
-from flare.forecasters.base import Forecast
+from flare.forecasters.base import Forecast, Tuning
 from flare.forecasters.tuning import calibration_gains, tune
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.probabilistic import brier_score
@@ -179,3 +179,69 @@ def test_a_gain_is_measured_on_folds_that_the_calibration_was_not_fitted_on():
     assert gain.n_events == happened.sum()
     assert gain.before == pytest.approx(brier_score(happened, raw))
     assert itself < gain.after < gain.before
+
+
+def with_ends(n: int, seed: int = 0) -> tuple[Forecast, np.ndarray]:
+    """Return forecasts whose ends are three times too near where labels scatter more, and labels.
+
+    Labels are normal about the forecast with a deviation of 0.1 to 1 dex, which the ends tell.
+    """
+    rng = np.random.default_rng(seed)
+    middle, deviation = rng.uniform(-7, -5, n), rng.uniform(0.1, 1, n)
+    forecast = forecast_of(middle)
+    reach = 1.645 * deviation / 3
+    labels = 10 ** (middle + rng.normal(0, deviation))
+    return replace(forecast, lower=middle - reach, upper=middle + reach), labels
+
+
+def finished_with_ends(tuning, forecast: Forecast) -> Forecast:
+    ends = forecast.lower, forecast.upper
+    return tuning.finish(forecast.log10_flux, forecast.probability, EVENTS, ends=ends)
+
+
+def test_ends_that_a_model_issued_are_moved_until_they_hold_the_level():
+    shares = []
+    for seed in range(20):
+        tuning = tuned_on(*with_ends(199, seed))
+        new, labels = with_ends(2000, 1000 + seed)
+        done = finished_with_ends(tuning, new)
+        shares.append(np.mean((done.lower <= np.log10(labels)) & (np.log10(labels) <= done.upper)))
+    assert 0.89 < np.mean(shares) < 0.92
+
+
+def test_ends_that_a_model_issued_keep_their_differences_in_width():
+    forecast, labels = with_ends(300)
+    done = finished_with_ends(tuned_on(forecast, labels), forecast)
+    widened = (done.upper - done.lower) - (forecast.upper - forecast.lower)
+    np.testing.assert_allclose(widened, widened[0])
+    assert np.ptp(done.upper - done.lower) > 0.5
+
+
+def test_ends_that_lie_too_far_out_are_drawn_in():
+    forecast, labels = with_ends(999)
+    far = replace(forecast, lower=forecast.log10_flux - 5, upper=forecast.log10_flux + 5)
+    tuning = tuned_on(far, labels)
+    assert tuning.residual_low > 0 > tuning.residual_high
+    done = finished_with_ends(tuning, far)
+    held = np.mean((done.lower <= np.log10(labels)) & (np.log10(labels) <= done.upper))
+    assert held == pytest.approx(0.9, abs=0.01)
+
+
+def test_the_interval_holds_its_forecast_even_where_the_ends_are_drawn_in_beyond_it():
+    drawn_in = Tuning(residual_low=2.0, residual_high=-2.0)
+    forecast, _ = with_ends(50)
+    done = finished_with_ends(drawn_in, forecast)
+    np.testing.assert_array_equal(done.lower, done.log10_flux)
+    np.testing.assert_array_equal(done.upper, done.log10_flux)
+
+
+def test_ends_at_the_forecast_are_tuned_as_no_ends_are():
+    forecast, labels = with_ends(100)
+    bare = forecast_of(forecast.log10_flux)
+    tuning = tuned_on(bare, labels)
+    done, same = (
+        finished_with_ends(tuning, bare),
+        tuning.finish(bare.log10_flux, bare.probability, EVENTS),
+    )
+    np.testing.assert_array_equal(done.lower, same.lower)
+    np.testing.assert_array_equal(done.upper, same.upper)

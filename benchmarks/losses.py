@@ -1,0 +1,153 @@
+"""Losses, sampling and augmentation, measured out of fold on training regions: SYNTHETIC data.
+
+``python -m benchmarks.losses`` parts the training regions of the default synthetic set into two
+folds, trains a small CNN on images of 64 pixels without each, and scores what all of them forecast
+for the regions left out; once for each way to train below. The test split is never opened. What
+was forecast is kept in ``--output_dir``, so a measurement that was interrupted continues.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.losses_report import report
+from flare.datasets.folds import folds_by_region
+from flare.goes import EVENTS, event_outcomes
+from flare.models import NetworkConfig, build
+from flare.models.normalisation import ChannelNormalisation, fit_normalisation
+from flare.sample import reduce_cubes
+from flare.seeding import Stream, integer_seed, stream
+from flare.training.aims import Aims
+from flare.training.allocator import keep_freed_memory
+from flare.training.augment import build_augmentation
+from flare.training.losses import build_loss
+from flare.training.sampling import build_sampler
+from flare.workflows.data import open_packed
+
+PLAIN = Aims(flux_loss="l1", label_floor=1e-9, event_loss="bce", sampling="natural")
+FOLDS, SIZE, BATCH = 2, 64, 16
+
+#: Every way to train that is measured; the first is what the others are compared with.
+WAYS: dict[str, Aims] = {
+    "l1, bce, natural, mirrors": PLAIN,
+    "the same, seed 1": PLAIN,
+    "the same, seed 2": PLAIN,
+    "l1, floor 1e-8": replace(PLAIN, label_floor=1e-8),
+    "l1, floor 1e-7": replace(PLAIN, label_floor=1e-7),
+    "huber": replace(PLAIN, flux_loss="huber"),
+    "huber, floor 1e-8": replace(PLAIN, flux_loss="huber", label_floor=1e-8),
+    "huber, floor 1e-7": replace(PLAIN, flux_loss="huber", label_floor=1e-7),
+    "pinball": replace(PLAIN, flux_loss="pinball"),
+    "pinball, floor 1e-7": replace(PLAIN, flux_loss="pinball", label_floor=1e-7),
+    "censored": replace(PLAIN, flux_loss="censored"),
+    "weighted_bce, balance 0.5": replace(PLAIN, event_loss="weighted_bce"),
+    "weighted_bce, balance 1": replace(PLAIN, event_loss="weighted_bce", event_balance=1.0),
+    "focal, gamma 2": replace(PLAIN, event_loss="focal"),
+    "score_oriented": replace(PLAIN, event_loss="score_oriented"),
+    "class_balanced": replace(PLAIN, sampling="class_balanced"),
+    "region_balanced": replace(PLAIN, sampling="region_balanced"),
+    "no mirrors": replace(PLAIN, mirror=False),
+    "mirrors, shift 0.05, drift 0.3, drop 0.03": replace(PLAIN, shift=0.05, drift=0.3, drop=0.03),
+}
+
+
+class Bench:
+    """The training split at 64 pixels, and its folds."""
+
+    def __init__(self, data_dir: Path) -> None:
+        split = open_packed(data_dir, None, image_size=128, processes=0).split("training")
+        self.cubes = np.concatenate(
+            [
+                reduce_cubes(np.asarray(split.cubes[k : k + 32]), SIZE)
+                for k in range(0, len(split.cubes), 32)
+            ]
+        )
+        self.present = np.asarray(split.present)
+        self.flux = split.table["peak_flux"].to_numpy(dtype=np.float64)
+        self.regions = split.table["active_region"].to_numpy(dtype=np.int64)
+        self.folds = folds_by_region(split.table, FOLDS, seed=0)
+
+    def tensors(self, rows: NDArray[np.intp], normalise: ChannelNormalisation):
+        """Return inputs, mask and labels of some rows."""
+        present = torch.from_numpy(self.present[rows])
+        labels = SimpleNamespace(
+            log10_flux=torch.from_numpy(np.log10(self.flux[rows])).float(),
+            events=torch.from_numpy(event_outcomes(self.flux[rows])).float(),
+        )
+        return normalise(torch.from_numpy(self.cubes[rows]), present), present, labels
+
+
+def out_of_fold(bench: Bench, aims: Aims, *, epochs: int, seed: int):
+    """Return log10 flux (N, Q) and probabilities (N, E) of every sample, as the networks issue."""
+    flux = np.empty((len(bench.flux), aims.n_quantiles))
+    probability = np.empty((len(bench.flux), len(EVENTS)))
+    for fold in range(FOLDS):
+        known, left = (np.flatnonzero(bench.folds != fold), np.flatnonzero(bench.folds == fold))
+        network, normalise = trained(bench, known, aims, epochs=epochs, seed=seed)
+        with torch.inference_mode():
+            for some in np.array_split(left, len(left) // 32 + 1):
+                inputs, present, _ = bench.tensors(some, normalise)
+                told, logits = network(inputs, present)
+                flux[some], probability[some] = told.numpy(), logits.double().sigmoid().numpy()
+    return flux, probability
+
+
+def trained(bench: Bench, rows: NDArray[np.intp], aims: Aims, *, epochs: int, seed: int):
+    """Train a small network on some rows as ``fit`` does, so many epochs."""
+    torch.manual_seed(integer_seed(seed, Stream.WEIGHTS))
+    config = NetworkConfig(width=8, hidden=32, n_quantiles=aims.n_quantiles)
+    network, normalise = build(config), fit_normalisation(bench.cubes, bench.present, rows)
+    rates = (event_outcomes(bench.flux[rows]).sum(axis=0) + 0.5) / (len(rows) + 1)
+    network.start_at(float(np.median(np.log10(bench.flux[rows]))), rates.tolist())
+    loss = build_loss(aims, bench.flux[rows])
+    sampler = build_sampler(aims, rows, bench.flux[rows], bench.regions[rows])
+    augment = build_augmentation(aims, normalise)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.01)
+    steps = epochs * (len(rows) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.05)
+    for epoch in range(epochs):
+        order = sampler(stream(seed, Stream.SHUFFLE, epoch))
+        for k in range(len(rows) // BATCH):
+            inputs, present, labels = bench.tensors(order[k * BATCH : (k + 1) * BATCH], normalise)
+            if augment is not None:
+                draws = augment.draw(stream(seed, Stream.AUGMENT, epoch, k), BATCH)
+                inputs, present = augment(inputs, present, draws)
+            value = loss(*network(inputs, present), labels)
+            optimizer.zero_grad()
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+    return network.eval(), normalise
+
+
+def main() -> None:
+    """Train, keep, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data_dir", type=Path, default=Path("data/synthetic"))
+    parser.add_argument("--output_dir", type=Path, default=Path("outputs/losses"))
+    parser.add_argument("--epochs", type=int, default=12)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    bench = Bench(given.data_dir)
+    given.output_dir.mkdir(parents=True, exist_ok=True)
+    for name, aims in WAYS.items():
+        file = given.output_dir / f"{name}.npz"
+        if not file.exists():
+            started = time.perf_counter()
+            seed = int(name[-1]) if "seed" in name else 0
+            flux, probability = out_of_fold(bench, aims, epochs=given.epochs, seed=seed)
+            np.savez(file, flux=flux, probability=probability)
+            print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
+    print(report(bench, WAYS, given.output_dir))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""What the ways to train of ``benchmarks.losses`` came to, as a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.calibrating import choose_calibration, cross_calibrated
+from flare.forecasters.calibration import natural_probabilities
+from flare.forecasters.tuning import tune
+from flare.goes import EVENTS, event_outcomes
+from flare.training.aims import INTERVAL_LEVEL, Aims
+from flare.training.sampling import class_weights
+from flare.verification.probabilistic import brier_skill_score, roc_area
+
+Floats = NDArray[np.float64]
+
+FLUX_HEADER = """\
+| way | log10 MAE (dex) | difference | with both at least B1.0 | interval holds | its width (dex) |
+|---|---:|---:|---:|---:|---:|"""
+
+EVENT_HEADER = """\
+| way | event | rate | mean probability: issued | natural | calibrated | BSS | difference | \
+BSS calibrated | ROC area |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What networks of one way forecast for every sample that they were not trained on."""
+
+    flux: Floats  # (N, Q)
+    issued: Floats  # (N, E)
+    natural: Floats  # (N, E)
+
+
+def report(bench, ways: Mapping[str, Aims], folder: Path) -> str:
+    """Return two tables, of the flux and of the events, as Markdown."""
+    told = {name: _read(folder / f"{name}.npz", bench, aims) for name, aims in ways.items()}
+    first = next(iter(told.values()))
+    n = len(bench.flux)
+    lines = [f"{n} samples, {len(np.unique(bench.regions))} regions; +- is one standard error", ""]
+    lines += [FLUX_HEADER, *(_flux_row(name, one, first, bench) for name, one in told.items())]
+    lines += ["", EVENT_HEADER]
+    lines += [
+        _event_row(name, one, first, bench, event)
+        for event in ("C1.0", "M1.0")
+        for name, one in told.items()
+    ]
+    return "\n".join(lines)
+
+
+def _read(file: Path, bench, aims: Aims) -> Told:
+    kept = np.load(file)
+    natural = kept["probability"].copy()
+    for fold in np.unique(bench.folds):
+        drawn = class_weights(aims, bench.flux[bench.folds != fold])
+        if drawn:
+            left = bench.folds == fold
+            natural[left] = natural_probabilities(natural[left], drawn)
+    return Told(np.clip(kept["flux"], -9, -2), kept["probability"], natural)
+
+
+def _flux_row(name: str, told: Told, first: Told, bench) -> str:
+    observed = np.log10(bench.flux)
+    errors, others = (np.abs(_middle(one) - observed) for one in (told, first))
+    floored = np.abs(np.maximum(_middle(told), -7) - np.maximum(observed, -7))
+    held, width = _interval(told, bench)
+    return (
+        f"| {name} | {errors.mean():.3f} | {_difference(errors - others, bench)} "
+        f"| {floored.mean():.3f} | {held:.3f} | {width:.2f} |"
+    )
+
+
+def _event_row(name: str, told: Told, first: Told, bench, event: str) -> str:
+    k = EVENTS.index(event)
+    happened = event_outcomes(bench.flux)[:, k]
+    p = told.natural[:, k]
+    method = choose_calibration(p, happened, bench.folds, regions=bench.regions).method
+    calibrated = cross_calibrated(method, p, happened, bench.folds)
+    rate = happened.mean()
+    # The difference of two skill scores is that of their Brier scores over the climatology's.
+    gain = (first.natural[:, k] - happened) ** 2 - (p - happened) ** 2
+    return (
+        f"| {name} | {event} | {rate:.3f} | {told.issued[:, k].mean():.3f} | {p.mean():.3f} "
+        f"| {calibrated.mean():.3f} ({method}) | {brier_skill_score(happened, p):+.3f} "
+        f"| {_difference(gain / (rate * (1 - rate)), bench)} "
+        f"| {brier_skill_score(happened, calibrated):+.3f} | {roc_area(happened, p):.3f} |"
+    )
+
+
+def _middle(told: Told) -> Floats:
+    return told.flux[:, told.flux.shape[1] // 2]
+
+
+def _interval(told: Told, bench) -> tuple[float, float]:
+    """Return the coverage and mean width of intervals tuned on the other fold."""
+    observed = np.log10(bench.flux)
+    held, width = np.empty(len(observed)), np.empty(len(observed))
+    for fold in np.unique(bench.folds):
+        left = bench.folds == fold
+        tuning = tune(
+            _forecast(told, ~left),
+            bench.flux[~left],
+            np.zeros(np.count_nonzero(~left), dtype=int),
+            level=INTERVAL_LEVEL,
+        )
+        raw = _forecast(told, left)
+        lower, upper = tuning.interval(raw.log10_flux, (raw.lower, raw.upper))
+        held[left] = (lower <= observed[left]) & (observed[left] <= upper)
+        width[left] = upper - lower
+    return float(held.mean()), float(width.mean())
+
+
+def _forecast(told: Told, rows: NDArray[np.bool_]) -> Forecast:
+    flux = told.flux[rows]
+    return Tuning().finish(
+        flux[:, flux.shape[1] // 2],
+        told.natural[rows],
+        EVENTS,
+        ends=(flux[:, 0], flux[:, -1]),
+    )
+
+
+def _difference(values: Floats, bench) -> str:
+    """Return the mean with its standard error, where values of one region go together."""
+    _, index = np.unique(bench.regions, return_inverse=True)
+    sums = np.bincount(index, values - values.mean())
+    spread = np.square(sums).sum() * len(sums) / (len(sums) - 1)
+    return f"{values.mean():+.3f} +- {np.sqrt(spread) / len(values):.3f}"

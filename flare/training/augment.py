@@ -1,0 +1,156 @@
+"""Other samples that the Sun and the instruments might have given, made of those that there are.
+
+All that is random is drawn on the host, for all samples of a step at once and by the step's own
+generator: ``draw``, then slices of the draws, give the same samples on one process as on many, on
+any device. Images are changed where they are, after normalisation.
+"""
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flare.models.normalisation import ChannelNormalisation
+from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, N_STEPS, PIXEL_SCALES
+from flare.training.aims import Aims
+
+#: Grey levels by which an image brightens when its physical brightness grows by a factor of e. HMI
+#: has not dimmed as AIA's filters have, and is left as it is.
+_GREY_PER_E = np.array(
+    [
+        255 / math.log(scale.high / scale.low) if scale.log10 else 0.0
+        for scale in (PIXEL_SCALES[channel] for channel in CHANNELS)
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What is done to each of n samples; a slice is of some of them.
+
+    ``flips`` (n, 2) says whether to mirror east-west and north-south, ``shifts`` (n, 2) how far to
+    move down and right as a share of the edge, ``drifts`` (n, C) ln of the factor on each channel's
+    brightness, ``dropped`` (n, T, C) which images are taken away.
+    """
+
+    flips: NDArray[np.bool_]
+    shifts: NDArray[np.float64]
+    drifts: NDArray[np.float64]
+    dropped: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.flips)
+
+    def __getitem__(self, some: slice) -> "Draws":
+        return Draws(*(getattr(self, part.name)[some] for part in fields(self)))
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may be done to training samples, and how much of it; strengths of 0 do nothing.
+
+    - ``mirror``: half of the samples are mirrored east-west, and half north-south. A magnetogram
+      mirrored north-south has its polarities swapped, g -> 255 - g, because leading polarities are
+      opposite in the hemispheres (Hale et al. 1919, doi:10.1086/142452).
+    - ``shift``: up to this share of the edge, in whole pixels, down or up and right or left; edge
+      pixels are repeated.
+    - ``drift``: standard deviation of ln f, where each AIA channel of a sample is f times as
+      bright. Their grey levels are a logarithm, so that is a shift by 255 ln f / ln(max / min);
+      0.3 are 7 levels in 304. From 2010 to 2017 the disk faded by a factor of 14.7 there, 3.2 in
+      335 and 1.4 in 171; ln 14.7 = 2.7.
+    - ``drop``: with this probability each image is taken away, one of the channels at all steps,
+      and one of the steps in all channels. Who would lose all images keeps those it has.
+
+    Geometry and brightness are the same for all steps of a sample, and geometry for all channels.
+    """
+
+    normalisation: ChannelNormalisation
+    mirror: bool
+    shift: float
+    drift: float
+    drop: float
+
+    def draw(self, rng: np.random.Generator, n: int) -> Draws:
+        """Draw what is done to n samples; the strengths do not change how much is drawn."""
+        flips = rng.random((n, 2)) < 0.5
+        shifts = rng.uniform(-1, 1, (n, 2)) * self.shift
+        drifts = rng.standard_normal((n, N_CHANNELS)) * self.drift
+        dropped = rng.random((n, N_STEPS, N_CHANNELS)) < self.drop
+        whole = rng.random((n, 2)) < self.drop
+        channel, step = rng.integers(N_CHANNELS, size=n), rng.integers(N_STEPS, size=n)
+        dropped |= (whole[:, :1] & (np.arange(N_CHANNELS) == channel[:, None]))[:, None, :]
+        dropped |= (whole[:, 1:] & (np.arange(N_STEPS) == step[:, None]))[:, :, None]
+        return Draws(flips & self.mirror, shifts, drifts, dropped)
+
+    def __call__(self, inputs: Tensor, present: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Change samples as drawn; what is passed in may be changed too.
+
+        Parameters
+        ----------
+        inputs
+            Float (B, T, C, H, W), normalised, zero where an image is missing.
+        present
+            Bool (B, T, C).
+        draws
+            Of B samples.
+
+        Returns
+        -------
+        Inputs and mask of the same shapes; missing and dropped images are zero.
+        """
+        if self.drop > 0:
+            left = present & ~torch.from_numpy(draws.dropped).to(present.device)
+            present = torch.where(left.flatten(1).any(dim=1)[:, None, None], left, present)
+        if self.mirror or self.shift > 0:
+            inputs = _moved(inputs, draws)
+        return self._graded(inputs, present, draws), present
+
+    def _graded(self, inputs: Tensor, present: Tensor, draws: Draws) -> Tensor:
+        """Change brightness and polarity, and blank what is missing: a * x + b for each image."""
+        mean, std = (np.array(part) for part in (self.normalisation.mean, self.normalisation.std))
+        slope = np.ones((len(draws), N_CHANNELS))
+        offset = draws.drifts * _GREY_PER_E / std
+        swapped = draws.flips[:, 1]
+        slope[swapped, MAGNETOGRAM] = -1
+        offset[swapped, MAGNETOGRAM] = ((255 - 2 * mean) / std)[MAGNETOGRAM]
+        a, b = (
+            (torch.from_numpy(part.astype(np.float32)).to(inputs)[:, None] * present)[
+                ..., None, None
+            ]  # (B, T, C)
+            for part in (slope, offset)
+        )
+        inputs = torch.addcmul(b, inputs, a, out=inputs)
+        if self.drift > 0:  # what is darker than black is black, as the clipped images are
+            black, white = (
+                torch.from_numpy(((level - mean) / std).astype(np.float32)).to(inputs)[
+                    :, None, None
+                ]
+                for level in (0, 255)
+            )
+            inputs = torch.clamp(inputs, black, white, out=inputs)
+        return inputs
+
+
+def build_augmentation(aims: Aims, normalisation: ChannelNormalisation) -> Augmentation | None:
+    """Return the augmentation that the aims name; None where nothing is to be done."""
+    strengths = (aims.shift, aims.drift, aims.drop)
+    if not aims.mirror and not any(strength > 0 for strength in strengths):
+        return None
+    return Augmentation(normalisation, aims.mirror, *strengths)
+
+
+def _moved(inputs: Tensor, draws: Draws) -> Tensor:
+    """Mirror and shift each sample: its pixels are taken from where the draws say."""
+    edge = inputs.shape[-1]
+    pixels = np.rint(draws.shifts * edge).astype(np.int64)  # (B, 2), down and right
+    places = np.arange(edge) - pixels[..., None]  # (B, 2, edge)
+    places = np.clip(places, 0, edge - 1)
+    flips = draws.flips[:, ::-1, None]  # north-south turns rows around
+    places = np.where(flips, edge - 1 - places, places)
+    source = places[:, 0, :, None] * edge + places[:, 1, None, :]  # (B, H, W)
+    index = torch.from_numpy(source).to(inputs.device).flatten(1)[:, None]  # (B, 1, H * W)
+    planes = inputs.flatten(3).flatten(1, 2)  # (B, T * C, H * W)
+    return planes.gather(2, index.expand_as(planes)).view_as(inputs)

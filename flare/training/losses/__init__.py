@@ -1,0 +1,86 @@
+"""What the network is asked to make small: a flux loss in dex and a weighted event loss."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flare.goes import event_outcomes, flux_of_class
+from flare.training.aims import INTERVAL_LEVEL, Aims
+from flare.training.batches import Batch
+from flare.training.losses.events import (
+    EventTerm,
+    cross_entropy,
+    focal,
+    score_oriented,
+    weighted_cross_entropy,
+)
+from flare.training.losses.flux import FluxTerm, absolute, censored, floored, huber, pinball
+from flare.training.sampling import class_weights
+
+#: Of log10 flux (B, Q) and event logits (B, E) for a batch: one number, a mean over its samples.
+Loss = Callable[[Tensor, Tensor, Batch], Tensor]
+
+
+def multitask(
+    event_weight: float, *, flux: FluxTerm = absolute, events: EventTerm = cross_entropy
+) -> Loss:
+    """Return the sum of a flux loss and a weighted event loss.
+
+    Parameters
+    ----------
+    event_weight
+        Dex that a unit of the event loss is worth, a nat where it is a cross-entropy.
+    """
+
+    def loss(log10_flux: Tensor, logits: Tensor, batch: Batch) -> Tensor:
+        return flux(log10_flux, batch.log10_flux) + event_weight * events(logits, batch.events)
+
+    return loss
+
+
+def build_loss(aims: Aims, peak_flux: NDArray[np.float64]) -> Loss:
+    """Return the loss that the aims name.
+
+    Parameters
+    ----------
+    peak_flux
+        Labels of the training rows in W m^-2, (n,): event rates are taken from them, and from no
+        others, as ``sampling`` will draw them.
+    """
+    return multitask(aims.event_weight, flux=_flux_term(aims), events=_event_term(aims, peak_flux))
+
+
+def _flux_term(aims: Aims) -> FluxTerm:
+    floor = float(np.log10(aims.label_floor))
+    limit = max(floor, float(np.log10(flux_of_class("B1.0"))))
+    terms: dict[str, FluxTerm] = {
+        "l1": absolute,
+        "huber": huber,
+        "pinball": pinball(INTERVAL_LEVEL),
+        "censored": censored(limit),
+    }
+    return floored(terms[aims.flux_loss], floor)
+
+
+def _event_term(aims: Aims, peak_flux: NDArray[np.float64]) -> EventTerm:
+    rates = event_rates(aims, peak_flux)
+    terms: dict[str, Callable[[], EventTerm]] = {
+        "bce": lambda: cross_entropy,
+        "weighted_bce": lambda: weighted_cross_entropy(rates, aims.event_balance),
+        "focal": lambda: focal(aims.focal_gamma),
+        "score_oriented": lambda: score_oriented(rates),
+    }
+    return terms[aims.event_loss]()
+
+
+def event_rates(aims: Aims, peak_flux: NDArray[np.float64]) -> list[float]:
+    """Return how often each event is among the samples drawn, (E,), half an event at the least."""
+    happened = event_outcomes(peak_flux)  # (n, E)
+    drawn = class_weights(aims, peak_flux)
+    # Column sums of the outcomes are the class of a sample: 0 below B1.0 up to E above X1.0.
+    often = np.asarray(drawn)[happened.sum(axis=1)] if drawn else np.ones(len(peak_flux))
+    rates = (often[:, None] * happened).sum(axis=0) / often.sum()
+    least = 0.5 / len(peak_flux)
+    return [float(rate) for rate in np.clip(rates, least, 1 - least)]

@@ -1,0 +1,220 @@
+"""What may be done to training samples, and that nothing else is."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from flare.models.normalisation import ChannelNormalisation
+from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, grey_levels, physical_values
+from flare.training.aims import Aims
+from flare.training.augment import Draws, build_augmentation
+
+N, EDGE = 6, 20
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(1, 255, (N, 4, 10, EDGE, EDGE), dtype=np.uint8)
+PRESENT = torch.from_numpy(RNG.random((N, 4, 10)) < 0.9)
+NORMALISE = ChannelNormalisation(
+    tuple(np.linspace(40, 180, 10).tolist()), tuple(np.linspace(12, 35, 10).tolist())
+)
+AIMS = {
+    "mirror": Aims(),
+    "shift": Aims(mirror=False, shift=0.1),
+    "drift": Aims(mirror=False, drift=0.5),
+    "drop": Aims(mirror=False, drop=0.3),
+    "all": Aims(shift=0.1, drift=0.5, drop=0.3),
+}
+
+
+def nothing(n: int = N) -> Draws:
+    return Draws(
+        np.zeros((n, 2), dtype=bool),
+        np.zeros((n, 2)),
+        np.zeros((n, 10)),
+        np.zeros((n, 4, 10), dtype=bool),
+    )
+
+
+def done(aims, draws, grey=GREY, present=PRESENT):
+    """Return what becomes of grey levels, and the mask."""
+    inputs = NORMALISE(torch.from_numpy(grey.copy()), present)
+    return build_augmentation(aims, NORMALISE)(inputs, present.clone(), draws)
+
+
+def drawn(aims, seed=0, n=N) -> Draws:
+    return build_augmentation(aims, NORMALISE).draw(np.random.default_rng(seed), n)
+
+
+def untouched(grey=GREY):
+    return NORMALISE(torch.from_numpy(grey.copy()), PRESENT)
+
+
+def close(found, expected):
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_where_every_strength_is_0_there_is_no_augmentation():
+    assert build_augmentation(Aims(mirror=False), NORMALISE) is None
+
+
+@pytest.mark.parametrize("aims", AIMS.values(), ids=AIMS)
+def test_draws_of_nothing_leave_samples_as_they_are(aims):
+    inputs, present = done(aims, nothing())
+    close(inputs, untouched())
+    assert torch.equal(present, PRESENT)
+
+
+@pytest.mark.parametrize("east_west", [False, True])
+@pytest.mark.parametrize("north_south", [False, True])
+def test_a_mirror_is_that_of_the_grey_levels_with_the_polarities_swapped(east_west, north_south):
+    grey = GREY[..., ::-1] if east_west else GREY
+    if north_south:
+        grey = grey[..., ::-1, :].copy()
+        grey[:, :, MAGNETOGRAM] = 255 - grey[:, :, MAGNETOGRAM]
+    inputs, _ = done(Aims(), replace(nothing(), flips=np.tile([east_west, north_south], (N, 1))))
+    close(inputs, untouched(grey))
+
+
+def test_a_mirror_of_a_mirror_is_the_sample():
+    flips = replace(nothing(), flips=np.tile([True, True], (N, 1)))
+    once, present = done(Aims(), flips)
+    assert not torch.allclose(once, untouched())
+    close(build_augmentation(Aims(), NORMALISE)(once, present, flips)[0], untouched())
+
+
+def test_each_sample_has_its_own_mirror():
+    flips = np.array([[False, False], [True, False], [False, True], [True, True]] * 2)[:N]
+    inputs, _ = done(Aims(), replace(nothing(), flips=flips))
+    for k in range(N):
+        alone, _ = done(
+            Aims(), replace(nothing(1), flips=flips[k : k + 1]), GREY[k : k + 1], PRESENT[k : k + 1]
+        )
+        assert torch.equal(inputs[k : k + 1], alone)
+
+
+@pytest.mark.parametrize(("down", "right"), [(2, -1), (-2, 0), (0, 2)])
+def test_a_shift_moves_whole_pixels_and_repeats_the_edge(down, right):
+    moved = np.pad(GREY, [(0, 0)] * 3 + [(2, 2)] * 2, mode="edge")
+    moved = moved[..., 2 - down : 2 - down + EDGE, 2 - right : 2 - right + EDGE]
+    shifts = np.tile([down / EDGE, right / EDGE], (N, 1))
+    inputs, _ = done(AIMS["shift"], replace(nothing(), shifts=shifts))
+    close(inputs, untouched(np.ascontiguousarray(moved)))
+
+
+def test_shifts_reach_the_share_of_the_edge_and_not_further():
+    shifts = np.rint(drawn(AIMS["shift"], n=2000).shifts * EDGE)
+    assert set(np.unique(shifts)) == {-2, -1, 0, 1, 2}
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_drift_is_a_factor_on_the_physical_brightness_and_leaves_hmi_alone(channel):
+    k = CHANNELS.index(channel)
+    drifts = np.full((N, 10), np.log(0.8))
+    inputs, _ = done(AIMS["drift"], replace(nothing(), drifts=drifts))
+    faded = GREY[:, :, k].astype(np.float64)
+    if channel not in ("continuum", "magnetogram"):
+        faded = grey_levels(0.8 * physical_values(GREY[:, :, k], channel), channel)
+    faded = torch.from_numpy((np.clip(faded, 0, 255) - NORMALISE.mean[k]) / NORMALISE.std[k])
+    expected = torch.where(PRESENT[:, :, k, None, None], faded, 0.0).float()
+    torch.testing.assert_close(inputs[:, :, k], expected, rtol=0, atol=1e-4)
+
+
+def test_no_drift_leaves_the_grey_levels():
+    black = (0 - np.array(NORMALISE.mean)) / NORMALISE.std
+    white = (255 - np.array(NORMALISE.mean)) / NORMALISE.std
+    drifts = np.tile([[9.0], [-9.0]], (N // 2, 10))
+    inputs, _ = done(AIMS["drift"], replace(nothing(), drifts=drifts))
+    per_channel = inputs.transpose(0, 2).flatten(1).double().numpy()
+    assert (per_channel >= black[:, None] - 1e-6).all()
+    assert (per_channel <= white[:, None] + 1e-6).all()
+
+
+def test_the_drift_is_log_normal_with_the_strength_as_its_deviation():
+    drifts = drawn(AIMS["drift"], n=2000).drifts
+    assert drifts.shape == (2000, N_CHANNELS)
+    assert drifts.std() == pytest.approx(0.5, abs=0.02)
+    assert np.abs(np.corrcoef(drifts.T) - np.eye(10)).max() < 0.15
+
+
+def test_dropped_images_are_zero_and_no_longer_there():
+    dropped = np.random.default_rng(1).random((N, 4, 10)) < 0.3
+    inputs, present = done(AIMS["drop"], replace(nothing(), dropped=dropped))
+    assert torch.equal(present, PRESENT & ~torch.from_numpy(dropped))
+    assert not inputs[~present].any()
+    close(inputs[present], untouched()[present])
+
+
+def test_a_sample_that_would_lose_all_its_images_keeps_them():
+    dropped = np.zeros((N, 4, 10), dtype=bool)
+    dropped[2] = True
+    inputs, present = done(AIMS["drop"], replace(nothing(), dropped=dropped))
+    assert torch.equal(present, PRESENT)
+    close(inputs, untouched())
+
+
+def test_images_channels_and_steps_are_dropped_as_often_as_told():
+    dropped = drawn(Aims(drop=0.1), n=4000).dropped
+    whole_channels = dropped.all(axis=1).any(axis=1).mean()
+    whole_steps = dropped.all(axis=2).any(axis=1).mean()
+    assert whole_channels == pytest.approx(0.1, abs=0.02)
+    assert whole_steps == pytest.approx(0.1, abs=0.02)
+    # 1 - (1 - 0.1)(1 - 0.1 / 10)(1 - 0.1 / 4)
+    assert dropped.mean() == pytest.approx(0.131, abs=0.01)
+
+
+@pytest.mark.parametrize("aims", AIMS.values(), ids=AIMS)
+def test_missing_images_stay_zero_and_never_come_back(aims):
+    inputs, present = done(aims, drawn(aims))
+    assert not (present & ~PRESENT).any()
+    assert not inputs[~present].any()
+    assert present.flatten(1).any(dim=1).all()
+
+
+@pytest.mark.parametrize("aims", AIMS.values(), ids=AIMS)
+def test_the_generator_alone_decides(aims):
+    one, again, other = drawn(aims, 3), drawn(aims, 3), drawn(aims, 4)
+    assert torch.equal(done(aims, one)[0], done(aims, again)[0])
+    assert not torch.equal(done(aims, one)[0], done(aims, other)[0])
+
+
+def test_the_result_does_not_depend_on_how_a_step_is_parted_among_processes():
+    aims = AIMS["all"]
+    draws = drawn(aims)
+    whole, there = done(aims, draws)
+    for part in (slice(0, 2), slice(2, 3), slice(3, N)):
+        inputs, present = done(aims, draws[part], GREY[part], PRESENT[part])
+        assert torch.equal(inputs, whole[part])
+        assert torch.equal(present, there[part])
+
+
+def test_a_strength_changes_its_own_draws_alone():
+    before, after = drawn(Aims(shift=0.1, drift=0.5)), drawn(Aims(shift=0.1, drop=0.3))
+    np.testing.assert_array_equal(before.flips, after.flips)
+    np.testing.assert_array_equal(before.shifts, after.shifts)
+    assert not after.drifts.any()
+    assert not before.dropped.any()
+
+
+def test_half_of_the_samples_are_mirrored_each_way_and_independently():
+    flips = drawn(Aims(), n=4000).flips
+    counts = np.bincount(flips @ [1, 2], minlength=4) / 4000
+    np.testing.assert_allclose(counts, 0.25, atol=0.03)
+    assert not drawn(AIMS["shift"], n=100).flips.any()
+
+
+def test_a_slice_of_draws_is_of_the_same_samples():
+    draws = drawn(AIMS["all"])
+    some = draws[1:4]
+    assert (len(draws), len(some)) == (N, 3)
+    for part in fields(Draws):
+        np.testing.assert_array_equal(getattr(some, part.name), getattr(draws, part.name)[1:4])
+
+
+def test_half_precision_stays_half_precision():
+    aims = AIMS["all"]
+    inputs, _ = build_augmentation(aims, NORMALISE)(
+        untouched().bfloat16(), PRESENT.clone(), drawn(aims)
+    )
+    assert inputs.dtype == torch.bfloat16
+    torch.testing.assert_close(inputs.float(), done(aims, drawn(aims))[0], rtol=0.02, atol=0.1)

@@ -1,0 +1,113 @@
+"""However the imbalance is met, what is forecast in the end holds at the natural rate.
+
+One number tells how strong a flare may become, and a small network learns from it in every way.
+"""
+
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.calibration import natural_probabilities
+from flare.forecasters.tuning import tune
+from flare.goes import EVENTS, event_outcomes
+from flare.training.aims import Aims
+from flare.training.losses import build_loss
+from flare.training.sampling import build_sampler, class_weights
+from flare.verification.probabilistic import brier_skill_score
+
+N = 3000
+
+
+def sun(seed: int) -> tuple[torch.Tensor, np.ndarray]:
+    """Return a number that tells of a sample, (N, 1), and labels: 5 % are M1.0 or more."""
+    rng = np.random.default_rng(seed)
+    tells = rng.standard_normal(N)
+    log10_flux = -7.0 + tells + rng.normal(0, 0.8, N)
+    return torch.from_numpy(tells).float()[:, None], np.where(log10_flux < -7, 1e-9, 10**log10_flux)
+
+
+KNOWN, LABELS = sun(0)
+NEW, NEW_LABELS = sun(1)
+HAPPENED = event_outcomes(NEW_LABELS)
+
+
+@cache
+def issued(aims: Aims) -> np.ndarray:
+    """Return what a small network learns to issue for new samples, of events as the aims say."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, len(EVENTS)))
+    rows = np.arange(N)
+    sampler, loss = build_sampler(aims, rows, LABELS, rows), build_loss(aims, LABELS)
+    outcomes = torch.from_numpy(event_outcomes(LABELS)).float()
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    for epoch in range(12):
+        for some in np.array_split(sampler(np.random.default_rng(epoch)), 25):
+            batch = SimpleNamespace(log10_flux=torch.zeros(len(some)), events=outcomes[some])
+            value = loss(torch.zeros(len(some), 1), network(KNOWN[some]), batch)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+    with torch.inference_mode():
+        return network(NEW).double().sigmoid().numpy()
+
+
+def tuned(probability: np.ndarray) -> np.ndarray:
+    """Calibrate as after a training, on forecasts for half of the new samples; return the rest."""
+    flux = np.full(N, -6.0)
+    forecast = Forecast(flux, flux, flux, probability, EVENTS)
+    tuning: Tuning = tune(forecast, NEW_LABELS, np.arange(N) % 3, level=0.9)
+    return tuning.finish(flux, probability, EVENTS).probability
+
+
+def near_the_rate(probability: np.ndarray, tolerance: float) -> None:
+    """Fail unless the mean of each event's probability is its rate, but for X1.0's few."""
+    np.testing.assert_allclose(
+        probability[:, :3].mean(axis=0), HAPPENED[:, :3].mean(axis=0), rtol=tolerance
+    )
+
+
+BALANCED = Aims(sampling="class_balanced")
+
+
+def test_balanced_classes_alone_make_rare_events_far_too_likely():
+    probability = issued(BALANCED)
+    assert probability[:, 2].mean() > 2 * HAPPENED[:, 2].mean()
+
+
+def test_with_the_weights_of_the_classes_taken_back_they_are_as_likely_as_they_are():
+    probability = natural_probabilities(issued(BALANCED), class_weights(BALANCED, LABELS))
+    near_the_rate(probability, 0.15)
+    # The strongest event is too rare to be calibrated: this is all that is done to it.
+    assert probability[:, 3].mean() == pytest.approx(HAPPENED[:, 3].mean(), abs=0.003)
+
+
+def test_with_calibration_balanced_classes_forecast_as_well_as_natural_ones():
+    balanced = natural_probabilities(issued(BALANCED), class_weights(BALANCED, LABELS))
+    balanced, natural = tuned(balanced), tuned(issued(Aims()))
+    near_the_rate(balanced, 0.1)
+    skill = [brier_skill_score(HAPPENED[:, 2], p[:, 2]) for p in (balanced, natural)]
+    assert skill[0] == pytest.approx(skill[1], abs=0.03)
+
+
+@pytest.mark.parametrize("balance", [0.5, 1.0])
+def test_weighted_events_are_forecast_at_the_natural_rate(balance):
+    aims = Aims(event_loss="weighted_bce", event_balance=balance)
+    near_the_rate(issued(aims), 0.15)
+
+
+def test_weighted_events_of_balanced_classes_are_at_the_natural_rate_once_those_are_taken_back():
+    aims = Aims(event_loss="weighted_bce", event_balance=1.0, sampling="class_balanced")
+    probability = natural_probabilities(issued(aims), class_weights(aims, LABELS))
+    near_the_rate(probability, 0.15)
+
+
+@pytest.mark.parametrize("event_loss", ["focal", "score_oriented"])
+def test_losses_that_distort_probabilities_are_put_right_by_calibration(event_loss):
+    probability = issued(Aims(event_loss=event_loss))
+    assert probability[:, 2].mean() > 1.5 * HAPPENED[:, 2].mean()
+    near_the_rate(tuned(probability), 0.1)
