@@ -16,9 +16,7 @@ from flare.sample import Cube, Present
 from flare.seeding import Stream, stream
 from flare.training.reader import Rows, in_pieces, read_ahead
 from flare.training.resident import ResidentCubes, upload_if_room
-
-#: Draws the rows of one epoch, in order; it may repeat some and leave others out.
-Sampler = Callable[[np.random.Generator], Rows]
+from flare.training.sampling import Sampler
 
 
 def _no_rows() -> Rows:

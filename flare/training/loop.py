@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from flare.errors import TrainingDiverged
 from flare.seeding import Stream, integer_seed, stream
+from flare.training.augment import Augmentation
 from flare.training.averaging import AveragedWeights
 from flare.training.batches import Batch, Batches, part_of
 from flare.training.checkpoint import State
@@ -31,26 +31,6 @@ from flare.training.validating import ValidationScores, summed, validate
 
 Normalise = Callable[[Tensor, Tensor], Tensor]
 Progress = Callable[[Iterable[Batch], int, int], Iterable[Batch]]
-
-
-class Draws(Protocol):
-    """What was drawn for the samples of a batch; a slice of it is of some of them."""
-
-    def __getitem__(self, some: slice) -> Self:
-        """Return what was drawn for some of the samples."""
-        ...
-
-
-class Augmentation(Protocol):
-    """Changes normalised images at random in ways that the Sun would allow."""
-
-    def draw(self, rng: np.random.Generator, n: int) -> Any:
-        """Return the ``Draws`` for a batch of n samples, of all processes together."""
-        ...
-
-    def __call__(self, inputs: Tensor, present: Tensor, draws: Any) -> tuple[Tensor, Tensor]:
-        """Return float (B, T, C, H, W) and bool (B, T, C) changed by the draws for B samples."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from flare.training.losses import build_loss
 from flare.training.processes import fabric_for, shared_cores
 from flare.training.reader import in_pieces, read_ahead
 from flare.training.records import EpochRecord, Standing
-from flare.training.sampling import Sampler, build_sampler, class_weights
+from flare.training.sampling import build_sampler, class_weights
 from flare.workflows.checkpoints import FoldsKept, identity
 from flare.workflows.crossval import Rows, out_of_fold
 from flare.workflows.data import TrainingData
@@ -199,7 +199,7 @@ def _epochs(
     return fit(
         begun.network,
         Normaliser(begun.normalisation),
-        train=_batches(data, begun.rows, settings, sampler=_sampler(begun, data, settings)),
+        train=_batches(data, begun.rows, settings),
         validation=validation,
         settings=settings.fit,
         loss=build_loss(settings.aims, data.peak_flux[begun.rows]),
@@ -217,20 +217,14 @@ def _finished(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> N
     assert begun.standing.kept_weights is not None
     begun.network.to("cpu").eval()
     begun.network.load_state_dict(begun.standing.kept_weights)
-    spec = ForecasterSpec(image_size=data.pack.image_size)
     return NeuralForecaster(
         begun.network,
         settings.network,
         begun.normalisation,
-        spec,
+        ForecasterSpec(image_size=data.pack.image_size),
         data.origin,
         drawn=class_weights(settings.aims, data.peak_flux[begun.rows]),
     )
-
-
-def _sampler(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> Sampler:
-    flux, regions = data.peak_flux[begun.rows], data.active_regions[begun.rows]
-    return build_sampler(settings.aims, begun.rows, flux, regions)
 
 
 def _climatology(peak_flux: NDArray[np.float64]) -> tuple[float, list[float]]:
@@ -245,9 +239,7 @@ def kept(records: Sequence[EpochRecord]) -> EpochRecord:
     return [record for record in records if record.best][-1]
 
 
-def _batches(
-    data: TrainingData, rows: Rows, settings: NetworkSettings, *, sampler: Sampler | None = None
-) -> Batches:
+def _batches(data: TrainingData, rows: NDArray[np.intp], settings: NetworkSettings) -> Batches:
     return Batches(
         data.rows.cubes,
         data.rows.present,
@@ -255,7 +247,7 @@ def _batches(
         rows,
         batch_size=settings.fit.batch_size,
         seed=settings.seed,
-        sampler=sampler,
+        sampler=build_sampler(settings.aims, rows, data.peak_flux[rows], data.active_regions[rows]),
         ids=data.rows.table["id"].tolist(),
     )
 

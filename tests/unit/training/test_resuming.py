@@ -11,8 +11,7 @@ from toy import toy_batches
 from flare.errors import CheckpointInvalid
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
-from flare.training.aims import Aims
-from flare.training.augment import build_augmentation
+from flare.training.augment import Augmentation
 from flare.training.checkpoint import Checkpoint
 from flare.training.loop import fit
 from flare.training.losses import multitask
@@ -52,7 +51,7 @@ def train(checkpoint=None, *, settings=SETTINGS, stop=lambda: False, take=99, tr
         settings=settings,
         loss=multitask(1.0),
         fabric=Fabric(accelerator="cpu", devices=1),
-        augment=build_augmentation(Aims(), NORMALISE),
+        augment=Augmentation(NORMALISE, mirror=True, shift=0.1, drift=0.3, drop=0.1),
         standing=standing,
         resume_from=state,
         save=checkpoint.save if checkpoint is not None else lambda _state: None,
