@@ -5,7 +5,15 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, block, overview, pool
+from flare.models.blocks import (
+    FRAME_CHANNELS,
+    OVERVIEW,
+    POOLED,
+    block,
+    overview,
+    pool,
+    side_by_side,
+)
 from flare.models.heads import Heads
 from flare.models.network import Network
 from flare.sample import MAGNETOGRAM, N_STEPS
@@ -34,9 +42,8 @@ class StackedCNN(Network):
 
     def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see ``Network``."""
-        planes = torch.cat([cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs()], dim=1)
-        planes = planes.contiguous(memory_format=torch.channels_last)  # (N, T * (C + 1), H, W)
-        maps = self.blocks(planes)  # (N, 8 * width, H / 8, W / 8)
+        planes = side_by_side(cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs())
+        maps = self.blocks(planes)  # (N, T * (C + 1), H, W) to (N, 8 * width, H / 8, W / 8)
         seen = torch.cat([pool(maps), overview(cubes, present).flatten(1)], dim=1)
         told: tuple[Tensor, Tensor] = self.heads(seen)
         return told
