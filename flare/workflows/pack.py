@@ -16,6 +16,7 @@ def run(config: PackConfig) -> Pack:
             config.pack_dir,
             image_size=config.image_size,
             processes=config.processes,
+            storage=config.storage,
         )
         if config.verify:
             with counter("verify") as progress:
