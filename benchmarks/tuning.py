@@ -25,7 +25,7 @@ from flare.seeding import Stream, stream
 from flare.verification.probabilistic import brier_score
 from flare.verification.scorecard import score_forecasts
 from flare.workflows.data import open_packed, origin_of
-from flare.workflows.rivals import features_of
+from flare.workflows.row_features import features_of
 from flare.workflows.scoring import Issued, Observed
 
 SHOWN = ("C1.0", HEADLINE_EVENT)

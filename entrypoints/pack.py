@@ -1,4 +1,4 @@
-"""Decode a dataset once into memory-mapped arrays: `mlflow run . -e pack -P data_dir=...`."""
+"""Decode a dataset once into memory-mapped files: `mlflow run . -e pack -P data_dir=...`."""
 
 from entrypoints.command import run
 from flare.config import PackConfig
@@ -10,12 +10,15 @@ def main(config: PackConfig) -> None:
 
     found = pack(config)
     samples = ", ".join(f"{count} {split}" for split, count in found.samples.items())
-    print(f"{found.folder}: {samples} samples at {found.image_size} px")
+    stored = f"at {found.image_size} px" if found.storage == "raw" else "as JPEG"
+    print(f"{found.folder}: {samples} samples {stored}")
     print(f"dataset's fingerprint {found.fingerprint}")
     print(f"pack's fingerprint    {found.pack_fingerprint}")
     if config.verify:
         print("every byte of it is as it was packed")
     print(f"missing images by channel: {found.missing}")
+    rejected = sum(found.rejected_counts.values())
+    print(f"images that cannot be used: {rejected}, all of them in {found.folder / 'rejected.csv'}")
 
 
 if __name__ == "__main__":

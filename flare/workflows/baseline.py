@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.config import BaselineConfig
-from flare.features.table import FEATURE_NAMES, compute_features
+from flare.features.table import FEATURE_NAMES
 from flare.forecasters.base import Forecast, ForecasterSpec
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.plots.models import feature_importance
@@ -16,6 +16,7 @@ from flare.workflows.crossval import Rows, log_tuning, on_validation, out_of_fol
 from flare.workflows.data import TrainingData, marked, training_data
 from flare.workflows.environment import log_environment
 from flare.workflows.registering import Trained, register
+from flare.workflows.row_features import features_of
 from flare.workflows.sample_predictions import log_sample_predictions
 from flare.workflows.scoring import Unseen, tuned_and_scored
 
@@ -97,7 +98,7 @@ def _features(data: TrainingData) -> NDArray[np.float64]:
     """Return features of all rows of the training split, NaN where they are not to be known."""
     rows = data.split.train
     features = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)
-    features[rows] = compute_features(data.rows.cubes[rows], data.rows.present[rows])
+    features[rows] = features_of(data.rows, "features", rows)
     return features
 
 

@@ -13,6 +13,7 @@ from flare.datasets.fingerprint import short
 from flare.datasets.packed import Pack, PackedSplit
 from flare.datasets.packing import ensure_pack
 from flare.datasets.splits import Split, split_by_region
+from flare.datasets.stored import Storage
 from flare.forecasters.base import Origin
 from flare.parameters import SplitConfig
 from flare.plots.style import mark_synthetic
@@ -62,20 +63,30 @@ def origin_of(pack: Pack, rows: PackedSplit) -> Origin:
     )
 
 
-def open_packed(data_dir: Path, pack_dir: Path | None, *, image_size: int, processes: int) -> Pack:
+def open_packed(
+    data_dir: Path,
+    pack_dir: Path | None,
+    *,
+    image_size: int,
+    processes: int,
+    storage: Storage = "raw",
+) -> Pack:
     """Return the pack of a dataset, made or made again if need be."""
     make_default(data_dir)
+    name = "packed-jpeg" if storage == "jpeg" else f"packed-{image_size}"
     with counter("pack") as progress:
         pack = ensure_pack(
             data_dir,
-            pack_dir or data_dir / f"packed-{image_size}",
+            pack_dir or data_dir / name,
             image_size=image_size,
+            storage=storage,
             processes=processes or None,
             progress=progress,
         )
     if pack.rejected_counts:
         counts = ", ".join(f"{n} {why}" for why, n in sorted(pack.rejected_counts.items()))
-        log.info("images masked as missing: %s (listed in %s)", counts, pack.folder / "pack.json")
+        report = pack.folder / "rejected.csv"
+        log.info("images masked as missing: %s (listed in %s)", counts, report)
     return pack
 
 
@@ -104,6 +115,7 @@ def training_rows(config: SplitConfig) -> TrainingData:
         config.pack_dir,
         image_size=config.image_size,
         processes=config.processes,
+        storage=config.storage,
     )
     rows = pack.split("training")
     split = split_by_region(

@@ -9,13 +9,14 @@ from flare.workflows.progress import counter
 
 def run(config: PackConfig) -> Pack:
     """Pack the dataset, verify the pack if asked to, log its identity and what is missing."""
-    with start("pack", name=f"pack {config.data_dir.name} {config.image_size} px") as tracked:
+    with start("pack", name=_title(config)) as tracked:
         tracked.log_params(config.model_dump())
         found = open_packed(
             config.data_dir,
             config.pack_dir,
             image_size=config.image_size,
             processes=config.processes,
+            storage=config.storage,
         )
         if config.verify:
             with counter("verify") as progress:
@@ -24,4 +25,10 @@ def run(config: PackConfig) -> Pack:
         tracked.log_metrics({f"missing/{name}": count for name, count in found.missing.items()})
         tracked.log_metrics({f"rejected/{why}": n for why, n in found.rejected_counts.items()})
         tracked.log_file(found.folder / "pack.json")
+        tracked.log_file(found.folder / "rejected.csv")
     return found
+
+
+def _title(config: PackConfig) -> str:
+    size = f"{config.image_size} px" if config.storage == "raw" else "as JPEG"
+    return f"pack {config.data_dir.name} {size}"

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from flare.config import BaselineConfig
 from flare.datasets.packed import Pack, PackedSplit
 from flare.datasets.splits import Split, region_groups
-from flare.features.table import FEATURE_NAMES, compute_features
 from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec
 from flare.forecasters.climatology import fit_climatology
 from flare.forecasters.constant import fit_constant
@@ -33,7 +32,7 @@ from flare.workflows.comparison import CLIMATOLOGY
 from flare.workflows.crossval import Rows, out_of_fold, training_folds
 from flare.workflows.data import TrainingData, origin_of
 from flare.workflows.models import of_version
-from flare.workflows.progress import bar
+from flare.workflows.row_features import features_of
 from flare.workflows.scoring import forecast_rows, issued
 
 log = logging.getLogger("flare")
@@ -44,7 +43,6 @@ FOREST_HERE = "forest (fitted here)"
 #: How many folds the rivals are tuned with.
 FOLDS = 5
 
-_PIECE = 128  # samples whose features are computed at once
 
 Featured = TypeVar("Featured", ForestForecaster, LogisticForecaster)
 
@@ -103,15 +101,6 @@ def climatology_of(pack: Pack) -> Forecaster:
         spec=ForecasterSpec(image_size=pack.image_size),
         origin=origin_of(pack, rows),
     )
-
-
-def features_of(rows: PackedSplit, title: str) -> NDArray[np.float64]:
-    """Compute the features of a whole split, (N, F), with a progress bar."""
-    features = np.empty((len(rows), len(FEATURE_NAMES)))
-    for start in bar(title, unit="pieces")(range(0, len(rows), _PIECE)):
-        some = slice(start, start + _PIECE)
-        features[some] = compute_features(rows.cubes[some], rows.present[some])
-    return features
 
 
 def _whole_training_split(pack: Pack) -> TrainingData:

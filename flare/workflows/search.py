@@ -21,7 +21,6 @@ from optuna.trial import TrialState
 
 from flare.config import SearchConfig
 from flare.errors import TrainingDiverged, VerificationInvalid
-from flare.features.table import compute_features
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import fit_forest
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
@@ -40,6 +39,7 @@ from flare.workflows.environment import log_environment
 from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.networks import kept, train_network
 from flare.workflows.output import check_folder
+from flare.workflows.row_features import features_of
 
 log = logging.getLogger("flare")
 
@@ -106,9 +106,7 @@ class Objective:
         data, split = self._data, self._data.split
         if not self._features:
             for part, rows in (("train", split.train), ("validation", split.validation)):
-                self._features[part] = compute_features(
-                    data.rows.cubes[rows], data.rows.present[rows]
-                )
+                self._features[part] = features_of(data.rows, f"features of {part}", rows)
         forest = fit_forest(
             self._features["train"],
             data.peak_flux[split.train],

@@ -247,7 +247,7 @@ def test_pack_logs_what_is_missing_and_the_datas_identity(at_home, fetch, newest
     assert found.samples == {"training": 16, "test": 8}
     assert run.data.metrics["missing/211"] == 2
     assert run.data.tags["flare.data_fingerprint"] == found.fingerprint
-    assert artifacts(run.info.run_id) == {"pack.json"}
+    assert artifacts(run.info.run_id) == {"pack.json", "rejected.csv"}
 
 
 def test_a_damaged_pack_is_made_again_with_the_same_fingerprint(at_home, tmp_path):

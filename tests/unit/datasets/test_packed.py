@@ -250,15 +250,6 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_an_interrupted_pack_leaves_nothing(dataset: Path, tmp_path: Path, processes: int) -> None:
-    place = tmp_path / "packs"
-    place.mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        pack(dataset, place / "tiny", image_size=64, processes=processes, progress=interrupt)
-    assert list(place.iterdir()) == []
-
-
 def test_an_interrupted_repacking_leaves_the_old_pack(dataset: Path, tmp_path: Path) -> None:
     old = pack(dataset, tmp_path / "packs" / "tiny", image_size=64)
     with pytest.raises(KeyboardInterrupt):
