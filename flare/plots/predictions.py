@@ -55,7 +55,7 @@ def sample_predictions(samples: Sequence[Shown], *, level: float) -> Figure:
     figure = new_figure(9.0, 0.9 + 1.15 * n)
     # One picture and one axes: thirty axes would take seconds to lay out.
     left, right = figure.subplots(1, 2, width_ratios=(len(SHOWN), 3.0))
-    left.imshow(_mosaic(samples), extent=(0, len(SHOWN), n, 0), aspect="equal")
+    left.imshow(_mosaic(samples), extent=(0, len(SHOWN), n, 0), aspect="auto")
     for row, shown in enumerate(samples):
         for column, channel in enumerate(SHOWN):
             if not shown.present[-1, CHANNELS.index(channel)]:
