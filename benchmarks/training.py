@@ -10,9 +10,11 @@ batches of 16. Each way has a process of its own, because ours changes how memor
 
 import itertools
 import multiprocessing
+import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.timing import Timing, machine, time_in_turn
+from benchmarks.timing import machine, time_in_turn
 from flare.datasets.packing import ensure_pack
 from flare.datasets.synthetic import synthesize
 from flare.goes import EVENTS, event_outcomes
@@ -125,6 +127,7 @@ def plain_reading(data: Path) -> None:
 
 def our_reading(data: Path) -> None:
     """Take every batch from the reader, ten times over, and normalise it."""
+    keep_freed_memory()
     batches, normalisation = packed(data)
     normalise = Normaliser(normalisation)
     for epoch in range(_PASSES):
@@ -137,33 +140,43 @@ _PASSES = 10
 Work = Callable[[Path], None]
 
 
-def compare(data: Path, ways: dict[str, Work], repeats: int) -> dict[str, Timing]:
-    """Time each way in a process of its own, turn about."""
+def processor_seconds(work: Work, data: Path) -> float:
+    """Return the processor time that some work takes, of all threads."""
+    before = time.process_time()
+    work(data)
+    return time.process_time() - before
+
+
+def compare(data: Path, ways: Mapping[str, tuple[Work, int]], repeats: int) -> str:
+    """Time each way in a process of its own, turn about; return a table with the first as 1.
+
+    Each way comes with how many samples it handles.
+    """
     context = multiprocessing.get_context("spawn")
     pools = {name: context.Pool(1) for name in ways}
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+
+    def contestant(name: str) -> Callable[[], None]:
+        work, _ = ways[name]
+        return lambda: taken[name].append(pools[name].apply(processor_seconds, (work, data)))
+
     try:
-        contestants = {
-            name: lambda pool=pools[name], work=work: pool.apply(work, (data,))
-            for name, work in ways.items()
-        }
-        return time_in_turn(contestants, repeats=repeats)
+        timings = time_in_turn({name: contestant(name) for name in ways}, repeats=repeats)
     finally:
         for pool in pools.values():
             pool.terminate()
-
-
-def table(timings: dict[str, Timing], amounts: dict[str, float]) -> str:
-    """Return samples a second of each way, beside the first one."""
-    rates = {name: amounts[name] / timing.median for name, timing in timings.items()}
-    first = next(iter(rates.values()))
     lines = [
-        "| | median (s) | shortest to longest (s) | samples/s | ratio |",
-        "|---|---:|---:|---:|---:|",
+        "| | samples/s | ratio | shortest to longest (s) | processors (ms a sample) | ratio |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
-    for name, timing in timings.items():
+    clock, used = (dict.fromkeys(ways, 0.0) for _ in range(2))
+    for name, (_, samples) in ways.items():
+        clock[name] = timings[name].median / samples
+        used[name] = statistics.median(taken[name][1:]) / samples
+        first = next(iter(ways))
         lines.append(
-            f"| {name} | {timing.median:.2f} | {timing.spread} | {rates[name]:.1f} "
-            f"| {rates[name] / first:.1f} |"
+            f"| {name} | {1 / clock[name]:.1f} | {clock[first] / clock[name]:.1f} "
+            f"| {timings[name].spread} | {1000 * used[name]:.1f} | {used[first] / used[name]:.1f} |"
         )
     return "\n".join(lines)
 
@@ -174,11 +187,11 @@ def main(samples: int, repeats: int) -> None:
         data = Path(folder) / "data"
         synthesize(data, n_training=samples, n_test=2, processes=2)
         ensure_pack(data, data / "pack", image_size=SIZE, processes=2)
-        epoch = compare(data, {"plain epoch": plain_epoch, "fit": our_epoch}, repeats)
-        print(table(epoch, dict.fromkeys(epoch, float(samples))))
-        ways = {"Pillow, DataLoader, 0 workers": plain_reading, "reader, normalised": our_reading}
-        reading = compare(data, ways, repeats)
-        print("\n" + table(reading, dict(zip(reading, (samples, samples * _PASSES), strict=True))))
+        plain, ours = (plain_reading, samples), (our_reading, samples * _PASSES)
+        reading = {"Pillow, DataLoader, 0 workers": plain, "reader, normalised": ours}
+        print(compare(data, reading, repeats))
+        epochs = {"plain epoch": (plain_epoch, samples), "fit": (our_epoch, samples)}
+        print("\n" + compare(data, epochs, repeats))
     print(f"\n{samples} samples, {SIZE} px, {ARCHITECTURE} of width {WIDTH}; {repeats} repeats; "
           f"{machine('torch', 'numpy', 'pillow')}")  # fmt: skip
 

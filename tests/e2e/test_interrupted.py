@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training in order: exit code 130, the run KILLED, nothing left."""
+"""Ctrl-C and SIGTERM end a training in order: exit code 130, the run KILLED, its state left."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from workplace import tree
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_training_is_killed_and_leaves_nothing(place, number):
+def test_a_stopped_training_is_killed_and_leaves_nothing_but_its_state(place, number):
     small = {"data_dir": place.data, "image_size": 32, "width": 2, "hidden": 4, "processes": 1}
     ensure_pack(place.data, place.data / "packed-32", image_size=32)
     before = tree(place.folder)
@@ -35,6 +35,8 @@ def test_a_stopped_training_is_killed_and_leaves_nothing(place, number):
     client = MlflowClient(f"sqlite:///{place.folder}/mlflow.db")
     (run,) = client.search_runs(["0"], "tags.`flare.entry` = 'train'", max_results=1)
     assert run.info.status == "KILLED"
+    states = place.folder / "ml-runs" / run.info.run_id / "checkpoints"
+    assert [file.name for file in states.iterdir()] == ["network.pt"]
     assert run.data.metrics["train/loss"] > 0
     assert client.search_model_versions() == []
 
