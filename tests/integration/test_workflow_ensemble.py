@@ -21,6 +21,8 @@ from flare.tracking.packaging import kinds_of, requirements
 from flare.tracking.registry import registered, version_tags
 from flare.workflows import ensemble, evaluate, predict, promote
 from flare.workflows.models import of_version, resolve
+from serving.follower import Follower
+from serving.source import RegistrySource
 
 from tiny import write_tiny_dataset
 from workplace import working_in
@@ -98,7 +100,7 @@ def test_forecasts_out_of_fold_are_kept_by_forest_and_network(models, at_home):
         assert {"log10_flux", "lower", "upper", "probability_M1.0"} <= set(table)
 
 
-def test_it_is_evaluated_promoted_and_predicts_like_any_other(trained, home, at_home, tmp_path):
+def test_it_is_evaluated_promoted_and_served_like_any_other(trained, home, at_home, tmp_path):
     version = str(trained.version.version)
     scored = evaluate.run(
         EvaluateConfig(
@@ -109,6 +111,9 @@ def test_it_is_evaluated_promoted_and_predicts_like_any_other(trained, home, at_
     assert scored.comparison.model.startswith("ensemble v")
     promote.run(PromoteConfig(version="latest", model_name=NAME))
     assert resolve("Production", NAME).forecaster.kind == "ensemble"
+    follower = Follower(RegistrySource(NAME, "Production", tracking_uri=None), poll_seconds=60)
+    follower.poll_once()
+    assert follower.snapshot().forecaster.kind == "ensemble"
     output = tmp_path / "forecasts.csv"
     predict.run(PredictConfig(data_dir=home.data, processes=1, model_name=NAME, output=output))
     assert len(pd.read_csv(output)) == 8
