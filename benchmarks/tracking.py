@@ -59,9 +59,14 @@ def measured() -> Iterator[dict[str, list[float]]]:
     ends = {"_open": runs._open, "_settle": runs._settle, "_end": runs._end}
     for name, call in ends.items():
         setattr(runs, name, timed({"_open": "begin"}.get(name, "end"), call))
+    tasks = {"log_environment": train.log_environment, "samples": train.log_sample_predictions}
+    train.log_environment = timed("environment, gathered too", tasks["log_environment"])
+    train.log_sample_predictions = timed("sample predictions, drawn too", tasks["samples"])
     try:
         yield taken
     finally:
+        train.log_environment = tasks["log_environment"]
+        train.log_sample_predictions = tasks["samples"]
         for name, call in before.items():
             setattr(Run, name, call)
         for name, call in ends.items():

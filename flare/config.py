@@ -17,6 +17,7 @@ from flare.parameters import (
     BaseRates,
     Data,
     Dataset,
+    Division,
     EntryConfig,
     Folds,
     Forest,
@@ -116,6 +117,14 @@ class SearchConfig(Seeded, Named, SplitConfig):
     )
 
 
+class EnsembleConfig(Scored, Named, Folds, Division, Dataset):
+    """Register several models as one, whose forecasts are the mean of theirs."""
+
+    models: str = Field(
+        "1,2", description="run ids, version numbers or aliases of the members, commas between"
+    )
+
+
 class EvaluateConfig(BaseRates, Scored, Named, Dataset):
     """Score a model beside its rivals on one split, with intervals, and audit the data."""
 
@@ -212,6 +221,7 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "baseline": BaselineConfig,
     "train": TrainConfig,
     "search": SearchConfig,
+    "ensemble": EnsembleConfig,
     "evaluate": EvaluateConfig,
     "promote": PromoteConfig,
     "predict": PredictConfig,

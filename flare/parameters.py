@@ -164,13 +164,17 @@ class Data(Dataset):
     )
 
 
-class SplitConfig(Data):
-    """Which data to learn from, and how the training regions are divided."""
+class Division(EntryConfig):
+    """How the training regions are divided."""
 
     validation_share: Share = Field(
         0.25, description="share of the training regions kept for validation"
     )
     split_seed: Seed = Field(0, description="seed of the split by active region")
+
+
+class SplitConfig(Division, Data):
+    """Which data to learn from, and how the training regions are divided."""
 
 
 class Named(EntryConfig):

@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from flare import __version__
@@ -28,6 +28,7 @@ DESCRIPTION = "forecaster.json"
 KINDS: dict[str, tuple[str, str]] = {
     "climatology": ("flare.forecasters.climatology", "Climatology"),
     "constant": ("flare.forecasters.constant", "Constant"),
+    "ensemble": ("flare.forecasters.ensemble", "EnsembleForecaster"),
     "forest": ("flare.forecasters.forest", "ForestForecaster"),
     "logistic": ("flare.forecasters.logistic", "LogisticForecaster"),
     "neural": ("flare.forecasters.neural", "NeuralForecaster"),
@@ -56,7 +57,11 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
             "tuning": asdict(forecaster.tuning),
             "origin": asdict(forecaster.origin),
             "parts": parts,
-            "sha256": {path.name: _sha256(path) for path in sorted(draft.iterdir())},
+            "sha256": {
+                path.relative_to(draft).as_posix(): _sha256(path)
+                for path in sorted(draft.rglob("*"))
+                if path.is_file()
+            },
         }
         description["digest"] = digest_of(description)
         text = json.dumps(description, indent=2, allow_nan=False)
@@ -81,7 +86,7 @@ def load(folder: Path) -> Forecaster:
     """
     description = read_description(folder)
     for name, digest in description["sha256"].items():
-        path = folder / Path(name).name
+        path = _inside(folder, name)
         if not path.is_file() or _sha256(path) != digest:
             raise ForecasterInvalid(
                 f"{path} is missing or not the file that was saved; fetch the forecaster again"
@@ -132,6 +137,14 @@ def digest_of(description: dict[str, Any]) -> str:
     """Hash everything in a description but the digest itself: a changed threshold is noticed."""
     content = {key: value for key, value in description.items() if key != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return where a listed file should be: in the folder or below it, whatever its name says."""
+    parts = PurePosixPath(name).parts
+    if ".." in parts or "/" in parts:
+        return folder / Path(name).name
+    return folder.joinpath(*parts)
 
 
 def _sha256(path: Path) -> str:

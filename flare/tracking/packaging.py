@@ -22,6 +22,7 @@ from requests.exceptions import RequestException
 import flare
 from flare.errors import TrackingUnavailable
 from flare.forecasters.base import Forecaster
+from flare.forecasters.ensemble import EnsembleForecaster
 from flare.sample import N_CHANNELS, N_STEPS, Cube
 from flare.tracking import pyfunc_path
 from flare.tracking.asking import asked_again
@@ -84,7 +85,7 @@ def register_kept(
             python_model=str(pyfunc_path),
             artifacts={FORECASTER_ARTIFACT: str(kept / FORECASTER_ARTIFACT)},
             code_paths=[str(Path(flare.__file__).parent)],
-            pip_requirements=requirements(forecaster.kind),
+            pip_requirements=requirements(*kinds_of(forecaster)),
             signature=signature(forecaster),
             input_example=np.ascontiguousarray(example[None]),
             metadata={"kind": forecaster.kind, "synthetic": forecaster.origin.synthetic},
@@ -143,10 +144,17 @@ def signature(forecaster: Forecaster) -> ModelSignature:
     return ModelSignature(inputs=Schema([cubes]), outputs=Schema(columns))
 
 
-def requirements(kind: str) -> list[str]:
-    """Pin what a forecaster of a kind needs, at the versions that run here."""
+def kinds_of(forecaster: Forecaster) -> tuple[str, ...]:
+    """Return the kind of a forecaster, and those of its members if it is an ensemble."""
+    members = forecaster.members if isinstance(forecaster, EnsembleForecaster) else ()
+    return tuple(dict.fromkeys([forecaster.kind, *(one.kind for one in members)]))
+
+
+def requirements(*kinds: str) -> list[str]:
+    """Pin what forecasters of some kinds need, at the versions that run here."""
     # A local version such as 2.13.0+cpu exists on one machine only.
-    names = (*_NEEDED_BY_ALL, *_NEEDED_BY.get(kind, ()))
+    needed = [name for kind in kinds for name in _NEEDED_BY.get(kind, ())]
+    names = dict.fromkeys([*_NEEDED_BY_ALL, *needed])
     return [f"{name}=={version(name).split('+')[0]}" for name in names]
 
 

@@ -15,6 +15,7 @@ from flare.tracking.runs import start
 from flare.workflows.crossval import Rows, log_tuning, on_validation, out_of_fold, training_folds
 from flare.workflows.data import TrainingData, marked, training_data
 from flare.workflows.environment import log_environment
+from flare.workflows.out_of_fold import log_out_of_fold
 from flare.workflows.registering import Trained, register
 from flare.workflows.sample_predictions import log_sample_predictions
 from flare.workflows.scoring import Unseen, tuned_and_scored
@@ -37,6 +38,8 @@ def run(config: BaselineConfig) -> Trained:
         )
         ready, validated = tuned_and_scored(fitted, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.tuning, unseen, data)
+        if config.folds:
+            log_out_of_fold(tracked, unseen, data)
         log_sample_predictions(tracked, ready, validated, data)
         importances = ready.importances()
         figure = marked(feature_importance(importances), data.pack)

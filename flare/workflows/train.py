@@ -20,6 +20,7 @@ from flare.workflows.data import TrainingData, marked, training_data, training_r
 from flare.workflows.environment import log_environment
 from flare.workflows.network_settings import NetworkSettings, network_settings
 from flare.workflows.networks import fold_forecasts, help_with_folds, kept, train_network
+from flare.workflows.out_of_fold import log_out_of_fold
 from flare.workflows.registering import Trained, register
 from flare.workflows.sample_predictions import log_sample_predictions
 from flare.workflows.scoring import tuned_and_scored
@@ -49,6 +50,8 @@ def run(config: TrainConfig) -> Trained:
             )
         ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.tuning, unseen, data)
+        if config.folds:
+            log_out_of_fold(tracked, unseen, data)
         log_sample_predictions(tracked, ready, validated, data)
         tracked.log_metrics({"train/best_epoch": best.epoch + 1})
         trained = register(

@@ -7,6 +7,7 @@ from flare.features.table import compute_features
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, Tuning
 from flare.forecasters.climatology import Climatology, fit_climatology
 from flare.forecasters.constant import Constant, fit_constant
+from flare.forecasters.ensemble import EnsembleForecaster, combine
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.forecasters.logistic import LogisticForecaster
 from flare.forecasters.logistic_fit import fit_logistic
@@ -18,7 +19,7 @@ from flare.sample import N_CHANNELS, N_STEPS
 
 from tiny import TINY_LABELS
 
-KINDS = ("climatology", "constant", "forest", "logistic", "neural")
+KINDS = ("climatology", "constant", "ensemble", "forest", "logistic", "neural")
 SIZE, N = 32, 40
 SPEC = ForecasterSpec(image_size=SIZE)
 ORIGIN = Origin("f" * 16, "tiny", True, (11000, 11010), N)
@@ -70,11 +71,17 @@ def small_network(*, n_quantiles: int = 1, drawn: tuple[float, ...] = ()) -> Neu
     return NeuralForecaster(network, config, normalisation, SPEC, ORIGIN, drawn=drawn)
 
 
+def small_ensemble() -> EnsembleForecaster:
+    members = small_forest(0).with_tuning(TUNING), small_forest(1).with_tuning(TUNING)
+    return combine(members)
+
+
 def small(kind: str) -> Forecaster:
     """Return a tuned forecaster of a kind."""
     make = {
         "climatology": small_climatology,
         "constant": small_constant,
+        "ensemble": small_ensemble,
         "forest": small_forest,
         "logistic": small_logistic,
         "neural": small_network,

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -73,11 +74,17 @@ def test_a_loaded_forecaster_knows_what_it_is_and_where_it_comes_from(forecaster
 
 def test_a_loaded_forecaster_can_be_saved_again(folder, tmp_path):
     again = save(load(folder), tmp_path / "again")
-    assert read_description(again)["parts"] == read_description(folder)["parts"]
+    # The digests of an ensemble's members apart: skops writes other bytes each time.
+    before, after = (
+        re.sub("[0-9a-f]{64}", "", json.dumps(read_description(place)["parts"]))
+        for place in (folder, again)
+    )
+    assert after == before
 
 
 def test_the_description_lists_every_other_file_with_its_checksum(folder):
-    files = {path.name for path in folder.iterdir()} - {DESCRIPTION}
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    files -= {DESCRIPTION}
     assert set(read_description(folder)["sha256"]) == files
 
 
@@ -95,7 +102,8 @@ def members(path: Path) -> list[tuple[str, bytes]]:
 
 
 def test_nothing_in_the_folder_is_a_pickle(folder):
-    found = [member for path in folder.iterdir() for member in members(path)]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    found = [member for path in files for member in members(path)]
     assert found
     for name, data in found:
         if name.endswith(".npy"):

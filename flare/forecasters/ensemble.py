@@ -1,0 +1,140 @@
+"""Several forecasters as one: forests and networks of other seeds, sizes or folds, averaged.
+
+Members answer with their own calibrated probabilities; the mean is calibrated once more, with what
+was fitted for the ensemble. Mean forecasts are underconfident where members are each calibrated:
+Ranjan and Gneiting 2010, doi:10.1111/j.1467-9868.2009.00726.x.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.errors import ConfigInvalid, ForecasterInvalid
+from flare.forecasters.base import (
+    Forecast,
+    Forecaster,
+    ForecasterSpec,
+    Origin,
+    Tuning,
+    check_cubes,
+)
+from flare.forecasters.folder import load, read_description, save
+from flare.sample import Cube, Present, reduce_cubes
+
+_MEMBER = re.compile(r"member-\d{2}")
+_MOST = 100  # members: two digits
+
+
+@dataclass(frozen=True)
+class EnsembleForecaster:
+    """The mean of its members: of log10 flux, and of each event's probability."""
+
+    kind: ClassVar[str] = "ensemble"
+    members: tuple[Forecaster, ...]
+    spec: ForecasterSpec
+    origin: Origin
+    tuning: Tuning = field(default_factory=Tuning)
+
+    def predict(self, cubes: Cube, present: Present) -> Forecast:
+        """Forecast N samples by every member, and average."""
+        check_cubes(cubes, present)
+        reduced = reduce_cubes(cubes, self.spec.image_size)
+        flux, probability = mean_of([one.predict(reduced, present) for one in self.members])
+        return self.tuning.finish(flux, probability, self.spec.events)
+
+    def with_tuning(self, tuning: Tuning) -> Self:
+        """Return the same members with other thresholds and residuals."""
+        return replace(self, tuning=tuning)
+
+    def save_parts(self, folder: Path) -> dict[str, object]:
+        """Save every member in a folder of its own; return their names and digests."""
+        members = []
+        for number, member in enumerate(self.members):
+            name = f"member-{number:02d}"
+            saved = save(member, folder / name)
+            members.append({"folder": name, "digest": read_description(saved)["digest"]})
+        return {"members": members}
+
+    @classmethod
+    def load_parts(
+        cls,
+        folder: Path,
+        parts: dict[str, Any],
+        *,
+        spec: ForecasterSpec,
+        tuning: Tuning,
+        origin: Origin,
+    ) -> Self:
+        """Load every member; a name that is none of ours, or another member, is refused."""
+        members = []
+        for one in parts["members"]:
+            if not _MEMBER.fullmatch(one["folder"]):
+                raise ForecasterInvalid(f"{one['folder']!r} is no member's folder; fetch it again")
+            place = folder / one["folder"]
+            description = read_description(place)
+            if description["digest"] != one["digest"] or description["kind"] == cls.kind:
+                raise ForecasterInvalid(f"{place} is not the member that was saved; fetch it again")
+            members.append(load(place))
+        if not members:
+            raise ForecasterInvalid(f"the ensemble in {folder} has no members; fetch it again")
+        return cls(tuple(members), spec, origin, tuning)
+
+
+def mean_of(forecasts: Sequence[Forecast]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean log10 flux, (N,), and the mean probabilities, (N, E), of several forecasts.
+
+    A geometric mean of the flux: an error of a factor of ten counts alike up and down.
+    """
+    flux = np.mean([one.log10_flux for one in forecasts], axis=0)
+    return flux, np.mean([one.probability for one in forecasts], axis=0)
+
+
+def combine(members: Sequence[Forecaster]) -> EnsembleForecaster:
+    """Make an ensemble, not tuned yet. It works on images of the largest size of its members.
+
+    Raises
+    ------
+    ConfigInvalid
+        Fewer than two members, ensembles among them, members of other data, or members that answer
+        other questions or look at images of sizes that do not divide one another.
+    """
+    if not 2 <= len(members) <= _MOST:
+        raise ConfigInvalid(f"{len(members)} members; an ensemble has from 2 to {_MOST}")
+    if any(isinstance(one, EnsembleForecaster) for one in members):
+        raise ConfigInvalid("an ensemble cannot be a member of another; name its members instead")
+    size = max(one.spec.image_size for one in members)
+    first = replace(members[0].spec, image_size=size)
+    for number, one in enumerate(members, start=1):
+        if replace(one.spec, image_size=size) != first:
+            raise ConfigInvalid(
+                f"member {number} takes or answers something else than member 1: {one.spec} and "
+                f"{members[0].spec}; choose models of the same events, channels and window"
+            )
+        if size % one.spec.image_size:
+            raise ConfigInvalid(
+                f"member {number} works on images of {one.spec.image_size} pixels, which does not "
+                f"divide {size}; choose sizes that do"
+            )
+    return EnsembleForecaster(tuple(members), first, _origin(members))
+
+
+def _origin(members: Sequence[Forecaster]) -> Origin:
+    """Say what all members together have seen."""
+    origins = [one.origin for one in members]
+    first = origins[0]
+    for number, one in enumerate(origins, start=1):
+        if one.data_fingerprint != first.data_fingerprint:
+            raise ConfigInvalid(
+                f"member {number} was trained on {one.data_name} ({one.data_fingerprint[:12]}) and "
+                f"member 1 on {first.data_name} ({first.data_fingerprint[:12]}); choose models of "
+                "one dataset"
+            )
+    regions = sorted({region for one in origins for region in one.active_regions})
+    return replace(
+        first, active_regions=tuple(regions), n_samples=max(one.n_samples for one in origins)
+    )

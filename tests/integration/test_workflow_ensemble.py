@@ -1,0 +1,168 @@
+"""Several versions as one: checked, tuned out of fold, registered, and used like any other."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from flare.config import (
+    EnsembleConfig,
+    EvaluateConfig,
+    PredictConfig,
+    PromoteConfig,
+)
+from flare.errors import ConfigInvalid, ModelNotFound
+from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD, TUNED_TAG
+from flare.tracking.packaging import kinds_of, requirements
+from flare.tracking.registry import registered, version_tags
+from flare.workflows import ensemble, evaluate, predict, promote
+from flare.workflows.models import of_version, resolve
+from serving.follower import Follower
+from serving.source import RegistrySource
+
+from tiny import write_tiny_dataset
+from workplace import working_in
+
+NAME = "both"  # a model of its own: the shared one keeps its two versions
+
+
+def config(home, **changes: object) -> EnsembleConfig:
+    small = {name: value for name, value in home.small.items() if name != "image_size"}
+    usual = {"models": "1,2", "resamples": 100}
+    return EnsembleConfig(**small | usual | changes)
+
+
+@pytest.fixture(scope="module")
+def trained(home, models):
+    """An ensemble of the forest and the network; it takes no part in the other tests' registry."""
+    with working_in(home.folder), pytest.MonkeyPatch.context() as patch:
+        real = ensemble.register
+        patch.setattr(
+            ensemble,
+            "register",
+            lambda *given, **named: real(*given, **named | {"model_name": NAME}),
+        )
+        return ensemble.run(config(home))
+
+
+def artifact(run_id: str, path: str) -> str:
+    place = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path)
+    return Path(place).read_text(encoding="utf-8")
+
+
+def test_it_is_a_version_tuned_on_what_no_member_was_fitted_on(trained, at_home):
+    assert trained.version.kind == "ensemble"
+    tags = version_tags(trained.version)
+    assert tags[TUNED_TAG] == OUT_OF_FOLD
+    assert (
+        tags["flare.split_fingerprint"]
+        == version_tags(registered("solar-flare")[0])["flare.split_fingerprint"]
+    )
+
+
+def test_its_run_says_who_the_members_are_and_keeps_what_others_keep(trained, at_home, models):
+    run_id = trained.version.run_id
+    about = json.loads(artifact(run_id, "members.json"))["members"]
+    assert [one["version"] for one in about] == [1, 2]
+    assert about[0]["run_id"] == models.forest.version.run_id
+    client = MlflowClient()
+    names = {one.path for one in client.list_artifacts(run_id)}
+    assert {"model_card.md", "validation_forecasts.csv", "environment.json"} <= names
+    figures = {one.path for one in client.list_artifacts(run_id, "figures")}
+    assert {"figures/members.png", "figures/sample_predictions.png"} <= figures
+    assert client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_its_forecasts_are_the_mean_of_the_members_flux(trained, at_home, models):
+    cubes = np.full((2, 4, 10, 32, 32), 90, dtype=np.uint8)
+    present = np.ones((2, 4, 10), dtype=bool)
+    loaded = of_version(trained.version).forecaster
+    members = [one.forecaster.predict(cubes, present) for one in (models.forest, models.network)]
+    np.testing.assert_allclose(
+        loaded.predict(cubes, present).log10_flux,
+        np.mean([one.log10_flux for one in members], axis=0),
+        atol=1e-6,
+    )
+
+
+def test_forecasts_out_of_fold_are_kept_by_forest_and_network(models, at_home):
+    for one in (models.forest, models.network):
+        place = mlflow.artifacts.download_artifacts(
+            run_id=one.version.run_id, artifact_path="out_of_fold.csv"
+        )
+        table = pd.read_csv(place)
+        assert table["id"].is_unique
+        assert table["fold"].nunique() == 3
+        assert {"log10_flux", "lower", "upper", "probability_M1.0"} <= set(table)
+
+
+def test_it_is_evaluated_promoted_and_served_like_any_other(trained, home, at_home, tmp_path):
+    version = str(trained.version.version)
+    scored = evaluate.run(
+        EvaluateConfig(
+            data_dir=home.data, model=version, model_name=NAME, resamples=100,
+            output_dir=tmp_path / "report",
+        )
+    )  # fmt: skip
+    assert scored.comparison.model.startswith("ensemble v")
+    promote.run(PromoteConfig(version="latest", model_name=NAME))
+    assert resolve("Production", NAME).forecaster.kind == "ensemble"
+    follower = Follower(RegistrySource(NAME, "Production", tracking_uri=None), poll_seconds=60)
+    follower.poll_once()
+    assert follower.snapshot().forecaster.kind == "ensemble"
+    output = tmp_path / "forecasts.csv"
+    predict.run(PredictConfig(data_dir=home.data, processes=1, model_name=NAME, output=output))
+    assert len(pd.read_csv(output)) == 8
+
+
+def test_the_packaged_ensemble_asks_for_what_its_members_need(trained):
+    found = requirements(*kinds_of(trained.forecaster))
+    assert any(line.startswith("torch==") for line in found)
+    assert not any(line.startswith("torch==") for line in requirements("forest"))
+
+
+def test_mlflow_itself_loads_and_asks_it(trained, at_home):
+    model = mlflow.pyfunc.load_model(trained.version.uri)
+    frame = model.predict(np.full((1, 4, 10, 32, 32), 90, dtype=np.uint8))
+    assert 0 <= frame["mx_probability"][0] <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"models": "1"}, ConfigInvalid, "names 1 models"),
+        ({"models": "1,1"}, ConfigInvalid, "one model twice"),
+        ({"models": "1,99"}, ModelNotFound, "no version 99"),
+        ({"models": "1,models:/solar-flare/2"}, ConfigInvalid, "nobody knows"),
+        ({"split_seed": 5}, ConfigInvalid, "was trained on split"),
+    ],
+)
+def test_members_that_do_not_fit_are_refused(models, at_home, changes, error, says):
+    with pytest.raises(error, match=says):
+        ensemble.run(config(at_home, **changes))
+
+
+def test_members_of_another_dataset_are_refused(models, at_home, tmp_path):
+    other = write_tiny_dataset(tmp_path / "other")
+    for table in (other / "training").glob("meta_data.csv"):
+        lines = table.read_text().splitlines()
+        table.write_text("\n".join(lines[:-1]) + "\n")  # one sample fewer
+    with pytest.raises(ConfigInvalid, match="other data"):
+        ensemble.run(config(at_home, data_dir=other))
+
+
+def test_without_forecasts_out_of_fold_it_is_tuned_on_validation_and_says_so(
+    models, at_home, caplog, monkeypatch
+):
+    monkeypatch.setattr(ensemble, "read_out_of_fold", lambda *_: None)
+    real = ensemble.register
+    monkeypatch.setattr(
+        ensemble, "register", lambda *given, **named: real(*given, **named | {"model_name": NAME})
+    )
+    found = ensemble.run(config(at_home))
+    assert version_tags(found.version)[TUNED_TAG] == ON_VALIDATION
+    assert any("flatter" in line for line in caplog.messages)

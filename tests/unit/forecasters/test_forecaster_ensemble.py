@@ -1,0 +1,161 @@
+"""Several forecasters as one: means, sizes, origins, nested folders."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_forecasters import CUBES, PRESENT, TUNING, small, small_forest, small_network
+
+from flare.errors import ConfigInvalid, ForecasterInvalid, ModelNotFound
+from flare.forecasters.base import ForecasterSpec
+from flare.forecasters.ensemble import EnsembleForecaster, combine
+from flare.forecasters.folder import DESCRIPTION, digest_of, load, save
+from flare.sample import reduce_cubes
+
+
+@pytest.fixture(scope="module")
+def mixed() -> EnsembleForecaster:
+    """A tuned forest and a tuned network."""
+    return combine([small("forest"), small("neural")])
+
+
+@pytest.fixture
+def folder(mixed, tmp_path) -> Path:
+    return save(mixed, tmp_path / "ensemble")
+
+
+def rewrite(folder: Path, **changes: object) -> None:
+    """Change the description, and make its digest fit."""
+    path = folder / DESCRIPTION
+    description = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({**description, "digest": digest_of(description)}))
+
+
+def test_a_forecast_is_the_mean_of_what_the_tuned_members_issue(mixed):
+    own = mixed.predict(CUBES, PRESENT)
+    members = [one.predict(CUBES, PRESENT) for one in mixed.members]
+    np.testing.assert_allclose(own.log10_flux, np.mean([m.log10_flux for m in members], axis=0))
+    np.testing.assert_allclose(own.probability, np.mean([m.probability for m in members], axis=0))
+
+
+def test_its_own_tuning_comes_on_top_and_leaves_the_members_alone(mixed):
+    tuned = mixed.with_tuning(TUNING)
+    assert tuned.members == mixed.members
+    forecast = tuned.predict(CUBES, PRESENT)
+    np.testing.assert_allclose(forecast.upper - forecast.log10_flux, TUNING.residual_high)
+
+
+def test_members_of_one_kind_and_seed_forecast_what_one_of_them_does():
+    forest = small_forest()
+    twice = combine([forest, forest])
+    np.testing.assert_allclose(
+        twice.predict(CUBES, PRESENT).probability, forest.predict(CUBES, PRESENT).probability
+    )
+
+
+def test_members_of_smaller_images_see_smaller_images():
+    large = np.repeat(np.repeat(CUBES, 2, axis=3), 2, axis=4)
+    small_one, large_one = small_forest(), small_network()
+    large_one = replace(large_one, spec=ForecasterSpec(image_size=64))
+    both = combine([small_one, large_one])
+    assert both.spec.image_size == 64
+    expected = [
+        small_one.predict(reduce_cubes(large, 32), PRESENT).log10_flux,
+        large_one.predict(large, PRESENT).log10_flux,
+    ]
+    np.testing.assert_allclose(both.predict(large, PRESENT).log10_flux, np.mean(expected, axis=0))
+
+
+def test_it_has_seen_what_any_member_has_seen():
+    first, second = small_forest(), small_network()
+    second = replace(second, origin=replace(second.origin, active_regions=(11010, 11999)))
+    assert combine([first, second]).origin.active_regions == (11000, 11010, 11999)
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        (lambda: [small_forest()], "1 members"),
+        (lambda: [small("ensemble"), small_forest()], "cannot be a member"),
+        (
+            lambda: [
+                small_forest(),
+                replace(small_network(), origin=replace(small_network().origin, data_name="x")),
+                replace(
+                    small_network(),
+                    origin=replace(small_network().origin, data_fingerprint="0" * 16),
+                ),
+            ],
+            "member 3 was trained on",
+        ),
+        (
+            lambda: [
+                small_forest(),
+                replace(small_network(), spec=ForecasterSpec(32, events=("C1.0", "M1.0"))),
+            ],
+            "something else",
+        ),
+        (
+            lambda: [small_forest(), replace(small_network(), spec=ForecasterSpec(48))],
+            "does not divide 48",
+        ),
+    ],
+)
+def test_members_that_do_not_fit_together_are_refused(members, says):
+    with pytest.raises(ConfigInvalid, match=says):
+        combine(members())
+
+
+def test_a_loaded_ensemble_of_a_forest_and_a_network_answers_the_same(mixed, folder):
+    before, after = mixed.predict(CUBES, PRESENT), load(folder).predict(CUBES, PRESENT)
+    np.testing.assert_array_equal(after.log10_flux, before.log10_flux)
+    np.testing.assert_array_equal(after.probability, before.probability)
+
+
+def test_a_byte_that_changed_in_a_member_is_noticed_by_the_ensemble(folder):
+    weights = folder / "member-01" / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ForecasterInvalid, match=f"{weights} is missing or not the file"):
+        load(folder)
+
+
+def test_a_member_that_was_exchanged_whole_is_noticed(folder, tmp_path):
+    other = save(small_forest(7), tmp_path / "other")
+    shutil.rmtree(folder / "member-00")
+    shutil.move(other, folder / "member-00")
+    with pytest.raises(ForecasterInvalid, match="not the file that was saved"):
+        load(folder)
+    description = json.loads((folder / DESCRIPTION).read_text())
+    kept = {k: v for k, v in description["sha256"].items() if not k.startswith("member-00")}
+    rewrite(folder, sha256=kept)
+    with pytest.raises(ForecasterInvalid, match="not the member that was saved"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["../other", "/etc", ".", "", "member-00/../../other", 7, None])
+def test_a_member_elsewhere_is_not_followed(folder, tmp_path, name):
+    save(small_forest(7), tmp_path / "other")
+    digest = json.loads((tmp_path / "other" / DESCRIPTION).read_text())["digest"]
+    rewrite(folder, parts={"members": [{"folder": name, "digest": digest}]})
+    with pytest.raises(ForecasterInvalid):
+        load(folder)
+
+
+def test_a_folder_that_holds_itself_is_refused(folder):
+    shutil.rmtree(folder / "member-00")
+    (folder / "member-00").symlink_to(folder)
+    description = json.loads((folder / DESCRIPTION).read_text())
+    rewrite(folder, sha256={}, parts=description["parts"])
+    with pytest.raises((ForecasterInvalid, ModelNotFound)):
+        load(folder)
+
+
+def test_an_ensemble_without_members_is_refused(folder):
+    rewrite(folder, parts={"members": []})
+    with pytest.raises(ForecasterInvalid, match="no members"):
+        load(folder)
