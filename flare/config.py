@@ -206,7 +206,7 @@ class ResendConfig(EntryConfig):
     )
 
 
-class MainConfig(Seeded, Scored, Named, Network, Forest, Folds, SplitConfig, Synthesis):
+class MainConfig(Resumable, Seeded, Scored, Named, Network, Forest, Folds, SplitConfig, Synthesis):
     """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
 
 

@@ -86,7 +86,7 @@ class Resumable(EntryConfig):
 
     resume: str = Field(
         "",
-        description="true: go on with the newest unfinished run of the same parameters, if there "
+        description="true: go on with the newest unfinished training of these parameters, if there "
         "is one; or a run id; empty: a new run",
     )
 
