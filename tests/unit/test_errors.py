@@ -19,6 +19,8 @@ KINDS = {
     "TrackingUnavailable": ConnectionError,
     "VerificationInvalid": ValueError,
     "TrainingDiverged": ArithmeticError,
+    "CheckpointInvalid": ValueError,
+    "ProcessLost": RuntimeError,
 }
 
 
