@@ -5,20 +5,17 @@
 A pass over the training samples in batches of 16, in shuffled order, to float32 tensors of zero
 mean and unit deviation on the CPU. The DataLoader has a Dataset of the plain kind: one sample is
 forty files, opened, decoded and averaged down, and its workers are kept from pass to pass. Packs
-are made before, since they are made once. "Kept arrays" reads and normalises into the same memory
-for each batch.
+are made before, since they are made once.
 """
 
 import argparse
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -26,11 +23,10 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.timing import machine, rate_table, time_in_turn
 from flare.datasets.packed import PackedSplit
 from flare.datasets.packing import pack
-from flare.datasets.rows import read_rows
 from flare.datasets.stored import Storage
 from flare.datasets.synthetic import synthesize
-from flare.models.normalisation import ChannelNormalisation, fit_normalisation
-from flare.sample import CHANNELS, N_STEPS, STEP_OFFSETS_MINUTES
+from flare.models.normalisation import ChannelNormalisation, Normaliser, fit_normalisation
+from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
 from flare.training.batches import Batches
 
 BATCH = 16
@@ -83,16 +79,15 @@ def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> No
     rows = {storage: _packed(data_dir, place, storage, image_size) for storage in ("raw", "jpeg")}
     raw = rows["raw"]
     normalise = fit_normalisation(raw.cubes, raw.present, np.arange(min(64, len(raw))))
+    kept = Normaliser(normalise)
     files = ImageFiles(samples_of(data_dir, raw), image_size)
     loaders = {n: _loader(files, workers=n) for n in (0, 2)}
     timings = time_in_turn(
         {
             PEER: partial(pass_over_files, loaders[0], normalise),
             "Pillow, DataLoader, 2 workers": partial(pass_over_files, loaders[2], normalise),
-            "raw pack": partial(pass_over_pack, raw, normalise),
-            "JPEG pack": partial(pass_over_pack, rows["jpeg"], normalise),
-            "raw pack, kept arrays": KeptArrays(raw, normalise),
-            "JPEG pack, kept arrays": KeptArrays(rows["jpeg"], normalise),
+            "raw pack": partial(pass_over_pack, raw, kept),
+            "JPEG pack": partial(pass_over_pack, rows["jpeg"], kept),
         },
         repeats=repeats,
     )
@@ -106,56 +101,11 @@ def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> No
         print(f"{name}: {two / timings[name].median:.2f} x the DataLoader with 2 workers")
 
 
-def pass_over_pack(rows: PackedSplit, normalise: ChannelNormalisation) -> float:
+def pass_over_pack(rows: PackedSplit, normalise: Normaliser) -> float:
     """Read a pack with this project's reader, as training does."""
     flux = rows.table["peak_flux"].to_numpy(dtype=np.float64)
     batches = Batches(rows.cubes, rows.present, flux, np.arange(len(rows)), BATCH)
     return sum(float(normalise(b.cubes, b.present)[0, 0, 0, 0, 0]) for b in batches.shuffled(0))
-
-
-class KeptArrays:
-    """Reads a pack ahead in one thread into two arrays, and normalises into a third.
-
-    They are kept from pass to pass, as a training keeps them from epoch to epoch. Torch has one
-    thread: several that wait for one another take longer on busy cores.
-    """
-
-    def __init__(self, rows: PackedSplit, normalise: ChannelNormalisation) -> None:
-        self._rows = rows
-        shape = (BATCH, *rows.cubes.shape[1:])
-        self._grey = [np.zeros(shape, dtype=np.uint8) for _ in range(2)]
-        self._values = torch.zeros(shape, dtype=torch.float32)
-        self._scale = 1 / torch.tensor(normalise.std)[:, None, None]
-        self._shift = -torch.tensor(normalise.mean)[:, None, None] * self._scale
-
-    def __call__(self) -> float:
-        """Read the whole split once, in shuffled order."""
-        order = np.random.default_rng(0).permutation(len(self._rows))
-        chunks = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
-        threads, total = torch.get_num_threads(), 0.0
-        torch.set_num_threads(1)
-        with ThreadPoolExecutor(1) as reader:
-            ahead = [reader.submit(self._read, chunks[0], 0)]
-            for k, chunk in enumerate(chunks):
-                ahead.pop().result()
-                if k + 1 < len(chunks):
-                    ahead = [reader.submit(self._read, chunks[k + 1], k + 1)]
-                total += self._normalise(chunk, k)
-        torch.set_num_threads(threads)
-        return total
-
-    def _read(self, chunk: NDArray[np.intp], k: int) -> None:
-        read_rows(self._rows.cubes, chunk, self._grey[k % 2])
-
-    def _normalise(self, chunk: NDArray[np.intp], k: int) -> float:
-        absent, grey = ~self._rows.present[chunk], torch.from_numpy(self._grey[k % 2])
-        for place in range(len(chunk)):
-            for step in range(N_STEPS):  # 2.6 MB at a time stay in the caches
-                out = self._values[place, step].copy_(grey[place, step])
-                out.mul_(self._scale).add_(self._shift)
-        for place, step, channel in np.argwhere(absent).tolist():
-            self._values[place, step, channel] = 0
-        return float(self._values[0, 0, 0, 0, 0])
 
 
 def pass_over_files(
