@@ -1,6 +1,7 @@
 """From the parameters of an entry point to what a network's training is told."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from flare.goes import EVENTS
 from flare.models import NetworkConfig
@@ -36,36 +37,13 @@ def _network(config: Network) -> NetworkConfig:
 
 
 def _fit(config: Network) -> FitSettings:
-    return FitSettings(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        patience=config.patience,
-        accumulate=config.accumulate,
-        clip=config.clip,
-        warmup=config.warmup,
-        ema=config.ema,
-        accelerator=config.accelerator,
-        devices=config.devices,
-        num_nodes=config.num_nodes,
-        strategy=config.strategy,
-        precision=config.precision,
-        checkpoint_steps=config.checkpoint_steps,
-    )
+    return FitSettings(**_of_same_name(config, FitSettings))
 
 
 def _aims(config: Network) -> Aims:
-    return Aims(
-        flux_loss=config.flux_loss,
-        label_floor=config.label_floor,
-        event_loss=config.event_loss,
-        event_weight=config.event_weight,
-        event_balance=config.event_balance,
-        focal_gamma=config.focal_gamma,
-        sampling=config.sampling,
-        mirror=config.mirror,
-        shift=config.shift,
-        drift=config.drift,
-        drop=config.drop,
-    )
+    return Aims(**_of_same_name(config, Aims))
+
+
+def _of_same_name(config: Network, kind: type[FitSettings] | type[Aims]) -> dict[str, Any]:
+    """Take the parameters that a kind of settings has fields for; it has no others."""
+    return {one.name: getattr(config, one.name) for one in fields(kind)}
