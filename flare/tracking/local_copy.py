@@ -146,6 +146,17 @@ def last_logged(folder: Path) -> dict[str, tuple[int, float]]:
     return found
 
 
+def params_of(folder: Path) -> dict[str, str]:
+    """Return the parameters in a folder as they were logged; none where there is none."""
+    found: dict[str, str] = {}
+    if not (folder / LOG).is_file():
+        return found
+    with (folder / LOG).open("rb") as file:
+        for line in file:
+            found |= _parsed(line).get("params", {})
+    return found
+
+
 def last_status(folder: Path) -> str | None:
     """Return the status that a run was last given; None where its process never came to it."""
     found = None

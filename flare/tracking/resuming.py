@@ -10,7 +10,7 @@ from mlflow.entities import LifecycleStage, Run
 from mlflow.exceptions import MlflowException
 
 from flare.errors import ConfigInvalid, ModelNotFound, TrackingUnavailable
-from flare.tracking.local_copy import LOG, is_held, last_logged, runs_dir
+from flare.tracking.local_copy import LOG, is_held, last_logged, params_of, runs_dir
 from flare.tracking.names import ENTRY_TAG
 from flare.tracking.sending import is_refused
 
@@ -125,7 +125,8 @@ def _is_left(run: Run) -> bool:
 
 
 def _fits(run: Run, wanted: Mapping[str, object]) -> bool:
-    logged = run.data.params
+    # MLflow may not have them yet: a killed process sent what it could.
+    logged = run.data.params | params_of(runs_dir() / run.info.run_id)
     return all(name in logged and _same(logged[name], value) for name, value in wanted.items())
 
 

@@ -120,7 +120,7 @@ def test_a_network_given_shuffled_images_learns_nothing(tmp_path):
         config = SynthesizeConfig(data_dir=tmp_path / "easy", samples=260, difficulty="easy")
         synthesize.run(config)
         train = TrainConfig(
-            data_dir=tmp_path / "easy", image_size=64, epochs=12, width=8, accelerator="cpu"
+            data_dir=tmp_path / "easy", image_size=64, epochs=20, width=8, accelerator="cpu"
         )
         pack = open_packed(train.data_dir, None, image_size=64, processes=0)
         rows = pack.split("training")
