@@ -17,7 +17,8 @@ import numpy as np
 
 from flare.datasets.digests import digest_of_files
 from flare.datasets.pool import worker_pool
-from flare.datasets.sample_images import infer_start, read_files, sample_of_files
+from flare.datasets.sample_images import infer_start, read_files
+from flare.image_places import sample_of_files
 from flare.sample import INPUT_WINDOW_HOURS, Cube, Present, reduce_cubes
 
 #: So many batches of 16 are worth starting processes for, which takes seconds on a busy machine.

@@ -13,14 +13,8 @@ from PIL import Image
 
 from flare.datasets.digests import digest_of_files
 from flare.datasets.findings import Finding, found
-from flare.datasets.sample_images import (
-    STEP_TOLERANCE_MINUTES,
-    SampleRead,
-    image_places,
-    list_names,
-    read_files,
-    sample_of_files,
-)
+from flare.datasets.sample_images import list_names, read_files
+from flare.image_places import STEP_TOLERANCE_MINUTES, SampleRead, image_places, sample_of_files
 from flare.images import is_ignored_channel, parse_name
 from flare.sample import N_CHANNELS, N_STEPS, Cube, Present
 

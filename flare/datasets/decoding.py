@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.datasets.digests import digest_of_files
-from flare.datasets.sample_images import SampleRead, read_files, sample_of_files
+from flare.datasets.sample_images import read_files
 from flare.datasets.stored import row_bytes, row_digest
+from flare.image_places import SampleRead, sample_of_files
 from flare.sample import IMAGE_SIZE, N_CHANNELS, N_STEPS, Present, reduce_cubes
 
 

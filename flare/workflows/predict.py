@@ -6,10 +6,11 @@ from pathlib import Path
 
 from flare.config import PredictConfig
 from flare.datasets.digests import digest, digest_of_files
-from flare.datasets.sample_images import infer_start, read_files, sample_of_files
+from flare.datasets.sample_images import infer_start, read_files
 from flare.datasets.sdobenchmark import identity_above
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid
 from flare.forecasters.answer import answers
+from flare.image_places import sample_of_files
 from flare.images import parse_name
 from flare.npy import cube_of_npy
 from flare.parameters import PREDICT_EXAMPLE, base_rates

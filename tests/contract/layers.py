@@ -14,6 +14,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "goes",
             "sample",
             "images",
+            "image_places",
             "jpeg",
             "npy",
             "config",

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from flare.datasets.sample_images import infer_start, read_sample, sample_of_files
+from flare.datasets.sample_images import infer_start, read_sample
 from flare.datasets.sdobenchmark import read_table
 from flare.errors import DatasetInvalid, DatasetNotFound
+from flare.image_places import sample_of_files
 from flare.sample import CHANNELS, MAGNETOGRAM, STEP_OFFSETS_MINUTES
 
 from tiny import tiny_jpeg, write_tiny_sample
