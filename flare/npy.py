@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import InputInvalid
-from flare.sample import CUBE_SHAPE, IMAGE_SIZE, N_PLANES, Cube, cube_of_planes, present_of_cube
+from flare.sample import CUBE_SHAPE, IMAGE_SIZE, N_PLANES, Cube, cube_of_planes
 
 PLANES_SHAPE = (N_PLANES, IMAGE_SIZE, IMAGE_SIZE)
 
@@ -33,8 +33,8 @@ class NpyRejected(InputInvalid):
     """A file that holds no sample.
 
     ``code`` is the kind of problem: ``not_npy``, ``bad_header``, ``wrong_length``, ``wrong_dtype``,
-    ``wrong_shape``, ``not_finite``, ``out_of_range`` or ``all_missing``; ``detail`` says what is
-    wrong and ``hint`` what to do about it.
+    ``wrong_shape``, ``fortran_order``, ``not_finite``, ``out_of_range`` or ``all_missing``;
+    ``detail`` says what is wrong and ``hint`` what to do about it.
     """
 
     def __init__(self, code: str, detail: str, *, hint: str) -> None:
@@ -42,7 +42,7 @@ class NpyRejected(InputInvalid):
         self.code, self.detail, self.hint = code, detail, hint
 
 
-def cube_of_npy(buffer: bytes | bytearray | memoryview) -> Cube:
+def cube_of_npy(buffer: bytes | bytearray | memoryview, *, fortran: bool = True) -> Cube:
     """Read a sample from the bytes of a .npy file.
 
     Values become grey levels by these rules: integers of any width must lie in 0..255; floats
@@ -52,8 +52,10 @@ def cube_of_npy(buffer: bytes | bytearray | memoryview) -> Cube:
     Parameters
     ----------
     buffer
-        The whole file: format 1.0 or 2.0, C or Fortran order, either byte order, shape
-        (40, 256, 256) or (4, 10, 256, 256).
+        The whole file: format 1.0 or 2.0, either byte order, shape (40, 256, 256) or
+        (4, 10, 256, 256).
+    fortran
+        Whether an array in Fortran order is put into C order, or refused.
 
     Returns
     -------
@@ -66,28 +68,81 @@ def cube_of_npy(buffer: bytes | bytearray | memoryview) -> Cube:
         It is no .npy file, damaged, not as long as it claims, of another type, shape or range,
         holds NaN, or all its images are missing.
     """
-    view = memoryview(buffer)
+    values = _array(memoryview(buffer), (PLANES_SHAPE, CUBE_SHAPE), SHAPE_HINT, fortran=fortran)
+    return _sample(values)
+
+
+def cubes_of_npy(
+    buffer: bytes | bytearray | memoryview, *, most: int, fortran: bool = True
+) -> Cube:
+    """Read N samples, 1 <= N <= ``most``, from a .npy file; each by the rules of `cube_of_npy`.
+
+    The shape is (N, 40, 256, 256) or (N, 4, 10, 256, 256). Of uint8 in C order a view is returned.
+    """
+    shapes = ((-1, *PLANES_SHAPE), (-1, *CUBE_SHAPE))
+    hint = f"send N samples of {PLANES_SHAPE} or {CUBE_SHAPE} each, with N from 1 to {most}"
+    values = _array(memoryview(buffer), shapes, hint, most=most, fortran=fortran)
+    if values.dtype == np.uint8:
+        cubes = values.reshape(-1, *CUBE_SHAPE)
+        for number, cube in enumerate(cubes):
+            _check_any(cube, f"sample {number}: ")
+        return cubes
+    return np.stack([_sample(one, f"sample {n}: ") for n, one in enumerate(values)])
+
+
+def shape_of_npy(buffer: bytes | bytearray | memoryview) -> tuple[int, ...]:
+    """Return the shape that a .npy file's header claims; raise NpyRejected where it has none."""
+    return _read_header(memoryview(buffer))[0]
+
+
+def _array(
+    view: memoryview,
+    shapes: tuple[tuple[int, ...], ...],
+    hint: str,
+    *,
+    most: int = 1,
+    fortran: bool,
+) -> NDArray[Any]:
+    """Return the array of a file in C order; its header is checked before anything is allocated.
+
+    A -1 in one of the ``shapes`` stands for 1 to ``most``.
+    """
     shape, fortran_order, dtype, offset = _read_header(view)
     _check_type(dtype)
-    if shape not in (PLANES_SHAPE, CUBE_SHAPE):
-        raise NpyRejected(
-            "wrong_shape", f"the array has shape {_shortened(shape)}", hint=SHAPE_HINT
-        )
+    if not any(_fits(shape, wanted, most) for wanted in shapes):
+        raise NpyRejected("wrong_shape", f"the array has shape {_shortened(shape)}", hint=hint)
+    if fortran_order and not fortran:
+        detail = "the array is in Fortran order"
+        raise NpyRejected("fortran_order", detail, hint="save numpy.ascontiguousarray(array)")
     claimed, sent = math.prod(shape) * dtype.itemsize, len(view) - offset
     if claimed != sent:
         problem = "is cut short" if sent < claimed else "has bytes after its end"
         detail = f"the file {problem}: {dtype} {shape} takes {claimed} bytes, {sent} came"
         raise NpyRejected("wrong_length", detail, hint=WRITE_HINT)
     values = np.frombuffer(view, dtype=dtype, offset=offset)
-    grey = _grey_levels(values).reshape(shape, order="F" if fortran_order else "C")
-    cube = cube_of_planes(np.ascontiguousarray(grey))
-    if not present_of_cube(cube).any():
+    return np.ascontiguousarray(values.reshape(shape, order="F" if fortran_order else "C"))
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], most: int) -> bool:
+    return len(shape) == len(wanted) and all(
+        there == asked or (asked == -1 and 1 <= there <= most)
+        for there, asked in zip(shape, wanted, strict=True)
+    )
+
+
+def _sample(values: NDArray[Any], which: str = "") -> Cube:
+    cube = cube_of_planes(_grey_levels(values.ravel(), which).reshape(values.shape))
+    _check_any(cube, which)
+    return cube
+
+
+def _check_any(cube: Cube, which: str) -> None:
+    if not cube.any():
         raise NpyRejected(
             "all_missing",
-            "every image is zero, so all of them are missing",
+            f"{which}every image is zero, so all of them are missing",
             hint="send at least one image with a grey level above zero",
         )
-    return cube
 
 
 def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
@@ -115,7 +170,7 @@ def _check_type(dtype: np.dtype[Any]) -> None:
     raise NpyRejected("wrong_dtype", f"the array is of type {str(dtype)[:80]}", hint=GREY_HINT)
 
 
-def _grey_levels(values: NDArray[Any]) -> NDArray[np.uint8]:
+def _grey_levels(values: NDArray[Any], which: str = "") -> NDArray[np.uint8]:
     """Turn flat values into grey levels by the rules of ``cube_of_npy``."""
     if values.dtype == np.uint8:
         return values
@@ -123,11 +178,11 @@ def _grey_levels(values: NDArray[Any]) -> NDArray[np.uint8]:
     if not (math.isfinite(low) and math.isfinite(high)):
         raise NpyRejected(
             "not_finite",
-            "the array holds NaN or infinity",
+            f"{which}the array holds NaN or infinity",
             hint="send zeros for an image that is missing",
         )
     if low < 0 or high > 255:
-        detail = f"the values run from {low:g} to {high:g}"
+        detail = f"{which}the values run from {low:g} to {high:g}"
         raise NpyRejected("out_of_range", detail, hint=GREY_HINT)
     if values.dtype.kind in "iu":
         return values.astype(np.uint8)

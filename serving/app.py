@@ -1,20 +1,26 @@
 """The application: ``uvicorn serving.app:create_app --factory --host 0.0.0.0 --port 8000``."""
 
-import os
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from flare import __version__
 from flare.errors import ConfigInvalid
+from serving import forecast_routes, routes
+from serving.access import Access
 from serving.body_limit import BodyLimit
 from serving.follower import Follower
+from serving.history import History
+from serving.metrics import Metrics
+from serving.pool import Pool
 from serving.problems import answer_failures
-from serving.routes import Service, router
+from serving.service import Service
 from serving.settings import Settings, read_settings
 from serving.source import ModelSource, source_of
 
@@ -46,19 +52,29 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         except ConfigInvalid as invalid:
             sys.stderr.write(f"error: {invalid}\n")
             raise SystemExit(2) from invalid
-    chosen, models = settings, source_of(settings) if source is None else source
+    chosen, metrics = settings, Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        follower = Follower(models, poll_seconds=chosen.poll_seconds)
-        # A forecast keeps a core busy: more of them at once would only slow each other down.
-        app.state.service = Service(chosen, follower, CapacityLimiter(os.cpu_count() or 1))
+        follower = Follower(
+            source_of(chosen) if source is None else source, poll_seconds=chosen.poll_seconds
+        )
+        pool = Pool(
+            cores=chosen.cores,
+            max_waiting=chosen.max_waiting,
+            time_limit=chosen.time_limit_seconds,
+        )
+        history = History(chosen.state_dir, rows=chosen.history_rows)
+        app.state.service = Service(chosen, follower, pool, history, metrics)
         follower.start()
         try:
             await to_thread.run_sync(follower.wait_for_first_poll, FIRST_MODEL_SECONDS)
             yield
         finally:
+            # Requests have ended by now, or uvicorn has given them up.
             await to_thread.run_sync(follower.stop)
+            await to_thread.run_sync(pool.close)
+            await to_thread.run_sync(history.close)
 
     # Its pages bring their scripts along: a cluster without internet has documentation too.
     app = FastAPIOffline(
@@ -68,7 +84,28 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         version=__version__,
         lifespan=lifespan,
     )
-    app.include_router(router)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
-    answer_failures(app, settings)
+    app.include_router(forecast_routes.router)
+    app.include_router(routes.router)
+    app.add_middleware(BodyLimit, max_bytes=chosen.max_upload_bytes)
+    if chosen.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=chosen.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type", "X-API-Key", "Authorization", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    app.add_middleware(Access, metrics=metrics, logged=chosen.access_log)
+    answer_failures(app, chosen)
+    _show_log()
     return app
+
+
+def _show_log() -> None:
+    """Let the server's own lines be seen; uvicorn sets up no more than its own."""
+    logger = logging.getLogger("flare")
+    if not logger.handlers and not logging.getLogger().handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)

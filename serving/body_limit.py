@@ -21,7 +21,10 @@ class BodyLimit:
             return
         claimed = Headers(scope=scope).get("content-length", "")
         if claimed.isdecimal() and int(claimed) > self._max_bytes:
-            response = problem(413, KIND_OF_STATUS[413], self._detail, hint=UPLOAD_HINT)
+            request_id = scope.get("state", {}).get("request_id")
+            response = problem(
+                413, KIND_OF_STATUS[413], self._detail, hint=UPLOAD_HINT, request_id=request_id
+            )
             await response(scope, receive, send)
             return
         came = 0

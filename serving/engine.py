@@ -1,4 +1,4 @@
-"""From a checked cube and one model to an answer, and the proof that a model can answer at all."""
+"""From checked cubes and one model to answers, and the proof that a model can answer at all."""
 
 import numpy as np
 
@@ -6,32 +6,39 @@ from flare.errors import ForecasterInvalid
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecast, Forecaster
 from flare.goes import HEADLINE_EVENT
-from flare.sample import CUBE_SHAPE, N_PLANES, present_of_cube
-from serving.schemas import Prediction
+from flare.sample import CHANNELS, CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
+from serving.schemas import Missing, Prediction
 from serving.source import Loaded
-from serving.uploads import cube_of_upload
 
 
-def predict_upload(live: Loaded, data: bytes) -> Prediction:
-    """Check the bytes of a .npy file and forecast from them with one model; blocks a thread.
+def predict(live: Loaded, cubes: Cube, present: Present) -> list[Prediction]:
+    """Forecast from N samples with one model; blocks a thread.
 
     Raises
     ------
-    InputInvalid
-        The bytes are no sample.
     ForecasterInvalid
         The model answered nonsense.
     """
-    cubes = cube_of_upload(data)[None]  # (1, T, C, H, W)
-    present = present_of_cube(cubes)  # (1, T, C)
     forecast = live.forecaster.predict(cubes, present)
-    check_forecast(forecast, n=1)
-    return Prediction(
-        **answers(live.forecaster, forecast)[0],
-        model_name=live.name,
-        model_version=live.version,
-        missing_images=N_PLANES - int(present.sum()),
-    )
+    check_forecast(forecast, n=len(cubes))
+    return [
+        Prediction(
+            **answer,
+            model_name=live.name,
+            model_version=live.version.number,
+            missing_images=N_PLANES - int(there.sum()),
+            missing=missing_of(there),
+        )
+        for answer, there in zip(answers(live.forecaster, forecast), present, strict=True)
+    ]
+
+
+def missing_of(present: Present) -> list[Missing]:
+    """Name the images of one sample (T, C) that are missing."""
+    return [
+        Missing(step=int(step), channel=CHANNELS[channel])
+        for step, channel in np.argwhere(~present)
+    ]
 
 
 def self_test(forecaster: Forecaster) -> None:

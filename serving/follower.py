@@ -1,33 +1,51 @@
 """Keep the production model live: look for a new version, prove it, swap it in whole.
 
 One thread polls and loads; requests only ever read one reference. A version that cannot be loaded
-or fails its self-test changes nothing but ``last_error``.
+or fails its self-test changes nothing but ``last_error``. A registry that is away changes nothing
+either: what was good last is kept on this disk, and is what a start begins with.
 """
 
 import logging
 import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from flare.errors import FlareError, ForecasterInvalid, ModelNotFound, TrackingUnavailable
+from flare.forecasters.base import Forecaster
 from serving.engine import self_test
-from serving.source import Loaded, ModelSource
+from serving.source import Loaded, ModelSource, Version
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("flare.serving")
 
 #: How long a stop waits for a download or load that is under way.
 STOP_SECONDS = 5.0
 
 
+def _as_it_is(forecaster: Forecaster) -> Forecaster:
+    return forecaster
+
+
 class Follower:
     """The live model of one source, and the thread that renews it."""
 
-    def __init__(self, source: ModelSource, *, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        source: ModelSource,
+        *,
+        poll_seconds: float,
+        prepare: Callable[[Forecaster], Forecaster] = _as_it_is,
+    ) -> None:
+        """Follow a source; ``prepare`` is what becomes of every forecaster that was loaded."""
         self._source = source
         self._poll_seconds = poll_seconds
+        self._prepare = prepare
         self._live: Loaded | None = None
         # Errors are kept as text: an exception would keep the refused model in memory.
         self._error: str | None = None
         self._unavailable = False  # whether the registry is why
-        self._refused: tuple[str, str] | None = None  # a broken version, and how
+        self._refused: tuple[Version, str] | None = None  # a broken version, and how
+        self._polled_at: datetime | None = None
         self._polling = threading.Lock()
         self._first_poll_done = threading.Event()
         self._stopping = threading.Event()
@@ -39,9 +57,19 @@ class Follower:
         return self._live
 
     @property
+    def followed(self) -> str | None:
+        """The alias whose changes are followed."""
+        return self._source.followed
+
+    @property
     def last_error(self) -> str | None:
         """Why the latest look for a model failed, None if it did not."""
         return self._error
+
+    @property
+    def polled_at(self) -> datetime | None:
+        """When the source answered last."""
+        return self._polled_at
 
     def snapshot(self) -> Loaded:
         """Return the live model.
@@ -63,6 +91,7 @@ class Follower:
         with self._polling:
             try:
                 version = self._source.current_version()
+                self._polled_at = datetime.now(UTC)
                 if self._refused is not None and version == self._refused[0]:
                     self._note(self._refused[1])  # until another version is promoted
                     return
@@ -72,7 +101,7 @@ class Follower:
             except FlareError as error:
                 self._note(str(error), unavailable=isinstance(error, TrackingUnavailable))
             except Exception as error:
-                logger.exception("looking for a new model failed")
+                log.exception("looking for a new model failed")
                 kind = type(error).__name__
                 self._note(f"{kind} while loading a model; see the server's log")
 
@@ -85,37 +114,53 @@ class Follower:
         self._first_poll_done.wait(seconds)
 
     def stop(self) -> None:
-        """Stop polling and free the live model's download."""
+        """Stop polling."""
         self._stopping.set()
         self._thread.join(STOP_SECONDS)
-        if self._live is not None:
-            self._source.discard(self._live)
 
     def _run(self) -> None:
+        self._begin_with_last_good()
         while not self._stopping.is_set():
             self.poll_once()
             self._first_poll_done.set()
             self._stopping.wait(self._poll_seconds)
 
-    def _replace_by(self, version: str) -> None:
+    def _begin_with_last_good(self) -> None:
+        """Go live with what this disk holds, before anybody is asked."""
+        try:
+            kept = self._source.last_good()
+            if kept is not None:
+                self._live = self._proved(kept)
+                log.info("%s version %s is live, from this disk", kept.name, kept.version.number)
+        except ForecasterInvalid as error:
+            log.warning("the last good model of this disk is not used: %s", error)
+        except Exception:
+            log.exception("the last good model of this disk could not be read")
+
+    def _replace_by(self, version: Version) -> None:
         """Load beside the live model, try, then swap by one assignment."""
         try:
             candidate = self._source.load(version)
             try:
-                self_test(candidate.forecaster)
+                candidate = self._proved(candidate)
             except ForecasterInvalid:
-                self._source.discard(candidate)
+                self._source.refuse(candidate)
                 raise
         except ForecasterInvalid as error:
-            broken = f"version {version}: {error}; promote another version"
+            broken = f"version {version.number}: {error}; promote another version"
             self._refused = version, broken
             raise ForecasterInvalid(broken) from error
-        former, self._live = self._live, candidate
-        logger.info("%s version %s is live", candidate.name, candidate.version)
-        if former is not None:
-            self._source.discard(former)
+        self._live = candidate
+        log.info("%s version %s is live", candidate.name, candidate.version.number)
+        self._source.accept(candidate)
+
+    def _proved(self, candidate: Loaded) -> Loaded:
+        """Return a model that is prepared, warm, and has shown that it can answer."""
+        candidate = replace(candidate, forecaster=self._prepare(candidate.forecaster))
+        self_test(candidate.forecaster)
+        return candidate
 
     def _note(self, error: str, *, unavailable: bool = False) -> None:
         if error != self._error:
-            logger.warning("no new model: %s", error)
+            log.warning("no new model: %s", error)
         self._error, self._unavailable = error, unavailable

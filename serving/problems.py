@@ -2,7 +2,6 @@
 
 import logging
 import math
-import uuid
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -18,16 +17,19 @@ from flare.errors import (
     ModelNotFound,
     TrackingUnavailable,
 )
+from serving.pool import Busy, TookTooLong
+from serving.rejections import UploadRejected
 from serving.schemas import Problem
 from serving.settings import Settings
-from serving.uploads import UploadRejected
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("flare.serving")
 
 UPLOAD_HINT = "curl -F file=@sample.npy <server>/predict_npy; GET /sample.npy is an example"
 PROMOTE_HINT = "train and promote a model: `mlflow run . -e promote`; then wait for GET /ready"
 REGISTRY_HINT = "start the MLflow server, or check FLARE_TRACKING_URI; then wait for GET /ready"
-FOLDER_HINT = "save a forecaster in the folder of FLARE_MODEL_FOLDER; then wait for GET /ready"
+FIXED_HINT = "FLARE_MODEL names what is served: put it there, or name another; then GET /ready"
+BUSY_HINT = "ask again after the seconds in Retry-After, or start more servers"
+KEY_HINT = "send it in the header X-API-Key, or as a bearer token"
 LOG_HINT = "the server's log has the details under this request id"
 
 #: Status and kind of the errors that reach a client; any other is a defect, and a 500.
@@ -37,8 +39,15 @@ STATUS_OF: dict[type[FlareError], tuple[int, str]] = {
     TrackingUnavailable: (503, "registry_unavailable"),
     ForecasterInvalid: (500, "model_failed"),
     DatasetNotFound: (404, "no_example"),
+    Busy: (503, "busy"),
+    TookTooLong: (503, "took_too_long"),
 }
-KIND_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+KIND_OF_STATUS = {
+    401: "unauthorized",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
 
 
 def problem(
@@ -56,28 +65,40 @@ def problem(
 
 
 def answer_failures(app: FastAPI, settings: Settings) -> None:
-    """Give the app its handlers: expected errors, the framework's own, and everything else."""
+    """Give the app its handlers for expected errors and the framework's own."""
     app.state.settings = settings
     app.add_exception_handler(FlareError, _expected)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(Exception, _unexpected)
+
+
+def unexpected(where: str, error: Exception, *, request_id: str) -> JSONResponse:
+    """Log a defect with its traceback, and answer without it."""
+    log.error("request %s failed: %s", request_id, where, exc_info=error)
+    detail = "the server failed; this is not the fault of the request"
+    return problem(500, "internal_error", detail, hint=LOG_HINT, request_id=request_id)
 
 
 async def _expected(request: Request, error: Exception) -> JSONResponse:
+    request_id = _id_of(request)
     if isinstance(error, UploadRejected):
-        return problem(error.status, error.code, error.detail, hint=error.hint)
+        return problem(
+            error.status, error.code, error.detail, hint=error.hint, request_id=request_id
+        )
     settings = cast(Settings, request.app.state.settings)
     for kind, (status, name) in STATUS_OF.items():
         if isinstance(error, kind):
+            if status == 500:
+                log.error("request %s failed: %s", request_id, error)
             return problem(
                 status,
                 name,
                 str(error),
                 hint=_hint(error, settings),
-                headers=_retry_after(status, settings.poll_seconds),
+                request_id=request_id,
+                headers=_retry_after(status, error, settings.poll_seconds),
             )
-    return await _unexpected(request, error)
+    return unexpected(f"{request.method} {request.url.path}", error, request_id=request_id or "")
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
@@ -85,34 +106,42 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = error.status_code
     name = KIND_OF_STATUS.get(status, "bad_request")
-    hint = UPLOAD_HINT if status in (400, 413) else "GET /docs lists the endpoints"
+    hints = {400: UPLOAD_HINT, 413: UPLOAD_HINT, 401: KEY_HINT}
     detail = f"{request.method} {request.url.path}: {error.detail}"
-    headers = None if error.headers is None else dict(error.headers)
-    return problem(status, name, detail, hint=hint, headers=headers)
+    return problem(
+        status,
+        name,
+        detail,
+        hint=hints.get(status, "GET /docs lists the endpoints"),
+        request_id=_id_of(request),
+        headers=None if error.headers is None else dict(error.headers),
+    )
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    # Without the input itself, which may be the whole upload.
+    # Without the input itself.
     found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-    return problem(422, "invalid_request", "; ".join(found), hint=UPLOAD_HINT)
+    detail, request_id = "; ".join(found), _id_of(request)
+    hint = "GET /docs lists the parameters"
+    return problem(422, "invalid_request", detail, hint=hint, request_id=request_id)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    request_id = uuid.uuid4().hex
-    where = f"{request.method} {request.url.path}"
-    logger.error("request %s failed: %s", request_id, where, exc_info=error)
-    detail = "the server failed; this is not the fault of the request"
-    return problem(500, "internal_error", detail, hint=LOG_HINT, request_id=request_id)
+def _id_of(request: Request) -> str | None:
+    return getattr(request.state, "request_id", None)
 
 
 def _hint(error: FlareError, settings: Settings) -> str | None:
+    if isinstance(error, Busy | TookTooLong):
+        return BUSY_HINT
     if isinstance(error, TrackingUnavailable):
         return REGISTRY_HINT
     if isinstance(error, ModelNotFound):
-        return PROMOTE_HINT if settings.model_folder is None else FOLDER_HINT
-    return None
+        return FIXED_HINT if settings.model else PROMOTE_HINT
+    return LOG_HINT if isinstance(error, ForecasterInvalid) else None
 
 
-def _retry_after(status: int, seconds: float) -> dict[str, str] | None:
-    return {"Retry-After": str(math.ceil(seconds))} if status == 503 else None
+def _retry_after(status: int, error: FlareError, seconds: float) -> dict[str, str] | None:
+    if status != 503:
+        return None
+    return {"Retry-After": "1" if isinstance(error, Busy) else str(math.ceil(seconds))}

@@ -1,98 +1,105 @@
-"""The endpoints. Each takes one snapshot of the live model and answers from that alone."""
+"""The endpoints that tell: health, the model, the history, metrics, an example."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, File, Request, UploadFile
-from fastapi.responses import RedirectResponse, Response
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from serving.engine import predict_upload
+from flare.tracking.names import KIND_TAG
+from serving.described import signature_of
 from serving.example import EXAMPLES, example_npy
-from serving.follower import Follower
-from serving.schemas import Health, Prediction, Problem, Ready
-from serving.settings import Settings
+from serving.keys import check_key
+from serving.schemas import Health, History, Model, Problem, Ready, ScoreValue
+from serving.service import service_of
+from serving.source import Loaded
 
 router = APIRouter()
-
-UPLOAD_DESCRIPTION = (
-    "A .npy file of shape (40, 256, 256), the 10 channels of the first time step first, or "
-    "(4, 10, 256, 256). Channels: 94, 131, 171, 193, 211, 304, 335, 1700 Angstrom, HMI continuum, "
-    "HMI magnetogram; steps: 0, 420, 630 and 710 minutes into the 12-hour input window. Values "
-    "are SDOBenchmark's grey levels: integers or floats in 0..255, or floats whose maximum is at "
-    "most 1, meant as fractions of 255; floats are rounded to the nearest level. An image of "
-    "zeros counts as missing; NaN is refused."
-)
 
 NO_MODEL: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "No model yet; `Retry-After` says when to ask again."}
 }
-UPLOAD_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The form or the .npy file is damaged."},
-    413: {"model": Problem, "description": "The body is too large."},
-    415: {"model": Problem, "description": "The file is no .npy file."},
-    422: {"model": Problem, "description": "No field `file`; or type, shape or values are wrong."},
-    500: {"model": Problem, "description": "A defect of the server or the model."},
+NO_KEY: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "The API key is missing or wrong."}
 }
-
-
-@dataclass(frozen=True)
-class Service:
-    """What the endpoints need, kept in ``app.state.service`` while the app lives."""
-
-    settings: Settings
-    follower: Follower
-    limiter: CapacityLimiter
-
-
-def _service(request: Request) -> Service:
-    return cast(Service, request.app.state.service)
-
-
-@router.get("/", include_in_schema=False)
-async def index() -> RedirectResponse:
-    """Lead a browser to the documentation."""
-    return RedirectResponse("/docs")
 
 
 @router.get("/health", summary="How the server is doing")
 async def health(request: Request) -> Health:
     """Say whether a model is loaded, which one, and why the latest look for one failed."""
-    service = _service(request)
-    settings, live = service.settings, service.follower.live
+    service = service_of(request)
+    follower, live = service.follower, service.follower.live
     return Health(
         status="no model" if live is None else "ok",
         model_loaded=live is not None,
-        device="cpu",
-        model_name=settings.model_name if live is None else live.name,
-        model_version=None if live is None else live.version,
-        alias=settings.alias if settings.model_folder is None else None,
+        device="cpu" if live is None else getattr(live.forecaster, "device", "cpu"),
+        engine=None if live is None else getattr(live.forecaster, "engine", "numpy"),
+        model_name=service.settings.model_name if live is None else live.name,
+        model_version=None if live is None else live.version.number,
+        alias=follower.followed,
         checkpoint_path=None if live is None or live.folder is None else str(live.folder),
         loaded_at=None if live is None else live.loaded_at,
         age_seconds=None if live is None else (datetime.now(UTC) - live.loaded_at).total_seconds(),
-        last_error=service.follower.last_error,
+        polled_at=follower.polled_at,
+        last_error=follower.last_error,
     )
 
 
 @router.get("/ready", summary="Whether it can forecast", responses=NO_MODEL)
 async def ready(request: Request) -> Ready:
     """Answer 200 once a model is loaded, 503 before: for load balancers and start scripts."""
-    live = _service(request).follower.snapshot()
-    return Ready(status="ready", model_version=live.version)
+    live = service_of(request).follower.snapshot()
+    return Ready(status="ready", model_version=live.version.number)
 
 
-@router.post(
-    "/predict_npy", summary="Forecast from one sample", responses=UPLOAD_PROBLEMS | NO_MODEL
+@router.get(
+    "/model",
+    summary="The model that answers",
+    responses=NO_MODEL | NO_KEY,
+    dependencies=[Depends(check_key)],
 )
-async def predict_npy(
-    request: Request, file: Annotated[UploadFile, File(description=UPLOAD_DESCRIPTION)]
-) -> Prediction:
-    """Forecast the largest flare of an active region in the 24 hours after the input window."""
-    service = _service(request)
-    live = service.follower.snapshot()
-    data = await file.read()
-    return await to_thread.run_sync(predict_upload, live, data, limiter=service.limiter)
+async def model(request: Request) -> Model:
+    """Describe it: data, parameters, thresholds, scores with intervals, its card."""
+    return _described(service_of(request).follower.snapshot())
+
+
+@router.get(
+    "/history",
+    summary="Recent forecasts",
+    responses=NO_KEY
+    | {422: {"model": Problem, "description": "The limit is no number of 1 to 10000."}},
+    dependencies=[Depends(check_key)],
+)
+async def history(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="How many, the newest first.")] = 200,
+) -> History:
+    """List what was forecast, without the pixels; kept across restarts."""
+    kept = service_of(request).history
+    return History(kept=kept.rows, forecasts=await to_thread.run_sync(kept.recent, limit))
+
+
+@router.get(
+    "/metrics",
+    summary="Numbers for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {}}, "description": "Prometheus' format."},
+        **NO_KEY,
+    },
+    dependencies=[Depends(check_key)],
+)
+async def metrics(request: Request) -> Response:
+    """Tell requests, times, the queue, the live version, and how forecasts are distributed."""
+    service = service_of(request)
+    page = service.metrics.page(
+        service.follower.live,
+        failed=service.follower.last_error is not None,
+        queue=service.pool.taken,
+    )
+    return Response(page, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get(
@@ -110,4 +117,37 @@ def sample_npy() -> Response:  # no coroutine: the first call decodes 40 images,
         example_npy(EXAMPLES),
         media_type="application/octet-stream",
         headers={"Content-Disposition": 'attachment; filename="sample.npy"'},
+    )
+
+
+def _described(live: Loaded) -> Model:
+    forecaster, details = live.forecaster, live.details
+    spec, tuning, origin = forecaster.spec, forecaster.tuning, forecaster.origin
+    tags = dict(details.get("tags") or {})
+    return Model(
+        name=live.name,
+        version=live.version.number,
+        uri=live.uri,
+        kind=forecaster.kind,
+        family=tags.get(KIND_TAG),
+        run_id=details.get("run_id"),
+        synthetic=origin.synthetic,
+        data_name=origin.data_name,
+        data_fingerprint=origin.data_fingerprint,
+        n_samples=origin.n_samples,
+        n_active_regions=len(origin.active_regions),
+        image_size=spec.image_size,
+        channels=list(spec.channels),
+        step_offsets_minutes=list(spec.step_offsets_minutes),
+        events=list(spec.events),
+        window_hours=spec.window_hours,
+        interval_level=spec.interval_level,
+        thresholds=dict(tuning.thresholds),
+        base_rates={**tuning.rates, **tuning.stated_rates},
+        signature=signature_of(spec),
+        parameters=dict(details.get("parameters") or {}),
+        tags=tags,
+        scores=[ScoreValue(**one) for one in details.get("scores") or ()],
+        scores_on=details.get("scores_on"),
+        card=details.get("card"),
     )

@@ -1,11 +1,20 @@
 """What the server answers, field by field; the API's documentation is made from it."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Missing(BaseModel):
+    """One image of a sample that is not there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: Annotated[int, Field(ge=0, le=3, description="Time step, the earliest first.")]
+    channel: Annotated[str, Field(description="Wavelength in Angstrom, or the HMI product.")]
 
 
 class Prediction(BaseModel):
@@ -33,6 +42,7 @@ class Prediction(BaseModel):
                 "model_name": "solar-flare",
                 "model_version": "3",
                 "missing_images": 2,
+                "missing": [{"step": 0, "channel": "94"}, {"step": 3, "channel": "magnetogram"}],
             }
         },
     )
@@ -87,8 +97,41 @@ class Prediction(BaseModel):
     model_name: Annotated[str, Field(description="Model that answered.")]
     model_version: Annotated[str, Field(description="The one version that answered.")]
     missing_images: Annotated[
-        int, Field(ge=0, le=39, description="Planes of zeros in the upload, taken as missing.")
+        int,
+        Field(ge=0, le=39, description="Images missing: planes of zeros, or not sent."),
     ]
+    missing: Annotated[list[Missing], Field(description="Which ones.")]
+
+
+class LeftOut(BaseModel):
+    """An image that was sent and counts as missing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: Annotated[str, Field(description="Its name.")]
+    reason: Annotated[str, Field(description="Why: `flagged` or `uniform`.")]
+
+
+class ImagesPrediction(Prediction):
+    """A forecast from images, and which of them were left out."""
+
+    left_out: Annotated[list[LeftOut], Field(description="Images that count as missing.")]
+
+
+class BatchMember(Prediction):
+    """The forecast of one sample of a batch."""
+
+    id: Annotated[str, Field(description="Its position from 0, or its name in the .npz.")]
+
+
+class Batch(BaseModel):
+    """The forecasts of a batch, all from one model version, in the order of the samples."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model_name: Annotated[str, Field(description="Model that answered.")]
+    model_version: Annotated[str, Field(description="The one version that answered.")]
+    forecasts: Annotated[list[BatchMember], Field(description="One for each sample.")]
 
 
 class Health(BaseModel):
@@ -98,15 +141,22 @@ class Health(BaseModel):
 
     status: Annotated[Literal["ok", "no model"], Field(description="Whether it can forecast.")]
     model_loaded: Annotated[bool, Field(description="The same as a boolean.")]
-    device: Annotated[Literal["cpu"], Field(description="Where the model computes.")]
+    device: Annotated[str, Field(description="Where the model computes: `cpu` or `cuda`.")]
+    engine: Annotated[
+        str | None, Field(description="What computes: `onnxruntime`, `torch` or `numpy`.")
+    ]
     model_name: Annotated[str, Field(description="Model that is served, or waited for.")]
     model_version: Annotated[str | None, Field(description="Version that answers now.")]
     alias: Annotated[
-        str | None, Field(description="Alias that is followed; null where a folder is served.")
+        str | None, Field(description="Alias that is followed; null for a folder or a fixed model.")
     ]
     checkpoint_path: Annotated[str | None, Field(description="Folder it was loaded from.")]
     loaded_at: Annotated[datetime | None, Field(description="When it was loaded, UTC.")]
     age_seconds: Annotated[float | None, Field(description="Seconds since then.")]
+    polled_at: Annotated[
+        datetime | None,
+        Field(description="When the registry last said which version is current, UTC."),
+    ]
     last_error: Annotated[
         str | None,
         Field(description="Why the latest look for a model failed; null if it did not."),
@@ -122,6 +172,89 @@ class Ready(BaseModel):
     model_version: Annotated[str, Field(description="Version that answers now.")]
 
 
+class ScoreValue(BaseModel):
+    """One verification score with its interval over active regions."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    event: Annotated[str, Field(description="Event such as `M1.0`, or `flux`.")]
+    name: Annotated[str, Field(description="Score, in the field's term.")]
+    value: Annotated[float | None, Field(description="The score; null where it is undefined.")]
+    low: Annotated[float | None, Field(description="Lower end of its 95 % interval.")]
+    high: Annotated[float | None, Field(description="Upper end.")]
+    n: Annotated[int, Field(description="Samples.")]
+    n_events: Annotated[int | None, Field(description="Events among them.")] = None
+
+
+class Model(BaseModel):
+    """The model that answers now, as its registry knows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Annotated[str, Field(description="Name of the model.")]
+    version: Annotated[str, Field(description="Version that answers now.")]
+    uri: Annotated[str, Field(description="Address or folder it came from.")]
+    kind: Annotated[str, Field(description="What it is: `neural`, `forest`, `ensemble`, ...")]
+    family: Annotated[str | None, Field(description="Architecture or family by its usual name.")]
+    run_id: Annotated[str | None, Field(description="MLflow run that made it.")]
+    synthetic: Annotated[bool, Field(description="Whether it was trained on synthetic data.")]
+    data_name: Annotated[str, Field(description="Dataset it was trained on.")]
+    data_fingerprint: Annotated[str, Field(description="That dataset's fingerprint.")]
+    n_samples: Annotated[int, Field(description="Samples it was trained or tuned on.")]
+    n_active_regions: Annotated[int, Field(description="Active regions of those.")]
+    image_size: Annotated[int, Field(description="Pixels of an edge that it works on.")]
+    channels: Annotated[list[str], Field(description="Channels in the order of the planes.")]
+    step_offsets_minutes: Annotated[
+        list[int], Field(description="Time steps, in minutes into the input window.")
+    ]
+    events: Annotated[list[str], Field(description="Events that it gives probabilities of.")]
+    window_hours: Annotated[int, Field(description="Hours that it forecasts.")]
+    interval_level: Annotated[Probability, Field(description="Level of the flux interval.")]
+    thresholds: Annotated[
+        dict[str, float], Field(description="Probability from which an event is forecast.")
+    ]
+    base_rates: Annotated[
+        dict[str, float], Field(description="Event rates that the probabilities are meant for.")
+    ]
+    signature: Annotated[
+        dict[str, Any], Field(description="Arrays that it takes and fields that it answers.")
+    ]
+    parameters: Annotated[dict[str, str], Field(description="Parameters of the run.")]
+    tags: Annotated[dict[str, str], Field(description="Tags of the version.")]
+    scores: Annotated[list[ScoreValue], Field(description="Scores from its latest report.")]
+    scores_on: Annotated[str | None, Field(description="Samples that these scores are of.")]
+    card: Annotated[str | None, Field(description="Model card, in Markdown.")]
+
+
+class PastForecast(BaseModel):
+    """A forecast that was made, without the pixels."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: Annotated[int, Field(description="Number, rising with time.")]
+    time: Annotated[datetime, Field(description="When it was made, UTC.")]
+    source: Annotated[str, Field(description="Endpoint: `npy`, `images` or `batch`.")]
+    model_name: str
+    model_version: str
+    peak_flux_w_m2: float
+    flux_low_w_m2: float
+    flux_high_w_m2: float
+    goes_class: str
+    mx_probability: Probability
+    alert: bool
+    missing_images: int
+    synthetic: bool
+
+
+class History(BaseModel):
+    """Recent forecasts, the newest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kept: Annotated[int, Field(description="How many the server keeps at most; 0: none.")]
+    forecasts: list[PastForecast]
+
+
 class Problem(BaseModel):
     """The body of every answer that is not a success."""
 
@@ -132,7 +265,7 @@ class Problem(BaseModel):
                 "error": "wrong_shape",
                 "detail": "the array has shape (10, 256, 256)",
                 "hint": "send (40, 256, 256), or (4, 10, 256, 256)",
-                "request_id": None,
+                "request_id": "6f1c2f8e0d7b4b6f9c3f5a7be2c4d1aa",
             }
         },
     )
@@ -140,6 +273,6 @@ class Problem(BaseModel):
     error: Annotated[str, Field(description="What kind of problem, for programs.")]
     detail: Annotated[str, Field(description="What is wrong, for people.")]
     hint: Annotated[str | None, Field(description="What to do about it.")] = None
-    request_id: Annotated[
-        str | None, Field(description="Where to look in the server's log; only with a 500.")
-    ] = None
+    request_id: Annotated[str | None, Field(description="Where to look in the server's log.")] = (
+        None
+    )

@@ -1,10 +1,12 @@
 """What the server can be told, all of it through environment variables that start with FLARE_."""
 
+import os
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flare.errors import ConfigInvalid
 from flare.parameters import MODEL_NAME
@@ -18,11 +20,10 @@ MEBIBYTE = 2**20
 #: refuse every upload.
 SMALLEST_UPLOAD_LIMIT = N_PLANES * IMAGE_SIZE**2 + 8192
 
+RUN_ID = re.compile(r"[0-9a-f]{32}")
 
-def _existing_folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise ValueError("is not a folder; save a forecaster there first, or unset it")
-    return path
+#: Shorter keys are guessed.
+SHORTEST_API_KEY = 8
 
 
 class Settings(BaseSettings):
@@ -30,6 +31,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True)
 
+    model: Annotated[
+        str,
+        Field(
+            description="What is served: a `models:/` or `runs:/` address, a run id, or the folder "
+            "of a saved forecaster. Only `models:/NAME@ALIAS` and a folder are followed. Empty: "
+            "the alias of the registered model, FLARE_ALIAS of FLARE_MODEL_NAME."
+        ),
+    ] = ""
     model_name: Annotated[
         str, Field(min_length=1, description="Registered model whose versions are served.")
     ] = MODEL_NAME
@@ -39,19 +48,104 @@ class Settings(BaseSettings):
     tracking_uri: Annotated[
         str | None, Field(description="MLflow's registry; unset, MLflow's own choice of it.")
     ] = None
-    model_folder: Annotated[
-        Path | None,
-        AfterValidator(lambda path: path if path is None else _existing_folder(path)),
-        Field(description="Serve this forecaster folder and ask no registry."),
-    ] = None
     poll_seconds: Annotated[
         float,
         Field(ge=0.05, le=86_400, description="Seconds between two looks for a new version."),
     ] = 5.0
+    state_dir: Annotated[
+        Path,
+        Field(
+            description="Folder of the history and of the last good version, kept there so that "
+            "a start does without the registry."
+        ),
+    ] = Path("outputs/serving")
+    threads: Annotated[
+        int,
+        Field(ge=0, le=1024, description="Forecasts at once, one core each; 0: as many as cores."),
+    ] = 0
+    max_waiting: Annotated[
+        int,
+        Field(ge=0, le=10_000, description="Requests that may wait for a core; more get a 503."),
+    ] = 32
+    time_limit_seconds: Annotated[
+        float,
+        Field(gt=0, le=3600, description="How long a request may wait and compute before a 503."),
+    ] = 30.0
+    upload_seconds: Annotated[
+        float, Field(gt=0, le=3600, description="How long an upload may take before a 408.")
+    ] = 60.0
     max_upload_bytes: Annotated[
         int,
         Field(ge=SMALLEST_UPLOAD_LIMIT, description="Largest request body, envelope included."),
     ] = 64 * MEBIBYTE
+    max_batch: Annotated[
+        int, Field(ge=1, le=10_000, description="Most samples in one POST /predict_batch.")
+    ] = 64
+    history_rows: Annotated[
+        int, Field(ge=0, le=10_000_000, description="Forecasts that GET /history keeps; 0: none.")
+    ] = 10_000
+    api_key: Annotated[
+        SecretStr | None,
+        Field(
+            description="If set, forecasts, history and metrics need it in the header X-API-Key "
+            f"or as a bearer token; {SHORTEST_API_KEY} characters or more."
+        ),
+    ] = None
+    cors_origins: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Pages of other origins that may call the server, separated by commas: "
+            "https://a.example,https://b.example. None by default."
+        ),
+    ] = ()
+    access_log: Annotated[
+        bool, Field(description="Whether each request is a line of JSON on stderr.")
+    ] = True
+
+    @field_validator("model")
+    @classmethod
+    def _something_to_serve(cls, value: str) -> str:
+        if value and not (":/" in value or RUN_ID.fullmatch(value) or Path(value).is_dir()):
+            raise ValueError(
+                "is neither a folder nor an address such as models:/NAME@Production, nor a run id"
+            )
+        return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(one.strip().rstrip("/") for one in value.split(",") if one.strip())
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            scheme, _, host = one.partition("://")
+            if one != "*" and (scheme not in ("http", "https") or not host or "/" in host):
+                raise ValueError(f"{one} is no origin; write https://host or https://host:port")
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if len(value.get_secret_value()) < SHORTEST_API_KEY:
+            raise ValueError(f"has fewer than {SHORTEST_API_KEY} characters")
+        return value
+
+    @property
+    def cores(self) -> int:
+        """How many forecasts are made at once."""
+        if self.threads:
+            return self.threads
+        # Those that this process may use: a container may have fewer than its machine.
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
 
 
 def read_settings(**given: Any) -> Settings:
@@ -60,14 +154,35 @@ def read_settings(**given: Any) -> Settings:
     Raises
     ------
     ConfigInvalid
-        A value cannot be used; the message names every such variable in one line.
+        A value cannot be used; the message names every such variable in one line. A variable that
+        starts with FLARE_ and is none is left alone: other parts of the project have some.
     """
     try:
         return Settings(**given)
     except ValidationError as invalid:
-        found = [
-            f"{ENV_PREFIX}{'.'.join(map(str, error['loc'])).upper()}={error['input']!r}: "
-            f"{error['msg']}"
-            for error in invalid.errors(include_url=False)
-        ]
-        raise ConfigInvalid("; ".join(found)) from invalid
+        raise ConfigInvalid(
+            "; ".join(
+                f"{ENV_PREFIX}{_name(error)}={_shown(error)}: {error['msg']}"
+                for error in invalid.errors(include_url=False)
+            )
+        ) from invalid
+
+
+def described() -> list[tuple[str, str, str]]:
+    """Return variable, default and description of each setting, for ``--help`` and the docs."""
+    found = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, "", ()) else str(field.default)
+        if bool in (field.annotation, *get_args(field.annotation)):
+            default = default.lower()
+        found.append((f"{ENV_PREFIX}{name.upper()}", default, field.description or ""))
+    return found
+
+
+def _name(error: Any) -> str:
+    return ".".join(map(str, error["loc"])).upper()
+
+
+def _shown(error: Any) -> str:
+    """Return the value that was refused, but no key: the line goes to a log."""
+    return "***" if "api_key" in error["loc"] else repr(error["input"])

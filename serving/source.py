@@ -1,93 +1,178 @@
 """Where models come from: the registry in production, a folder to try one out, a fake in tests."""
 
 import hashlib
-import shutil
-import tempfile
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from flare.errors import ModelNotFound
+from flare.errors import ForecasterInvalid, ModelNotFound
 from flare.forecasters.base import Forecaster
 from flare.forecasters.folder import DESCRIPTION, load, read_description
-from serving.settings import Settings
+from serving.kept import KeptModel, KeptModels
+from serving.settings import RUN_ID, Settings
 
 if TYPE_CHECKING:
     from flare.tracking.registry import RegisteredVersion
+
+_ALIAS = re.compile(r"models:/(?P<name>[^/@]+)@(?P<alias>[^/@]+)")
+_VERSION = re.compile(r"models:/(?P<name>[^/@]+)/(?P<version>\d+)")
+_RUN = re.compile(r"runs:/(?P<run_id>[^/]+)/(?P<name>.+)")
+
+
+class Version(NamedTuple):
+    """What a source offers now: what people call it, and what tells it from any other."""
+
+    number: str
+    key: str
 
 
 @dataclass(frozen=True)
 class Loaded:
     """One version of a model, whole and ready to forecast.
 
-    ``folder`` is where it was read from; the forecaster needs nothing of it any more.
+    ``folder`` is where it was read from; the forecaster needs nothing of it any more. ``uri`` is
+    its address, ``details`` what MLflow knows of it, as JSON values.
     """
 
     forecaster: Forecaster
-    version: str
+    version: Version
     name: str
     folder: Path | None
+    uri: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
     loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class ModelSource(Protocol):
     """What the follower asks, from one thread at a time."""
 
-    def current_version(self) -> str:
+    @property
+    def followed(self) -> str | None:
+        """The alias whose changes are followed; None for a folder, and for what cannot change."""
+
+    def current_version(self) -> Version:
         """Name the version to serve now, quickly and without loading it."""
 
-    def load(self, version: str) -> Loaded:
+    def load(self, version: Version) -> Loaded:
         """Load what ``current_version`` has just named."""
 
-    def discard(self, loaded: Loaded) -> None:
-        """Free what ``load`` left on disk; the model has been replaced or refused."""
+    def last_good(self) -> Loaded | None:
+        """Load what was accepted last, on this machine, without asking anybody; None if nothing."""
+
+    def accept(self, loaded: Loaded) -> None:
+        """Remember that a version is good and live."""
+
+    def refuse(self, loaded: Loaded) -> None:
+        """Forget a version that turned out to be broken."""
 
 
-class RegistrySource:
-    """The version that an alias of MLflow's registry marks, downloaded into a temporary folder."""
+class MLflowSource:
+    """A model of MLflow: what an alias marks, followed, or else any address or run, fixed."""
 
-    def __init__(self, name: str, alias: str, *, tracking_uri: str | None) -> None:
-        self._name, self._alias, self._tracking_uri = name, alias, tracking_uri
-        self._current: RegisteredVersion | None = None
+    def __init__(
+        self, address: str, *, model_name: str, tracking_uri: str | None, kept: KeptModels
+    ) -> None:
+        self._address, self._model_name, self._tracking_uri = address, model_name, tracking_uri
+        self._alias = _ALIAS.fullmatch(address)
+        self._kept = kept
+        self._current: tuple[Version, RegisteredVersion | None] | None = None
         self._connected = False
-        self._downloads: dict[Path, Path] = {}  # forecaster folder -> temporary folder around it
 
-    def current_version(self) -> str:
-        """Ask the registry which version the alias marks."""
+    @property
+    def followed(self) -> str | None:
+        """The alias."""
+        return self._alias["alias"] if self._alias else None
+
+    def current_version(self) -> Version:
+        """Ask the registry which version the alias marks; an address that is fixed is not asked."""
+        if self._alias is None and self._current is not None:
+            return self._current[0]
+        self._current = self._asked()
+        return self._current[0]
+
+    def load(self, version: Version) -> Loaded:
+        """Load the version that ``current_version`` returned last, from this disk if it is there.
+
+        What lies here and is damaged is fetched again, once.
+        """
+        if self._current is None or self._current[0] != version:
+            raise ModelNotFound(f"version {version.number} is not what was current last; ask again")
+        found = self._kept.find(version.key)
+        if found is not None:
+            try:
+                return self._loaded(found)
+            except (ForecasterInvalid, ModelNotFound):
+                self._kept.remove(version.key)
+        found = self._fetched(*self._current)
+        try:
+            return self._loaded(found)
+        except (ForecasterInvalid, ModelNotFound):
+            self._kept.remove(version.key)
+            raise
+
+    def last_good(self) -> Loaded | None:
+        """Load what was accepted last."""
+        found = self._kept.last_good()
+        if found is None:
+            return None
+        try:
+            return self._loaded(found)
+        except (ForecasterInvalid, ModelNotFound):
+            self._kept.remove(found.key)
+            return None
+
+    def accept(self, loaded: Loaded) -> None:
+        """Begin with this one at the next start."""
+        self._kept.mark_good(loaded.version.key)
+
+    def refuse(self, loaded: Loaded) -> None:
+        """Remove what was fetched."""
+        self._kept.remove(loaded.version.key)
+
+    def _asked(self) -> tuple[Version, "RegisteredVersion | None"]:
         # Importing MLflow takes seconds: here it happens in the follower's thread, once.
         from flare.tracking import registry
 
         if not self._connected:
             registry.connect(self._tracking_uri)
             self._connected = True
-        self._current = registry.production_version(self._name, self._alias)
-        return str(self._current.version)
+        if self._alias:
+            return _of_registry(registry.production_version(*self._alias.group("name", "alias")))
+        if found := _VERSION.fullmatch(self._address):
+            return _of_registry(registry.get_version(found["name"], int(found["version"])))
+        if RUN_ID.fullmatch(self._address):
+            return _of_registry(registry.version_of_run(self._model_name, self._address))
+        return Version(self._address.rpartition("/")[2], self._address), None
 
-    def load(self, version: str) -> Loaded:
-        """Download and load the version that ``current_version`` returned last."""
+    def _fetched(self, version: Version, registered: "RegisteredVersion | None") -> KeptModel:
         from flare.tracking import registry
+        from flare.tracking.version_details import details_of
 
-        if self._current is None or str(self._current.version) != version:
-            raise ModelNotFound(
-                f"version {version} of {self._name!r} is not what {self._alias!r} marked last; "
-                "ask for the current version first"
-            )
-        download = Path(tempfile.mkdtemp(prefix="flare-serving-"))
-        try:
-            folder = registry.download_forecaster(self._current, download)
-            forecaster = load(folder)
-        except BaseException:
-            shutil.rmtree(download, ignore_errors=True)
-            raise
-        self._downloads[folder] = download
-        return Loaded(forecaster, version, self._name, folder)
+        run = _RUN.fullmatch(self._address)
+        run_id = registered.run_id if registered else run["run_id"] if run else None
+        about = {
+            "name": registered.name if registered else run["name"] if run else self._model_name,
+            "number": version.number,
+            "uri": registered.uri if registered else self._address,
+            "details": details_of(run_id, version=registered).as_dict(),
+        }
+        address = str(about["uri"])
+        return self._kept.put(
+            version.key, about, lambda draft: registry.download_uri(address, draft)
+        )
 
-    def discard(self, loaded: Loaded) -> None:
-        """Remove the download."""
-        download = self._downloads.pop(loaded.folder, None) if loaded.folder else None
-        if download is not None:
-            shutil.rmtree(download, ignore_errors=True)
+    def _loaded(self, found: KeptModel) -> Loaded:
+        about = found.about
+        return Loaded(
+            load(found.forecaster),
+            Version(str(about.get("number")), found.key),
+            str(about.get("name")),
+            found.forecaster,
+            uri=str(about.get("uri")),
+            details=dict(about.get("details") or {}),
+        )
 
 
 class FolderSource:
@@ -100,21 +185,45 @@ class FolderSource:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
 
-    def current_version(self) -> str:
+    @property
+    def followed(self) -> str | None:
+        """No alias."""
+        return None
+
+    def current_version(self) -> Version:
         """Read the description and hash it."""
         read_description(self._folder)  # says what is missing or damaged
-        return hashlib.sha256((self._folder / DESCRIPTION).read_bytes()).hexdigest()[:12]
+        digest = hashlib.sha256((self._folder / DESCRIPTION).read_bytes()).hexdigest()
+        return Version(digest[:12], digest)
 
-    def load(self, version: str) -> Loaded:
+    def load(self, version: Version) -> Loaded:
         """Load the folder."""
-        return Loaded(load(self._folder), version, self._folder.name, self._folder)
+        return Loaded(
+            load(self._folder), version, self._folder.name, self._folder, uri=str(self._folder)
+        )
 
-    def discard(self, loaded: Loaded) -> None:
+    def last_good(self) -> Loaded | None:
+        """Nothing: the folder is on this machine itself."""
+        return None
+
+    def accept(self, loaded: Loaded) -> None:
+        """Leave the user's folder alone."""
+
+    def refuse(self, loaded: Loaded) -> None:
         """Leave the user's folder alone."""
 
 
 def source_of(settings: Settings) -> ModelSource:
-    """Choose between folder and registry."""
-    if settings.model_folder is not None:
-        return FolderSource(settings.model_folder)
-    return RegistrySource(settings.model_name, settings.alias, tracking_uri=settings.tracking_uri)
+    """Choose between a folder and MLflow."""
+    address = settings.model or f"models:/{settings.model_name}@{settings.alias}"
+    if ":/" not in address and Path(address).is_dir():
+        return FolderSource(Path(address))
+    kept = KeptModels(settings.state_dir, f"{settings.tracking_uri or ''} {address}")
+    return MLflowSource(
+        address, model_name=settings.model_name, tracking_uri=settings.tracking_uri, kept=kept
+    )
+
+
+def _of_registry(version: "RegisteredVersion") -> "tuple[Version, RegisteredVersion]":
+    number = str(version.version)
+    return Version(number, f"{number} {version.source or version.run_id}"), version

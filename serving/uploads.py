@@ -1,25 +1,57 @@
-"""From the body of a request to a checked cube; every refusal with the HTTP status that fits it."""
+"""From the body of a request to checked cubes; every refusal with the HTTP status that fits it."""
 
-from flare.errors import InputInvalid
-from flare.npy import NpyRejected, cube_of_npy
-from flare.sample import Cube
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from flare.image_places import sample_of_files, start_of
+from flare.images import UNIFORM, is_ignored_channel, parse_name
+from flare.npy import PLANES_SHAPE, NpyRejected, cube_of_npy, cubes_of_npy, shape_of_npy
+from flare.sample import CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
+from serving.archives import files_of_zip
+from serving.multipart import parts_of
+from serving.rejections import UploadRejected
+
+Answer = TypeVar("Answer")
 
 #: What is no .npy file at all is of the wrong media type, what is damaged is a bad request, and
 #: what is a whole array but no sample cannot be processed.
 STATUS = {"not_npy": 415, "bad_header": 400, "wrong_length": 400}
 OTHERWISE = 422
 
+FORM, BYTES = "multipart/form-data", "application/octet-stream"
+#: Types of a raw body; a client that says nothing sends bytes too.
+NPY_TYPES = ("", BYTES, "application/x-npy", "application/npy")
+ZIP_TYPES = ("application/zip", "application/x-zip-compressed")
 
-class UploadRejected(InputInvalid):
-    """An upload that is no sample; ``status`` is the HTTP status, ``code`` the kind of problem."""
+#: How much more than a body may be an archive takes unpacked: `savez_compressed` halves a sample.
+UNPACKED = 4
 
-    def __init__(self, status: int, code: str, detail: str, *, hint: str) -> None:
-        super().__init__(f"{detail}; {hint}")
-        self.status, self.code, self.detail, self.hint = status, code, detail, hint
+#: Why an image counts as missing instead of being refused: real datasets have such gaps.
+GAPS = ("flagged", UNIFORM)
+
+_ZIP_MAGIC = b"PK"
+_NAME_HINT = "name images as SDOBenchmark does: 2012-01-15T000000__131.jpg"
 
 
-def cube_of_upload(buffer: bytes | bytearray | memoryview) -> Cube:
-    """Read a sample from the bytes of an uploaded .npy file, by the rules of ``cube_of_npy``.
+class Samples(NamedTuple):
+    """N samples: uint8 (N, T, C, S, S) and bool (N, T, C), their names, and images left out."""
+
+    cubes: Cube
+    present: Present
+    ids: tuple[str, ...]
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+def media_type(content_type: str) -> str:
+    """Return a Content-Type header's type without its options."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def sample_of_npy(body: bytearray, content_type: str) -> Samples:
+    """Read one sample: a form whose field ``file`` is a .npy file, or that file as the body.
 
     Raises
     ------
@@ -27,9 +59,136 @@ def cube_of_upload(buffer: bytes | bytearray | memoryview) -> Cube:
         415 for what is no .npy file; 400 for one that is damaged or not as long as it claims;
         422 for another type, shape or range, for NaN, and where all images are missing.
     """
+    data = _file(body, content_type, NPY_TYPES)
+    cube = _checked(lambda: cube_of_npy(data, fortran=False))[None]
+    return Samples(cube, present_of_cube(cube), ("0",))
+
+
+def samples_of_batch(body: bytearray, content_type: str, *, most: int, max_bytes: int) -> Samples:
+    """Read N samples: a .npy file of all, or a .npz with an array of all or of each.
+
+    Raises
+    ------
+    UploadRejected
+        As for one sample; the detail names the sample.
+    """
+    data = _file(body, content_type, (*NPY_TYPES, *ZIP_TYPES))
+    if bytes(data[:2]) != _ZIP_MAGIC:
+        cubes = _checked(lambda: cubes_of_npy(data, most=most, fortran=False))
+        return Samples(cubes, present_of_cube(cubes), tuple(map(str, range(len(cubes)))))
+    files = files_of_zip(data, max_bytes=max_bytes * UNPACKED)
+    if len(files) == 1:
+        ((name, only),) = files.items()
+        if _checked(lambda: shape_of_npy(only), f"{name[:80]}: ") not in (PLANES_SHAPE, CUBE_SHAPE):
+            cubes = _checked(lambda: cubes_of_npy(only, most=most, fortran=False))
+            return Samples(cubes, present_of_cube(cubes), tuple(map(str, range(len(cubes)))))
+    if not 1 <= len(files) <= most:
+        detail = f"the .npz holds {len(files)} arrays; 1 to {most} samples can be sent at once"
+        raise UploadRejected(422, "wrong_shape", detail, hint="send fewer at once")
+    cubes = np.stack(
+        [
+            _checked(partial(cube_of_npy, data, fortran=False), f"{name[:80]}: ")
+            for name, data in files.items()
+        ]
+    )
+    ids = tuple(name.removesuffix(".npy") for name in files)
+    return Samples(cubes, present_of_cube(cubes), ids)
+
+
+def sample_of_images(body: bytearray, content_type: str, *, max_bytes: int) -> Samples:
+    """Read one sample from its images: a form with a file each or one zip, or a zip as the body.
+
+    Images belong to time steps by their names; the input window is the one that fits most. An
+    image that SDOBenchmark itself would have as a gap (all of one value, flagged by the instrument
+    team) is missing; any other that cannot be used is refused.
+
+    Raises
+    ------
+    UploadRejected
+        400, 413 or 415 for a form, zip or type that cannot be read; 422 for names and images.
+    """
+    kind = media_type(content_type)
+    if kind == FORM:
+        parts = [part for part in parts_of(body, content_type) if part.filename]
+        zipped = [part.data for part in parts if bytes(part.data[:2]) == _ZIP_MAGIC]
+        if zipped and len(parts) > 1:
+            detail = f"{len(parts)} files were sent, one of them a zip"
+            raise UploadRejected(422, "mixed", detail, hint="send one zip, or images")
+        files = {part.filename or "": bytes(part.data) for part in parts} if not zipped else {}
+        if len(files) < len(parts) - len(zipped):
+            raise UploadRejected(422, "bad_name", "two files have one name", hint=_NAME_HINT)
+    elif kind in ("", BYTES, *ZIP_TYPES):
+        zipped, files = [memoryview(body)], {}
+    else:
+        raise _wrong_type(kind, (FORM, *ZIP_TYPES))
+    if zipped:
+        files = files_of_zip(zipped[0], max_bytes=max_bytes)
+    return _placed(_images(files, zipped=bool(zipped)))
+
+
+def _images(files: dict[str, bytes], *, zipped: bool) -> dict[str, bytes]:
+    """Return the images of a sample by their bare names."""
+    found: dict[str, bytes] = {}
+    for path, data in files.items():
+        name = path.replace("\\", "/").rpartition("/")[2]
+        if parse_name(name) is None:
+            # Copies of the dataset have images of 1600 Angstrom; zips have what a desktop adds.
+            if zipped or is_ignored_channel(name):
+                continue
+            detail = f"the name {name[:80]!r} does not say which image it is"
+            raise UploadRejected(422, "bad_name", detail, hint=_NAME_HINT)
+        if name in found:
+            detail = f"there are two images of the name {name}"
+            raise UploadRejected(422, "bad_name", detail, hint="send one sample's images")
+        found[name] = data
+    if not found:
+        detail = "there is no image of a sample among the files"
+        raise UploadRejected(422, "no_images", detail, hint=_NAME_HINT)
+    if len(found) > N_PLANES:
+        detail = f"{len(found)} images; a sample has at most {N_PLANES}"
+        raise UploadRejected(422, "too_many_files", detail, hint="send one sample's images")
+    return found
+
+
+def _placed(files: dict[str, bytes]) -> Samples:
+    start = start_of(files)
+    assert start is not None  # every name was parsed
+    read = sample_of_files(files, start)
+    refused = [(name, reason) for name, reason in read.rejected if reason not in GAPS]
+    if refused:
+        told = "; ".join(f"{name}: {reason}" for name, reason in refused[:5])
+        more = f" and {len(refused) - 5} more" if len(refused) > 5 else ""
+        hint = "send grey JPEG or PNG images of 256 x 256 pixels, of four times within 12 hours"
+        raise UploadRejected(422, "bad_image", f"{told}{more}", hint=hint)
+    if not read.present.any():
+        detail = "no image can be used: all are flagged or of one value"
+        raise UploadRejected(422, "all_missing", detail, hint="send at least one other image")
+    return Samples(read.cube[None], read.present[None], ("0",), read.rejected)
+
+
+def _file(body: bytearray, content_type: str, types: tuple[str, ...]) -> memoryview:
+    """Return the bytes of the uploaded file: those of the form's field, or all of the body."""
+    kind = media_type(content_type)
+    if kind == FORM:
+        files = [part for part in parts_of(body, content_type) if part.name == "file"]
+        if len(files) != 1:
+            detail = f"the form has {len(files) or 'no'} fields named `file`"
+            raise UploadRejected(422, "no_file", detail, hint="send one: curl -F file=@sample.npy")
+        return files[0].data
+    if kind not in types:
+        raise _wrong_type(kind, (FORM, *types[1:]))
+    return memoryview(body)
+
+
+def _wrong_type(kind: str, wanted: tuple[str, ...]) -> UploadRejected:
+    detail = f"the body is of type {kind[:80]!r}"
+    return UploadRejected(415, "wrong_type", detail, hint=f"send {' or '.join(wanted)}")
+
+
+def _checked(read: Callable[[], Answer], which: str = "") -> Answer:
     try:
-        return cube_of_npy(buffer)
+        return read()
     except NpyRejected as error:
         status = STATUS.get(error.code, OTHERWISE)
         hint = f"{error.hint}; GET /sample.npy is an example"
-        raise UploadRejected(status, error.code, error.detail, hint=hint) from error
+        raise UploadRejected(status, error.code, which + error.detail, hint=hint) from error

@@ -31,3 +31,7 @@ FORCED_TAG = "flare.forced_because"
 
 #: Where in a logged model the forecaster's folder lies.
 FORECASTER_ARTIFACT = "forecaster"
+
+#: Files that the run of a model has, or gets when it is evaluated on its test split.
+MODEL_CARD = "model_card.md"
+VALIDATION_SCORES, TEST_SCORES = "validation.json", "test.json"

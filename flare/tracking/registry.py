@@ -45,12 +45,17 @@ _ABSENT = {
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """One version of a registered model. ``run_id`` and ``kind`` are None where nobody said."""
+    """One version of a registered model. ``run_id`` and ``kind`` are None where nobody said.
+
+    ``source`` is the address of the model's files: a number can come back after a registered model
+    was deleted, and then means another one.
+    """
 
     name: str
     version: int
     run_id: str | None
     kind: str | None
+    source: str | None = None
 
     @property
     def uri(self) -> str:
@@ -106,6 +111,14 @@ def registered(name: str) -> list[RegisteredVersion]:
             "run `mlflow run . -e train`"
         )
     return found
+
+
+def version_of_run(name: str, run_id: str) -> RegisteredVersion:
+    """Return the newest version that a run registered, or raise ModelNotFound."""
+    for candidate in versions(name):
+        if candidate.run_id == run_id:
+            return candidate
+    raise ModelNotFound(f"run {run_id} registered no version of {name!r}")
 
 
 def version_tags(version: RegisteredVersion) -> dict[str, str]:
@@ -237,7 +250,11 @@ def download_uri(uri: str, dest: Path) -> Path:
 
 def _described(found: ModelVersion) -> RegisteredVersion:
     return RegisteredVersion(
-        found.name, int(found.version), found.run_id or None, found.tags.get(KIND_TAG)
+        found.name,
+        int(found.version),
+        found.run_id or None,
+        found.tags.get(KIND_TAG),
+        found.source or None,
     )
 
 

@@ -20,8 +20,6 @@ from flare.tracking.names import (
 )
 from flare.verification.scorecard import FLUX, Score, Scorecard
 
-CARD = "model_card.md"
-
 TEMPLATE = Template(
     """\
 # Model card: $label

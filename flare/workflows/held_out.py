@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from flare.errors import VerificationInvalid
+from flare.tracking.names import VALIDATION_SCORES
 from flare.tracking.registry import RegisteredVersion, run_file
 from flare.tracking.runs import Run, scratch
 from flare.verification.scorecard import (
@@ -25,7 +26,7 @@ from flare.verification.scorecard import (
 )
 from flare.workflows.scoring import labels_of
 
-FORECASTS, SCORES = "validation_forecasts.csv", "validation.json"
+FORECASTS = "validation_forecasts.csv"
 
 #: Drawing from a single region gives no interval.
 MIN_REGIONS = 2
@@ -77,14 +78,14 @@ def log_held_out(run: Run, card: Scorecard, issued: Issued, table: pd.DataFrame)
         rows[name] = getattr(issued, name)
     for column, event in enumerate(issued.events):
         rows[f"{_PROBABILITY}{event}"] = issued.probability[:, column]
-    run.log_json(card.as_dict(), SCORES)
+    run.log_json(card.as_dict(), VALIDATION_SCORES)
     run.log_text(rows.to_csv(index=False), FORECASTS)
 
 
 def read_held_out(version: RegisteredVersion) -> HeldOut | None:
     """Return what a version forecast for validation; None where its run did not keep it."""
     with scratch() as folder:
-        found = [run_file(version, name, folder) for name in (FORECASTS, SCORES)]
+        found = [run_file(version, name, folder) for name in (FORECASTS, VALIDATION_SCORES)]
         if found[0] is None or found[1] is None:
             return None
         try:
@@ -96,7 +97,7 @@ def read_held_out(version: RegisteredVersion) -> HeldOut | None:
 def read_scores(version: RegisteredVersion) -> Scorecard | None:
     """Return the validation scores of a version; None where its run did not keep them."""
     with scratch() as folder:
-        found = run_file(version, SCORES, folder)
+        found = run_file(version, VALIDATION_SCORES, folder)
         if found is None:
             return None
         try:

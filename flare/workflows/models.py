@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flare.errors import ModelNotFound
 from flare.forecasters.base import Forecaster
 from flare.forecasters.folder import DESCRIPTION, load, read_description
 from flare.tracking.names import (
@@ -22,7 +21,7 @@ from flare.tracking.registry import (
     get_version,
     production_version,
     registered,
-    versions,
+    version_of_run,
 )
 from flare.tracking.runs import scratch
 
@@ -91,10 +90,7 @@ def resolve(model: str, model_name: str) -> Resolved:
     if ":/" in model:
         return _fetch(model, model)
     if _RUN_ID.fullmatch(model):
-        found = [one for one in versions(model_name) if one.run_id == model]
-        if not found:
-            raise ModelNotFound(f"run {model} registered no version of {model_name!r}")
-        return of_version(found[0])
+        return of_version(version_of_run(model_name, model))
     if model.isdecimal():
         return of_version(get_version(model_name, int(model)))
     if model:

@@ -12,6 +12,7 @@ from flare.tracking.names import (
     DATA_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,
+    MODEL_CARD,
     SPLIT_TAG,
     SYNTHETIC_TAG,
     TUNED_TAG,
@@ -20,7 +21,7 @@ from flare.tracking.packaging import package
 from flare.tracking.registry import RegisteredVersion
 from flare.tracking.runs import Run, git_tags
 from flare.verification.scorecard import Scorecard
-from flare.workflows.card import CARD, model_card
+from flare.workflows.card import model_card
 from flare.workflows.data import TrainingData
 from flare.workflows.held_out import log_held_out
 from flare.workflows.scoring import Validated
@@ -97,7 +98,7 @@ def register(
         commit=git_tags().get("mlflow.source.git.commit"),
         validation=validation,
     )
-    run.log_text(card, CARD)
+    run.log_text(card, MODEL_CARD)
     return Trained(forecaster, version, validation)
 
 

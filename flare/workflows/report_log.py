@@ -1,15 +1,16 @@
 """What an evaluation leaves with MLflow: metrics, artifacts, tags, description, model card."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from flare.goes import HEADLINE_EVENT
-from flare.tracking.names import AUDIT_TAG
+from flare.tracking.names import AUDIT_TAG, MODEL_CARD, TEST_SCORES
 from flare.tracking.registry import put_run_text, run_commit, version_tags
 from flare.tracking.runs import Run
 from flare.verification.scorecard import FLUX, Scorecard
 from flare.verification.table import score_markdown
-from flare.workflows.card import CARD, model_card
+from flare.workflows.card import model_card
 from flare.workflows.held_out import read_scores
 from flare.workflows.report import Reported
 from flare.workflows.subsets import COMPLETE, FORECAST_CLEAN
@@ -76,7 +77,7 @@ def _differences(reported: Reported, models: Sequence[str]) -> dict[str, float]:
 
 
 def _renew_card(reported: Reported) -> None:
-    """Put the test scores into the model card of a registered version."""
+    """Put the test scores beside a registered version, and into its model card."""
     version = reported.model.version
     if version is None or version.run_id is None:
         return
@@ -90,4 +91,6 @@ def _renew_card(reported: Reported) -> None:
         test=reported.comparison.scorecards,
         test_name=f"{reported.pack.name}, {reported.rows.name} split",
     )
-    put_run_text(version, card, CARD)
+    put_run_text(version, card, MODEL_CARD)
+    scores = reported.comparison.scorecards[reported.comparison.model].as_dict()
+    put_run_text(version, json.dumps(scores, indent=2), TEST_SCORES)

@@ -5,8 +5,9 @@ import logging
 from flare.config import ResendConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.tracking.leftovers import Resent, leftovers, resend
+from flare.tracking.names import MODEL_CARD
 from flare.tracking.registry import put_run_text, run_commit, version_tags
-from flare.workflows.card import CARD, model_card
+from flare.workflows.card import model_card
 from flare.workflows.held_out import read_scores
 
 log = logging.getLogger("flare")
@@ -58,4 +59,4 @@ def _add_card(resent: Resent) -> None:
         commit=run_commit(version),
         validation=read_scores(version),
     )
-    put_run_text(version, card, CARD)
+    put_run_text(version, card, MODEL_CARD)

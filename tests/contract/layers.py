@@ -40,7 +40,12 @@ CONFINED = {
 }
 
 #: What serving uses of flare, beside the bottom row.
-SERVING_MAY_USE = ("flare.forecasters", "flare.tracking.registry", "flare.tracking.names")
+SERVING_MAY_USE = (
+    "flare.forecasters",
+    "flare.tracking.registry",
+    "flare.tracking.names",
+    "flare.tracking.version_details",
+)
 
 #: Exceptions, each with its reason.
 ALLOWED = {

@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,8 +29,9 @@ def climatology():
 
 
 def start(**environment: str) -> subprocess.Popen[str]:
+    state = {"FLARE_STATE_DIR": tempfile.mkdtemp(prefix="flare-test-")}
     return subprocess.Popen(
-        COMMAND, cwd=ROOT, env=os.environ | environment, stderr=subprocess.PIPE, text=True
+        COMMAND, cwd=ROOT, env=os.environ | state | environment, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -57,7 +59,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(folder):
-    with running(FLARE_MODEL_FOLDER=str(folder)) as (address, _):
+    with running(FLARE_MODEL=str(folder)) as (address, _):
         yield address
 
 
@@ -86,7 +88,7 @@ def test_a_bad_upload_over_http_is_a_problem_and_the_server_lives_on(address):
 
 
 def test_a_terminated_server_shuts_down_in_order(folder):
-    with running(FLARE_MODEL_FOLDER=str(folder)) as (_, process):
+    with running(FLARE_MODEL=str(folder)) as (_, process):
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=60)
     assert "Application shutdown complete" in log

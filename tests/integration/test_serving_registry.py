@@ -9,7 +9,8 @@ from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.climatology import fit_climatology
 from flare.sample import CUBE_SHAPE
 from serving.follower import Follower
-from serving.source import RegistrySource
+from serving.kept import KeptModels
+from serving.source import MLflowSource
 
 NAME = "solar-flare"
 
@@ -44,10 +45,13 @@ def versions(uri, tmp_path_factory):
         mlflow.set_tracking_uri(None)  # for the tests that come after
 
 
-def test_the_follower_serves_what_the_registry_promotes(uri, versions):
+def test_the_follower_serves_what_the_registry_promotes(uri, versions, tmp_path):
     from flare.tracking.registry import move_production
 
-    follower = Follower(RegistrySource(NAME, "Production", tracking_uri=uri), poll_seconds=60)
+    address = f"models:/{NAME}@Production"
+    kept = KeptModels(tmp_path, address)
+    source = MLflowSource(address, model_name=NAME, tracking_uri=uri, kept=kept)
+    follower = Follower(source, poll_seconds=60)
     follower.poll_once()
     with pytest.raises(ModelNotFound, match="-e promote"):
         follower.snapshot()
@@ -58,6 +62,7 @@ def test_the_follower_serves_what_the_registry_promotes(uri, versions):
         follower.poll_once()
         live = follower.snapshot()
         assert live.folder.is_dir()
-        served.append(live.version)
+        served.append(live.version.number)
+        assert live.details["run_id"] == versions[0].run_id
         assert live.forecaster.log10_flux_quantiles[1] == pytest.approx(-7)
     assert served == ["1", "2", "1"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import tempfile
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec, Origin,
 from flare.goes import EVENTS
 from serving.app import create_app
 from serving.settings import Settings
-from serving.source import Loaded
+from serving.source import Loaded, Version
 
 RNG = np.random.default_rng(0)
 CUBE = RNG.integers(1, 256, (4, 10, 256, 256), dtype=np.uint8)
@@ -63,22 +64,36 @@ class FakeSource:
         self.models = models
         self.current: str | Exception = next(iter(models), "none")
         self.loads: list[str] = []
-        self.discarded: list[str] = []
+        self.refused: list[str] = []
+        self.kept: str | None = None
 
-    def current_version(self) -> str:
+    @property
+    def followed(self) -> str:
+        return "Production"
+
+    def current_version(self) -> Version:
         if isinstance(self.current, Exception):
             raise self.current
-        return self.current
+        return Version(self.current, self.current)
 
-    def load(self, version: str) -> Loaded:
-        self.loads.append(version)
-        model = self.models[version]
+    def load(self, version: Version) -> Loaded:
+        self.loads.append(version.number)
+        return self._loaded(version)
+
+    def last_good(self) -> Loaded | None:
+        return self._loaded(Version(self.kept, self.kept)) if self.kept else None
+
+    def accept(self, loaded: Loaded) -> None:
+        self.kept = loaded.version.number
+
+    def refuse(self, loaded: Loaded) -> None:
+        self.refused.append(loaded.version.number)
+
+    def _loaded(self, version: Version) -> Loaded:
+        model = self.models[version.number]
         if isinstance(model, Exception):
             raise model
-        return Loaded(model, version, "solar-flare", Path("/models") / version)
-
-    def discard(self, loaded: Loaded) -> None:
-        self.discarded.append(loaded.version)
+        return Loaded(model, version, "solar-flare", Path("/models") / version.number)
 
 
 class Client:
@@ -86,7 +101,9 @@ class Client:
 
     def __init__(self, source: FakeSource, **settings: Any) -> None:
         # Polls at the start and then only when a test says so.
-        chosen = Settings(**({"poll_seconds": 3600.0} | settings))
+        self._state = tempfile.TemporaryDirectory()
+        usual = {"poll_seconds": 3600.0, "state_dir": self._state.name, "access_log": False}
+        chosen = Settings(**(usual | settings))
         self.app: FastAPI = create_app(chosen, source)
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://server")
@@ -101,6 +118,7 @@ class Client:
         self.run(self.http.aclose())
         self.run(self._lifespan.__aexit__(None, None, None))
         self._runner.close()
+        self._state.cleanup()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self._runner.run(work)

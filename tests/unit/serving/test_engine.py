@@ -1,14 +1,21 @@
 import numpy as np
 import pytest
-from serving_fakes import CUBE, NPY, FakeForecaster, npy
+from serving_fakes import CUBE, FakeForecaster
 
 from flare.errors import ForecasterInvalid, InputInvalid
 from flare.forecasters.answer import Answer
 from flare.forecasters.base import Forecast
 from flare.goes import EVENTS
-from serving.engine import check_forecast, predict_upload, self_test
+from flare.sample import present_of_cube
+from serving.engine import check_forecast, predict, self_test
 from serving.schemas import Prediction
-from serving.source import Loaded
+from serving.source import Loaded, Version
+
+ALL = np.ones((1, 4, 10), dtype=bool)
+
+
+def loaded(forecaster):
+    return Loaded(forecaster, Version("1", "1"), "solar-flare", None)
 
 
 def test_the_answer_has_every_field_that_batch_prediction_has():
@@ -17,14 +24,14 @@ def test_the_answer_has_every_field_that_batch_prediction_has():
 
 def test_the_forecaster_sees_the_uploaded_grey_levels_unchanged():
     forecaster = FakeForecaster()
-    predict_upload(Loaded(forecaster, "1", "solar-flare", None), NPY)
+    predict(loaded(forecaster), CUBE[None], ALL)
     np.testing.assert_array_equal(forecaster.asked[0], CUBE[None])
 
 
 def test_a_model_that_answers_nan_is_a_fault_of_the_model_and_not_of_the_input():
-    broken = Loaded(FakeForecaster(log10_flux=float("nan")), "1", "solar-flare", None)
+    broken = loaded(FakeForecaster(log10_flux=float("nan")))
     with pytest.raises(ForecasterInvalid) as raised:
-        predict_upload(broken, NPY)
+        predict(broken, CUBE[None], ALL)
     assert not isinstance(raised.value, InputInvalid)
 
 
@@ -68,5 +75,6 @@ def test_a_sample_with_missing_images_counts_them():
     cube = CUBE.copy()
     cube[0] = 0
     cube[3, 9] = 0
-    live = Loaded(FakeForecaster(), "1", "solar-flare", None)
-    assert predict_upload(live, npy(cube)).missing_images == 11
+    found = predict(loaded(FakeForecaster()), cube[None], present_of_cube(cube[None]))[0]
+    assert found.missing_images == len(found.missing) == 11
+    assert (found.missing[-1].step, found.missing[-1].channel) == (3, "magnetogram")

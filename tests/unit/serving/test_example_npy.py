@@ -7,7 +7,7 @@ from PIL import Image
 from flare.errors import DatasetNotFound
 from flare.sample import CHANNELS, N_CHANNELS
 from serving.example import EXAMPLES, example_npy
-from serving.uploads import cube_of_upload
+from serving.uploads import sample_of_npy
 
 TIMES = ("2012-01-15T000000", "2012-01-15T070000", "2012-01-15T103000", "2012-01-15T115000")
 
@@ -69,6 +69,6 @@ def test_without_images_the_folder_is_named(tmp_path):
 
 
 def test_every_image_of_the_committed_example_is_in_it():
-    cube = cube_of_upload(example_npy(EXAMPLES))
+    cube = sample_of_npy(bytearray(example_npy(EXAMPLES)), "").cubes[0]
     images = len(list(EXAMPLES.glob("*/*.jpg")))
     assert cube.any(axis=(2, 3)).sum() == images > N_CHANNELS

@@ -14,7 +14,7 @@ def follower_of(source: FakeSource) -> Follower:
 
 
 def live_version(follower: Follower) -> str:
-    return follower.snapshot().version
+    return follower.snapshot().version.number
 
 
 def test_the_first_poll_makes_the_current_version_live():
@@ -32,14 +32,14 @@ def test_a_version_is_loaded_once_however_often_it_is_seen():
     assert source.loads == ["v1"]
 
 
-def test_a_promoted_version_replaces_the_live_one_whose_download_is_freed():
+def test_a_promoted_version_replaces_the_live_one_and_is_the_last_good_one():
     source = FakeSource(v1=FakeForecaster(), v2=FakeForecaster())
     follower = follower_of(source)
     follower.poll_once()
     source.current = "v2"
     follower.poll_once()
     assert live_version(follower) == "v2"
-    assert source.discarded == ["v1"]
+    assert source.kept == "v2"
 
 
 def test_a_snapshot_taken_before_a_swap_stays_the_old_model():
@@ -50,7 +50,7 @@ def test_a_snapshot_taken_before_a_swap_stays_the_old_model():
     snapshot = follower.snapshot()
     source.current = "v2"
     follower.poll_once()
-    assert (snapshot.version, snapshot.forecaster) == ("v1", old)
+    assert (snapshot.version.number, snapshot.forecaster) == ("v1", old)
 
 
 BROKEN = {
@@ -70,7 +70,8 @@ def test_a_broken_version_leaves_the_old_one_live_and_is_reported(how):
     follower.poll_once()
     assert live_version(follower) == "v1"
     assert follower.last_error is not None
-    assert source.discarded == ([] if isinstance(BROKEN[how], Exception) else ["v2"])
+    assert source.refused == ([] if isinstance(BROKEN[how], Exception) else ["v2"])
+    assert source.kept == "v1"
 
 
 def test_a_model_that_raises_in_its_self_test_is_refused():
@@ -183,7 +184,44 @@ def test_the_thread_polls_at_its_interval_and_ends_when_stopped():
         assert polls.acquire(timeout=30)
     follower.stop()
     assert not follower._thread.is_alive()
-    assert source.discarded == ["v1"]
+
+
+def started(source: FakeSource) -> Follower:
+    follower = follower_of(source)
+    follower.start()
+    follower.wait_for_first_poll(30)
+    follower.stop()
+    return follower
+
+
+def test_a_start_without_the_registry_serves_what_was_good_last():
+    source = FakeSource(v1=FakeForecaster())
+    source.kept, source.current = "v1", TrackingUnavailable("no answer")
+    follower = started(source)
+    assert live_version(follower) == "v1"
+    assert "no answer" in follower.last_error
+    assert follower.polled_at is None
+
+
+def test_a_start_with_the_registry_goes_on_to_what_was_promoted_meanwhile():
+    source = FakeSource(v1=FakeForecaster(), v2=FakeForecaster())
+    source.kept, source.current = "v1", "v2"
+    assert live_version(started(source)) == "v2"
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_last_good_version_that_is_broken_is_not_served(how):
+    source = FakeSource(v1=BROKEN[how])
+    source.kept, source.current = "v1", TrackingUnavailable("no answer")
+    assert started(source).live is None
+
+
+def test_a_forecaster_is_prepared_before_it_proves_itself():
+    broken, mended = FakeForecaster(log10_flux=NAN), FakeForecaster()
+    source = FakeSource(v1=broken)
+    follower = Follower(source, poll_seconds=3600, prepare=lambda _: mended)
+    follower.poll_once()
+    assert follower.snapshot().forecaster is mended
 
 
 def test_a_stop_does_not_wait_for_the_next_poll():

@@ -12,8 +12,9 @@ from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.climatology import Climatology, fit_climatology
 from flare.forecasters.folder import save
+from serving.kept import KeptModels
 from serving.settings import Settings
-from serving.source import FolderSource, RegistrySource, source_of
+from serving.source import FolderSource, MLflowSource, Version, source_of
 
 ORIGIN = Origin("0", "test", True, (), 3)
 
@@ -28,11 +29,16 @@ def folder(tmp_path):
 
 
 @dataclass(frozen=True)
-class Version:
+class Registered:
     name: str = "solar-flare"
     version: int = 3
     run_id: str | None = None
     kind: str | None = None
+    source: str | None = "models:/m-1"
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
 
 
 @dataclass
@@ -40,9 +46,10 @@ class FakeRegistry:
     """Stands for flare.tracking.registry, so that no test here needs MLflow."""
 
     artifact: Path
-    current: Version | Exception = field(default_factory=Version)
+    current: Registered | Exception = field(default_factory=Registered)
     connected: list[str | None] = field(default_factory=list)
     downloads: list[Path] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     def connect(self, tracking_uri):
         self.connected.append(tracking_uri)
@@ -53,30 +60,56 @@ class FakeRegistry:
             raise self.current
         return self.current
 
-    def download_forecaster(self, version, dest):
-        assert version == self.current
+    def get_version(self, name, version):
+        return Registered(name, version)
+
+    def version_of_run(self, name, run_id):
+        return Registered(name, 7, run_id)
+
+    def download_uri(self, uri, dest):
+        self.asked.append(uri)
         self.downloads.append(dest)
         return shutil.copytree(self.artifact, dest / "forecaster")
+
+
+@dataclass(frozen=True)
+class Details:
+    run_id: str | None
+
+    def as_dict(self):
+        return {"run_id": self.run_id}
 
 
 @pytest.fixture
 def registry(folder, monkeypatch):
     fake = FakeRegistry(folder)
     module = ModuleType("flare.tracking.registry")
-    for name in ("connect", "production_version", "download_forecaster"):
+    for name in (
+        "connect", "production_version", "get_version", "version_of_run", "download_uri"
+    ):  # fmt: skip
         setattr(module, name, getattr(fake, name))
     monkeypatch.setitem(sys.modules, "flare.tracking.registry", module)
+    details = ModuleType("flare.tracking.version_details")
+    details.details_of = lambda run_id, **_: Details(run_id)
+    monkeypatch.setitem(sys.modules, "flare.tracking.version_details", details)
     monkeypatch.setattr(flare.tracking, "registry", module, raising=False)
     return fake
 
 
 @pytest.fixture
-def source(registry):
-    return RegistrySource("solar-flare", "Production", tracking_uri="http://mlflow:5000")
+def source(registry, tmp_path):
+    return made(tmp_path)
+
+
+def made(tmp_path, address="models:/solar-flare@Production"):
+    kept = KeptModels(tmp_path / "state", address)
+    uri = "http://mlflow:5000"
+    return MLflowSource(address, model_name="solar-flare", tracking_uri=uri, kept=kept)
 
 
 def test_a_folder_is_served_under_its_own_name(folder):
     source = FolderSource(folder)
+    assert source.followed is None
     loaded = source.load(source.current_version())
     assert (loaded.name, loaded.folder) == ("forecaster", folder)
     assert loaded.forecaster == climatology(1e-9, 1e-6, 1e-5)
@@ -98,13 +131,13 @@ def test_a_folder_without_a_forecaster_is_a_model_that_is_not_found(tmp_path):
 
 def test_a_folder_is_not_removed_with_its_model(folder):
     source = FolderSource(folder)
-    source.discard(source.load(source.current_version()))
+    source.refuse(source.load(source.current_version()))
     assert (folder / "forecaster.json").is_file()
 
 
 def test_the_version_that_the_alias_marks_is_downloaded_and_loaded(source):
     loaded = source.load(source.current_version())
-    assert (loaded.name, loaded.version) == ("solar-flare", "3")
+    assert (loaded.name, loaded.version.number) == ("solar-flare", "3")
     assert loaded.forecaster == climatology(1e-9, 1e-6, 1e-5)
 
 
@@ -124,23 +157,88 @@ def test_the_registrys_own_errors_come_through(source, registry, kind):
 def test_only_the_version_that_was_named_last_is_loaded(source):
     source.current_version()
     with pytest.raises(ModelNotFound, match="version 2"):
-        source.load("2")
+        source.load(Version("2", "2"))
 
 
-def test_a_discarded_download_is_removed(source, registry):
+def test_what_was_fetched_stays_and_is_not_fetched_again(source, registry, tmp_path):
+    first = source.load(source.current_version())
+    assert first.folder.is_dir()
+    assert not registry.downloads[0].exists()  # it was moved whole
+    again = made(tmp_path)
+    assert again.load(again.current_version()).forecaster == first.forecaster
+    assert len(registry.asked) == 1
+
+
+def test_a_number_that_comes_back_with_other_files_is_another_version(source, registry):
+    source.load(source.current_version())
+    registry.current = Registered(source="models:/m-2")
+    source.load(source.current_version())
+    assert len(registry.asked) == 2
+
+
+def test_the_last_good_version_needs_no_registry(source, registry, tmp_path):
+    assert source.last_good() is None
     loaded = source.load(source.current_version())
-    assert registry.downloads[0].is_dir()
-    source.discard(loaded)
-    assert not registry.downloads[0].exists()
+    assert source.last_good() is None  # until it has proved itself
+    source.accept(loaded)
+    registry.current = TrackingUnavailable("gone")
+    kept = made(tmp_path).last_good()
+    assert (kept.version, kept.forecaster) == (loaded.version, loaded.forecaster)
 
 
-def test_a_damaged_download_is_refused_and_removed(source, registry, folder):
+def test_a_last_good_version_that_was_damaged_meanwhile_is_none(source, tmp_path):
+    loaded = source.load(source.current_version())
+    source.accept(loaded)
+    (loaded.folder / "forecaster.json").write_text("{}")
+    assert made(tmp_path).last_good() is None
+
+
+def test_a_kept_version_that_was_damaged_is_fetched_again(source, registry, tmp_path):
+    loaded = source.load(source.current_version())
+    (loaded.folder / "forecaster.json").write_text("{}")
+    again = made(tmp_path)
+    assert again.load(again.current_version()).forecaster == loaded.forecaster
+    assert len(registry.asked) == 2
+
+
+def test_a_refused_version_is_removed(source):
+    loaded = source.load(source.current_version())
+    source.refuse(loaded)
+    assert not loaded.folder.exists()
+
+
+def test_only_a_few_old_versions_are_kept(source, registry, tmp_path):
+    for number in range(8):
+        registry.current = Registered(version=number, source=f"models:/m-{number}")
+        source.accept(source.load(source.current_version()))
+    assert len(list((tmp_path / "state").rglob("about.json"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("address", "asked", "number"),
+    [
+        ("models:/other/4", "models:/other/4", "4"),
+        ("a" * 32, "models:/solar-flare/7", "7"),
+        (f"runs:/{'a' * 32}/cnn", f"runs:/{'a' * 32}/cnn", "cnn"),
+        ("models:/m-1234", "models:/m-1234", "m-1234"),
+    ],
+)
+def test_any_address_or_run_can_be_served(registry, tmp_path, address, asked, number):
+    source = made(tmp_path, address)
+    assert source.followed is None
+    loaded = source.load(source.current_version())
+    assert (registry.asked, loaded.version.number) == ([asked], number)
+    assert source.current_version() == loaded.version
+
+
+def test_a_damaged_download_is_refused_and_removed(source, folder, tmp_path):
     (folder / "forecaster.json").write_text("{}")
     with pytest.raises(ForecasterInvalid):
         source.load(source.current_version())
-    assert not registry.downloads[0].exists()
+    assert not list((tmp_path / "state").rglob("about.json"))
 
 
 def test_a_folder_setting_takes_the_place_of_the_registry(folder):
-    assert isinstance(source_of(Settings(model_folder=folder)), FolderSource)
-    assert isinstance(source_of(Settings()), RegistrySource)
+    state = folder.parent / "state"
+    assert isinstance(source_of(Settings(model=str(folder), state_dir=state)), FolderSource)
+    assert isinstance(source_of(Settings(state_dir=state)), MLflowSource)

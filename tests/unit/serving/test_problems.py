@@ -37,26 +37,32 @@ def test_a_bad_upload_is_a_problem_of_its_kind(client, data, status, error):
 
 def test_an_upload_without_the_field_is_422_with_the_command_to_use(client):
     response = client.post("/predict_npy", files={"wrong": ("sample.npy", b"x")})
-    body = assert_problem(response, 422, "invalid_request")
-    assert "body.file" in body["detail"]
+    body = assert_problem(response, 422, "no_file")
+    assert "`file`" in body["detail"]
     assert "curl -F file=@sample.npy" in body["hint"]
 
 
-def test_a_raw_body_is_422_and_its_bytes_do_not_come_back(client):
+def test_a_raw_body_that_is_no_array_is_415_and_its_bytes_do_not_come_back(client):
     response = client.post("/predict_npy", content=b"secret bytes")
     assert "secret" not in response.text
-    assert_problem(response, 422, "invalid_request")
+    assert_problem(response, 415, "not_npy")
 
 
-def test_a_text_field_in_place_of_the_file_is_422(client):
-    response = client.post("/predict_npy", data={"file": "sample.npy"})
-    assert_problem(response, 422, "invalid_request")
+def test_another_type_of_body_is_415(client):
+    response = client.post("/predict_npy", json={"file": "sample.npy"})
+    body = assert_problem(response, 415, "wrong_type")
+    assert "application/json" in body["detail"]
+
+
+def test_a_text_field_in_place_of_the_file_is_415(client):
+    response = client.post("/predict_npy", files={"file": (None, "sample.npy")})
+    assert_problem(response, 415, "not_npy")
 
 
 def test_a_damaged_form_is_400(client):
     headers = {"Content-Type": "multipart/form-data"}
     response = client.post("/predict_npy", content=b"--x", headers=headers)
-    assert_problem(response, 400, "bad_request")
+    assert_problem(response, 400, "bad_form")
 
 
 def test_an_unknown_path_is_404(client):
@@ -106,7 +112,7 @@ def test_a_defect_is_500_with_a_request_id_and_without_its_text(client, caplog, 
     def defect(*_):
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr("serving.routes.predict_upload", defect)
+    monkeypatch.setattr("serving.service.predict", defect)
     response = client.predict()
     body = assert_problem(response, 500, "internal_error")
     assert "a secret" not in response.text
@@ -126,11 +132,11 @@ def test_every_documented_failure_is_a_problem(client):
     ]
     assert {reference.rsplit("/", 1)[1] for _, _, reference in found} == {"Problem"}
     statuses = {status for path, status, _ in found if path == "/predict_npy"}
-    assert statuses == {"400", "413", "415", "422", "500", "503"}
+    assert statuses == {"400", "401", "408", "413", "415", "422", "500", "503"}
 
 
 def test_every_field_of_an_answer_is_described(client):
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
-    for name in ("Prediction", "Health", "Problem"):
+    for name in ("Prediction", "ImagesPrediction", "Batch", "Health", "Model", "Problem"):
         for field, description in schemas[name]["properties"].items():
             assert description.get("description"), f"{name}.{field}"

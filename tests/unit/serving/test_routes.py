@@ -112,11 +112,6 @@ def test_health_describes_the_live_model():
     assert health["last_error"] is None
 
 
-def test_health_names_no_alias_where_a_folder_is_served(tmp_path):
-    with Client(FakeSource(v1=FakeForecaster()), model_folder=tmp_path) as client:
-        assert client.get("/health").json()["alias"] is None
-
-
 def test_ready_is_200_with_a_model():
     with Client(FakeSource(v1=FakeForecaster())) as client:
         response = client.get("/ready")
@@ -219,13 +214,6 @@ def test_answers_during_swaps_are_each_from_exactly_one_version():
         answers = client.run(scenario(client))
     for answer in answers:
         assert answer["log_flux"] == versions[answer["model_version"]].log10_flux
-
-
-def test_the_root_leads_to_the_documentation():
-    with Client(FakeSource()) as client:
-        response = client.get("/")
-    assert response.status_code == 307
-    assert response.headers["Location"] == "/docs"
 
 
 def test_the_example_input_is_answered_as_it_is():

@@ -9,7 +9,7 @@ def test_the_defaults_follow_the_production_alias_of_the_registered_model(monkey
     monkeypatch.delenv("FLARE_ALIAS", raising=False)
     settings = read_settings()
     assert (settings.model_name, settings.alias) == ("solar-flare", "Production")
-    assert settings.model_folder is None
+    assert settings.model == ""
     assert settings.tracking_uri is None
 
 
@@ -32,7 +32,9 @@ def test_a_value_that_is_given_takes_precedence_over_the_environment(monkeypatch
         ("FLARE_POLL_SECONDS", "soon"),
         ("FLARE_MAX_UPLOAD_BYTES", "1000"),
         ("FLARE_MODEL_NAME", ""),
-        ("FLARE_MODEL_FOLDER", "/no/such/folder"),
+        ("FLARE_MODEL", "/no/such/folder"),
+        ("FLARE_CORS_ORIGINS", "example.org"),
+        ("FLARE_MAX_WAITING", "-1"),
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(monkeypatch, variable, value):
@@ -62,5 +64,5 @@ def test_a_wrong_environment_ends_the_start_with_one_line_and_code_2(monkeypatch
 
 def test_the_environment_is_not_read_when_settings_are_given(monkeypatch, tmp_path):
     monkeypatch.setenv("FLARE_ALIAS", "Candidate")
-    app = create_app(Settings(alias="Mine", model_folder=tmp_path))
+    app = create_app(Settings(alias="Mine", model=str(tmp_path)))
     assert app.state.settings.alias == "Mine"

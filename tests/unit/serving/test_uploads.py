@@ -9,9 +9,17 @@ from serving_fakes import CUBE, NPY, npy
 
 from flare.errors import InputInvalid
 from flare.sample import CUBE_SHAPE
-from serving.uploads import UploadRejected, cube_of_upload
+from serving.rejections import UploadRejected
+from serving.uploads import sample_of_npy
 
 PLANES = CUBE.reshape(40, 256, 256)
+
+
+def cube_of_upload(data: bytes | bytearray) -> np.ndarray:
+    body = data if isinstance(data, bytearray) else bytearray(data)
+    return sample_of_npy(body, "application/octet-stream").cubes[0]
+
+
 HEADER_BYTES = len(NPY) - CUBE.size
 
 
@@ -63,8 +71,10 @@ def test_floats_are_rounded_to_the_nearest_level():
     assert np.unique(cube).tolist() == [7]
 
 
-def test_fortran_order_is_the_same_sample():
-    np.testing.assert_array_equal(cube_of_upload(npy(np.asfortranarray(CUBE))), CUBE)
+def test_fortran_order_is_refused_with_what_to_do():
+    with pytest.raises(UploadRejected, match="ascontiguousarray") as raised:
+        cube_of_upload(npy(np.asfortranarray(CUBE)))
+    assert (raised.value.status, raised.value.code) == (422, "fortran_order")
 
 
 def test_format_2_is_read():

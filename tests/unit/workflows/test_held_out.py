@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from hand_made import EVENTS, TRUTH, scorecard
 
+from flare.tracking.names import VALIDATION_SCORES
 from flare.tracking.registry import RegisteredVersion
 from flare.verification.scorecard import Issued
 from flare.workflows import held_out
-from flare.workflows.held_out import FORECASTS, SCORES, log_held_out, read_held_out, read_scores
+from flare.workflows.held_out import FORECASTS, log_held_out, read_held_out, read_scores
 
 VERSION = RegisteredVersion("solar-flare", 1, "a" * 32, "cnn")
 IDS = [f"{region}_2012_01_01_00_00_00_{k % 5}" for k, region in enumerate(TRUTH.active_region)]
@@ -57,7 +58,7 @@ def kept(tmp_path, monkeypatch, issued):
     thresholds = {"thresholds": issued.thresholds}
     log_held_out(FolderRun(tmp_path), card, issued, TABLE)
     content = card.as_dict() | thresholds
-    (tmp_path / SCORES).write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / VALIDATION_SCORES).write_text(json.dumps(content), encoding="utf-8")
     return tmp_path
 
 
@@ -84,7 +85,7 @@ def test_the_validation_scores_come_back(kept):
     assert repr(read_scores(VERSION).scores) == repr(scorecard().scores)
 
 
-@pytest.mark.parametrize("name", [FORECASTS, SCORES])
+@pytest.mark.parametrize("name", [FORECASTS, VALIDATION_SCORES])
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe\x00", b"[]", b"a,b\n1,2\n"])
 def test_of_a_damaged_or_missing_file_nothing_comes_back(kept, name, content):
     if content is None:
@@ -97,9 +98,9 @@ def test_of_a_damaged_or_missing_file_nothing_comes_back(kept, name, content):
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe\x00", b"[]", b'{"scores": 3}'])
 def test_of_damaged_or_missing_scores_nothing_comes_back(kept, content):
     if content is None:
-        (kept / SCORES).unlink()
+        (kept / VALIDATION_SCORES).unlink()
     else:
-        (kept / SCORES).write_bytes(content)
+        (kept / VALIDATION_SCORES).write_bytes(content)
     assert read_scores(VERSION) is None
 
 

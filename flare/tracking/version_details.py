@@ -1,0 +1,98 @@
+"""What MLflow knows about a model beside its files: parameters, tags, scores, its card."""
+
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from flare.errors import TrackingUnavailable
+from flare.tracking.names import MODEL_CARD, TEST_SCORES, VALIDATION_SCORES
+from flare.tracking.registry import RegisteredVersion, run_file
+from flare.tracking.runs import answering, scratch
+
+log = logging.getLogger("flare")
+
+#: The best scores that there are: of the test split if it was evaluated.
+_SCORES = ((TEST_SCORES, "test split"), (VALIDATION_SCORES, "validation split"))
+
+
+@dataclass(frozen=True)
+class VersionDetails:
+    """What people ask about a model.
+
+    ``scores`` are those of a scorecard, each with event, name, value, low, high, n and n_events;
+    ``scores_on`` says of which samples, None where there are none. ``card`` is Markdown.
+    """
+
+    run_id: str | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    scores: tuple[dict[str, Any], ...] = ()
+    scores_on: str | None = None
+    card: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def of_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return what ``as_dict`` made these values of; nothing of what is damaged."""
+        with suppress(TypeError, ValueError, KeyError):
+            return cls(**{**values, "scores": tuple(map(dict, values["scores"]))})
+        return cls()
+
+
+def details_of(run_id: str | None, *, version: RegisteredVersion | None = None) -> VersionDetails:
+    """Ask MLflow about the run that made a model, and about its registered version.
+
+    What cannot be had is left out, with a line in the log: a model is served without it.
+    """
+    version = version or RegisteredVersion("", 0, run_id, None)
+    details = VersionDetails(run_id=run_id, tags=_tags(version))
+    if run_id is None:
+        return details
+    try:
+        with answering():
+            parameters = dict(MlflowClient().get_run(run_id).data.params)
+        scores, scores_on = _scores(version)
+        return VersionDetails(
+            run_id, parameters, details.tags, scores, scores_on, _text(version, MODEL_CARD)
+        )
+    except (TrackingUnavailable, MlflowException) as error:
+        told = str(error).splitlines()[0]
+        log.warning(
+            "nothing could be read of run %s in %s: %s", run_id, mlflow.get_tracking_uri(), told
+        )
+        return details
+
+
+def _tags(version: RegisteredVersion) -> dict[str, str]:
+    if not version.name:
+        return {}
+    with suppress(TrackingUnavailable, MlflowException), answering():
+        found = MlflowClient().get_model_version(version.name, str(version.version))
+        return dict(found.tags)
+    return {}
+
+
+def _scores(version: RegisteredVersion) -> tuple[tuple[dict[str, Any], ...], str | None]:
+    for name, told in _SCORES:
+        text = _text(version, name)
+        with suppress(ValueError, KeyError, TypeError):
+            if text is not None:
+                return tuple(map(dict, json.loads(text)["scores"])), told
+    return (), None
+
+
+def _text(version: RegisteredVersion, name: str) -> str | None:
+    with scratch() as folder:
+        path = run_file(version, name, Path(folder))
+        return None if path is None else path.read_text(encoding="utf-8")

@@ -1,0 +1,49 @@
+"""The body of a request in one buffer: read once, copied once, never on disk."""
+
+import asyncio
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from serving.rejections import UploadRejected
+
+
+async def read_body(request: Request, *, seconds: float, max_bytes: int) -> bytearray:
+    """Read the body; where its length is said, into a buffer of that length.
+
+    `BodyLimit` has refused lengths above ``max_bytes`` and counts what comes.
+
+    Raises
+    ------
+    UploadRejected
+        408 where it takes longer than ``seconds``; 400 where the client went away.
+    """
+    claimed = request.headers.get("content-length", "")
+    known = min(int(claimed), max_bytes) if claimed.isdecimal() else 0
+    body, size = bytearray(known), 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                end = size + len(chunk)
+                if end > len(body):
+                    body[size:] = chunk
+                else:
+                    body[size:end] = chunk
+                size = end
+    except TimeoutError:
+        detail = f"the upload took longer than {seconds:g} s (FLARE_UPLOAD_SECONDS)"
+        raise UploadRejected(408, "too_slow", detail, hint="send it over a faster line") from None
+    except ClientDisconnect:
+        raise UploadRejected(400, "cut_off", "the upload broke off", hint="send it again") from None
+    del body[size:]
+    return body
+
+
+async def drop_body(request: Request, *, seconds: float) -> None:
+    """Read a body that nobody wants, so that the client hears the answer instead of a reset."""
+    try:
+        async with asyncio.timeout(seconds):
+            async for _ in request.stream():
+                pass
+    except (TimeoutError, ClientDisconnect):
+        return

@@ -1,0 +1,132 @@
+"""The endpoints that forecast. Each answer comes from one version of one model, and names it."""
+
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+
+from serving.keys import check_key
+from serving.schemas import Batch, BatchMember, ImagesPrediction, LeftOut, Prediction, Problem
+from serving.service import forecast, service_of
+from serving.uploads import sample_of_images, sample_of_npy, samples_of_batch
+
+router = APIRouter(dependencies=[Depends(check_key)])
+
+NPY_DESCRIPTION = (
+    "A .npy file of shape (40, 256, 256), the 10 channels of the first time step first, or "
+    "(4, 10, 256, 256), in C order. Channels: 94, 131, 171, 193, 211, 304, 335, 1700 Angstrom, HMI "
+    "continuum, HMI magnetogram; steps: 0, 420, 630 and 710 minutes into the 12-hour input window. "
+    "Values are SDOBenchmark's grey levels: integers or floats in 0..255, or floats whose maximum "
+    "is at most 1, meant as fractions of 255; floats are rounded to the nearest level. An image of "
+    "zeros counts as missing; NaN is refused."
+)
+BATCH_DESCRIPTION = (
+    "A .npy file of shape (N, 40, 256, 256) or (N, 4, 10, 256, 256), or a .npz with one such array "
+    "or with one array for each sample, whose name becomes its id. Values as for one sample; N is "
+    "at most FLARE_MAX_BATCH, and the body at most FLARE_MAX_UPLOAD_BYTES."
+)
+IMAGES_DESCRIPTION = (
+    "Up to 40 grey JPEG or PNG files of 256 x 256 pixels, named as in SDOBenchmark "
+    "(`2012-01-15T000000__131.jpg`), or one .zip of them. Images that are not sent are missing."
+)
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The form, file or zip is damaged, or broke off."},
+    401: {"model": Problem, "description": "The API key is missing or wrong."},
+    408: {"model": Problem, "description": "The upload took too long."},
+    413: {"model": Problem, "description": "The body, or what a zip unpacks to, is too large."},
+    415: {"model": Problem, "description": "It is of another type."},
+    422: {
+        "model": Problem,
+        "description": "Shape, type, order, values, names or images.",
+    },
+    500: {"model": Problem, "description": "A defect of the server or the model."},
+    503: {
+        "model": Problem,
+        "description": "No model yet, all places taken, or the time limit is over.",
+        "headers": {
+            "Retry-After": {
+                "description": "Seconds after which to ask again.",
+                "schema": {"type": "integer", "minimum": 1},
+            }
+        },
+    },
+}
+
+_BINARY = {"type": "string", "format": "binary"}
+
+
+def _body(description: str, raw: str, *, field: str = "file", many: bool = False) -> dict[str, Any]:
+    """Describe a body that is a form with a file, or the file itself."""
+    of_field: dict[str, Any] = {**_BINARY, "description": description}
+    if many:
+        of_field = {"type": "array", "items": _BINARY, "description": description}
+    form = {"type": "object", "required": [field], "properties": {field: of_field}}
+    return {
+        "requestBody": {
+            "required": True,
+            "description": description,
+            "content": {
+                "multipart/form-data": {"schema": form},
+                raw: {"schema": {**_BINARY, "description": description}},
+            },
+        }
+    }
+
+
+@router.post(
+    "/predict_npy",
+    summary="Forecast from one sample as an array",
+    responses=_PROBLEMS,
+    openapi_extra=_body(NPY_DESCRIPTION, "application/octet-stream"),
+)
+async def predict_npy(request: Request) -> Prediction:
+    """Forecast the largest flare of an active region in the 24 hours after the input window."""
+    content_type = request.headers.get("content-type", "")
+    read = partial(sample_of_npy, content_type=content_type)
+    return (await forecast(request, read, source="npy")).predictions[0]
+
+
+@router.post(
+    "/predict_images",
+    summary="Forecast from one sample as images",
+    responses=_PROBLEMS,
+    openapi_extra=_body(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
+)
+async def predict_images(request: Request) -> ImagesPrediction:
+    """Forecast from images whose names say what they show; gaps are allowed.
+
+    An image that is all of one value, or that the instrument team flagged, counts as missing.
+    """
+    read = partial(
+        sample_of_images,
+        content_type=request.headers.get("content-type", ""),
+        max_bytes=service_of(request).settings.max_upload_bytes,
+    )
+    found = await forecast(request, read, source="images")
+    left_out = [LeftOut(file=name, reason=reason) for name, reason in found.samples.rejected]
+    return ImagesPrediction(**dict(found.predictions[0]), left_out=left_out)
+
+
+@router.post(
+    "/predict_batch",
+    summary="Forecast from many samples",
+    responses=_PROBLEMS,
+    openapi_extra=_body(BATCH_DESCRIPTION, "application/octet-stream"),
+)
+async def predict_batch(request: Request) -> Batch:
+    """Forecast from N samples by one model version; one that is wrong refuses all."""
+    settings = service_of(request).settings
+    read = partial(
+        samples_of_batch,
+        content_type=request.headers.get("content-type", ""),
+        most=settings.max_batch,
+        max_bytes=settings.max_upload_bytes,
+    )
+    found = await forecast(request, read, source="batch")
+    members = [
+        BatchMember(**dict(one), id=name)
+        for name, one in zip(found.samples.ids, found.predictions, strict=True)
+    ]
+    live = found.live
+    return Batch(model_name=live.name, model_version=live.version.number, forecasts=members)
