@@ -1,19 +1,30 @@
 """Serve the Production version over HTTP: `mlflow run . -e serve -P port=8000`."""
 
+import sys
+
 from entrypoints.command import run
 from flare.config import ServeConfig
 
 
 def main(config: ServeConfig) -> None:
     """Serve until stopped."""
-    import uvicorn
+    from serving.launch import serve
 
-    from serving.app import create_app
-    from serving.settings import read_settings
-
-    settings = read_settings(model_name=config.model_name, poll_seconds=config.poll_seconds)
-    uvicorn.run(create_app(settings), host=config.host, port=config.port)
+    # What was left at its default leaves the word to the environment variable.
+    usual = ServeConfig()
+    given = {
+        name: getattr(config, name)
+        for name in ("model_name", "poll_seconds")
+        if getattr(config, name) != getattr(usual, name)
+    }
+    serve(host=config.host, port=config.port, workers=config.workers, **given)
 
 
 if __name__ == "__main__":
-    run("serve", ServeConfig, main)
+    try:
+        run("serve", ServeConfig, main)
+    finally:
+        if {"-h", "--help"} & set(sys.argv):
+            from serving.launch import settings_help
+
+            print(f"\n{settings_help()}")

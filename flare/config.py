@@ -196,6 +196,7 @@ class ServeConfig(Named):
     poll_seconds: Annotated[float, Field(ge=0.05, le=86_400)] = Field(
         5.0, description="seconds between looks at the registry"
     )
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(1, description="server processes")
 
 
 class ResendConfig(EntryConfig):

@@ -3,16 +3,15 @@
 Plain ASGI, so that a body is neither read nor buffered here.
 """
 
-import json
 import logging
 import re
 import time
 import uuid
-from datetime import UTC, datetime
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.logs import FIELDS
 from serving.metrics import Metrics
 from serving.problems import unexpected
 
@@ -77,8 +76,7 @@ class Access:
         self._metrics.requests.labels(scope["method"], route, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         if self._logged:
-            line = {
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            fields = {
                 "request_id": request_id,
                 "client": (scope.get("client") or ("",))[0],
                 "method": scope["method"],
@@ -87,7 +85,7 @@ class Access:
                 "ms": round(1000 * seconds, 2),
                 **scope["state"].get("said", {}),
             }
-            log.info(json.dumps(line))
+            log.info("request", extra={FIELDS: fields})
 
 
 def _dress(headers: MutableHeaders, path: str, request_id: str) -> None:

@@ -1,6 +1,8 @@
 """The application: ``uvicorn serving.app:create_app --factory --host 0.0.0.0 --port 8000``."""
 
-import logging
+import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +19,7 @@ from serving.access import Access
 from serving.body_limit import BodyLimit
 from serving.follower import Follower
 from serving.history import History
+from serving.logs import show_log
 from serving.metrics import Metrics
 from serving.pool import Pool
 from serving.problems import answer_failures
@@ -51,6 +54,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
             settings = read_settings()
         except ConfigInvalid as invalid:
             sys.stderr.write(f"error: {invalid}\n")
+            _stop_supervisor()
             raise SystemExit(2) from invalid
     chosen, metrics = settings, Metrics()
 
@@ -97,15 +101,12 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         )
     app.add_middleware(Access, metrics=metrics, logged=chosen.access_log)
     answer_failures(app, chosen)
-    _show_log()
+    show_log(chosen)
     return app
 
 
-def _show_log() -> None:
-    """Let the server's own lines be seen; uvicorn sets up no more than its own."""
-    logger = logging.getLogger("flare")
-    if not logger.handlers and not logging.getLogger().handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+def _stop_supervisor() -> None:
+    """End uvicorn where it started this worker: it would start another one for ever."""
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None and supervisor.pid is not None:
+        os.kill(supervisor.pid, signal.SIGTERM)

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -100,8 +100,11 @@ class Settings(BaseSettings):
         ),
     ] = ()
     access_log: Annotated[
-        bool, Field(description="Whether each request is a line of JSON on stderr.")
+        bool, Field(description="Whether each request is a line in the log, on stderr.")
     ] = True
+    log_format: Annotated[
+        Literal["json", "text"], Field(description="`json` for machines, or `text` for people.")
+    ] = "json"
 
     @field_validator("model")
     @classmethod
