@@ -1,0 +1,62 @@
+"""The page for people at ``/``: plain files of ``serving/page``, no build step, nothing from outside.
+
+``add_page(app)`` puts it into the application. Every answer may be kept but has to be asked for
+again, so that a new release is never half old scripts.
+"""
+
+import os
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+from starlette.types import Scope
+
+PAGE = Path(__file__).resolve().parent / "page"
+
+#: What Python's table of types says of ``.js`` is up to the machine.
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+#: Whatever a server, a file or a model card says, it can neither run nor send anything elsewhere.
+POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+
+
+class PageFiles(StaticFiles):
+    """The page's files with types, entity tags and headers of their own."""
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Answer with a file, or 304 where the client has it already."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        kind = TYPES.get(Path(full_path).suffix)
+        if kind is not None and response.status_code == status_code:
+            response.headers["Content-Type"] = kind
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Content-Security-Policy"] = POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+
+def add_page(app: FastAPI) -> None:
+    """Serve the page at ``/`` and its files below ``/page/``."""
+    files = PageFiles(directory=PAGE)
+
+    async def index(request: Request) -> Response:
+        return await files.get_response("index.html", request.scope)
+
+    app.add_api_route("/", index, methods=["GET", "HEAD"], include_in_schema=False)
+    app.mount("/page", files, name="page")
