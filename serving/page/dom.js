@@ -32,5 +32,8 @@ export function setStyle(node, styles) {
   for (const [key, value] of Object.entries(styles)) node.style.setProperty(key, value);
 }
 
+/** An entry of a legend: a sign, which has the class, and what it means. */
+export const legendItem = (sign, text) => el("span", { class: "item" }, el("span", { class: sign }), text);
+
 /** Text that only screen readers have. */
 export const unseen = (text) => el("span", { class: "unseen", text });

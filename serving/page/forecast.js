@@ -1,6 +1,6 @@
 // One answer of the server: in words, on the GOES scale, and as probabilities.
 
-import { el, setStyle } from "./dom.js";
+import { el, legendItem, setStyle } from "./dom.js";
 import { BANDS, classOf, fluxText, letterOf, orStronger, percent, percents, placeOf, power, SCALE, UNIT } from "./goes.js";
 
 /** The forecast as sentences, for everybody. */
@@ -99,8 +99,8 @@ function probabilities(answer, rates) {
     const term = el("dt", {}, orStronger(event), el("span", { class: "unseen", text: extra }));
     return el("div", { class: "row" }, term, bar, el("dd", { text: headline ? chance : percent(share) }));
   });
-  const legend = [el("span", { class: "key-threshold" }), `alert from ${threshold} for M`];
-  if (Object.keys(rates).length > 0) legend.push(el("span", { class: "key-rate" }), "how often it happened in the training data");
+  const legend = [legendItem("key-threshold", `alert from ${threshold} for M`)];
+  if (Object.keys(rates).length > 0) legend.push(legendItem("key-rate", "how often it happened in the training data"));
   return el(
     "div",
     { class: "probabilities" },

@@ -58,7 +58,7 @@ export function percent(share, digits = null) {
   if (digits !== null) return `${value.toFixed(digits)}${NARROW}%`;
   if (value > 0 && value < 0.1) return `<${NARROW}0.1${NARROW}%`;
   if (value > 99.9 && value < 100) return `>${NARROW}99.9${NARROW}%`;
-  const few = value === 0 || value === 100 || (value >= 9.95 && value <= 90.05) ? 0 : 1;
+  const few = value === 0 || value === 100 || (value >= 9.95 && value <= 99) ? 0 : 1;
   return `${value.toFixed(few)}${NARROW}%`;
 }
 
@@ -86,6 +86,9 @@ export function utc(time, { seconds = false } = {}) {
   if (Number.isNaN(date.getTime())) return String(time);
   return `${date.toISOString().slice(0, seconds ? 19 : 16).replace("T", " ")} UTC`;
 }
+
+/** A server's message as a sentence: with a capital, unless it begins with code. */
+export const sentence = (text) => (/^[a-z]+[ ,]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
 
 /** Seconds as people say them: 40 s, 5 min, 3 h, 2 days. */
 export function duration(seconds) {

@@ -1,6 +1,6 @@
 // Recent forecasts as a plot over time, and as a table for everybody who prefers one.
 
-import { el, svg } from "./dom.js";
+import { el, legendItem, svg } from "./dom.js";
 import { BANDS, classOf, percent, placeOf, SCALE, utc } from "./goes.js";
 
 const HEIGHT = 260;
@@ -86,16 +86,22 @@ function timeAxis(items, left, right) {
     return { x: () => middle, ticks: [{ at: middle, text: utc(items[0].time), anchor: "middle" }] };
   }
   const x = ({ at }) => left + ((at - first) / span) * (right - left);
-  const most = Math.max(2, Math.floor((right - left) / 110));
+  const most = Math.max(2, Math.floor((right - left) / 90));
   const stride = (STRIDES.find((seconds) => span / 1000 / seconds <= most) ?? STRIDES.at(-1)) * 1000;
   const ticks = [];
   for (let at = Math.ceil(first / stride) * stride; at <= last; at += stride) {
-    const time = new Date(at).toISOString();
-    const text = stride >= 86400000 ? time.slice(0, 10) : `${time.slice(5, 10)} ${time.slice(11, stride < 60000 ? 19 : 16)}`;
+    const text = tickText(new Date(at), stride);
     const place = x({ at });
     ticks.push({ at: place, text, anchor: place > right - 40 ? "end" : place < left + 40 ? "start" : "middle" });
   }
   return { x, ticks };
+}
+
+function tickText(time, stride) {
+  const day = time.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+  if (stride >= 86400000) return stride >= 2592000000 ? `${day} ${time.getUTCFullYear()}` : day;
+  const clock = time.toISOString().slice(11, stride < 60000 ? 19 : 16);
+  return clock.startsWith("00:00") ? day : clock;
 }
 
 function legend(versions) {
@@ -103,11 +109,9 @@ function legend(versions) {
   return el(
     "p",
     { class: "small legend" },
-    ...shown.flatMap((version) => [el("span", { class: `key-dot ${hueOf(versions, version)}` }), `version ${version}`]),
-    el("span", { class: "key-alert" }),
-    "alert",
-    el("span", { class: "key-whisker" }),
-    "interval; times are UTC",
+    ...shown.map((version) => legendItem(`key-dot ${hueOf(versions, version)}`, `version ${version}`)),
+    legendItem("key-alert", "alert"),
+    legendItem("key-whisker", "interval; times are UTC"),
   );
 }
 

@@ -3,9 +3,10 @@
 import * as api from "./api.js";
 import { byId, el } from "./dom.js";
 import { showForecast, wordsOf } from "./forecast.js";
-import { utc } from "./goes.js";
+import { sentence, utc } from "./goes.js";
 import { gapsText, showGrid } from "./grid.js";
 import { showHistory } from "./history.js";
+import { illustrate } from "./illustration.js";
 import { setUpCard, showModel, showState } from "./model.js";
 import { Unreadable } from "./npy.js";
 import { droppedFiles, kindOf, readSample, Refused } from "./reading.js";
@@ -147,8 +148,8 @@ function showProblem(error) {
   if (!local && !(error instanceof api.Failure)) console.error(error);
   const title = local ? "These files cannot be used" : (TITLES[error.status] ?? "The forecast failed");
   const detail = local || error instanceof api.Failure ? error.message : `The page failed: ${error.message}`;
-  const parts = [el("p", { class: "problem-title", text: title }), el("p", { text: detail })];
-  if (error.hint) parts.push(el("p", { class: "hint", text: error.hint }));
+  const parts = [el("p", { class: "problem-title", text: title }), el("p", { text: sentence(detail) })];
+  if (error.hint) parts.push(el("p", { class: "hint", text: sentence(error.hint) }));
   if (error.retryAfter) parts.push(el("p", { class: "hint", text: `The server asks to wait ${error.retryAfter} s.` }));
   if (error.requestId) parts.push(el("p", { class: "small", text: `Request ${error.requestId}` }));
   if (!local && [0, 429, 500, 503].includes(error.status) && state.again) {
@@ -243,6 +244,7 @@ function setUpDrop() {
   });
 }
 
+illustrate(byId("mosaic"));
 setUpDrop();
 setUpViewer();
 setUpCard();

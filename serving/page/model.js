@@ -6,9 +6,9 @@ import { markdown } from "./markdown.js";
 
 /** The scores worth a glance, with what they mean; the API has all of them. */
 const SCORES = [
-  ["true_skill_statistic", "True skill statistic", "hits minus false alarms; 0 no skill, 1 perfect"],
-  ["brier_skill_score_vs_climatology", "Brier skill over climatology", "of the probabilities; 0 no skill, 1 perfect"],
-  ["brier_skill_score", "Brier skill score", "of the probabilities; 0 no skill, 1 perfect"],
+  ["true_skill_statistic", "True skill statistic", "0 no skill, 1 perfect"],
+  ["brier_skill_score_vs_climatology", "Brier skill over climatology", "0 no skill, 1 perfect"],
+  ["brier_skill_score", "Brier skill score", "0 no skill, 1 perfect"],
   ["roc_area", "ROC area", "0.5 no skill, 1 perfect"],
   ["heidke_skill_score", "Heidke skill score", "0 no skill, 1 perfect"],
   ["probability_of_detection", "Flares caught", "share of M and X flares with an alert"],
@@ -56,7 +56,7 @@ function scores(model) {
     "table",
     { class: "scores" },
     el("caption", { class: "unseen", text: "Scores of this version with their intervals" }),
-    el("thead", { class: "unseen" }, el("tr", {}, ...["Score", "Value", "Interval"].map((text) => el("th", { scope: "col", text })))),
+    el("thead", { class: "unseen" }, el("tr", {}, ...["Score", "Value and interval"].map((text) => el("th", { scope: "col", text })))),
     el("tbody", {}, ...rows.map(row)),
   );
   const many = [first.n ? `${first.n.toLocaleString("en")} samples` : null, Number.isFinite(first.n_events) ? `${first.n_events.toLocaleString("en")} of them with a flare of class M or X` : null];
@@ -70,8 +70,7 @@ function row({ title, meaning, value, low, high }) {
     "tr",
     {},
     el("th", { scope: "row" }, title, el("span", { class: "meaning", text: meaning })),
-    el("td", { class: "value", text: number(value) }),
-    el("td", { class: "range", text: known ? `${number(low)} to ${number(high)}` : "" }),
+    el("td", {}, el("span", { class: "value", text: number(value) }), el("span", { class: "range", text: known ? `${number(low)} to ${number(high)}` : "" })),
   );
 }
 

@@ -5,7 +5,7 @@ export const CHANNELS = ["94", "131", "171", "193", "211", "304", "335", "1700",
 export const OFFSETS = [0, 420, 630, 710]; // minutes into the input window of 12 hours
 export const STEPS = OFFSETS.map((minutes) => {
   const before = 720 - minutes;
-  return before >= 60 ? `${before / 60} h` : `${before} min`;
+  return before >= 60 ? `${before / 60}\u00a0h` : `${before}\u00a0min`;
 });
 export const SIZE = 256;
 export const PLANE = SIZE * SIZE;
