@@ -1,4 +1,4 @@
-"""The page for people at ``/``: plain files of ``serving/page``, no build step, nothing from outside.
+"""The page for people at ``/``: plain files of ``serving/page``, nothing from outside.
 
 ``add_page(app)`` puts it into the application. Every answer may be kept but has to be asked for
 again, so that a new release is never half old scripts.

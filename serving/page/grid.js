@@ -54,7 +54,7 @@ function channelHeader(channel, column) {
     "div",
     { role: "columnheader", class: "channel" },
     el("span", { class: "instrument", text: instrument(channel) }),
-    el("span", { text: title(channel).replace("magneto", "magneto\u00ad") }),
+    el("span", { text: title(channel).replace(/^(magneto|contin)/, "$1\u00ad") }),
   );
   setStyle(header, { "--channel": column + 2 });
   return header;

@@ -123,6 +123,8 @@ function showImages(sample, answer, left) {
     const seen = sample.planes.filter((plane) => plane !== null).length;
     if (answer.missing_images !== COUNT - seen) notes.push(`The server counted ${answer.missing_images} missing.`);
   }
+  const out = (answer.left_out ?? []).map(({ file, reason }) => `${file} (${reason})`);
+  if (out.length > 0) notes.push(`Left out: ${out.slice(0, 3).join(", ")}${out.length > 3 ? `, and ${out.length - 3} more` : ""}.`);
   if (left.length > 0) notes.push(`${left.length} of 1600 \u00c5 were left out.`);
   byId("images-note").textContent = notes.join(" ");
   document.querySelector(".hint-keys").hidden = sample instanceof Error;
@@ -149,13 +151,14 @@ function showProblem(error) {
   const title = local ? "These files cannot be used" : (TITLES[error.status] ?? "The forecast failed");
   const detail = local || error instanceof api.Failure ? error.message : `The page failed: ${error.message}`;
   const parts = [el("p", { class: "problem-title", text: title }), el("p", { text: sentence(detail) })];
-  if (error.hint) parts.push(el("p", { class: "hint", text: sentence(error.hint) }));
+  if (error.hint && error.status !== 401) parts.push(el("p", { class: "hint", text: sentence(error.hint) }));
   if (error.retryAfter) parts.push(el("p", { class: "hint", text: `The server asks to wait ${error.retryAfter} s.` }));
   if (error.requestId) parts.push(el("p", { class: "small", text: `Request ${error.requestId}` }));
   if (!local && [0, 429, 500, 503].includes(error.status) && state.again) {
     parts.push(el("button", { type: "button", text: "Try again", on: { click: () => state.again() } }));
   }
   byId("alert").replaceChildren(el("div", { class: "problem" }, ...parts));
+  byId("alert").scrollIntoView({ block: "nearest" });
   if (error.status === 401 || (error.status === 403 && api.hasKey())) askForKey();
 }
 
@@ -184,6 +187,7 @@ async function seen(health, failure) {
   } catch (error) {
     state.model = null;
     if (error.status === 0 || error.status >= 500) state.described = null; // ask again
+    if (error.status === 401) byId("key-form").hidden = false;
   }
   showModel(byId("model-body"), state.model, health);
   drawForecast();
@@ -209,10 +213,12 @@ function notice(text) {
 
 async function refreshHistory() {
   try {
-    const { forecasts } = await api.history();
+    const { forecasts, kept } = await api.history();
+    if (kept === 0) throw new api.Failure(404);
     showHistory(byId("history-body"), byId("history-note"), forecasts);
   } catch (error) {
-    const text = error.status === 404 ? "This server keeps no history." : `The history cannot be shown: ${error.message}`;
+    const known = { 401: "It can be seen with the key of this server.", 404: "This server keeps no history." };
+    const text = known[error.status] ?? `The history cannot be shown: ${error.message}`;
     byId("history-note").textContent = "";
     byId("history-body").replaceChildren(el("p", { class: "small empty", text }));
   }

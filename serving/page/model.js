@@ -33,8 +33,8 @@ export function showModel(place, model, health) {
 
 function facts(model, health) {
   const rows = [
-    ["Kind", model?.kind],
-    ["Trained on", model?.data_name],
+    ["Kind", kind(model)],
+    ["Trained on", data(model)],
     ["Images", model?.image_size ? `${model.image_size} \u00d7 ${model.image_size} pixels` : null],
     ["Alert from", model?.thresholds?.[EVENT] !== undefined ? `P(M or X) \u2265 ${percent(model.thresholds[EVENT])}` : null],
     ["Runs on", [health?.engine, health?.device].filter(Boolean).join(", ") || null],
@@ -42,6 +42,17 @@ function facts(model, health) {
   ];
   const shown = rows.filter(([, value]) => value !== null && value !== undefined && value !== "");
   return el("dl", { class: "facts" }, ...shown.map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: String(value) }))));
+}
+
+function kind(model) {
+  const { kind: name, family } = model ?? {};
+  return family && family !== name ? `${name}, ${family}` : name;
+}
+
+function data(model) {
+  if (!model?.n_samples) return model?.data_name;
+  const regions = model.n_active_regions ? ` of ${model.n_active_regions.toLocaleString("en")} active regions` : "";
+  return `${model.data_name}: ${model.n_samples.toLocaleString("en")} samples${regions}`;
 }
 
 function scores(model) {
@@ -61,7 +72,7 @@ function scores(model) {
   );
   const many = [first.n ? `${first.n.toLocaleString("en")} samples` : null, Number.isFinite(first.n_events) ? `${first.n_events.toLocaleString("en")} of them with a flare of class M or X` : null];
   const on = [model.scores_on ? `On the ${model.scores_on.replace(/^the /, "")}` : null, ...many].filter(Boolean).join(", ");
-  return [heading, table, el("p", { class: "small", text: `${on}${on ? ". " : ""}Intervals are over active regions.` })];
+  return [heading, table, el("p", { class: "small", text: `${on}${on ? ". " : ""}95\u202f% intervals, over active regions.` })];
 }
 
 function row({ title, meaning, value, low, high }) {
