@@ -1,7 +1,7 @@
 """The page for people at ``/``: plain files of ``serving/page``, nothing from outside.
 
-``add_page(app)`` puts it into the application. Every answer may be kept but has to be asked for
-again, so that a new release is never half old scripts.
+``add_page(app)`` puts it into the application. Every file may be kept but has to be asked for
+again, so that after an upgrade no page is half old. The policy that it keeps is `Access`'s.
 """
 
 import os
@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 PAGE = Path(__file__).resolve().parent / "page"
 
-#: What Python's table of types says of ``.js`` is up to the machine.
+#: What Python's own table says of ``.js`` is up to the machine.
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -22,15 +22,9 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 
-#: Whatever a server, a file or a model card says, it can neither run nor send anything elsewhere.
-POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-
 
 class PageFiles(StaticFiles):
-    """The page's files with types, entity tags and headers of their own."""
+    """Files that are answered with their types and entity tags."""
 
     def file_response(
         self,
@@ -45,9 +39,6 @@ class PageFiles(StaticFiles):
         if kind is not None and response.status_code == status_code:
             response.headers["Content-Type"] = kind
         response.headers["Cache-Control"] = "no-cache"
-        response.headers["Content-Security-Policy"] = POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
 

@@ -206,3 +206,9 @@ def test_a_server_with_a_key_is_used_with_it(start_server: Any, visit: Open):
     page.wait_for_selector(".plot .mark")
     kept = page.evaluate("[Object.keys(localStorage).length, Object.keys(sessionStorage).length]")
     assert kept == [0, 1]
+
+
+def test_the_server_forbids_the_page_all_that_is_not_its_own(server: Server):
+    policy = httpx.get(server.address).headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
