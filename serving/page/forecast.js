@@ -15,7 +15,7 @@ export function wordsOf(answer) {
   ];
 }
 
-/** Fill `place` with an answer; `rates` are the training data's event rates, where known. */
+/** Fill `place` with an answer; `rates` are the event rates that the model is calibrated for, where known. */
 export function showForecast(place, answer, rates = {}) {
   const [peak, chance] = wordsOf(answer);
   place.replaceChildren(
@@ -100,7 +100,7 @@ function probabilities(answer, rates) {
     return el("div", { class: "row" }, term, bar, el("dd", { text: headline ? chance : percent(share) }));
   });
   const legend = [legendItem("key-threshold", `alert from ${threshold} for M`)];
-  if (Object.keys(rates).length > 0) legend.push(legendItem("key-rate", "how often it happened in the training data"));
+  if (Object.keys(rates).length > 0) legend.push(legendItem("key-rate", "base rate that the model assumes"));
   return el(
     "div",
     { class: "probabilities" },

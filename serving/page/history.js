@@ -24,7 +24,12 @@ export function showHistory(place, note, forecasts) {
   const alerts = items.filter(({ alert }) => alert).length;
   note.textContent = `${items.length === 1 ? "1 forecast" : `${items.length} forecasts`}, ${alerts === 1 ? "1 alert" : `${alerts} alerts`}`;
   const frame = el("div", { class: "plot" });
+  const before = place.querySelector("details");
+  const [open, focused] = [before?.open, before?.contains(document.activeElement)];
   place.replaceChildren(frame, legend(versions), table(forecasts));
+  const after = place.querySelector("details");
+  if (open) after.open = true;
+  if (focused) after.querySelector("summary").focus();
   const draw = () => frame.replaceChildren(plot(items, versions, Math.max(280, frame.clientWidth)));
   let width = 0;
   const observer = new ResizeObserver(() => {

@@ -20,6 +20,9 @@ const state = {
   described: null, // the version that the model panel shows
   answer: null, // the forecast on the screen
   running: null, // AbortController of the forecast under way
+  looks: 0, // at /health that were answered
+  newest: undefined, // id of the newest forecast in the history that is shown
+  historyAsked: 0,
   again: null, // what to do once there is a key, or on "Try again"
 };
 
@@ -97,7 +100,7 @@ function showAnswer(answer, sample, { name, left }) {
   byId("spoken").textContent = `${answer.synthetic ? "Synthetic model. " : ""}${wordsOf(answer).join(" ")} ${byId("images-note").textContent}`;
   byId("forecast").scrollIntoView({ block: "nearest" });
   compareVersions();
-  refreshHistory();
+  refreshHistory({ changed: true });
 }
 
 function drawForecast() {
@@ -174,17 +177,22 @@ function askForKey() {
 
 // --- the model and its history ----------------------------------------------------------------
 
+const HISTORY_EVERY = 6; // looks at /health
+
 async function seen(health, failure) {
   showState(health ?? state.health, failure);
   if (failure) return;
   state.health = health;
+  if (++state.looks % HISTORY_EVERY === 0) refreshHistory(); // others use this server too
   const name = `${health.model_name} ${health.model_version}`;
   if (state.described === name) return;
-  const first = state.described === null;
   state.described = name;
   try {
-    state.model = health.model_loaded ? await api.model() : null;
+    const model = health.model_loaded ? await api.model() : null;
+    if (state.described !== name) return; // another one since
+    state.model = model;
   } catch (error) {
+    if (state.described !== name) return;
     state.model = null;
     if (error.status === 0 || error.status >= 500) state.described = null; // ask again
     if (error.status === 401) byId("key-form").hidden = false;
@@ -192,7 +200,6 @@ async function seen(health, failure) {
   showModel(byId("model-body"), state.model, health);
   drawForecast();
   compareVersions();
-  if (!first) refreshHistory();
 }
 
 function compareVersions() {
@@ -211,12 +218,27 @@ function notice(text) {
   place.replaceChildren(el("p", { text }), again);
 }
 
-async function refreshHistory() {
+const LATER = [200, 500, 1000, 2000]; // milliseconds
+
+/** Show the history; `changed` says that there is a new forecast, which is written soon after it was answered. */
+async function refreshHistory({ changed = false } = {}) {
+  const mine = (state.historyAsked += 1);
   try {
-    const { forecasts, kept } = await api.history();
-    if (kept === 0) throw new api.Failure(404);
-    showHistory(byId("history-body"), byId("history-note"), forecasts);
+    let found = await api.history();
+    for (const wait of changed ? LATER : []) {
+      if (found.kept === 0 || found.forecasts[0]?.id !== state.newest) break;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      found = await api.history();
+    }
+    if (mine !== state.historyAsked) return; // a later question has a newer answer
+    if (found.kept === 0) throw new api.Failure(404);
+    const newest = found.forecasts[0]?.id ?? null;
+    if (newest !== null && newest === state.newest) return; // as it is shown
+    state.newest = newest ?? undefined;
+    showHistory(byId("history-body"), byId("history-note"), found.forecasts);
   } catch (error) {
+    if (mine !== state.historyAsked) return;
+    state.newest = undefined;
     const known = { 401: "It can be seen with the key of this server.", 404: "This server keeps no history." };
     const text = known[error.status] ?? `The history cannot be shown: ${error.message}`;
     byId("history-note").textContent = "";

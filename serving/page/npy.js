@@ -95,13 +95,14 @@ function half(bits) {
 
 function greyLevels(values, descr) {
   if (values instanceof Uint8Array) return values;
-  let low = Infinity;
-  let high = -Infinity;
-  for (const value of values) {
-    if (!(value >= low)) low = value; // written so that NaN comes through
-    if (!(value <= high)) high = value;
+  let high = 0;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    if (!(value >= 0 && value <= 255)) throw new Unreadable("its values are not within 0 and 255"); // NaN too
+    if (value > high) high = value;
   }
-  if (!(low >= 0 && high <= 255)) throw new Unreadable("its values are not within 0 and 255");
-  const scale = descr[1] === "f" && high <= 1 ? 255 : 1;
-  return Uint8Array.from(values, (value) => Math.round(value * scale));
+  const scale = /f/.test(descr) && high <= 1 ? 255 : 1;
+  const grey = new Uint8Array(values.length);
+  for (let index = 0; index < values.length; index++) grey[index] = Math.round(values[index] * scale);
+  return grey;
 }
