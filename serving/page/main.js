@@ -14,6 +14,8 @@ import { CHANNELS, COUNT } from "./sample.js";
 import { openViewer, setUpViewer } from "./viewer.js";
 import { watch } from "./watch.js";
 
+const TITLE = document.title;
+
 const state = {
   health: null,
   model: null,
@@ -72,6 +74,7 @@ function reset() {
   byId("sample").classList.remove("done");
   byId("drop-title").textContent = "Drop a sample here";
   byId("drop-text").hidden = false;
+  document.title = TITLE;
   byId("spoken").textContent = "The forecast is gone.";
   byId("choose").focus();
 }
@@ -94,6 +97,7 @@ function showAnswer(answer, sample, { name, left }) {
   byId("drop-text").hidden = true;
   byId("reset").hidden = false;
   byId("forecast").hidden = false;
+  document.title = `${answer.goes_class} \u2013 ${TITLE}`;
   byId("forecast-of").textContent = `${answer.model_name} version ${answer.model_version}, ${utc(new Date())}`;
   drawForecast();
   showImages(sample, answer, left);
@@ -140,6 +144,7 @@ const TITLES = {
   400: "The file is damaged",
   401: "This server wants a key",
   403: "This key is not accepted",
+  408: "The upload took too long",
   413: "The upload is too large",
   415: "The file is of the wrong type",
   422: "This is no sample",
@@ -157,7 +162,7 @@ function showProblem(error) {
   if (error.hint && error.status !== 401) parts.push(el("p", { class: "hint", text: sentence(error.hint) }));
   if (error.retryAfter) parts.push(el("p", { class: "hint", text: `The server asks to wait ${error.retryAfter} s.` }));
   if (error.requestId) parts.push(el("p", { class: "small", text: `Request ${error.requestId}` }));
-  if (!local && [0, 429, 500, 503].includes(error.status) && state.again) {
+  if (!local && [0, 408, 429, 500, 503].includes(error.status) && state.again) {
     parts.push(el("button", { type: "button", text: "Try again", on: { click: () => state.again() } }));
   }
   byId("alert").replaceChildren(el("div", { class: "problem" }, ...parts));

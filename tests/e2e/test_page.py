@@ -77,7 +77,7 @@ def test_an_array_that_was_uploaded_is_shown_plane_by_plane(visit: Open):
     assert "mine.npy" in page.inner_text("#drop-title")
 
 
-def test_images_a_zip_of_them_and_a_folder_of_a_drop_give_the_same_forecast(visit: Open):
+def test_images_and_a_zip_of_them_give_the_same_forecast(visit: Open):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         for path in EXAMPLE:
