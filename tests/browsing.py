@@ -37,7 +37,7 @@ class Server:
                 sys.executable,
                 "-m",
                 "uvicorn",
-                *os.environ.get("PAGE_APP", "serving.app:create_app").split(),
+                "serving.app:create_app",
                 "--factory",
                 "--port=0",
                 "--no-access-log",
