@@ -4,7 +4,7 @@ import { drawPlane } from "./colours.js";
 import { el, setStyle, unseen } from "./dom.js";
 import { CHANNELS, COUNT, gapsOf, instrument, SIZE, STEPS, title } from "./sample.js";
 
-/** On narrow screens channels are rows and times are columns; style.css has the same width. */
+/** On narrow screens channels are rows and times are columns; adapted.css has the same width. */
 const NARROW = matchMedia("(max-width: 719px)");
 
 /** What an image is called in words. */

@@ -5,7 +5,7 @@ import { BANDS, classOf, percent, placeOf, SCALE, utc } from "./goes.js";
 
 const HEIGHT = 260;
 const MARGIN = { top: 14, right: 16, bottom: 30, left: 34 };
-const HUES = 4; // of versions, as style.css has them
+const HUES = 4; // of versions, which style.css names
 const ROWS = 50; // of the table
 
 let drawn = null; // what is to be drawn again at another width
