@@ -1,13 +1,16 @@
 """The command line as a user types it: real processes in a folder with a store of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from browsing import Server, Visit
 from tiny import write_tiny_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,3 +72,64 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start a server for one test."""
+    started: list[Server] = []
+
+    def start(**environment: str) -> Server:
+        started.append(Server(tmp_path, **environment))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start a server for all tests of a file."""
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start the system's Chromium; Playwright's own browsers are not needed."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("no chromium on PATH; `apt-get install chromium` to test the page")
+    playwright = pytest.importorskip("playwright.sync_api", reason="install playwright")
+    # Of a module, not of the session: while it runs, no other test can use asyncio.
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Any, server: Server) -> Iterator[Callable[..., Visit]]:
+    """Open tabs; at the end none may have logged an error or asked another origin."""
+    opened: list[Visit] = []
+
+    def open_tab(address: str | None = None, **options: Any) -> Visit:
+        opened.append(Visit(chromium, address or server.address, **options))
+        return opened[-1]
+
+    yield open_tab
+    for tab in opened:
+        tab.close()
+    assert [error for tab in opened for error in tab.errors] == []
+    assert [url for tab in opened for url in tab.elsewhere] == []
+
+
+@pytest.fixture(scope="module")
+def shown(chromium: Any, server: Server) -> Iterator[Any]:
+    """Show the example once, for the tests that only read."""
+    tab = Visit(chromium, server.address)
+    yield tab.example()
+    tab.close()
+    assert tab.errors == tab.elsewhere == []

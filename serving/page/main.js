@@ -1,0 +1,297 @@
+// The page as a whole: files come in, the server answers, the parts are shown.
+
+import * as api from "./api.js";
+import { byId, el } from "./dom.js";
+import { showForecast, wordsOf } from "./forecast.js";
+import { sentence, utc } from "./goes.js";
+import { gapsText, showGrid } from "./grid.js";
+import { showHistory } from "./history.js";
+import { illustrate } from "./illustration.js";
+import { setUpCard, showModel, showState } from "./model.js";
+import { Unreadable } from "./npy.js";
+import { droppedFiles, kindOf, readSample, Refused } from "./reading.js";
+import { CHANNELS, COUNT } from "./sample.js";
+import { openViewer, setUpViewer } from "./viewer.js";
+import { watch } from "./watch.js";
+
+const TITLE = document.title;
+
+const state = {
+  health: null,
+  model: null,
+  described: null, // the version that the model panel shows
+  answer: null, // the forecast on the screen
+  running: null, // AbortController of the forecast under way
+  looks: 0, // at /health that were answered
+  newest: undefined, // id of the newest forecast in the history that is shown
+  historyAsked: 0,
+  again: null, // what to do once there is a key, or on "Try again"
+};
+
+// --- a sample comes in ------------------------------------------------------------------------
+
+async function take(getFiles, name) {
+  state.running?.abort();
+  const mine = (state.running = new AbortController());
+  const current = () => state.running === mine;
+  state.again = () => take(getFiles, name);
+  clearProblem();
+  busy(true, name);
+  try {
+    const files = await getFiles();
+    const { kind, files: kept, left } = await kindOf(files);
+    const [sample, answer] = await Promise.all([
+      readSample(kind, kept).catch((error) => error),
+      api.predict(kind, kept, mine.signal),
+    ]);
+    if (current()) showAnswer(answer, sample, { name, left });
+  } catch (error) {
+    if (current() && error.name !== "AbortError") showProblem(error);
+  } finally {
+    if (current()) {
+      state.running = null;
+      busy(false);
+    }
+  }
+}
+
+const nameOfFiles = (files) => (files.length === 1 ? files[0].name : `${files.length} files`);
+
+function takeFiles(files) {
+  if (files.length > 0) take(async () => files, nameOfFiles(files));
+}
+
+function takeExample() {
+  take(async () => [new File([await api.example()], "sample.npy")], "the example");
+}
+
+function reset() {
+  state.running?.abort();
+  state.running = state.answer = state.again = null;
+  clearProblem();
+  notice(null);
+  for (const id of ["forecast", "images", "reset"]) byId(id).hidden = true;
+  byId("sample").classList.remove("done");
+  byId("drop-title").textContent = "Drop a sample here";
+  byId("drop-text").hidden = false;
+  document.title = TITLE;
+  byId("spoken").textContent = "The forecast is gone.";
+  byId("choose").focus();
+}
+
+function busy(yes, name = "") {
+  byId("sample").setAttribute("aria-busy", String(yes));
+  byId("progress").hidden = !yes;
+  if (yes) {
+    byId("drop-title").textContent = `Forecasting from ${name}`;
+    byId("spoken").textContent = `Forecasting from ${name}`;
+  } else if (!state.answer) byId("drop-title").textContent = "Drop a sample here";
+  else byId("drop-title").textContent = `Forecast from ${state.answer.from}`;
+}
+
+// --- what comes back --------------------------------------------------------------------------
+
+function showAnswer(answer, sample, { name, left }) {
+  state.answer = { ...answer, from: name };
+  byId("sample").classList.add("done");
+  byId("drop-text").hidden = true;
+  byId("reset").hidden = false;
+  byId("forecast").hidden = false;
+  document.title = `${answer.goes_class} \u2013 ${TITLE}`;
+  byId("forecast-of").textContent = `${answer.model_name} version ${answer.model_version}, ${utc(new Date())}`;
+  drawForecast();
+  showImages(sample, answer, left);
+  byId("spoken").textContent = `${answer.synthetic ? "Synthetic model. " : ""}${wordsOf(answer).join(" ")} ${byId("images-note").textContent}`;
+  byId("forecast").scrollIntoView({ block: "nearest" });
+  compareVersions();
+  refreshHistory({ changed: true });
+}
+
+function drawForecast() {
+  if (!state.answer) return;
+  const same = state.model?.version === state.answer.model_version;
+  showForecast(byId("forecast-body"), state.answer, same ? (state.model.base_rates ?? {}) : {});
+}
+
+function showImages(sample, answer, left) {
+  byId("images").hidden = false;
+  const notes = [];
+  if (sample instanceof Error) {
+    byId("grid").replaceChildren();
+    const why = sample instanceof Unreadable ? sample.message : "its format is unknown to this browser";
+    notes.push(`The server read this sample, but the page cannot show it: ${why}.`);
+  } else {
+    for (const { step, channel } of answer.missing ?? []) {
+      const index = step * CHANNELS.length + CHANNELS.indexOf(channel);
+      if (index in sample.planes) sample.planes[index] = null;
+    }
+    showGrid(byId("grid"), sample, (index) => openViewer(sample, index));
+    notes.push(gapsText(sample));
+    const seen = sample.planes.filter((plane) => plane !== null).length;
+    if (answer.missing_images !== COUNT - seen) notes.push(`The server counted ${answer.missing_images} missing.`);
+  }
+  const out = (answer.left_out ?? []).map(({ file, reason }) => `${file} (${reason})`);
+  if (out.length > 0) notes.push(`Left out: ${out.slice(0, 3).join(", ")}${out.length > 3 ? `, and ${out.length - 3} more` : ""}.`);
+  if (left.length > 0) notes.push(`${left.length} of 1600 \u00c5 were left out.`);
+  byId("images-note").textContent = notes.join(" ");
+  document.querySelector(".hint-keys").hidden = sample instanceof Error;
+}
+
+// --- problems ---------------------------------------------------------------------------------
+
+const TITLES = {
+  0: "No connection",
+  400: "The file is damaged",
+  401: "This server wants a key",
+  403: "This key is not accepted",
+  408: "The upload took too long",
+  413: "The upload is too large",
+  415: "The file is of the wrong type",
+  422: "This is no sample",
+  429: "Too many requests",
+  500: "The server failed",
+  503: "No model is ready",
+};
+
+function showProblem(error) {
+  const local = error instanceof Refused;
+  if (!local && !(error instanceof api.Failure)) console.error(error);
+  const title = local ? "These files cannot be used" : (TITLES[error.status] ?? "The forecast failed");
+  const detail = local || error instanceof api.Failure ? error.message : `The page failed: ${error.message}`;
+  const parts = [el("p", { class: "problem-title", text: title }), el("p", { text: sentence(detail) })];
+  if (error.hint && error.status !== 401) parts.push(el("p", { class: "hint", text: sentence(error.hint) }));
+  if (error.retryAfter) parts.push(el("p", { class: "hint", text: `The server asks to wait ${error.retryAfter} s.` }));
+  if (error.requestId) parts.push(el("p", { class: "small", text: `Request ${error.requestId}` }));
+  if (!local && [0, 408, 429, 500, 503].includes(error.status) && state.again) {
+    parts.push(el("button", { type: "button", text: "Try again", on: { click: () => state.again() } }));
+  }
+  byId("alert").replaceChildren(el("div", { class: "problem" }, ...parts));
+  byId("alert").scrollIntoView({ block: "nearest" });
+  if (error.status === 401 || (error.status === 403 && api.hasKey())) askForKey();
+}
+
+function clearProblem() {
+  byId("alert").replaceChildren();
+  byId("key-form").hidden = true;
+}
+
+function askForKey() {
+  byId("key-form").hidden = false;
+  byId("key").focus();
+}
+
+// --- the model and its history ----------------------------------------------------------------
+
+const HISTORY_EVERY = 6; // looks at /health
+
+async function seen(health, failure) {
+  showState(health ?? state.health, failure);
+  if (failure) return;
+  state.health = health;
+  if (++state.looks % HISTORY_EVERY === 0) refreshHistory(); // others use this server too
+  const name = `${health.model_name} ${health.model_version}`;
+  if (state.described === name) return;
+  state.described = name;
+  try {
+    const model = health.model_loaded ? await api.model() : null;
+    if (state.described !== name) return; // another one since
+    state.model = model;
+  } catch (error) {
+    if (state.described !== name) return;
+    state.model = null;
+    if (error.status === 0 || error.status >= 500) state.described = null; // ask again
+    if (error.status === 401) byId("key-form").hidden = false;
+  }
+  showModel(byId("model-body"), state.model, health);
+  drawForecast();
+  compareVersions();
+}
+
+function compareVersions() {
+  const live = state.health?.model_version;
+  const shown = state.answer?.model_version;
+  if (!live || !shown || String(live) === String(shown)) return notice(null);
+  return notice(`Version ${live} is live now; the forecast shown is from version ${shown}.`);
+}
+
+function notice(text) {
+  const place = byId("notice");
+  if (place.dataset.text === (text ?? "")) return;
+  place.dataset.text = text ?? "";
+  if (text === null) return place.replaceChildren();
+  const again = el("button", { type: "button", text: "Forecast again", on: { click: () => state.again?.() } });
+  place.replaceChildren(el("p", { text }), again);
+}
+
+const LATER = [200, 500, 1000, 2000]; // milliseconds
+
+/** Show the history; `changed` says that there is a new forecast, which is written soon after it was answered. */
+async function refreshHistory({ changed = false } = {}) {
+  const mine = (state.historyAsked += 1);
+  try {
+    let found = await api.history();
+    for (const wait of changed ? LATER : []) {
+      if (found.kept === 0 || found.forecasts[0]?.id !== state.newest) break;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      found = await api.history();
+    }
+    if (mine !== state.historyAsked) return; // a later question has a newer answer
+    if (found.kept === 0) throw new api.Failure(404);
+    const newest = found.forecasts[0]?.id ?? null;
+    if (newest !== null && newest === state.newest) return; // as it is shown
+    state.newest = newest ?? undefined;
+    showHistory(byId("history-body"), byId("history-note"), found.forecasts);
+  } catch (error) {
+    if (mine !== state.historyAsked) return;
+    state.newest = undefined;
+    const known = { 401: "It can be seen with the key of this server.", 404: "This server keeps no history." };
+    const text = known[error.status] ?? `The history cannot be shown: ${error.message}`;
+    byId("history-note").textContent = "";
+    byId("history-body").replaceChildren(el("p", { class: "small empty", text }));
+  }
+}
+
+// --- wiring -----------------------------------------------------------------------------------
+
+function setUpDrop() {
+  const input = byId("files");
+  byId("choose").addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    takeFiles([...input.files]);
+    input.value = ""; // so that the same file can be chosen again
+  });
+  let depth = 0; // of dragenter and dragleave, which elements inside send too
+  const mark = (by) => {
+    depth = Math.max(0, by === 0 ? 0 : depth + by);
+    byId("drop").classList.toggle("over", depth > 0);
+  };
+  const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  document.addEventListener("dragenter", (event) => carries(event) && mark(1));
+  document.addEventListener("dragleave", (event) => carries(event) && mark(-1));
+  document.addEventListener("dragover", (event) => carries(event) && event.preventDefault());
+  document.addEventListener("drop", async (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    mark(0);
+    takeFiles(await droppedFiles(event.dataTransfer));
+  });
+}
+
+illustrate(byId("mosaic"));
+setUpDrop();
+setUpViewer();
+setUpCard();
+byId("example").addEventListener("click", takeExample);
+byId("reset").addEventListener("click", reset);
+const lookNow = watch(seen);
+byId("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  api.useKey(byId("key").value);
+  byId("key").value = "";
+  byId("key-form").hidden = true;
+  state.described = null;
+  lookNow();
+  refreshHistory();
+  state.again?.();
+});
+refreshHistory();

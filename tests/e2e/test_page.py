@@ -1,0 +1,214 @@
+"""The page in the system's Chromium, against a server of its own: uploads, refusals, a swap."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from browsing import ROOT, Server, Visit
+
+EXAMPLE = sorted((ROOT / "data" / "example").glob("*/*.jpg"))
+GAP = "HMI continuum, 5\N{NO-BREAK SPACE}h before the forecast window: missing"
+
+Open = Callable[..., Visit]
+
+
+def npy(planes: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, planes)
+    return file.getvalue()
+
+
+def gaps(page: Any) -> list[str]:
+    return [one.get_attribute("aria-label") for one in page.locator("#grid .gap").all()]
+
+
+def problem(page: Any) -> str:
+    return page.inner_text("#alert")
+
+
+def test_the_example_is_forecast_and_its_missing_image_is_marked(server: Server, shown: Any):
+    sample = httpx.get(f"{server.address}/sample.npy").content
+    answer = httpx.post(f"{server.address}/predict_npy", files={"file": sample}).json()
+    assert shown.inner_text(".class-name") == answer["goes_class"]
+    assert gaps(shown) == [GAP]
+    assert shown.locator("#grid button.tile").count() == 39
+    assert "missing and masked: continuum 5\N{NO-BREAK SPACE}h before" in shown.inner_text(
+        "#images"
+    )
+
+
+def test_the_forecast_is_said_in_words_with_its_interval_and_the_alert_threshold(shown: Any):
+    words = shown.inner_text(".words")
+    assert "90\N{NARROW NO-BREAK SPACE}% interval from A0.1 to" in words
+    assert "below the alert threshold of 50\N{NARROW NO-BREAK SPACE}%: no alert" in words
+    assert words in shown.inner_text("#spoken")
+    assert words.split(". ")[0] in shown.get_attribute(".scale-picture", "aria-label")
+
+
+def test_a_forecast_of_a_model_of_synthetic_data_says_so(shown: Any):
+    assert shown.inner_text("#forecast .synthetic").startswith("SYNTHETIC")
+    assert shown.inner_text("#spoken").startswith("Synthetic model.")
+
+
+def test_the_scale_has_peak_and_interval_where_they_belong(shown: Any):
+    box = shown.locator(".bands").bounding_box()
+    band, dot = shown.locator(".interval").bounding_box(), shown.locator(".pin").bounding_box()
+    share = (dot["x"] - box["x"]) / box["width"]
+    flux = float(10 ** np.median(np.log10([1e-9, 1e-9, 3e-7, 2e-6, 4e-6, 3e-5])))
+    assert share == pytest.approx((np.log10(flux) + 9) / 6, abs=0.01)
+    assert band["x"] < dot["x"] < band["x"] + band["width"]
+
+
+def test_an_array_that_was_uploaded_is_shown_plane_by_plane(visit: Open):
+    planes = np.zeros((40, 256, 256), dtype=np.uint8)
+    planes[2, :, :] = 128  # 171 at the first step
+    page = visit().upload(("mine.npy", npy(planes)))
+    page.wait_for_selector("#grid button.tile")
+    assert page.locator("#grid button.tile").count() == 1
+    pixel = page.evaluate(
+        "[...document.querySelector('#grid canvas').getContext('2d').getImageData(9, 9, 1, 1).data]"
+    )
+    assert pixel == [185, 128, 0, 255]
+    assert "mine.npy" in page.inner_text("#drop-title")
+
+
+def test_images_and_a_zip_of_them_give_the_same_forecast(visit: Open):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in EXAMPLE:
+            file.write(path, f"sample/{path.name}")
+    found = []
+    for files in (EXAMPLE, [("sample.zip", archive.getvalue())]):
+        page = visit().upload(*files)
+        page.wait_for_selector("#grid .tile")
+        assert problem(page) == ""
+        found.append((page.inner_text(".class-name"), gaps(page)))
+    assert found[0] == found[1]
+    assert found[0][1] == [GAP]
+
+
+def test_a_file_that_is_dropped_is_forecast(visit: Open):
+    page = visit().page
+    page.evaluate(
+        """async () => {
+            const bytes = await (await fetch("/sample.npy")).arrayBuffer();
+            const dropped = new DataTransfer();
+            dropped.items.add(new File([bytes], "dropped.npy"));
+            for (const type of ["dragenter", "dragover", "drop"]) {
+                const options = { dataTransfer: dropped, bubbles: true, cancelable: true };
+                document.body.dispatchEvent(new DragEvent(type, options));
+            }
+        }"""
+    )
+    page.wait_for_selector("#grid .tile")
+    assert "dropped.npy" in page.inner_text("#drop-title")
+
+
+def test_a_wrong_array_is_refused_by_the_server_and_the_page_lives_on(visit: Open):
+    tab = visit()
+    page = tab.upload(("wrong.npy", npy(np.ones((3, 256, 256), dtype=np.uint8))))
+    assert page.get_attribute("#alert", "role") == "alert"
+    assert "(3, 256, 256)" in problem(page)
+    assert "(40, 256, 256)" in problem(page)  # the hint
+    tab.example()
+    assert problem(page) == ""
+
+
+def test_files_that_can_be_no_sample_are_refused_at_once(visit: Open):
+    tab = visit()
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.method))
+    for says, files in {
+        "notes.txt is no .npy, .zip, JPEG or PNG file": [("notes.txt", b"no sample")],
+        "empty.npy is empty": [("empty.npy", b"")],
+        "2 files": [("a.npy", b"\x93NUMPY"), ("b.npy", b"\x93NUMPY")],
+        "41 images": [(f"{k}.png", b"\x89PNG") for k in range(41)],
+    }.items():
+        assert says in problem(tab.upload(*files))
+    assert "POST" not in asked
+
+
+def test_a_zip_that_holds_no_images_is_told_as_the_server_says(visit: Open):
+    page = visit().upload(("broken.zip", b"PK\x03\x04 and no more"))
+    assert "zip" in problem(page)
+    assert page.is_hidden("#forecast")
+
+
+def test_a_forecast_can_be_reset(visit: Open):
+    page = visit().example()
+    page.click("#reset")
+    assert page.is_hidden("#forecast")
+    assert page.is_hidden("#images")
+    assert page.inner_text("#drop-title") == "Drop a sample here"
+
+
+def test_forecasts_appear_in_the_history_as_plot_and_table(shown: Any):
+    shown.wait_for_selector(".plot svg .mark")
+    marks = shown.locator(".plot .mark").count()
+    shown.click("summary")
+    assert shown.locator(".log tbody tr").count() == marks
+    assert shown.inner_text(".class-name") in shown.inner_text(".log tbody tr >> nth=0")
+
+
+def test_the_model_panel_names_kind_version_and_scores(server: Server, shown: Any):
+    panel = shown.inner_text(".model")
+    assert httpx.get(f"{server.address}/health").json()["model_version"] in panel
+    assert "climatology" in panel
+    assert "None are stored with this version" in panel
+
+
+def test_a_new_version_is_noticed_while_the_page_is_open(start_server: Any, visit: Open):
+    server = start_server()
+    page = visit(server.address).example()
+    before, peak = page.inner_text(".model .version"), page.inner_text(".class-name")
+    assert page.inner_text("#notice") == ""
+    server.serve_another()
+    page.wait_for_selector("#notice p")
+    after = page.inner_text(".model .version").removeprefix("version ")
+    assert before != f"version {after}"
+    notice = f"Version {after} is live now; the forecast shown is from {before}."
+    assert page.inner_text("#notice p") == notice
+    assert page.inner_text(".class-name") == peak  # nothing changes under the reader's eyes
+    page.click("#notice button")
+    page.wait_for_selector("#notice p", state="detached")
+    assert page.inner_text(".class-name") != peak
+
+
+def test_a_server_that_went_away_is_told(start_server: Any, visit: Open):
+    server = start_server()
+    tab = visit(server.address)
+    server.stop()
+    page = tab.page
+    page.click("#example")
+    page.wait_for_selector("#alert .problem")
+    assert "The server cannot be reached" in problem(page)
+    page.wait_for_selector("#state[data-state=off]")
+    assert page.inner_text("#state") == "Server not reachable"
+    assert tab.errors != []
+    assert all("ERR_CONNECTION" in error for error in tab.errors)  # Chromium's, not the page's
+    tab.errors.clear()
+
+
+def test_a_server_with_a_key_is_used_with_it(start_server: Any, visit: Open):
+    server = start_server(FLARE_API_KEY="a-key-for-this-test-alone-0123456789")
+    page = visit(server.address).page
+    page.click("#example")
+    page.wait_for_selector("#alert .problem")
+    page.fill("#key", "a-key-for-this-test-alone-0123456789")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#grid .tile")
+    assert problem(page) == ""
+    page.wait_for_selector(".plot .mark")
+    kept = page.evaluate("[Object.keys(localStorage).length, Object.keys(sessionStorage).length]")
+    assert kept == [0, 1]
+
+
+def test_the_server_forbids_the_page_all_that_is_not_its_own(server: Server):
+    policy = httpx.get(server.address).headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy

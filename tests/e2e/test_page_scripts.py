@@ -1,0 +1,158 @@
+"""What the page's scripts work out, beside what the project's Python says of the same."""
+
+import base64
+import io
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flare.goes import class_of_flux
+from flare.sample import CHANNELS, physical_values
+
+from browsing import ROOT
+
+RAMP = np.arange(40 * 256 * 256, dtype=np.uint64).reshape(40, 256, 256) * 7919 % 255 + 1
+
+READ = """async (text) => {
+    const { planesOfNpy } = await import("/page/npy.js");
+    const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const file = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const buffer = await new Response(file).arrayBuffer();
+    const sum = (plane) => plane.reduce((all, grey, at) => (all * 31 + grey + at) % 1000003, 0);
+    try {
+        return planesOfNpy(buffer).map((plane) => plane && sum(plane));
+    } catch (error) {
+        return error.message;
+    }
+}"""
+
+
+def read(page: Any, array: np.ndarray) -> Any:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return page.evaluate(READ, base64.b64encode(zlib.compress(file.getvalue(), 1)).decode())
+
+
+@pytest.fixture(scope="module")
+def truth(shown: Any) -> Any:
+    return read(shown, RAMP.astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        RAMP.astype(">u2"),
+        RAMP.astype("<i4"),
+        RAMP.astype(np.int64),
+        RAMP.astype(np.float16),
+        RAMP.astype(">f4"),
+        (RAMP / 255).astype(np.float32),
+        np.asfortranarray(RAMP.astype(np.uint8)),
+        RAMP.astype(np.uint8).reshape(4, 10, 256, 256),
+        np.asfortranarray(RAMP.astype("<u2").reshape(4, 10, 256, 256)),
+    ],
+    ids=["u2", "i4", "i8", "f2", "f4", "fractions", "fortran", "cube", "fortran-cube"],
+)
+def test_an_array_of_another_type_or_order_shows_the_same_images(
+    shown: Any, truth: Any, array: np.ndarray
+):
+    assert len(set(truth)) > 30
+    assert read(shown, array) == truth
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (np.zeros((40, 256, 255), np.uint8), "its shape is (40, 256, 255)"),
+        (RAMP.astype(np.complex64), "its type is <c8"),
+        (RAMP.astype(np.int16) * 2, "its values are not within 0 and 255"),
+        (
+            np.where(RAMP == 9, np.nan, RAMP).astype(np.float32),
+            "its values are not within 0 and 255",
+        ),
+    ],
+    ids=["shape", "type", "range", "nan"],
+)
+def test_an_array_that_cannot_be_shown_is_told(shown: Any, array: np.ndarray, says: str):
+    assert read(shown, array) == says
+
+
+def test_classes_are_those_of_the_project(shown: Any):
+    fluxes = [*(10 ** np.linspace(-9, -2.5, 400)).tolist(), 2.3e-5, 9.99e-6, 1e-5, 1e-4, 1.2e-3]
+    found = shown.evaluate(
+        'async (all) => all.map((await import("/page/goes.js")).classOf)', fluxes
+    )
+    assert found == [class_of_flux(flux) for flux in fluxes]
+
+
+@pytest.mark.parametrize(
+    ("pair", "texts"),
+    [
+        ((0.12, 0.14), ["12 %", "14 %"]),
+        ((0.1204, 0.1196), ["12.04 %", "11.96 %"]),
+        ((0.0, 1.0), ["0 %", "100 %"]),
+        ((0.0004, 0.021), ["< 0.1 %", "2.1 %"]),
+    ],
+)
+def test_probabilities_that_are_compared_can_be_told_apart(
+    shown: Any, pair: tuple[float, float], texts: list[str]
+):
+    script = 'async (pair) => (await import("/page/goes.js")).percents(...pair)'
+    found = shown.evaluate(script, list(pair))
+    assert [text.replace("\N{NARROW NO-BREAK SPACE}", " ") for text in found] == texts
+
+
+def test_grey_levels_mean_the_same_physical_values(shown: Any):
+    script = """async (channels) => {
+        const { physical } = await import("/page/sample.js");
+        return channels.map((one) => [0, 51, 128, 255].map((grey) => physical(grey, one)));
+    }"""
+    grey = np.array([0, 51, 128, 255], np.uint8)
+    wanted = [physical_values(grey, channel).tolist() for channel in CHANNELS]
+    assert np.allclose(shown.evaluate(script, list(CHANNELS)), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("channel", "level", "colour"),
+    [  # by aia_lct.pro of SolarSoft, as sunpy's sdoaia maps are made
+        ("171", 128, [185, 128, 0]),
+        ("304", 192, [255, 136, 8]),
+        ("94", 64, [16, 91, 64]),
+        ("193", 64, [128, 64, 16]),
+        ("335", 255, [255, 255, 255]),
+        ("magnetogram", 128, [128, 128, 128]),
+    ],
+)
+def test_channels_have_their_usual_colours(shown: Any, channel: str, level: int, colour: list[int]):
+    script = 'async (pair) => (await import("/page/colours.js")).colourOf(...pair)'
+    assert np.allclose(shown.evaluate(script, [channel, level]), colour, atol=1)
+
+
+def test_images_are_placed_by_their_names_as_the_dataset_does(shown: Any):
+    names = sorted(path.name for path in (ROOT / "data" / "example").glob("*/*.jpg"))
+    script = """async (names) => {
+        const { placesOf } = await import("/page/sample.js");
+        return placesOf(names).places.map(({ name, step, channel }) => [name, step, channel]);
+    }"""
+    found = shown.evaluate(script, [*names, "2013-09-18T193600__1600.jpg", "notes.txt"])
+    times = sorted({name.split("__")[0] for name in names})
+    wanted = [
+        [name, times.index(name.split("__")[0]), CHANNELS.index(name.split("__")[1][:-4])]
+        for name in names
+    ]
+    assert sorted(found) == wanted
+
+
+def test_a_model_card_cannot_bring_markup_along(shown: Any):
+    card = '# <b>Title</b>\n\n<img src=x onerror="alert(1)">\n\n- [a](javascript:alert(1)) **bold**'
+    script = """async (card) => {
+        const { markdown } = await import("/page/markdown.js");
+        const place = document.createElement("div");
+        place.append(...markdown(card));
+        return [place.textContent, [...place.querySelectorAll("*")].map((one) => one.tagName)];
+    }"""
+    text, tags = shown.evaluate(script, card)
+    assert '<img src=x onerror="alert(1)">' in text
+    assert sorted(tags) == ["H3", "LI", "P", "STRONG", "UL"]
