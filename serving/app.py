@@ -21,6 +21,7 @@ from serving.follower import Follower
 from serving.history import History
 from serving.logs import show_log
 from serving.metrics import Metrics
+from serving.page import add_page
 from serving.pool import Pool
 from serving.problems import answer_failures
 from serving.service import Service
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
     )
     app.include_router(forecast_routes.router)
     app.include_router(routes.router)
+    add_page(app)
     app.add_middleware(BodyLimit, max_bytes=chosen.max_upload_bytes)
     if chosen.cors_origins:
         app.add_middleware(
