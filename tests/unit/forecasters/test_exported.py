@@ -78,6 +78,18 @@ def test_exported_it_answers_as_pytorch_does_for_any_number_of_samples(architect
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_exported_it_answers_as_pytorch_does_for_images_of_one_grey_level(architecture):
+    forecaster, graph = both(architecture)
+    grey = np.array([1, 90, 128, 255], dtype=np.uint8)[:, None, None, None, None]
+    cubes = np.broadcast_to(grey, (4, 4, 10, SIZE, SIZE)).copy()
+    present = np.ones((4, 4, 10), dtype=bool)
+    for one, two in zip(
+        forecaster._run_torch(cubes, present), graph.run(cubes, present), strict=True
+    ):
+        np.testing.assert_allclose(one, two, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_what_lies_under_the_mask_makes_no_difference_to_the_graph(architecture):
     _, graph = both(architecture)
     cubes, present = samples(3)
