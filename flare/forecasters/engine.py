@@ -5,12 +5,11 @@ members. A network is run by ONNX Runtime once it was exported, which is done wh
 by PyTorch before that, where ONNX Runtime is missing, and on a GPU.
 """
 
-from collections.abc import Sequence
 from typing import Protocol, Self, TypeVar, cast, runtime_checkable
 
 from flare.forecasters.base import Forecaster
 
-ONNX_RUNTIME, TORCH = "onnxruntime", "torch"
+ONNX_RUNTIME, TORCH, NUMPY = "onnxruntime", "torch", "numpy"
 
 _AnyForecaster = TypeVar("_AnyForecaster", bound=Forecaster)
 
@@ -21,7 +20,7 @@ class RunsNetworks(Protocol):
 
     @property
     def engine(self) -> str:
-        """``onnxruntime`` or ``torch``; both with a comma between them, or none, in an ensemble."""
+        """``onnxruntime`` or ``torch``; all that its members use, with commas, in an ensemble."""
 
     @property
     def device(self) -> str:
@@ -55,17 +54,11 @@ def with_threads(forecaster: _AnyForecaster, threads: int) -> _AnyForecaster:
     return forecaster
 
 
-def engine_of(forecaster: Forecaster) -> str | None:
-    """Return what runs the networks: ``onnxruntime`` or ``torch``; None where there are none."""
-    return (forecaster.engine or None) if isinstance(forecaster, RunsNetworks) else None
+def engine_of(forecaster: Forecaster) -> str:
+    """Return what computes: ``onnxruntime``, ``torch``, or ``numpy`` where there is no network."""
+    return forecaster.engine if isinstance(forecaster, RunsNetworks) else NUMPY
 
 
 def device_of(forecaster: Forecaster) -> str:
     """Return where a forecaster computes: ``cuda`` if a network of it is there, or ``cpu``."""
     return forecaster.device if isinstance(forecaster, RunsNetworks) else "cpu"
-
-
-def engines_of(members: Sequence[Forecaster]) -> str:
-    """Return the engines of several forecasters, each once."""
-    found = {engine for engine in map(engine_of, members) if engine is not None}
-    return ", ".join(sorted(found))

@@ -23,7 +23,7 @@ from flare.forecasters.base import (
     Tuning,
     check_cubes,
 )
-from flare.forecasters.engine import device_of, engines_of, exported, with_threads
+from flare.forecasters.engine import device_of, engine_of, exported, with_threads
 from flare.forecasters.folder import load, read_description, save
 from flare.sample import Cube, Present, reduce_cubes
 
@@ -50,8 +50,8 @@ class EnsembleForecaster:
 
     @property
     def engine(self) -> str:
-        """What runs the networks among its members; empty where there are none."""
-        return engines_of(self.members)
+        """What its members compute with, each once: ``numpy, onnxruntime``."""
+        return ", ".join(sorted(set(map(engine_of, self.members))))
 
     @property
     def device(self) -> str:

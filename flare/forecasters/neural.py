@@ -30,10 +30,7 @@ from flare.sample import Cube, Present, reduce_cubes
 
 WEIGHTS = "weights.safetensors"
 GRAPH = "network.onnx"
-
-# Samples at once: more gain nothing on a CPU and cost memory, which ONNX Runtime keeps (four of 256
-# pixels 245 MB, sixteen 977).
-_CHUNK, _GRAPH_CHUNK = 16, 4
+_CHUNK = 16  # samples at once: larger gains nothing on a CPU and costs memory
 
 
 @dataclass(frozen=True)
@@ -77,12 +74,12 @@ class NeuralForecaster:
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Forecast N samples, a few at a time."""
         check_cubes(cubes, present)
-        run, chunk = self._run_torch, _CHUNK
+        run = self._run_torch
         if self.graph is not None and self.engine == ONNX_RUNTIME:
-            run, chunk = self.graph.run, _GRAPH_CHUNK
+            run = self.graph.run
         flux, single = [], []
-        for start in range(0, len(cubes), chunk):
-            rows = slice(start, start + chunk)
+        for start in range(0, len(cubes), _CHUNK):
+            rows = slice(start, start + _CHUNK)
             images = reduce_cubes(np.asarray(cubes[rows]), self.spec.image_size)
             some_flux, some_logits = run(images, np.asarray(present[rows]))
             flux.append(some_flux)

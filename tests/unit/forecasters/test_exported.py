@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from small_forecasters import CUBES, ORIGIN, PRESENT, SPEC, small_network
 
 from flare.errors import ForecasterInvalid
-from flare.forecasters import exporting
+from flare.forecasters import exported, exporting
 from flare.forecasters.exported import ExportedNetwork, check_graph
 from flare.forecasters.exporting import TOLERANCE, export, export_graph
 from flare.forecasters.neural import NeuralForecaster
@@ -65,7 +65,11 @@ def samples(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("n_quantiles", [1, 3])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_exported_it_answers_as_pytorch_does_for_any_number_of_samples(architecture, n_quantiles):
+@pytest.mark.parametrize("at_once", [2, 17])
+def test_exported_it_answers_as_pytorch_does_for_any_number_of_samples(
+    monkeypatch, architecture, n_quantiles, at_once
+):
+    monkeypatch.setattr(exported, "_AT_ONCE", at_once)
     forecaster, graph = both(architecture, n_quantiles)
     for n in (1, 2, 3, 16, 17):
         cubes, present = samples(n)

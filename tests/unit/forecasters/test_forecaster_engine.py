@@ -133,21 +133,21 @@ def test_a_forecaster_without_networks_stays_as_it_is(kind):
     made = small(kind)
     assert exported(made) is made
     assert with_threads(made, 1) is made
-    assert (engine_of(made), device_of(made)) == (None, "cpu")
+    assert (engine_of(made), device_of(made)) == ("numpy", "cpu")
 
 
 def test_an_ensemble_has_its_networks_exported_and_gives_them_their_threads(tmp_path):
     before = combine([small_forest(), small_network()]).with_tuning(TUNING)
     made = exported(before)
-    assert (engine_of(before), engine_of(made)) == ("torch", "onnxruntime")
+    assert (engine_of(before), engine_of(made)) == ("numpy, torch", "numpy, onnxruntime")
     assert device_of(made) == "cpu"
     assert made.members[0] is before.members[0]
     single = with_threads(load(save(made, tmp_path / "ensemble")), 1)
-    assert engine_of(single) == "onnxruntime"
+    assert engine_of(single) == "numpy, onnxruntime"
     assert single.members[1].graph._session.get_session_options().intra_op_num_threads == 1
     assert_same(single.predict(CUBES, PRESENT), before.predict(CUBES, PRESENT), atol=1e-5)
 
 
-def test_an_ensemble_names_every_engine_once_and_none_where_it_has_no_networks(forecaster):
+def test_an_ensemble_names_every_engine_once(forecaster):
     assert engine_of(combine([forecaster, small_network(n_quantiles=3)])) == "onnxruntime, torch"
-    assert engine_of(combine([small_forest(), small_climatology()])) is None
+    assert engine_of(combine([small_forest(), small_climatology()])) == "numpy"
