@@ -17,6 +17,7 @@ from flare.errors import ConfigInvalid
 from serving import forecast_routes, routes
 from serving.access import Access
 from serving.body_limit import BodyLimit
+from serving.engine import one_core_each
 from serving.follower import Follower
 from serving.history import History
 from serving.logs import show_log
@@ -62,7 +63,9 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         follower = Follower(
-            source_of(chosen) if source is None else source, poll_seconds=chosen.poll_seconds
+            source_of(chosen) if source is None else source,
+            poll_seconds=chosen.poll_seconds,
+            prepare=one_core_each,
         )
         pool = Pool(
             cores=chosen.cores,

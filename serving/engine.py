@@ -5,6 +5,7 @@ import numpy as np
 from flare.errors import ForecasterInvalid
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecast, Forecaster
+from flare.forecasters.engine import TORCH, device_of, engine_of, limit_torch, with_threads
 from flare.goes import HEADLINE_EVENT
 from flare.sample import CHANNELS, CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
 from serving.schemas import Missing, Prediction
@@ -39,6 +40,13 @@ def missing_of(present: Present) -> list[Missing]:
         Missing(step=int(step), channel=CHANNELS[channel])
         for step, channel in np.argwhere(~present)
     ]
+
+
+def one_core_each(forecaster: Forecaster) -> Forecaster:
+    """Return a forecaster whose calls take one core, so that others run beside it."""
+    if TORCH in engine_of(forecaster) and device_of(forecaster) == "cpu":
+        limit_torch(1)
+    return with_threads(forecaster, 1)
 
 
 def self_test(forecaster: Forecaster) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from flare.forecasters.engine import device_of, engine_of
 from flare.tracking.names import KIND_TAG
 from serving.described import signature_of
 from serving.example import EXAMPLES, example_npy
@@ -34,8 +35,8 @@ async def health(request: Request) -> Health:
     return Health(
         status="no model" if live is None else "ok",
         model_loaded=live is not None,
-        device="cpu" if live is None else getattr(live.forecaster, "device", "cpu"),
-        engine=None if live is None else getattr(live.forecaster, "engine", "numpy"),
+        device="cpu" if live is None else device_of(live.forecaster),
+        engine=None if live is None else engine_of(live.forecaster),
         model_name=service.settings.model_name if live is None else live.name,
         model_version=None if live is None else live.version.number,
         alias=follower.followed,

@@ -23,6 +23,7 @@ from flare.forecasters.base import (
     Tuning,
     check_cubes,
 )
+from flare.forecasters.engine import device_of, engine_of, exported, with_threads
 from flare.forecasters.folder import load, read_description, save
 from flare.sample import Cube, Present, reduce_cubes
 
@@ -46,6 +47,24 @@ class EnsembleForecaster:
         reduced = reduce_cubes(cubes, self.spec.image_size)
         flux, probability = mean_of([one.predict(reduced, present) for one in self.members])
         return self.tuning.finish(flux, probability, self.spec.events)
+
+    @property
+    def engine(self) -> str:
+        """What its members compute with, each once: ``numpy, onnxruntime``."""
+        return ", ".join(sorted(set(map(engine_of, self.members))))
+
+    @property
+    def device(self) -> str:
+        """Where its members compute: ``cuda`` if one of them does."""
+        return max(map(device_of, self.members))
+
+    def exported(self) -> Self:
+        """Return it with the networks among its members exported."""
+        return replace(self, members=tuple(map(exported, self.members)))
+
+    def with_threads(self, threads: int) -> Self:
+        """Return it with so many threads a call in the networks among its members."""
+        return replace(self, members=tuple(with_threads(one, threads) for one in self.members))
 
     def with_tuning(self, tuning: Tuning) -> Self:
         """Return the same members with other thresholds and residuals."""

@@ -1,5 +1,6 @@
 """A trained network as a forecaster: architecture, weights, normalisation and tuning together."""
 
+import hashlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,11 +21,15 @@ from flare.forecasters.base import (
     check_cubes,
 )
 from flare.forecasters.calibration import natural_probabilities
+from flare.forecasters.engine import ONNX_RUNTIME, TORCH
+from flare.forecasters.exported import ExportedNetwork, read_graph
+from flare.forecasters.exporting import export
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import Cube, Present, reduce_cubes
 
 WEIGHTS = "weights.safetensors"
+GRAPH = "network.onnx"
 _CHUNK = 16  # samples at once: larger gains nothing on a CPU and costs memory
 
 
@@ -34,6 +39,7 @@ class NeuralForecaster:
 
     A network of three quantiles gives the interval too. ``drawn`` is how much oftener than they are
     the classes were drawn in training, from below the weakest event up; empty where they were not.
+    ``graph`` is the network as ONNX Runtime runs it, None while it was not exported.
     """
 
     kind: ClassVar[str] = "neural"
@@ -44,6 +50,7 @@ class NeuralForecaster:
     origin: Origin
     tuning: Tuning = field(default_factory=Tuning)
     drawn: tuple[float, ...] = ()
+    graph: ExportedNetwork | None = None
 
     def __post_init__(self) -> None:
         """Refuse weights that nothing can be divided by: they were read from a damaged folder."""
@@ -54,24 +61,43 @@ class NeuralForecaster:
                 f"there are {len(self.drawn)} weights of classes for {len(self.spec.events)} events"
             )
 
-    @torch.inference_mode()
+    @property
+    def device(self) -> str:
+        """Where the network runs: ``cpu`` or ``cuda``."""
+        return next(self.network.parameters()).device.type
+
+    @property
+    def engine(self) -> str:
+        """What runs the network: ``onnxruntime`` or ``torch``."""
+        return TORCH if self.graph is None or self.device != "cpu" else ONNX_RUNTIME
+
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Forecast N samples, a few at a time."""
         check_cubes(cubes, present)
-        self.network.eval()
+        run = self._run_torch
+        if self.graph is not None and self.engine == ONNX_RUNTIME:
+            run = self.graph.run
         flux, single = [], []
         for start in range(0, len(cubes), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            images = torch.tensor(reduce_cubes(np.asarray(cubes[rows]), self.spec.image_size))
-            there = torch.tensor(np.asarray(present[rows]))
-            inputs = self.normalisation(images, there)
-            some_flux, some_logits = self.network(inputs, there)
-            flux.append(some_flux.double().numpy())
-            single.append(some_logits.double().sigmoid().numpy())
+            images = reduce_cubes(np.asarray(cubes[rows]), self.spec.image_size)
+            some_flux, some_logits = run(images, np.asarray(present[rows]))
+            flux.append(some_flux)
+            single.append(torch.from_numpy(some_logits).sigmoid().numpy())
         return self._finished(
             np.concatenate(flux) if flux else np.empty((0, self.config.n_quantiles)),
             np.concatenate(single) if single else np.empty((0, len(self.spec.events))),
         )
+
+    @torch.inference_mode()
+    def _run_torch(
+        self, cubes: Cube, present: Present
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return log10 flux (N, Q) and logits (N, E) as PyTorch computes them."""
+        self.network.eval()
+        images, there = (torch.tensor(one, device=self.device) for one in (cubes, present))
+        log10_flux, logits = self.network(self.normalisation(images, there), there)
+        return log10_flux.double().cpu().numpy(), logits.double().cpu().numpy()
 
     def _finished(self, flux: NDArray[np.float64], single: NDArray[np.float64]) -> Forecast:
         """Make the forecast of quantiles (N, Q) and probabilities (N, E) as the network issues."""
@@ -86,15 +112,32 @@ class NeuralForecaster:
         """Return the same forecaster with other thresholds and residuals."""
         return replace(self, tuning=tuning)
 
+    def exported(self) -> Self:
+        """Return the same forecaster, its network run by ONNX Runtime where that can be done."""
+        if self.graph is not None:
+            return self
+        size = self.spec.image_size
+        return replace(self, graph=export(self.network, self.normalisation, image_size=size))
+
+    def with_threads(self, threads: int) -> Self:
+        """Return the same forecaster, so many threads a call in ONNX Runtime."""
+        if self.graph is None:
+            return self
+        return replace(self, graph=self.graph.with_threads(threads))
+
     def save_parts(self, folder: Path) -> dict[str, object]:
-        """Write the weights as safetensors; return what else makes the network and its input."""
+        """Write the weights as safetensors and what was exported; return what else is needed."""
         weights = {key: value.contiguous() for key, value in self.network.state_dict().items()}
         save_file(weights, folder / WEIGHTS)
-        return {
+        parts: dict[str, object] = {
             "network": asdict(self.config),
             "normalisation": asdict(self.normalisation),
             "drawn": list(self.drawn),
         }
+        if self.graph is not None:
+            (folder / GRAPH).write_bytes(self.graph.content)
+            parts["graph_sha256"] = hashlib.sha256(self.graph.content).hexdigest()
+        return parts
 
     @classmethod
     def load_parts(
@@ -106,12 +149,17 @@ class NeuralForecaster:
         tuning: Tuning,
         origin: Origin,
     ) -> Self:
-        """Build the network and load its weights; every key must fit."""
+        """Build the network and load its weights, onto a GPU if there is one; every key must fit.
+
+        Folders of before have no graph; PyTorch runs their networks.
+        """
         config = NetworkConfig(**parts["network"])
         network = build(config)
         network.load_state_dict(load_file(folder / WEIGHTS))
-        network.eval()
+        network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         scale = parts["normalisation"]
         normalisation = ChannelNormalisation(tuple(scale["mean"]), tuple(scale["std"]))
         drawn = tuple(parts.get("drawn", ()))  # folders of before have none
-        return cls(network, config, normalisation, spec, origin, tuning, drawn)
+        digest = parts.get("graph_sha256")
+        graph = None if digest is None else read_graph(folder / GRAPH, sha256=digest)
+        return cls(network, config, normalisation, spec, origin, tuning, drawn, graph)

@@ -43,7 +43,7 @@ class TimeTransformer(Network):
         maps = self.blocks(frames(cubes))  # (N * T, 4 * width, H / 8, W / 8)
         steps = torch.cat([pool(maps).view(*there.shape, -1), overview(cubes, present)], dim=2)
         tokens = self.token(steps) + self.when  # (N, T, D)
-        tokens = torch.cat([self.class_token.expand(len(tokens), 1, -1), tokens], dim=1)
+        tokens = torch.cat([self.class_token.expand(tokens.shape[0], 1, -1), tokens], dim=1)
         ignored = nn.functional.pad(~there, (1, 0), value=False)  # (N, 1 + T)
         for layer in self.attention:
             tokens = layer(tokens, src_key_padding_mask=ignored)

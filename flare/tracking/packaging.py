@@ -22,6 +22,7 @@ from requests.exceptions import RequestException
 import flare
 from flare.errors import TrackingUnavailable
 from flare.forecasters.base import Forecaster
+from flare.forecasters.engine import exported
 from flare.forecasters.ensemble import EnsembleForecaster
 from flare.sample import N_CHANNELS, N_STEPS, Cube
 from flare.tracking import pyfunc_path
@@ -32,7 +33,7 @@ from flare.tracking.registry import RegisteredVersion
 from flare.tracking.runs import Run, answering
 
 _NEEDED_BY_ALL = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-learn", "skops")
-_NEEDED_BY = {"neural": ("torch", "safetensors")}
+_NEEDED_BY = {"neural": ("torch", "safetensors", "onnx", "onnxruntime")}
 
 
 def package(
@@ -45,6 +46,8 @@ def package(
     tags: Mapping[str, object],
 ) -> RegisteredVersion:
     """Log a forecaster with a run as a pyfunc, and register it as a new version.
+
+    Networks are exported first, so that ONNX Runtime serves them.
 
     Parameters
     ----------
@@ -59,6 +62,7 @@ def package(
     """
     texts = {key: str(value) for key, value in tags.items()}
     wanted = Wanted(family, model_name, texts)
+    forecaster = exported(forecaster)
     kept = keep_model(run.local, forecaster, example=example, wanted=wanted)
     run.flush()
     try:

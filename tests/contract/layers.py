@@ -36,6 +36,8 @@ CONFINED = {
     "mlflow": ("flare.tracking",),
     "optuna": ("flare.workflows.search",),
     "fastapi": ("serving",),
+    "onnx": ("flare.forecasters.exported",),
+    "onnxruntime": ("flare.forecasters.exported",),
     "torch": ("flare.models", "flare.training", "flare.forecasters", "flare.workflows"),
 }
 

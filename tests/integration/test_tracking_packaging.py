@@ -11,6 +11,7 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
+from flare.forecasters.engine import engine_of
 from flare.forecasters.folder import load
 from flare.sample import present_of_cube
 
@@ -69,8 +70,14 @@ def test_requirements_are_pinned_and_name_no_local_version(packaged):
     pin = re.compile(r"[a-z0-9-]+==\d+(\.\d+)*")
     lines = {name: requirements(packaged[name]) for name in KINDS}
     assert [line for name in KINDS for line in lines[name] if not pin.fullmatch(line)] == []
-    assert {"torch", "safetensors"} <= {line.split("==")[0] for line in lines["network"]}
-    assert "torch" not in {line.split("==")[0] for line in lines["forest"]}
+    network, forest = ({line.split("==")[0] for line in lines[name]} for name in KINDS[::-1])
+    assert {"torch", "safetensors", "onnx", "onnxruntime"} <= network
+    assert not {"torch", "onnxruntime"} & forest
+
+
+def test_a_packaged_network_is_run_by_onnx_runtime(packaged):
+    forecaster = load(packaged["network"] / "artifacts" / "forecaster")
+    assert engine_of(forecaster) == "onnxruntime"
 
 
 def requirements(folder: Path) -> list[str]:

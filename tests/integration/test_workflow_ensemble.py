@@ -85,7 +85,7 @@ def test_its_forecasts_are_the_mean_of_the_members_flux(trained, at_home, models
     np.testing.assert_allclose(
         loaded.predict(cubes, present).log10_flux,
         np.mean([one.log10_flux for one in members], axis=0),
-        atol=1e-6,
+        atol=1e-5,
     )
 
 

@@ -1,10 +1,13 @@
 """Every kind of forecaster, fitted once."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from small_forecasters import KINDS, small
 
 from flare.forecasters.base import Forecaster
+from flare.forecasters.exported import can_run_graphs
 
 torch.set_num_threads(1)  # networks this small only lose by sharing
 
@@ -12,3 +15,11 @@ torch.set_num_threads(1)  # networks this small only lose by sharing
 @pytest.fixture(scope="session", params=KINDS)
 def forecaster(request: pytest.FixtureRequest) -> Forecaster:
     return small(request.param)
+
+
+@pytest.fixture
+def asked_again() -> Iterator[None]:
+    """Forget whether ONNX Runtime is there, which is asked once, before and after a test."""
+    can_run_graphs.cache_clear()
+    yield
+    can_run_graphs.cache_clear()

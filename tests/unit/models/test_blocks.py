@@ -27,8 +27,17 @@ def test_the_overview_tells_brightness_contrast_and_the_brightest_pixel_of_each_
     present = torch.ones(1, 4, 10, dtype=torch.bool)
     told = overview(cubes, present)
     assert told.shape == (1, 4, 40)
-    assert told[0, 3, 27:30].tolist() == pytest.approx([2.0, 12**0.5, 8.0])
+    assert told[0, 3, 27:30].tolist() == pytest.approx([2.0, 12**0.5, 8.0], rel=1e-5)
     assert told[0, 3, 30:].tolist() == [1.0] * 10
+
+
+@pytest.mark.parametrize("size", [32, 256])
+def test_rounding_is_not_told_as_contrast(size):
+    grey = torch.linspace(-3, 3, 40).reshape(1, 4, 10, 1, 1)
+    present = torch.ones(1, 4, 10, dtype=torch.bool)
+    told = overview(grey.expand(1, 4, 10, size, size).contiguous(), present)[0]
+    assert (told[:, 1:30:3] == 0).all()
+    torch.testing.assert_close(told[:, 0:30:3], grey[0, :, :, 0, 0])
 
 
 def test_the_overview_of_a_missing_image_is_zero():

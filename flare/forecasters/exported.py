@@ -1,0 +1,154 @@
+"""A network that ONNX Runtime runs: on a CPU it is quicker than the PyTorch that made it.
+
+The graph is read from bytes, after the folder's digests were checked, and looked into first: it
+holds its own numbers and standard operators, and names no other file.
+"""
+
+import functools
+import hashlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from flare.errors import ForecasterInvalid
+from flare.sample import Cube, Present
+
+log = logging.getLogger("flare")
+
+#: What goes into the graph, and what comes out.
+INPUTS = ("cubes", "present")
+OUTPUTS = ("log10_flux", "logits")
+
+#: Samples at once. ONNX Runtime keeps its buffers, of 256 pixels 62 MB a sample (sixteen: 977 MB),
+#: and what leaves the processor's cache is slower.
+_AT_ONCE = 2
+
+
+@functools.cache
+def can_run_graphs() -> bool:
+    """Whether ONNX Runtime is there; if not, it is said once in the log."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        log.warning("networks run on PyTorch, which is slower on a CPU: %s", error)
+        return False
+    return True
+
+
+class ExportedNetwork:
+    """An ONNX graph of a network and its normalisation, ready to run on a CPU.
+
+    Calls from several threads run side by side: ONNX Runtime lets go of Python's lock.
+    """
+
+    def __init__(self, graph: bytes, *, threads: int | None = None) -> None:
+        """Prepare the graph; ``threads`` are those of one call, None: as many as PyTorch takes.
+
+        Raises
+        ------
+        ForecasterInvalid
+            The graph refers to other files, to operators that are not ONNX's own, or to inputs and
+            outputs that are not a network's.
+        """
+        from onnxruntime import InferenceSession, SessionOptions
+
+        check_graph(graph)
+        self.content = graph
+        options = SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads() if threads is None else threads
+        options.inter_op_num_threads = 1
+        # Threads that wait for the next request must not keep the cores busy.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3  # errors; warnings are of how the graph was optimised
+        self._session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    def run(self, cubes: Cube, present: Present) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return log10 flux (N, Q) and event logits (N, E) of cubes (N, T, C, S, S) and a mask.
+
+        N is at least 1.
+        """
+        answers = [
+            self._session.run(list(OUTPUTS), dict(zip(INPUTS, some, strict=True)))
+            for some in (
+                (cubes[start : start + _AT_ONCE], present[start : start + _AT_ONCE])
+                for start in range(0, len(cubes), _AT_ONCE)
+            )
+        ]
+        log10_flux, logits = map(np.concatenate, zip(*answers, strict=True))
+        return log10_flux.astype(np.float64), logits.astype(np.float64)
+
+    def with_threads(self, threads: int) -> Self:
+        """Return the same network with so many threads a call."""
+        return type(self)(self.content, threads=threads)
+
+
+def read_graph(path: Path, *, sha256: str) -> ExportedNetwork | None:
+    """Read an exported network; None, and why in the log, where PyTorch has to run it.
+
+    Raises
+    ------
+    ForecasterInvalid
+        The file is not the one with this digest, or one that is not run; see ``ExportedNetwork``.
+    """
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ForecasterInvalid(
+            f"{path} is not the file that was saved; fetch the forecaster again"
+        )
+    if not can_run_graphs():
+        return None
+    try:
+        return ExportedNetwork(content)
+    except ForecasterInvalid:
+        raise
+    # A runtime of another version may not know the operators, and has exceptions of its own.
+    except Exception as error:
+        log.warning("PyTorch runs the network, ONNX Runtime cannot read it: %s", error)
+        return None
+
+
+def check_graph(graph: bytes) -> None:
+    """Raise ForecasterInvalid unless a graph stands alone and is of standard operators."""
+    import onnx
+
+    try:
+        model = onnx.load_model_from_string(graph)
+    except Exception as error:  # protobuf's, which has no types
+        raise ForecasterInvalid(f"the exported network is damaged ({error})") from error
+    strange = {one.domain for one in model.opset_import} - {"", "ai.onnx"}
+    if strange or model.functions:
+        raise ForecasterInvalid(
+            f"the exported network uses operators of {', '.join(sorted(strange)) or 'its own'}; "
+            "only ONNX's own are run"
+        )
+    for tensor in _tensors(model.graph):
+        if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise ForecasterInvalid(
+                f"{tensor.name!r} of the exported network lies in another file; export it whole"
+            )
+    for wanted, found in ((INPUTS, model.graph.input), (OUTPUTS, model.graph.output)):
+        names = tuple(one.name for one in found)
+        if names != wanted:
+            raise ForecasterInvalid(f"the exported network has {names}; wanted {wanted}")
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Yield every tensor of a graph, in its nodes and their inner graphs too."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _tensors(inner)
