@@ -64,6 +64,31 @@ def overview(cubes: Tensor, present: Tensor) -> Tensor:
     return torch.cat([told.flatten(2), there], dim=2)
 
 
+class Overview(nn.Module):
+    """The overview of each step, its gaps filled and its numbers of one scale: (N, T, 4 * C).
+
+    Grey levels differ between channels by more than a strong flare makes of them; normalised, a
+    layer behind finds the difference in few steps. An image that is missing is taken to look as
+    the others of its channel do on average; where there is none the numbers are zero.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalisation = nn.BatchNorm1d(OVERVIEW - N_CHANNELS)
+
+    def forward(self, cubes: Tensor, present: Tensor) -> Tensor:
+        """Tell of cubes (N, T, C, H, W) and which images are there (N, T, C)."""
+        told = overview(cubes, present)
+        there = told[..., -N_CHANNELS:]  # (N, T, C)
+        steps = told[..., :-N_CHANNELS].unflatten(2, (N_CHANNELS, -1))  # (N, T, C, 3)
+        count = there.sum(dim=1, keepdim=True)  # (N, 1, C)
+        usual = steps.sum(dim=1, keepdim=True) / count.clamp(min=1)[..., None]
+        filled = steps + usual * (1 - there)[..., None]
+        normal = self.normalisation(filled.flatten(2).flatten(0, 1)).view(*filled.shape)
+        normal = normal * (count > 0).to(normal.dtype)[..., None]
+        return torch.cat([normal.flatten(2), there], dim=2)
+
+
 def _mean_square(cubes: Tensor) -> Tensor:
     """Return the mean of the squares of each image: (N, T, C) of (N, T, C, H, W)."""
     if torch.onnx.is_in_onnx_export():  # ONNX Runtime's norms take twice as long

@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, block, frames, overview, pool
+from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, block, frames, pool
 from flare.models.heads import Heads
 from flare.models.network import Network
 from flare.sample import N_STEPS
@@ -24,6 +24,7 @@ class MultitaskCNN(Network):
         super().__init__()
         maps = [FRAME_CHANNELS, width, 2 * width, 4 * width]
         self.blocks = nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
+        self.overview = Overview()
         self.heads = Heads(
             N_STEPS * (POOLED * maps[-1] + OVERVIEW),
             hidden=hidden,
@@ -37,6 +38,6 @@ class MultitaskCNN(Network):
         maps = self.blocks(frames(cubes))  # (N * T, 4 * width, H / 8, W / 8)
         steps = pool(maps).view(*present.shape[:2], -1)  # (N, T, 8 * width)
         steps = steps * present.any(dim=2, keepdim=True)  # a step without images says nothing
-        seen = torch.cat([steps, overview(cubes, present)], dim=2).flatten(1)
+        seen = torch.cat([steps, self.overview(cubes, present)], dim=2).flatten(1)
         told: tuple[Tensor, Tensor] = self.heads(seen)
         return told

@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, block, frames, overview
+from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, block, frames
 from flare.models.heads import Heads
 from flare.models.network import Network
 from flare.sample import N_STEPS
@@ -25,6 +25,7 @@ class CNN3D(Network):
         maps = [FRAME_CHANNELS, width, 2 * width, 4 * width]
         self.space = nn.ModuleList(block(a, b) for a, b in itertools.pairwise(maps))
         self.time = nn.ModuleList(AcrossTime(b) for b in maps[1:])
+        self.overview = Overview()
         self.heads = Heads(
             POOLED * maps[-1] + N_STEPS * OVERVIEW,
             hidden=hidden,
@@ -44,7 +45,7 @@ class CNN3D(Network):
         mean = steps.mean(dim=(3, 4)).sum(dim=1) / there.flatten(1).sum(dim=1, keepdim=True).clamp(
             1
         )
-        seen = [mean, steps.amax(dim=(1, 3, 4)), overview(cubes, present).flatten(1)]
+        seen = [mean, steps.amax(dim=(1, 3, 4)), self.overview(cubes, present).flatten(1)]
         told: tuple[Tensor, Tensor] = self.heads(torch.cat(seen, dim=1))
         return told
 

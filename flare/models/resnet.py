@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, frames, overview, pool
+from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, frames, pool
 from flare.models.heads import Heads
 from flare.models.network import Network
 from flare.sample import N_STEPS
@@ -29,6 +29,7 @@ class ResNet(Network):
         )
         maps = [width, width, 2 * width, 4 * width]
         self.stages = nn.Sequential(*(Residual(a, b) for a, b in itertools.pairwise(maps)))
+        self.overview = Overview()
         self.heads = Heads(
             N_STEPS * (POOLED * maps[-1] + OVERVIEW),
             hidden=hidden,
@@ -42,7 +43,7 @@ class ResNet(Network):
         maps = self.stages(self.stem(frames(cubes)))  # (N * T, 4 * width, H / 8, W / 8)
         steps = pool(maps).view(*present.shape[:2], -1)  # (N, T, 8 * width)
         steps = steps * present.any(dim=2, keepdim=True)  # a step without images says nothing
-        seen = torch.cat([steps, overview(cubes, present)], dim=2).flatten(1)
+        seen = torch.cat([steps, self.overview(cubes, present)], dim=2).flatten(1)
         told: tuple[Tensor, Tensor] = self.heads(seen)
         return told
 

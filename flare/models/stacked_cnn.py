@@ -9,8 +9,8 @@ from flare.models.blocks import (
     FRAME_CHANNELS,
     OVERVIEW,
     POOLED,
+    Overview,
     block,
-    overview,
     pool,
     side_by_side,
 )
@@ -32,6 +32,7 @@ class StackedCNN(Network):
         super().__init__()
         maps = [N_STEPS * FRAME_CHANNELS, 2 * width, 4 * width, 8 * width]
         self.blocks = nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
+        self.overview = Overview()
         self.heads = Heads(
             POOLED * maps[-1] + N_STEPS * OVERVIEW,
             hidden=hidden,
@@ -44,6 +45,6 @@ class StackedCNN(Network):
         """Forecast N samples; see ``Network``."""
         planes = side_by_side(cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs())
         maps = self.blocks(planes)  # (N, T * (C + 1), H, W) to (N, 8 * width, H / 8, W / 8)
-        seen = torch.cat([pool(maps), overview(cubes, present).flatten(1)], dim=1)
+        seen = torch.cat([pool(maps), self.overview(cubes, present).flatten(1)], dim=1)
         told: tuple[Tensor, Tensor] = self.heads(seen)
         return told

@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, block, frames, overview, pool
+from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, block, frames, pool
 from flare.models.heads import Heads
 from flare.models.network import Network
 from flare.sample import N_STEPS
@@ -33,6 +33,7 @@ class TimeTransformer(Network):
         self.when = nn.Parameter(0.02 * torch.randn(N_STEPS, size))
         self.attention = nn.ModuleList(_attention(size, dropout) for _ in range(_LAYERS))
         self.normalisation = nn.LayerNorm(size)
+        self.overview = Overview()
         self.heads = Heads(
             2 * size, hidden=hidden, dropout=dropout, n_events=n_events, n_quantiles=n_quantiles
         )
@@ -41,7 +42,7 @@ class TimeTransformer(Network):
         """Forecast N samples; see ``Network``."""
         there = present.any(dim=2)  # (N, T)
         maps = self.blocks(frames(cubes))  # (N * T, 4 * width, H / 8, W / 8)
-        steps = torch.cat([pool(maps).view(*there.shape, -1), overview(cubes, present)], dim=2)
+        steps = torch.cat([pool(maps).view(*there.shape, -1), self.overview(cubes, present)], dim=2)
         tokens = self.token(steps) + self.when  # (N, T, D)
         tokens = torch.cat([self.class_token.expand(tokens.shape[0], 1, -1), tokens], dim=1)
         ignored = nn.functional.pad(~there, (1, 0), value=False)  # (N, 1 + T)
