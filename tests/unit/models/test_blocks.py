@@ -2,7 +2,7 @@ import pytest
 import torch
 from small_networks import inputs, network, without
 
-from flare.models.blocks import frames, overview, pool
+from flare.models.blocks import OVERVIEW, Overview, frames, overview, pool
 from flare.sample import MAGNETOGRAM
 
 
@@ -57,3 +57,32 @@ def test_a_step_without_images_is_told_by_the_mask_alone(architecture):
     cubes[:, 2] = 100.0
     for one, two in zip(there, model(cubes, present), strict=True):
         assert torch.equal(one, two)
+
+
+def test_the_normalised_overview_has_one_scale_for_every_number():
+    cubes, present = inputs(64)
+    layer = Overview().train()
+    told = layer(50 * cubes + 7, present)
+    assert told.shape == (64, 4, OVERVIEW)
+    numbers = told[..., :-10].detach()
+    torch.testing.assert_close(numbers.mean(dim=(0, 1)), torch.zeros(30), atol=1e-4, rtol=0)
+    assert (told[..., -10:] == 1).all()
+
+
+def test_a_gap_is_taken_to_look_as_the_other_images_of_its_channel_do():
+    cubes, present = inputs(2)
+    present[0, 1, 4] = False
+    layer = Overview().eval()
+    told = layer(*without(cubes, present))[0, :, 12:15]
+    torch.testing.assert_close(told[1], (told[0] + told[2] + told[3]) / 3)
+
+
+def test_a_channel_without_any_image_is_told_as_zeros():
+    cubes, present = inputs(2)
+    present[0, :, 4] = False
+    layer = Overview().eval()
+    layer.normalisation.running_mean.fill_(3.0)
+    told = layer(*without(cubes, present))
+    assert (told[0, :, 12:15] == 0).all()
+    assert (told[0, :, 34] == 0).all()
+    assert (told[1, :, 12:15] != 0).any()
