@@ -100,6 +100,8 @@ class History:
                     self._put(file, wanted)
                 except sqlite3.Error as error:
                     log.warning("%d forecasts are not in the history: %s", len(wanted), error)
+                    if file is not None:
+                        file.close()
                     file = None
         if file is not None:
             file.close()

@@ -138,6 +138,8 @@ class Settings(BaseSettings):
             return None
         if len(value.get_secret_value()) < SHORTEST_API_KEY:
             raise ValueError(f"has fewer than {SHORTEST_API_KEY} characters")
+        if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise ValueError("has other characters than a header can carry: printable ASCII")
         return value
 
     @property
