@@ -1,5 +1,7 @@
 """The endpoints that tell: health, the model, the history, metrics, an example."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -7,6 +9,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import ValidationError
 
 from flare.forecasters.engine import device_of, engine_of
 from flare.tracking.names import KIND_TAG
@@ -148,7 +151,16 @@ def _described(live: Loaded) -> Model:
         signature=signature_of(spec),
         parameters=dict(details.get("parameters") or {}),
         tags=tags,
-        scores=[ScoreValue(**one) for one in details.get("scores") or ()],
+        scores=_scores(details.get("scores") or ()),
         scores_on=details.get("scores_on"),
         card=details.get("card"),
     )
+
+
+def _scores(found: Iterable[dict[str, Any]]) -> list[ScoreValue]:
+    """Return those that are scores: the report may be from another version of this project."""
+    scores = []
+    for one in found:
+        with suppress(ValidationError):
+            scores.append(ScoreValue(**one))
+    return scores

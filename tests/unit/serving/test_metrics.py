@@ -71,7 +71,9 @@ def test_forecasts_alerts_and_images_are_counted(client):
     assert found["flare_images_missing_total",] == 10
     assert found["flare_alerts_total",] == 0
     assert found["flare_log10_flux_count",] == found["flare_mx_probability_count",] == 2
-    assert found["flare_log10_flux_sum",] == pytest.approx(2 * -5.24)
+    assert found["flare_log10_flux_bucket", "le=-5.5"] == 0
+    assert found["flare_log10_flux_bucket", "le=-5.0"] == 2
+    assert found["flare_mx_probability_sum",] == pytest.approx(0.2)
     assert found["flare_forecast_seconds_count", "source=npy"] == 2
     assert found["flare_waiting_seconds_count",] == 2
 
