@@ -90,7 +90,10 @@ async def history(
     summary="Numbers for Prometheus",
     response_class=Response,
     responses={
-        200: {"content": {"text/plain": {}}, "description": "Prometheus' format."},
+        200: {
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "description": "Prometheus' format.",
+        },
         **NO_KEY,
     },
     dependencies=[Depends(check_key)],
@@ -111,7 +114,12 @@ async def metrics(request: Request) -> Response:
     summary="An example input",
     response_class=Response,
     responses={
-        200: {"content": {"application/octet-stream": {}}, "description": "uint8 (40, 256, 256)"},
+        200: {
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+            "description": "A .npy file: uint8 (40, 256, 256), grey levels 0..255.",
+        },
         404: {"model": Problem, "description": "This installation has no data/example."},
     },
 )

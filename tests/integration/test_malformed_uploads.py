@@ -28,8 +28,8 @@ from flare.forecasters.folder import save
 
 ZIP = "application/zip"
 EXAMPLES = 250  # for each endpoint
-#: What the process may grow by: the allocator may keep some of the largest bodies, of 5 MB, for each
-#: of its threads. It was 3 MiB when this was written.
+#: What the process may grow by: the allocator may keep some of the largest bodies, of 5 MB, for
+#: each of its threads. It was 3 MiB when this was written.
 MOST_GROWTH = 64 * 2**20
 
 
