@@ -1,6 +1,7 @@
 import io
 import re
 import signal
+import socket
 
 import httpx
 import numpy as np
@@ -59,3 +60,35 @@ def test_a_wrong_setting_ends_the_start_with_one_line_and_code_2():
         _, log = process.communicate(timeout=60)
     assert process.returncode == 2
     assert re.fullmatch(r"error: FLARE_POLL_SECONDS='soon': .*\n", log)
+
+
+KEY = "correct-horse-battery"
+
+
+@pytest.fixture(scope="module")
+def strict(folder):
+    """A server with a key, which waits for uploads only briefly."""
+    with running(FLARE_MODEL=str(folder), FLARE_API_KEY=KEY, FLARE_UPLOAD_SECONDS="0.5") as server:
+        yield server.address
+
+
+def test_who_has_no_key_hears_so_although_nobody_read_what_was_sent(strict):
+    for _ in range(5):
+        response = httpx.post(f"{strict}/predict_npy", content=bytes(2**22))
+        assert (response.status_code, response.json()["error"]) == (401, "unauthorized")
+
+
+def test_who_sends_too_much_hears_so(strict):
+    headers = {"X-API-Key": KEY}
+    response = httpx.post(f"{strict}/predict_npy", content=bytes(2**26 + 1), headers=headers)
+    assert (response.status_code, response.json()["error"]) == (413, "too_large")
+
+
+def test_who_sends_too_slowly_hears_408_and_the_line_is_cut(strict):
+    host, port = strict.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        head = f"POST /predict_npy HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
+        line.sendall(f"{head}Content-Length: 1000\r\n\r\nhalf".encode())
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"error":"too_slow"' in answer
