@@ -205,6 +205,12 @@ def test_as_many_parts_as_a_sample_may_need_are_read_and_not_one_more():
     assert f"more than {MAX_PARTS} parts" in refusal(form(*[part(b"")] * (MAX_PARTS + 1)))
 
 
+def test_data_that_looks_like_very_many_boundaries_is_not_read_one_by_one(monkeypatch):
+    """Eight megabytes of them take a parser in Python more than a second."""
+    monkeypatch.setattr("serving.multipart.MultipartParser", None)
+    assert f"more than {MAX_PARTS} parts" in refusal(form(part(b"\r\n--xyza" * 1000)))
+
+
 @pytest.mark.parametrize(
     "more",
     ["X-Long: " + "a" * 5000 + "\r\n", "X" * 5000 + ": 1\r\n", "X-Many: 1\r\n" * 100],
