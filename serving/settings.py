@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(
             description="If set, forecasts, history and metrics need it in the header X-API-Key "
-            f"or as a bearer token; {SHORTEST_API_KEY} characters or more."
+            f"or as a bearer token; {SHORTEST_API_KEY} characters of printable ASCII or more."
         ),
     ] = None
     cors_origins: Annotated[

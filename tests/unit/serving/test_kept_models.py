@@ -180,10 +180,12 @@ def test_where_nothing_can_be_kept_a_temporary_place_serves_this_process(tmp_pat
         kept.place.rmdir()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes into every folder")
-def test_a_folder_that_cannot_be_written_to_is_no_place(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        assert not KeptModels(tmp_path, "here").place.is_relative_to(tmp_path)
-    finally:
-        tmp_path.chmod(0o700)
+def test_a_folder_that_cannot_be_written_to_is_no_place(tmp_path, monkeypatch, caplog):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")  # as chmod does not to root
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    kept = KeptModels(tmp_path, "here")
+    kept.place.rmdir()
+    assert not kept.place.is_relative_to(tmp_path)
+    assert "Permission denied" in caplog.text
