@@ -133,6 +133,17 @@ def test_a_failing_write_is_a_line_in_the_log_and_the_next_one_is_tried_again(tm
         assert [one.model_version for one in history.recent(9)] == ["kept"]
 
 
+def test_a_file_that_is_damaged_meanwhile_is_an_empty_history_and_a_line_in_the_log(
+    tmp_path, caplog
+):
+    with history_of(tmp_path) as history:
+        for path in tmp_path.iterdir():
+            path.unlink()
+        (tmp_path / FILE).write_bytes(b"this is not a database" * 99)
+        assert history.recent(10) == []
+    assert "cannot be read" in caplog.text
+
+
 def test_forecasts_that_come_faster_than_they_are_written_are_left_out(
     tmp_path, caplog, monkeypatch
 ):
