@@ -23,7 +23,7 @@ from flare.sample import CHANNELS, IMAGE_SIZE
 IGNORED_CHANNELS = ("1600",)
 
 _NAME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d)(\d\d)(\d\d)__([0-9a-z]+)\.(?:jpe?g|png)", re.IGNORECASE
+    r"([12]\d{3})-(\d\d)-(\d\d)T(\d\d)(\d\d)(\d\d)__([0-9a-z]+)\.(?:jpe?g|png)", re.IGNORECASE
 )
 
 #: Why an image of a single value is rejected; the audit asks packs how many there were.
@@ -121,5 +121,5 @@ def _decode_by_pillow(data: bytes, size: int) -> NDArray[np.uint8]:
 
 
 def _unwarned() -> AbstractContextManager[object]:
-    """Keep Pillow quiet about damaged EXIF, which leaves the pixels whole: a line for each file."""
-    return warnings.catch_warnings(action="ignore", category=UserWarning)
+    """Keep Pillow quiet: about damaged EXIF, which leaves the pixels whole, and about sizes."""
+    return warnings.catch_warnings(action="ignore")

@@ -18,6 +18,7 @@ from serving.problems import unexpected
 log = logging.getLogger("flare.access")
 
 REQUEST_ID = "x-request-id"
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _GIVEN_ID = re.compile(r"[0-9A-Za-z_.:-]{1,64}")
 
 #: The page's own files and nothing else; its images are drawn from what the user dropped on it.
@@ -71,9 +72,11 @@ class Access:
             self._note(scope, status, time.perf_counter() - began, request_id)
 
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        # The route's own path: one of a stranger's making would be a new series each time.
+        # The route's own path and a known method: those of a stranger's making would be a new
+        # series each time.
         route = getattr(scope.get("route"), "path", None) or "other"
-        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         if self._logged:
             fields = {

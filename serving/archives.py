@@ -1,4 +1,8 @@
-"""The files in a zip that a stranger sent: in memory, bounded, and by harmless names."""
+"""The files in a zip that a stranger sent: in memory, bounded, and by harmless names.
+
+Nothing that a zip says of itself is believed: neither how many files it holds, nor how large they
+are.
+"""
 
 import io
 import stat
@@ -8,10 +12,15 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from serving.rejections import UploadRejected
 
-#: Files in a zip: a sample's images of eleven channels, folders, what a desktop leaves behind.
+#: Files and folders in a zip: a sample's images of eleven channels, what a desktop leaves behind.
 MAX_ENTRIES = 1000
 
+#: What common programs write. The other types are decompressed without a limit by `zipfile`.
+_PACKED_AS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENTRY_BEGINS = b"PK\1\2"  # in the zip's directory
+
 _HINT = "make it with a common zip program, without a password"
+_LESS_HINT = "send less at once"
 
 
 def files_of_zip(data: memoryview | bytes, *, max_bytes: int) -> dict[str, bytes]:
@@ -27,38 +36,57 @@ def files_of_zip(data: memoryview | bytes, *, max_bytes: int) -> dict[str, bytes
     Raises
     ------
     UploadRejected
-        400: no zip or a damaged one; 413: too much; 422: names that lead elsewhere, links, a
-        password.
+        400: no zip or a damaged one; 413: too much; 422: names that lead elsewhere or come twice,
+        links, a password, an uncommon compression.
     """
+    whole = bytes(data)
+    # Before `zipfile` makes an object of each: a million of them fill the memory.
+    found = whole.count(_ENTRY_BEGINS)
+    if found > MAX_ENTRIES:
+        detail = f"the zip holds {found} files; at most {MAX_ENTRIES}"
+        raise UploadRejected(413, "too_many_files", detail, hint=_LESS_HINT)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = [one for one in archive.infolist() if not one.is_dir()]
+        with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+            entries = [one for one in archive.infolist() if not one.filename.endswith("/")]
             _check(entries, max_bytes)
-            return {one.filename: archive.read(one) for one in entries}
+            return {one.filename: _unpacked(archive, one) for one in entries}
+    except UploadRejected:  # which is a ValueError too
+        raise
     # On purpose all that reading a hostile zip can raise.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, OverflowError) as error:
-        detail = f"the zip is damaged: {error}"
+        detail = f"the zip is damaged: {str(error)[:200]}"
         raise UploadRejected(400, "bad_zip", detail, hint=_HINT) from None
     except (NotImplementedError, RuntimeError) as error:
-        detail = f"the zip cannot be read: {error}"
+        detail = f"the zip cannot be read: {str(error)[:200]}"
         raise UploadRejected(422, "bad_zip", detail, hint=_HINT) from None
 
 
 def _check(entries: list[zipfile.ZipInfo], max_bytes: int) -> None:
-    if len(entries) > MAX_ENTRIES:
-        detail = f"the zip holds {len(entries)} files; at most {MAX_ENTRIES}"
-        raise UploadRejected(413, "too_many_files", detail, hint="send one sample's images")
     claimed = sum(one.file_size for one in entries)
     if claimed > max_bytes:
         detail = f"the zip unpacks to {claimed} bytes; at most {max_bytes}"
-        raise UploadRejected(413, "too_large", detail, hint="send one sample's images")
+        raise UploadRejected(413, "too_large", detail, hint=_LESS_HINT)
+    if len({one.filename for one in entries}) < len(entries):
+        raise UploadRejected(422, "bad_name", "two files of the zip have one name", hint=_HINT)
     for one in entries:
         name = one.filename
         parts = PurePosixPath(name).parts
         windows = PureWindowsPath(name)
-        if ".." in parts or "/" in parts[:1] or "\\" in name or windows.drive or "\0" in name:
+        if not parts or ".." in parts or name.startswith("/") or "\\" in name or windows.drive:
             detail = f"the name {name[:80]!r} leads out of the zip"
             raise UploadRejected(422, "bad_name", detail, hint=_HINT)
         if stat.S_ISLNK(one.external_attr >> 16):
             detail = f"{name[:80]!r} is a link"
             raise UploadRejected(422, "bad_name", detail, hint="zip the files themselves")
+        if one.flag_bits & 1:
+            detail = f"{name[:80]!r} is encrypted"
+            raise UploadRejected(422, "bad_zip", detail, hint=_HINT)
+        if one.compress_type not in _PACKED_AS:
+            detail = f"{name[:80]!r} is neither stored nor deflated"
+            raise UploadRejected(422, "bad_zip", detail, hint=_HINT)
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    with archive.open(entry) as file:
+        # Without a number all that is there is decompressed, and then cut to what is claimed.
+        return file.read(entry.file_size)

@@ -73,8 +73,12 @@ class History:
         if not self.rows:
             return []
         query = f"SELECT id, {', '.join(_COLUMNS)} FROM forecasts ORDER BY id DESC LIMIT ?"
-        with closing(self._open()) as file:
-            found = file.execute(query, (min(limit, self.rows),)).fetchall()
+        try:
+            with closing(self._open()) as file:
+                found = file.execute(query, (min(limit, self.rows),)).fetchall()
+        except sqlite3.Error as error:  # somebody removed or damaged the file while this runs
+            log.warning("the history in %s cannot be read: %s", self._path, error)
+            return []
         return [PastForecast(**dict(zip(("id", *_COLUMNS), row, strict=True))) for row in found]
 
     def close(self) -> None:
@@ -100,6 +104,8 @@ class History:
                     self._put(file, wanted)
                 except sqlite3.Error as error:
                     log.warning("%d forecasts are not in the history: %s", len(wanted), error)
+                    if file is not None:
+                        file.close()
                     file = None
         if file is not None:
             file.close()

@@ -5,6 +5,7 @@ registry knew of it. Several server processes may share the place. Which one was
 by a file that is replaced in one step.
 """
 
+import atexit
 import hashlib
 import json
 import logging
@@ -14,6 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ class KeptModels:
         except OSError as error:
             log.warning("no model can be kept in %s (%s); FLARE_STATE_DIR", state_dir, error)
             self.place = Path(tempfile.mkdtemp(prefix="flare-serving-"))
+            atexit.register(shutil.rmtree, self.place, ignore_errors=True)
         self._remove_drafts()
 
     def find(self, key: str) -> KeptModel | None:
@@ -77,12 +80,14 @@ class KeptModels:
                 fetched.rename(draft / FORECASTER)
             (draft / ABOUT).write_text(json.dumps({**about, "key": key}), encoding="utf-8")
             folder = self.place / _file_name(key)
-            self.remove(key)
             try:
                 draft.rename(folder)
-            except OSError:  # another process was quicker, with the same model
+            except OSError:
+                # Either another process was quicker with the same model, and is reading it now, or
+                # what lies there is damaged.
                 if self.find(key) is None:
-                    raise
+                    self.remove(key)
+                    draft.rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return KeptModel(key, folder / FORECASTER, {**about, "key": key})
@@ -102,7 +107,8 @@ class KeptModels:
             os.utime(self.place / _file_name(key))
         except OSError as error:
             log.warning("the last good model cannot be noted in %s: %s", self.place, error)
-        self._prune(key)
+        with suppress(OSError):  # another process removes the same ones
+            self._prune(key)
 
     def last_good(self) -> KeptModel | None:
         """Return the model that was good last; None where there is none."""

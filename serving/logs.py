@@ -32,8 +32,9 @@ class Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one line, and a traceback below it."""
         fields = getattr(record, FIELDS, {})
-        told = " ".join(f"{name}={value}" for name, value in fields.items())
-        line = f"{_time_of(record)} {record.levelname.lower():7} {record.getMessage()} {told}"
+        told = " ".join(f"{name}={_shown(value)}" for name, value in fields.items())
+        message = _shown(record.getMessage())
+        line = f"{_time_of(record)} {record.levelname.lower():7} {message} {told}"
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
         return line.rstrip() + trace
 
@@ -56,3 +57,9 @@ def show_log(settings: Settings) -> None:
 
 def _time_of(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def _shown(value: object) -> str:
+    """Return text on one line: what a stranger sent may not look like a line of ours."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)[1:-1]

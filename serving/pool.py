@@ -81,7 +81,8 @@ class Place:
             That was not within the time limit. What had begun is finished, for nobody.
         """
         began = time.monotonic()
-        job = self._pool.submit(work)
+        todo = [work]
+        job = self._pool.submit(lambda: todo.pop()())
         self._job = job
         try:
             async with asyncio.timeout(self._pool.time_limit):
@@ -92,6 +93,9 @@ class Place:
             raise TookTooLong(
                 f"no forecast within {self._pool.time_limit:g} s (FLARE_TIME_LIMIT_SECONDS)"
             ) from error
+        finally:
+            if job.cancelled():  # the queue keeps it until a core is free, but not the body too
+                todo.clear()
 
     def leave(self) -> None:
         """Give the place back."""

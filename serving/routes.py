@@ -1,5 +1,7 @@
 """The endpoints that tell: health, the model, the history, metrics, an example."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -7,6 +9,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import ValidationError
 
 from flare.forecasters.engine import device_of, engine_of
 from flare.tracking.names import KIND_TAG
@@ -87,7 +90,10 @@ async def history(
     summary="Numbers for Prometheus",
     response_class=Response,
     responses={
-        200: {"content": {"text/plain": {}}, "description": "Prometheus' format."},
+        200: {
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "description": "Prometheus' format.",
+        },
         **NO_KEY,
     },
     dependencies=[Depends(check_key)],
@@ -108,7 +114,12 @@ async def metrics(request: Request) -> Response:
     summary="An example input",
     response_class=Response,
     responses={
-        200: {"content": {"application/octet-stream": {}}, "description": "uint8 (40, 256, 256)"},
+        200: {
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+            "description": "A .npy file: uint8 (40, 256, 256), grey levels 0..255.",
+        },
         404: {"model": Problem, "description": "This installation has no data/example."},
     },
 )
@@ -148,7 +159,16 @@ def _described(live: Loaded) -> Model:
         signature=signature_of(spec),
         parameters=dict(details.get("parameters") or {}),
         tags=tags,
-        scores=[ScoreValue(**one) for one in details.get("scores") or ()],
+        scores=_scores(details.get("scores") or ()),
         scores_on=details.get("scores_on"),
         card=details.get("card"),
     )
+
+
+def _scores(found: Iterable[dict[str, Any]]) -> list[ScoreValue]:
+    """Return those that are scores: the report may be from another version of this project."""
+    scores = []
+    for one in found:
+        with suppress(ValidationError):
+            scores.append(ScoreValue(**one))
+    return scores

@@ -8,6 +8,28 @@ from pydantic import BaseModel, ConfigDict, Field
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+_EXAMPLE: dict[str, Any] = {
+    "peak_flux_w_m2": 5.754e-06,
+    "log_flux": -5.24,
+    "flare_class": "C",
+    "is_mx_flare": False,
+    "mx_probability": 0.1,
+    "goes_class": "C5.7",
+    "flux_low_w_m2": 6.0e-07,
+    "flux_high_w_m2": 2.4e-05,
+    "interval_level": 0.9,
+    "probabilities": {"B1.0": 0.9, "C1.0": 0.62, "M1.0": 0.1, "X1.0": 0.01},
+    "alert": True,
+    "alert_threshold": 0.07,
+    "window_hours": 24,
+    "synthetic": False,
+    "model_name": "solar-flare",
+    "model_version": "3",
+    "missing_images": 2,
+    "missing": [{"step": 0, "channel": "94"}, {"step": 3, "channel": "magnetogram"}],
+}
+
+
 class Missing(BaseModel):
     """One image of a sample that is not there."""
 
@@ -23,28 +45,7 @@ class Prediction(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         allow_inf_nan=False,
-        json_schema_extra={
-            "example": {
-                "peak_flux_w_m2": 5.754e-06,
-                "log_flux": -5.24,
-                "flare_class": "C",
-                "is_mx_flare": False,
-                "mx_probability": 0.1,
-                "goes_class": "C5.7",
-                "flux_low_w_m2": 6.0e-07,
-                "flux_high_w_m2": 2.4e-05,
-                "interval_level": 0.9,
-                "probabilities": {"B1.0": 0.9, "C1.0": 0.62, "M1.0": 0.1, "X1.0": 0.01},
-                "alert": True,
-                "alert_threshold": 0.07,
-                "window_hours": 24,
-                "synthetic": False,
-                "model_name": "solar-flare",
-                "model_version": "3",
-                "missing_images": 2,
-                "missing": [{"step": 0, "channel": "94"}, {"step": 3, "channel": "magnetogram"}],
-            }
-        },
+        json_schema_extra={"example": _EXAMPLE},
     )
 
     peak_flux_w_m2: Annotated[
@@ -115,11 +116,20 @@ class LeftOut(BaseModel):
 class ImagesPrediction(Prediction):
     """A forecast from images, and which of them were left out."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": _EXAMPLE
+            | {"left_out": [{"file": "2012-01-15T000000__94.jpg", "reason": "flagged"}]}
+        }
+    )
+
     left_out: Annotated[list[LeftOut], Field(description="Images that count as missing.")]
 
 
 class BatchMember(Prediction):
     """The forecast of one sample of a batch."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE | {"id": "0"}})
 
     id: Annotated[str, Field(description="Its position from 0, or its name in the .npz.")]
 
@@ -168,7 +178,7 @@ class Ready(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    status: Literal["ready"]
+    status: Annotated[Literal["ready"], Field(description="Always the same: it can forecast.")]
     model_version: Annotated[str, Field(description="Version that answers now.")]
 
 
@@ -234,16 +244,16 @@ class PastForecast(BaseModel):
     id: Annotated[int, Field(description="Number, rising with time.")]
     time: Annotated[datetime, Field(description="When it was made, UTC.")]
     source: Annotated[str, Field(description="Endpoint: `npy`, `images` or `batch`.")]
-    model_name: str
-    model_version: str
-    peak_flux_w_m2: float
-    flux_low_w_m2: float
-    flux_high_w_m2: float
-    goes_class: str
-    mx_probability: Probability
-    alert: bool
-    missing_images: int
-    synthetic: bool
+    model_name: Annotated[str, Field(description="Model that answered.")]
+    model_version: Annotated[str, Field(description="The one version that answered.")]
+    peak_flux_w_m2: Annotated[float, Field(description="Forecast peak flux in W m^-2.")]
+    flux_low_w_m2: Annotated[float, Field(description="Lower end of its interval in W m^-2.")]
+    flux_high_w_m2: Annotated[float, Field(description="Upper end of its interval in W m^-2.")]
+    goes_class: Annotated[str, Field(description="Class with a digit of `peak_flux_w_m2`.")]
+    mx_probability: Annotated[Probability, Field(description="P(class M or X in the window).")]
+    alert: Annotated[bool, Field(description="Whether it reached the model's threshold.")]
+    missing_images: Annotated[int, Field(description="Images that were missing, of 40.")]
+    synthetic: Annotated[bool, Field(description="Whether the model knew synthetic data only.")]
 
 
 class History(BaseModel):
@@ -252,7 +262,7 @@ class History(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kept: Annotated[int, Field(description="How many the server keeps at most; 0: none.")]
-    forecasts: list[PastForecast]
+    forecasts: Annotated[list[PastForecast], Field(description="At most as many as asked for.")]
 
 
 class Problem(BaseModel):

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(
             description="If set, forecasts, history and metrics need it in the header X-API-Key "
-            f"or as a bearer token; {SHORTEST_API_KEY} characters or more."
+            f"or as a bearer token; {SHORTEST_API_KEY} characters of printable ASCII or more."
         ),
     ] = None
     cors_origins: Annotated[
@@ -138,6 +138,8 @@ class Settings(BaseSettings):
             return None
         if len(value.get_secret_value()) < SHORTEST_API_KEY:
             raise ValueError(f"has fewer than {SHORTEST_API_KEY} characters")
+        if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise ValueError("has other characters than a header can carry: printable ASCII")
         return value
 
     @property

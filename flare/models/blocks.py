@@ -80,7 +80,7 @@ class Overview(nn.Module):
         """Tell of cubes (N, T, C, H, W) and which images are there (N, T, C)."""
         told = overview(cubes, present)
         there = told[..., -N_CHANNELS:]  # (N, T, C)
-        steps = told[..., :-N_CHANNELS].unflatten(2, (N_CHANNELS, -1))  # (N, T, C, 3)
+        steps = told[..., :-N_CHANNELS].view(*there.shape, -1)  # (N, T, C, 3)
         count = there.sum(dim=1, keepdim=True)  # (N, 1, C)
         usual = steps.sum(dim=1, keepdim=True) / count.clamp(min=1)[..., None]
         filled = steps + usual * (1 - there)[..., None]

@@ -1,55 +1,14 @@
 import io
-import os
 import re
 import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import socket
 
 import httpx
 import numpy as np
 import pytest
+from real_server import climatology, running, started
 
-from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
 from flare.forecasters.folder import save
-
-ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "uvicorn", "serving.app:create_app", "--factory"]
-COMMAND += ["--host", "127.0.0.1", "--port", "0"]
-LABELS = np.array([1e-9, 1e-9, 3e-7, 2e-6, 4e-6, 3e-5])
-
-
-def climatology():
-    origin = Origin("0", "test", True, (), len(LABELS))
-    return fit_climatology(LABELS, spec=ForecasterSpec(image_size=256), origin=origin)
-
-
-def start(**environment: str) -> subprocess.Popen[str]:
-    state = {"FLARE_STATE_DIR": tempfile.mkdtemp(prefix="flare-test-")}
-    return subprocess.Popen(
-        COMMAND, cwd=ROOT, env=os.environ | state | environment, stderr=subprocess.PIPE, text=True
-    )
-
-
-@contextmanager
-def running(**environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Start a server on a port that the system picks; give its address once it listens."""
-    with start(**environment) as process:
-        try:
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if found := re.search(r"running on (http://\S+)", line):
-                    yield found[1], process
-                    break
-            else:
-                pytest.fail("the server did not start:\n" + "".join(lines))
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +18,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(folder):
-    with running(FLARE_MODEL=str(folder)) as (address, _):
-        yield address
+    with running(FLARE_MODEL=str(folder)) as server:
+        yield server.address
 
 
 def test_a_served_folder_is_ready_as_soon_as_the_server_listens(address, folder):
@@ -88,15 +47,48 @@ def test_a_bad_upload_over_http_is_a_problem_and_the_server_lives_on(address):
 
 
 def test_a_terminated_server_shuts_down_in_order(folder):
-    with running(FLARE_MODEL=str(folder)) as (_, process):
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=60)
-    assert "Application shutdown complete" in log
-    assert "Traceback" not in log
+    with running(FLARE_MODEL=str(folder)) as server:
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(60)
+    # Now all of it was read.
+    assert "Application shutdown complete" in server.log
+    assert "Traceback" not in server.log
 
 
 def test_a_wrong_setting_ends_the_start_with_one_line_and_code_2():
-    with start(FLARE_POLL_SECONDS="soon") as process:
+    with started(FLARE_POLL_SECONDS="soon") as process:
         _, log = process.communicate(timeout=60)
     assert process.returncode == 2
     assert re.fullmatch(r"error: FLARE_POLL_SECONDS='soon': .*\n", log)
+
+
+KEY = "correct-horse-battery"
+
+
+@pytest.fixture(scope="module")
+def strict(folder):
+    """A server with a key, which waits for uploads only briefly."""
+    with running(FLARE_MODEL=str(folder), FLARE_API_KEY=KEY, FLARE_UPLOAD_SECONDS="0.5") as server:
+        yield server.address
+
+
+def test_who_has_no_key_hears_so_although_nobody_read_what_was_sent(strict):
+    for _ in range(5):
+        response = httpx.post(f"{strict}/predict_npy", content=bytes(2**22))
+        assert (response.status_code, response.json()["error"]) == (401, "unauthorized")
+
+
+def test_who_sends_too_much_hears_so(strict):
+    headers = {"X-API-Key": KEY}
+    response = httpx.post(f"{strict}/predict_npy", content=bytes(2**26 + 1), headers=headers)
+    assert (response.status_code, response.json()["error"]) == (413, "too_large")
+
+
+def test_who_sends_too_slowly_hears_408_and_the_line_is_cut(strict):
+    host, port = strict.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        head = f"POST /predict_npy HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
+        line.sendall(f"{head}Content-Length: 1000\r\n\r\nhalf".encode())
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"error":"too_slow"' in answer

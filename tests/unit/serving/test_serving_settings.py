@@ -2,7 +2,7 @@ import pytest
 
 from flare.errors import ConfigInvalid
 from serving.app import create_app
-from serving.settings import Settings, read_settings
+from serving.settings import Settings, described, read_settings
 
 
 def test_the_defaults_follow_the_production_alias_of_the_registered_model(monkeypatch):
@@ -66,3 +66,36 @@ def test_the_environment_is_not_read_when_settings_are_given(monkeypatch, tmp_pa
     monkeypatch.setenv("FLARE_ALIAS", "Candidate")
     app = create_app(Settings(alias="Mine", model=str(tmp_path)))
     assert app.state.settings.alias == "Mine"
+
+
+def test_every_setting_is_described_with_its_variable_and_default():
+    found = {name: (default, text) for name, default, text in described()}
+    assert set(found) == {f"FLARE_{name.upper()}" for name in Settings.model_fields}
+    assert all(text.endswith(".") for _, text in found.values())
+    assert {name: found[name][0] for name in ("FLARE_MODEL", "FLARE_ALIAS", "FLARE_API_KEY")} == {
+        "FLARE_MODEL": "",
+        "FLARE_ALIAS": "Production",
+        "FLARE_API_KEY": "",
+    }
+    assert found["FLARE_STATE_DIR"][0] == "outputs/serving"
+    assert found["FLARE_THREADS"][0] == "0"
+    assert found["FLARE_ACCESS_LOG"][0] == "true"
+    assert found["FLARE_CORS_ORIGINS"][0] == ""
+
+
+def test_what_is_described_as_the_default_is_read_as_the_default(monkeypatch):
+    for name, default, _ in described():
+        monkeypatch.setenv(name, default)
+    monkeypatch.delenv("FLARE_TRACKING_URI")
+    assert read_settings() == Settings()
+
+
+def test_origins_are_separated_by_commas(monkeypatch):
+    monkeypatch.setenv("FLARE_CORS_ORIGINS", " https://a.example/ ,http://localhost:8000,")
+    assert read_settings().cors_origins == ("https://a.example", "http://localhost:8000")
+
+
+def test_the_number_of_cores_is_what_was_said_or_what_this_process_may_use(monkeypatch):
+    assert read_settings(threads=3).cores == 3
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 5}, raising=False)
+    assert read_settings().cores == 2

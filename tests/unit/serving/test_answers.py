@@ -1,0 +1,251 @@
+"""The same sample gets the same numbers in whatever form it comes; and what the server tells."""
+
+import asyncio
+import math
+import threading
+
+import httpx
+import numpy as np
+import pytest
+from sample_images import RAMP, all_images, encoded, form_of, name_of, zip_of
+from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
+
+from flare.forecasters.base import Forecast
+from flare.goes import EVENTS
+from serving.source import Loaded
+from serving.uploads import sample_of_images
+
+
+class Looking(FakeForecaster):
+    """Answers by what it is shown."""
+
+    def predict(self, cubes: np.ndarray, present: np.ndarray) -> Forecast:
+        self.asked.append(cubes)
+        flux = -9 + cubes.mean(axis=(1, 2, 3, 4)) / 50 + present.sum(axis=(1, 2)) / 100
+        probability = np.linspace(0.9, 0.1, len(EVENTS)) * (flux[:, None] + 9) / 9
+        return Forecast(flux, flux - 1, flux + 1, probability, EVENTS)
+
+
+@pytest.fixture
+def client():
+    with Client(FakeSource(v1=Looking())) as client:
+        yield client
+
+
+def post(client: Client, path: str, body: bytes, content_type: str) -> httpx.Response:
+    return client.post(path, content=body, headers={"Content-Type": content_type})
+
+
+def test_a_raw_body_and_a_form_get_the_same_numbers(client):
+    form = client.predict().json()
+    for headers in ({}, {"Content-Type": "application/octet-stream"}):
+        assert client.post("/predict_npy", content=NPY, headers=headers).json() == form
+    assert form["log_flux"] != client.predict(npy(CUBE // 2 + 1)).json()["log_flux"]
+
+
+def test_images_a_zip_of_them_and_their_array_get_the_same_numbers(client):
+    images = {k: v for k, v in all_images().items() if "__171" not in k}
+    body, content_type = form_of(images)
+    sample = sample_of_images(bytearray(body), content_type, max_bytes=10**7)
+    array = client.predict(npy(sample.cubes[0])).json()
+    sent = post(client, "/predict_images", body, content_type).json()
+    assert sent.pop("left_out") == []
+    assert sent == array
+    assert sent["missing_images"] == 4
+    assert {one["channel"] for one in sent["missing"]} == {"171"}
+    zipped = post(client, "/predict_images", zip_of(images), "application/zip").json()
+    assert zipped.pop("left_out") == []
+    assert zipped == array
+
+
+def test_images_that_were_left_out_are_named_and_count_as_missing(client):
+    name = name_of(2, "magnetogram")
+    body, content_type = form_of(all_images() | {name: encoded(RAMP * 0)})
+    answer = post(client, "/predict_images", body, content_type).json()
+    assert answer["left_out"] == [{"file": name, "reason": "uniform"}]
+    assert answer["missing"] == [{"step": 2, "channel": "magnetogram"}]
+
+
+def test_a_batch_gets_the_numbers_of_its_samples_alone(client):
+    batch = np.stack([CUBE, CUBE // 2 + 1, CUBE // 3 + 1])
+    batch[1, 0, 0] = 0
+    answer = client.post("/predict_batch", content=npy(batch)).json()
+    assert (answer["model_name"], answer["model_version"]) == ("solar-flare", "v1")
+    assert [one.pop("id") for one in answer["forecasts"]] == ["0", "1", "2"]
+    assert answer["forecasts"] == [client.predict(npy(one)).json() for one in batch]
+    assert len({one["log_flux"] for one in answer["forecasts"]}) == 3
+
+
+def test_a_batch_is_asked_of_the_model_at_once(client):
+    model = client.app.state.service.follower.live.forecaster
+    client.post("/predict_batch", content=npy(np.stack([CUBE] * 3)))
+    assert [len(cubes) for cubes in model.asked] == [2, 3]  # the self-test first
+
+
+def test_a_batch_may_have_as_many_samples_as_the_setting_says():
+    with Client(FakeSource(v1=FakeForecaster()), max_batch=2) as client:
+        batch = np.stack([CUBE] * 3)
+        assert client.post("/predict_batch", content=npy(batch[:2])).status_code == 200
+        refused = client.post("/predict_batch", content=npy(batch))
+    assert (refused.status_code, refused.json()["error"]) == (422, "wrong_shape")
+    assert "1 to 2" in refused.json()["hint"]
+
+
+def test_forecasts_are_in_the_history_the_newest_first(client):
+    one = client.predict().json()
+    body, content_type = form_of(all_images())
+    post(client, "/predict_images", body, content_type)
+    client.post("/predict_batch", content=npy(np.stack([CUBE, CUBE])))
+    client.predict(b"refused")
+    service = client.app.state.service
+    service.history.close()  # written by then
+    answer = client.get("/history").json()
+    assert answer["kept"] == 10_000
+    assert [row["source"] for row in answer["forecasts"]] == ["batch", "batch", "images", "npy"]
+    oldest = answer["forecasts"][-1]
+    shared = oldest.keys() & one.keys()
+    assert len(shared) == 10
+    assert {key: oldest[key] for key in shared} == {key: one[key] for key in shared}
+    assert len(client.get("/history?limit=3").json()["forecasts"]) == 3
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "10001", "many", "", "1.5", "9" * 5000])
+def test_a_limit_that_is_none_is_422(client, limit):
+    response = client.get(f"/history?limit={limit}")
+    assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
+    assert "limit" in response.json()["detail"]
+
+
+def score(event: str, name: str, value: float | None, **more: object) -> dict[str, object]:
+    low, high = (None, None) if value is None else (value - 0.1, value + 0.1)
+    return {"event": event, "name": name, "value": value, "low": low, "high": high, "n": 99, **more}
+
+
+SCORES = (
+    score("M1.0", "tss", 0.41, n_events=9),
+    score("X1.0", "tss", None, n_events=0),
+    score("flux", "mae", 0.6, unit="dex"),
+)
+DETAILS = {
+    "run_id": "0" * 32,
+    "parameters": {"epochs": "30"},
+    "tags": {"flare.kind": "resnet"},
+    "scores": SCORES,
+    "scores_on": "test split",
+    "card": "# Model card\n",
+}
+
+
+class Detailed(FakeSource):
+    details: dict = DETAILS
+
+    def _loaded(self, version):
+        found = super()._loaded(version)
+        return Loaded(
+            found.forecaster, version, found.name, found.folder, "models:/m/1", self.details
+        )
+
+
+def test_the_model_is_described_with_its_scores_and_its_card():
+    with Client(Detailed(v1=FakeForecaster(synthetic=True))) as client:
+        model = client.get("/model").json()
+    assert (model["name"], model["version"], model["uri"]) == ("solar-flare", "v1", "models:/m/1")
+    assert (model["kind"], model["run_id"], model["synthetic"]) == ("fake", "0" * 32, True)
+    assert (model["parameters"], model["tags"]) == (DETAILS["parameters"], DETAILS["tags"])
+    assert (model["scores_on"], model["card"]) == ("test split", "# Model card\n")
+    assert model["scores"][0] == SCORES[0]
+    assert model["scores"][1]["value"] is None
+    assert (model["scores"][2]["name"], model["scores"][2]["n_events"]) == ("mae", None)
+    assert model["channels"][-1] == "magnetogram"
+    assert model["signature"]["inputs"]["shape"] == [4, 10, 256, 256]
+    assert model["thresholds"] == dict.fromkeys(EVENTS, 0.5)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {},
+        {"scores": None, "tags": None, "parameters": None, "card": None},
+        {"scores": ({**SCORES[0], "low": math.nan, "high": math.inf},)},
+        {"scores": ({"event": "M1.0", "name": "tss", "value": 0.4},)},
+        {"scores": ({"of": "another format"},)},
+    ],
+)
+def test_a_model_of_which_little_is_known_is_described_all_the_same(details):
+    source = Detailed(v1=FakeForecaster())
+    source.details = details
+    with Client(source) as client:
+        response = client.get("/model")
+    assert response.status_code == 200
+    assert all(one["high"] is None for one in response.json()["scores"])
+
+
+def test_without_a_model_it_is_503():
+    with Client(FakeSource()) as client:
+        response = client.get("/model")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"]
+
+
+class Stuck(FakeForecaster):
+    """Waits in its second forecast; the first is the self-test."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def predict(self, cubes, present):
+        if self.asked:
+            self.entered.set()
+            assert self.go_on.wait(60)
+        return super().predict(cubes, present)
+
+
+def test_where_all_places_are_taken_the_answer_is_503_busy_and_the_body_is_dropped():
+    stuck = Stuck()
+    asked = []
+
+    async def body():
+        for start in range(0, len(NPY), 100_000):
+            asked.append(start)
+            yield NPY[start : start + 100_000]
+
+    async def scenario(client: Client):
+        first = asyncio.create_task(client.predicting())
+        await asyncio.to_thread(stuck.entered.wait, 60)
+        busy = await client.http.post("/predict_npy", content=body())
+        health = await client.http.get("/health")
+        stuck.go_on.set()
+        return await first, busy, health, await client.predicting()
+
+    with Client(FakeSource(v1=stuck), threads=1, max_waiting=0) as client:
+        first, busy, health, after = client.run(scenario(client))
+    assert (busy.status_code, busy.json()["error"]) == (503, "busy")
+    assert busy.headers["Retry-After"] == "1"
+    assert "Retry-After" in busy.json()["hint"]
+    assert len(asked) == 27, "the client could not send its body, and heard a reset"
+    assert (first.status_code, health.status_code, after.status_code) == (200, 200, 200)
+
+
+def test_after_the_time_limit_the_answer_is_503_and_says_which_setting():
+    stuck = Stuck()
+    settings = {"threads": 1, "time_limit_seconds": 0.05, "poll_seconds": 9}
+    with Client(FakeSource(v1=stuck), **settings) as client:
+        response = client.predict()
+        stuck.go_on.set()
+    assert (response.status_code, response.json()["error"]) == (503, "took_too_long")
+    assert int(response.headers["Retry-After"]) >= 1
+    assert "FLARE_TIME_LIMIT_SECONDS" in response.json()["detail"]
+
+
+def test_an_upload_that_takes_too_long_is_408_and_frees_its_place():
+    async def slow():
+        yield NPY[:1000]
+        await asyncio.Event().wait()
+
+    with Client(FakeSource(v1=FakeForecaster()), upload_seconds=0.05) as client:
+        response = client.post("/predict_npy", content=slow())
+        assert client.app.state.service.pool.taken == 0
+        assert client.predict().status_code == 200
+    assert (response.status_code, response.json()["error"]) == (408, "too_slow")
+    assert "FLARE_UPLOAD_SECONDS" in response.json()["detail"]

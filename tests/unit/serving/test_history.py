@@ -1,0 +1,175 @@
+"""Recent forecasts: bounded, across restarts, by several processes, never in the way."""
+
+import logging
+import multiprocessing
+import sqlite3
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from serving_fakes import CUBE, FakeForecaster
+
+from serving.engine import predict
+from serving.history import FILE, History
+from serving.schemas import Prediction
+from serving.source import Loaded, Version
+
+
+def forecasts(n: int = 1, *, log10_flux: float = -5.24, version: str = "3") -> list[Prediction]:
+    live = Loaded(
+        FakeForecaster(log10_flux=log10_flux), Version(version, version), "solar-flare", None
+    )
+    cubes = CUBE[None]
+    return predict(live, cubes, cubes.any(axis=(3, 4))) * n
+
+
+@contextmanager
+def history_of(folder: Path, *, rows: int = 5):
+    history = History(folder, rows=rows)
+    try:
+        yield history
+    finally:
+        history.close()
+
+
+def test_a_forecast_comes_back_without_its_pixels(tmp_path):
+    before = datetime.now(UTC)
+    with history_of(tmp_path) as history:
+        history.add("images", forecasts())
+    with history_of(tmp_path) as history:
+        (one,) = history.recent(10)
+    assert (one.source, one.model_name, one.model_version) == ("images", "solar-flare", "3")
+    assert one.peak_flux_w_m2 == forecasts()[0].peak_flux_w_m2
+    assert (one.goes_class, one.mx_probability) == ("C5.7", 0.1)
+    assert (one.alert, one.synthetic, one.missing_images) == (False, False, 0)
+    assert abs((one.time - before).total_seconds()) < 60
+    assert one.time.tzinfo is not None
+
+
+def test_the_newest_come_first_and_no_more_than_asked_for(tmp_path):
+    with history_of(tmp_path) as history:
+        for version in "abc":
+            history.add("npy", forecasts(version=version))
+    with history_of(tmp_path) as history:
+        assert [one.model_version for one in history.recent(2)] == ["c", "b"]
+        assert [one.id for one in history.recent(9)] == [3, 2, 1]
+
+
+def test_no_more_than_its_rows_are_kept(tmp_path):
+    with history_of(tmp_path, rows=5) as history:
+        for version in "abcdefgh":
+            history.add("npy", forecasts(2, version=version))
+    with sqlite3.connect(tmp_path / FILE) as file:
+        assert file.execute("SELECT count(*) FROM forecasts").fetchone() == (5,)
+    file.close()
+    with history_of(tmp_path, rows=5) as history:
+        assert [one.model_version for one in history.recent(100)] == list("hhggf")
+
+
+def test_a_smaller_bound_holds_for_what_was_there_before(tmp_path):
+    with history_of(tmp_path, rows=100) as history:
+        history.add("npy", forecasts(50))
+    with history_of(tmp_path, rows=3) as history:
+        assert len(history.recent(100)) == 3
+        history.add("npy", forecasts(version="new"))
+    with history_of(tmp_path, rows=100) as history:
+        assert [one.model_version for one in history.recent(100)] == ["new", "3", "3"]
+
+
+def test_without_rows_nothing_is_kept_and_no_file_is_made(tmp_path):
+    with history_of(tmp_path / "state", rows=0) as history:
+        history.add("npy", forecasts())
+        assert history.recent(10) == []
+    assert not (tmp_path / "state").exists()
+
+
+def spoil_by_a_file(folder: Path) -> Path:
+    (folder / "state").write_text("a file where a folder should be")
+    return folder / "state"
+
+
+def spoil_by_a_folder(folder: Path) -> Path:
+    (folder / FILE).mkdir()
+    return folder
+
+
+def spoil_by_other_bytes(folder: Path) -> Path:
+    (folder / FILE).write_bytes(b"this is not a database" * 99)
+    return folder
+
+
+def spoil_by_another_table(folder: Path) -> Path:
+    with sqlite3.connect(folder / FILE) as file:
+        file.execute("CREATE TABLE forecasts (id INTEGER, other TEXT)")
+    file.close()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil_by_a_file, spoil_by_a_folder, spoil_by_other_bytes, spoil_by_another_table]
+)
+def test_where_nothing_can_be_kept_it_says_so_and_lives_on(tmp_path, caplog, spoil):
+    with history_of(spoil(tmp_path)) as history:
+        history.add("npy", forecasts())
+        assert (history.rows, history.recent(10)) == (0, [])
+    assert "FLARE_STATE_DIR" in caplog.text
+
+
+def test_a_failing_write_is_a_line_in_the_log_and_the_next_one_is_tried_again(tmp_path, caplog):
+    with history_of(tmp_path) as history:
+        with sqlite3.connect(tmp_path / FILE) as file:
+            file.execute("ALTER TABLE forecasts RENAME TO away")
+        history.add("npy", forecasts(version="lost"))
+        while "not in the history" not in caplog.text:
+            time.sleep(0.001)  # until its thread has come to it
+        with file:
+            file.execute("ALTER TABLE away RENAME TO forecasts")
+        file.close()
+        history.add("npy", forecasts(version="kept"))
+    with history_of(tmp_path) as history:
+        assert [one.model_version for one in history.recent(9)] == ["kept"]
+
+
+def test_a_file_that_is_damaged_meanwhile_is_an_empty_history_and_a_line_in_the_log(
+    tmp_path, caplog
+):
+    with history_of(tmp_path) as history:
+        for path in tmp_path.iterdir():
+            path.unlink()
+        (tmp_path / FILE).write_bytes(b"this is not a database" * 99)
+        assert history.recent(10) == []
+    assert "cannot be read" in caplog.text
+
+
+def test_forecasts_that_come_faster_than_they_are_written_are_left_out(
+    tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr("serving.history._WAITING", 3)
+    monkeypatch.setattr(History, "_write", lambda _: None)
+    history = History(tmp_path, rows=100)
+    history.add("npy", forecasts(10))
+    history.add("npy", forecasts(10))
+    assert history._waiting.qsize() == 3
+    assert caplog.text.count("faster than the history is written") == 1
+
+
+def write_some(folder: Path, version: str) -> int:
+    logging.disable()
+    with history_of(folder, rows=1000) as history:
+        for _ in range(10):
+            history.add("npy", forecasts(5, version=version))
+        return history.rows
+
+
+def test_several_processes_share_one_file(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(3, mp_context=context) as processes:
+        kept = list(processes.map(write_some, [tmp_path] * 3, "abc"))
+    assert kept == [1000] * 3
+    with history_of(tmp_path, rows=1000) as history:
+        found = history.recent(1000)
+    assert sorted(one.model_version for one in found) == ["a"] * 50 + ["b"] * 50 + ["c"] * 50
+    assert len({one.id for one in found}) == 150

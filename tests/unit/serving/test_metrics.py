@@ -1,0 +1,121 @@
+"""GET /metrics is Prometheus' text, and its numbers are those of the requests."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
+
+from flare.errors import ForecasterInvalid
+
+
+def numbers(client: Client) -> dict[tuple[str, ...], float]:
+    """Return each sample's value by its name and sorted labels."""
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    return {
+        (sample.name, *(f"{k}={v}" for k, v in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def client():
+    with Client(FakeSource(v1=FakeForecaster(), v2=FakeForecaster(log10_flux=-3.9))) as client:
+        yield client
+
+
+def test_every_family_has_a_help_line_and_a_type(client):
+    families = list(text_string_to_metric_families(client.get("/metrics").text))
+    assert len(families) > 10
+    for family in families:
+        assert family.name.startswith("flare_")
+        assert family.documentation.endswith(".")
+        assert family.type in ("counter", "gauge", "histogram")
+
+
+def test_requests_are_counted_by_method_endpoint_and_status(client):
+    client.predict()
+    client.predict()
+    client.predict(b"nothing")
+    client.get("/health")
+    client.get("/predict_npy")
+    found = numbers(client)
+    name, npy_path = "flare_requests_total", "endpoint=/predict_npy"
+    assert found[name, npy_path, "method=POST", "status=200"] == 2
+    assert found[name, npy_path, "method=POST", "status=415"] == 1
+    assert found[name, "endpoint=/health", "method=GET", "status=200"] == 1
+    assert found["flare_request_seconds_count", npy_path] >= 3
+    assert found["flare_request_seconds_sum", npy_path] > 0
+
+
+def test_paths_and_methods_of_a_strangers_making_are_one_series(client):
+    client.get("/metrics")
+    before = len(numbers(client))
+    for n in range(20):
+        client.get(f"/wp-admin/{n}")
+        client.run(client.http.request(f"METHOD{n}", "/health"))
+    names = [name for name in numbers(client) if name[0] == "flare_requests_total"]
+    assert not [name for name in names if "METHOD" in str(name) or "wp-admin" in str(name)]
+    assert len(numbers(client)) - before < 40
+
+
+def test_forecasts_alerts_and_images_are_counted(client):
+    cube = CUBE.copy()
+    cube[2] = 0
+    client.predict(npy(cube))
+    client.predict()
+    found = numbers(client)
+    assert found["flare_forecasts_total", "flare_class=C", "version=v1"] == 2
+    assert found["flare_images_total",] == 80
+    assert found["flare_images_missing_total",] == 10
+    assert found["flare_alerts_total",] == 0
+    assert found["flare_log10_flux_count",] == found["flare_mx_probability_count",] == 2
+    assert found["flare_log10_flux_bucket", "le=-5.5"] == 0
+    assert found["flare_log10_flux_bucket", "le=-5.0"] == 2
+    assert found["flare_mx_probability_sum",] == pytest.approx(0.2)
+    assert found["flare_forecast_seconds_count", "source=npy"] == 2
+    assert found["flare_waiting_seconds_count",] == 2
+
+
+def test_an_alert_is_counted():
+    forecaster = FakeForecaster(log10_flux=-4.1, probabilities=(1, 1, 0.8, 0.1))
+    with Client(FakeSource(v1=forecaster)) as client:
+        client.predict()
+        found = numbers(client)
+    assert found["flare_alerts_total",] == 1
+    assert found["flare_forecasts_total", "flare_class=M", "version=v1"] == 1
+
+
+def test_the_live_version_is_1_and_the_one_before_is_0_after_a_swap(client):
+    source = client.app.state.service.follower._source
+    model = "flare_model_live", "kind=fake", "name=solar-flare"
+    assert numbers(client)[*model, "version=v1"] == 1
+    source.current = "v2"
+    client.poll()
+    found = numbers(client)
+    assert (found[*model, "version=v1"], found[*model, "version=v2"]) == (0, 1)
+    client.predict()
+    assert numbers(client)["flare_forecasts_total", "flare_class=X", "version=v2"] == 1
+
+
+def test_a_failed_look_for_a_version_and_the_queue_are_gauges(client):
+    found = numbers(client)
+    assert found["flare_following_failed",] == found["flare_queue_requests",] == 0
+    source = client.app.state.service.follower._source
+    source.models["v3"] = ForecasterInvalid("broken")
+    source.current = "v3"
+    client.poll()
+    assert numbers(client)["flare_following_failed",] == 1
+
+
+def test_without_a_model_the_page_has_no_version():
+    with Client(FakeSource()) as client:
+        assert not [name for name in numbers(client) if name[0] == "flare_model_live"]
+
+
+def test_two_apps_count_for_themselves():
+    with Client(FakeSource(v1=FakeForecaster())) as one, Client(FakeSource()) as other:
+        one.predict(NPY)
+        assert numbers(one)["flare_images_total",] == 40
+        assert numbers(other)["flare_images_total",] == 0

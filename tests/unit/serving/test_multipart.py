@@ -1,0 +1,220 @@
+"""Forms: what browsers, curl and httpx send, and what only an attacker would."""
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.multipart import MAX_PARTS, Part, parts_of
+from serving.rejections import UploadRejected
+
+TYPE = "multipart/form-data; boundary=xyz"
+
+
+def part(data: bytes, disposition: str = 'name="file"; filename="a.npy"', more: str = "") -> bytes:
+    head = f"--xyz\r\nContent-Disposition: form-data; {disposition}\r\n{more}\r\n"
+    return head.encode() + data + b"\r\n"
+
+
+def form(*parts: bytes) -> bytearray:
+    return bytearray(b"".join(parts) + b"--xyz--\r\n")
+
+
+def read(body: bytes, content_type: str = TYPE) -> list[tuple[str, str | None, bytes]]:
+    found = parts_of(bytearray(body), content_type)
+    return [(one.name, one.filename, bytes(one.data)) for one in found]
+
+
+def refusal(body: bytes, content_type: str = TYPE) -> str:
+    with pytest.raises(UploadRejected) as raised:
+        parts_of(bytearray(body), content_type)
+    assert (raised.value.status, raised.value.code) == (400, "bad_form")
+    assert raised.value.hint
+    return raised.value.detail
+
+
+BROWSER = (
+    b"------WebKitFormBoundary7MA4YWxkTrZu0gW\r\n"
+    b'Content-Disposition: form-data; name="file"; filename="s.npy"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n"
+    b"\x00\r\n\xff\r\n"
+    b"------WebKitFormBoundary7MA4YWxkTrZu0gW--\r\n"
+)
+CURL = (
+    b"--------------------------d74496d66958873e\r\n"
+    b'Content-Disposition: form-data; name="file"; filename="s.npy"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n"
+    b"\x00\r\n\xff"
+    b"\r\n--------------------------d74496d66958873e--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "boundary", "data"),
+    [
+        (BROWSER, "----WebKitFormBoundary7MA4YWxkTrZu0gW", b"\x00\r\n\xff"),
+        (CURL, "------------------------d74496d66958873e", b"\x00\r\n\xff"),
+    ],
+    ids=["browser", "curl"],
+)
+def test_a_form_of_a_common_client_is_read(body, boundary, data):
+    found = read(body, f"multipart/form-data; boundary={boundary}")
+    assert found == [("file", "s.npy", data)]
+
+
+def test_a_form_of_httpx_is_read():
+    files = [("files", ("a.jpg", b"one")), ("files", ("b.jpg", b"")), ("files", ("c.jpg", b"3"))]
+    request = httpx.Request("POST", "http://x", files=files, data={"note": "grün"})
+    found = read(request.read(), request.headers["content-type"])
+    assert found[0] == ("note", None, "grün".encode())
+    assert found[1:] == [
+        ("files", "a.jpg", b"one"),
+        ("files", "b.jpg", b""),
+        ("files", "c.jpg", b"3"),
+    ]
+
+
+def test_a_quoted_boundary_is_read():
+    assert read(form(part(b"1")), 'multipart/form-data; boundary="xyz"')[0][2] == b"1"
+
+
+def test_an_empty_part_and_an_empty_form_are_read():
+    assert read(form(part(b""))) == [("file", "a.npy", b"")]
+    assert read(form(part(b""), part(b"x"))) == [("file", "a.npy", b""), ("file", "a.npy", b"x")]
+    assert read(b"--xyz--\r\n") == []
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name", "filename"),
+    [
+        ('name="file"', "file", None),
+        ('name="file"; filename=""', "file", ""),
+        ("name=file; filename=plain.npy", "file", "plain.npy"),
+        ('name="file"; filename="with; semicolon.npy"', "file", "with; semicolon.npy"),
+        ('name="file"; filename="a \\"quoted\\" name.npy"', "file", 'a "quoted" name.npy'),
+        ('name="file"; filename="größer-太陽.npy"', "file", "größer-太陽.npy"),
+        ('name="file"; filename="C:\\\\data\\\\a.npy"', "file", "a.npy"),
+        ('filename="a.npy"', "", "a.npy"),
+    ],
+)  # fmt: skip
+def test_names_are_those_that_the_client_meant(disposition, name, filename):
+    assert read(form(part(b"x", disposition))) == [(name, filename, b"x")]
+
+
+def test_a_name_that_is_no_utf_8_is_read_with_replacements():
+    body = form(part(b"x")).replace(b"a.npy", b"\xff.npy")
+    assert read(body) == [("file", "\ufffd.npy", b"x")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\r",
+        b"--xyz",
+        b"--xyz--",
+        b"\r\n--xy",
+        b"\r\n--xyZ\r\n",
+        b"\r\n-\r\n--\r\n--x\r\n--xy",
+        b"\r\n\r\n--xyw\r\r\n",
+        b"\n--xyz\n",
+        b"\r\n--xyz" + b"a",
+        b"\r\n--xyz-",
+        b"\r\n--xyz-a\r\n--xyz\rb",
+        bytes(range(256)) * 3,
+    ],
+)
+def test_data_may_look_like_a_boundary(data):
+    assert read(form(part(data), part(b"next"))) == [
+        ("file", "a.npy", data),
+        ("file", "a.npy", b"next"),
+    ]
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([b"\r", b"\n", b"-", b"--xy", b"x", b"\0"]), max_size=12).map(
+            b"".join
+        ),
+        max_size=4,
+    )
+)
+def test_data_that_does_not_hold_the_boundary_comes_back_as_it_was(data):
+    wanted = [one for one in data if b"\r\n--xyz" not in b"\r\n" + one]
+    assert [one[2] for one in read(form(*map(part, wanted)))] == wanted
+
+
+def test_parts_are_views_of_the_body():
+    body = form(part(b"abc"))
+    found = parts_of(body, TYPE)
+    body[body.index(b"abc")] = ord("A")
+    assert isinstance(found[0], Part)
+    assert bytes(found[0].data) == b"Abc"
+    assert np.shares_memory(np.frombuffer(found[0].data, "u1"), np.frombuffer(body, "u1"))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=" + "x" * 201,
+        "multipart/form-data; charset=utf-8",
+    ],
+)
+def test_without_a_usable_boundary_there_is_no_form(content_type):
+    assert "no boundary" in refusal(form(part(b"x")), content_type)
+
+
+def test_a_form_that_is_cut_anywhere_before_its_end_is_refused():
+    body = bytes(form(part(b"a\r\nb", more="X-More: 1\r\n"), part(b"")))
+    whole = body.rindex(b"--xyz--") + len(b"--xyz--")
+    assert len(read(body[:whole])) == 2
+    for end in range(whole):
+        refusal(body[:end])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no form at all",
+        b"--other\r\n\r\n\r\n--other--",
+        b"--xyz\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--xyz",
+        b"--xyz\r\nno colon here\r\n\r\nx\r\n--xyz--",
+        b"--xyz\r\n: no name\r\n\r\nx\r\n--xyz--",
+        b"--xyz\r\nBad Name: 1\r\n\r\nx\r\n--xyz--",
+        b"--xyz\nContent-Disposition: form-data; name=a\n\nx\n--xyz--",
+        b"--xyz\r\n\r\nx\r\n--xyz--",
+        b"--xyz\r\nContent-Type: a/b\r\n\r\nx\r\n--xyz--",
+        b"--xyz\r\nContent-Disposition: attachment; name=a\r\n\r\nx\r\n--xyz--",
+    ],
+)
+def test_a_damaged_form_is_refused(body):
+    refusal(body)
+
+
+def test_the_last_boundary_of_another_form_does_not_end_this_one():
+    refusal(bytes(form(part(b"x"))).replace(b"--xyz--", b"--xyzz--"))
+
+
+def test_as_many_parts_as_a_sample_may_need_are_read_and_not_one_more():
+    assert len(read(form(*[part(b"")] * MAX_PARTS))) == MAX_PARTS
+    assert f"more than {MAX_PARTS} parts" in refusal(form(*[part(b"")] * (MAX_PARTS + 1)))
+
+
+def test_data_that_looks_like_very_many_boundaries_is_not_read_one_by_one(monkeypatch):
+    """Eight megabytes of them take a parser in Python more than a second."""
+    monkeypatch.setattr("serving.multipart.MultipartParser", None)
+    assert f"more than {MAX_PARTS} parts" in refusal(form(part(b"\r\n--xyza" * 1000)))
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["X-Long: " + "a" * 5000 + "\r\n", "X" * 5000 + ": 1\r\n", "X-Many: 1\r\n" * 100],
+    ids=["value", "name", "many"],
+)
+def test_headers_are_bounded(more):
+    refusal(form(part(b"x", more=more)))

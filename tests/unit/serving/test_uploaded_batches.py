@@ -1,0 +1,195 @@
+"""Many samples in one upload: each is judged as it would be alone, and named if it is wrong."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from sample_images import form_of, zip_of
+from serving_fakes import CUBE, npy
+
+from flare.sample import CUBE_SHAPE
+from serving.rejections import UploadRejected
+from serving.uploads import UNPACKED, Samples, sample_of_npy, samples_of_batch
+
+MOST = 4
+MAX_BYTES = 20_000_000
+PLANES_SHAPE = (40, 256, 256)
+#: Small numbers compress and convert fast; each sample has its own.
+BATCH = np.stack([np.full(CUBE_SHAPE, 10 + n, dtype=np.uint8) for n in range(MOST)])
+BATCH[1, 2, 3] = 0
+
+
+def read(data: bytes, content_type: str = "", *, most: int = MOST) -> Samples:
+    return samples_of_batch(bytearray(data), content_type, most=most, max_bytes=MAX_BYTES)
+
+
+def refusal(data: bytes, *, most: int = MOST) -> tuple[int, str, str]:
+    with pytest.raises(UploadRejected) as raised:
+        read(data, most=most)
+    assert raised.value.hint
+    return raised.value.status, raised.value.code, raised.value.detail
+
+
+def npz(*arrays: np.ndarray, compressed: bool = False, **named: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(file, *arrays, **named)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("n", [1, 2, MOST])
+@pytest.mark.parametrize("shape", [CUBE_SHAPE, PLANES_SHAPE], ids=["cubes", "planes"])
+def test_an_array_of_n_samples_is_n_samples(n, shape):
+    samples = read(npy(BATCH[:n].reshape(n, *shape)))
+    np.testing.assert_array_equal(samples.cubes, BATCH[:n])
+    assert samples.ids == tuple(map(str, range(n)))
+    assert samples.present.shape == (n, 4, 10)
+    if n > 1:
+        assert np.argwhere(~samples.present).tolist() == [[1, 2, 3]]
+
+
+def test_a_uint8_batch_is_viewed_where_it_lies():
+    body = bytearray(npy(BATCH))
+    samples = samples_of_batch(body, "", most=MOST, max_bytes=MAX_BYTES)
+    assert np.shares_memory(samples.cubes, np.frombuffer(body, np.uint8))
+
+
+def test_a_form_and_a_raw_body_are_the_same_batch():
+    body, content_type = form_of({"batch.npy": npy(BATCH)}, "file")
+    np.testing.assert_array_equal(read(body, content_type).cubes, BATCH)
+
+
+def test_an_npz_of_one_array_of_all_is_the_same_batch():
+    for data in (npz(BATCH), npz(samples=BATCH.reshape(-1, *PLANES_SHAPE))):
+        samples = read(data)
+        np.testing.assert_array_equal(samples.cubes, BATCH)
+        assert samples.ids == ("0", "1", "2", "3")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_an_npz_of_an_array_for_each_has_their_names(compressed):
+    named = {"AR 11158": BATCH[0], "b": BATCH[1].reshape(PLANES_SHAPE), "ü.npy": BATCH[2]}
+    samples = read(npz(**named, compressed=compressed), "application/zip")
+    np.testing.assert_array_equal(samples.cubes, BATCH[:3])
+    assert samples.ids == ("AR 11158", "b", "ü.npy")
+
+
+def test_an_npz_of_one_sample_is_one_sample_with_its_name():
+    samples = read(npz(only=BATCH[0]))
+    assert (samples.ids, samples.cubes.shape) == (("only",), (1, *CUBE_SHAPE))
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f2", "<f8", "<u2", ">i4"])
+def test_other_types_are_the_same_grey_levels(dtype):
+    np.testing.assert_array_equal(read(npy(BATCH[:2].astype(dtype))).cubes, BATCH[:2])
+    np.testing.assert_array_equal(read(npz(a=BATCH[0].astype(dtype))).cubes, BATCH[:1])
+
+
+def test_each_sample_is_read_as_it_would_be_alone():
+    """Fractions are told from grey levels by each sample's own maximum."""
+    mixed = np.stack([BATCH[0] / 255, BATCH[1]]).astype(np.float32)
+    alone = [sample_of_npy(bytearray(npy(one)), "").cubes[0] for one in mixed]
+    np.testing.assert_array_equal(read(npy(mixed)).cubes, np.stack(alone))
+    np.testing.assert_array_equal(read(npz(*mixed)).cubes, np.stack(alone))
+
+
+def test_more_than_the_most_is_refused():
+    assert refusal(npy(BATCH), most=3)[:2] == (422, "wrong_shape")
+    assert refusal(npz(BATCH), most=3)[:2] == (422, "wrong_shape")
+    assert refusal(npz(*BATCH), most=3)[:2] == (422, "wrong_shape")
+
+
+def test_no_samples_are_refused():
+    assert refusal(npy(BATCH[:0]))[:2] == (422, "wrong_shape")
+    assert refusal(npz()) == (
+        422, "wrong_shape", f"the .npz holds 0 arrays; 1 to {MOST} samples can be sent at once",
+    )  # fmt: skip
+
+
+def test_a_single_sample_without_its_first_axis_is_refused_with_what_to_send():
+    with pytest.raises(UploadRejected, match="send N samples") as raised:
+        read(npy(BATCH[0]))
+    assert raised.value.code == "wrong_shape"
+
+
+def spoilt(value: float) -> np.ndarray:
+    array = BATCH[:3].astype(np.float32)
+    array[2, 1, 1, 1, 1] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [(np.nan, "not_finite"), (np.inf, "not_finite"), (-1, "out_of_range"), (256, "out_of_range")],
+)
+def test_the_sample_that_is_wrong_is_named(value, code):
+    array = spoilt(value)
+    for data, name in ((npy(array), "sample 2: "), (npz(a=array[0], bad=array[2]), "bad.npy: ")):
+        status, found, detail = refusal(data)
+        assert (status, found) == (422, code)
+        assert detail.startswith(name)
+
+
+def test_the_sample_of_zeros_is_named():
+    array = BATCH.copy()
+    array[3] = 0
+    assert refusal(npy(array))[1:] == (
+        "all_missing", "sample 3: every image is zero, so all of them are missing",
+    )  # fmt: skip
+
+
+class Touch:
+    """A pickle that makes a file where it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_an_object_array_is_refused_and_never_unpickled(tmp_path):
+    made = tmp_path / "made"
+    objects = np.empty((1,), dtype=object)
+    objects[0] = Touch(made)
+    for data in (npy(objects), npz(a=objects), npz(a=BATCH[0], b=objects)):
+        assert refusal(data)[:2] == (422, "wrong_dtype")
+    assert not made.exists()
+
+
+def test_a_fortran_order_batch_is_refused():
+    assert refusal(npy(np.asfortranarray(BATCH)))[:2] == (422, "fortran_order")
+    assert refusal(npz(np.asfortranarray(BATCH[0])))[:2] == (422, "fortran_order")
+
+
+@pytest.mark.parametrize("end", [10, 100, 500_000, -1])
+def test_a_batch_that_is_cut_short_is_a_bad_request(end):
+    assert refusal(npy(BATCH)[:end])[0] == 400
+    assert refusal(npz(*BATCH)[:end])[:2] == (400, "bad_zip")
+
+
+def test_an_npz_with_something_else_inside_says_which():
+    status, code, detail = refusal(zip_of({"a.npy": npy(BATCH[0]), "readme.txt": b"hello"}))
+    assert (status, code) == (415, "not_npy")
+    assert detail.startswith("readme.txt: ")
+
+
+def test_an_npz_that_unpacks_to_too_much_is_refused():
+    many = {f"{n}.npy": bytes(MAX_BYTES) for n in range(UNPACKED)} | {"last.npy": b"x"}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in many.items():
+            archive.writestr(name, data, compresslevel=1)
+    status, code, _ = refusal(file.getvalue(), most=10)
+    assert (status, code) == (413, "too_large")
+
+
+@pytest.mark.parametrize("data", [b"", b"P", b"PK", b"text", npy(CUBE)[:5]])
+def test_what_is_neither_is_refused(data):
+    assert refusal(data)[0] in (400, 415)
+
+
+def test_another_type_of_body_is_415():
+    with pytest.raises(UploadRejected, match="text/csv") as raised:
+        read(b"1,2", "text/csv")
+    assert (raised.value.status, raised.value.code) == (415, "wrong_type")
