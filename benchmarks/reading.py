@@ -27,6 +27,7 @@ from flare.datasets.stored import Storage
 from flare.datasets.synthetic import synthesize
 from flare.models.normalisation import ChannelNormalisation, Normaliser, fit_normalisation
 from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
+from flare.training.allocator import keep_freed_memory
 from flare.training.batches import Batches
 
 BATCH = 16
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=240, help="of the synthetic set")
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
+    keep_freed_memory()  # as `train` does; the DataLoader gains by it too
     with tempfile.TemporaryDirectory(prefix="flare-") as folder:
         data = given.data_dir
         if data is None:
