@@ -1,6 +1,7 @@
 """A real MLflow server, and a gate before it that can be shut for a while."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,16 +20,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[int]:
-    """Run a server with a store of its own; give its port once it answers."""
+def mlflow_server(
+    folder: Path, *, port: int | None = None, ending: signal.Signals = signal.SIGTERM
+) -> Iterator[int]:
+    """Run a server with a store of its own; give its port once it answers.
+
+    The port of an earlier one of the same folder makes it the same server again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = free_port() if port is None else port
     words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     artifacts = ["--artifacts-destination", str(folder / "artifacts")]
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     with (
-        (folder / "server.log").open("w") as log,
+        (folder / "server.log").open("a") as log,
         subprocess.Popen(
             [sys.executable, "-m", "mlflow", *words, *store, *artifacts],
             cwd=folder,
@@ -43,7 +49,7 @@ def mlflow_server(folder: Path) -> Iterator[int]:
             yield port
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, 15)
+                os.killpg(process.pid, ending)
             process.wait(timeout=30)
 
 
