@@ -6,6 +6,7 @@ by a file that is replaced in one step.
 """
 
 import atexit
+import fcntl
 import hashlib
 import json
 import logging
@@ -14,15 +15,15 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 log = logging.getLogger("flare.serving")
 
-FORECASTER, ABOUT, LAST_GOOD = "forecaster", "about.json", "last-good.json"
+FORECASTER, ABOUT, LAST_GOOD, LOCK = "forecaster", "about.json", "last-good.json", ".lock"
 
 #: Folders that stay beside those in use: a rollback finds its version here.
 KEPT = 3
@@ -59,6 +60,15 @@ class KeptModels:
             self.place = Path(tempfile.mkdtemp(prefix="flare-serving-"))
             atexit.register(shutil.rmtree, self.place, ignore_errors=True)
         self._remove_drafts()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from fetching, replacing or removing models meanwhile."""
+        with ExitStack() as held:
+            with suppress(OSError):  # a full disk, or a network file system without locks
+                file = held.enter_context((self.place / LOCK).open("a"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def find(self, key: str) -> KeptModel | None:
         """Return a model that was fetched before."""

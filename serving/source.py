@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,41 +96,39 @@ class MLflowSource:
     def load(self, version: Version) -> Loaded:
         """Load the version that ``current_version`` returned last, from this disk if it is there.
 
-        What lies here and is damaged is fetched again, once.
+        What lies here and is damaged is fetched again, once. Of several processes that share the
+        place one fetches, and the others wait for what it has.
         """
         if self._current is None or self._current[0] != version:
             raise ModelNotFound(f"version {version.number} is not what was current last; ask again")
-        found = self._kept.find(version.key)
-        if found is not None:
+        with self._kept.alone():
+            found = self._kept.find(version.key)
+            if found is not None:
+                with suppress(ForecasterInvalid, ModelNotFound):
+                    return self._loaded(found)
             try:
-                return self._loaded(found)
+                return self._loaded(self._fetched(*self._current))
             except (ForecasterInvalid, ModelNotFound):
                 self._kept.remove(version.key)
-        found = self._fetched(*self._current)
-        try:
-            return self._loaded(found)
-        except (ForecasterInvalid, ModelNotFound):
-            self._kept.remove(version.key)
-            raise
+                raise
 
     def last_good(self) -> Loaded | None:
-        """Load what was accepted last."""
+        """Load what was accepted last; None if it is damaged."""
         found = self._kept.last_good()
-        if found is None:
-            return None
-        try:
-            return self._loaded(found)
-        except (ForecasterInvalid, ModelNotFound):
-            self._kept.remove(found.key)
-            return None
+        if found is not None:
+            with suppress(ForecasterInvalid, ModelNotFound):
+                return self._loaded(found)
+        return None
 
     def accept(self, loaded: Loaded) -> None:
         """Begin with this one at the next start."""
-        self._kept.mark_good(loaded.version.key)
+        with self._kept.alone():
+            self._kept.mark_good(loaded.version.key)
 
     def refuse(self, loaded: Loaded) -> None:
         """Remove what was fetched."""
-        self._kept.remove(loaded.version.key)
+        with self._kept.alone():
+            self._kept.remove(loaded.version.key)
 
     def _asked(self) -> tuple[Version, "RegisteredVersion | None"]:
         # Importing MLflow takes seconds: here it happens in the follower's thread, once.
