@@ -1,6 +1,8 @@
 """``python -m serving``: the server with a command line; ``--help`` lists all settings."""
 
 import argparse
+import signal
+import sys
 
 from flare.errors import FlareError
 from serving.launch import serve, settings_help
@@ -22,6 +24,8 @@ def main() -> None:
         parser.error(f"--port {given.port}: ports run from 0 to 65535")
     if given.workers < 1:
         parser.error(f"--workers {given.workers}: there must be one at least")
+    # Uvicorn finishes what it accepted, and then raises the signal again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         serve(host=given.host, port=given.port, workers=given.workers)
     except FlareError as error:
