@@ -31,7 +31,7 @@ def serve(*, host: str, port: int, workers: int = 1, **given: Any) -> None:
         host=host,
         port=port,
         workers=workers,
-        access_log=not settings.access_log,
+        access_log=False,  # ours is, where it is wanted
     )
 
 

@@ -42,17 +42,17 @@ class Text(logging.Formatter):
 def show_log(settings: Settings) -> None:
     """Send what the server says to stderr; uvicorn sets up its own lines and no others.
 
-    Its line for each request has no id and says less than ours, so it goes.
+    Its line for each request has no id and says less than ours, so it goes; who wants no line
+    wants none of it either.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if settings.log_format == "json" else Text())
     logger = logging.getLogger("flare")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
-    if settings.access_log:
-        requests = logging.getLogger("uvicorn.access")
-        requests.handlers[:] = []
-        requests.propagate = False
+    requests = logging.getLogger("uvicorn.access")
+    requests.handlers[:] = []
+    requests.propagate = False
 
 
 def _time_of(record: logging.LogRecord) -> str:
