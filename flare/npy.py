@@ -6,6 +6,8 @@ nothing. A uint8 array is viewed where it lies; every other type is converted in
 
 import io
 import math
+import re
+import threading
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,17 @@ _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+#: The header that NumPy writes for plain numbers, read here without evaluating anything. In several
+#: threads `ast.literal_eval` fails now and then before Python 3.11.8 (python/cpython#106905).
+_USUAL = re.compile(
+    rb"\x93NUMPY\x01\x00(?P<size>..)"
+    rb"(?P<header>\{'descr': '(?P<dtype>[<>|](?:[iu][1248]|f[248]))', "
+    rb"'fortran_order': (?P<fortran>True|False), "
+    rb"'shape': \((?P<shape>[1-9]\d{,8}(?:,|(?:, [1-9]\d{,8})+))\), \} *\n)",
+    re.DOTALL,
+)
+_EVALUATING = threading.Lock()
 
 WRITE_HINT = "write it with numpy.save(path, array)"
 SHAPE_HINT = f"send {PLANES_SHAPE}, the 10 channels of the first time step first, or {CUBE_SHAPE}"
@@ -147,6 +160,10 @@ def _check_any(cube: Cube, which: str) -> None:
 
 def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Return shape, Fortran order, dtype and where the data begin."""
+    usual = _USUAL.match(view[:MAX_HEADER_BYTES])
+    if usual and int.from_bytes(usual["size"], "little") == len(usual["header"]):
+        shape = tuple(int(edge) for edge in usual["shape"].split(b",") if edge)
+        return shape, usual["fortran"] == b"True", np.dtype(usual["dtype"].decode()), usual.end()
     head = io.BytesIO(view[:MAX_HEADER_BYTES])
     try:
         version = np.lib.format.read_magic(head)
@@ -155,7 +172,8 @@ def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any]
         detail = f"the {len(view)} bytes are no .npy file of format 1.0 or 2.0"
         raise NpyRejected("not_npy", detail, hint=WRITE_HINT) from None
     try:
-        shape, fortran_order, dtype = reader(head, max_header_size=MAX_HEADER_BYTES)
+        with _EVALUATING:
+            shape, fortran_order, dtype = reader(head, max_header_size=MAX_HEADER_BYTES)
     # NumPy evaluates the header as a Python literal: besides ValueError, a hostile one raises
     # SyntaxError, TypeError, RecursionError, MemoryError or tokenize.TokenError.
     except Exception:

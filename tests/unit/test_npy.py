@@ -1,5 +1,6 @@
 """The rules of a .npy sample; tests/unit/serving/test_uploads.py adds hostile headers and HTTP."""
 
+import ast
 import io
 import struct
 import tracemalloc
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flare.errors import InputInvalid
-from flare.npy import NpyRejected, cube_of_npy
+from flare.npy import NpyRejected, cube_of_npy, shape_of_npy
 from flare.sample import CUBE_SHAPE
 
 PLANES = np.random.default_rng(0).integers(1, 256, (40, 256, 256), dtype=np.uint8)
@@ -161,6 +162,33 @@ def test_another_shape_is_refused(shape):
 def test_what_is_no_npy_file_and_what_has_a_broken_header_are_told_apart():
     assert code(b"PK\x03\x04 an archive") == "not_npy"
     assert code(NPY[:20]) == "bad_header"
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<i2", ">u4", "<f2", ">f8"])
+@pytest.mark.parametrize("shape", [(7,), (40, 256, 256), (3, 4, 10, 256, 256), (1, 2)])
+def test_what_numpy_writes_is_read_without_evaluating_it(dtype, shape, monkeypatch):
+    data = saved(np.broadcast_to(np.zeros((), dtype), shape))
+    with monkeypatch.context() as patch:
+        patch.setattr(ast, "literal_eval", None)  # fails in threads, python/cpython#106905
+        assert shape_of_npy(data) == shape
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (40,256,256)}",
+        "{'descr': '|u1', 'shape': (40, 256, 256), 'fortran_order': False}",
+        '{ "descr" : "|u1", "fortran_order": False, "shape": (40, 256, 256,) } ',
+    ],
+)
+def test_another_spelling_of_the_header_is_the_same_sample(header):
+    head = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+    np.testing.assert_array_equal(cube_of_npy(head + PLANES.tobytes()), CUBE)
+
+
+@pytest.mark.parametrize("shape", ["(5)", "(040, 256, 256)", "(40, 256 256)", "(-40, 256, 256)"])
+def test_a_shape_that_python_cannot_read_or_numpy_would_not_write_is_refused(shape):
+    assert code(claiming(shape)) in ("bad_header", "wrong_shape")
 
 
 def test_a_rejection_is_an_invalid_input_that_says_what_to_do():
