@@ -102,7 +102,7 @@ class Load:
     def _wait(self, fact: Callable[[], bool], seconds: float) -> None:
         with self._changed:
             came = self._changed.wait_for(lambda: bool(self.failures) or fact(), seconds)
-        assert self.failures == []
+        assert not self.failures, self.failures[:3]
         assert came, f"not within {seconds:g} s; answers by version: {dict(self.by_version)}"
 
     def _ask(self, upload: Upload) -> None:

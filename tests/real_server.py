@@ -39,6 +39,13 @@ class Server:
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.address}{path}", timeout=60)
 
+    def answers(self) -> bool:
+        """Whether anybody does: uvicorn tells its port before its workers listen."""
+        try:
+            return self.get("/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
     def health(self) -> dict[str, object]:
         answer = self.get("/health")
         assert answer.status_code == 200

@@ -37,7 +37,7 @@ def fetched(tmp_path, monkeypatch) -> list[str]:
         calls.append(uri)
         return shutil.copytree(folder, dest / "forecaster")
 
-    monkeypatch.setattr(registry, "connect", lambda uri: None)
+    monkeypatch.setattr(registry, "connect", lambda _: None)
     monkeypatch.setattr(registry, "download_uri", download)
     monkeypatch.setattr(version_details, "details_of", lambda *_, **__: Details())
     return calls
@@ -50,7 +50,7 @@ def test_processes_that_load_a_version_at_once_fetch_it_once_and_all_get_it(
     monkeypatch.setattr(
         registry,
         "production_version",
-        lambda name, alias: RegisteredVersion(name, now[0], None, None, f"m-{now[0]}"),
+        lambda name, _: RegisteredVersion(name, now[0], None, None, f"m-{now[0]}"),
     )
     sources = [
         MLflowSource(

@@ -1,0 +1,115 @@
+"""SIGTERM, and several worker processes: nothing that was accepted is lost."""
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from known_models import answer_of, climatology, same, shelf
+from load import Load, connect, uploads_of
+from real_server import OURS, UVICORN, serving
+
+from flare.forecasters.folder import save
+from serving.example import EXAMPLES, example_npy
+from serving.settings import Settings
+from serving.source import source_of
+
+from workplace import store_uri
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def file():
+    return example_npy(EXAMPLES)
+
+
+@pytest.fixture(scope="module")
+def cube(file):
+    return np.frombuffer(file[-40 * 256 * 256 :], np.uint8).reshape(4, 10, 256, 256)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, cube):
+    """Versions 1 and 2."""
+    folder = tmp_path_factory.mktemp("registry")
+    with shelf(folder, store_uri(folder), cube) as store:
+        for log10_flux in (-7, -5):
+            store.register(climatology(log10_flux))
+        yield store
+
+
+# Uvicorn raises the signal again when all is done; `python -m serving` calls that a success.
+@pytest.mark.parametrize(("command", "code"), [(UVICORN, -signal.SIGTERM), (OURS, 0)])
+def test_what_was_accepted_before_sigterm_is_answered(command, code, file, cube, tmp_path):
+    forecaster = climatology(-6)
+    folder = save(forecaster, tmp_path / "climatology")
+    upload = uploads_of(file)[1]
+    with serving(tmp_path / "state", *command, model=folder) as server:
+        lines = [connect(server.address) for _ in range(16)]
+        for line in lines:
+            line.putrequest("POST", "/predict_npy")
+            line.putheader("Content-Type", upload.content_type)
+            line.putheader("Content-Length", str(len(upload.body)))
+            line.endheaders(upload.body[:1_000_000])
+        server.until(lambda: server.metric("flare_queue_requests") == len(lines))
+        server.process.send_signal(signal.SIGTERM)
+        server.until(lambda: "Shutting down" in server.log)
+        for line in lines:
+            line.send(upload.body[1_000_000:])
+        answers = [line.getresponse() for line in lines]
+        assert [answer.status for answer in answers] == [200] * len(lines)
+        wanted = answer_of(forecaster, cube)
+        assert all(same(wanted, json.loads(answer.read())) for answer in answers)
+        for line in lines:
+            line.close()
+        assert server.process.wait(60) == code
+    assert "Application shutdown complete" in server.log
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("command", [UVICORN, OURS])
+def test_two_workers_answer_share_one_folder_and_end_together(command, store, file, tmp_path):
+    store.promote(1)
+    settings = {"tracking_uri": store.uri, "max_waiting": 16}
+    with serving(tmp_path, *command, "--workers", "2", **settings) as server:
+        server.until(server.answers)
+        # A connection each: the system gives it to either of them.
+        server.until(lambda: len(seen(server, "loaded_at")) == 2)
+        with Load(server.address, file, store.expected, clients=4, fresh=True) as load:
+            load.wait_for_more(100)
+            store.promote(2)
+            server.until(lambda: seen(server, "model_version") == {"2"})
+            load.wait_for_more(100)
+        assert load.failures == []
+        assert set(load.by_version) == {"1", "2"}
+        server.until(lambda: sum(forecasts_of_workers(server, 2)) == load.answered)
+        assert min(forecasts_of_workers(server, 2)) > 0
+        server.until(lambda: len(history(server)) == load.answered)
+        workers = server.workers()
+        assert len(workers) == 2
+        assert server.stop() == 0
+        assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert "Traceback" not in server.log
+    kept = source_of(Settings(tracking_uri=store.uri, state_dir=tmp_path)).last_good()
+    assert kept is not None
+    assert kept.version.number == "2"
+    assert not list(Path(tmp_path).rglob(".draft-*"))
+
+
+def seen(server, field: str) -> set[object]:
+    """Return what both workers say, asked so often that both were."""
+    return {server.health()[field] for _ in range(12)}
+
+
+def forecasts_of_workers(server, workers: int) -> list[float]:
+    """Return how many forecasts each worker counts; two of the same number are told apart."""
+    line = 'flare_requests_total{endpoint="/predict_npy",method="POST",status="200"}'
+    counts = sorted({server.metric(line) for _ in range(12)})
+    return counts * workers if len(counts) == 1 and counts[0] else counts
+
+
+def history(server) -> list[dict[str, object]]:
+    return server.get("/history?limit=10000").json()["forecasts"]
