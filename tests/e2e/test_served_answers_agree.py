@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -64,17 +65,55 @@ def serving(place, *command: object) -> Iterator[str]:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_our_server_gives_the_forecasters_numbers(place, own, cube):
-    file = io.BytesIO()
-    np.save(file, cube.reshape(40, 256, 256))
+@pytest.fixture(scope="module")
+def ours(place, own):
+    """The address of our server."""
     factory = ("uvicorn", "serving.app:create_app", "--factory", "--port", 0)
     with serving(place, "python", "-m", *factory) as address:
         assert httpx.get(f"{address}/ready", timeout=60).json()["model_version"] == "1"
-        files = {"file": file.getvalue()}
-        answer = httpx.post(f"{address}/predict_npy", files=files, timeout=60).json()
-    assert {name: answer[name] for name in NUMBERS} == {name: own[name] for name in NUMBERS}
-    assert answer["probabilities"] == own["probabilities"]
-    assert (answer["goes_class"], answer["alert"]) == (own["goes_class"], own["alert"])
+        yield address
+
+
+@pytest.fixture(scope="module")
+def answered(ours, cube):
+    """What POST /predict_npy answers."""
+    return asked(ours, "predict_npy", files={"file": npy(cube.reshape(40, 256, 256))})
+
+
+def test_our_server_gives_the_forecasters_numbers(own, answered):
+    assert {name: answered[name] for name in NUMBERS} == {name: own[name] for name in NUMBERS}
+    assert answered["probabilities"] == own["probabilities"]
+    assert (answered["goes_class"], answered["alert"]) == (own["goes_class"], own["alert"])
+
+
+def test_images_and_a_zip_of_them_get_the_numbers_of_the_array(ours, sample, answered):
+    images = {path.name: path.read_bytes() for path in sorted(sample.glob("*.jpg"))}
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for name, data in images.items():
+            archive.writestr(f"{sample.name}/{name}", data)
+    loose = [("files", (name, data)) for name, data in images.items()]
+    for found in (
+        asked(ours, "predict_images", files=loose),
+        asked(ours, "predict_images", content=zipped.getvalue()),
+    ):
+        assert found.pop("left_out") == []
+        assert found == answered
+
+
+def test_each_of_a_batch_gets_the_numbers_of_one_alone(ours, cube, answered):
+    other = np.ascontiguousarray(255 - cube)
+    alone = asked(ours, "predict_npy", content=npy(other))
+    assert alone["log_flux"] != answered["log_flux"]
+    together, named = io.BytesIO(), {"given": cube, "turned": other}
+    np.savez(together, **named)
+    for body, ids in ((npy(np.stack([cube, other])), ["0", "1"]), (together.getvalue(), [*named])):
+        batch = asked(ours, "predict_batch", content=body)
+        assert [one.pop("id") for one in batch["forecasts"]] == ids
+        for found, wanted in zip(batch["forecasts"], (answered, alone), strict=True):
+            assert numbers(found) == pytest.approx(numbers(wanted), rel=1e-6)
+            assert found.keys() == wanted.keys()
+            assert batch["model_version"] == found["model_version"] == wanted["model_version"]
 
 
 def test_mlflows_server_gives_the_forecasters_numbers(place, own, cube):
@@ -90,6 +129,22 @@ def test_mlflows_server_gives_the_forecasters_numbers(place, own, cube):
     )
     for event, probability in own["probabilities"].items():
         assert row[f"probability_{event}"] == pytest.approx(probability, rel=1e-9)
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def asked(address: str, endpoint: str, **body) -> dict:
+    answer = httpx.post(f"{address}/{endpoint}", timeout=60, **body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def numbers(answer: dict) -> dict[str, float]:
+    return {name: answer[name] for name in NUMBERS} | answer["probabilities"]
 
 
 def free_port() -> int:

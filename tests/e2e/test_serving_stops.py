@@ -18,8 +18,6 @@ from serving.source import source_of
 
 from workplace import store_uri
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def file():
@@ -70,6 +68,7 @@ def test_what_was_accepted_before_sigterm_is_answered(command, code, file, cube,
     assert "Traceback" not in server.log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [UVICORN, OURS])
 def test_two_workers_answer_share_one_folder_and_end_together(command, store, file, tmp_path):
     store.promote(1)
