@@ -80,8 +80,8 @@ class Server:
         return code
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
             self.lines.append(line)
             if found := re.search(r"running on (http://\S+)", line):
                 self.address = found[1]
@@ -103,8 +103,8 @@ def serving(state: Path, *command: str, cwd: Path = ROOT, **settings: object) ->
         [sys.executable, "-m", *(command or UVICORN)],
         cwd=cwd,
         env={**kept, "PYTHONPATH": str(ROOT), **ours},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     ) as process:

@@ -10,6 +10,7 @@ from known_models import climatology
 from real_server import ROOT, serving
 
 from flare.forecasters.folder import save
+from serving.settings import described
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = README.split("## Serve the Production version")[1].split("\n## ")[0]
@@ -65,6 +66,12 @@ def test_the_readme_shows_the_fields_that_curl_gets(told, answered):
 
 def test_the_readmes_values_are_of_the_types_that_curl_gets(told, answered):
     assert shape(told) == shape(answered)
+
+
+def test_the_settings_that_the_readme_names_exist():
+    named = set(re.findall(r"FLARE_[A-Z_]+", SECTION))
+    assert named
+    assert named <= {name for name, _, _ in described()}
 
 
 def shape(value: object) -> object:

@@ -1,7 +1,8 @@
-"""SIGTERM, and several worker processes: nothing that was accepted is lost."""
+"""Servers that are stopped, killed or many, and clients that hang up: nothing stays behind."""
 
 import json
 import signal
+from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from serving.settings import Settings
 from serving.source import source_of
 
 from workplace import store_uri
+
+BEGUN = 1_000_000  # bytes
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +49,12 @@ def test_what_was_accepted_before_sigterm_is_answered(command, code, file, cube,
     folder = save(forecaster, tmp_path / "climatology")
     upload = uploads_of(file)[1]
     with serving(tmp_path / "state", *command, model=folder) as server:
-        lines = [connect(server.address) for _ in range(16)]
-        for line in lines:
-            line.putrequest("POST", "/predict_npy")
-            line.putheader("Content-Type", upload.content_type)
-            line.putheader("Content-Length", str(len(upload.body)))
-            line.endheaders(upload.body[:1_000_000])
+        lines = [begun(server, upload) for _ in range(16)]
         server.until(lambda: server.metric("flare_queue_requests") == len(lines))
         server.process.send_signal(signal.SIGTERM)
         server.until(lambda: "Shutting down" in server.log)
         for line in lines:
-            line.send(upload.body[1_000_000:])
+            line.send(upload.body[BEGUN:])
         answers = [line.getresponse() for line in lines]
         assert [answer.status for answer in answers] == [200] * len(lines)
         wanted = answer_of(forecaster, cube)
@@ -66,6 +64,42 @@ def test_what_was_accepted_before_sigterm_is_answered(command, code, file, cube,
         assert server.process.wait(60) == code
     assert "Application shutdown complete" in server.log
     assert "Traceback" not in server.log
+    assert "/predict_npy" not in server.log  # FLARE_ACCESS_LOG=false
+
+
+def test_clients_that_hang_up_leave_no_place_taken(file, cube, tmp_path):
+    forecaster = climatology(-6)
+    folder = save(forecaster, tmp_path / "climatology")
+    with serving(tmp_path / "state", model=folder, max_waiting=16) as server:
+        expected = {server.health()["model_version"]: answer_of(forecaster, cube)}
+        lines = [begun(server, upload) for upload in uploads_of(file) * 6]
+        server.until(lambda: server.metric("flare_queue_requests") == len(lines))
+        for line in lines:
+            line.close()
+        server.until(lambda: server.metric("flare_queue_requests") == 0)
+        with Load(server.address, file, expected, clients=2) as load:
+            load.wait_for_more(20)
+    assert load.failures == []
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.slow
+def test_a_server_killed_under_load_starts_again_with_its_model_and_history(store, file, tmp_path):
+    store.promote(1)
+    with (
+        serving(tmp_path, tracking_uri=store.uri) as server,
+        Load(server.address, file, store.expected, clients=4) as load,
+    ):
+        load.wait_for_more(100)
+        server.process.kill()
+    with serving(tmp_path, tracking_uri=store.uri) as server:
+        rows = history(server)
+        assert len(rows) > 0
+        assert all(row["model_version"] == "1" for row in rows)
+        with Load(server.address, file, store.expected, clients=2) as load:
+            load.wait_for_more(10)
+        assert load.failures == []
+        server.until(lambda: len(history(server)) == len(rows) + load.answered)
 
 
 @pytest.mark.slow
@@ -96,6 +130,16 @@ def test_two_workers_answer_share_one_folder_and_end_together(command, store, fi
     assert kept is not None
     assert kept.version.number == "2"
     assert not list(Path(tmp_path).rglob(".draft-*"))
+
+
+def begun(server, upload) -> HTTPConnection:
+    """Send the headers and the beginning of the body."""
+    line = connect(server.address)
+    line.putrequest("POST", "/predict_npy")
+    line.putheader("Content-Type", upload.content_type)
+    line.putheader("Content-Length", str(len(upload.body)))
+    line.endheaders(upload.body[:BEGUN])
+    return line
 
 
 def seen(server, field: str) -> set[object]:
