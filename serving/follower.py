@@ -22,6 +22,10 @@ log = logging.getLogger("flare.serving")
 STOP_SECONDS = 5.0
 
 
+class StillLoading(ModelNotFound):
+    """The first look for a model goes on; nobody knows yet whether there is one."""
+
+
 def _as_it_is(forecaster: Forecaster) -> Forecaster:
     return forecaster
 
@@ -76,15 +80,16 @@ class Follower:
 
         Raises
         ------
-        ModelNotFound, TrackingUnavailable
+        StillLoading, ModelNotFound, TrackingUnavailable
             There is none yet, and why.
         """
         live = self._live
         if live is not None:
             return live
-        reason = self.last_error or "the first one is still being loaded"
+        if self.last_error is None:
+            raise StillLoading("no model is loaded: the first one is still being loaded")
         kind = TrackingUnavailable if self._unavailable else ModelNotFound
-        raise kind(f"no model is loaded: {reason}")
+        raise kind(f"no model is loaded: {self.last_error}")
 
     def poll_once(self) -> None:
         """Look for another version and, if it proves itself, make it the live one."""

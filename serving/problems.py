@@ -17,6 +17,7 @@ from flare.errors import (
     ModelNotFound,
     TrackingUnavailable,
 )
+from serving.follower import StillLoading
 from serving.pool import Busy, TookTooLong
 from serving.rejections import UploadRejected
 from serving.schemas import Problem
@@ -26,6 +27,7 @@ log = logging.getLogger("flare.serving")
 
 UPLOAD_HINT = "curl -F file=@sample.npy <server>/predict_npy; GET /sample.npy is an example"
 PROMOTE_HINT = "train and promote a model: `mlflow run . -e promote`; then wait for GET /ready"
+LOADING_HINT = "wait for GET /ready; GET /health says why if it takes long"
 REGISTRY_HINT = "start the MLflow server, or check FLARE_TRACKING_URI; then wait for GET /ready"
 FIXED_HINT = "FLARE_MODEL names what is served: put it there, or name another; then GET /ready"
 BUSY_HINT = "ask again after the seconds in Retry-After, or start more servers"
@@ -136,6 +138,8 @@ def _hint(error: FlareError, settings: Settings) -> str | None:
         return BUSY_HINT
     if isinstance(error, TrackingUnavailable):
         return REGISTRY_HINT
+    if isinstance(error, StillLoading):
+        return LOADING_HINT
     if isinstance(error, ModelNotFound):
         return FIXED_HINT if settings.model else PROMOTE_HINT
     return LOG_HINT if isinstance(error, ForecasterInvalid) else None

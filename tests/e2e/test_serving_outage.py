@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from known_models import climatology, shelf
 from load import Load, connect, post, uploads_of
-from real_server import serving
+from real_server import OURS, serving
 from tracking_server import Gate, mlflow_server
 
 from serving.example import EXAMPLES, example_npy
@@ -133,3 +134,25 @@ def test_a_first_start_without_the_registry_answers_503_until_it_is_there(
         with Load(server.address, file, store.expected, clients=2) as load:
             load.wait_for_more(10)
     assert load.failures == []
+
+
+@pytest.fixture
+def silent():
+    """The address of a registry that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(50)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_registry_that_never_answers_keeps_nobody_from_asking_or_stopping(silent, file, tmp_path):
+    with serving(tmp_path, *OURS, tracking_uri=silent) as server:
+        health = server.health()
+        assert (health["status"], health["last_error"]) == ("no model", None)
+        line = connect(server.address)
+        status, answer, retry_after = post(line, uploads_of(file)[0])
+        line.close()
+        assert (status, answer["error"], retry_after) == (503, "no_model", "1")
+        assert "still being loaded" in answer["detail"]
+        assert "promote" not in answer["hint"]  # nobody knows whether that is what is missing
+        assert server.stop() == 0
