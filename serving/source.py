@@ -104,8 +104,10 @@ class MLflowSource:
         with self._kept.alone():
             found = self._kept.find(version.key)
             if found is not None:
-                with suppress(ForecasterInvalid, ModelNotFound):
+                try:
                     return self._loaded(found)
+                except (ForecasterInvalid, ModelNotFound):
+                    self._kept.remove(version.key)
             try:
                 return self._loaded(self._fetched(*self._current))
             except (ForecasterInvalid, ModelNotFound):
