@@ -22,7 +22,7 @@ from malformed import (
     wrong_npy,
 )
 from malformed_archives import GOOD_IMAGE, wrong_images, wrong_zip, zipped
-from real_server import Server, climatology, running
+from started_server import Server, climatology, running
 
 from flare.forecasters.folder import save
 

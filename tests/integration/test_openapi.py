@@ -10,9 +10,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from malformed import BATCH, FORM, NPY, RAW, form
 from malformed_archives import GOOD_IMAGE
-from real_server import climatology, running
 from schemathesis import checks
 from schemathesis.generation import GenerationMode
+from started_server import climatology, running
 
 from flare.forecasters.folder import save
 

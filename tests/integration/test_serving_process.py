@@ -6,7 +6,7 @@ import socket
 import httpx
 import numpy as np
 import pytest
-from real_server import climatology, running, started
+from started_server import climatology, running, started
 
 from flare.forecasters.folder import save
 
