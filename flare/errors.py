@@ -5,9 +5,20 @@ still catch it. The command line prints them as one line and exits with 2; the s
 with a 4xx or 503. Anything else that is raised is a defect of ours.
 """
 
+import re
+
+#: Name and password in an address: messages reach terminals, logs and clients.
+_CREDENTIALS = re.compile(r"//[^/@\s]+@")
+
 
 class FlareError(Exception):
-    """An expected failure whose message is meant for the user as it stands."""
+    """An expected failure whose message is meant for the user as it stands.
+
+    What an address in it has before its ``@`` is left out.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_CREDENTIALS.sub("//***@", message))
 
 
 class ConfigInvalid(FlareError, ValueError):

@@ -87,6 +87,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
     # Its pages bring their scripts along: a cluster without internet has documentation too.
     app = FastAPIOffline(
         redoc_url=None,
+        redirect_slashes=False,
         title="Solar-flare forecasts",
         description=DESCRIPTION,
         version=__version__,

@@ -65,8 +65,8 @@ def self_test(forecaster: Forecaster) -> None:
         forecast = forecaster.predict(cubes, present_of_cube(cubes))
         check_forecast(forecast, n=2)
         answers(forecaster, forecast)
-    except ForecasterInvalid:
-        raise
+    except (ForecasterInvalid, MemoryError):
+        raise  # without memory now, it may answer later
     except Exception as error:
         raise ForecasterInvalid(f"the self-test ends in {type(error).__name__}: {error}") from error
 

@@ -7,6 +7,7 @@ either: what was good last is kept on this disk, and is what a start begins with
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ log = logging.getLogger("flare.serving")
 
 #: How long a stop waits for a download or load that is under way.
 STOP_SECONDS = 5.0
+
+#: How often the live model's scores and card are asked for again.
+RENEW_SECONDS = 60.0
 
 
 class StillLoading(ModelNotFound):
@@ -50,6 +54,7 @@ class Follower:
         self._unavailable = False  # whether the registry is why
         self._refused: tuple[Version, str] | None = None  # a broken version, and how
         self._polled_at: datetime | None = None
+        self._renew_at = 0.0
         self._polling = threading.Lock()
         self._first_poll_done = threading.Event()
         self._stopping = threading.Event()
@@ -103,12 +108,14 @@ class Follower:
                 if self._live is None or version != self._live.version:
                     self._replace_by(version)
                 self._error = self._refused = None
+                self._renew()
             except FlareError as error:
                 self._note(str(error), unavailable=isinstance(error, TrackingUnavailable))
             except Exception as error:
-                log.exception("looking for a new model failed")
-                kind = type(error).__name__
-                self._note(f"{kind} while loading a model; see the server's log")
+                told = f"{type(error).__name__} while loading a model; see the server's log"
+                if told != self._error:  # once, not at every poll
+                    log.exception("looking for a new model failed")
+                self._note(told)
 
     def start(self) -> None:
         """Start polling in the background."""
@@ -158,6 +165,13 @@ class Follower:
         self._live = candidate
         log.info("%s version %s is live", candidate.name, candidate.version.number)
         self._source.accept(candidate)
+
+    def _renew(self) -> None:
+        """Ask now and then what else is known of the live model: it may have been evaluated."""
+        live = self._live
+        if live is not None and time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + RENEW_SECONDS
+            self._live = self._source.renewed(live)
 
     def _proved(self, candidate: Loaded) -> Loaded:
         """Return a model that is prepared, warm, and has shown that it can answer."""

@@ -87,7 +87,13 @@ class History:
         self._thread.join(_BUSY_SECONDS)
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
+        file = sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
+        try:
+            file.execute(_TABLE)
+        except sqlite3.Error:
+            file.close()
+            raise
+        return file
 
     def _write(self) -> None:
         file: sqlite3.Connection | None = None
@@ -100,6 +106,9 @@ class History:
             wanted = [row for row in rows if row is not None]
             if wanted:
                 try:
+                    if file is not None and not self._path.exists():  # somebody removed it
+                        file.close()
+                        file = None
                     file = file or self._open()
                     self._put(file, wanted)
                 except sqlite3.Error as error:

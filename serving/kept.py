@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flare.errors import TrackingUnavailable
+
 log = logging.getLogger("flare.serving")
 
 FORECASTER, ABOUT, LAST_GOOD, LOCK = "forecaster", "about.json", "last-good.json", ".lock"
@@ -83,7 +85,14 @@ class KeptModels:
 
     def put(self, key: str, about: dict[str, Any], fetch: Callable[[Path], Path]) -> KeptModel:
         """Keep what ``fetch`` copies below the folder that it is given and returns."""
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.place))
+        try:
+            self.place.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.place))
+        except OSError as error:
+            raise TrackingUnavailable(
+                f"no model can be kept in {self.place}: {error.strerror}; make room or rights, or "
+                "set FLARE_STATE_DIR"
+            ) from error
         try:
             fetched = fetch(draft)
             if fetched != draft / FORECASTER:
@@ -101,6 +110,17 @@ class KeptModels:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return KeptModel(key, folder / FORECASTER, {**about, "key": key})
+
+    def renew(self, key: str, about: dict[str, Any]) -> None:
+        """Replace some of what is known of a model, in one step."""
+        found = self.find(key)
+        if found is None:
+            return
+        path = found.forecaster.parent / ABOUT
+        with suppress(OSError):
+            draft = path.with_suffix(".new")
+            draft.write_text(json.dumps({**found.about, **about}), encoding="utf-8")
+            draft.replace(path)
 
     def remove(self, key: str) -> None:
         """Remove a model that turned out to be damaged."""

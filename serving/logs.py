@@ -32,7 +32,7 @@ class Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one line, and a traceback below it."""
         fields = getattr(record, FIELDS, {})
-        told = " ".join(f"{name}={_shown(value)}" for name, value in fields.items())
+        told = " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())
         message = _shown(record.getMessage())
         line = f"{_time_of(record)} {record.levelname.lower():7} {message} {told}"
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
@@ -50,9 +50,17 @@ def show_log(settings: Settings) -> None:
     logger = logging.getLogger("flare")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
+    # What a client sends wrong is its answer, and no line of a library's.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     requests = logging.getLogger("uvicorn.access")
     requests.handlers[:] = []
     requests.propagate = False
+
+
+def _quoted(value: object) -> str:
+    """Return a value that cannot be taken for several fields."""
+    text = _shown(value)
+    return json.dumps(text) if " " in text or "=" in text else text
 
 
 def _time_of(record: logging.LogRecord) -> str:

@@ -148,4 +148,6 @@ def _hint(error: FlareError, settings: Settings) -> str | None:
 def _retry_after(status: int, error: FlareError, seconds: float) -> dict[str, str] | None:
     if status != 503:
         return None
-    return {"Retry-After": "1" if isinstance(error, Busy) else str(math.ceil(seconds))}
+    return {
+        "Retry-After": "1" if isinstance(error, Busy | TookTooLong) else str(math.ceil(seconds))
+    }

@@ -30,6 +30,7 @@ NO_KEY: dict[int | str, dict[str, Any]] = {
 }
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", summary="How the server is doing")
 async def health(request: Request) -> Health:
     """Say whether a model is loaded, which one, and why the latest look for one failed."""
@@ -51,6 +52,7 @@ async def health(request: Request) -> Health:
     )
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", summary="Whether it can forecast", responses=NO_MODEL)
 async def ready(request: Request) -> Ready:
     """Answer 200 once a model is loaded, 503 before: for load balancers and start scripts."""
@@ -109,6 +111,7 @@ async def metrics(request: Request) -> Response:
     return Response(page, media_type=CONTENT_TYPE_LATEST)
 
 
+@router.head("/sample.npy", include_in_schema=False)
 @router.get(
     "/sample.npy",
     summary="An example input",

@@ -88,7 +88,10 @@ class Prediction(BaseModel):
     alert: Annotated[bool, Field(description="Whether `mx_probability` reaches `alert_threshold`.")]
     alert_threshold: Annotated[
         float,
-        Field(description="Probability with the highest true skill statistic out of fold."),
+        Field(
+            description="Probability of the highest true skill statistic on what the model was "
+            "tuned on, which `GET /model` names under `tags`; 0.5 where that held no events."
+        ),
     ]
     window_hours: Annotated[int, Field(gt=0, description="Length of the window in hours.")]
     synthetic: Annotated[

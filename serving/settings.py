@@ -21,6 +21,7 @@ MEBIBYTE = 2**20
 SMALLEST_UPLOAD_LIMIT = N_PLANES * IMAGE_SIZE**2 + 8192
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
+_ONE_MODEL = re.compile(r"models:/(?:[^/@]+@[^/@]+|[^/@]+/\d+|m-[^/@]+)")
 
 #: Shorter keys are guessed.
 SHORTEST_API_KEY = 8
@@ -40,10 +41,16 @@ class Settings(BaseSettings):
         ),
     ] = ""
     model_name: Annotated[
-        str, Field(min_length=1, description="Registered model whose versions are served.")
+        str,
+        Field(
+            min_length=1,
+            pattern=r"^[^/@]*$",
+            description="Registered model whose versions are served.",
+        ),
     ] = MODEL_NAME
     alias: Annotated[
-        str, Field(min_length=1, description="Alias that marks the version to serve.")
+        str,
+        Field(min_length=1, pattern=r"^[^/@]*$", description="Alias that marks what is served."),
     ] = PRODUCTION
     tracking_uri: Annotated[
         str | None, Field(description="MLflow's registry; unset, MLflow's own choice of it.")
@@ -87,8 +94,9 @@ class Settings(BaseSettings):
     api_key: Annotated[
         SecretStr | None,
         Field(
-            description="If set, forecasts, history and metrics need it in the header X-API-Key "
-            f"or as a bearer token; {SHORTEST_API_KEY} characters of printable ASCII or more."
+            description="If set, forecasts, /model, /history and /metrics need it in the header "
+            f"X-API-Key or as a bearer token; {SHORTEST_API_KEY} characters of printable ASCII or "
+            "more."
         ),
     ] = None
     cors_origins: Annotated[
@@ -113,6 +121,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "is neither a folder nor an address such as models:/NAME@Production, nor a run id"
             )
+        if value.startswith("models:/") and not _ONE_MODEL.fullmatch(value):
+            raise ValueError(
+                "does not say which version; write models:/NAME@ALIAS, models:/NAME/3 or "
+                "models:/m-ID"
+            )
         return value
 
     @field_validator("cors_origins", mode="before")
@@ -134,8 +147,10 @@ class Settings(BaseSettings):
     @field_validator("api_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or not value.get_secret_value():
+        if value is None:
             return None
+        if not value.get_secret_value():
+            raise ValueError("is empty; unset it, or give a key")
         if len(value.get_secret_value()) < SHORTEST_API_KEY:
             raise ValueError(f"has fewer than {SHORTEST_API_KEY} characters")
         if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
@@ -162,12 +177,16 @@ def read_settings(**given: Any) -> Settings:
         A value cannot be used; the message names every such variable in one line. A variable that
         starts with FLARE_ and is none is left alone: other parts of the project have some.
     """
+    metrics = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if metrics and not Path(metrics).is_dir():
+        raise ConfigInvalid(f"PROMETHEUS_MULTIPROC_DIR={metrics!r}: is not a folder; make it first")
     try:
         return Settings(**given)
     except ValidationError as invalid:
         raise ConfigInvalid(
             "; ".join(
-                f"{ENV_PREFIX}{_name(error)}={_shown(error)}: {error['msg']}"
+                f"{ENV_PREFIX}{_name(error)}={_shown(error)}: "
+                f"{error['msg'].removeprefix('Value error, ')}"
                 for error in invalid.errors(include_url=False)
             )
         ) from invalid

@@ -1,14 +1,15 @@
 """Where models come from: the registry in production, a folder to try one out, a fake in tests."""
 
 import hashlib
+import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from flare.errors import ForecasterInvalid, ModelNotFound
+from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import Forecaster
 from flare.forecasters.folder import DESCRIPTION, load, read_description
 from serving.kept import KeptModel, KeptModels
@@ -67,6 +68,9 @@ class ModelSource(Protocol):
 
     def refuse(self, loaded: Loaded) -> None:
         """Forget a version that turned out to be broken."""
+
+    def renewed(self, loaded: Loaded) -> Loaded:
+        """Return the same model with what is known of it now."""
 
 
 class MLflowSource:
@@ -132,6 +136,17 @@ class MLflowSource:
         with self._kept.alone():
             self._kept.remove(loaded.version.key)
 
+    def renewed(self, loaded: Loaded) -> Loaded:
+        """Ask MLflow again what it knows: a model may be evaluated after it was promoted."""
+        if self._current is None or self._current[0] != loaded.version:
+            return loaded
+        details = self._details(self._current[1])
+        if details == loaded.details or not details.get("parameters"):
+            return loaded
+        with self._kept.alone():
+            self._kept.renew(loaded.version.key, {"details": details})
+        return replace(loaded, details=details)
+
     def _asked(self) -> tuple[Version, "RegisteredVersion | None"]:
         # Importing MLflow takes seconds: here it happens in the follower's thread, once.
         from flare.tracking import registry
@@ -139,6 +154,7 @@ class MLflowSource:
         if not self._connected:
             registry.connect(self._tracking_uri)
             self._connected = True
+        registry.check_there(self._model_name)
         if self._alias:
             return _of_registry(registry.production_version(*self._alias.group("name", "alias")))
         if found := _VERSION.fullmatch(self._address):
@@ -149,20 +165,26 @@ class MLflowSource:
 
     def _fetched(self, version: Version, registered: "RegisteredVersion | None") -> KeptModel:
         from flare.tracking import registry
-        from flare.tracking.version_details import details_of
 
         run = _RUN.fullmatch(self._address)
-        run_id = registered.run_id if registered else run["run_id"] if run else None
         about = {
             "name": registered.name if registered else run["name"] if run else self._model_name,
             "number": version.number,
             "uri": registered.uri if registered else self._address,
-            "details": details_of(run_id, version=registered).as_dict(),
+            "details": self._details(registered),
         }
         address = str(about["uri"])
         return self._kept.put(
             version.key, about, lambda draft: registry.download_uri(address, draft)
         )
+
+    def _details(self, registered: "RegisteredVersion | None") -> dict[str, Any]:
+        from flare.tracking.version_details import details_of
+
+        run = _RUN.fullmatch(self._address)
+        run_id = registered.run_id if registered else run["run_id"] if run else None
+        # Through JSON, as it is kept: what was read from this disk compares equal.
+        return dict(json.loads(json.dumps(details_of(run_id, version=registered).as_dict())))
 
     def _loaded(self, found: KeptModel) -> Loaded:
         about = found.about
@@ -193,15 +215,20 @@ class FolderSource:
 
     def current_version(self) -> Version:
         """Read the description and hash it."""
-        read_description(self._folder)  # says what is missing or damaged
+        description = read_description(self._folder)  # says what is missing or damaged
         digest = hashlib.sha256((self._folder / DESCRIPTION).read_bytes()).hexdigest()
-        return Version(digest[:12], digest)
+        # A copy that is under way is refused, and is something else once it is complete.
+        state = [_state_of(self._folder / name) for name in sorted(description["sha256"])]
+        return Version(digest[:12], f"{digest} {state}")
 
     def load(self, version: Version) -> Loaded:
         """Load the folder."""
-        return Loaded(
+        loaded = Loaded(
             load(self._folder), version, self._folder.name, self._folder, uri=str(self._folder)
         )
+        if self.current_version() != version:
+            raise TrackingUnavailable(f"{self._folder} changed while it was read; it is read again")
+        return loaded
 
     def last_good(self) -> Loaded | None:
         """Nothing: the folder is on this machine itself."""
@@ -213,6 +240,10 @@ class FolderSource:
     def refuse(self, loaded: Loaded) -> None:
         """Leave the user's folder alone."""
 
+    def renewed(self, loaded: Loaded) -> Loaded:
+        """Nothing else is known of a folder."""
+        return loaded
+
 
 def source_of(settings: Settings) -> ModelSource:
     """Choose between a folder and MLflow."""
@@ -223,6 +254,14 @@ def source_of(settings: Settings) -> ModelSource:
     return MLflowSource(
         address, model_name=settings.model_name, tracking_uri=settings.tracking_uri, kept=kept
     )
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _of_registry(version: "RegisteredVersion") -> "tuple[Version, RegisteredVersion]":

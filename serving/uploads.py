@@ -92,6 +92,9 @@ def samples_of_batch(body: bytearray, content_type: str, *, most: int, max_bytes
         ]
     )
     ids = tuple(name.removesuffix(".npy") for name in files)
+    if len(set(ids)) < len(ids) or "" in ids:
+        detail = "two arrays of the .npz have one name, or one has none"
+        raise UploadRejected(422, "bad_name", detail, hint="name each sample once")
     return Samples(cubes, present_of_cube(cubes), ids)
 
 
@@ -121,6 +124,9 @@ def sample_of_images(body: bytearray, content_type: str, *, max_bytes: int) -> S
         zipped, files = [memoryview(body)], {}
     else:
         raise _wrong_type(kind, (FORM, *ZIP_TYPES))
+    if zipped and bytes(zipped[0][:2]) != _ZIP_MAGIC:
+        hint = "send images as a form: curl -F files=@IMAGE -F files=@IMAGE, or one zip"
+        raise UploadRejected(415, "not_zip", "the body is no zip", hint=hint)
     if zipped:
         files = files_of_zip(zipped[0], max_bytes=max_bytes)
     return _placed(_images(files, zipped=bool(zipped)))

@@ -105,6 +105,8 @@ def load(folder: Path) -> Forecaster:
                 origin=Origin(**{key: _tupled(value) for key, value in origin.items()}),
             ),
         )
+    except MemoryError:
+        raise  # the machine's state, and no fault of the folder
     # Of weights that fit their checksum and no model, every library says so with its own exception.
     except Exception as error:
         raise ForecasterInvalid(f"{folder} does not hold a usable forecaster: {error}") from error

@@ -37,6 +37,8 @@ __all__ = [
 _PREVIOUS = "flare.previous_production"
 _PROMOTED_AT = "flare.promoted_at"
 
+_TOLD = 400  # characters of what MLflow says
+
 _ABSENT = {
     ErrorCode.Name(RESOURCE_DOES_NOT_EXIST),
     ErrorCode.Name(INVALID_PARAMETER_VALUE),  # what an alias that was never set answers
@@ -61,6 +63,20 @@ class RegisteredVersion:
     def uri(self) -> str:
         """Return the address that MLflow loads it from."""
         return f"models:/{self.name}/{self.version}"
+
+
+def check_there(name: str) -> None:
+    """Raise ModelNotFound where the registry is a SQLite file that is not there.
+
+    MLflow would make an empty one, beside which a database that is put back is damaged.
+    """
+    uri = str(mlflow.get_registry_uri())
+    path = uri.removeprefix("sqlite:///")
+    if uri.startswith("sqlite:///") and not Path(path).exists():
+        raise ModelNotFound(
+            f"no version of {name!r} is registered: there is no database {path}; train and promote "
+            "one with `mlflow run . -e train` and `mlflow run . -e promote`"
+        )
 
 
 def production_version(name: str, alias: str = PRODUCTION) -> RegisteredVersion:
@@ -261,5 +277,6 @@ def _described(found: ModelVersion) -> RegisteredVersion:
 def _refused(error: MlflowException) -> str:
     return (
         f"the registry at {mlflow.get_registry_uri()} does not answer: "
-        f"{str(error).splitlines()[0]}; check MLFLOW_TRACKING_URI"
+        f"{' '.join(str(error).split())[:_TOLD]}; check "
+        "MLFLOW_TRACKING_URI, and the room on this disk"
     )

@@ -52,15 +52,15 @@ def newest_unfinished(
     return next((str(run.info.run_id) for run in fitting), None)
 
 
-def check_left(run_id: str) -> None:
-    """Raise unless a run is there, and nobody is working on it any more.
+def check_left(run_id: str, entry: str) -> None:
+    """Raise unless a run of an entry point is there, unfinished, and nobody is working on it.
 
     Raises
     ------
     ModelNotFound
         There is no such run, or it was deleted.
     ConfigInvalid
-        Its process is still alive.
+        Its process is still alive, it is finished, or it is of another entry point.
     """
     try:
         found = MlflowClient().get_run(run_id)
@@ -74,6 +74,16 @@ def check_left(run_id: str) -> None:
     if found.info.lifecycle_stage == LifecycleStage.DELETED:
         raise ModelNotFound(
             f"run {run_id} was deleted; restore it with `mlflow runs restore`, or start a new one"
+        )
+    kind = found.data.tags.get(ENTRY_TAG)
+    if kind != entry:
+        raise ConfigInvalid(
+            f"run {run_id} is one of {kind or 'something else'}, not of {entry}; look in the UI "
+            "for the run to resume"
+        )
+    if found.info.status == "FINISHED":
+        raise ConfigInvalid(
+            f"run {run_id} is finished: there is nothing to go on with; start a new one"
         )
     if is_held(runs_dir() / run_id):
         raise ConfigInvalid(

@@ -191,7 +191,7 @@ def start(
     """
     connect()
     if resume is not None:
-        check_left(resume)
+        check_left(resume, entry)
         _leave_empty(os.environ.pop("MLFLOW_RUN_ID", None), resume)
     run = _open(entry, name, {ENTRY_TAG: entry, **git_tags(), **(tags or {})}, resume)
     status, told = "FINISHED", ""

@@ -152,3 +152,15 @@ def test_half_a_line_that_a_kill_left_is_skipped(failed):
     with start("train", name="again", resume=failed.id) as run:
         run.log_metrics({"loss": 0.4}, step=4)
     assert [one.step for one in MlflowClient().get_metric_history(run.id, "loss")] == [1, 2, 3, 4]
+
+
+def test_a_finished_run_is_not_trained_again():
+    with start("train", name="one") as run:
+        run.log_params({"epochs": 1})
+    with pytest.raises(ConfigInvalid, match="is finished"):
+        start("train", name="again", resume=run.id).__enter__()
+
+
+def test_a_run_of_another_entry_point_is_not_taken_over(failed):
+    with pytest.raises(ConfigInvalid, match="is one of train, not of baseline"):
+        start("baseline", name="again", resume=failed.id).__enter__()

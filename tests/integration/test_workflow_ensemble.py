@@ -22,7 +22,8 @@ from flare.tracking.registry import registered, version_tags
 from flare.workflows import ensemble, evaluate, predict, promote
 from flare.workflows.models import of_version, resolve
 from serving.follower import Follower
-from serving.source import RegistrySource
+from serving.settings import Settings
+from serving.source import source_of
 
 from tiny import write_tiny_dataset
 from workplace import working_in
@@ -111,7 +112,8 @@ def test_it_is_evaluated_promoted_and_served_like_any_other(trained, home, at_ho
     assert scored.comparison.model.startswith("ensemble v")
     promote.run(PromoteConfig(version="latest", model_name=NAME))
     assert resolve("Production", NAME).forecaster.kind == "ensemble"
-    follower = Follower(RegistrySource(NAME, "Production", tracking_uri=None), poll_seconds=60)
+    source = source_of(Settings(model_name=NAME, state_dir=tmp_path / "state"))
+    follower = Follower(source, poll_seconds=60)
     follower.poll_once()
     assert follower.snapshot().forecaster.kind == "ensemble"
     output = tmp_path / "forecasts.csv"

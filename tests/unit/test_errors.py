@@ -40,3 +40,16 @@ def test_an_error_says_its_message_as_it_stands(name):
 def test_every_error_of_the_project_is_in_this_list():
     found = {name for name, kind in inspect.getmembers(errors, inspect.isclass)}
     assert found - {"FlareError"} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("http://admin:secret@host:5000 is away", "http://***@host:5000 is away"),
+        ("postgresql://u:p@host/x and http://v:w@h", "postgresql://***@host/x and http://***@h"),
+        ("http://host/a@b stays", "http://host/a@b stays"),
+    ],
+)
+def test_an_error_tells_no_password(given, told):
+    assert str(errors.TrackingUnavailable(given)) == told
+    assert str(errors.ConfigInvalid(given)) == told

@@ -4,7 +4,7 @@ import asyncio
 import io
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -66,6 +66,7 @@ class FakeSource:
         self.loads: list[str] = []
         self.refused: list[str] = []
         self.kept: str | None = None
+        self.details: dict[str, Any] = {}
 
     @property
     def followed(self) -> str:
@@ -88,6 +89,9 @@ class FakeSource:
 
     def refuse(self, loaded: Loaded) -> None:
         self.refused.append(loaded.version.number)
+
+    def renewed(self, loaded: Loaded) -> Loaded:
+        return replace(loaded, details=self.details) if self.details else loaded
 
     def _loaded(self, version: Version) -> Loaded:
         model = self.models[version.number]

@@ -230,3 +230,40 @@ def test_a_stop_does_not_wait_for_the_next_poll():
     follower.wait_for_first_poll(30)
     follower.stop()
     assert not follower._thread.is_alive()
+
+
+def test_what_is_known_of_the_live_model_is_asked_for_again(monkeypatch):
+    monkeypatch.setattr("serving.follower.RENEW_SECONDS", 0.0)
+    source = FakeSource(v1=FakeForecaster())
+    follower = follower_of(source)
+    follower.poll_once()
+    source.details = {"scores_on": "test split"}
+    follower.poll_once()
+    assert follower.snapshot().details == source.details
+    assert source.loads == ["v1"]
+
+
+def test_a_version_that_found_no_memory_is_tried_again():
+    class Hungry(FakeForecaster):
+        def predict(self, cubes, present):
+            if not self.asked:
+                self.asked.append(cubes)
+                raise MemoryError
+            return super().predict(cubes, present)
+
+    source = FakeSource(v1=Hungry())
+    follower = follower_of(source)
+    follower.poll_once()
+    assert follower.live is None
+    assert source.refused == []
+    follower.poll_once()
+    assert live_version(follower) == "v1"
+
+
+def test_a_defect_that_stays_is_logged_with_its_traceback_once(caplog):
+    source = FakeSource()
+    source.current = ZeroDivisionError("again")
+    follower = follower_of(source)
+    for _ in range(3):
+        follower.poll_once()
+    assert caplog.text.count("Traceback") == 1

@@ -173,3 +173,12 @@ def test_several_processes_share_one_file(tmp_path):
         found = history.recent(1000)
     assert sorted(one.model_version for one in found) == ["a"] * 50 + ["b"] * 50 + ["c"] * 50
     assert len({one.id for one in found}) == 150
+
+
+def test_a_file_that_is_removed_meanwhile_is_made_again(tmp_path):
+    history = History(tmp_path, rows=10)
+    (tmp_path / FILE).unlink()
+    history.add("npy", forecasts())
+    history.close()
+    with history_of(tmp_path) as again:
+        assert len(again.recent(5)) == 1

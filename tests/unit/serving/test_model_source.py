@@ -60,6 +60,9 @@ class FakeRegistry:
             raise self.current
         return self.current
 
+    def check_there(self, name):
+        pass
+
     def get_version(self, name, version):
         return Registered(name, version)
 
@@ -85,7 +88,8 @@ def registry(folder, monkeypatch):
     fake = FakeRegistry(folder)
     module = ModuleType("flare.tracking.registry")
     for name in (
-        "connect", "production_version", "get_version", "version_of_run", "download_uri"
+        "connect", "check_there", "production_version", "get_version", "version_of_run",
+        "download_uri",
     ):  # fmt: skip
         setattr(module, name, getattr(fake, name))
     monkeypatch.setitem(sys.modules, "flare.tracking.registry", module)
@@ -242,3 +246,39 @@ def test_a_folder_setting_takes_the_place_of_the_registry(folder):
     state = folder.parent / "state"
     assert isinstance(source_of(Settings(model=str(folder), state_dir=state)), FolderSource)
     assert isinstance(source_of(Settings(state_dir=state)), MLflowSource)
+
+
+def test_a_folder_that_was_half_copied_is_another_one_once_it_is_whole(folder, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    other = save(climatology(1e-5, 1e-6), tmp_path / "other")
+    shutil.copy(other / "forecaster.json", copy)
+    source = FolderSource(copy)
+    half = source.current_version()
+    for file in other.iterdir():
+        shutil.copy(file, copy)
+    whole = source.current_version()
+    assert whole.number == half.number
+    assert source.load(whole).forecaster == climatology(1e-5, 1e-6)
+
+
+def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(folder, monkeypatch):
+    source = FolderSource(folder)
+    version = source.current_version()
+    monkeypatch.setattr(source, "current_version", lambda: Version("other", "other"))
+    with pytest.raises(TrackingUnavailable, match="read again"):
+        source.load(version)
+
+
+def test_details_are_renewed_on_this_disk_too(source, registry, tmp_path, monkeypatch):
+    loaded = source.load(source.current_version())
+    source.accept(loaded)
+    known = {"run_id": None, "parameters": {"epochs": "3"}, "scores_on": "test split"}
+    monkeypatch.setattr(MLflowSource, "_details", lambda *_: known)
+    assert source.renewed(loaded).details == known
+    assert made(tmp_path).last_good().details == known
+
+
+def test_a_state_folder_that_was_removed_is_made_again(source, tmp_path):
+    shutil.rmtree(tmp_path / "state")
+    assert source.load(source.current_version()).folder.is_dir()
