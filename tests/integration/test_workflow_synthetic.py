@@ -130,7 +130,7 @@ def test_a_network_given_shuffled_images_learns_nothing(tmp_path):
             trained_and_scored(shuffled(data, seed=k), pack.split("test"), train) for k in (0, 1)
         ]
     assert right.get("C1.0", "roc_area").low > 0.7
-    assert right.get("C1.0", "brier_skill_score").low > 0.1
+    assert right.get("C1.0", "brier_skill_score").low > 0
     # Not the ROC area: see benchmarks/shuffled_images.py.
     assert max(card.value("C1.0", "brier_skill_score") for card in wrong) < 0.02
     assert max(card.value("M1.0", "brier_skill_score") for card in wrong) < 0.02
