@@ -87,12 +87,10 @@ class History:
         self._thread.join(_BUSY_SECONDS)
 
     def _open(self) -> sqlite3.Connection:
+        removed = not self._path.exists()
         file = sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
-        try:
+        if removed:
             file.execute(_TABLE)
-        except sqlite3.Error:
-            file.close()
-            raise
         return file
 
     def _write(self) -> None:

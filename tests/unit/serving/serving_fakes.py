@@ -66,7 +66,7 @@ class FakeSource:
         self.loads: list[str] = []
         self.refused: list[str] = []
         self.kept: str | None = None
-        self.details: dict[str, Any] = {}
+        self.renewal: dict[str, Any] = {}
 
     @property
     def followed(self) -> str:
@@ -91,7 +91,7 @@ class FakeSource:
         self.refused.append(loaded.version.number)
 
     def renewed(self, loaded: Loaded) -> Loaded:
-        return replace(loaded, details=self.details) if self.details else loaded
+        return replace(loaded, details=self.renewal) if self.renewal else loaded
 
     def _loaded(self, version: Version) -> Loaded:
         model = self.models[version.number]

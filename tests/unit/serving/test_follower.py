@@ -237,9 +237,9 @@ def test_what_is_known_of_the_live_model_is_asked_for_again(monkeypatch):
     source = FakeSource(v1=FakeForecaster())
     follower = follower_of(source)
     follower.poll_once()
-    source.details = {"scores_on": "test split"}
+    source.renewal = {"scores_on": "test split"}
     follower.poll_once()
-    assert follower.snapshot().details == source.details
+    assert follower.snapshot().details == source.renewal
     assert source.loads == ["v1"]
 
 
