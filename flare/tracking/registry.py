@@ -25,7 +25,6 @@ from flare.tracking.runs import answering, connect
 __all__ = [
     "RegisteredVersion",
     "connect",
-    "download_forecaster",
     "download_uri",
     "move_production",
     "previous_production",
@@ -228,11 +227,6 @@ def previous_production(version: RegisteredVersion) -> int | None:
     """Return the number that was Production before this version became it; None for none."""
     before = version_tags(version).get(_PREVIOUS)
     return int(before) if before else None
-
-
-def download_forecaster(version: RegisteredVersion, dest: Path) -> Path:
-    """Copy a version's forecaster folder below ``dest``; return the folder."""
-    return download_uri(version.uri, dest)
 
 
 def download_uri(uri: str, dest: Path) -> Path:

@@ -129,7 +129,7 @@ def test_alias_and_stage_addresses_load_the_promoted_version(unpromoted, monkeyp
 
 
 def test_the_downloaded_forecaster_is_the_one_that_was_packaged(at_home, two_versions, tmp_path):
-    forecaster = load(registry.download_forecaster(two_versions[0], tmp_path))
+    forecaster = load(registry.download_uri(two_versions[0].uri, tmp_path))
     cubes = np.ones((2, N_STEPS, N_CHANNELS, 32, 32), dtype=np.uint8)
     forecast = forecaster.predict(cubes, np.ones((2, N_STEPS, N_CHANNELS), dtype=bool))
     assert forecaster.origin.active_regions == (11000,)

@@ -17,7 +17,7 @@ from mlflow.artifacts import load_text
 from flare.config import PredictConfig
 from flare.datasets.sdobenchmark import read_table
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid, ModelNotFound
-from flare.tracking.registry import download_forecaster
+from flare.tracking.registry import download_uri
 from flare.workflows import bulk, predict
 from flare.workflows.forecasts import WRITERS, Forecasts
 
@@ -43,7 +43,7 @@ def many(tmp_path_factory):
 def folder(home, models, tmp_path_factory):
     """The registered forest as a folder, which is read in no time."""
     with working_in(home.folder):
-        return download_forecaster(models.forest.version, tmp_path_factory.mktemp("model"))
+        return download_uri(models.forest.version.uri, tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import tempfile
+import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,6 +56,20 @@ class FakeForecaster:
 
     def save_parts(self, folder: Path) -> dict[str, object]:
         raise AssertionError("a server never saves")
+
+
+class Blocking(FakeForecaster):
+    """Waits in its second forecast; the first is the self-test."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def predict(self, cubes: np.ndarray, present: np.ndarray) -> Forecast:
+        if self.asked:
+            self.entered.set()
+            assert self.go_on.wait(60)
+        return super().predict(cubes, present)
 
 
 class FakeSource:

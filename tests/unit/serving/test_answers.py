@@ -2,13 +2,12 @@
 
 import asyncio
 import math
-import threading
 
 import httpx
 import numpy as np
 import pytest
 from sample_images import RAMP, all_images, encoded, form_of, name_of, zip_of
-from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
+from serving_fakes import CUBE, NPY, Blocking, Client, FakeForecaster, FakeSource, npy
 
 from flare.forecasters.base import Forecast
 from flare.goes import EVENTS
@@ -187,22 +186,8 @@ def test_without_a_model_it_is_503():
     assert response.headers["Retry-After"]
 
 
-class Stuck(FakeForecaster):
-    """Waits in its second forecast; the first is the self-test."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.entered, self.go_on = threading.Event(), threading.Event()
-
-    def predict(self, cubes, present):
-        if self.asked:
-            self.entered.set()
-            assert self.go_on.wait(60)
-        return super().predict(cubes, present)
-
-
 def test_where_all_places_are_taken_the_answer_is_503_busy_and_the_body_is_dropped():
-    stuck = Stuck()
+    stuck = Blocking()
     asked = []
 
     async def body():
@@ -228,7 +213,7 @@ def test_where_all_places_are_taken_the_answer_is_503_busy_and_the_body_is_dropp
 
 
 def test_after_the_time_limit_the_answer_is_503_and_says_which_setting():
-    stuck = Stuck()
+    stuck = Blocking()
     settings = {"threads": 1, "time_limit_seconds": 0.05, "poll_seconds": 9}
     with Client(FakeSource(v1=stuck), **settings) as client:
         response = client.predict()

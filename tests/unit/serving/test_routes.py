@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
+from serving_fakes import CUBE, NPY, Blocking, Client, FakeForecaster, FakeSource, npy
 
 from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
 from flare.sample import N_CHANNELS
@@ -137,20 +137,6 @@ def test_a_broken_promotion_keeps_the_old_model_answering_and_shows_in_health():
         health = client.get("/health").json()
     assert (health["status"], health["model_version"]) == ("ok", "v1")
     assert "weights are missing" in health["last_error"]
-
-
-class Blocking(FakeForecaster):
-    """Waits in its second forecast; the first is the self-test."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.entered, self.go_on = threading.Event(), threading.Event()
-
-    def predict(self, cubes, present):
-        if self.asked:
-            self.entered.set()
-            assert self.go_on.wait(60)
-        return super().predict(cubes, present)
 
 
 def test_a_request_in_flight_during_a_swap_is_answered_by_the_model_it_began_with():
