@@ -38,6 +38,7 @@ def fetched(tmp_path, monkeypatch) -> list[str]:
         return shutil.copytree(folder, dest / "forecaster")
 
     monkeypatch.setattr(registry, "connect", lambda _: None)
+    monkeypatch.setattr(registry, "check_there", lambda _: None)
     monkeypatch.setattr(registry, "download_uri", download)
     monkeypatch.setattr(version_details, "details_of", lambda *_, **__: Details())
     return calls
