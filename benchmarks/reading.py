@@ -5,13 +5,14 @@
 A pass over the training samples in batches of 16, in shuffled order, to float32 tensors of zero
 mean and unit deviation on the CPU. The DataLoader has a Dataset of the plain kind: one sample is
 forty files, opened, decoded and averaged down, and its workers are kept from pass to pass. Packs
-are made before, since they are made once.
+are made before, since they are made once. Each way has a process of its own, because ours, like
+`train`, changes how memory is handed out; the DataLoader is also shown with that change.
 """
 
 import argparse
 import tempfile
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.timing import machine, rate_table, time_in_turn
-from flare.datasets.packed import PackedSplit
+from benchmarks.timing import machine, rate_table, time_in_own_processes
+from flare.datasets.packed import PackedSplit, open_pack
 from flare.datasets.packing import pack
 from flare.datasets.stored import Storage
 from flare.datasets.synthetic import synthesize
@@ -31,7 +32,8 @@ from flare.training.allocator import keep_freed_memory
 from flare.training.batches import Batches
 
 BATCH = 16
-PEER = "Pillow, DataLoader, 0 workers"
+PEER, TWO_WORKERS = "Pillow, DataLoader, 0 workers", "Pillow, DataLoader, 2 workers"
+STORAGES: tuple[Storage, ...] = ("raw", "jpeg")
 Samples = Sequence[dict[tuple[int, int], Path]]
 
 
@@ -67,7 +69,6 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=240, help="of the synthetic set")
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
-    keep_freed_memory()  # as `train` does; the DataLoader gains by it too
     with tempfile.TemporaryDirectory(prefix="flare-") as folder:
         data = given.data_dir
         if data is None:
@@ -78,43 +79,72 @@ def main() -> None:
 
 def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> None:
     """Print the table of one dataset."""
-    rows = {storage: _packed(data_dir, place, storage, image_size) for storage in ("raw", "jpeg")}
-    raw = rows["raw"]
-    normalise = fit_normalisation(raw.cubes, raw.present, np.arange(min(64, len(raw))))
-    kept = Normaliser(normalise)
-    files = ImageFiles(samples_of(data_dir, raw), image_size)
-    loaders = {n: _loader(files, workers=n) for n in (0, 2)}
-    timings = time_in_turn(
+    for storage in STORAGES:
+        pack(data_dir, place / storage, image_size=image_size, storage=storage)
+    n = len(pack_at(place / "raw"))
+    files = partial(pass_over_files, data_dir, place / "raw")
+    timings = time_in_own_processes(
         {
-            PEER: partial(pass_over_files, loaders[0], normalise),
-            "Pillow, DataLoader, 2 workers": partial(pass_over_files, loaders[2], normalise),
-            "raw pack": partial(pass_over_pack, raw, kept),
-            "JPEG pack": partial(pass_over_pack, rows["jpeg"], kept),
+            PEER: partial(files, workers=0),
+            TWO_WORKERS: partial(files, workers=2),
+            "the same, 0 workers, freed memory kept": partial(files, workers=0, kept=True),
+            "raw pack": partial(pass_over_pack, place / "raw"),
+            "JPEG pack": partial(pass_over_pack, place / "jpeg"),
         },
         repeats=repeats,
     )
-    print(f"{len(raw)} samples at {image_size} px, batches of {BATCH}; {repeats} repeats")
+    print(f"{n} samples at {image_size} px, batches of {BATCH}; {repeats} repeats")
     print(machine("pillow", "simplejpeg", "torch", "numpy"))
     print()
-    print(rate_table(timings, amount=len(raw), unit="samples", beside=PEER))
-    two = timings["Pillow, DataLoader, 2 workers"].median
+    print(rate_table(timings, amount=n, unit="samples", beside=PEER))
+    two = timings[TWO_WORKERS].median
     print()
-    for name in list(timings)[2:]:
+    for name in ("raw pack", "JPEG pack"):
         print(f"{name}: {two / timings[name].median:.2f} x the DataLoader with 2 workers")
 
 
-def pass_over_pack(rows: PackedSplit, normalise: Normaliser) -> float:
-    """Read a pack with this project's reader, as training does."""
+def pass_over_pack(place: Path) -> float:
+    """Read a pack with this project's reader, as `train` does."""
+    keep_freed_memory()
+    rows, normalise = pack_at(place), Normaliser(normalisation_of(place))
     flux = rows.table["peak_flux"].to_numpy(dtype=np.float64)
     batches = Batches(rows.cubes, rows.present, flux, np.arange(len(rows)), BATCH)
     return sum(float(normalise(b.cubes, b.present)[0, 0, 0, 0, 0]) for b in batches.shuffled(0))
 
 
-def pass_over_files(
-    loader: DataLoader[tuple[Tensor, Tensor]], normalise: ChannelNormalisation
-) -> float:
-    """Read files with the DataLoader."""
+def pass_over_files(data_dir: Path, place: Path, *, workers: int, kept: bool = False) -> float:
+    """Read the files with a DataLoader."""
+    if kept:
+        keep_freed_memory()
+    normalise, loader = normalisation_of(place), loader_of(data_dir, place, workers)
     return sum(float(normalise(cubes, present)[0, 0, 0, 0, 0]) for cubes, present in loader)
+
+
+@cache
+def pack_at(place: Path) -> PackedSplit:
+    """Open the training split of a pack."""
+    return open_pack(place).split("training")
+
+
+@cache
+def normalisation_of(place: Path) -> ChannelNormalisation:
+    """Measure the channels of some samples of a pack."""
+    rows = pack_at(place)
+    return fit_normalisation(rows.cubes, rows.present, np.arange(min(64, len(rows))))
+
+
+@cache
+def loader_of(data_dir: Path, place: Path, workers: int) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Make a DataLoader of files, whose workers last from pass to pass."""
+    rows = pack_at(place)
+    return DataLoader(
+        ImageFiles(samples_of(data_dir, rows), rows.cubes.shape[-1]),
+        batch_size=BATCH,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,
+    )
 
 
 def samples_of(data_dir: Path, rows: PackedSplit) -> Samples:
@@ -132,22 +162,6 @@ def samples_of(data_dir: Path, rows: PackedSplit) -> Samples:
                     files[step, channel] = path
         samples.append(files)
     return samples
-
-
-def _packed(data_dir: Path, place: Path, storage: Storage, image_size: int) -> PackedSplit:
-    made = pack(data_dir, place / storage, image_size=image_size, storage=storage)
-    return made.split("training")
-
-
-def _loader(files: ImageFiles, *, workers: int) -> DataLoader[tuple[Tensor, Tensor]]:
-    return DataLoader(
-        files,
-        batch_size=BATCH,
-        shuffle=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        multiprocessing_context="fork" if workers else None,
-    )
 
 
 if __name__ == "__main__":

@@ -80,15 +80,16 @@ def network(architecture: str, image_size: int) -> NeuralForecaster:
 
 
 def form(array: np.ndarray[Any, Any]) -> Body:
-    """Return an array as a form that curl would send."""
+    """Return an array as the form that curl sends."""
     file = io.BytesIO()
     np.save(file, array)
+    boundary = "------------------------dXK9w3hVbTqLm2Zr8sYpQc"
     head = (
-        b'--------flare\r\nContent-Disposition: form-data; name="file"; filename="sample.npy"\r\n'
-        b"Content-Type: application/octet-stream\r\n\r\n"
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="sample.npy"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
     )
-    data = head + file.getvalue() + b"\r\n--------flare--\r\n"
-    return Body("/predict_npy", "multipart/form-data; boundary=------flare", data)
+    data = head.encode() + file.getvalue() + f"\r\n--{boundary}--\r\n".encode()
+    return Body("/predict_npy", f"multipart/form-data; boundary={boundary}", data)
 
 
 def ask(port: int, body: Body, *, clients: int, seconds: float, taken: Taken) -> None:

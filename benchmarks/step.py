@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.timing import machine
 from flare.models import ARCHITECTURES, NetworkConfig, build
-from flare.models.blocks import overview, pool
+from flare.models.blocks import pool
 from flare.models.stacked_cnn import StackedCNN
 from flare.sample import MAGNETOGRAM, N_CHANNELS, N_STEPS
 from flare.training.allocator import keep_freed_memory
@@ -37,14 +37,14 @@ class Plain(nn.Module):
         for convolution, normalisation, *_ in network.blocks:
             layers += [convolution, normalisation, nn.ReLU(inplace=True), nn.MaxPool2d(2)]
         self.blocks = nn.Sequential(*layers).to(memory_format=torch.contiguous_format)
-        self.heads = network.heads
+        self.overview, self.heads = network.overview, network.heads
 
     def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Forecast N samples."""
         planes = torch.cat([cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs()], dim=1)
         maps = pool(self.blocks(planes))
         told: tuple[Tensor, Tensor] = self.heads(
-            torch.cat([maps, overview(cubes, present).flatten(1)], dim=1)
+            torch.cat([maps, self.overview(cubes, present).flatten(1)], dim=1)
         )
         return told
 

@@ -9,12 +9,10 @@ batches of 16. Each way has a process of its own, because ours changes how memor
 """
 
 import itertools
-import multiprocessing
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.timing import machine, time_in_turn
+from benchmarks.timing import machine, time_in_own_processes
 from flare.datasets.packing import ensure_pack
 from flare.datasets.synthetic import synthesize
 from flare.goes import EVENTS, event_outcomes
@@ -140,31 +138,14 @@ _PASSES = 10
 Work = Callable[[Path], None]
 
 
-def processor_seconds(work: Work, data: Path) -> float:
-    """Return the processor time that some work takes, of all threads."""
-    before = time.process_time()
-    work(data)
-    return time.process_time() - before
-
-
 def compare(data: Path, ways: Mapping[str, tuple[Work, int]], repeats: int) -> str:
     """Time each way in a process of its own, turn about; return a table with the first as 1.
 
     Each way comes with how many samples it handles.
     """
-    context = multiprocessing.get_context("spawn")
-    pools = {name: context.Pool(1) for name in ways}
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-
-    def contestant(name: str) -> Callable[[], None]:
-        work, _ = ways[name]
-        return lambda: taken[name].append(pools[name].apply(processor_seconds, (work, data)))
-
-    try:
-        timings = time_in_turn({name: contestant(name) for name in ways}, repeats=repeats)
-    finally:
-        for pool in pools.values():
-            pool.terminate()
+    timings = time_in_own_processes(
+        {name: partial(work, data) for name, (work, _) in ways.items()}, repeats=repeats
+    )
     lines = [
         "| | samples/s | ratio | shortest to longest (s) | processors (ms a sample) | ratio |",
         "|---|---:|---:|---:|---:|---:|",
@@ -172,7 +153,7 @@ def compare(data: Path, ways: Mapping[str, tuple[Work, int]], repeats: int) -> s
     clock, used = (dict.fromkeys(ways, 0.0) for _ in range(2))
     for name, (_, samples) in ways.items():
         clock[name] = timings[name].median / samples
-        used[name] = statistics.median(taken[name][1:]) / samples
+        used[name] = timings[name].cpu_median / samples
         first = next(iter(ways))
         lines.append(
             f"| {name} | {1 / clock[name]:.1f} | {clock[first] / clock[name]:.1f} "

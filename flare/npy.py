@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import InputInvalid
-from flare.sample import CUBE_SHAPE, IMAGE_SIZE, N_PLANES, Cube, cube_of_planes
+from flare.sample import CUBE_SHAPE, IMAGE_SIZE, N_PLANES, Cube, cube_of_planes, present_of_cube
 
 PLANES_SHAPE = (N_PLANES, IMAGE_SIZE, IMAGE_SIZE)
 
@@ -108,6 +108,15 @@ def shape_of_npy(buffer: bytes | bytearray | memoryview) -> tuple[int, ...]:
     return _read_header(memoryview(buffer))[0]
 
 
+def length_of_npy(buffer: bytes | bytearray | memoryview) -> int | None:
+    """Return how many bytes a file is long that begins so, None where it is no .npy file."""
+    try:
+        shape, _, dtype, offset = _read_header(memoryview(buffer))
+    except NpyRejected:
+        return None
+    return offset + math.prod(shape) * dtype.itemsize
+
+
 def _array(
     view: memoryview,
     shapes: tuple[tuple[int, ...], ...],
@@ -150,7 +159,7 @@ def _sample(values: NDArray[Any], which: str = "") -> Cube:
 
 
 def _check_any(cube: Cube, which: str) -> None:
-    if not cube.any():
+    if not present_of_cube(cube).any():
         raise NpyRejected(
             "all_missing",
             f"{which}every image is zero, so all of them are missing",
@@ -192,7 +201,35 @@ def _grey_levels(values: NDArray[Any], which: str = "") -> NDArray[np.uint8]:
     """Turn flat values into grey levels by the rules of ``cube_of_npy``."""
     if values.dtype == np.uint8:
         return values
-    low, high = float(values.min()), float(values.max())  # NaN comes through both
+    if values.dtype.kind in "iu":
+        _check_range(float(values.min()), float(values.max()), which)
+        return values.astype(np.uint8)
+    # The first image nearly always tells whether all are fractions: one pass over memory then.
+    guess = _scale_of(float(values[: IMAGE_SIZE**2].max()))
+    grey, low, high = _rounded(values, guess)
+    _check_range(low, high, which)
+    return grey if _scale_of(high) == guess else _rounded(values, _scale_of(high))[0]
+
+
+def _scale_of(high: float) -> int:
+    return 255 if high <= 1 else 1
+
+
+def _rounded(values: NDArray[Any], scale: int) -> tuple[NDArray[np.uint8], float, float]:
+    """Return flat floats times ``scale`` as grey levels, with their own minimum and maximum."""
+    grey = np.empty(values.size, dtype=np.uint8)
+    lows, highs = [], []
+    # One image at a time, so that what is in between stays in the cache: four times faster.
+    with np.errstate(invalid="ignore", over="ignore"):  # the range is checked afterwards
+        for start in range(0, values.size, IMAGE_SIZE**2):
+            image = values[start : start + IMAGE_SIZE**2]
+            lows.append(image.min())
+            highs.append(image.max())
+            grey[start : start + IMAGE_SIZE**2] = np.rint(image * np.float32(scale))
+    return grey, float(np.min(lows)), float(np.max(highs))  # NaN comes through both
+
+
+def _check_range(low: float, high: float, which: str) -> None:
     if not (math.isfinite(low) and math.isfinite(high)):
         raise NpyRejected(
             "not_finite",
@@ -202,15 +239,6 @@ def _grey_levels(values: NDArray[Any], which: str = "") -> NDArray[np.uint8]:
     if low < 0 or high > 255:
         detail = f"{which}the values run from {low:g} to {high:g}"
         raise NpyRejected("out_of_range", detail, hint=GREY_HINT)
-    if values.dtype.kind in "iu":
-        return values.astype(np.uint8)
-    scale = np.float32(255 if high <= 1 else 1)
-    grey = np.empty(values.size, dtype=np.uint8)
-    # One image at a time, so that what is in between stays in the cache: four times faster.
-    for start in range(0, values.size, IMAGE_SIZE**2):
-        image = slice(start, start + IMAGE_SIZE**2)
-        grey[image] = np.rint(values[image] * scale)
-    return grey
 
 
 def _shortened(shape: tuple[int, ...]) -> str:

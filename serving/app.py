@@ -17,7 +17,8 @@ from flare.errors import ConfigInvalid
 from serving import forecast_routes, routes
 from serving.access import Access
 from serving.body_limit import BodyLimit
-from serving.engine import one_core_each
+from serving.engine import for_cores
+from serving.flow import take_in_whole_samples
 from serving.follower import Follower
 from serving.history import History
 from serving.logs import show_log
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
             sys.stderr.write(f"error: {invalid}\n")
             _stop_supervisor()
             raise SystemExit(2) from invalid
+    take_in_whole_samples()
     chosen, metrics = settings, Metrics()
 
     @asynccontextmanager
@@ -65,7 +67,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         follower = Follower(
             source_of(chosen) if source is None else source,
             poll_seconds=chosen.poll_seconds,
-            prepare=one_core_each,
+            prepare=for_cores(chosen.cores),
         )
         pool = Pool(
             cores=chosen.cores,

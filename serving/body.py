@@ -1,4 +1,4 @@
-"""The body of a request in one buffer: read once, copied once, never on disk."""
+"""The body of a request in one buffer: read once, copied once at most, never on disk."""
 
 import asyncio
 
@@ -8,8 +8,10 @@ from starlette.requests import ClientDisconnect
 from serving.rejections import UploadRejected
 
 
-async def read_body(request: Request, *, seconds: float, max_bytes: int) -> bytearray:
+async def read_body(request: Request, *, seconds: float, max_bytes: int) -> bytes | bytearray:
     """Read the body; where its length is said, into a buffer of that length.
+
+    One that came in one piece is that piece, not copied.
 
     `BodyLimit` has refused lengths above ``max_bytes`` and counts what comes.
 
@@ -25,6 +27,8 @@ async def read_body(request: Request, *, seconds: float, max_bytes: int) -> byte
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 end = size + len(chunk)
+                if not size and chunk and end == known:
+                    return chunk
                 if end > len(body):
                     body[size:] = chunk
                 else:

@@ -1,26 +1,39 @@
 """From checked cubes and one model to answers, and the proof that a model can answer at all."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from flare.errors import ForecasterInvalid
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecast, Forecaster
-from flare.forecasters.engine import TORCH, device_of, engine_of, limit_torch, with_threads
+from flare.forecasters.engine import (
+    ONNX_RUNTIME,
+    TORCH,
+    device_of,
+    engine_of,
+    limit_torch,
+    with_threads,
+)
 from flare.goes import HEADLINE_EVENT
 from flare.sample import CHANNELS, CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
 from serving.schemas import Missing, Prediction
 from serving.source import Loaded
 
 
-def predict(live: Loaded, cubes: Cube, present: Present) -> list[Prediction]:
-    """Forecast from N samples with one model; blocks a thread.
+def predict(
+    live: Loaded, cubes: Cube, present: Present, *, alone: bool = False
+) -> list[Prediction]:
+    """Forecast from N samples with one model; blocks a thread. ``alone``: with all cores.
 
     Raises
     ------
     ForecasterInvalid
         The model answered nonsense.
     """
-    forecast = live.forecaster.predict(cubes, present)
+    forecaster = live.alone if alone and live.alone is not None else live.forecaster
+    forecast = forecaster.predict(cubes, present)
     check_forecast(forecast, n=len(cubes))
     return [
         Prediction(
@@ -42,11 +55,23 @@ def missing_of(present: Present) -> list[Missing]:
     ]
 
 
-def one_core_each(forecaster: Forecaster) -> Forecaster:
-    """Return a forecaster whose calls take one core, so that others run beside it."""
-    if TORCH in engine_of(forecaster) and device_of(forecaster) == "cpu":
-        limit_torch(1)
-    return with_threads(forecaster, 1)
+def for_cores(cores: int) -> Callable[[Loaded], Loaded]:
+    """Return what makes a model ready for so many cores.
+
+    Its calls take one core, so that others run beside it; one that is alone takes all of them,
+    which is a matter of threads in ONNX Runtime and changes no bit of the answer.
+    """
+
+    def ready(loaded: Loaded) -> Loaded:
+        forecaster = loaded.forecaster
+        engine = engine_of(forecaster)
+        if TORCH in engine and device_of(forecaster) == "cpu":
+            limit_torch(1)
+        wide = cores > 1 and ONNX_RUNTIME in engine
+        alone = with_threads(forecaster, cores) if wide else None
+        return replace(loaded, forecaster=with_threads(forecaster, 1), alone=alone)
+
+    return ready
 
 
 def self_test(forecaster: Forecaster) -> None:

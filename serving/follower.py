@@ -9,11 +9,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from flare.errors import FlareError, ForecasterInvalid, ModelNotFound, TrackingUnavailable
-from flare.forecasters.base import Forecaster
 from serving.engine import self_test
 from serving.source import Loaded, ModelSource, Version
 
@@ -30,8 +28,8 @@ class StillLoading(ModelNotFound):
     """The first look for a model goes on; nobody knows yet whether there is one."""
 
 
-def _as_it_is(forecaster: Forecaster) -> Forecaster:
-    return forecaster
+def _as_it_is(loaded: Loaded) -> Loaded:
+    return loaded
 
 
 class Follower:
@@ -42,9 +40,9 @@ class Follower:
         source: ModelSource,
         *,
         poll_seconds: float,
-        prepare: Callable[[Forecaster], Forecaster] = _as_it_is,
+        prepare: Callable[[Loaded], Loaded] = _as_it_is,
     ) -> None:
-        """Follow a source; ``prepare`` is what becomes of every forecaster that was loaded."""
+        """Follow a source; ``prepare`` is what becomes of every model that was loaded."""
         self._source = source
         self._poll_seconds = poll_seconds
         self._prepare = prepare
@@ -175,8 +173,10 @@ class Follower:
 
     def _proved(self, candidate: Loaded) -> Loaded:
         """Return a model that is prepared, warm, and has shown that it can answer."""
-        candidate = replace(candidate, forecaster=self._prepare(candidate.forecaster))
+        candidate = self._prepare(candidate)
         self_test(candidate.forecaster)
+        if candidate.alone is not None:
+            self_test(candidate.alone)
         return candidate
 
     def _note(self, error: str, *, unavailable: bool = False) -> None:

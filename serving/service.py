@@ -46,7 +46,7 @@ def service_of(request: Request) -> Service:
 
 
 async def forecast(
-    request: Request, read: Callable[[bytearray], Samples], *, source: str
+    request: Request, read: Callable[[bytes | bytearray], Samples], *, source: str
 ) -> Forecasts:
     """Read the body, have it checked and forecast by one thread and one model, and remember it.
 
@@ -67,7 +67,8 @@ async def forecast(
                 service.metrics.waiting_seconds.observe(began - ready)
                 samples = read(body)
                 live = service.follower.snapshot()  # this one and no other answers
-                predictions = predict(live, samples.cubes, samples.present)
+                alone = service.pool.taken == 1
+                predictions = predict(live, samples.cubes, samples.present, alone=alone)
                 service.metrics.forecast_seconds.labels(source).observe(time.perf_counter() - began)
                 return Forecasts(live, samples, predictions)
 

@@ -35,7 +35,8 @@ class Loaded:
     """One version of a model, whole and ready to forecast.
 
     ``folder`` is where it was read from; the forecaster needs nothing of it any more. ``uri`` is
-    its address, ``details`` what MLflow knows of it, as JSON values.
+    its address, ``details`` what MLflow knows of it, as JSON values. ``alone`` is the same
+    forecaster for a request that has all cores to itself; None where that is no other.
     """
 
     forecaster: Forecaster
@@ -45,6 +46,7 @@ class Loaded:
     uri: str = ""
     details: dict[str, Any] = field(default_factory=dict)
     loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    alone: Forecaster | None = None
 
 
 class ModelSource(Protocol):

@@ -8,7 +8,14 @@ import numpy as np
 
 from flare.image_places import sample_of_files, start_of
 from flare.images import UNIFORM, is_ignored_channel, parse_name
-from flare.npy import PLANES_SHAPE, NpyRejected, cube_of_npy, cubes_of_npy, shape_of_npy
+from flare.npy import (
+    PLANES_SHAPE,
+    NpyRejected,
+    cube_of_npy,
+    cubes_of_npy,
+    length_of_npy,
+    shape_of_npy,
+)
 from flare.sample import CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
 from serving.archives import files_of_zip
 from serving.multipart import parts_of
@@ -50,7 +57,7 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def sample_of_npy(body: bytearray, content_type: str) -> Samples:
+def sample_of_npy(body: bytes | bytearray, content_type: str) -> Samples:
     """Read one sample: a form whose field ``file`` is a .npy file, or that file as the body.
 
     Raises
@@ -64,7 +71,9 @@ def sample_of_npy(body: bytearray, content_type: str) -> Samples:
     return Samples(cube, present_of_cube(cube), ("0",))
 
 
-def samples_of_batch(body: bytearray, content_type: str, *, most: int, max_bytes: int) -> Samples:
+def samples_of_batch(
+    body: bytes | bytearray, content_type: str, *, most: int, max_bytes: int
+) -> Samples:
     """Read N samples: a .npy file of all, or a .npz with an array of all or of each.
 
     Raises
@@ -98,7 +107,7 @@ def samples_of_batch(body: bytearray, content_type: str, *, most: int, max_bytes
     return Samples(cubes, present_of_cube(cubes), ids)
 
 
-def sample_of_images(body: bytearray, content_type: str, *, max_bytes: int) -> Samples:
+def sample_of_images(body: bytes | bytearray, content_type: str, *, max_bytes: int) -> Samples:
     """Read one sample from its images: a form with a file each or one zip, or a zip as the body.
 
     Images belong to time steps by their names; the input window is the one that fits most. An
@@ -172,11 +181,12 @@ def _placed(files: dict[str, bytes]) -> Samples:
     return Samples(read.cube[None], read.present[None], ("0",), read.rejected)
 
 
-def _file(body: bytearray, content_type: str, types: tuple[str, ...]) -> memoryview:
+def _file(body: bytes | bytearray, content_type: str, types: tuple[str, ...]) -> memoryview:
     """Return the bytes of the uploaded file: those of the form's field, or all of the body."""
     kind = media_type(content_type)
     if kind == FORM:
-        files = [part for part in parts_of(body, content_type) if part.name == "file"]
+        parts = parts_of(body, content_type, length_of=length_of_npy)
+        files = [part for part in parts if part.name == "file"]
         if len(files) != 1:
             detail = f"the form has {len(files) or 'no'} fields named `file`"
             raise UploadRejected(422, "no_file", detail, hint="send one: curl -F file=@sample.npy")

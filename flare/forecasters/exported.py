@@ -60,8 +60,9 @@ class ExportedNetwork:
 
         check_graph(graph)
         self.content = graph
+        self.threads = torch.get_num_threads() if threads is None else threads
         options = SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads() if threads is None else threads
+        options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         # Threads that wait for the next request must not keep the cores busy.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -85,7 +86,7 @@ class ExportedNetwork:
 
     def with_threads(self, threads: int) -> Self:
         """Return the same network with so many threads a call."""
-        return type(self)(self.content, threads=threads)
+        return self if threads == self.threads else type(self)(self.content, threads=threads)
 
 
 def read_graph(path: Path, *, sha256: str) -> ExportedNetwork | None:

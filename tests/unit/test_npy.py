@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flare.errors import InputInvalid
-from flare.npy import NpyRejected, cube_of_npy, shape_of_npy
+from flare.npy import NpyRejected, cube_of_npy, length_of_npy, shape_of_npy
 from flare.sample import CUBE_SHAPE
 
 PLANES = np.random.default_rng(0).integers(1, 256, (40, 256, 256), dtype=np.uint8)
@@ -57,9 +57,10 @@ def test_floats_up_to_one_are_fractions_of_255_in_every_width(dtype):
     np.testing.assert_array_equal(cube_of_npy(saved((PLANES / 255).astype(dtype))), CUBE)
 
 
-def test_one_float_above_one_makes_all_of_them_grey_levels():
+@pytest.mark.parametrize("where", [(0, 0, 0, 0), (0, 1, 0, 0), (3, 9, 255, 255)])
+def test_one_float_above_one_makes_all_of_them_grey_levels(where):
     array = np.ones(CUBE_SHAPE, dtype=np.float32)
-    array[0, 0, 0, 0] = 2
+    array[where] = 2
     assert np.unique(cube_of_npy(saved(array))).tolist() == [1, 2]
 
 
@@ -189,6 +190,13 @@ def test_another_spelling_of_the_header_is_the_same_sample(header):
 @pytest.mark.parametrize("shape", ["(5)", "(040, 256, 256)", "(40, 256 256)", "(-40, 256, 256)"])
 def test_a_shape_that_python_cannot_read_or_numpy_would_not_write_is_refused(shape):
     assert code(claiming(shape)) in ("bad_header", "wrong_shape")
+
+
+@pytest.mark.parametrize("array", [PLANES, CUBE.astype("f8"), np.asfortranarray(PLANES)])
+def test_the_length_of_a_file_is_told_by_its_beginning(array):
+    data = saved(array)
+    assert length_of_npy(data[:200]) == length_of_npy(data + b"more") == len(data)
+    assert length_of_npy(data[:20]) is length_of_npy(b"") is length_of_npy(b"\xff\xd8") is None
 
 
 def test_a_rejection_is_an_invalid_input_that_says_what_to_do():

@@ -71,9 +71,10 @@ def test_an_array_of_another_shape_is_no_sample(shape):
         cube_of_planes(np.zeros(shape, dtype=np.uint8))
 
 
-def test_a_plane_is_present_if_one_pixel_of_it_is_above_zero():
+@pytest.mark.parametrize("row", range(8))
+def test_a_plane_is_present_if_one_pixel_of_it_is_above_zero(row):
     cubes = np.zeros((2, 4, 10, 8, 8), dtype=np.uint8)
-    cubes[1, 2, 3, 7, 7] = 1
+    cubes[1, 2, 3, row, 7] = 1
     present = present_of_cube(cubes)
     assert present.shape == (2, 4, 10)
     assert np.argwhere(present).tolist() == [[1, 2, 3]]

@@ -118,9 +118,12 @@ def test_a_graph_that_this_runtime_cannot_read_is_left_to_pytorch(folder, monkey
 
 
 def test_with_one_thread_it_forecasts_the_same(forecaster):
-    single = with_threads(forecaster, 1)
-    assert single.graph is not forecaster.graph
+    three = with_threads(forecaster, 3)
+    assert three.graph.threads == 3
+    assert with_threads(three, 3).graph is three.graph
+    single = with_threads(three, 1)
     assert_same(single.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
+    assert_same(single.predict(CUBES, PRESENT), three.predict(CUBES, PRESENT), atol=0)
 
 
 def test_a_network_that_was_not_exported_takes_pytorchs_threads():

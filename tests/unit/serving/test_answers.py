@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -184,6 +185,29 @@ def test_without_a_model_it_is_503():
         response = client.get("/model")
     assert response.status_code == 503
     assert response.headers["Retry-After"]
+
+
+def test_a_request_beside_others_takes_one_core_and_one_that_is_alone_takes_all(monkeypatch):
+    one_core, all_cores = FakeForecaster(), FakeForecaster()
+    waiting = Blocking()
+    monkeypatch.setattr(
+        "serving.app.for_cores", lambda _: lambda loaded: replace(loaded, alone=all_cores)
+    )
+
+    async def two(client: Client) -> None:
+        first = asyncio.create_task(client.predicting())
+        await asyncio.to_thread(waiting.entered.wait, 60)
+        assert (await client.predicting()).status_code == 200
+        waiting.go_on.set()
+        assert (await first).status_code == 200
+
+    with Client(FakeSource(v1=one_core), threads=2) as client:
+        client.predict()
+        assert (len(one_core.asked), len(all_cores.asked)) == (1, 2)  # self-tests too
+    all_cores = waiting
+    with Client(FakeSource(v1=one_core), threads=2) as client:
+        client.run(two(client))
+    assert (len(one_core.asked), len(waiting.asked)) == (3, 2)
 
 
 def test_where_all_places_are_taken_the_answer_is_503_busy_and_the_body_is_dropped():

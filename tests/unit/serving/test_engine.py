@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from known_models import network
 from serving_fakes import CUBE, FakeForecaster
 
 from flare.errors import ForecasterInvalid, InputInvalid
 from flare.forecasters.answer import Answer
 from flare.forecasters.base import Forecast
+from flare.forecasters.engine import exported
 from flare.goes import EVENTS
 from flare.sample import present_of_cube
-from serving.engine import check_forecast, predict, self_test
+from serving.engine import check_forecast, for_cores, predict, self_test
 from serving.schemas import Prediction
 from serving.source import Loaded, Version
 
@@ -26,6 +30,34 @@ def test_the_forecaster_sees_the_uploaded_grey_levels_unchanged():
     forecaster = FakeForecaster()
     predict(loaded(forecaster), CUBE[None], ALL)
     np.testing.assert_array_equal(forecaster.asked[0], CUBE[None])
+
+
+def test_what_has_all_cores_is_asked_only_for_a_request_that_is_alone():
+    usual, wide = FakeForecaster(), FakeForecaster()
+    both = replace(loaded(usual), alone=wide)
+    predict(both, CUBE[None], ALL, alone=True)
+    assert (len(usual.asked), len(wide.asked)) == (0, 1)
+    predict(both, CUBE[None], ALL)
+    assert (len(usual.asked), len(wide.asked)) == (1, 1)
+    predict(loaded(usual), CUBE[None], ALL, alone=True)
+    assert len(usual.asked) == 2
+
+
+def test_an_exported_network_takes_one_core_or_all_and_answers_the_same_bits():
+    ready = for_cores(3)(loaded(exported(network(-5.0))))
+    assert (ready.forecaster.graph.threads, ready.alone.graph.threads) == (1, 3)
+    cubes = np.stack([CUBE, CUBE[::-1], CUBE[:, ::-1]])
+    present = np.ones((3, 4, 10), dtype=bool)
+    one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.alone))
+    for name in ("log10_flux", "lower", "upper", "probability"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(all_cores, name))
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_without_a_network_or_a_second_core_all_is_as_it_was(cores):
+    before = loaded(FakeForecaster())
+    assert for_cores(cores)(before) == before
+    assert for_cores(1)(loaded(exported(network(-5.0)))).alone is None
 
 
 def test_a_model_that_answers_nan_is_a_fault_of_the_model_and_not_of_the_input():

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import pytest
 from serving_fakes import FakeForecaster, FakeSource
@@ -219,9 +220,22 @@ def test_a_last_good_version_that_is_broken_is_not_served(how):
 def test_a_forecaster_is_prepared_before_it_proves_itself():
     broken, mended = FakeForecaster(log10_flux=NAN), FakeForecaster()
     source = FakeSource(v1=broken)
-    follower = Follower(source, poll_seconds=3600, prepare=lambda _: mended)
+    follower = Follower(
+        source, poll_seconds=3600, prepare=lambda loaded: replace(loaded, forecaster=mended)
+    )
     follower.poll_once()
     assert follower.snapshot().forecaster is mended
+
+
+def test_what_answers_a_request_that_is_alone_must_prove_itself_too():
+    good, broken = FakeForecaster(), FakeForecaster(log10_flux=NAN)
+    source = FakeSource(v1=good)
+    follower = Follower(
+        source, poll_seconds=3600, prepare=lambda loaded: replace(loaded, alone=broken)
+    )
+    follower.poll_once()
+    assert follower.live is None
+    assert source.refused == ["v1"]
 
 
 def test_a_stop_does_not_wait_for_the_next_poll():

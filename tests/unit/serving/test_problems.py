@@ -109,7 +109,7 @@ def test_a_body_just_within_the_limit_is_read(client):
 
 
 def test_a_defect_is_500_with_a_request_id_and_without_its_text(client, caplog, monkeypatch):
-    def defect(*_):
+    def defect(*_, **__):
         raise ZeroDivisionError("a secret")
 
     monkeypatch.setattr("serving.service.predict", defect)
