@@ -1,76 +1,31 @@
 """A server to look at, and a tab of the system's Chromium that looks at its page."""
 
-import os
-import re
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
-from numpy.typing import NDArray
+from known_models import LABELS, climatology_of
+from real_server import Server, serving
 
-from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import Climatology, fit_climatology
 from flare.forecasters.folder import save
 
-ROOT = Path(__file__).resolve().parents[1]
-LABELS = np.array([1e-9, 1e-9, 3e-7, 2e-6, 4e-6, 3e-5])
+
+@contextmanager
+def serving_page(folder: Path, **settings: object) -> Iterator[Server]:
+    """Serve the forecaster of ``folder/model``, a climatology where there is none yet."""
+    model = folder / "model"
+    if not model.exists():
+        save(climatology_of(), model)
+    with serving(folder / "state", model=model, **settings) as server:
+        yield server
 
 
-def climatology(labels: NDArray[np.float64] = LABELS) -> Climatology:
-    origin = Origin("0", "test", True, (), len(labels))
-    return fit_climatology(labels, spec=ForecasterSpec(image_size=256), origin=origin)
-
-
-class Server:
-    """The REST service as a process of its own, with a folder as its model."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.model = folder / "model"
-        if not self.model.exists():
-            save(climatology(), self.model)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "FLARE_"))}
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "uvicorn",
-                "serving.app:create_app",
-                "--factory",
-                "--port=0",
-                "--no-access-log",
-            ],
-            cwd=ROOT,
-            env=kept
-            | {"FLARE_MODEL": str(self.model), "FLARE_STATE_DIR": str(folder / "state")}
-            | {"FLARE_POLL_SECONDS": "0.2", "FLARE_ACCESS_LOG": "0"}
-            | environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.address = self._address()
-
-    def _address(self) -> str:
-        lines = []
-        for line in self._process.stderr or ():
-            lines.append(line)
-            if found := re.search(r"running on (http://\S+)", line):
-                return found[1]
-        self.stop()
-        return pytest.fail("the server did not start:\n" + "".join(lines))
-
-    def serve_another(self) -> None:
-        """Put another forecaster in the place of the one that is served."""
-        self.model.rename(self.model.with_name("former"))
-        save(climatology(LABELS * 3), self.model)
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+def serve_another(folder: Path) -> None:
+    """Put another forecaster in the place of the one that is served."""
+    model = folder / "model"
+    model.rename(folder / "former")
+    save(climatology_of(LABELS * 3), model)
 
 
 class Visit:

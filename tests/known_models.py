@@ -16,10 +16,11 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from numpy.typing import NDArray
 
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
+from flare.forecasters.climatology import Climatology, fit_climatology
 from flare.forecasters.folder import save
 from flare.forecasters.neural import NeuralForecaster
 from flare.models import NetworkConfig, build
@@ -32,12 +33,19 @@ from workplace import working_in
 
 NAME = "solar-flare"
 ORIGIN = Origin("0" * 16, "test", True, (), 3)
+LABELS = np.array([1e-9, 1e-9, 3e-7, 2e-6, 4e-6, 3e-5])
 
 
 def climatology(log10_flux: float) -> Forecaster:
     """Forecast this, whatever the images show."""
     labels = 10.0 ** (log10_flux + np.array([-1.0, 0.0, 1.0]))
     return fit_climatology(labels, spec=ForecasterSpec(image_size=256), origin=ORIGIN)
+
+
+def climatology_of(labels: NDArray[np.float64] = LABELS) -> Climatology:
+    """Forecast the quantiles of labels, whatever the images show."""
+    origin = Origin("0", "test", True, (), len(labels))
+    return fit_climatology(labels, spec=ForecasterSpec(image_size=256), origin=origin)
 
 
 def network(log10_flux: float, *, broken: bool = False) -> Forecaster:

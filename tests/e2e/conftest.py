@@ -5,12 +5,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from real_server import Server
 
-from browsing import Server, Visit
+from browsing import Visit, serving_page
 from tiny import write_tiny_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,23 +79,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start a server for one test."""
-    started: list[Server] = []
-
-    def start(**environment: str) -> Server:
-        started.append(Server(tmp_path, **environment))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.stop()
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(serving_page(tmp_path, **settings))
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a server for all tests of a file."""
-    server = Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.stop()
+    with serving_page(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,15 @@
 import io
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from real_server import ROOT, Server
 
-from browsing import ROOT, Server, Visit
+from browsing import Visit, serve_another
 
 EXAMPLE = sorted((ROOT / "data" / "example").glob("*/*.jpg"))
 GAP = "HMI continuum, 5\N{NO-BREAK SPACE}h before the forecast window: missing"
@@ -162,12 +164,14 @@ def test_the_model_panel_names_kind_version_and_scores(server: Server, shown: An
     assert "None are stored with this version" in panel
 
 
-def test_a_new_version_is_noticed_while_the_page_is_open(start_server: Any, visit: Open):
+def test_a_new_version_is_noticed_while_the_page_is_open(
+    start_server: Any, visit: Open, tmp_path: Path
+):
     server = start_server()
     page = visit(server.address).example()
     before, peak = page.inner_text(".model .version"), page.inner_text(".class-name")
     assert page.inner_text("#notice") == ""
-    server.serve_another()
+    serve_another(tmp_path)
     page.wait_for_selector("#notice p")
     after = page.inner_text(".model .version").removeprefix("version ")
     assert before != f"version {after}"

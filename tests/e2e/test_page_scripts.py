@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from real_server import ROOT
 
 from flare.goes import class_of_flux
 from flare.sample import CHANNELS, physical_values
-
-from browsing import ROOT
 
 RAMP = np.arange(40 * 256 * 256, dtype=np.uint64).reshape(40, 256, 256) * 7919 % 255 + 1
 

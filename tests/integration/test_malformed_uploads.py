@@ -9,6 +9,7 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from known_models import climatology_of
 from malformed import (
     BATCH,
     FORM,
@@ -22,7 +23,7 @@ from malformed import (
     wrong_npy,
 )
 from malformed_archives import GOOD_IMAGE, wrong_images, wrong_zip, zipped
-from started_server import Server, climatology, running
+from real_server import Server, serving
 
 from flare.forecasters.folder import save
 
@@ -45,8 +46,8 @@ class Target(NamedTuple):
 @pytest.fixture(scope="module")
 def target(tmp_path_factory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("malformed")
-    model = save(climatology(), folder / "climatology")
-    with running(FLARE_MODEL=str(model)) as server, httpx.Client(timeout=60) as client:
+    model = save(climatology_of(), folder / "climatology")
+    with serving(folder / "state", model=model) as server, httpx.Client(timeout=60) as client:
         yield Target(server, client, folder / "made-by-a-pickle", set())
 
 

@@ -8,11 +8,12 @@ import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from known_models import climatology_of
 from malformed import BATCH, FORM, NPY, RAW, form
 from malformed_archives import GOOD_IMAGE
+from real_server import serving
 from schemathesis import checks
 from schemathesis.generation import GenerationMode
-from started_server import climatology, running
 
 from flare.forecasters.folder import save
 
@@ -28,14 +29,15 @@ ALWAYS = [
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Iterator[str]:
-    model = save(climatology(), tmp_path_factory.mktemp("openapi") / "climatology")
-    with running(FLARE_MODEL=str(model)) as server:
+    model = save(climatology_of(), tmp_path_factory.mktemp("openapi") / "climatology")
+    with serving(model.with_name("state"), model=model) as server:
         yield server.address
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory) -> Iterator[str]:
-    with running(FLARE_MODEL=str(tmp_path_factory.mktemp("no-model"))) as server:
+    folder = tmp_path_factory.mktemp("no-model")
+    with serving(folder / "state", model=folder) as server:
         yield server.address
 
 

@@ -1,24 +1,27 @@
 import io
+import os
 import re
-import signal
 import socket
+import subprocess
+import sys
 
 import httpx
 import numpy as np
 import pytest
-from started_server import climatology, running, started
+from known_models import climatology_of
+from real_server import UVICORN, serving
 
 from flare.forecasters.folder import save
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return save(climatology(), tmp_path_factory.mktemp("model") / "climatology")
+    return save(climatology_of(), tmp_path_factory.mktemp("model") / "climatology")
 
 
 @pytest.fixture(scope="module")
 def address(folder):
-    with running(FLARE_MODEL=str(folder)) as server:
+    with serving(folder.with_name("state"), model=folder) as server:
         yield server.address
 
 
@@ -33,7 +36,7 @@ def test_an_upload_over_http_gets_the_forecasters_own_numbers(address):
     file = io.BytesIO()
     np.save(file, planes)
     answer = httpx.post(f"{address}/predict_npy", files={"file": file.getvalue()}).json()
-    forecaster = climatology()
+    forecaster = climatology_of()
     forecast = forecaster.predict(planes.reshape(1, 4, 10, 256, 256), np.ones((1, 4, 10), bool))
     assert answer["log_flux"] == forecast.log10_flux[0]
     assert list(answer["probabilities"].values()) == forecast.probability[0].tolist()
@@ -47,19 +50,23 @@ def test_a_bad_upload_over_http_is_a_problem_and_the_server_lives_on(address):
 
 
 def test_a_terminated_server_shuts_down_in_order(folder):
-    with running(FLARE_MODEL=str(folder)) as server:
-        server.process.send_signal(signal.SIGTERM)
-        server.process.wait(60)
-    # Now all of it was read.
+    with serving(folder.with_name("state"), model=folder) as server:
+        server.stop()
     assert "Application shutdown complete" in server.log
     assert "Traceback" not in server.log
 
 
 def test_a_wrong_setting_ends_the_start_with_one_line_and_code_2():
-    with started(FLARE_POLL_SECONDS="soon") as process:
-        _, log = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert re.fullmatch(r"error: FLARE_POLL_SECONDS='soon': .*\n", log)
+    done = subprocess.run(
+        [sys.executable, "-m", *UVICORN],
+        env=os.environ | {"FLARE_POLL_SECONDS": "soon"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: FLARE_POLL_SECONDS='soon': .*\n", done.stderr)
 
 
 KEY = "correct-horse-battery"
@@ -68,7 +75,8 @@ KEY = "correct-horse-battery"
 @pytest.fixture(scope="module")
 def strict(folder):
     """A server with a key, which waits for uploads only briefly."""
-    with running(FLARE_MODEL=str(folder), FLARE_API_KEY=KEY, FLARE_UPLOAD_SECONDS="0.5") as server:
+    state = folder.with_name("strict")
+    with serving(state, model=folder, api_key=KEY, upload_seconds=0.5) as server:
         yield server.address
 
 
