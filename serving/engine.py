@@ -21,6 +21,10 @@ from flare.sample import CHANNELS, CUBE_SHAPE, N_PLANES, Cube, Present, present_
 from serving.schemas import Missing, Prediction
 from serving.source import Loaded
 
+#: Cores for one request: it was measured with two, and threads that wait for each other gain less
+#: the more they are.
+MOST_ALONE = 4
+
 
 def predict(
     live: Loaded, cubes: Cube, present: Present, *, alone: bool = False
@@ -58,8 +62,8 @@ def missing_of(present: Present) -> list[Missing]:
 def for_cores(cores: int) -> Callable[[Loaded], Loaded]:
     """Return what makes a model ready for so many cores.
 
-    Its calls take one core, so that others run beside it; one that is alone takes all of them,
-    which is a matter of threads in ONNX Runtime and changes no bit of the answer.
+    Its calls take one core, so that others run beside it; one that is alone takes all of them, up
+    to `MOST_ALONE`, which is a matter of threads in ONNX Runtime and changes no bit of the answer.
     """
 
     def ready(loaded: Loaded) -> Loaded:
@@ -68,7 +72,7 @@ def for_cores(cores: int) -> Callable[[Loaded], Loaded]:
         if TORCH in engine and device_of(forecaster) == "cpu":
             limit_torch(1)
         wide = cores > 1 and ONNX_RUNTIME in engine
-        alone = with_threads(forecaster, cores) if wide else None
+        alone = with_threads(forecaster, min(cores, MOST_ALONE)) if wide else None
         return replace(loaded, forecaster=with_threads(forecaster, 1), alone=alone)
 
     return ready

@@ -11,7 +11,7 @@ from flare.forecasters.base import Forecast
 from flare.forecasters.engine import exported
 from flare.goes import EVENTS
 from flare.sample import present_of_cube
-from serving.engine import check_forecast, for_cores, predict, self_test
+from serving.engine import MOST_ALONE, check_forecast, for_cores, predict, self_test
 from serving.schemas import Prediction
 from serving.source import Loaded, Version
 
@@ -43,9 +43,10 @@ def test_what_has_all_cores_is_asked_only_for_a_request_that_is_alone():
     assert len(usual.asked) == 2
 
 
-def test_an_exported_network_takes_one_core_or_all_and_answers_the_same_bits():
-    ready = for_cores(3)(loaded(exported(network(-5.0))))
-    assert (ready.forecaster.graph.threads, ready.alone.graph.threads) == (1, 3)
+@pytest.mark.parametrize(("cores", "alone"), [(3, 3), (64, MOST_ALONE)])
+def test_an_exported_network_takes_one_core_or_all_and_answers_the_same_bits(cores, alone):
+    ready = for_cores(cores)(loaded(exported(network(-5.0))))
+    assert (ready.forecaster.graph.threads, ready.alone.graph.threads) == (1, alone)
     cubes = np.stack([CUBE, CUBE[::-1], CUBE[:, ::-1]])
     present = np.ones((3, 4, 10), dtype=bool)
     one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.alone))
