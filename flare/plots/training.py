@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from flare.plots.rows import TITLES
 from flare.plots.style import BLUE, CYCLE, GREY, VERMILLION, dress, legend, new_figure
 
 
@@ -33,7 +34,7 @@ def training_curve(
 
     def line(panel: int, key: str, colour: str) -> None:
         values = [record.get(key, float("nan")) for record in epochs]
-        label = key.replace("_", " ")
+        label = TITLES.get(key, key.replace("_", " "))
         axes[panel].plot(number, values, color=colour, marker=".", linewidth=1.5, label=label)
 
     line(0, "train_loss", BLUE)
