@@ -109,12 +109,9 @@ def shape_of_npy(buffer: bytes | bytearray | memoryview) -> tuple[int, ...]:
 
 
 def length_of_npy(buffer: bytes | bytearray | memoryview) -> int | None:
-    """Return how many bytes a file is long that begins so, None where it is no .npy file."""
-    try:
-        shape, _, dtype, offset = _read_header(memoryview(buffer))
-    except NpyRejected:
-        return None
-    return offset + math.prod(shape) * dtype.itemsize
+    """Return how many bytes a file is long that begins so; None without a header as NumPy's."""
+    header = _read_usual(memoryview(buffer))
+    return None if header is None else header[3] + math.prod(header[0]) * header[2].itemsize
 
 
 def _array(
@@ -169,10 +166,9 @@ def _check_any(cube: Cube, which: str) -> None:
 
 def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Return shape, Fortran order, dtype and where the data begin."""
-    usual = _USUAL.match(view[:MAX_HEADER_BYTES])
-    if usual and int.from_bytes(usual["size"], "little") == len(usual["header"]):
-        shape = tuple(int(edge) for edge in usual["shape"].split(b",") if edge)
-        return shape, usual["fortran"] == b"True", np.dtype(usual["dtype"].decode()), usual.end()
+    usual = _read_usual(view)
+    if usual is not None:
+        return usual
     head = io.BytesIO(view[:MAX_HEADER_BYTES])
     try:
         version = np.lib.format.read_magic(head)
@@ -188,6 +184,14 @@ def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any]
     except Exception:
         raise NpyRejected("bad_header", "the .npy header cannot be read", hint=WRITE_HINT) from None
     return shape, fortran_order, dtype, head.tell()
+
+
+def _read_usual(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any], int] | None:
+    usual = _USUAL.match(view[:MAX_HEADER_BYTES])
+    if not usual or int.from_bytes(usual["size"], "little") != len(usual["header"]):
+        return None
+    shape = tuple(int(edge) for edge in usual["shape"].split(b",") if edge)
+    return shape, usual["fortran"] == b"True", np.dtype(usual["dtype"].decode()), usual.end()
 
 
 def _check_type(dtype: np.dtype[Any]) -> None:

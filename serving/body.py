@@ -22,18 +22,22 @@ async def read_body(request: Request, *, seconds: float, max_bytes: int) -> byte
     """
     claimed = request.headers.get("content-length", "")
     known = min(int(claimed), max_bytes) if claimed.isdecimal() else 0
-    body, size = bytearray(known), 0
+    body, size, more = bytearray(), 0, True
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
+            while more:
+                chunk, more = await _next(request)
                 end = size + len(chunk)
                 if not size and chunk and end == known:
                     return chunk
+                if not body:
+                    body = bytearray(known)
                 if end > len(body):
                     body[size:] = chunk
                 else:
                     body[size:end] = chunk
                 size = end
+                del chunk  # not to be held while the next one is waited for
     except TimeoutError:
         detail = f"the upload took longer than {seconds:g} s (FLARE_UPLOAD_SECONDS)"
         raise UploadRejected(408, "too_slow", detail, hint="send it over a faster line") from None
@@ -47,7 +51,19 @@ async def drop_body(request: Request, *, seconds: float) -> None:
     """Read a body that nobody wants, so that the client hears the answer instead of a reset."""
     try:
         async with asyncio.timeout(seconds):
-            async for _ in request.stream():
+            while (await _next(request))[1]:
                 pass
     except (TimeoutError, ClientDisconnect):
         return
+
+
+async def _next(request: Request) -> tuple[bytes, bool]:
+    """Return a piece of the body, and whether there are more.
+
+    `Request.stream` would do, but keeps each piece until the next one comes, and a piece may be a
+    whole sample.
+    """
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)

@@ -50,8 +50,6 @@ def show_log(settings: Settings) -> None:
     logger = logging.getLogger("flare")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
-    # What a client sends wrong is its answer, and no line of a library's.
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     requests = logging.getLogger("uvicorn.access")
     requests.handlers[:] = []
     requests.propagate = False

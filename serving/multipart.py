@@ -21,8 +21,9 @@ _HINT = "send a form as curl -F or a browser does"
 #: A header of RFC 9110: its name is a token.
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*)")
 
-#: What follows a boundary: the next part, or nothing any more.
-_NEXT, _LAST = b"\r\n", b"--"
+#: What follows a boundary: nothing any more, or, behind padding (RFC 2046), the next part.
+_LAST = b"--"
+_ENDS = re.compile(rb"--|[ \t]{0,64}\r\n")
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,15 @@ def parts_of(
         raise _rejected("the form has no boundary")
     line = b"\r\n--" + boundary
     view, found = memoryview(body), list[Part]()
-    at = -2  # the first boundary needs no line break before it
-    if not body.startswith(line[2:]) or not _is_boundary(body, line, at):
+    # The first boundary needs no line break before it; some programs begin with one all the same.
+    at = -2 if body.startswith(line[2:]) else 0
+    if not body.startswith(line[max(-at, 0) :]) or _behind(body, line, at) is None:
         raise _rejected("the form does not begin with its boundary")
-    while (behind := at + len(line)) and body[behind : behind + 2] != _LAST:
-        headers, data = _headers_at(body, behind + 2)
+    while (behind := _behind(body, line, at)) is not None and body[behind - 2 : behind] != _LAST:
+        headers, data = _headers_at(body, behind)
         told = length_of(view[data:])
-        at = -1 if told is None else data + told
-        if not (
-            data <= at < len(body) and body.startswith(line, at) and _is_boundary(body, line, at)
-        ):
+        at = len(body) if told is None else data + told
+        if not body.startswith(line, at) or _behind(body, line, at) is None:
             at = _find(body, line, data)
         if len(found) == MAX_PARTS:
             raise _rejected(f"the form has more than {MAX_PARTS} parts")
@@ -79,15 +79,16 @@ def _find(body: bytes | bytearray, line: bytes, start: int) -> int:
         start = body.find(line, start)
         if start < 0:
             raise _rejected("the form ends before its last boundary")
-        if _is_boundary(body, line, start):
+        if _behind(body, line, start) is not None:
             return start
         start += 2
     raise _rejected("the form's boundary is in its data")
 
 
-def _is_boundary(body: bytes | bytearray, line: bytes, at: int) -> bool:
-    end = at + len(line)
-    return body[end : end + 2] in (_NEXT, _LAST)
+def _behind(body: bytes | bytearray, line: bytes, at: int) -> int | None:
+    """Return where that ends which makes a boundary of a line; None where it is none."""
+    found = _ENDS.match(body, at + len(line))
+    return found.end() if found else None
 
 
 def _headers_at(body: bytes | bytearray, start: int) -> tuple[dict[str, bytes], int]:

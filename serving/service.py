@@ -54,10 +54,11 @@ async def forecast(
     """
     service = service_of(request)
     settings = service.settings
+    body: bytes | bytearray | None = None
     try:
         async with service.pool.place() as place:
             service.follower.snapshot()  # there is a model at all
-            body = await read_body(
+            upload = body = await read_body(
                 request, seconds=settings.upload_seconds, max_bytes=settings.max_upload_bytes
             )
             ready = time.perf_counter()
@@ -65,7 +66,7 @@ async def forecast(
             def work() -> Forecasts:
                 began = time.perf_counter()
                 service.metrics.waiting_seconds.observe(began - ready)
-                samples = read(body)
+                samples = read(upload)
                 live = service.follower.snapshot()  # this one and no other answers
                 alone = service.pool.taken == 1
                 predictions = predict(live, samples.cubes, samples.present, alone=alone)
@@ -74,7 +75,8 @@ async def forecast(
 
             found = await place.run(work)
     except (Busy, ModelNotFound, TrackingUnavailable):
-        await drop_body(request, seconds=settings.upload_seconds)
+        if body is None:
+            await drop_body(request, seconds=settings.upload_seconds)
         raise
     service.metrics.count(found.predictions)
     service.history.add(source, found.predictions)

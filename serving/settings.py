@@ -68,7 +68,12 @@ class Settings(BaseSettings):
     ] = Path("outputs/serving")
     threads: Annotated[
         int,
-        Field(ge=0, le=1024, description="Forecasts at once, one core each; 0: as many as cores."),
+        Field(
+            ge=0,
+            le=1024,
+            description="Forecasts at once, one core each, and cores "
+            "for one that is alone, up to four; 0: as many as there are.",
+        ),
     ] = 0
     max_waiting: Annotated[
         int,

@@ -48,10 +48,12 @@ def climatology_of(labels: NDArray[np.float64] = LABELS) -> Climatology:
     return fit_climatology(labels, spec=ForecasterSpec(image_size=256), origin=origin)
 
 
-def network(log10_flux: float, *, broken: bool = False) -> Forecaster:
+def network(
+    log10_flux: float, *, broken: bool = False, architecture: str = "cnn", width: int = 2
+) -> Forecaster:
     """Forecast about this, by a small untrained network; a broken one loads and answers NaN."""
     torch.manual_seed(0)
-    config = NetworkConfig(width=2, hidden=4)
+    config = NetworkConfig(architecture, width=width, hidden=4)
     untrained = build(config)
     untrained.start_at(log10_flux, (0.6, 0.4, 0.2, 0.1))
     if broken:

@@ -199,6 +199,13 @@ def test_the_length_of_a_file_is_told_by_its_beginning(array):
     assert length_of_npy(data[:20]) is length_of_npy(b"") is length_of_npy(b"\xff\xd8") is None
 
 
+def test_a_header_that_has_to_be_evaluated_tells_no_length():
+    assert (
+        length_of_npy(claiming("(40, 256, 256)")) == len(claiming("(40, 256, 256)")) + PLANES.size
+    )
+    assert length_of_npy(claiming("[" * 3900)) is length_of_npy(claiming("[40, 256]")) is None
+
+
 def test_a_rejection_is_an_invalid_input_that_says_what_to_do():
     with pytest.raises(InputInvalid, match=r"shape \(40,\); send \(40, 256, 256\)"):
         cube_of_npy(saved(np.ones(40, dtype=np.uint8)))

@@ -64,7 +64,7 @@ def answers(client, monkeypatch):
     yield 413, client.post("/predict_npy", content=b"", headers={"Content-Length": str(LIMIT + 1)})
     yield 413, client.post("/predict_npy", content=b"", headers={"Content-Length": "9" * 5000})
     yield 413, client.post("/predict_npy", content=bytes(LIMIT + 1))
-    monkeypatch.setattr("serving.service.predict", lambda *_: 1 / 0)
+    monkeypatch.setattr("serving.service.predict", lambda *_, **__: 1 / 0)
     yield 500, client.predict()
 
 

@@ -10,6 +10,7 @@ from flare.forecasters.answer import Answer
 from flare.forecasters.base import Forecast
 from flare.forecasters.engine import exported
 from flare.goes import EVENTS
+from flare.models import ARCHITECTURES
 from flare.sample import present_of_cube
 from serving.engine import MOST_ALONE, check_forecast, for_cores, predict, self_test
 from serving.schemas import Prediction
@@ -52,6 +53,15 @@ def test_an_exported_network_takes_one_core_or_all_and_answers_the_same_bits(cor
     one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.alone))
     for name in ("log10_flux", "lower", "upper", "probability"):
         np.testing.assert_array_equal(getattr(one, name), getattr(all_cores, name))
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
+    made = network(-5.0, architecture=architecture, width=16)
+    ready = for_cores(4)(loaded(exported(made)))
+    one, all_cores = (f.predict(CUBE[None], ALL) for f in (ready.forecaster, ready.alone))
+    for name in ("log10_flux", "lower", "upper", "probability"):
+        np.testing.assert_allclose(getattr(one, name), getattr(all_cores, name), atol=1e-6)
 
 
 @pytest.mark.parametrize("cores", [1, 4])

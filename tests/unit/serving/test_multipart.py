@@ -79,6 +79,18 @@ def test_a_quoted_boundary_is_read():
     assert read(form(part(b"1")), 'multipart/form-data; boundary="xyz"')[0][2] == b"1"
 
 
+@pytest.mark.parametrize("padding", [b" ", b"\t", b" \t " * 10])
+def test_padding_behind_a_boundary_is_none_of_the_data(padding):
+    body = bytes(form(part(b"one"), part(b"two"), part(b"3")))
+    padded = body.replace(b"--xyz\r\n", b"--xyz" + padding + b"\r\n")
+    assert read(padded) == read(body)
+    assert [one[2] for one in read(padded)] == [b"one", b"two", b"3"]
+
+
+def test_a_form_may_begin_with_a_line_break():
+    assert read(b"\r\n" + form(part(b"one"), part(b""))) == read(form(part(b"one"), part(b"")))
+
+
 def test_an_empty_part_and_an_empty_form_are_read():
     assert read(form(part(b""))) == [("file", "a.npy", b"")]
     assert read(form(part(b""), part(b"x"))) == [("file", "a.npy", b""), ("file", "a.npy", b"x")]
@@ -181,6 +193,9 @@ def test_a_form_that_is_cut_anywhere_before_its_end_is_refused():
     [
         b"",
         b"no form at all",
+        b"\r\n",
+        b"\r\n\r\n--xyz--",
+        b"text\r\n--xyz--",
         b"--other\r\n\r\n\r\n--other--",
         b"--xyz\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--xyz",
         b"--xyz\r\nno colon here\r\n\r\nx\r\n--xyz--",

@@ -2,6 +2,8 @@ import httpx
 import pytest
 from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
 
+from serving.body_limit import UNREAD_BYTES
+
 PROBLEM = {"error", "detail", "hint", "request_id"}
 LIMIT = 3 * 2**20
 
@@ -85,6 +87,15 @@ def test_a_body_that_claims_to_be_too_large_is_refused_before_it_is_read(client)
     response = client.post("/predict_npy", content=unreadable(), headers=headers)
     body = assert_problem(response, 413, "too_large")
     assert str(LIMIT) in body["detail"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/history", "/nothing"])
+def test_only_a_post_may_have_a_body_that_is_more_than_a_little(client, path):
+    few = {"Content-Length": str(UNREAD_BYTES)}
+    assert client.get(path, headers=few).status_code == client.get(path).status_code
+    for headers in ({"Content-Length": str(UNREAD_BYTES + 1)}, {"Transfer-Encoding": "chunked"}):
+        body = assert_problem(client.get(path, headers=headers), 413, "too_large")
+        assert "only a POST" in body["detail"]
 
 
 def test_a_body_that_claims_nothing_is_refused_once_it_is_too_large(client):
