@@ -27,12 +27,12 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         claimed = headers.get("content-length", "")
-        most, detail = self._max_bytes, "a body may have at most {} bytes (FLARE_MAX_UPLOAD_BYTES)"
-        unsaid = False
-        if scope["method"] != "POST":
-            most, detail = UNREAD_BYTES, "only a POST may have a body of unsaid length or above {} bytes"
-            unsaid = "transfer-encoding" in headers
-        detail = detail.format(most)
+        post = scope["method"] == "POST"
+        most = self._max_bytes if post else UNREAD_BYTES
+        detail = f"a body may have at most {most} bytes (FLARE_MAX_UPLOAD_BYTES)"
+        if not post:
+            detail = f"only a POST may have a body of unsaid length or above {most} bytes"
+        unsaid = not post and "transfer-encoding" in headers
         # Of thousands of digits Python makes no number.
         if unsaid or (claimed.isdecimal() and (len(claimed) > 18 or int(claimed) > most)):
             request_id = scope.get("state", {}).get("request_id")
