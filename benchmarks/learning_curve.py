@@ -143,6 +143,7 @@ def draw(points: list[Point], oracle: dict[str, Score] | None) -> Figure:
     axes.set_xscale("log")
     axes.set_xticks(regions, [str(n) for n in regions])
     axes.minorticks_off()
+    axes.margins(y=0.3)  # room for the legend
     dress(axes, title="Learning curve", x="training regions", y=f"{HEADLINE_EVENT} BSS, validation")
     legend(axes, "lower right")
     return figure

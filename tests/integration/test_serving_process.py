@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 from known_models import climatology_of
-from real_server import UVICORN, serving
+from real_server import ROOT, UVICORN, serving
 
 from flare.forecasters.folder import save
 
@@ -59,6 +59,7 @@ def test_a_terminated_server_shuts_down_in_order(folder):
 def test_a_wrong_setting_ends_the_start_with_one_line_and_code_2():
     done = subprocess.run(
         [sys.executable, "-m", *UVICORN],
+        cwd=ROOT,
         env=os.environ | {"FLARE_POLL_SECONDS": "soon"},
         capture_output=True,
         text=True,

@@ -45,21 +45,18 @@ def test_what_has_all_cores_is_asked_only_for_a_request_that_is_alone():
 
 
 @pytest.mark.parametrize(("cores", "alone"), [(3, 3), (64, MOST_ALONE)])
-def test_an_exported_network_takes_one_core_or_all_and_answers_the_same_bits(cores, alone):
+def test_an_exported_network_takes_one_core_or_all(cores, alone):
     ready = for_cores(cores)(loaded(exported(network(-5.0))))
     assert (ready.forecaster.graph.threads, ready.alone.graph.threads) == (1, alone)
-    cubes = np.stack([CUBE, CUBE[::-1], CUBE[:, ::-1]])
-    present = np.ones((3, 4, 10), dtype=bool)
-    one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.alone))
-    for name in ("log10_flux", "lower", "upper", "probability"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(all_cores, name))
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
     made = network(-5.0, architecture=architecture, width=16)
     ready = for_cores(4)(loaded(exported(made)))
-    one, all_cores = (f.predict(CUBE[None], ALL) for f in (ready.forecaster, ready.alone))
+    cubes = np.stack([CUBE, CUBE[::-1], CUBE[:, ::-1]])
+    present = np.ones((3, 4, 10), dtype=bool)
+    one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.alone))
     for name in ("log10_flux", "lower", "upper", "probability"):
         np.testing.assert_allclose(getattr(one, name), getattr(all_cores, name), atol=1e-6)
 

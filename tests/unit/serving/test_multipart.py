@@ -242,7 +242,7 @@ def test_data_that_looks_like_very_many_boundaries_is_not_read_one_by_one():
 
 @pytest.mark.parametrize(
     "more",
-    ["X-Long: " + "a" * 5000 + "\r\n", "X" * 5000 + ": 1\r\n", "X-Many: 1\r\n" * 500],
+    ["X-Long: " + "a" * 5000 + "\r\n", "X" * 5000 + ": 1\r\n", "X-Many: 1\r\n" * 100],
     ids=["value", "name", "many"],
 )
 def test_headers_are_bounded(more):
