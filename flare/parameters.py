@@ -136,6 +136,11 @@ class Synthesis(Processes):
         "medium",
         description="how much of the synthetic flare rates the images show; docs/synthetic.md",
     )
+    test: Literal["as_observed", "selected"] = Field(
+        "as_observed",
+        description="test regions of a synthetic set: as they come, so that scores measure skill, "
+        "or selected by their labels as SDOBenchmark's, with three times the M1.0 rate of training",
+    )
     data_seed: Seed = Field(0, description="seed of the synthetic regions")
 
 

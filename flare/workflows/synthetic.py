@@ -27,6 +27,7 @@ def make(config: SynthesizeConfig) -> SyntheticSummary:
         **sizes(config),
         seed=config.data_seed,
         difficulty=config.difficulty,
+        test=config.test,
         processes=config.processes or None,
         progress=bar("synthesize", unit="regions"),
     )
@@ -50,7 +51,14 @@ def _check_made_as(data_dir: Path, config: SynthesizeConfig) -> None:
     dataset_identity(data_dir)  # says what is wrong with a damaged dataset.json
     path = data_dir / "dataset.json"
     made = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    asked = {**sizes(config), "seed": config.data_seed, "difficulty": config.difficulty}
+    if made:
+        made.setdefault("test", "selected")  # the only way before there was a choice
+    asked = {
+        **sizes(config),
+        "seed": config.data_seed,
+        "difficulty": config.difficulty,
+        "test": config.test,
+    }
     parameters = {"n_training": "samples", "n_test": "samples", "seed": "data_seed"}
     for key, value in asked.items():
         if key in made and made[key] != value:

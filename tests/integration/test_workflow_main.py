@@ -86,6 +86,7 @@ def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
 
 def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silence(tmp_path):
     made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 448, "n_test": 192}
+    made["test"] = "as_observed"
     with working_in(tmp_path):
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
@@ -94,6 +95,16 @@ def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silenc
             ConfigInvalid, match=r"data_seed asks for seed=9, but data/synthetic was made with 0"
         ):
             make_default(SYNTHETIC_DIR, SynthesizeConfig(data_seed=9))
+
+
+def test_a_synthetic_set_made_before_there_was_a_choice_has_selected_test_regions(tmp_path):
+    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 448, "n_test": 192}
+    with working_in(tmp_path):
+        SYNTHETIC_DIR.mkdir(parents=True)
+        (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
+        make_default(SYNTHETIC_DIR, SynthesizeConfig(test="selected"))
+        with pytest.raises(ConfigInvalid, match="asks for test=as_observed"):
+            make_default(SYNTHETIC_DIR, SynthesizeConfig())
 
 
 def test_a_damaged_description_of_the_synthetic_set_is_one_line(tmp_path):

@@ -33,9 +33,13 @@ _LASTING = Latents(flux=0.97, closeness=0.93, shear=0.90, emergence=0.60, hidden
 # ln(contact) of regions drawn at random is about normal, with this mean and deviation.
 _CONTACT_MEAN, _CONTACT_DEVIATION = 8.850, 0.635
 
-# How readily the test split takes a region, by its largest flare; with an M one it goes by their
-# share too. Gives about the class mix of SDOBenchmark's test split, which is stratified by regions'
-# largest flares and has 20 % of its labels >= 1e-5.
+#: How the regions of the test split are chosen: as they come, like those of the training split, or
+#: selected by their labels as SDOBenchmark's were.
+TEST_SPLITS = ("as_observed", "selected")
+
+# How readily a selected test split takes a region, by its largest flare; with an M one it goes by
+# their share too. Gives about the class mix of SDOBenchmark's test split, which is stratified by
+# regions' largest flares and has 20 % of its labels >= 1e-5.
 _TEST_ACCEPTANCE = {"quiet": 0.06, "A": 0.09, "B": 0.09, "C": 0.115, "M": 0.75, "X": 1.0}
 
 #: Further ranges after a region's first: how many at most, and the chance of each. That makes 4.5
@@ -87,8 +91,15 @@ class Region:
     windows: tuple[Window, ...]
 
 
-def make_region(split: str, index: int, *, seed: int, level: Level = LEVELS["medium"]) -> Region:
-    """Make region ``index`` of a split; it depends on nothing but the four arguments."""
+def make_region(
+    split: str,
+    index: int,
+    *,
+    seed: int,
+    level: Level = LEVELS["medium"],
+    test: str = "as_observed",
+) -> Region:
+    """Make region ``index`` of a split; it depends on nothing but the arguments."""
     number = FIRST_NUMBER[split] + index
     attempt = 0
     while True:
@@ -99,13 +110,18 @@ def make_region(split: str, index: int, *, seed: int, level: Level = LEVELS["med
         skeleton = make_skeleton(latitude, rng)
         windows = tuple(_windows(number, skeleton, level, rng, labels))
         region = Region(split, index, number, latitude, skeleton, level.heating, windows)
-        if split == "training" or labels.random() < _test_acceptance(windows):
+        if (split, test) != ("test", "selected") or labels.random() < _test_acceptance(windows):
             return region
         attempt += 1
 
 
 def make_regions(
-    split: str, n_samples: int, *, seed: int, level: Level = LEVELS["medium"]
+    split: str,
+    n_samples: int,
+    *,
+    seed: int,
+    level: Level = LEVELS["medium"],
+    test: str = "as_observed",
 ) -> list[Region]:
     """Make the regions, in order, that hold the first ``n_samples`` windows of a split.
 
@@ -114,10 +130,10 @@ def make_regions(
     regions: list[Region] = []
     missing = n_samples
     while missing > 0:
-        region = make_region(split, len(regions), seed=seed, level=level)
-        kept = region.windows[:missing]
-        regions.append(replace(region, windows=kept))
-        missing -= len(kept)
+        region = make_region(split, len(regions), seed=seed, level=level, test=test)
+        windows = region.windows[:missing]
+        regions.append(replace(region, windows=windows))
+        missing -= len(windows)
     return regions
 
 
@@ -164,7 +180,7 @@ def _flares(latents: Latents, contact: float, level: Level) -> tuple[float, Flar
 
 
 def _test_acceptance(windows: tuple[Window, ...]) -> float:
-    """Return the probability that the test split takes a region, from its own labels alone."""
+    """Return the probability that a selected test split takes a region, from its labels alone."""
     fluxes = np.array([window.peak_flux for window in windows])
     largest = float(fluxes.max())
     taken = _TEST_ACCEPTANCE["quiet" if largest == QUIET_FLUX else class_letter(largest)]

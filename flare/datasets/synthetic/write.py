@@ -14,7 +14,7 @@ from PIL import Image
 
 from flare.datasets.pool import worker_pool
 from flare.datasets.synthetic.difficulty import level_of
-from flare.datasets.synthetic.region import SPLITS, Region, Window, make_regions
+from flare.datasets.synthetic.region import SPLITS, TEST_SPLITS, Region, Window, make_regions
 from flare.datasets.synthetic.render import Images, Surroundings
 from flare.datasets.synthetic.unfinished import PARTIAL, unfinished
 from flare.errors import ConfigInvalid, DatasetInvalid
@@ -58,6 +58,7 @@ def synthesize(
     n_test: int,
     seed: int = 0,
     difficulty: str = "medium",
+    test: str = "as_observed",
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> SyntheticSummary:
@@ -77,6 +78,10 @@ def synthesize(
         Of everything random, >= 0.
     difficulty
         ``easy``, ``medium`` or ``hard``; see ``flare.datasets.synthetic.difficulty``.
+    test
+        How the regions of the test split are chosen: ``as_observed``, as they come, so that the
+        oracle's probabilities are right there, or ``selected`` by their labels as SDOBenchmark's
+        were, with three times as many M1.0 events as in training.
     processes
         Worker processes; the number of CPUs if None, and with 1 everything happens in this one.
     progress
@@ -85,7 +90,8 @@ def synthesize(
     Raises
     ------
     ConfigInvalid
-        A size, the seed or the number of processes is out of bounds.
+        A size, the seed or the number of processes is out of bounds, or there is no such way to
+        choose test regions.
     DatasetInvalid
         ``dest`` exists, another process is making it, or the disk has too little space for it.
     """
@@ -93,11 +99,13 @@ def synthesize(
     workers = processes if processes is not None else os.cpu_count() or 1
     _check(dest, n_training, n_test, seed, workers)
     level = level_of(difficulty)
+    if test not in TEST_SPLITS:
+        raise ConfigInvalid(f"test is {test!r}; choose one of {', '.join(TEST_SPLITS)}")
     sizes = {"training": n_training, "test": n_test}
     regions = [
         region
         for split in SPLITS
-        for region in make_regions(split, sizes[split], seed=seed, level=level)
+        for region in make_regions(split, sizes[split], seed=seed, level=level, test=test)
     ]
     description = {
         "name": "synthetic",
@@ -105,6 +113,7 @@ def synthesize(
         "generator_version": GENERATOR_VERSION,
         "seed": seed,
         "difficulty": difficulty,
+        "test": test,
         "n_training": n_training,
         "n_test": n_test,
     }

@@ -18,8 +18,13 @@ def training() -> list[Region]:
 
 
 @pytest.fixture(scope="module")
+def observed_test() -> list[Region]:
+    return make_regions("test", 3000, seed=0)
+
+
+@pytest.fixture(scope="module")
 def test_split() -> list[Region]:
-    return make_regions("test", 1600, seed=0)
+    return make_regions("test", 1600, seed=0, test="selected")
 
 
 def windows_of(regions: list[Region]) -> list[Window]:
@@ -70,11 +75,31 @@ def test_the_training_split_has_the_real_class_mix(training, low, high, share, t
         (1e-4, 1, 0.028, 0.02),
     ],
 )
-def test_the_test_split_has_the_class_mix_of_the_stratified_real_one(
+def test_a_selected_test_split_has_the_class_mix_of_the_stratified_real_one(
     test_split, low, high, share, tolerance
 ):
     fluxes = fluxes_of(test_split)
     assert ((fluxes >= low) & (fluxes < high)).mean() == pytest.approx(share, abs=tolerance)
+
+
+def test_test_regions_as_observed_have_the_event_rate_of_the_training_split(
+    training, observed_test
+):
+    rates = [(fluxes_of(split) >= 1e-5).mean() for split in (training, observed_test)]
+    assert rates[0] == pytest.approx(rates[1], abs=0.012)
+
+
+def test_the_true_probabilities_are_right_on_test_regions_as_observed_and_too_low_on_selected_ones(
+    observed_test, test_split
+):
+    def expected_and_observed(regions):
+        expected = np.mean([w.flares.probability("M1.0") for w in windows_of(regions)])
+        return expected, (fluxes_of(regions) >= 1e-5).mean()
+
+    expected, happened = expected_and_observed(observed_test)
+    assert happened == pytest.approx(expected, abs=0.01)
+    expected, happened = expected_and_observed(test_split)
+    assert happened > 1.2 * expected
 
 
 @pytest.mark.parametrize(("difficulty", "area"), [("easy", 0.98), ("medium", 0.93), ("hard", 0.82)])

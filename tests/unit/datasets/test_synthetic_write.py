@@ -131,8 +131,10 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("wrong", [{"n_training": 0}, {"n_test": 10**9}, {"seed": -1}])
-def test_impossible_sizes_are_refused(tmp_path, wrong):
+@pytest.mark.parametrize(
+    "wrong", [{"n_training": 0}, {"n_test": 10**9}, {"seed": -1}, {"test": "best"}]
+)
+def test_impossible_settings_are_refused(tmp_path, wrong):
     with pytest.raises(ConfigInvalid, match=next(iter(wrong))):
         synthesize(tmp_path / "set", **{"n_training": 1, "n_test": 1} | wrong)
 

@@ -1,0 +1,112 @@
+"""Scores against true probabilities instead of outcomes: what luck of the events plays no part in.
+
+On synthetic regions the generator knows the probability of each event. The expected value of every
+score that is a sum over samples follows from it: a sample with the true probability p counts as an
+event with the weight p, and as a non-event with the weight 1 - p.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.errors import VerificationInvalid
+from flare.verification.bootstrap import interval, region_weights
+from flare.verification.inputs import FloatArray, probability_array
+from flare.verification.issued import Issued
+from flare.verification.named_scores import event_scores
+from flare.verification.resampled import Score
+
+#: The scores that are computed noise-free, the headline first.
+NOISE_FREE_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area")
+
+
+@dataclass(frozen=True)
+class TrueProbabilities:
+    """The true probability of each event, (N, E), in 0..1, and the samples' regions, (N,)."""
+
+    probability: FloatArray
+    events: tuple[str, ...]
+    active_region: NDArray[np.integer]
+
+
+def noise_free_scores(
+    forecasts: Mapping[str, Issued],
+    truth: TrueProbabilities,
+    *,
+    event: str,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, tuple[Score, ...]]:
+    """Return the expected ``NOISE_FREE_SCORES`` of one event for each forecaster.
+
+    Perfect and no-skill values are those of the scores themselves, but no forecaster can expect a
+    Brier skill score of 1: the highest belongs to the true probabilities. Intervals are over active
+    regions, from the same resamples for all.
+
+    Parameters
+    ----------
+    forecasts
+        By name, of the same N samples.
+    truth
+        Right for the samples as they are: of regions that were selected by their labels the
+        generator's probabilities are too low, and these scores would mislead.
+
+    Returns
+    -------
+    By name of the forecaster; ``n_events`` is the expected number, rounded.
+
+    Raises
+    ------
+    VerificationInvalid
+        The event has no true probability or was not forecast, or a number is no probability.
+    """
+    values = _values(forecasts, truth, event, n_resamples=n_resamples, seed=seed)
+    n, expected = len(truth.active_region), _column(truth.probability, truth.events, event).sum()
+    return {
+        name: tuple(
+            Score(event, score, float(of[0]), *interval(of[1:], level), n, round(float(expected)))
+            for score, of in scores.items()
+        )
+        for name, scores in values.items()
+    }
+
+
+def _values(
+    forecasts: Mapping[str, Issued],
+    truth: TrueProbabilities,
+    event: str,
+    *,
+    n_resamples: int,
+    seed: int,
+) -> dict[str, dict[str, FloatArray]]:
+    """Return each score on the whole sample and on R resamples, (1 + R,), by forecaster."""
+    chance = _column(truth.probability, truth.events, event)  # (N,)
+    drawn = region_weights(truth.active_region, n_resamples=n_resamples, seed=seed)
+    counts = np.vstack([np.ones((1, drawn.shape[1])), drawn])  # (1 + R, N)
+    weights = np.hstack([counts * chance, counts * (1 - chance)])  # events, then non-events
+    outcomes = np.repeat([True, False], len(chance))
+    values = {}
+    for name, one in forecasts.items():
+        probability = _column(one.probability, one.events, event)
+        if probability.shape != chance.shape:
+            raise VerificationInvalid(
+                f"{name} has {len(probability)} forecasts for {len(chance)} true probabilities"
+            )
+        scores = event_scores(
+            outcomes,
+            np.tile(probability, 2),
+            threshold=one.thresholds[event],
+            weights=weights,
+        )
+        values[name] = {score: scores[score] for score in NOISE_FREE_SCORES}
+    return values
+
+
+def _column(probability: FloatArray, events: Sequence[str], event: str) -> FloatArray:
+    if event not in events:
+        raise VerificationInvalid(f"no event {event!r}; choose from {list(events)}")
+    values = probability[:, list(events).index(event)]
+    return probability_array(f"probability of {event}", values, values.shape)
