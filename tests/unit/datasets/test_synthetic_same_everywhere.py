@@ -24,7 +24,7 @@ from flare.workflows.synthetic import sizes
 ROOT = Path(__file__).parents[3]
 
 #: Of `mlflow run . -e synthesize` with its defaults; also in docs/synthetic.md.
-DEFAULT_FINGERPRINT = "632b34b9e68d8b00e48e94acef2a7f7db8a686c818dc9acbd53f31d662dd899c"
+DEFAULT_FINGERPRINT = "4ccded1dcc34450bbc9a5b6ff6b5c6fa6297ede6f210f1730b6b44135bff6e71"
 
 _UMATH = np._core._multiarray_umath
 ADDITIONS = [name for name in _UMATH.__cpu_dispatch__ if _UMATH.__cpu_features__[name]]
