@@ -30,6 +30,7 @@ from flare.training.processes import fabric_for, shared_cores
 from flare.training.reader import in_pieces, read_ahead
 from flare.training.records import EpochRecord, Standing
 from flare.training.sampling import build_sampler, class_weights
+from flare.training.validating import any_process
 from flare.workflows.checkpoints import FoldsKept, identity
 from flare.workflows.crossval import Rows, out_of_fold
 from flare.workflows.data import TrainingData
@@ -182,6 +183,8 @@ def _begun(
         network.start_at(*_climatology(data.peak_flux[rows]))
         standing = Standing.of(None if state is None else state["standing"])
         yield _Begun(network, normalisation, rows, fabric, checkpoint, state, standing, stop)
+        if any_process(stop(), fabric):  # after the last step's check; all processes end together
+            raise KeyboardInterrupt
 
 
 def _measured(data: TrainingData, rows: Rows) -> ChannelNormalisation:
