@@ -7,7 +7,6 @@ small forest: how good they are does not matter for how long they take. The ways
 that whatever else the machine does hits all of them; the ratio is the median over the turns.
 """
 
-import os
 import statistics
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flare.cores import usable_cores
 from flare.datasets.ahead import Source, read_ahead, read_batch
 from flare.datasets.listing import list_samples
 from flare.datasets.sample_images import read_sample
@@ -117,7 +117,7 @@ def main(samples: int = 640, repeats: int = 5) -> None:
         entries = list_samples(data, "test").entries
         made: list[Source] = [(entry.folder, entry.start) for entry in entries]
         sources = (made * (samples // DISTINCT + 1))[:samples]
-        print(f"{samples} samples, averaged to {SIZE} px, {os.cpu_count()} cores")
+        print(f"{samples} samples, averaged to {SIZE} px, {usable_cores()} cores")
         for name, forecaster in forecasters(sources):
             print(name)
             compare(forecaster, sources, repeats)

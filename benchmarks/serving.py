@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import machine
+from flare.cores import usable_cores
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 from flare.forecasters.climatology import fit_climatology
 from flare.forecasters.engine import exported, with_threads
@@ -277,7 +278,7 @@ def _in_turn(
     """Ask every server in turn; between the turns, the network alone."""
     taken: dict[tuple[str, int, str], Taken] = {}
     bare = Taken()
-    alone = with_threads(forecaster, os.cpu_count() or 1)
+    alone = with_threads(forecaster, usable_cores())
     cubes = planes.reshape(1, *CUBE_SHAPE)
     for number in range(rounds + 1):  # the first one warms up
         for dtype, of_server in bodies.items():

@@ -4,7 +4,6 @@
 """
 
 import io
-import os
 import sys
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from fastapi import Request
 
 from benchmarks.serving_peers import forecaster_of, grey
+from flare.cores import usable_cores
 from flare.forecasters.answer import answers
 from flare.forecasters.engine import with_threads
 from flare.sample import present_of_cube
@@ -41,7 +41,7 @@ class Api(litserve.LitAPI):
 
 if __name__ == "__main__":
     server = litserve.LitServer(
-        Api(api_path="/predict_npy"), accelerator="cpu", workers_per_device=os.cpu_count() or 1
+        Api(api_path="/predict_npy"), accelerator="cpu", workers_per_device=usable_cores()
     )
     server.run(
         host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning"

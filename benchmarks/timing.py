@@ -18,6 +18,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from flare.cores import usable_cores
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -127,10 +129,9 @@ def rate_table(timings: Mapping[str, Timing], *, amount: float, unit: str, besid
 
 def machine(*packages: str) -> str:
     """Name the processor, the cores that may be used, and the versions of some packages."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     python = f"Python {platform.python_version()}"
-    return f"{_processor()}, {cores} cores, {python}, {versions}; load {_load()}"
+    return f"{_processor()}, {usable_cores()} cores, {python}, {versions}; load {_load()}"
 
 
 def _processor() -> str:

@@ -73,6 +73,10 @@ class TrainingDiverged(FlareError, ArithmeticError):
     """The loss became NaN or infinite."""
 
 
+class DeviceMemoryFull(FlareError, MemoryError):
+    """The memory of a GPU is too small for a training."""
+
+
 class CheckpointInvalid(FlareError, ValueError):
     """A checkpoint is damaged, or of a training with other settings or data."""
 

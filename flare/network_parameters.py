@@ -73,8 +73,10 @@ class Fit(EntryConfig):
     strategy: Literal["auto", "ddp"] = Field(
         "auto", description="how several processes train together; auto: ddp if there are several"
     )
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
-        "32-true", description="of what is computed; weights are kept in 32 bits"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto",
+        description="of what is computed; auto: bf16-mixed where the processor multiplies bfloat16 "
+        "(Intel AMX, NVIDIA since Ampere), else 32-true; weights are kept in 32 bits",
     )
     checkpoint_steps: Annotated[int, Field(ge=0)] = Field(
         0, description="steps after which the state is saved; 0: after every epoch only"

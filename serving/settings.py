@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from flare.cores import usable_cores
 from flare.errors import ConfigInvalid
 from flare.parameters import MODEL_NAME
 from flare.sample import IMAGE_SIZE, N_PLANES
@@ -72,7 +73,7 @@ class Settings(BaseSettings):
             ge=0,
             le=1024,
             description="Forecasts at once, one core each, and cores "
-            "for one that is alone, up to four; 0: as many as there are.",
+            "for one that is alone, up to four; 0: as many as this process may use.",
         ),
     ] = 0
     max_waiting: Annotated[
@@ -163,12 +164,7 @@ class Settings(BaseSettings):
     @property
     def cores(self) -> int:
         """How many forecasts are made at once."""
-        if self.threads:
-            return self.threads
-        # Those that this process may use: a container may have fewer than its machine.
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        return self.threads or usable_cores()
 
 
 def read_settings(**given: Any) -> Settings:

@@ -14,6 +14,7 @@ SMALL_NETWORK = {
     "batch_size": 4,
     "learning_rate": 1e-3,
     "accelerator": "cpu",
+    "precision": "32-true",  # the same on every machine
 }
 
 

@@ -4,7 +4,6 @@ Decoding forty JPEGs holds the interpreter's lock for most of its time, so threa
 (`benchmarks/prediction.py`) and processes do it; a few samples are read where they are needed.
 """
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flare.cores import usable_cores
 from flare.datasets.digests import digest_of_files
 from flare.datasets.pool import worker_pool
 from flare.datasets.sample_images import infer_start, read_files
@@ -65,7 +65,7 @@ def read_ahead(
     """
     if processes is None:
         enough = len(batches) >= _BATCHES_WORTH_PROCESSES
-        processes = min(os.cpu_count() or 1, _MOST_PROCESSES) if enough else 1
+        processes = min(usable_cores(), _MOST_PROCESSES) if enough else 1
     if processes <= 1:
         yield from (read_batch(batch, image_size) for batch in batches)
         return

@@ -4,13 +4,13 @@ It takes a sixth of the disk of raw grey levels at 256 pixels and serves every i
 runs in threads of this process: simplejpeg lets other threads run meanwhile.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flare.cores import usable_cores
 from flare.errors import DatasetInvalid
 from flare.images import ImageRejected, decode_plane
 from flare.jpeg import decode_checked
@@ -53,7 +53,7 @@ class JpegCubes:
             self._bytes = np.asarray(np.memmap(path, dtype=np.uint8, mode="r", shape=(n_bytes,)))
         self._ends = lengths.cumsum().reshape(lengths.shape)
         self._begins = self._ends - lengths
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or usable_cores()
         self.shape = (len(lengths), N_STEPS, N_CHANNELS, image_size, image_size)
 
     def __len__(self) -> int:

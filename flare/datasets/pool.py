@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
+from flare.cores import usable_cores
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -37,7 +39,7 @@ def map_in_order(
         How many work; by default one per core, fewer for few tasks. With 1 all happens here.
     """
     if processes is None:
-        processes = min(os.cpu_count() or 1, len(tasks) // _TASKS_WORTH_A_PROCESS)
+        processes = min(usable_cores(), len(tasks) // _TASKS_WORTH_A_PROCESS)
     if processes <= 1:
         yield from map(function, tasks)
         return

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from flare.cores import usable_cores
 from flare.datasets.digests import digest
 from flare.sample import N_PLANES, Present
 
@@ -42,7 +43,7 @@ class StoredRows:
         """Read every row again and yield its digest, with a thread for each core."""
         with (
             self.path.open("rb") as file,
-            ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="digests") as pool,
+            ThreadPoolExecutor(usable_cores(), thread_name_prefix="digests") as pool,
         ):
             for first in range(0, len(self), _AT_ONCE):
                 rows = range(first, min(first + _AT_ONCE, len(self)))

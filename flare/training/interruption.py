@@ -4,17 +4,23 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 
 @contextmanager
 def held_back() -> Iterator[Callable[[], bool]]:
-    """Hold Ctrl-C and SIGTERM back; what is given says whether one has come.
+    """Hold Ctrl-C and SIGTERM back inside the block; the value says whether one has come.
 
-    One more, a second later or more, raises KeyboardInterrupt where it meets the program, for those
-    who cannot wait; sooner it is the same one, sent on by whoever started this process. Outside the
-    main thread, where Python has no signals, nothing is held back.
+    A signal that the block did not act on is raised as KeyboardInterrupt at its end, also where
+    the block ends with another error. A second signal, at least one second after the first, raises
+    KeyboardInterrupt immediately; sooner it is the same one, sent on by the parent process.
+    Outside the main thread, where Python has no signals, nothing is held back.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        A signal has come, and the block ended without one.
     """
     come: list[float] = []
 
@@ -26,12 +32,18 @@ def held_back() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, notice)
     try:
-        yield lambda: bool(come)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # A stack, because a signal that comes while handlers are put back may raise there.
+        with ExitStack() as handlers:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before = signal.getsignal(number)
+                if before is not signal.SIG_IGN:
+                    handlers.callback(signal.signal, number, before)
+                    signal.signal(number, notice)
+            yield lambda: bool(come)
+    except Exception as error:
+        if come:
+            raise KeyboardInterrupt from error
+        raise
+    if come:
+        raise KeyboardInterrupt

@@ -27,7 +27,7 @@ from flare.training.records import EpochRecord, Standing
 from flare.training.schedule import warm_cosine
 from flare.training.settings import FitSettings
 from flare.training.synchronised import synchronised_norms
-from flare.training.validating import ValidationScores, summed, validate
+from flare.training.validating import ValidationScores, any_process, summed, validate
 
 Normalise = Callable[[Tensor, Tensor], Tensor]
 Progress = Callable[[Iterable[Batch], int, int], Iterable[Batch]]
@@ -88,7 +88,7 @@ def fit(
         Is given the state after every epoch, after every ``settings.checkpoint_steps`` steps if
         those are not 0, and before an interruption; in the first process only.
     stop
-        Whether to end with KeyboardInterrupt; asked after every step.
+        Whether to end with KeyboardInterrupt; asked after every step and validation batch.
     progress
         Wraps the batches of an epoch, given its number and how many batches are left of it.
 
@@ -166,7 +166,7 @@ def _train_epoch(parts: Parts, task: _Task, standing: Standing, keep: Callable[[
             standing.waited += waited
             standing.seconds += time.perf_counter() - started
             every = task.settings.checkpoint_steps
-            stopped = _any(task.stop(), fabric)
+            stopped = any_process(task.stop(), fabric)
             if stopped or (every and parts.schedule.last_epoch % every == 0):
                 keep()
             if stopped:
@@ -289,13 +289,6 @@ def _record(standing: Standing, scores: ValidationScores) -> EpochRecord:
 def _copied(network: nn.Module) -> dict[str, Tensor]:
     """Copy the weights to where they are kept, whatever the network's device."""
     return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-
-
-def _any(mine: bool, fabric: Fabric) -> bool:
-    """Return whether any process says so."""
-    if fabric.world_size == 1:
-        return mine
-    return bool(summed(torch.tensor(float(mine)), fabric))
 
 
 def _alone(parts: Parts, fabric: Fabric, *, enabled: bool) -> AbstractContextManager[None]:

@@ -26,6 +26,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.strategy import Strategy
 
+from flare.cores import usable_cores
 from flare.errors import ConfigInvalid, ProcessLost
 from flare.training.settings import FitSettings
 
@@ -108,8 +109,7 @@ def shared_cores(fabric: Fabric) -> Iterator[None]:
     before = torch.get_num_threads()
     local = fabric.world_size // max(1, getattr(fabric.strategy, "num_nodes", 1))
     if fabric.device.type == "cpu" and local > 1:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else before
-        torch.set_num_threads(max(1, cores // local))
+        torch.set_num_threads(max(1, usable_cores() // local))
     try:
         yield
     finally:

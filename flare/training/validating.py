@@ -39,14 +39,16 @@ def validate(
     *,
     stop: Callable[[], bool],
 ) -> ValidationScores | None:
-    """Score a network on the rows of ``batches``; None if ``stop`` said so on the way.
+    """Score a network on the rows of ``batches``; None if ``stop`` said so in any process.
 
-    Every process takes each so-manieth batch. What they found is put together in the order of the
-    rows, so that the number of processes changes nothing.
+    Batches are distributed round-robin over ranks, and the results are put together in the order
+    of the rows, so that the number of processes changes nothing. ``stop`` is asked after every
+    round in which each process had a batch.
     """
     model.eval()
     parts = in_pieces(batches.rows, batches.batch_size)
     mine = range(fabric.global_rank, len(parts), fabric.world_size)
+    whole_rounds = len(parts) // fabric.world_size
     losses = torch.zeros(len(parts), dtype=torch.float64)
     told = torch.zeros(len(batches.rows), 3, dtype=torch.float64)  # error, probability, outcome
     headline = EVENTS.index(HEADLINE_EVENT)
@@ -60,7 +62,8 @@ def validate(
             columns = error, logits[:, headline].float().sigmoid(), batch.events[:, headline]
             start = number * batches.batch_size
             told[start : start + len(host.rows)] = torch.stack(columns, dim=1).double().cpu()
-            if fabric.world_size == 1 and stop():  # the others would wait for this one's share
+            # Not in the last round, where some processes have no batch: they would not answer.
+            if number < whole_rounds * fabric.world_size and any_process(stop(), fabric):
                 return None
     # Where one process has something, the others have zeros.
     return _scores(summed(losses, fabric), summed(told, fabric))
@@ -73,6 +76,11 @@ def summed(values: Tensor, fabric: Fabric) -> Tensor:
     total = fabric.all_reduce(values.to(fabric.device), reduce_op="sum")
     assert isinstance(total, Tensor)
     return total.to(values.device)
+
+
+def any_process(mine: bool, fabric: Fabric) -> bool:
+    """Return whether it is so in any process; all of them have to ask."""
+    return bool(summed(torch.tensor(float(mine)), fabric))
 
 
 def _scores(losses: Tensor, told: Tensor) -> ValidationScores:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flare import __version__
+from flare.cores import usable_cores
 from flare.tracking.runs import Run
 
 ENVIRONMENT = "environment.json"
@@ -15,6 +16,8 @@ ENVIRONMENT = "environment.json"
 #: What decides about threads and devices.
 _VARIABLES = (
     "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "GOMP_SPINCOUNT",
     "MKL_NUM_THREADS",
     "CUDA_VISIBLE_DEVICES",
     "PYTHONHASHSEED",
@@ -29,21 +32,42 @@ def log_environment(run: Run) -> None:
 
 def environment() -> dict[str, Any]:
     """Describe this process: everything that can change a number or a time."""
-    packages = {one.metadata["Name"]: one.version for one in distributions()}
+    packages, unreadable = _packages()
     found: dict[str, Any] = {
         "flare": __version__,
         "python": sys.version,
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "usable_cores": usable_cores(),
         "memory_gigabytes": _memory(),
         "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+        "unreadable_packages": unreadable,
     }
     if "torch" in sys.modules:  # a forest does without, and importing it takes seconds
         found["torch"] = _torch()
     return found
+
+
+def _packages() -> tuple[dict[str, str], int]:
+    """Return name and version of each package, and the number of those whose metadata is damaged.
+
+    An installation that was interrupted leaves an empty ``*.dist-info``, whose name is None,
+    missing or not to be read, depending on the version of Python and of importlib_metadata.
+    """
+    packages: dict[str, str] = {}
+    unreadable = 0
+    for one in distributions():
+        try:
+            name, version = one.metadata["Name"], one.version
+        except (LookupError, AttributeError, TypeError, ValueError, OSError):
+            name = version = None
+        if isinstance(name, str) and isinstance(version, str):
+            packages[name] = version
+        else:
+            unreadable += 1
+    return packages, unreadable
 
 
 def _torch() -> dict[str, Any]:

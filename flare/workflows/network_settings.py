@@ -7,6 +7,7 @@ from flare.goes import EVENTS
 from flare.models import NetworkConfig
 from flare.network_parameters import Network
 from flare.training.aims import Aims
+from flare.training.precision import chosen_precision
 from flare.training.settings import FitSettings
 
 
@@ -37,7 +38,10 @@ def _network(config: Network) -> NetworkConfig:
 
 
 def _fit(config: Network) -> FitSettings:
-    return FitSettings(**_of_same_name(config, FitSettings))
+    chosen = _of_same_name(config, FitSettings)
+    # Here and not where it is computed: the state of a training says in which precision it is.
+    chosen["precision"] = chosen_precision(config.precision, config.accelerator)
+    return FitSettings(**chosen)
 
 
 def _aims(config: Network) -> Aims:

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from flare.errors import DeviceMemoryFull
 from flare.forecasters.base import Forecast, ForecasterSpec
 from flare.forecasters.neural import NeuralForecaster
 from flare.goes import event_outcomes
@@ -30,6 +31,7 @@ from flare.training.processes import fabric_for, shared_cores
 from flare.training.reader import in_pieces, read_ahead
 from flare.training.records import EpochRecord, Standing
 from flare.training.sampling import build_sampler, class_weights
+from flare.training.validating import any_process
 from flare.workflows.checkpoints import FoldsKept, identity
 from flare.workflows.crossval import Rows, out_of_fold
 from flare.workflows.data import TrainingData
@@ -168,12 +170,22 @@ def _begun(
     """Begin or go on; torch's own random stream, its threads and Ctrl-C are afterwards as before.
 
     What is read and measured is told by the first process to the others.
+
+    Raises
+    ------
+    DeviceMemoryFull
+        The GPU has too little memory, in whatever the block does.
     """
     keep_freed_memory()
     fabric = fabric_for(settings.fit)
     known = checkpoint.load() if checkpoint is not None and fabric.is_global_zero else None
     state: State | None = fabric.broadcast(known)
-    with torch.random.fork_rng(devices=[]), shared_cores(fabric), held_back() as stop:
+    with (
+        torch.random.fork_rng(devices=[]),
+        shared_cores(fabric),
+        _full_memory_named(settings),
+        held_back() as stop,
+    ):
         torch.manual_seed(integer_seed(settings.seed, Stream.WEIGHTS))
         measured = _measured(data, rows) if fabric.is_global_zero else None
         normalisation = fabric.broadcast(measured)
@@ -182,6 +194,24 @@ def _begun(
         network.start_at(*_climatology(data.peak_flux[rows]))
         standing = Standing.of(None if state is None else state["standing"])
         yield _Begun(network, normalisation, rows, fabric, checkpoint, state, standing, stop)
+        if any_process(stop(), fabric):  # after the last step's check; all processes end together
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _full_memory_named(settings: NetworkSettings) -> Iterator[None]:
+    """Raise DeviceMemoryFull where a GPU's memory is full, and give it back."""
+    try:
+        yield
+        return
+    except torch.OutOfMemoryError as error:
+        reason = str(error).split(". ")[0]
+    # Not within the except, whose error keeps every tensor of the step in memory.
+    torch.cuda.empty_cache()
+    raise DeviceMemoryFull(
+        f"{reason} with batch_size={settings.fit.batch_size}; use a smaller batch_size with a "
+        "larger accumulate, a smaller image_size or width, or precision=bf16-mixed"
+    )
 
 
 def _measured(data: TrainingData, rows: Rows) -> ChannelNormalisation:

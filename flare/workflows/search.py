@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from flare.config import SearchConfig
-from flare.errors import TrainingDiverged, VerificationInvalid
+from flare.errors import DeviceMemoryFull, TrainingDiverged, VerificationInvalid
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import fit_forest
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
@@ -31,6 +31,7 @@ from flare.tracking.child_runs import log_child
 from flare.tracking.names import ENTRY_TAG, KIND_TAG
 from flare.tracking.runs import Run, start
 from flare.training.aims import Aims
+from flare.training.precision import chosen_precision
 from flare.training.records import EpochRecord
 from flare.training.settings import FitSettings
 from flare.verification.probabilistic import brier_skill_score
@@ -136,6 +137,7 @@ class Objective:
                 learning_rate=trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
                 weight_decay=trial.suggest_float("weight_decay", 1e-4, 0.1, log=True),
                 patience=self._config.epochs,
+                precision=chosen_precision("auto", "auto"),
             ),
             aims=Aims(event_weight=trial.suggest_float("event_weight", 0.3, 10.0, log=True)),
             seed=self._config.seed,
@@ -166,16 +168,18 @@ def run(config: SearchConfig) -> Found:
         tracked.log_params(config.model_dump())
         data = training_data(config, tracked)
         study = _study(config, f"{config.study_name}-{config.family}-{_conditions(config, data)}")
-        # A wild learning rate ends its own trial, not the nights of work around it.
+        # A wild learning rate or too large a batch ends its own trial, not the nights around it.
         study.optimize(
-            Objective(config, data, tracked), n_trials=config.trials, catch=(TrainingDiverged,)
+            Objective(config, data, tracked),
+            n_trials=config.trials,
+            catch=(TrainingDiverged, DeviceMemoryFull),
         )
         done = [trial for trial in study.trials if trial.value is not None]
         if not any(trial.state == TrialState.COMPLETE for trial in done):
             raise VerificationInvalid(
                 f"none of the {len(study.trials)} trials of study {study.study_name} has a value: "
-                f"all diverged, or validation has no {HEADLINE_EVENT} event or nothing else; "
-                "change validation_share or the dataset"
+                f"all diverged or filled the GPU's memory, or validation has no {HEADLINE_EVENT} "
+                "event or nothing else; change validation_share or the dataset"
             )
         tracked.log_metrics({_OBJECTIVE: study.best_value, "trials": len(study.trials)})
         history = search_history(

@@ -10,6 +10,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset(
         f"flare.{name}"
         for name in (
+            "cores",
             "errors",
             "goes",
             "sample",

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 SETTINGS = {
     "image_size": 32, "width": 4, "hidden": 8, "epochs": 4, "patience": 9, "dropout": 0,
     "processes": 1, "validation_share": 0.4, "accelerator": "cpu", "resamples": 100, "folds": 2,
-    "learning_rate": 0.005,
+    "learning_rate": 0.005, "precision": "32-true",
 }  # fmt: skip
 CURVES = ("train/loss", "validation/loss", "train/gradient_norm", "validation/flux/log10_mae")
 

@@ -3,12 +3,13 @@ import io
 
 import mlflow
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from flare.config import SearchConfig
 from flare.datasets.packed import Pack
 from flare.errors import TrainingDiverged, VerificationInvalid
-from flare.workflows import search
+from flare.workflows import networks, search
 
 from tiny import write_tiny_dataset
 
@@ -95,6 +96,28 @@ def test_a_trial_that_diverges_fails_alone(at_home, newest, tmp_path, monkeypatc
         "FAILED",
         "FINISHED",
     ]
+    assert found.trials == 2
+
+
+def test_a_trial_that_fills_the_memory_of_the_gpu_fails_alone(
+    at_home, newest, tmp_path, monkeypatch
+):
+    full = [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")]
+
+    class Loss:
+        def __init__(self, honest):
+            self.honest = honest
+
+        def __call__(self, *given):
+            if full:
+                raise full.pop()
+            return self.honest(*given)
+
+    honest = networks.build_loss
+    monkeypatch.setattr(networks, "build_loss", lambda *given: Loss(honest(*given)))
+    found = searched(at_home, tmp_path / "study", family="cnn", epochs=1)
+    trials = children(newest("search").info.run_id)
+    assert [one.info.status for one in trials] == ["FAILED", "FINISHED"]
     assert found.trials == 2
 
 

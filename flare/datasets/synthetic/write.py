@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from flare.cores import usable_cores
 from flare.datasets.pool import worker_pool
 from flare.datasets.synthetic.difficulty import level_of
 from flare.datasets.synthetic.region import SPLITS, TEST_SPLITS, Region, Window, make_regions
@@ -96,7 +97,7 @@ def synthesize(
         ``dest`` exists, another process is making it, or the disk has too little space for it.
     """
     dest = Path(dest)
-    workers = processes if processes is not None else os.cpu_count() or 1
+    workers = processes if processes is not None else usable_cores()
     _check(dest, n_training, n_test, seed, workers)
     level = level_of(difficulty)
     if test not in TEST_SPLITS:

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import pytest
+import torch
 
 from flare.config import TrainConfig
 from flare.network_parameters import Aims as Parameters
@@ -32,6 +33,12 @@ def test_every_parameter_of_the_aims_reaches_the_training():
 def test_there_is_a_parameter_for_every_aim_with_the_same_default():
     usual = {name: field.default for name, field in Parameters.model_fields.items()}
     assert usual == asdict(Aims())
+
+
+def test_the_precision_is_decided_before_the_training(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    settings = network_settings(TrainConfig(precision="auto", accelerator="cpu"), seed=0)
+    assert settings.fit.precision == "bf16-mixed"
 
 
 @pytest.mark.parametrize(("flux_loss", "quantiles"), [("pinball", 3), ("l1", 1), ("censored", 1)])

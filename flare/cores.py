@@ -1,0 +1,80 @@
+"""How many cores this process may use, and how PyTorch's threads wait for each other on them."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+#: How GCC's OpenMP, which PyTorch divides its work with, lets a thread wait for the others: it
+#: sleeps at once instead of trying again for 3 ms. Measured by `benchmarks.yielding`.
+OPENMP_WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+_SYSTEM = Path("/")
+
+
+def usable_cores(system: Path = _SYSTEM) -> int:
+    """Return how many cores this process may use at once, at least 1.
+
+    The least of those that it may run on (affinity) and of the processor time that its control
+    groups allow (Linux cgroups, versions 1 and 2), rounded up: a container with a quota of 1.5
+    cores gets 2. Without affinity and control groups it is the number of cores of the machine.
+
+    Parameters
+    ----------
+    system
+        The root of ``/proc`` and ``/sys``.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, min([cores, *(math.ceil(quota) for quota in _quotas(system))]))
+
+
+def configure_openmp() -> None:
+    """Set how OpenMP's threads wait, and how many there are under a quota, unless the user has.
+
+    OpenMP reads the environment when PyTorch is imported; afterwards this changes nothing, but in
+    processes that are started from here.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ.update(OPENMP_WAITING)
+    cores = usable_cores()
+    if hasattr(os, "sched_getaffinity") and cores < len(os.sched_getaffinity(0)):
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores))
+
+
+def _quotas(system: Path) -> Iterator[float]:
+    """Yield the quota in cores of each control group that this process is in and that has one."""
+    for line in _text(system / "proc/self/cgroup").splitlines():
+        number, controllers, group = [*line.split(":", 2), "", ""][:3]
+        mounted = system / "sys/fs/cgroup"
+        path = PurePosixPath("/", *(part for part in group.split("/") if part not in ("", "..")))
+        # Where a container does not see its own group's path, its limits lie at the top.
+        for place in (path, *path.parents):
+            below = str(place).lstrip("/")
+            if number == "0" and not controllers:
+                yield from _quota(*_text(mounted / below / "cpu.max").split()[:2])
+            elif "cpu" in controllers.split(","):
+                folder = mounted / "cpu" / below
+                quota, period = (
+                    _text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")
+                )
+                yield from _quota(quota, period)
+
+
+def _quota(quota: str = "max", period: str = "100000") -> Iterator[float]:
+    """Yield microseconds of processor time by those of a period, unless there is no limit."""
+    try:
+        cores = int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):
+        return  # "max", or a file that is not there
+    if cores > 0:  # version 1 writes -1 for no limit
+        yield cores
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""

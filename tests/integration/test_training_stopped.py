@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM late in a training: obeyed, and nothing that was computed is lost."""
+
+import os
+import signal
+
+import pytest
+
+from flare.config import TrainConfig
+from flare.tracking.runs import start
+from flare.training.records import Standing
+from flare.workflows.crossval import training_folds
+from flare.workflows.data import training_data
+from flare.workflows.network_settings import network_settings
+from flare.workflows.networks import fold_forecasts, train_network
+
+from workplace import SMALL_NETWORK, working_in
+
+
+@pytest.fixture(scope="module")
+def case(home, models):
+    """Return the training rows and the settings of a small network."""
+    config = TrainConfig(**home.small, **SMALL_NETWORK)
+    with working_in(home.folder), start("rows", name="rows") as tracked:
+        return training_data(config, tracked), network_settings(config, seed=0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_epoch_stops_and_the_training_is_saved_whole(
+    case, tmp_path, number
+):
+    data, settings = case
+    seen = []
+
+    def last(record):
+        seen.append(record)
+        if len(seen) == settings.fit.epochs:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_network(data, settings, on_epoch=last, checkpoints=tmp_path)
+    again, resumed = [], []
+    train_network(
+        data, settings, on_epoch=again.append, on_resumed=resumed.extend, checkpoints=tmp_path
+    )
+    assert (again, resumed) == ([], seen)
+
+
+def test_a_signal_in_the_only_epoch_of_a_fold_stops(case, tmp_path, monkeypatch):
+    data, settings = case
+    real = Standing.next_epoch
+
+    def next_epoch(standing, record):
+        real(standing, record)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Standing, "next_epoch", next_epoch)
+    folds = training_folds(data, 2, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        fold_forecasts(data, settings, folds, epochs=1, checkpoints=tmp_path)
+    assert len(list(tmp_path.glob("fold-*.pt"))) == 1
