@@ -1,5 +1,7 @@
 """What several architectures share: the planes they see, convolution blocks, and pooling."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -18,14 +20,43 @@ OVERVIEW = 4 * N_CHANNELS
 _ROUNDING = 2e-6
 
 
-def frames(cubes: Tensor) -> Tensor:
-    """Return every time step as a frame, (N * T, C + 1, H, W), its pixels' channels together.
+def frames(steps: Tensor) -> Tensor:
+    """Return steps (B, C, H, W) as frames (B, C + 1, H, W), a pixel's channels together in memory.
 
     The last channel is the magnetogram without its sign: how much field there is says more about
     flares than which polarity it has.
     """
-    steps = cubes.flatten(0, 1)
     return side_by_side(steps, steps[:, MAGNETOGRAM : MAGNETOGRAM + 1].abs())
+
+
+def encode_steps(
+    encode: Callable[[Tensor], Tensor], cubes: Tensor, present: Tensor, *, training: bool
+) -> Tensor:
+    """Return what ``encode`` makes of each time step, (N, T, ...); 0 for a step without images.
+
+    In training such steps are not encoded at all: batch normalisation would take the mean and
+    variance of planes that are mostly missing, and three quarters of the work would be for nothing
+    where samples have one step.
+
+    Parameters
+    ----------
+    encode
+        From frames (B, C + 1, H, W) to (B, ...).
+    cubes, present
+        (N, T, C, H, W) and (N, T, C).
+    """
+    there = present.any(dim=2)  # (N, T)
+    steps = cubes.flatten(0, 1)
+    if training and not there.all():
+        rows = there.flatten().nonzero()[:, 0]
+        if len(rows) == 0:  # gradients have to be there even if they are 0
+            rows = rows.new_zeros(1)
+        some = encode(frames(steps[rows]))  # (R, ...)
+        encoded = some.new_zeros(len(steps), *some.shape[1:]).index_copy(0, rows, some)
+    else:
+        encoded = encode(frames(steps))
+    encoded = encoded.view(*there.shape, *encoded.shape[1:])
+    return encoded * there.view(*there.shape, *[1] * (encoded.dim() - 2)).to(encoded.dtype)
 
 
 def side_by_side(planes: Tensor, more: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, block, frames
+from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, block, encode_steps
 from flare.models.heads import Heads
 from flare.models.network import Network
 from flare.sample import N_STEPS
@@ -37,8 +37,10 @@ class CNN3D(Network):
     def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see ``Network``."""
         there = present.any(dim=2)[:, :, None, None, None].to(cubes.dtype)  # (N, T, 1, 1, 1)
-        maps = frames(cubes)
-        for space, time in zip(self.space, self.time, strict=True):
+        first, *later = zip(self.space, self.time, strict=True)
+        steps = encode_steps(first[0], cubes, present, training=self.training)
+        maps = first[1](steps.flatten(0, 1), there)
+        for space, time in later:
             maps = time(space(maps), there)
         steps = maps.view(*present.shape[:2], *maps.shape[1:])  # (N, T, K, H / 8, W / 8), >= 0
         steps = steps * there

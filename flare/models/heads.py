@@ -11,9 +11,24 @@ TYPICAL_LOG10_FLUX = -7.0
 #: How far the outer of three quantiles begin from the middle one, in dex.
 _FIRST_REACH = 1.0
 
+#: Factor on the first weights of the layers that forecasts come from.
+_FIRST_SCALE = 0.1
+
+
+def small_linear(inputs: int, outputs: int) -> nn.Linear:
+    """Return a linear layer with a tenth of the usual weights and no bias.
+
+    A network that ends in it starts near the constant forecast that its biases are set to.
+    """
+    layer = nn.Linear(inputs, outputs)
+    with torch.no_grad():
+        layer.weight.mul_(_FIRST_SCALE)
+        layer.bias.zero_()
+    return layer
+
 
 class Heads(nn.Module):
-    """A shared layer with dropout, and one linear head each for the flux and the events.
+    """A shared layer of normalised inputs with dropout, and a linear head each for flux and events.
 
     With three quantiles the flux head gives the middle one and how far below and above it the
     others lie, so that they cannot cross.
@@ -25,11 +40,13 @@ class Heads(nn.Module):
         super().__init__()
         if n_quantiles not in (1, 3):
             raise ValueError(f"{n_quantiles} quantiles of the flux; there can be 1 or 3")
+        # Without the LayerNorm and with a ReLU every unit dies on a mostly quiet set: the constant
+        # gradient of an L1 loss drives all of them below 0 within two epochs.
         self.shared = nn.Sequential(
-            nn.Linear(seen, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout)
+            nn.LayerNorm(seen), nn.Linear(seen, hidden), nn.GELU(), nn.Dropout(dropout)
         )
-        self.flux_head = nn.Linear(hidden, n_quantiles)
-        self.event_head = nn.Linear(hidden, n_events)
+        self.flux_head = small_linear(hidden, n_quantiles)
+        self.event_head = small_linear(hidden, n_events)
 
     @torch.no_grad()
     def start_at(self, log10_flux: float, probabilities: Sequence[float]) -> None:

@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, frames, pool
+from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, encode_steps, pool
 from flare.models.heads import Heads
 from flare.models.network import Network
 from flare.sample import N_STEPS
@@ -40,12 +40,15 @@ class ResNet(Network):
 
     def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see ``Network``."""
-        maps = self.stages(self.stem(frames(cubes)))  # (N * T, 4 * width, H / 8, W / 8)
-        steps = pool(maps).view(*present.shape[:2], -1)  # (N, T, 8 * width)
-        steps = steps * present.any(dim=2, keepdim=True)  # a step without images says nothing
+        steps = encode_steps(self._encode, cubes, present, training=self.training)
+        # steps are (N, T, 8 * width)
         seen = torch.cat([steps, self.overview(cubes, present)], dim=2).flatten(1)
         told: tuple[Tensor, Tensor] = self.heads(seen)
         return told
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Return pooled maps (B, 8 * width) of frames (B, C + 1, H, W)."""
+        return pool(self.stages(self.stem(images)))  # maps are (B, 4 * width, H / 8, W / 8)
 
 
 class Residual(nn.Module):

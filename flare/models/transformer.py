@@ -5,7 +5,15 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, block, frames, pool
+from flare.models.blocks import (
+    FRAME_CHANNELS,
+    OVERVIEW,
+    POOLED,
+    Overview,
+    block,
+    encode_steps,
+    pool,
+)
 from flare.models.heads import Heads
 from flare.models.network import Network
 from flare.sample import N_STEPS
@@ -41,8 +49,8 @@ class TimeTransformer(Network):
     def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see ``Network``."""
         there = present.any(dim=2)  # (N, T)
-        maps = self.blocks(frames(cubes))  # (N * T, 4 * width, H / 8, W / 8)
-        steps = torch.cat([pool(maps).view(*there.shape, -1), self.overview(cubes, present)], dim=2)
+        steps = encode_steps(self._encode, cubes, present, training=self.training)  # (N, T, 2D)
+        steps = torch.cat([steps, self.overview(cubes, present)], dim=2)
         tokens = self.token(steps) + self.when  # (N, T, D)
         tokens = torch.cat([self.class_token.expand(tokens.shape[0], 1, -1), tokens], dim=1)
         ignored = nn.functional.pad(~there, (1, 0), value=False)  # (N, 1 + T)
@@ -53,6 +61,10 @@ class TimeTransformer(Network):
             torch.cat([tokens[:, 0], _mean(tokens[:, 1:], there)], dim=1)
         )
         return told
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Return pooled maps (B, 2 * D) of frames (B, C + 1, H, W)."""
+        return pool(self.blocks(images))  # maps are (B, D, H / 8, W / 8)
 
 
 def _attention(size: int, dropout: float) -> nn.Module:

@@ -22,6 +22,9 @@ CALIBRATION_TAG = "flare.calibration"
 #: Which samples calibration, thresholds and interval were fitted on.
 TUNED_TAG = "flare.tuned_on"
 ON_VALIDATION, OUT_OF_FOLD = "validation", "training, out of fold"
+#: ``false`` for a version that is worth no more than climatology on validation, and why.
+LEARNED_TAG = "flare.learned"
+NOT_LEARNED_REASON_TAG = "flare.learned.reason"
 SEEN_TAG = "flare.trained_on_scored_regions"
 MODEL_TAG = "flare.model"
 MODEL_VERSION_TAG = "flare.model_version"

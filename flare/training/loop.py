@@ -20,6 +20,7 @@ from flare.training.augment import Augmentation
 from flare.training.averaging import AveragedWeights
 from flare.training.batches import Batch, Batches, part_of
 from flare.training.checkpoint import State
+from flare.training.health import gradient_norms, heads_of
 from flare.training.losses import Loss
 from flare.training.parts import Parts
 from flare.training.reader import Rows
@@ -198,8 +199,11 @@ def _step(
             fabric.backward(batch_loss * (len(host.rows) * fabric.world_size / total))
         losses.append(batch_loss.detach().float() * len(host.rows))
     norm = _clip(parts, task)
+    heads = heads_of(parts.network)
+    norms = _unclipped(gradient_norms(heads, norm.device), norm, task)
     sums = summed(torch.stack(losses), fabric)
-    *values, length = torch.cat([sums, norm.float().view(1)]).tolist()
+    together = torch.cat([sums, norm.float().view(1), norms]).tolist()
+    values, length = together[: len(losses)], together[len(losses)]
     _check(values, groups, task, standing.epoch, first)
     parts.optimizer.step()
     parts.schedule.step()
@@ -209,6 +213,8 @@ def _step(
     standing.loss_sum += sum(values)
     standing.seen += total
     standing.norm_sum += length
+    for name, value in zip(heads, together[len(losses) + 1 :], strict=True):
+        standing.head_norm_sums[name] = standing.head_norm_sums.get(name, 0.0) + value
     return waited
 
 
@@ -237,6 +243,12 @@ def _clip(parts: Parts, task: _Task) -> Tensor:
     return norm
 
 
+def _unclipped(norms: Tensor, whole: Tensor, task: _Task) -> Tensor:
+    """Return the lengths that parts of a gradient had before it was cut as a whole."""
+    limit = task.settings.clip
+    return norms * (whole / limit).clamp(min=1) if limit > 0 else norms
+
+
 def _check(values: list[float], groups: list[Rows], task: _Task, epoch: int, first: int) -> None:
     for place, (value, rows) in enumerate(zip(values, groups, strict=True)):
         if not np.isfinite(value):
@@ -254,7 +266,13 @@ def _validated(
     if task.validation is None:
         return ValidationScores()
     scores = validate(
-        parts.model, task.normalise, task.validation, task.loss, task.fabric, stop=task.stop
+        parts.network,
+        parts.model,
+        task.normalise,
+        task.validation,
+        task.loss,
+        task.fabric,
+        stop=task.stop,
     )
     if scores is None:
         parts.swap_average()
@@ -269,7 +287,7 @@ def _validated(
 
 
 def _record(standing: Standing, scores: ValidationScores) -> EpochRecord:
-    seconds = max(standing.seconds, 1e-9)
+    seconds, steps = max(standing.seconds, 1e-9), max(standing.step, 1)
     return EpochRecord(
         epoch=standing.epoch,
         train_loss=standing.loss_sum / max(standing.seen, 1),
@@ -281,8 +299,12 @@ def _record(standing: Standing, scores: ValidationScores) -> EpochRecord:
         samples_per_second=standing.seen / seconds,
         seconds=seconds,
         best=scores.loss < standing.lowest,
-        gradient_norm=standing.norm_sum / max(standing.step, 1),
+        gradient_norm=standing.norm_sum / steps,
         waiting=standing.waited / seconds,
+        active_units=scores.active_units,
+        log10_flux_std=scores.log10_flux_std,
+        probability_std=scores.probability_std,
+        head_gradient_norms={name: s / steps for name, s in standing.head_norm_sums.items()},
     )
 
 

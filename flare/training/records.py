@@ -17,8 +17,13 @@ class EpochRecord:
     Losses as the loss gives them; ``log10_flux_mae`` in dex; the skill scores are M1.0's
     on the validation regions, NaN where those hold no event. ``best`` says that no earlier epoch
     had a lower validation loss. Without validation all of that is NaN, and no epoch is best.
-    ``gradient_norm`` is the mean over the steps, before clipping; ``waiting`` is the share of the
-    training time that was spent waiting for images.
+    ``gradient_norm`` is the mean over the steps, before clipping, ``head_gradient_norms`` those of
+    the shared layer and each head; ``waiting`` is the share of the training time that was spent
+    waiting for images.
+
+    ``active_units`` is the share of the shared layer's units that differ between validation
+    samples, ``log10_flux_std`` in dex and ``probability_std`` the standard deviations of the flux
+    and of the probability of M1.0 that are forecast for them: all are 0 for a dead network.
     """
 
     epoch: int
@@ -33,6 +38,10 @@ class EpochRecord:
     best: bool
     gradient_norm: float = float("nan")
     waiting: float = float("nan")
+    active_units: float = float("nan")
+    log10_flux_std: float = float("nan")
+    probability_std: float = float("nan")
+    head_gradient_norms: dict[str, float] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """Return the record under MLflow's names, without what is undefined."""
@@ -47,7 +56,12 @@ class EpochRecord:
             "train/samples_per_second": self.samples_per_second,
             "train/gradient_norm": self.gradient_norm,
             "train/waiting_share": self.waiting,
+            "epoch/health/active_units": self.active_units,
+            "epoch/health/log10_flux_std": self.log10_flux_std,
+            f"epoch/health/{HEADLINE_EVENT}_probability_std": self.probability_std,
         }
+        for name, norm in self.head_gradient_norms.items():
+            named[f"epoch/health/gradient_norm/{name}"] = norm
         return {name: value for name, value in named.items() if np.isfinite(value)}
 
 
@@ -59,8 +73,9 @@ class Standing:
     ----------
     epoch, step
         The epoch that is being trained, and how many of its steps are done.
-    loss_sum, seen, norm_sum, seconds, waited
-        Sums over these steps: of the loss over samples, of samples, of gradient norms, of time.
+    loss_sum, seen, norm_sum, head_norm_sums, seconds, waited
+        Sums over these steps: of the loss over samples, of samples, of gradient norms, of all
+        parameters and of each head's, of time.
     learning_rate
         At the epoch's first step.
     lowest
@@ -82,6 +97,7 @@ class Standing:
     lowest: float = float("inf")
     records: list[EpochRecord] = field(default_factory=list)
     kept_weights: dict[str, Tensor] | None = None
+    head_norm_sums: dict[str, float] = field(default_factory=dict)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps, of plain values and tensors."""
@@ -106,3 +122,4 @@ class Standing:
         self.lowest = min(self.lowest, record.validation_loss)
         self.epoch, self.step, self.seen = self.epoch + 1, 0, 0
         self.loss_sum = self.norm_sum = self.seconds = self.waited = 0.0
+        self.head_norm_sums = {}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from flare.goes import EVENTS, HEADLINE_EVENT
 from flare.models.network import middle
 from flare.training.batches import Batches
+from flare.training.health import active_share, watched_units
 from flare.training.losses import Loss
 from flare.training.reader import in_pieces
 from flare.verification.probabilistic import brier_skill_score, roc_area
@@ -21,16 +22,23 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class ValidationScores:
-    """Loss, mean absolute error of log10 flux in dex, and two scores of M1.0; NaN: not known."""
+    """Loss, mean absolute error of log10 flux in dex, two scores of M1.0, and the network's health.
+
+    NaN: not known. For the health see ``EpochRecord``.
+    """
 
     loss: float = _NAN
     log10_flux_mae: float = _NAN
     brier_skill_score: float = _NAN
     roc_area: float = _NAN
+    active_units: float = _NAN
+    log10_flux_std: float = _NAN
+    probability_std: float = _NAN
 
 
 @torch.inference_mode()
 def validate(
+    network: nn.Module,
     model: nn.Module,
     normalise: Callable[[Tensor, Tensor], Tensor],
     batches: Batches,
@@ -41,32 +49,36 @@ def validate(
 ) -> ValidationScores | None:
     """Score a network on the rows of ``batches``; None if ``stop`` said so in any process.
 
-    Batches are distributed round-robin over ranks, and the results are put together in the order
-    of the rows, so that the number of processes changes nothing. ``stop`` is asked after every
-    round in which each process had a batch.
+    ``model`` is the network as Fabric calls it. Batches are distributed round-robin over ranks, and
+    the results are put together in the order of the rows, so that the number of processes changes
+    nothing. ``stop`` is asked after every round in which each process had a batch.
     """
     model.eval()
     parts = in_pieces(batches.rows, batches.batch_size)
     mine = range(fabric.global_rank, len(parts), fabric.world_size)
     whole_rounds = len(parts) // fabric.world_size
     losses = torch.zeros(len(parts), dtype=torch.float64)
-    told = torch.zeros(len(batches.rows), 3, dtype=torch.float64)  # error, probability, outcome
+    # Error, probability, outcome and log10 flux of each sample.
+    told = torch.zeros(len(batches.rows), 4, dtype=torch.float64)
     headline = EVENTS.index(HEADLINE_EVENT)
     pinned = fabric.device.type == "cuda"
-    with closing(batches.read([parts[number] for number in mine], pinned=pinned)) as reading:
+    reader = batches.read([parts[number] for number in mine], pinned=pinned)
+    with closing(reader) as reading, watched_units(network) as units:
         for number, host in zip(mine, reading, strict=True):
             batch = host.to(fabric.to_device)
             flux, logits = model(normalise(batch.cubes, batch.present), batch.present)
             losses[number] = loss(flux, logits, batch).item() * len(host.rows)
-            error = (middle(flux) - batch.log10_flux).abs()
-            columns = error, logits[:, headline].float().sigmoid(), batch.events[:, headline]
+            probability, forecast = logits[:, headline].float().sigmoid(), middle(flux)
+            error = (forecast - batch.log10_flux).abs()
+            columns = error, probability, batch.events[:, headline], forecast
             start = number * batches.batch_size
             told[start : start + len(host.rows)] = torch.stack(columns, dim=1).double().cpu()
             # Not in the last round, where some processes have no batch: they would not answer.
             if number < whole_rounds * fabric.world_size and any_process(stop(), fabric):
                 return None
     # Where one process has something, the others have zeros.
-    return _scores(summed(losses, fabric), summed(told, fabric))
+    active = active_share(summed(units.sums, fabric))
+    return _scores(summed(losses, fabric), summed(told, fabric), active)
 
 
 def summed(values: Tensor, fabric: Fabric) -> Tensor:
@@ -83,14 +95,17 @@ def any_process(mine: bool, fabric: Fabric) -> bool:
     return bool(summed(torch.tensor(float(mine)), fabric))
 
 
-def _scores(losses: Tensor, told: Tensor) -> ValidationScores:
+def _scores(losses: Tensor, told: Tensor, active: float) -> ValidationScores:
     loss = float(losses.sum()) / len(told)
     if not np.isfinite(loss):
         return ValidationScores(loss)  # nothing that could be scored
-    errors, issued, happened = told.numpy().T
+    errors, issued, happened, flux = told.numpy().T
     return ValidationScores(
         loss,
         float(errors.mean()),
         float(brier_skill_score(happened > 0, issued)),
         float(roc_area(happened > 0, issued)),
+        active,
+        float(flux.std()),
+        float(issued.std()),
     )

@@ -12,7 +12,9 @@ from flare.tracking.names import (
     DATA_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,
+    LEARNED_TAG,
     MODEL_CARD,
+    NOT_LEARNED_REASON_TAG,
     SPLIT_TAG,
     SYNTHETIC_TAG,
     TUNED_TAG,
@@ -33,22 +35,32 @@ CHOICE_TAG = f"flare.validation_{CHOICE_SCORE}"
 
 @dataclass(frozen=True)
 class Trained:
-    """A registered forecaster and what it scored on validation."""
+    """A registered forecaster and what it scored on validation.
+
+    ``not_learned`` says why it is worth no more than climatology there; None where it is.
+    """
 
     forecaster: Forecaster
     version: RegisteredVersion
     validation: Scorecard
+    not_learned: str | None = None
 
     def lines(self) -> list[str]:
         """Return what to tell the user."""
         score = self.validation.get(CHOICE_EVENT, CHOICE_SCORE)
         synthetic = "synthetic " if self.forecaster.origin.synthetic else ""
+        learned_nothing = (
+            []
+            if self.not_learned is None
+            else [f"version {self.version.version} has learned nothing: {self.not_learned}"]
+        )
         return [
             f"{self.version.name} version {self.version.version} ({self.version.kind}), "
             f"run {self.version.run_id}",
             f"{synthetic}validation {CHOICE_EVENT} BSS {score.value:.3f} "
             f"[{score.low:.3f}, {score.high:.3f}], {score.n} samples with {score.n_events} events",
             f"score it on the test split: mlflow run . -e evaluate -P model={self.version.version}",
+            *learned_nothing,
         ]
 
 
@@ -79,7 +91,10 @@ def register(
         SPLIT_TAG: data.split.fingerprint,
         SYNTHETIC_TAG: str(data.pack.synthetic).lower(),
         TUNED_TAG: tuned_on,
+        LEARNED_TAG: "true" if validated.not_learned is None else "false",
     }
+    if validated.not_learned is not None:
+        tags[NOT_LEARNED_REASON_TAG] = validated.not_learned
     run.set_tags(tags)
     version = package(
         run,
@@ -99,7 +114,7 @@ def register(
         validation=validation,
     )
     run.log_text(card, MODEL_CARD)
-    return Trained(forecaster, version, validation)
+    return Trained(forecaster, version, validation, validated.not_learned)
 
 
 def _example(data: TrainingData) -> Cube:

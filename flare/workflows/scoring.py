@@ -13,6 +13,7 @@ from flare.forecasters.base import Forecast, Forecaster
 from flare.forecasters.tuning import tune
 from flare.goes import event_outcomes
 from flare.training.reader import in_pieces, read_ahead
+from flare.verification.learned import why_not_learned
 from flare.verification.scorecard import (
     Issued,
     Observed,
@@ -105,10 +106,14 @@ def labels_of(table: pd.DataFrame) -> Observed:
 
 @dataclass(frozen=True)
 class Validated:
-    """What a forecaster issued for the validation rows, and its scores there."""
+    """What a forecaster issued for the validation rows, and its scores there.
+
+    ``not_learned`` says why it is worth no more than climatology there; None where it is.
+    """
 
     card: Scorecard
     issued: Issued
+    not_learned: str | None = None
 
 
 def tuned_and_scored(
@@ -131,13 +136,10 @@ def tuned_and_scored(
     rows = data.split.validation
     forecast = forecast_rows(ready, data.rows, rows, title="validate")
     told = issued(ready, forecast)
-    card = score_forecasts(
-        told,
-        observed(data.rows, rows),
-        n_resamples=resamples,
-        climatology=training_rates(data.peak_flux[data.split.train], told.events),
-    )
-    return ready, Validated(card, told)
+    happened = observed(data.rows, rows)
+    rates = training_rates(data.peak_flux[data.split.train], told.events)
+    card = score_forecasts(told, happened, n_resamples=resamples, climatology=rates)
+    return ready, Validated(card, told, why_not_learned(told, happened, rates))
 
 
 def training_rates(

@@ -8,7 +8,7 @@ from flare.sample import MAGNETOGRAM
 
 def test_a_frame_has_the_channels_of_a_step_and_the_magnetogram_without_its_sign():
     cubes, _ = inputs(2)
-    steps = frames(cubes)
+    steps = frames(cubes.flatten(0, 1))
     assert steps.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(steps[:, :10], cubes.flatten(0, 1))
     assert torch.equal(steps[:, 10], cubes.flatten(0, 1)[:, MAGNETOGRAM].abs())

@@ -1,0 +1,105 @@
+"""No network dies on a set like the real one: one image a sample, three quarters of them quiet."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from flare.models import ARCHITECTURES, NetworkConfig, build
+from flare.models.normalisation import Normaliser, fit_normalisation
+from flare.sample import CHANNELS, N_CHANNELS, N_STEPS
+from flare.training.batches import Batches
+from flare.training.loop import fit
+from flare.training.losses import multitask
+from flare.training.records import EpochRecord
+from flare.training.settings import FitSettings
+
+SIZE, LEARNED, NEW = 32, 120, 60
+HIGHEST_DEFAULT = 2e-3
+
+
+def one_image_a_sample(n: int, seed: int) -> Batches:
+    """Return samples of one 211 image with a spot where a region flares; 3/4 are quiet."""
+    rng = np.random.default_rng(seed)
+    quiet = np.arange(n) % 4 > 0
+    peak_flux = np.where(quiet, 1e-9, 10 ** rng.uniform(-6, -4, n))
+    image = rng.normal(100, 20, (n, SIZE, SIZE)) + rng.normal(0, 10, (n, 1, 1))
+    spot = rng.normal(20, 20, n) + np.where(quiet, 0, 25)  # many quiet regions have bright ones
+    image[:, 12:20, 12:20] += spot[:, None, None]
+    cubes = np.zeros((n, N_STEPS, N_CHANNELS, SIZE, SIZE), dtype=np.uint8)
+    present = np.zeros((n, N_STEPS, N_CHANNELS), dtype=np.bool_)
+    place = N_STEPS - 1, CHANNELS.index("211")
+    cubes[:, *place], present[:, *place] = np.clip(image, 1, 255), True
+    return Batches(cubes, present, peak_flux, np.arange(n), batch_size=8)
+
+
+@cache
+def trained(architecture: str, learning_rate: float) -> tuple[torch.nn.Module, EpochRecord]:
+    """Return a network after ten epochs, and its last record."""
+    learned, new = one_image_a_sample(LEARNED, 0), one_image_a_sample(NEW, 1)
+    normalise = fit_normalisation(learned.cubes, learned.present, learned.rows)
+    settings = FitSettings(epochs=10, batch_size=8, learning_rate=learning_rate, weight_decay=0.01)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build(NetworkConfig(architecture, width=4, hidden=16))
+        network.start_at(-9.0, [0.25, 0.25, 0.12, 0.01])
+        *_, record = fit(
+            network,
+            Normaliser(normalise),
+            train=learned,
+            validation=new,
+            settings=settings,
+            loss=multitask(1.0),
+            fabric=Fabric(accelerator="cpu", devices=1),
+        )
+    return network, record
+
+
+@pytest.mark.parametrize(
+    ("architecture", "times"), [("cnn", 1), *((one, 3) for one in ARCHITECTURES)]
+)
+def test_it_ranks_new_samples_and_its_units_are_active(architecture, times):
+    _, record = trained(architecture, times * HIGHEST_DEFAULT)
+    assert record.active_units > 0.9
+    assert record.probability_std > 0.01
+    assert record.roc_area > 0.7
+
+
+def test_every_head_has_a_gradient_norm_and_together_they_are_below_the_whole():
+    _, record = trained("cnn", HIGHEST_DEFAULT)
+    assert set(record.head_gradient_norms) == {"shared", "flux_head", "event_head"}
+    assert all(norm > 0 for norm in record.head_gradient_norms.values())
+    assert math.hypot(*record.head_gradient_norms.values()) < 1.5 * record.gradient_norm
+
+
+def test_the_health_is_logged():
+    _, record = trained("cnn", HIGHEST_DEFAULT)
+    metrics = record.metrics()
+    assert metrics["epoch/health/active_units"] == record.active_units
+    assert metrics["epoch/health/log10_flux_std"] == record.log10_flux_std
+    assert metrics["epoch/health/M1.0_probability_std"] == record.probability_std
+    assert "epoch/health/gradient_norm/event_head" in metrics
+
+
+def test_a_dead_shared_layer_is_counted_as_such():
+    network, _ = trained("cnn", HIGHEST_DEFAULT)
+    dead = build(NetworkConfig("cnn", width=4, hidden=16))
+    dead.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        dead.heads.shared[1].weight.zero_()
+    new = one_image_a_sample(NEW, 1)
+    frozen = FitSettings(epochs=1, batch_size=8, learning_rate=1e-12, weight_decay=0.0)
+    (record,) = fit(
+        dead,
+        Normaliser(fit_normalisation(new.cubes, new.present, new.rows)),
+        train=new,
+        validation=new,
+        settings=frozen,
+        loss=multitask(1.0),
+        fabric=Fabric(accelerator="cpu", devices=1),
+    )
+    assert record.active_units == 0
+    assert record.probability_std == pytest.approx(0, abs=1e-6)
