@@ -46,7 +46,9 @@ def show_forecasts(forecasts: "Forecasts") -> None:
     count = f"{made} forecast{'s' if made > 1 else ''}"
     synthetic = ", trained on SYNTHETIC data" if forecasts.synthetic else ""
     where = f", written to {forecasts.output}" if forecasts.output else ""
-    data = " of SYNTHETIC data" if forecasts.synthetic_data else ""
+    data = {True: " of SYNTHETIC data", False: "", None: " of data of unknown origin"}[
+        forecasts.synthetic_data
+    ]
     print(f"{count}{data} by {forecasts.model}{synthetic}{where}")
     if forecasts.without:
         names = ", ".join(forecasts.without[:_SHOWN])

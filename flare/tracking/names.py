@@ -14,6 +14,8 @@ CHILD_TAG = "flare.child"
 RESUMED_TAG = "flare.resumed"
 DATA_TAG = "flare.data"
 SYNTHETIC_TAG = "flare.synthetic"
+#: Its value where nothing says whether the images are real; else ``true`` or ``false``.
+UNKNOWN = "unknown"
 FINGERPRINT_TAG = "flare.data_fingerprint"
 PACK_TAG = "flare.pack_fingerprint"
 SPLIT_TAG = "flare.split_fingerprint"
