@@ -45,9 +45,10 @@ class Entry:
 class Listing:
     """The samples of a folder.
 
-    ``synthetic`` is None where the origin of the images is unknown. ``split`` is empty where there is no table. ``state`` is a fingerprint of the table's bytes and
-    of the names, sizes and modification times of the images: what can be told of gigabytes in
-    seconds. ``table_digest`` is empty without a table.
+    ``synthetic`` is None where the origin of the images is unknown. ``split`` is empty where there
+    is no table. ``state`` is a fingerprint of the table's bytes and of the names, sizes and
+    modification times of the images: what can be told of gigabytes in seconds. ``table_digest`` is
+    empty without a table.
     """
 
     name: str

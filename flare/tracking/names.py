@@ -24,6 +24,8 @@ CALIBRATION_TAG = "flare.calibration"
 #: Which samples calibration, thresholds and interval were fitted on.
 TUNED_TAG = "flare.tuned_on"
 ON_VALIDATION, OUT_OF_FOLD = "validation", "training, out of fold"
+#: ``false`` on a version that learned nothing: no better than climatology or constant forecasts.
+LEARNED_TAG = "flare.learned"
 SEEN_TAG = "flare.trained_on_scored_regions"
 MODEL_TAG = "flare.model"
 MODEL_VERSION_TAG = "flare.model_version"
