@@ -39,3 +39,5 @@ FORECASTER_ARTIFACT = "forecaster"
 #: Files that the run of a model has, or gets when it is evaluated on its test split.
 MODEL_CARD = "model_card.md"
 VALIDATION_SCORES, TEST_SCORES = "validation.json", "test.json"
+#: Folder of the scores on other data, other label scales or at stated base rates.
+EVALUATIONS = "evaluations"
