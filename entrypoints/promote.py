@@ -1,14 +1,18 @@
 """Move the alias Production: `mlflow run . -e promote -P version=2`."""
 
 from entrypoints.command import run
+from entrypoints.show import show_history
 from flare.config import PromoteConfig
 
 
 def main(config: PromoteConfig) -> None:
-    """Promote, and say what is Production now."""
-    from flare.workflows.promote import run as promote
+    """Promote, and say what is Production now; or print the history of Production."""
+    from flare.workflows import promote
 
-    print("\n".join(promote(config).lines()))
+    if config.version == "history":
+        show_history(config.model_name, promote.history(config))
+    else:
+        print("\n".join(promote.run(config).lines()))
 
 
 if __name__ == "__main__":

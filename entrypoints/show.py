@@ -1,6 +1,7 @@
 """Results as a terminal shows them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from flare.tracking.promotions import Promotion
     from flare.workflows.evaluate import Evaluation
     from flare.workflows.forecasts import Forecasts
     from flare.workflows.main import WholeJob
@@ -46,7 +48,9 @@ def show_forecasts(forecasts: "Forecasts") -> None:
     count = f"{made} forecast{'s' if made > 1 else ''}"
     synthetic = ", trained on SYNTHETIC data" if forecasts.synthetic else ""
     where = f", written to {forecasts.output}" if forecasts.output else ""
-    data = " of SYNTHETIC data" if forecasts.synthetic_data else ""
+    data = {True: " of SYNTHETIC data", False: "", None: " of data of unknown origin"}[
+        forecasts.synthetic_data
+    ]
     print(f"{count}{data} by {forecasts.model}{synthetic}{where}")
     if forecasts.without:
         names = ", ".join(forecasts.without[:_SHOWN])
@@ -69,6 +73,22 @@ def _show_table(rows: list[dict[str, Any]], output: Path | None) -> None:
     Console(width=100).print(table)
     if len(rows) > _SHOWN:
         print(f"... and {len(rows) - _SHOWN} more in {output}")
+
+
+def show_history(name: str, history: "Sequence[Promotion]") -> None:
+    """Print all promotions of a registered model, the oldest first."""
+    if not history:
+        print(f"no version of {name} was promoted yet; run `mlflow run . -e promote`")
+    for one in history:
+        before = "nothing" if one.before is None else f"version {one.before}"
+        move = "rolled back" if one.rollback else "promoted"
+        print(f"{one.at}  {one.who}  {move} from {before} to version {one.version}: {one.why}")
+        for whose, score in one.scores.items():
+            value, low, high = (
+                "-" if score[key] is None else f"{score[key]:.3f}"
+                for key in ("value", "low", "high")
+            )
+            print(f"    {whose}: {score['event']} {score['name']} {value} [{low}, {high}]")
 
 
 def show_whole_job(job: "WholeJob") -> None:

@@ -147,10 +147,10 @@ class EvaluateConfig(BaseRates, Scored, Named, Dataset):
 class PromoteConfig(Scored, Named):
     """Move the alias Production to a version that is not worse, or back to the one before."""
 
-    version: Annotated[str, Field(pattern=r"^(best|latest|previous|[1-9]\d*)$")] = Field(
+    version: Annotated[str, Field(pattern=r"^(best|latest|previous|history|[1-9]\d*)$")] = Field(
         "best",
         description="a number; best: highest validation score; latest: newest; "
-        "previous: back to the one before, without a comparison",
+        "previous: back to the one before, without a comparison; history: print all promotions",
     )
     event: Literal["B1.0", "C1.0", "M1.0", "X1.0"] = Field(
         "M1.0", description="event whose validation score is compared"

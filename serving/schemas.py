@@ -197,6 +197,12 @@ class ScoreValue(BaseModel):
     high: Annotated[float | None, Field(description="Upper end.")]
     n: Annotated[int, Field(description="Samples.")]
     n_events: Annotated[int | None, Field(description="Events among them.")] = None
+    data: Annotated[str | None, Field(description="Dataset of those samples.")] = None
+    synthetic: Annotated[bool | None, Field(description="Whether that is synthetic.")] = None
+    split: Annotated[str | None, Field(description="Its split: `test` or `validation`.")] = None
+    scale: Annotated[
+        str | None, Field(description="Label scale on which events are meant; `raw`: as labelled.")
+    ] = None
 
 
 class Model(BaseModel):

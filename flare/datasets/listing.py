@@ -45,13 +45,14 @@ class Entry:
 class Listing:
     """The samples of a folder.
 
-    ``split`` is empty where there is no table. ``state`` is a fingerprint of the table's bytes and
-    of the names, sizes and modification times of the images: what can be told of gigabytes in
-    seconds. ``table_digest`` is empty without a table.
+    ``synthetic`` is None where the origin of the images is unknown. ``split`` is empty where there
+    is no table. ``state`` is a fingerprint of the table's bytes and of the names, sizes and
+    modification times of the images: what can be told of gigabytes in seconds. ``table_digest`` is
+    empty without a table.
     """
 
     name: str
-    synthetic: bool
+    synthetic: bool | None
     seed: int | None
     split: str
     table_digest: str
@@ -103,9 +104,9 @@ def list_samples(data_dir: Path, split: str) -> Listing:
         states[entry.id] = "listed"  # its folder may be missing
         states.update(walk_states(str(entry.folder), entry.id))
     return Listing(
-        name=identity.name,
-        synthetic=identity.synthetic,
-        seed=identity.seed,
+        name=data_dir.resolve().name if identity is None else identity.name,
+        synthetic=None if identity is None else identity.synthetic,
+        seed=None if identity is None else identity.seed,
         split=split if table else "",
         table_digest=table_digest,
         entries=entries,

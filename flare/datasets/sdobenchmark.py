@@ -63,11 +63,17 @@ def dataset_identity(data_dir: Path) -> DatasetIdentity:
         ) from error
 
 
-def identity_above(folder: Path) -> DatasetIdentity:
-    """Return the identity of the dataset that a folder of one sample or region lies in, if any."""
-    places = (folder, *folder.resolve().parents[:3])
-    described = next((place for place in places if (place / "dataset.json").is_file()), folder)
-    return dataset_identity(described)
+def identity_above(folder: Path) -> DatasetIdentity | None:
+    """Return the identity of the dataset that a folder of one sample or region lies in.
+
+    None where neither it nor the three folders above it hold ``dataset.json`` or a split's table:
+    whether its images are real is then unknown.
+    """
+    for place in (folder, *folder.resolve().parents[:3]):
+        has_table = any(tables_on_disk(place, split) for split in SPLITS)
+        if has_table or (place / "dataset.json").is_file():
+            return dataset_identity(place)
+    return None
 
 
 def find_table(data_dir: Path, split: str) -> Path:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from flare.tracking.names import DATA_TAG, FINGERPRINT_TAG, SYNTHETIC_TAG
+from flare.tracking.names import DATA_TAG, FINGERPRINT_TAG, SYNTHETIC_TAG, UNKNOWN
 from flare.tracking.runs import Run
 
 
@@ -20,7 +20,7 @@ def log_data(
     name: str,
     fingerprint: str,
     source: str,
-    synthetic: bool,
+    synthetic: bool | None,
     context: str,
     profile: Mapping[str, int | str],
 ) -> None:
@@ -32,6 +32,8 @@ def log_data(
         SHA-256 over the source's labels and images; MLflow's digest begins with 16 digits of it.
     source
         Where the data lie.
+    synthetic
+        Whether the data are synthetic; None, tagged ``unknown``, where their origin is unknown.
     context
         What they were used for: ``training``, ``validation``, ``test``.
     profile
@@ -49,6 +51,5 @@ def log_data(
         },
         context=context,
     )
-    run.set_tags(
-        {DATA_TAG: name, FINGERPRINT_TAG: fingerprint, SYNTHETIC_TAG: str(synthetic).lower()}
-    )
+    origin = UNKNOWN if synthetic is None else str(synthetic).lower()
+    run.set_tags({DATA_TAG: name, FINGERPRINT_TAG: fingerprint, SYNTHETIC_TAG: origin})

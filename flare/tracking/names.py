@@ -14,6 +14,8 @@ CHILD_TAG = "flare.child"
 RESUMED_TAG = "flare.resumed"
 DATA_TAG = "flare.data"
 SYNTHETIC_TAG = "flare.synthetic"
+#: Its value where nothing says whether the images are real; else ``true`` or ``false``.
+UNKNOWN = "unknown"
 FINGERPRINT_TAG = "flare.data_fingerprint"
 PACK_TAG = "flare.pack_fingerprint"
 SPLIT_TAG = "flare.split_fingerprint"
@@ -38,3 +40,5 @@ FORECASTER_ARTIFACT = "forecaster"
 #: Files that the run of a model has, or gets when it is evaluated on its test split.
 MODEL_CARD = "model_card.md"
 VALIDATION_SCORES, TEST_SCORES = "validation.json", "test.json"
+#: Folder of the scores on other data, other label scales or at stated base rates.
+EVALUATIONS = "evaluations"

@@ -6,9 +6,11 @@ while it exists, so that ``models:/NAME/Production`` goes on loading the same ve
 
 import time
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -20,6 +22,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.folder import DESCRIPTION
 from flare.tracking.names import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
+from flare.tracking.promotions import promotion_history, record_promotion, versions_before
 from flare.tracking.runs import answering, connect
 
 __all__ = [
@@ -32,9 +35,10 @@ __all__ = [
     "versions",
 ]
 
-#: Tags on the registered model and its versions that keep what MLflow forgets: who was Production.
-_PREVIOUS = "flare.previous_production"
+#: Tags on versions: when one became Production; and, where it did before there was a history
+#: (``flare.tracking.promotions``), which version it replaced.
 _PROMOTED_AT = "flare.promoted_at"
+_PREVIOUS = "flare.previous_production"
 
 _TOLD = 400  # characters of what MLflow says
 
@@ -201,8 +205,19 @@ def run_file(version: RegisteredVersion, name: str, dest: Path) -> Path | None:
         raise TrackingUnavailable(f"{name} could not be fetched: {error}; try again") from error
 
 
-def move_production(version: RegisteredVersion, *, alias: str = PRODUCTION) -> int | None:
-    """Point the alias at a version; return the number it pointed at before, None for none."""
+def move_production(
+    version: RegisteredVersion,
+    *,
+    alias: str = PRODUCTION,
+    why: str = "",
+    rollback: bool = False,
+    run_id: str | None = None,
+    scores: Mapping[str, Any] | None = None,
+) -> int | None:
+    """Point the alias at a version; return the number it pointed at before, None for none.
+
+    A move of Production is added to its history, with the other arguments: see ``Promotion``.
+    """
     client, number = MlflowClient(), str(version.version)
     before = None
     with suppress(ModelNotFound):
@@ -210,11 +225,19 @@ def move_production(version: RegisteredVersion, *, alias: str = PRODUCTION) -> i
     if before == version.version:
         return before
     with answering():
-        if before is not None:
-            client.set_model_version_tag(version.name, number, _PREVIOUS, str(before))
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         client.set_model_version_tag(version.name, number, _PROMOTED_AT, now)
         client.set_registered_model_alias(version.name, alias, number)
+    if alias == PRODUCTION:
+        record_promotion(
+            version.name,
+            before=before,
+            version=version.version,
+            why=why,
+            rollback=rollback,
+            run_id=run_id,
+            scores=scores or {},
+        )
     with suppress(MlflowException, AttributeError), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         client.transition_model_version_stage(
@@ -223,10 +246,29 @@ def move_production(version: RegisteredVersion, *, alias: str = PRODUCTION) -> i
     return before
 
 
-def previous_production(version: RegisteredVersion) -> int | None:
-    """Return the number that was Production before this version became it; None for none."""
-    before = version_tags(version).get(_PREVIOUS)
-    return int(before) if before else None
+def previous_production(current: RegisteredVersion) -> int | None:
+    """Return the number to which a rollback from the Production version leads; None for none.
+
+    Versions that were deleted are passed over.
+    """
+    there = {one.version: one for one in versions(current.name)}
+    before = versions_before(promotion_history(current.name), current.version)
+    oldest = [current.version, *before][-1]
+    return next((n for n in [*before, *_tagged_before(there, oldest)] if n in there), None)
+
+
+def _tagged_before(there: Mapping[int, RegisteredVersion], number: int) -> list[int]:
+    """Return the versions that were Production before ``number``, by tags older than the history.
+
+    Each version is named once: these tags remember only the last promotion of a version.
+    """
+    found = [number]
+    while found[-1] in there:
+        before = version_tags(there[found[-1]]).get(_PREVIOUS)
+        if not before or int(before) in found:
+            break
+        found.append(int(before))
+    return found[1:]
 
 
 def download_uri(uri: str, dest: Path) -> Path:

@@ -13,22 +13,29 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from flare.errors import TrackingUnavailable
-from flare.tracking.names import MODEL_CARD, TEST_SCORES, VALIDATION_SCORES
+from flare.tracking.names import (
+    DATA_TAG,
+    MODEL_CARD,
+    SYNTHETIC_TAG,
+    TEST_SCORES,
+    VALIDATION_SCORES,
+)
 from flare.tracking.registry import RegisteredVersion, run_file
 from flare.tracking.runs import answering, scratch
 
 log = logging.getLogger("flare")
 
 #: The best scores that there are: of the test split if it was evaluated.
-_SCORES = ((TEST_SCORES, "test split"), (VALIDATION_SCORES, "validation split"))
+_SCORES = ((TEST_SCORES, "test"), (VALIDATION_SCORES, "validation"))
 
 
 @dataclass(frozen=True)
 class VersionDetails:
     """What people ask about a model.
 
-    ``scores`` are those of a scorecard, each with event, name, value, low, high, n and n_events;
-    ``scores_on`` says of which samples, None where there are none. ``card`` is Markdown.
+    ``scores`` are those of a scorecard, each with event, name, value, low, high, n and n_events, and
+    with data, split and label scale; ``scores_on`` says these in a line, None where there are no
+    scores. ``card`` is Markdown.
     """
 
     run_id: str | None = None
@@ -62,7 +69,7 @@ def details_of(run_id: str | None, *, version: RegisteredVersion | None = None) 
     try:
         with answering():
             parameters = dict(MlflowClient().get_run(run_id).data.params)
-        scores, scores_on = _scores(version)
+        scores, scores_on = _scores(version, details.tags)
         return VersionDetails(
             run_id, parameters, details.tags, scores, scores_on, _text(version, MODEL_CARD)
         )
@@ -83,13 +90,32 @@ def _tags(version: RegisteredVersion) -> dict[str, str]:
     return {}
 
 
-def _scores(version: RegisteredVersion) -> tuple[tuple[dict[str, Any], ...], str | None]:
-    for name, told in _SCORES:
+def _scores(
+    version: RegisteredVersion, tags: Mapping[str, str]
+) -> tuple[tuple[dict[str, Any], ...], str | None]:
+    for name, split in _SCORES:
         text = _text(version, name)
         with suppress(ValueError, KeyError, TypeError):
             if text is not None:
-                return tuple(map(dict, json.loads(text)["scores"])), told
+                content = json.loads(text)
+                about = {"split": split, "scale": content["scale"], **_data(split, content, tags)}
+                scores = tuple({**score, **about} for score in content["scores"])
+                return scores, _described(about)
     return (), None
+
+
+def _data(split: str, content: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return name and synthetic of the data: None in test scores of before they were stored."""
+    if split == "validation":
+        return {"data": tags.get(DATA_TAG), "synthetic": tags.get(SYNTHETIC_TAG) == "true"}
+    data = content.get("data") or {}
+    return {"data": data.get("name"), "synthetic": data.get("synthetic")}
+
+
+def _described(about: Mapping[str, Any]) -> str:
+    data = "" if about["data"] is None else f" of {about['data']}"
+    synthetic = " (SYNTHETIC)" if about["synthetic"] else ""
+    return f"{about['split']} split{data}{synthetic}, label scale {about['scale']}"
 
 
 def _text(version: RegisteredVersion, name: str) -> str | None:

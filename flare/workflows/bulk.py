@@ -103,7 +103,7 @@ def _fill(
 
 def _regions(listing: Listing) -> Regions:
     numbers = {entry.active_region for entry in listing.entries if entry.active_region is not None}
-    return Regions(frozenset(numbers), listing.synthetic, listing.seed)
+    return Regions(frozenset(numbers), bool(listing.synthetic), listing.seed)
 
 
 def _rows(

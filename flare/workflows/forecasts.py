@@ -24,14 +24,15 @@ class Forecasts:
 
     The fields of the answer are None in rows of samples without a usable image. ``resumed`` rows
     were there already when the run began; ``synthetic`` says whether the model knows only
-    synthetic regions, ``synthetic_data`` whether the samples are known to be invented.
+    synthetic regions, ``synthetic_data`` whether the samples are synthetic, None where their origin
+    is unknown.
     """
 
     rows: list[Row]
     model: str
     output: Path | None
     synthetic: bool
-    synthetic_data: bool = False
+    synthetic_data: bool | None = None
     resumed: int = 0
 
     @property

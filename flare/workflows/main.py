@@ -17,8 +17,10 @@ from flare.config import (
     SynthesizeConfig,
     TrainConfig,
 )
-from flare.errors import PromotionRefused
+from flare.errors import ModelNotFound, PromotionRefused
 from flare.parameters import SYNTHETIC_DIR, EntryConfig
+from flare.tracking.names import PRODUCTION
+from flare.tracking.registry import production_version
 from flare.tracking.runs import start
 from flare.workflows import baseline, evaluate, pack, predict, promote, train
 from flare.workflows.data import log_pack
@@ -69,7 +71,9 @@ def run(config: MainConfig) -> WholeJob:
         with _stage("promote and predict", seconds):
             promoted = _promote(_part(PromoteConfig, config))
             # Of the example, not of data_dir: what it should show is one forecast.
-            forecasts = predict.run(PredictConfig(model_name=config.model_name))
+            forecasts = predict.run(
+                PredictConfig(model=_production_or(network), model_name=config.model_name)
+            )
         tracked.log_metrics(
             {f"seconds/{stage.replace(' ', '_')}": taken for stage, taken in seconds.items()}
         )
@@ -85,6 +89,15 @@ def _promote(config: PromoteConfig) -> Promoted | None:
     except PromotionRefused as refusal:
         log.warning("not promoted: %s", refusal)
         return None
+
+
+def _production_or(trained: Trained) -> str:
+    """Return the alias Production, or the number of a version where nothing was promoted yet."""
+    try:
+        production_version(trained.version.name)
+    except ModelNotFound:
+        return str(trained.version.version)
+    return PRODUCTION
 
 
 def _part(config_class: type[Config], config: MainConfig) -> Config:

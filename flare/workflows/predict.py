@@ -30,7 +30,7 @@ class _Sample:
     cube: Cube  # (T, C, H, W)
     present: Present
     digest: str
-    synthetic: bool
+    synthetic: bool | None  # None: of unknown origin
 
 
 def run(config: PredictConfig) -> Forecasts:
@@ -104,7 +104,7 @@ def _npy_sample(path: Path) -> _Sample:
         cube = cube_of_npy(content)
     except InputInvalid as error:
         raise InputInvalid(f"{path}: {error}") from error
-    return _Sample(path.stem, cube, present_of_cube(cube), digest(content), synthetic=False)
+    return _Sample(path.stem, cube, present_of_cube(cube), digest(content), synthetic=None)
 
 
 def _folder_sample(folder: Path) -> _Sample:
@@ -113,7 +113,8 @@ def _folder_sample(folder: Path) -> _Sample:
     for file, reason in read.rejected:
         log.info("%s: %s is masked as missing (%s)", folder.name, file, reason)
     identity = identity_above(folder)
-    return _Sample(folder.name, read.cube, read.present, digest_of_files(files), identity.synthetic)
+    synthetic = None if identity is None else identity.synthetic
+    return _Sample(folder.name, read.cube, read.present, digest_of_files(files), synthetic)
 
 
 def _holds_images(folder: Path) -> bool:

@@ -1,17 +1,14 @@
 """What an evaluation leaves with MLflow: metrics, artifacts, tags, description, model card."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from flare.goes import HEADLINE_EVENT
-from flare.tracking.names import AUDIT_TAG, MODEL_CARD, TEST_SCORES
-from flare.tracking.registry import put_run_text, run_commit, version_tags
+from flare.tracking.names import AUDIT_TAG
 from flare.tracking.runs import Run
 from flare.verification.scorecard import FLUX, Scorecard
 from flare.verification.table import score_markdown
-from flare.workflows.card import model_card
-from flare.workflows.held_out import read_scores
+from flare.workflows.evaluation_record import record_evaluation
 from flare.workflows.report import Reported
 from flare.workflows.subsets import COMPLETE, FORECAST_CLEAN
 
@@ -56,8 +53,8 @@ def log_report(tracked: Run, folder: Path, reported: Reported, *, models: Sequen
     said = "\n".join(f"- {line}" for line in comparison.lines())
     tracked.describe(f"{table}\n{said}"[:_DESCRIBED])
     of_skill = not reported.overlapping and not reported.audit.invalid
-    if split == "test" and of_skill and not reported.base_rates:
-        _renew_card(reported)
+    if of_skill:
+        record_evaluation(reported, run_id=tracked.id)
 
 
 def _key_metrics(card: Scorecard, prefix: str) -> dict[str, float]:
@@ -74,23 +71,3 @@ def _differences(reported: Reported, models: Sequence[str]) -> dict[str, float]:
             path = f"{split}/{score.event}/{score.name}_to_compare_to"
             found |= {path: score.value, f"{path}_low": score.low, f"{path}_high": score.high}
     return {name: value for name, value in found.items() if value == value}
-
-
-def _renew_card(reported: Reported) -> None:
-    """Put the test scores beside a registered version, and into its model card."""
-    version = reported.model.version
-    if version is None or version.run_id is None:
-        return
-    card = model_card(
-        reported.forecaster,
-        label=f"{version.name} version {version.version}",
-        tags=version_tags(version),
-        run_id=version.run_id,
-        commit=run_commit(version),
-        validation=read_scores(version),
-        test=reported.comparison.scorecards,
-        test_name=f"{reported.pack.name}, {reported.rows.name} split",
-    )
-    put_run_text(version, card, MODEL_CARD)
-    scores = reported.comparison.scorecards[reported.comparison.model].as_dict()
-    put_run_text(version, json.dumps(scores, indent=2), TEST_SCORES)

@@ -4,12 +4,13 @@ import shutil
 
 import pandas as pd
 import pytest
-from mlflow.artifacts import load_text
+from mlflow.artifacts import load_dict, load_text
 
 from flare.config import BaselineConfig, EvaluateConfig
+from flare.tracking.version_details import details_of
 from flare.workflows import baseline, evaluate
 
-from tiny import copy_without_packs, plant_leak
+from tiny import copy_without_packs, plant_leak, write_tiny_dataset
 from workplace import SMALL_FOREST, working_in
 
 NAME = "card"
@@ -47,7 +48,10 @@ def test_until_an_evaluation_it_has_no_test_scores(forest):
     assert "Not scored on a test split yet" in forest[1]
 
 
-@pytest.mark.parametrize("why", ["overlap", "stated rates", "another split", "invalid audit"])
+WHYS = ["overlap", "stated rates", "another split", "invalid audit", "other data", "another scale"]
+
+
+@pytest.mark.parametrize("why", WHYS)
 def test_scores_that_are_not_of_the_models_own_skill_do_not_get_onto_it(
     forest, at_home, tmp_path, why
 ):
@@ -57,6 +61,8 @@ def test_scores_that_are_not_of_the_models_own_skill_do_not_get_onto_it(
             "allow_overlap": True,
         },
         "stated rates": lambda: {"base_rates": "M1.0:0.3"},
+        "another scale": lambda: {"scale": "noaa"},
+        "other data": lambda: {"data_dir": write_tiny_dataset(tmp_path / "data", seed=7)},
         "another split": lambda: {"split": "training", "allow_overlap": True},
         "invalid audit": lambda: {
             "data_dir": plant_leak(copy_without_packs(at_home.data, tmp_path / "data"))
@@ -81,6 +87,47 @@ def test_an_evaluation_on_test_puts_everybodys_test_scores_beside_the_validation
     assert f"| BSS C1.0 | {score.value:z.3f} [{score.low:z.3f}, {score.high:z.3f}] |" in card
     validation = before[before.index("**Validation**") : before.index("Not scored on a test")]
     assert validation in card
+
+
+OTHERWISE = {
+    "scale": ({"scale": "noaa"}, "noaa"),
+    "rates": ({"base_rates": "M1.0:0.3"}, "raw_M1.0-0.3"),
+    "data": ({}, "raw"),
+}
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+def test_scores_of_other_data_scales_or_rates_are_stored_beside_the_test_scores(
+    forest, at_home, tmp_path, what
+):
+    run_id = forest[0].version.run_id
+    evaluated(at_home, tmp_path / "own")
+    own = load_text(f"runs:/{run_id}/test.json"), card_of(forest[0])
+    given, end = OTHERWISE[what]
+    if what == "data":
+        given = {"data_dir": write_tiny_dataset(tmp_path / "data", seed=7)}
+    done = evaluated(at_home, tmp_path / "other", **given)
+    report = load_dict(f"runs:/{done.run_id}/report.json")
+    data = report["data"]
+    record = load_dict(f"runs:/{run_id}/evaluations/{data['fingerprint'][:16]}_test_{end}.json")
+    assert (load_text(f"runs:/{run_id}/test.json"), card_of(forest[0])) == own
+    assert record["data"].items() <= data.items()
+    assert (record["scale"], record["base_rates"], record["evaluation_run"]) == (
+        report["scale"], report["stated_base_rates"], done.run_id
+    )  # fmt: skip
+    assert record["scores"] == report["forecasters"][done.comparison.model]["scores"]
+
+
+def test_what_the_server_says_of_a_version_names_data_and_scale_of_each_score(
+    forest, at_home, tmp_path
+):
+    version = forest[0].version
+    evaluated(at_home, tmp_path / "own")
+    evaluated(at_home, tmp_path / "noaa", scale="noaa")
+    details = details_of(version.run_id, version=version)
+    assert details.scores_on == "test split of tiny (SYNTHETIC), label scale raw"
+    of = {(score["data"], score["split"], score["scale"]) for score in details.scores}
+    assert of == {("tiny", "test", "raw")}
 
 
 def regions_of_training(source, dest):

@@ -17,6 +17,7 @@ from flare.tracking.names import (
     TUNED_TAG,
 )
 from flare.tracking.packaging import package
+from flare.tracking.promotions import promotion_history
 from flare.tracking.registry import production_version, version_tags
 from flare.tracking.runs import start
 from flare.verification.scorecard import Issued, score_forecasts
@@ -59,6 +60,7 @@ def register(at_home, request):
         data: str = DATA,
         kept: bool = True,
         tuned_on: str = OUT_OF_FOLD,
+        split: str = SPLIT,
     ) -> int:
         origin = Origin(data, "tiny", True, (), 2)
         one = fit_climatology(
@@ -80,9 +82,9 @@ def register(at_home, request):
                 model_name=request.node.name,
                 tags={
                     FINGERPRINT_TAG: data,
-                    SPLIT_TAG: SPLIT,
+                    SPLIT_TAG: split,
                     TUNED_TAG: tuned_on,
-                    CHOICE_TAG: f"{value:.6f}",
+                    **({} if np.isnan(value) else {CHOICE_TAG: f"{value:.6f}"}),
                 },
             )
         return version.version
@@ -125,6 +127,84 @@ def test_a_version_that_was_tuned_on_validation_beats_nobody_that_was_not(
     with pytest.raises(PromotionRefused, match=r"tuned on the validation regions \(folds=0\)"):
         promoting(flattered)
     assert production() == 1
+
+
+def test_best_passes_over_a_version_tuned_on_validation_while_another_was_not(
+    register, promoting, production
+):
+    register(0.3)
+    register(0.8, tuned_on=ON_VALIDATION)
+    found = promoting("best")
+    assert production() == 1
+    assert "left out version 2: tuned on the validation regions (folds=0)" in found.lines()[-1]
+
+
+def test_of_versions_that_were_all_tuned_on_validation_best_is_the_best_of_them(
+    register, promoting, production
+):
+    register(0.8, tuned_on=ON_VALIDATION)
+    register(0.3, tuned_on=ON_VALIDATION)
+    promoting("best")
+    assert production() == 1
+
+
+def test_an_optimistic_score_of_production_does_not_keep_out_a_version_tuned_out_of_fold(
+    register, promoting, production
+):
+    promoting(register(0.8, tuned_on=ON_VALIDATION))
+    register(0.5)
+    found = promoting("best")
+    assert production() == 2
+    assert "its score there is optimistic" in "\n".join(found.lines())
+
+
+@pytest.mark.parametrize("flaw", ["other data", "no forecasts", "other regions"])
+def test_best_takes_the_next_best_where_the_best_can_never_be_compared(
+    register, promoting, production, flaw
+):
+    promoting(register(0.3))
+    register(0.5)
+    table = labels(first_region=1000) if flaw == "other regions" else None
+    data = "c" * 64 if flaw == "other data" else DATA
+    register(0.8, table=table, data=data, kept=flaw != "no forecasts")
+    found = promoting("best")
+    assert production() == 2
+    assert "left out version 3 cannot be compared with Production, 1" in found.lines()[-1]
+
+
+def test_best_refuses_to_replace_production_by_what_is_worse_on_the_regions_in_common(
+    register, promoting, production
+):
+    promoting(register(0.8))
+    register(0.3, table=labels(first_region=4), split="c" * 16)
+    with pytest.raises(PromotionRefused, match=r"version 2 is worse than Production"):
+        promoting("best")
+    assert production() == 1
+
+
+def test_best_is_never_a_version_without_events_in_its_validation_regions(
+    register, promoting, production
+):
+    register(0.3)
+    register(0.8, table=labels().assign(peak_flux=1e-9), split="c" * 16)
+    found = promoting("best")
+    assert production() == 1
+    assert "left out version 2: its validation BSS of M1.0 is undefined" in found.lines()[-1]
+
+
+def test_without_events_in_any_validation_regions_nothing_is_the_best(register, promoting):
+    register(0.3, table=labels().assign(peak_flux=1e-9))
+    with pytest.raises(PromotionRefused, match=r"is undefined, as without events.*-P event="):
+        promoting("best")
+
+
+def test_the_history_holds_the_scores_that_were_compared(register, promoting, request):
+    promoting(register(0.3))
+    judged = promoting(register(0.8)).judged
+    first, second = promotion_history(request.node.name)
+    assert first.scores["candidate"]["value"] == pytest.approx(0.51)
+    assert set(second.scores) == {"candidate", "incumbent", "gain"}
+    assert second.scores["gain"]["low"] == pytest.approx(judged.gain.low)
 
 
 def test_a_version_that_is_significantly_worse_is_refused_and_nothing_moves(
@@ -191,7 +271,7 @@ def test_without_common_regions_there_is_no_comparison(register, promoting):
 
 def test_a_version_without_kept_forecasts_cannot_be_compared(register, promoting):
     promoting(register(0.3, kept=False))
-    with pytest.raises(PromotionRefused, match=r"no validation forecasts of 1 are kept"):
+    with pytest.raises(PromotionRefused, match=r"no validation forecasts of 1 are stored"):
         promoting(register(0.8))
 
 

@@ -60,6 +60,23 @@ def test_the_same_sample_as_an_array_gets_the_same_answer(forecast, sample, tmp_
     assert from_array == from_folder
 
 
+@pytest.mark.parametrize(
+    ("kind", "synthetic", "tag"),
+    [("array", None, "unknown"), ("folder", None, "unknown"), ("dataset", False, "false")],
+)
+def test_samples_are_tagged_synthetic_only_where_their_origin_is_known(
+    forecast, sample, tmp_path, newest, kind, synthetic, tag
+):
+    place = shutil.copytree(sample, tmp_path / "test" / "11000" / sample.name)
+    if kind == "array":
+        place = tmp_path / "planes.npy"
+        np.save(place, read_sample(sample, infer_start(sample)).cube.reshape(40, 256, 256))
+    if kind == "dataset":  # a table without dataset.json: a copy of the published dataset
+        shutil.copy(sample.parents[1] / "meta_data.csv", tmp_path / "test")
+    assert forecast(place).synthetic_data is synthetic
+    assert newest("predict").data.tags["flare.synthetic"] == tag
+
+
 def test_a_folder_that_holds_one_sample_folder_is_that_sample(forecast, sample, tmp_path):
     (tmp_path / "example").mkdir()
     shutil.copytree(sample, tmp_path / "example" / sample.name)

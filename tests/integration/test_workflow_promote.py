@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from entrypoints.promote import main
 from flare.config import PromoteConfig
-from flare.errors import ModelNotFound
+from flare.errors import ModelNotFound, PromotionRefused
 from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.climatology import fit_climatology
 from flare.tracking.packaging import package
+from flare.tracking.promotions import promotion_history
 from flare.tracking.registry import production_version
 from flare.tracking.runs import start
 from flare.workflows import promote
@@ -54,11 +56,35 @@ def test_scores_on_other_regions_are_not_compared(register):
     assert promoted(name, "best") == 2
 
 
-def test_without_any_score_best_is_the_newest_and_says_so(register):
+def test_without_any_score_nothing_is_the_best(register):
     name = register(SAME, SAME)
+    told = r"versions 2, 1: no validation BSS of M1.0 is stored.*pass -P version=NUMBER"
+    with pytest.raises(PromotionRefused, match=told):
+        promote.run(PromoteConfig(model_name=name, version="best"))
+    assert promotion_history(name) == []
+
+
+def test_a_version_that_learned_nothing_is_passed_over_and_the_reason_is_printed(register):
+    unlearned = {**SAME, SCORE: "0.4", "flare.learned": "false: no better than climatology"}
+    name = register({**SAME, SCORE: "0.2"}, unlearned)
     found = promote.run(PromoteConfig(model_name=name, version="best"))
-    assert found.version.version == 2
-    assert "no version has a validation BSS" in found.because
+    assert found.version.version == 1
+    assert "version 2: it learned nothing" in found.lines()[-1]
+    assert "no better than climatology" in found.lines()[-1]
+
+
+@pytest.mark.parametrize("version", ["1", "latest"])
+def test_a_version_that_learned_nothing_needs_force_by_its_number_too(register, version):
+    name = register({**SAME, "flare.learned": "false"})
+    with pytest.raises(PromotionRefused, match=r"version 1 .* it learned nothing.*force=REASON"):
+        promote.run(PromoteConfig(model_name=name, version=version))
+    assert promoted(name, version) == 1
+
+
+def test_with_no_version_that_learned_anything_nothing_is_the_best(register):
+    name = register({**SAME, SCORE: "0.4", "flare.learned": "false"})
+    with pytest.raises(PromotionRefused, match=r"no version .* version 1: it learned nothing"):
+        promoted(name, "best")
 
 
 def test_latest_previous_and_a_number(register):
@@ -68,6 +94,78 @@ def test_latest_previous_and_a_number(register):
     assert promoted(name, "previous") == 1
     assert promoted(name, "2") == 2
     assert promoted(name, "previous") == 1
+
+
+def test_rollbacks_walk_back_one_promotion_each(register):
+    name = register({}, {}, {})
+    for number in ("1", "2", "3"):
+        promoted(name, number)
+    assert [promoted(name, "previous"), promoted(name, "previous")] == [2, 1]
+    with pytest.raises(ModelNotFound, match=r"version 1 .* is the first"):
+        promoted(name, "previous")
+
+
+def test_a_promotion_after_a_rollback_is_rolled_back_to_where_it_began(register):
+    name = register({}, {}, {}, {})
+    for number in ("1", "2", "3", "previous", "4"):
+        promoted(name, number)
+    assert [promoted(name, "previous"), promoted(name, "previous")] == [2, 1]
+
+
+def test_a_rollback_passes_over_versions_that_were_deleted(register):
+    name = register({}, {}, {})
+    for number in ("1", "2", "3"):
+        promoted(name, number)
+    MlflowClient().delete_model_version(name, "2")
+    assert promoted(name, "previous") == 1
+
+
+def test_a_rollback_follows_the_tags_of_promotions_older_than_the_history(register):
+    before = "flare.previous_production"
+    name = register({}, {before: "1"}, {before: "2"}, {})
+    MlflowClient().set_registered_model_alias(name, "Production", "3")
+    promoted(name, "4")
+    assert [promoted(name, "previous") for _ in range(3)] == [3, 2, 1]
+
+
+def test_a_rollback_from_a_version_set_by_hand_leads_to_the_last_promotion(register):
+    name = register({}, {}, {})
+    promoted(name, "1")
+    promoted(name, "2")
+    MlflowClient().set_registered_model_alias(name, "Production", "3")
+    assert [promoted(name, "previous"), promoted(name, "previous")] == [2, 1]
+
+
+def test_the_history_says_who_moved_production_when_from_where_and_why(register, newest):
+    name = register({}, {})
+    promoted(name, "1")
+    promoted(name, "2")
+    promoted(name, "previous")
+    first, second, back = promote.history(PromoteConfig(model_name=name, version="history"))
+    assert [(one.before, one.version) for one in (first, second, back)] == [
+        (None, 1), (1, 2), (2, 1)
+    ]  # fmt: skip
+    assert first.at < second.at < back.at
+    assert (first.why, back.why) == ("asked for by its number", "it was Production before 2")
+    assert (second.rollback, back.rollback) == (False, True)
+    run = newest("promote")
+    assert (back.who, back.run_id) == (run.info.user_id, run.info.run_id)
+
+
+def test_printing_the_history_begins_no_run_and_moves_nothing(register, newest, capsys):
+    name = register({}, {})
+    promoted(name, "1")
+    run_id = newest("promote").info.run_id
+    main(PromoteConfig(model_name=name, version="history"))
+    line = capsys.readouterr().out.strip()
+    assert line.endswith("promoted from nothing to version 1: asked for by its number")
+    assert newest("promote").info.run_id == run_id
+    assert production_version(name).version == 1
+
+
+def test_the_history_of_a_model_that_does_not_exist_is_an_error_with_the_command(at_home):
+    with pytest.raises(ModelNotFound, match=r"no model 'nobody' is registered.*-e train"):
+        promote.history(PromoteConfig(model_name="nobody", version="history"))
 
 
 def test_the_first_production_version_has_no_previous(register):

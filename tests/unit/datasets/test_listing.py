@@ -56,6 +56,12 @@ def test_folders_nested_by_region_get_the_ids_of_the_table(dataset: Path) -> Non
     assert listing.split == ""
 
 
+def test_folders_without_a_dataset_are_of_unknown_origin(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    listing = list_samples(flat(dataset, tmp_path / "elsewhere" / "flat"), "test")
+    assert (listing.name, listing.synthetic) == ("flat", None)
+
+
 def test_flat_folders_get_the_same_ids(dataset: Path, tmp_path: Path) -> None:
     listing = list_samples(flat(dataset, tmp_path / "flat"), "test")
     ids = sorted(read_table(dataset, "test")["id"])
