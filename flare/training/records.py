@@ -35,20 +35,24 @@ class EpochRecord:
     waiting: float = float("nan")
 
     def metrics(self) -> dict[str, float]:
-        """Return the record under MLflow's names, without what is undefined."""
+        """Return the record under MLflow's names, without what is undefined.
+
+        All begin with ``epoch/``: without it a name is that of a run's final score, and MLflow
+        shows of one name the last step only.
+        """
         event = f"validation/{HEADLINE_EVENT}"
         named = {
             "train/loss": self.train_loss,
             "validation/loss": self.validation_loss,
-            "validation/flux/log10_mae": self.log10_flux_mae,
+            "validation/flux/log10_flux_mae": self.log10_flux_mae,
             f"{event}/brier_skill_score": self.brier_skill_score,
             f"{event}/roc_area": self.roc_area,
             "train/learning_rate": self.learning_rate,
             "train/samples_per_second": self.samples_per_second,
             "train/gradient_norm": self.gradient_norm,
-            "train/waiting_share": self.waiting,
+            "train/data_wait_share": self.waiting,
         }
-        return {name: value for name, value in named.items() if np.isfinite(value)}
+        return {f"epoch/{name}": value for name, value in named.items() if np.isfinite(value)}
 
 
 @dataclass

@@ -26,14 +26,13 @@ from flare.tracking.registry import (
     previous_production,
     production_version,
     registered,
-    run_metrics,
     tag_version,
     version_tags,
 )
 from flare.tracking.runs import Run, start
 from flare.verification.named_scores import LOWER_IS_BETTER
 from flare.verification.scorecard import FLUX, Score
-from flare.workflows.held_out import Judged, judge, read_held_out
+from flare.workflows.held_out import Judged, judge, read_held_out, read_scores
 from flare.workflows.registering import CHOICE_EVENT, CHOICE_SCORE, CHOICE_TAG
 
 #: Of the scores that versions can be compared by, those of the flux and of no event.
@@ -142,10 +141,14 @@ def _best(
 def _validation(
     version: RegisteredVersion, tags: dict[str, str], event: str, score: PromotionScore
 ) -> float:
-    if (event, score) == (CHOICE_EVENT, CHOICE_SCORE):
-        return float(tags.get(CHOICE_TAG, math.nan))
-    where = FLUX if score in _OF_FLUX else event
-    return run_metrics(version).get(f"validation/{where}/{score}", math.nan)
+    card = read_scores(version)
+    if card is None:  # of a run that is gone only the headline is left, as a tag of the version
+        headline = (event, score) == (CHOICE_EVENT, CHOICE_SCORE)
+        return float(tags.get(CHOICE_TAG, math.nan)) if headline else math.nan
+    try:
+        return card.value(FLUX if score in _OF_FLUX else event, score)
+    except VerificationInvalid:  # a model of fewer events
+        return math.nan
 
 
 def _production(model_name: str) -> RegisteredVersion | None:
