@@ -27,7 +27,9 @@ def show_synthesized(made: "Synthesized") -> None:
         table.add_row(name, str(split.samples), str(split.regions), *counts)
     console.print(f"SYNTHETIC DATA, difficulty {made.difficulty}: samples by class", style="bold")
     console.print(table)
-    console.print("Scores of the oracle, which knows the true flare rates [95 % interval]", style="bold")
+    console.print(
+        "Scores of the oracle, which knows the true flare rates [95 % interval]", style="bold"
+    )
     console.print(_oracle_table(made.oracle))
     if made.summary.kept:
         print(f"{made.summary.kept} regions were there from a run that was interrupted")

@@ -154,12 +154,6 @@ def tag_version(version: RegisteredVersion, tags: dict[str, str]) -> None:
             MlflowClient().set_model_version_tag(version.name, str(version.version), key, value)
 
 
-def run_metrics(version: RegisteredVersion) -> dict[str, float]:
-    """Return the metrics of the run that made a version; none where that run is gone."""
-    found = _run_of(version)
-    return {} if found is None else dict(found.data.metrics)
-
-
 def run_commit(version: RegisteredVersion) -> str | None:
     """Return the git commit of the run that made a version, where it is known."""
     found = _run_of(version)

@@ -122,11 +122,7 @@ def _send_child(client: MlflowClient, parent_id: str, child: Entry) -> None:
             experiment, start_time=child["started"], run_name=child["name"], tags=tags
         )
     )
-    steps = [
-        {"metrics": values, "time": child["ended"], "step": step}
-        for step, values in enumerate(child["metrics"], start=1)
-    ]
-    _send_values(client, run.info.run_id, [{"params": child["params"]}, *steps])
+    _send_values(client, run.info.run_id, [{"params": child["params"]}, *child["metrics"]])
     client.set_terminated(run.info.run_id, child["status"], child["ended"])
 
 

@@ -44,25 +44,29 @@ class EpochRecord:
     head_gradient_norms: dict[str, float] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
-        """Return the record under MLflow's names, without what is undefined."""
+        """Return the record under MLflow's names, without what is undefined.
+
+        All begin with ``epoch/``: without it a name is that of a run's final score, and MLflow
+        shows of one name the last step only.
+        """
         event = f"validation/{HEADLINE_EVENT}"
         named = {
             "train/loss": self.train_loss,
             "validation/loss": self.validation_loss,
-            "validation/flux/log10_mae": self.log10_flux_mae,
+            "validation/flux/log10_flux_mae": self.log10_flux_mae,
             f"{event}/brier_skill_score": self.brier_skill_score,
             f"{event}/roc_area": self.roc_area,
             "train/learning_rate": self.learning_rate,
             "train/samples_per_second": self.samples_per_second,
             "train/gradient_norm": self.gradient_norm,
-            "train/waiting_share": self.waiting,
-            "epoch/health/active_units": self.active_units,
-            "epoch/health/log10_flux_std": self.log10_flux_std,
-            f"epoch/health/{HEADLINE_EVENT}_probability_std": self.probability_std,
+            "train/data_wait_share": self.waiting,
+            "health/active_units": self.active_units,
+            "health/log10_flux_std": self.log10_flux_std,
+            f"health/{HEADLINE_EVENT}_probability_std": self.probability_std,
         }
         for name, norm in self.head_gradient_norms.items():
-            named[f"epoch/health/gradient_norm/{name}"] = norm
-        return {name: value for name, value in named.items() if np.isfinite(value)}
+            named[f"health/gradient_norm/{name}"] = norm
+        return {f"epoch/{name}": value for name, value in named.items() if np.isfinite(value)}
 
 
 @dataclass

@@ -13,6 +13,7 @@ from flare.parameters import PromotionScore
 from flare.tracking.names import (
     FINGERPRINT_TAG,
     LEARNED_TAG,
+    NOT_LEARNED_REASON_TAG,
     ON_VALIDATION,
     SPLIT_TAG,
     SYNTHETIC_TAG,
@@ -99,11 +100,10 @@ def candidates(
 
 def learned_nothing(tags: Mapping[str, str]) -> str | None:
     """Return the reason where a version is tagged as one that learned nothing, else None."""
-    value = tags.get(LEARNED_TAG, "true")
-    if not value.lower().startswith("false"):
+    if tags.get(LEARNED_TAG, "true").lower() != "false":
         return None
-    said = value[len("false") :].strip(" :;,") or tags.get(f"{LEARNED_TAG}_because", "")
-    return f"it learned nothing ({LEARNED_TAG}=false{f': {said}' if said else ''})"
+    reason = tags.get(NOT_LEARNED_REASON_TAG)
+    return f"it learned nothing ({LEARNED_TAG}=false{f': {reason}' if reason else ''})"
 
 
 def validation_score(version: RegisteredVersion, event: str, score: str) -> Score | None:

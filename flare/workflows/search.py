@@ -78,11 +78,12 @@ class Objective:
         family: str = self._config.family
         if family == "both":
             family = trial.suggest_categorical("family", ["forest", "cnn"])
-        metrics: list[dict[str, float]] = []
+        epochs: list[tuple[float, EpochRecord]] = []  # with the time at which each ended
+        scores: dict[str, float] = {}
         status = "FAILED"
         try:
-            value = self._forest(trial) if family == "forest" else self._cnn(trial, metrics)
-            metrics.append({_OBJECTIVE: value})
+            value = self._forest(trial) if family == "forest" else self._cnn(trial, epochs)
+            scores[_OBJECTIVE] = value
             status = "FINISHED"
         except optuna.TrialPruned:
             status = "KILLED"
@@ -95,7 +96,9 @@ class Objective:
                 self._run,
                 name=f"trial {trial.number}: {family}",
                 params=trial.params,
-                metrics=metrics,
+                metrics=[record.metrics() for _, record in epochs],
+                times=[when for when, _ in epochs],
+                scores=scores,
                 tags={ENTRY_TAG: "trial", KIND_TAG: family, "flare.trial": trial.number},
                 status=status,
                 started=started,
@@ -123,7 +126,7 @@ class Objective:
         happened = event_outcomes(flux, (HEADLINE_EVENT,))[:, 0]
         return float(brier_skill_score(happened, forecast.probability_of(HEADLINE_EVENT)))
 
-    def _cnn(self, trial: optuna.Trial, metrics: list[dict[str, float]]) -> float:
+    def _cnn(self, trial: optuna.Trial, epochs: list[tuple[float, EpochRecord]]) -> float:
         settings = NetworkSettings(
             network=NetworkConfig(
                 width=trial.suggest_categorical("width", [8, 16, 24]),
@@ -142,17 +145,15 @@ class Objective:
             aims=Aims(event_weight=trial.suggest_float("event_weight", 0.3, 10.0, log=True)),
             seed=self._config.seed,
         )
-        records: list[EpochRecord] = []
 
         def report(record: EpochRecord) -> None:
-            records.append(record)
-            metrics.append(record.metrics())
+            epochs.append((time.time(), record))
             trial.report(record.brier_skill_score, record.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
         train_network(self._data, settings, on_epoch=report)
-        return kept(records).brier_skill_score
+        return kept([record for _, record in epochs]).brier_skill_score
 
 
 _OBJECTIVE = f"validation/{HEADLINE_EVENT}/brier_skill_score"

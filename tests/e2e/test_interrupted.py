@@ -37,7 +37,7 @@ def test_a_stopped_training_is_killed_and_leaves_nothing_but_its_state(place, nu
     assert run.info.status == "KILLED"
     states = place.folder / "ml-runs" / run.info.run_id / "checkpoints"
     assert [file.name for file in states.iterdir()] == ["network.pt"]
-    assert run.data.metrics["train/loss"] > 0
+    assert run.data.metrics["epoch/train/loss"] > 0
     assert client.search_model_versions() == []
 
 

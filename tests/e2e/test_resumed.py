@@ -13,7 +13,12 @@ SETTINGS = {
     "ema": 0.5, "accumulate": 2, "checkpoint_steps": 1,
 }  # fmt: skip
 #: What a clock or the machine says, or the registry.
-_OTHERWISE = ("system/", "train/samples_per_second", "train/waiting_share", "seconds")
+_OTHERWISE = (
+    "system/",
+    "epoch/train/samples_per_second",
+    "epoch/train/data_wait_share",
+    "seconds",
+)
 
 
 class Store:

@@ -9,7 +9,12 @@ SETTINGS = {
     "processes": 1, "validation_share": 0.4, "accelerator": "cpu", "resamples": 100, "folds": 2,
     "learning_rate": 0.005, "precision": "32-true",
 }  # fmt: skip
-CURVES = ("train/loss", "validation/loss", "train/gradient_norm", "validation/flux/log10_mae")
+CURVES = (
+    "epoch/train/loss",
+    "epoch/validation/loss",
+    "epoch/train/gradient_norm",
+    "epoch/validation/flux/log10_flux_mae",
+)
 
 
 def curves(place) -> dict[str, list[float]]:

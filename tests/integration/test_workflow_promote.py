@@ -65,7 +65,8 @@ def test_without_any_score_nothing_is_the_best(register):
 
 
 def test_a_version_that_learned_nothing_is_passed_over_and_the_reason_is_printed(register):
-    unlearned = {**SAME, SCORE: "0.4", "flare.learned": "false: no better than climatology"}
+    reason = {"flare.learned": "false", "flare.learned.reason": "no better than climatology"}
+    unlearned = {**SAME, SCORE: "0.4", **reason}
     name = register({**SAME, SCORE: "0.2"}, unlearned)
     found = promote.run(PromoteConfig(model_name=name, version="best"))
     assert found.version.version == 1

@@ -74,8 +74,11 @@ def test_a_network_trial_logs_its_epochs_and_no_trial_opens_the_test_split(
     monkeypatch.setattr(Pack, "split", lambda pack, name: opened.append(name) or split(pack, name))
     found = searched(at_home, tmp_path / "study", family="cnn", trials=1)
     (trial,) = children(newest("search").info.run_id)
-    history = MlflowClient().get_metric_history(trial.info.run_id, "train/loss")
+    history = MlflowClient().get_metric_history(trial.info.run_id, "epoch/train/loss")
     assert [one.step for one in history] == [1, 2]
+    assert history[0].timestamp < history[1].timestamp <= trial.info.end_time
+    (objective,) = MlflowClient().get_metric_history(trial.info.run_id, OBJECTIVE)
+    assert (objective.step, objective.value) == (0, pytest.approx(found.value))
     assert "-e train" in found.command
     assert f"-P learning_rate={float(trial.data.params['learning_rate']):.4g}" in found.command
     assert opened == ["training"]

@@ -84,7 +84,7 @@ def test_validation_scores_are_metrics_with_their_interval_and_number_of_events(
 
 
 def test_a_network_logs_every_epoch_as_a_step(models, at_home):
-    history = MlflowClient().get_metric_history(network_id(models), "train/loss")
+    history = MlflowClient().get_metric_history(network_id(models), "epoch/train/loss")
     assert [one.step for one in history] == [1, 2]
 
 
@@ -195,7 +195,7 @@ def test_calibrations_and_what_they_gain_are_logged(runs):
 def test_too_many_folds_are_refused_before_anything_is_fitted(at_home, newest):
     with pytest.raises(DatasetInvalid, match="too few for folds=20; use fewer folds, folds=0"):
         train.run(TrainConfig(**at_home.small, **SMALL_NETWORK, folds=20, model_name="nothing"))
-    assert "train/loss" not in newest("train").data.metrics
+    assert "epoch/train/loss" not in newest("train").data.metrics
 
 
 @pytest.mark.parametrize("family", ["forest", "network"])

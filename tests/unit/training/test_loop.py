@@ -251,19 +251,19 @@ def test_a_score_without_events_is_undefined_and_not_logged():
     quiet = replace(VALIDATION, peak_flux=VALIDATION.peak_flux * 0 + 1e-9)
     (record,) = start(epochs=1, validation=quiet)[1]
     assert math.isnan(record.roc_area)
-    assert "validation/M1.0/roc_area" not in record.metrics()
-    assert "validation/loss" in record.metrics()
+    assert "epoch/validation/M1.0/roc_area" not in record.metrics()
+    assert "epoch/validation/loss" in record.metrics()
 
 
-def test_the_names_of_the_metrics():
+def test_no_name_of_a_curve_is_that_of_a_final_score():
     assert RECORD.metrics() == {
-        "train/loss": 1.0,
-        "validation/loss": 2.0,
-        "validation/flux/log10_mae": 0.5,
-        "validation/M1.0/brier_skill_score": 0.1,
-        "validation/M1.0/roc_area": 0.7,
-        "train/learning_rate": 0.01,
-        "train/samples_per_second": 50.0,
-        "train/gradient_norm": 3.0,
-        "train/waiting_share": 0.25,
+        "epoch/train/loss": 1.0,
+        "epoch/validation/loss": 2.0,
+        "epoch/validation/flux/log10_flux_mae": 0.5,
+        "epoch/validation/M1.0/brier_skill_score": 0.1,
+        "epoch/validation/M1.0/roc_area": 0.7,
+        "epoch/train/learning_rate": 0.01,
+        "epoch/train/samples_per_second": 50.0,
+        "epoch/train/gradient_norm": 3.0,
+        "epoch/train/data_wait_share": 0.25,
     }
