@@ -33,9 +33,9 @@ _SCORES = ((TEST_SCORES, "test"), (VALIDATION_SCORES, "validation"))
 class VersionDetails:
     """What people ask about a model.
 
-    ``scores`` are those of a scorecard, each with event, name, value, low, high, n and n_events, and
-    with data, split and label scale; ``scores_on`` says these in a line, None where there are no
-    scores. ``card`` is Markdown.
+    ``scores`` are those of a scorecard, each with event, name, value, low, high, n and n_events,
+    and with data, split and label scale; ``scores_on`` says these in a line, None where there are
+    no scores. ``card`` is Markdown.
     """
 
     run_id: str | None = None

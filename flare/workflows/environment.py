@@ -59,10 +59,12 @@ def _packages() -> tuple[dict[str, str], int]:
     packages: dict[str, str] = {}
     unreadable = 0
     for one in distributions():
+        name: object = None
+        version: object = None
         try:
             name, version = one.metadata["Name"], one.version
         except (LookupError, AttributeError, TypeError, ValueError, OSError):
-            name = version = None
+            pass
         if isinstance(name, str) and isinstance(version, str):
             packages[name] = version
         else:

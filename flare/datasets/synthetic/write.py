@@ -125,8 +125,8 @@ def synthesize(
             _write_meta_data(folder / split, [r for r in regions if r.split == split])
         _write_oracle(folder / "oracle" / "oracle.csv", regions)
         _write_all_images(folder, missing, seed, workers, progress)
-    training, test = (summarise(regions, split) for split in SPLITS)
-    return SyntheticSummary(dest, training, test, kept=len(regions) - len(missing))
+    summaries = {split: summarise(regions, split) for split in SPLITS}
+    return SyntheticSummary(dest, **summaries, kept=len(regions) - len(missing))
 
 
 def summarise(regions: list[Region], split: str) -> SplitSummary:
