@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from contextlib import suppress
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,8 @@ def _packages() -> tuple[dict[str, str], int]:
     for one in distributions():
         name: object = None
         version: object = None
-        try:
+        with suppress(LookupError, AttributeError, TypeError, ValueError, OSError):
             name, version = one.metadata["Name"], one.version
-        except (LookupError, AttributeError, TypeError, ValueError, OSError):
-            pass
         if isinstance(name, str) and isinstance(version, str):
             packages[name] = version
         else:
