@@ -78,7 +78,7 @@ def main() -> None:
         print(_row(f"shuffled, {k}", card), flush=True)
     middle = " | ".join(f"{value:.2f}" for value in np.mean(found, axis=0))
     print(f"| mean of the shuffled | {middle} |")
-    flat = climatology_of(data.pack, image_size=config.image_size)
+    flat = climatology_of(data)
     forecast = flat.predict(test.cubes[:], test.present)
     print(_row("climatology", score_forecasts(issued(flat, forecast), observed(test))))
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 SMALL_FOREST = {"trees": 10, "min_samples_leaf": 1}
+#: The same in the words of ``fit_forest``.
+SMALL_FOREST_SETTINGS = {"n_trees": 10, "min_samples_leaf": 1, "max_features": 0.3}
 SMALL_NETWORK = {
     "epochs": 2,
     "width": 2,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flare.errors import DatasetInvalid
 from flare.forecasters.base import Forecast, Tuning
 from flare.forecasters.calibrating import choose_calibration, cross_calibrated
+from flare.forecasters.calibration import Calibration
 from flare.goes import event_outcomes
 from flare.verification.probabilistic import brier_score
 from flare.verification.thresholds import best_threshold
@@ -111,6 +112,32 @@ def calibration_gains(
             int(np.count_nonzero(happened)),
         )
     return gains
+
+
+def finished_fold_by_fold(
+    forecast: Forecast,
+    peak_flux: NDArray[np.float64],
+    folds: NDArray[np.integer],
+    tuning: Tuning,
+) -> Forecast:
+    """Calibrate the forecasts of each fold by what was fitted on all the other folds.
+
+    ``tuning.finish`` would calibrate them by what was fitted on these very forecasts and labels, so
+    that scores and further calibrations of the result are optimistic. The method of each event is
+    the one that ``tuning`` has, so that the result is like what the forecaster issues for new
+    samples. Other parameters are those of ``tune``; the interval has no width.
+    """
+    outcomes = event_outcomes(peak_flux, forecast.events)
+    columns = [
+        cross_calibrated(
+            tuning.calibrations.get(event, Calibration()).method,
+            forecast.probability[:, k],
+            outcomes[:, k],
+            folds,
+        )
+        for k, event in enumerate(forecast.events)
+    ]
+    return Tuning().finish(forecast.log10_flux, np.column_stack(columns), forecast.events)
 
 
 def _ends(forecast: Forecast, observed: NDArray[np.float64], level: float) -> tuple[float, float]:

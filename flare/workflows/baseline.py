@@ -69,7 +69,7 @@ def forest_settings(config: BaselineConfig) -> dict[str, float]:
 
 def fit_on(data: TrainingData, settings: Mapping[str, float], *, seed: int) -> ForestForecaster:
     """Fit a forest on the training rows."""
-    return fit_rows(_features(data), data, data.split.train, settings, seed=seed)
+    return fit_rows(training_features(data), data, data.split.train, settings, seed=seed)
 
 
 def fit_and_forecast(
@@ -85,7 +85,7 @@ def fit_and_forecast(
     ``folds`` 0 is without cross-validation, on the validation rows; ``split_seed`` deals them out.
     """
     numbers = training_folds(data, folds, seed=split_seed)
-    features = _features(data)  # once, for the forest and all folds
+    features = training_features(data)  # once, for the forest and all folds
     forest = fit_rows(features, data, data.split.train, settings, seed=seed)
     if numbers is None:
         return forest, on_validation(forest, data, seed=split_seed)
@@ -97,7 +97,7 @@ def fit_and_forecast(
     return forest, out_of_fold(data, without, numbers)
 
 
-def _features(data: TrainingData) -> NDArray[np.float64]:
+def training_features(data: TrainingData) -> NDArray[np.float64]:
     """Return features of all rows of the training split, NaN where they are not to be known."""
     rows = data.split.train
     features = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)

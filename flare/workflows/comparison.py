@@ -1,7 +1,7 @@
 """Several forecasters on the same samples: scores, subsets, and who beats whom."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from flare.verification.scorecard import (
 from flare.workflows.subsets import ALL, Rows
 
 CLIMATOLOGY = "climatology"
+
+#: The reference forest: fitted afresh for every evaluation, whatever is registered.
+FOREST = "forest"
 
 #: Whoever knows the true rates of a synthetic dataset.
 ORACLE = "oracle"
@@ -53,7 +56,8 @@ class Comparison:
     ``subsets`` holds the scorecards of some of them on parts of the samples. ``above_climatology``
     is the paired difference of the headline's Brier skill score, for all but climatology itself;
     ``against`` holds the differences model minus rival of ``COMPARED``. Where the interval of a
-    difference holds no 0, the two differ.
+    difference holds no 0, the two differ. ``fitted`` says on how many active regions each was
+    fitted, where it was fitted at all.
     """
 
     model: str
@@ -62,6 +66,7 @@ class Comparison:
     subsets: dict[str, dict[str, Scorecard]]
     above_climatology: dict[str, Score]
     against: dict[str, tuple[Score, ...]]
+    fitted: dict[str, int] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Say who beats climatology and whom the model beats, a line each."""
@@ -74,9 +79,18 @@ class Comparison:
             for rival, scores in self.against.items()
             if rival != CLIMATOLOGY
         ]
+        if self.fitted:
+            said.append(f"active regions that each was fitted on: {self._fitted_line()}")
         if ORACLE in self.scorecards:
             said.append(f"{ORACLE}: knows the true flare rates, which no forecaster can")
         return said
+
+    def _fitted_line(self) -> str:
+        """Say on how many active regions each was fitted, with those of one number together."""
+        by_number: dict[int, list[str]] = {}
+        for name, number in self.fitted.items():
+            by_number.setdefault(number, []).append(name)
+        return "; ".join(f"{number}: {', '.join(names)}" for number, names in by_number.items())
 
 
 def signed(score: Score) -> str:
@@ -93,6 +107,7 @@ def compare(
     settings: Settings,
     subsets: Mapping[str, Rows],
     in_subsets: Sequence[str],
+    fitted: Mapping[str, int] | None = None,
 ) -> Comparison:
     """Score forecasts of the same N samples by name.
 
@@ -104,6 +119,8 @@ def compare(
         From names to booleans (N,); ``all`` is among them.
     in_subsets
         Who is scored on the subsets too.
+    fitted
+        From names to the number of active regions that a forecaster was fitted on.
     """
     model = next(iter(told))
     cards = {name: _card(one, truth, settings) for name, one in told.items()}
@@ -130,6 +147,7 @@ def compare(
             for name, one in told.items()
             if name != model
         },
+        dict(fitted or {}),
     )
 
 

@@ -46,21 +46,16 @@ class TrainingData:
 
     @property
     def origin(self) -> Origin:
-        """What a forecaster that was fitted and tuned on these rows has seen."""
-        return origin_of(self.pack, self.rows)
-
-
-def origin_of(pack: Pack, rows: PackedSplit) -> Origin:
-    """Say where the rows of a split come from."""
-    regions = sorted({int(region) for region in rows.table["active_region"]})
-    return Origin(
-        pack.fingerprint,
-        pack.name,
-        pack.synthetic,
-        tuple(regions),
-        len(rows),
-        synthetic_seed=pack.synthetic_seed,
-    )
+        """What a forecaster that was fitted on these parts, or tuned or chosen by one, has seen."""
+        used = np.concatenate([self.split.train, self.split.validation])
+        return Origin(
+            self.pack.fingerprint,
+            self.pack.name,
+            self.pack.synthetic,
+            tuple(sorted(set(self.active_regions[used].tolist()))),
+            len(used),
+            synthetic_seed=self.pack.synthetic_seed,
+        )
 
 
 def open_packed(
@@ -158,6 +153,16 @@ def log_split(run: Run, pack: Pack, rows: PackedSplit, data_dir: Path, *, contex
         "content": short(pack.contents[rows.name]),
     }
     log_pack(run, pack, data_dir, context=context, profile=profile)
+
+
+def log_reference_data(run: Run, data: TrainingData, data_dir: Path) -> None:
+    """Attach the training rows that reference forecasts are fitted on to a run."""
+    profile: dict[str, int | str] = {
+        "split": data.rows.name,
+        "samples": len(data.split.train),
+        "active_regions": len(data.origin.active_regions),
+    }
+    log_pack(run, data.pack, data_dir, context="rivals", profile=profile)
 
 
 def _log_parts(run: Run, data: TrainingData, data_dir: Path) -> None:

@@ -8,6 +8,7 @@ from flare.config import EnsembleConfig
 from flare.errors import ConfigInvalid
 from flare.forecasters.base import Forecast
 from flare.forecasters.ensemble import EnsembleForecaster, combine, mean_of
+from flare.forecasters.tuning import finished_fold_by_fold
 from flare.parameters import SplitConfig
 from flare.plots.comparison import skill_panels
 from flare.tracking.names import FINGERPRINT_TAG, ON_VALIDATION, OUT_OF_FOLD, SPLIT_TAG
@@ -111,20 +112,26 @@ def _check_same_split(members: Sequence[Resolved], data: TrainingData) -> None:
 def _out_of_fold(
     members: Sequence[Resolved], data: TrainingData, config: EnsembleConfig
 ) -> Unseen | None:
-    """Average what members forecast out of fold, as they issue it; None if one kept nothing."""
+    """Average what members forecast out of fold, each calibrated fold by fold on its own folds.
+
+    None if a member stored no such forecasts.
+    """
     events = members[0].forecaster.spec.events
-    ids = [str(one) for one in data.rows.table.iloc[data.split.train]["id"]]
-    finished = []
+    rows = data.split.train
+    ids = [str(one) for one in data.rows.table.iloc[rows]["id"]]
+    calibrated = []
     for one in members:
-        kept = read_out_of_fold(_version(one), ids, events)
-        if kept is None:
+        stored = read_out_of_fold(_version(one), ids, events)
+        if stored is None:
             return None
-        tuning = one.forecaster.tuning
-        finished.append(tuning.finish(kept.log10_flux, kept.probability, events))
-    flux, probability = mean_of(finished)
+        forecast, its_folds = stored
+        calibrated.append(
+            finished_fold_by_fold(forecast, data.peak_flux[rows], its_folds, one.forecaster.tuning)
+        )
+    flux, probability = mean_of(calibrated)
     folds = training_folds(data, config.folds, seed=config.split_seed)
     assert folds is not None
-    return Unseen(data.split.train, folds, Forecast(flux, flux, flux, probability, events))
+    return Unseen(rows, folds, Forecast(flux, flux, flux, probability, events))
 
 
 def _log_members(

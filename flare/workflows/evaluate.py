@@ -16,8 +16,8 @@ from flare.tracking.names import SEEN_TAG
 from flare.tracking.runs import Run, scratch, start
 from flare.verification.scorecard import Issued
 from flare.workflows.audit import audit_of
-from flare.workflows.comparison import CLIMATOLOGY, ORACLE, Comparison, Settings, compare
-from flare.workflows.data import log_split, open_packed
+from flare.workflows.comparison import CLIMATOLOGY, FOREST, ORACLE, Comparison, Settings, compare
+from flare.workflows.data import TrainingData, log_reference_data, log_split, open_packed
 from flare.workflows.models import Resolved, resolve
 from flare.workflows.oracle import oracle_of
 from flare.workflows.output import check_folder, put_file
@@ -25,9 +25,10 @@ from flare.workflows.overlap import regions_of, seen_regions, shown
 from flare.workflows.persistence import PERSISTENCE, persistence
 from flare.workflows.report import Reported, write_report
 from flare.workflows.report_log import log_report
-from flare.workflows.rivals import Rivals, rivals_of
+from flare.workflows.rivals import Rivals, reference_data, rivals_of
 from flare.workflows.scoring import forecast_rows, issued, observed, training_rates
 from flare.workflows.subsets import subsets_of
+from flare.workflows.training_regions import fitted_regions, held_out_regions
 
 
 @dataclass(frozen=True)
@@ -60,19 +61,19 @@ def run(config: EvaluateConfig) -> Evaluation:
         )
         rows = pack.split(config.split)
         log_split(tracked, pack, rows, config.data_dir, context=rows.name)
-        log_split(tracked, pack, pack.split("training"), config.data_dir, context="rivals")
         resolved = _models(model, pack, config)
         models = {name: one.forecaster for name, one in resolved.items()}
         allowed = config.allow_overlap
         overlapping = _overlapping(models, pack, rows, allowed=allowed)  # before rivals are fitted
-        known = {one.saved_digest for one in resolved.values()}
-        rivals = rivals_of(pack, config.model_name, beside=known)
+        training = reference_data(pack, held_out_regions(model, pack))
+        log_reference_data(tracked, training, config.data_dir)
+        rivals = rivals_of(training)
         overlapping += _overlapping(rivals.forecasters, pack, rows, allowed=allowed)
         if overlapping:
             _mark_overlap(tracked, model, config.split, overlapping)
-        told, own = _told(models, rivals, pack, rows, config)
+        told, own = _told(models, rivals, training, rows, config)
         audit = audit_of(pack)
-        comparison = _compared(told, pack, rows, config, models=list(models))
+        comparison = _compared(told, training, rows, config, models=resolved, rivals=rivals)
         reported = Reported(
             model=model,
             label=comparison.model,
@@ -151,7 +152,7 @@ def _overlapping(
 def _told(
     models: Mapping[str, Forecaster],
     rivals: Rivals,
-    pack: Pack,
+    training: TrainingData,
     rows: PackedSplit,
     config: EvaluateConfig,
 ) -> tuple[dict[str, Issued], Forecast]:
@@ -162,9 +163,9 @@ def _told(
     }
     told = {name: issued(models[name], one) for name, one in forecasts.items()}
     told |= rivals.issue(rows)
-    training = pack.split("training").table
-    told[PERSISTENCE] = persistence(rows.table, training).issued
-    oracle = oracle_of(config.data_dir, rows.table, training)
+    known = training.rows.table.iloc[training.split.train]
+    told[PERSISTENCE] = persistence(rows.table, known).issued
+    oracle = oracle_of(config.data_dir, rows.table, known)
     if oracle is not None:
         told[ORACLE] = oracle
     return told, next(iter(forecasts.values()))
@@ -172,22 +173,27 @@ def _told(
 
 def _compared(
     told: Mapping[str, Issued],
-    pack: Pack,
+    training: TrainingData,
     rows: PackedSplit,
     config: EvaluateConfig,
     *,
-    models: list[str],
+    models: Mapping[str, Resolved],
+    rivals: Rivals,
 ) -> Comparison:
     events = next(iter(told.values())).events
-    training = pack.split("training").table["peak_flux"].to_numpy(dtype=np.float64)
-    climatology = training_rates(training, events, scale=config.scale)
-    forest = [name for name in told if name.startswith("forest") and name not in models]
+    known = training.peak_flux[training.split.train]
+    climatology = training_rates(known, events, scale=config.scale)
+    fitted = {name: fitted_regions(one, training.pack) for name, one in models.items()}
+    for name, one in rivals.forecasters.items():
+        fitted[name] = len(one.origin.active_regions)
+    fitted[PERSISTENCE] = len(training.origin.active_regions)
     return compare(
         told,
         observed(rows),
         settings=Settings(config.resamples, config.scale, climatology),
         subsets=subsets_of(rows.table, rows.present, scale=config.scale),
-        in_subsets=[*models, *forest, CLIMATOLOGY],
+        in_subsets=[*models, FOREST, CLIMATOLOGY],
+        fitted=fitted,
     )
 
 

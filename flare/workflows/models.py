@@ -33,17 +33,13 @@ class Resolved:
     """A loaded forecaster, what to call it, and its registered version where it has one.
 
     ``digest`` is that of the forecaster's folder: equal digests forecast equal numbers. Where
-    base rates were stated it is another one, and ``saved_digest`` still the folder's.
+    base rates were stated it is another one.
     """
 
     forecaster: Forecaster
     label: str
     digest: str
     version: RegisteredVersion | None = None
-    saved_digest: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "saved_digest", self.saved_digest or self.digest)
 
     def at_rates(self, stated: Mapping[str, float]) -> "Resolved":
         """Return the same model with its probabilities moved to stated base rates, and named so."""

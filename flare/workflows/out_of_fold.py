@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from flare.forecasters.base import Forecast
 from flare.tracking.registry import RegisteredVersion, run_file
@@ -28,10 +29,11 @@ def log_out_of_fold(run: Run, unseen: Unseen, data: TrainingData) -> None:
 
 def read_out_of_fold(
     version: RegisteredVersion, ids: list[str], events: tuple[str, ...]
-) -> Forecast | None:
-    """Return what the run of a version forecast out of fold for some samples, in their order.
+) -> tuple[Forecast, NDArray[np.intp]] | None:
+    """Return what the run of a version forecast out of fold for some samples, and their folds.
 
-    None where it kept nothing, or not of all of them or of all events.
+    Both in the order of ``ids``. None where nothing is stored, or not of all of them or of all
+    events.
     """
     with scratch() as folder:
         found = run_file(version, TABLE, folder)
@@ -39,6 +41,7 @@ def read_out_of_fold(
             return None
         try:
             table = pd.read_csv(found, dtype={"id": str}).set_index("id").loc[ids]
+            folds = table["fold"].to_numpy(dtype=np.intp)
             flux, lower, upper = (table[name].to_numpy(dtype=np.float64) for name in _NUMBERS)
             columns = [f"{_PROBABILITY}{event}" for event in events]
             probability = table[columns].to_numpy(dtype=np.float64)
@@ -47,4 +50,4 @@ def read_out_of_fold(
     everything = np.column_stack([flux, lower, upper, probability])
     if len(table) != len(ids) or not np.isfinite(everything).all():
         return None
-    return Forecast(flux, lower, upper, probability, events)
+    return Forecast(flux, lower, upper, probability, events), folds

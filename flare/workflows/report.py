@@ -103,6 +103,7 @@ def _as_json(reported: Reported) -> dict[str, Any]:
             "samples": len(rows),
             "active_regions": int(rows.table["active_region"].nunique()),
         },
+        "fitted_on_active_regions": comparison.fitted,
         "trained_on_scored_regions": list(reported.overlapping),
         "audit": reported.audit.as_dict(),
         "brier_skill_above_climatology": {

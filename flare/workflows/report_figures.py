@@ -19,7 +19,7 @@ from flare.plots.roc import roc_curve
 from flare.plots.thresholds import skill_against_threshold
 from flare.sample import N_PLANES
 from flare.verification.bootstrap import region_weights
-from flare.workflows.comparison import ORACLE, Comparison
+from flare.workflows.comparison import FOREST, ORACLE, Comparison
 
 #: What each figure shows; also the order in which a report has them.
 CAPTIONS = {
@@ -94,7 +94,7 @@ def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
     rivals = {
         name: one.probability[:, one.events.index(HEADLINE_EVENT)]
         for name, one in told.items()
-        if name.startswith("forest") or name in (*list(told)[1:2], ORACLE)
+        if name in (FOREST, *list(told)[1:2], ORACLE)
         if name != drawn.label
     }
     return {

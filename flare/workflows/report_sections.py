@@ -53,7 +53,8 @@ def score_sections(comparison: Comparison) -> list[Section]:
     for event in events:
         first = next(iter(cards.values())).get(event, "brier_score")
         caption = f"{first.n_events} events in {first.n} samples."
-        blocks: list[Block] = [_table(caption, cards, event, _OF_EVENT)]
+        fitted = comparison.fitted if event == HEADLINE_EVENT else {}
+        blocks: list[Block] = [_table(caption, cards, event, _OF_EVENT, fitted)]
         if event == HEADLINE_EVENT:
             alarms = ", ".join(
                 f"{name} {card.thresholds[event]:.3g}" for name, card in cards.items()
@@ -127,6 +128,7 @@ def _table(
     cards: Mapping[str, Scorecard],
     event: str,
     columns: Iterable[tuple[str, str]],
+    fitted: Mapping[str, int] | None = None,
 ) -> Table:
     known = {score.name for score in next(iter(cards.values())).scores if score.event == event}
     shown = [(title, name) for title, name in columns if name in known]
@@ -134,7 +136,12 @@ def _table(
         [forecaster, *(interval_cell(card.get(event, name)) for _, name in shown)]
         for forecaster, card in cards.items()
     ]
-    return Table(caption, ["forecaster", *(title for title, _ in shown)], rows, highlighted=0)
+    header = ["forecaster", *(title for title, _ in shown)]
+    if fitted:
+        header.append("fitted on (regions)")
+        for row, name in zip(rows, cards, strict=True):
+            row.append(str(fitted.get(name, "-")))
+    return Table(caption, header, rows, highlighted=0)
 
 
 def _scored(cards: Mapping[str, Scorecard]) -> list[str]:

@@ -1,11 +1,10 @@
-"""What every model is scored beside, each fitted on the training split of the same data.
+"""Reference forecasts: what every model is compared with, fitted on the model's training regions.
 
-A constant flux, climatology, the inversion line alone, logistic regression and the forest. All but
-the first two learn from the features of whole training regions and are tuned out of fold, as the
-models are.
+A constant flux, climatology, the inversion line alone, logistic regression and the forest. The last
+three learn from features and are tuned out of fold, as the models are. All are fitted afresh with
+the default settings: what is registered changes none of them.
 """
 
-import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,26 +22,20 @@ from flare.forecasters.forest import ForestForecaster
 from flare.forecasters.logistic import LogisticForecaster
 from flare.forecasters.logistic_fit import fit_inversion_line, fit_logistic
 from flare.forecasters.tuning import tune
-from flare.goes import EVENTS
-from flare.tracking.names import FINGERPRINT_TAG
-from flare.tracking.registry import version_tags, versions
 from flare.verification.scorecard import Issued
-from flare.workflows.baseline import fit_rows, forest_settings
-from flare.workflows.comparison import CLIMATOLOGY
+from flare.workflows.baseline import fit_rows, forest_settings, training_features
+from flare.workflows.comparison import CLIMATOLOGY, FOREST
 from flare.workflows.crossval import Rows, out_of_fold, training_folds
-from flare.workflows.data import TrainingData, origin_of
-from flare.workflows.models import of_version
+from flare.workflows.data import TrainingData
 from flare.workflows.row_features import features_of
 from flare.workflows.scoring import forecast_rows, issued
 
-log = logging.getLogger("flare")
-
 LOGISTIC, INVERSION_LINE, CONSTANT = "logistic regression", "inversion line", "constant"
-FOREST_HERE = "forest (fitted here)"
 
-#: How many folds the rivals are tuned with.
-FOLDS = 5
+_USUAL = BaselineConfig()
 
+#: The reference forest is the one of `mlflow run . -e baseline` without parameters.
+FOREST_SETTINGS = forest_settings(_USUAL)
 
 Featured = TypeVar("Featured", ForestForecaster, LogisticForecaster)
 
@@ -69,70 +62,50 @@ class Rivals:
         return told
 
 
-def rivals_of(pack: Pack, model_name: str, *, beside: Collection[str]) -> Rivals:
-    """Fit the rivals on the training split of a pack.
+def reference_data(pack: Pack, held_out: Collection[int] = ()) -> TrainingData:
+    """Return the training split without the active regions that a model was not trained on.
 
-    Of the forest the newest registered one of the same data is taken, if there is one; it is left
-    out where one of the models that it would stand ``beside`` is that forest, by its digest.
+    Nothing is held out for validation instead: reference forecasts choose nothing by it.
     """
-    data = _whole_training_split(pack)
-    features = features_of(data.rows, "features of the training split")
-    found: dict[str, Forecaster] = {}
-    forest = _registered_forest(pack, model_name, beside=beside)
-    if forest is None:
-        log.info("no forest of this data is registered: fitting one with the default settings")
-        found[FOREST_HERE] = _tuned(data, features, _forest_on(data, features))
-    elif forest[1] is not None:
-        found[forest[0]] = forest[1]
-    for name, fit in ((LOGISTIC, fit_logistic), (INVERSION_LINE, fit_inversion_line)):
-        found[name] = _tuned(data, features, _linear_on(fit, data, features))
-    found[CLIMATOLOGY] = climatology_of(pack)
-    found[CONSTANT] = fit_constant(
-        data.peak_flux, spec=ForecasterSpec(image_size=pack.image_size), origin=data.origin
-    )
-    return Rivals(found)
-
-
-def climatology_of(pack: Pack) -> Forecaster:
-    """Fit climatology on the whole training split of a pack."""
     rows = pack.split("training")
-    return fit_climatology(
-        rows.table["peak_flux"].to_numpy(dtype=np.float64),
-        spec=ForecasterSpec(image_size=pack.image_size),
-        origin=origin_of(pack, rows),
-    )
-
-
-def _whole_training_split(pack: Pack) -> TrainingData:
-    """Return the training split with no row kept for validation: rivals choose nothing by one."""
-    rows = pack.split("training")
+    used = ~np.isin(rows.table["active_region"].to_numpy(), list(held_out))
     none = np.empty(0, dtype=np.intp)
-    return TrainingData(pack, rows, Split(np.arange(len(rows)), none, "whole"))
+    return TrainingData(pack, rows, Split(np.flatnonzero(used), none, "reference forecasts"))
 
 
-def _registered_forest(
-    pack: Pack, model_name: str, *, beside: Collection[str]
-) -> tuple[str, Forecaster | None] | None:
-    """Return the newest registered forest of the data; no forecaster if it is the model itself."""
-    for version in versions(model_name):
-        fingerprint = version_tags(version).get(FINGERPRINT_TAG)
-        if version.kind != "forest" or fingerprint != pack.fingerprint:
-            continue
-        found = of_version(version)
-        if found.digest in beside:
-            return found.label, None
-        spec = found.forecaster.spec
-        if pack.image_size % spec.image_size == 0 and set(EVENTS) <= set(spec.events):
-            return found.label, found.forecaster
-    return None
+def rivals_of(data: TrainingData) -> Rivals:
+    """Fit the reference forecasts on the training rows, with the default settings each."""
+    features = training_features(data)
+    climatology = climatology_of(data)
+    constant = fit_constant(
+        data.peak_flux[data.split.train],
+        spec=ForecasterSpec(image_size=data.pack.image_size),
+        origin=data.origin,
+    )
+    return Rivals(
+        {
+            FOREST: _tuned(data, features, _forest_on(data, features)),
+            LOGISTIC: _tuned(data, features, _linear_on(fit_logistic, data, features)),
+            INVERSION_LINE: _tuned(data, features, _linear_on(fit_inversion_line, data, features)),
+            CLIMATOLOGY: climatology,
+            CONSTANT: constant,
+        }
+    )
+
+
+def climatology_of(data: TrainingData) -> Forecaster:
+    """Fit climatology on the training rows."""
+    return fit_climatology(
+        data.peak_flux[data.split.train],
+        spec=ForecasterSpec(image_size=data.pack.image_size),
+        origin=data.origin,
+    )
 
 
 def _forest_on(
     data: TrainingData, features: NDArray[np.float64]
 ) -> Callable[[Rows], ForestForecaster]:
-    usual = BaselineConfig()
-    settings = forest_settings(usual)
-    return lambda rows: fit_rows(features, data, rows, settings, seed=usual.seed)
+    return lambda rows: fit_rows(features, data, rows, FOREST_SETTINGS, seed=_USUAL.seed)
 
 
 def _linear_on(
@@ -157,7 +130,7 @@ def _tuned(
 ) -> Featured:
     """Fit on all rows, and tune out of fold; untuned where there are too few regions to part."""
     fitted = fit(data.split.train)
-    n_folds = min(FOLDS, len(region_groups(data.rows.table)))
+    n_folds = min(_USUAL.folds, len(region_groups(data.rows.table.iloc[data.split.train])))
     if n_folds < 2:
         return fitted
 
@@ -165,7 +138,7 @@ def _tuned(
         part = fit(known)
         return lambda left: part.predict_features(features[left])
 
-    folds = training_folds(data, n_folds, seed=0)
+    folds = training_folds(data, n_folds, seed=_USUAL.split_seed)
     assert folds is not None
     unseen = out_of_fold(data, without, folds)
     level = fitted.spec.interval_level

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tiny import write_tiny_dataset
-from workplace import SMALL_FOREST, SMALL_NETWORK, working_in
+from workplace import SMALL_FOREST, SMALL_FOREST_SETTINGS, SMALL_NETWORK, working_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -61,10 +61,11 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def rough_rivals() -> Iterator[None]:
-    """Fit the logistic rivals of every evaluation in a second instead of ten."""
+    """Fit the reference forecasts of every evaluation in a second instead of twenty."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flare.forecasters.logistic_fit.PENALTIES", (1e4, 1.0))
         patch.setattr("flare.forecasters.logistic_fit._ROUNDS", 2)
+        patch.setattr("flare.workflows.rivals.FOREST_SETTINGS", SMALL_FOREST_SETTINGS)
         yield
 
 

@@ -73,7 +73,7 @@ def test_its_scores_are_metrics_under_compare_to(compared, fetch):
 
 def test_it_is_scored_on_parts_of_the_samples_too(compared):
     for cards in read(compared)["subsets"].values():
-        assert list(cards) == ["cnn v2", "forest v1", "climatology"]
+        assert list(cards) == ["cnn v2", "forest v1", "forest", "climatology"]
 
 
 def test_without_one_there_are_no_such_metrics(models, fetch):

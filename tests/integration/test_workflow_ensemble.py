@@ -1,5 +1,6 @@
 """Several versions as one: checked, tuned out of fold, registered, and used like any other."""
 
+import io
 import json
 from pathlib import Path
 
@@ -63,6 +64,24 @@ def test_it_is_a_version_tuned_on_what_no_member_was_fitted_on(trained, at_home)
         tags["flare.split_fingerprint"]
         == version_tags(registered("solar-flare")[0])["flare.split_fingerprint"]
     )
+
+
+def test_members_are_calibrated_fold_by_fold_on_the_folds_that_they_stored(
+    models, at_home, monkeypatch
+):
+    asked = []
+
+    def ended(forecast, peak_flux, folds, tuning):
+        asked.append((folds, tuning))
+        raise InterruptedError
+
+    monkeypatch.setattr(ensemble, "finished_fold_by_fold", ended)
+    with pytest.raises(InterruptedError):
+        ensemble.run(config(at_home))
+    ((folds, tuning),) = asked
+    stored = pd.read_csv(io.StringIO(artifact(models.forest.version.run_id, "out_of_fold.csv")))
+    assert folds.tolist() == stored["fold"].tolist()
+    assert tuning == models.forest.forecaster.tuning
 
 
 def test_its_run_says_who_the_members_are_and_keeps_what_others_keep(trained, at_home, models):

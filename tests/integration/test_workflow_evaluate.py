@@ -11,7 +11,7 @@ from flare.forecasters.base import Tuning
 from flare.goes import EVENTS
 from flare.workflows import evaluate
 from flare.workflows.data import open_packed
-from flare.workflows.rivals import rivals_of
+from flare.workflows.rivals import reference_data, rivals_of
 
 from tiny import write_tiny_dataset
 
@@ -31,12 +31,19 @@ def evaluated(home, folder, **given):
     return evaluate.run(EvaluateConfig(**settings))
 
 
-#: All but the forest, in the order in which they are reported.
-OTHERS = ["logistic regression", "inversion line", "climatology", "constant", "persistence"]
+#: The reference forecasts in the order in which they are reported.
+OTHERS = [
+    "forest",
+    "logistic regression",
+    "inversion line",
+    "climatology",
+    "constant",
+    "persistence",
+]
 
 
 def test_the_model_comes_first_and_all_its_rivals_beside_it(models):
-    assert list(models.evaluation.comparison.scorecards) == ["cnn v2", "forest v1", *OTHERS]
+    assert list(models.evaluation.comparison.scorecards) == ["cnn v2", *OTHERS]
 
 
 def test_climatology_has_no_skill_and_everybody_is_scored_on_the_same_samples(models):
@@ -50,7 +57,7 @@ def test_the_models_scores_and_its_rivals_are_metrics_of_the_run(models, run):
     cards = models.evaluation.comparison.scorecards
     for prefix, name in (
         ("", "cnn v2"),
-        ("forest/", "forest v1"),
+        ("forest/", "forest"),
         ("logistic/", "logistic regression"),
         ("inversion/", "inversion line"),
         ("climatology/", "climatology"),
@@ -63,7 +70,7 @@ def test_the_models_scores_and_its_rivals_are_metrics_of_the_run(models, run):
     assert low <= run.data.metrics["test/M1.0/brier_skill_score"] <= high
 
 
-def test_the_run_names_model_version_and_data(run):
+def test_the_run_names_model_version_and_data(run, models):
     wanted = {
         "flare.model": "cnn v2",
         "flare.model_version": "2",
@@ -78,7 +85,8 @@ def test_the_run_names_model_version_and_data(run):
     }
     assert set(parts) == {"test", "rivals"}
     assert (parts["test"]["samples"], parts["test"]["active_regions"]) == (8, 4)
-    assert (parts["rivals"]["split"], parts["rivals"]["samples"]) == ("training", 16)
+    fitted_on = 16 - models.network.validation.get("M1.0", "brier_score").n
+    assert (parts["rivals"]["split"], parts["rivals"]["samples"]) == ("training", fitted_on)
 
 
 def test_report_predictions_and_figures_are_artifacts_and_files(models, run):
@@ -134,21 +142,48 @@ def test_a_model_can_be_named_in_several_ways(models, at_home, spelling):
     assert found.forecaster.kind == "neural"
 
 
-def test_a_forest_is_not_its_own_rival(models, at_home, tmp_path):
+def test_the_forest_in_the_table_is_the_same_whatever_is_registered(models, at_home, tmp_path):
     found = evaluated(at_home, tmp_path / "forest", model="1")
     assert list(found.comparison.scorecards) == ["forest v1", *OTHERS]
+    for event, name in (("M1.0", "brier_skill_score"), ("flux", "log10_flux_mae")):
+        of_both = [
+            one.comparison.scorecards["forest"].value(event, name)
+            for one in (found, models.evaluation)
+        ]
+        assert of_both[0] == of_both[1]
 
 
-def test_without_a_registered_forest_of_the_data_one_is_fitted(models, at_home, tmp_path):
+def test_with_its_settings_a_registered_forest_equals_the_reference_forest(
+    models, at_home, tmp_path
+):
+    cards = evaluated(at_home, tmp_path / "forest", model="1").comparison.scorecards
+    assert cards["forest v1"].as_dict() == cards["forest"].as_dict()
+
+
+def test_reference_forecasts_are_fitted_on_the_regions_that_the_model_was_trained_on(
+    models, report, home
+):
+    n_held_out = models.network.validation.n_active_regions
+    fitted = dict.fromkeys(["cnn v2", *OTHERS], 8 - n_held_out)
+    assert 0 < n_held_out < 8
+    assert models.evaluation.comparison.fitted == report["fitted_on_active_regions"] == fitted
+    text = (models.evaluation.report / "report.md").read_text(encoding="utf-8")
+    assert f"active regions that each was fitted on: {8 - n_held_out}: cnn v2, forest" in text
+
+
+def test_for_a_model_of_unknown_regions_the_table_says_how_many_each_was_fitted_on(
+    models, at_home, tmp_path
+):
     from flare.forecasters.folder import save
 
     folder = save(models.network.forecaster, tmp_path / "network")
-    found = evaluated(at_home, tmp_path / "out", model=str(folder), model_name="no-forest")
-    assert list(found.comparison.scorecards) == [
-        f"folder {folder}",
-        "forest (fitted here)",
-        *OTHERS,
-    ]
+    found = evaluated(at_home, tmp_path / "out", model=str(folder), compare_to="1")
+    n_held_out = models.network.validation.n_active_regions
+    assert found.comparison.fitted == {
+        f"folder {folder}": 8,
+        "forest v1": 8 - n_held_out,
+        **dict.fromkeys(OTHERS, 8),
+    }
 
 
 def test_a_model_of_synthetic_regions_says_so_on_other_data(models, at_home, tmp_path):
@@ -164,7 +199,7 @@ def test_a_folder_may_be_called_what_a_rival_is_called(models, at_home, tmp_path
     monkeypatch.chdir(tmp_path)
     save(models.network.forecaster, tmp_path / "climatology")
     found = evaluated(at_home, tmp_path / "out", model="climatology")
-    names = ["folder climatology", "forest v1", *OTHERS]
+    names = ["folder climatology", *OTHERS]
     assert list(found.comparison.scorecards) == names
 
 
@@ -190,5 +225,5 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(at_home, tmp_
 def test_of_a_single_region_there_still_is_a_forest_to_stand_beside(elsewhere):
     data = write_tiny_dataset(elsewhere / "few", training_regions=1, test_regions=1)
     pack = open_packed(data, None, image_size=32, processes=1)
-    found = rivals_of(pack, "solar-flare", beside=()).forecasters
-    assert found["forest (fitted here)"].tuning == Tuning()
+    found = rivals_of(reference_data(pack)).forecasters
+    assert found["forest"].tuning == Tuning()

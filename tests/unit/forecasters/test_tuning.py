@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from flare.errors import DatasetInvalid
 from flare.forecasters.base import Forecast, Tuning
-from flare.forecasters.tuning import calibration_gains, tune
+from flare.forecasters.tuning import calibration_gains, finished_fold_by_fold, tune
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.probabilistic import brier_score
 
@@ -245,3 +245,64 @@ def test_ends_at_the_forecast_are_tuned_as_no_ends_are():
     )
     np.testing.assert_array_equal(done.lower, same.lower)
     np.testing.assert_array_equal(done.upper, same.upper)
+
+
+def test_calibrated_fold_by_fold_the_forecasts_of_a_fold_do_not_depend_on_its_own_labels():
+    forecast, flux, folds = *simulated(600, seed=1), np.arange(600) % 3
+    forecast = distorted(forecast, 3)
+    tuning = tuned_on(forecast, flux)
+    other = np.where(folds == 0, np.roll(flux, 30), flux)  # the same labels for the other folds
+    one, changed = (
+        finished_fold_by_fold(forecast, labels, folds, tuning).probability
+        for labels in (flux, other)
+    )
+    np.testing.assert_array_equal(one[folds == 0], changed[folds == 0])
+    assert not np.array_equal(one[folds != 0], changed[folds != 0])
+    assert not np.array_equal(one, forecast.probability)
+
+
+def test_calibrated_fold_by_fold_the_mean_of_two_scores_as_on_new_samples():
+    found = {"fold by fold": [], "on all": [], "new": []}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        (flux, members), (new_flux, new_members) = two_members(rng, 400), two_members(rng, 20_000)
+        folds = np.arange(400) % 3
+        tunings = [tune(one, flux, folds, level=0.9) for one in members]
+        by_fold = [
+            finished_fold_by_fold(one, flux, folds, tuning)
+            for one, tuning in zip(members, tunings, strict=True)
+        ]
+        on_all, of_new = (
+            [
+                tuning.finish(one.log10_flux, one.probability, one.events)
+                for tuning, one in zip(tunings, some, strict=True)
+            ]
+            for some in (members, new_members)
+        )
+        found["fold by fold"].append(skill_of_mean(by_fold, flux))
+        found["on all"].append(skill_of_mean(on_all, flux))
+        found["new"].append(skill_of_mean(of_new, new_flux))
+    mean = {name: np.mean(values) for name, values in found.items()}
+    assert mean["on all"] > mean["new"] + 0.006
+    assert abs(mean["fold by fold"] - mean["new"]) < 0.006
+
+
+def two_members(rng, n):
+    """Return labels of n samples, a third of them M, and forecasts of two members of some skill."""
+    hidden = rng.normal(size=n)
+    flux = np.where(rng.random(n) < 1 / (1 + np.exp(0.8 - hidden)), 3e-5, 1e-9)
+
+    def member():
+        odds = 3 * (0.5 * hidden + np.sqrt(0.75) * rng.normal(size=n)) + 1
+        flat = np.full(n, -6.0)
+        return Forecast(flat, flat, flat, 1 / (1 + np.exp(-odds[:, None])), ("M1.0",))
+
+    return flux, [member(), member()]
+
+
+def skill_of_mean(forecasts, flux):
+    """Return the Brier skill score of M1.0 of the mean of forecasts."""
+    happened = flux >= 1e-5
+    chance = np.mean([one.probability_of("M1.0") for one in forecasts], axis=0)
+    rate = np.full(len(flux), happened.mean())
+    return 1 - brier_score(happened, chance) / brier_score(happened, rate)
