@@ -29,8 +29,8 @@ from flare.workflows.promotion_check import (
     Choice,
     NotComparable,
     checked,
+    compared_lines,
     scores_of,
-    told,
 )
 
 
@@ -58,7 +58,7 @@ class Promoted:
             f"{PRODUCTION} of {self.version.name} is version {self.version.version} "
             f"({self.version.kind}{trained}), before: {was}",
             self.because,
-            *([] if self.judged is None else told(self.judged, self.synthetic)),
+            *([] if self.judged is None else compared_lines(self.judged, self.synthetic)),
             *self.notes,
         ]
 

@@ -126,14 +126,14 @@ def _refuse_worse(
         )
     synthetic = version_tags(version).get(SYNTHETIC_TAG) == "true"
     what = "cannot be compared with" if judged.undefined else "is worse than"
+    scores = "; ".join(compared_lines(judged, synthetic))
     refusal = NotComparable if judged.undefined else PromotionRefused
     raise refusal(
-        f"version {version.version} {what} {PRODUCTION}: {'; '.join(told(judged, synthetic))}; "
-        f"it stays as it is{FORCE_ADVICE}"
+        f"version {version.version} {what} {PRODUCTION}: {scores}; it stays as it is{FORCE_ADVICE}"
     )
 
 
-def told(judged: Judged, synthetic: bool) -> list[str]:
+def compared_lines(judged: Judged, synthetic: bool) -> list[str]:
     """Say both scores and their difference, a line each."""
     name = named(judged.candidate.event, judged.candidate.name)
     data = "synthetic " if synthetic else ""
