@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from contextlib import suppress
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,12 @@ def _packages() -> tuple[dict[str, str], int]:
     packages: dict[str, str] = {}
     unreadable = 0
     for one in distributions():
-        try:
+        with suppress(LookupError, AttributeError, TypeError, ValueError, OSError):
             name, version = one.metadata["Name"], one.version
-        except (LookupError, AttributeError, TypeError, ValueError, OSError):
-            name = version = None
-        if isinstance(name, str) and isinstance(version, str):
-            packages[name] = version
-        else:
-            unreadable += 1
+            if isinstance(name, str) and isinstance(version, str):  # whatever the stubs say
+                packages[name] = version
+                continue
+        unreadable += 1
     return packages, unreadable
 
 
