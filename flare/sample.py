@@ -15,6 +15,7 @@ from flare.errors import InputInvalid
 
 Cube = NDArray[np.uint8]  # (T, C, H, W), or (N, T, C, H, W) where several are meant
 Present = NDArray[np.bool_]  # (T, C), or (N, T, C)
+PlaneSums = NDArray[np.int64]  # (T, C, 2), or (N, T, C, 2)
 
 #: Ångström for AIA's channels; continuum and magnetogram are HMI's. The order of the planes.
 CHANNELS = ("94", "131", "171", "193", "211", "304", "335", "1700", "continuum", "magnetogram")
@@ -128,6 +129,18 @@ def present_of_cube(cube: Cube) -> Present:
     if dark.any():
         present[dark] = cube[dark].any(axis=(-2, -1))
     return present
+
+
+def plane_sums(cubes: Cube) -> PlaneSums:
+    """Sum the grey levels and their squares of every image: int64 (..., 2) from (..., H, W).
+
+    They are whole numbers, so sums over any images, in any order, are exact.
+    """
+    # Of at most 257 pixels a line, float32 holds the sums of a line exactly.
+    wide: type[np.floating] = np.float32 if cubes.shape[-1] <= 257 else np.float64
+    planes: NDArray[np.floating] = cubes.astype(wide)
+    sums = planes.sum(axis=-1), np.einsum("...i,...i->...", planes, planes)
+    return np.stack([one.sum(axis=-1, dtype=np.float64) for one in sums], axis=-1).astype(np.int64)
 
 
 #: Planes that `reduce_cubes` averages at once: what it makes on the way fits the caches.

@@ -16,7 +16,15 @@ from flare.datasets.digests import digest_of_files
 from flare.datasets.sample_images import read_files
 from flare.datasets.stored import row_bytes, row_digest
 from flare.image_places import SampleRead, sample_of_files
-from flare.sample import IMAGE_SIZE, N_CHANNELS, N_STEPS, Present, reduce_cubes
+from flare.sample import (
+    IMAGE_SIZE,
+    N_CHANNELS,
+    N_STEPS,
+    PlaneSums,
+    Present,
+    plane_sums,
+    reduce_cubes,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,8 @@ class Stored:
 
     ``name`` is ``split/id``, ``images`` the digest of its files, ``packed`` that of what was
     stored. ``lengths`` are those of the single images and ``content`` their bytes; None and empty
-    where grey levels are stored, which are in their place already.
+    where grey levels are stored, which are in their place already. ``sums`` int64 (4, 10, 2) are
+    the `plane_sums` of grey levels that are stored, None for images, which have any size.
     """
 
     name: str
@@ -49,6 +58,7 @@ class Stored:
     rejected: tuple[tuple[str, str], ...]
     lengths: NDArray[np.int64] | None = None
     content: bytes = b""
+    sums: PlaneSums | None = None
 
 
 def decode(task: Task) -> list[Stored]:
@@ -66,7 +76,8 @@ def _raw(task: Task, cubes: Path) -> Iterator[Stored]:
             while left:  # a file without a buffer may take less than everything
                 left = left[file.write(left) :]
             packed = row_digest(cube.data, sample.present)
-            yield Stored(name, sample.present, images, packed, sample.rejected)
+            sums = plane_sums(cube)
+            yield Stored(name, sample.present, images, packed, sample.rejected, sums=sums)
 
 
 def _jpeg(task: Task) -> Iterator[Stored]:

@@ -14,7 +14,7 @@ import pandas as pd
 from flare.datasets.decoding import Stored
 from flare.datasets.digests import combine, digest
 from flare.datasets.pack_journal import read_journal
-from flare.datasets.packed import FORMAT, Pack, fingerprint_of_pack
+from flare.datasets.packed import FORMAT, SUMS, Pack, fingerprint_of_pack
 from flare.datasets.sdobenchmark import dataset_identity, find_table
 from flare.datasets.stored import BULK, Storage
 from flare.errors import DatasetInvalid
@@ -113,6 +113,10 @@ def _write_small(folder: Path, table: pd.DataFrame, samples: Sequence[Stored]) -
     if lengths:
         np.save(folder / "lengths.npy", np.stack(lengths))
         names.append("lengths.npy")
+    sums = [stored.sums for stored in samples if stored.sums is not None]
+    if sums:
+        np.save(folder / SUMS, np.stack(sums))
+        names.append(SUMS)
     return [f"{folder.name}/{name}" for name in names]
 
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare.datasets.decoding import Stored
 from flare.datasets.stored import Storage, StoredRows, jpeg_rows, raw_rows
@@ -106,7 +107,8 @@ def _line(stored: Stored) -> str:
         "images": stored.images,
         "packed": stored.packed,
         "rejected": stored.rejected,
-        "lengths": None if stored.lengths is None else stored.lengths.ravel().tolist(),
+        "lengths": _listed(stored.lengths),
+        "sums": _listed(stored.sums),
     }
     return json.dumps(content, separators=(",", ":")) + "\n"
 
@@ -114,7 +116,6 @@ def _line(stored: Stored) -> str:
 def _of_line(line: str) -> Stored:
     content = json.loads(line)
     present = [{"0": False, "1": True}[digit] for digit in content["present"]]
-    lengths = content["lengths"]
     if len(present) != N_PLANES or not line.endswith("\n"):
         raise ValueError(line)
     return Stored(
@@ -123,5 +124,14 @@ def _of_line(line: str) -> Stored:
         content["images"],
         content["packed"],
         tuple((file, reason) for file, reason in content["rejected"]),
-        None if lengths is None else np.array(lengths, dtype=np.int64).reshape(N_STEPS, N_CHANNELS),
+        _numbers(content["lengths"], N_STEPS, N_CHANNELS),
+        sums=_numbers(content["sums"], N_STEPS, N_CHANNELS, 2),
     )
+
+
+def _listed(numbers: NDArray[np.int64] | None) -> list[int] | None:
+    return None if numbers is None else numbers.ravel().tolist()
+
+
+def _numbers(listed: list[int] | None, *shape: int) -> NDArray[np.int64] | None:
+    return None if listed is None else np.array(listed, dtype=np.int64).reshape(shape)

@@ -12,6 +12,8 @@ it. So ``packing`` does both once. A pack is a folder::
 and, by storage::
 
     raw   {split}/cubes.u8     uint8 (N, 4, 10, S, S), C order, no header
+          {split}/sums.npy     int64 (N, 4, 10, 2), sums of each image's grey levels and of their
+                               squares; packs that were made before 2027 have none
     jpeg  {split}/images.bin   the bytes of the images that can be used, sample by sample
           {split}/lengths.npy  int64 (N, 4, 10), bytes of each, 0 where it is missing
 """
@@ -30,10 +32,13 @@ from flare.datasets.fingerprint import listing_fingerprint
 from flare.datasets.jpeg_cubes import JpegCubes
 from flare.datasets.stored import BULK, Storage, StoredRows, jpeg_rows, raw_rows
 from flare.errors import DatasetInvalid, DatasetNotFound
-from flare.sample import N_CHANNELS, N_STEPS, Cube, Present
+from flare.sample import N_CHANNELS, N_STEPS, Cube, PlaneSums, Present
 
 #: Another number means another layout or other pixels; packs of other formats are made again.
 FORMAT = 4
+
+#: Of each split of a raw pack.
+SUMS = "sums.npy"
 
 _AGAIN = "run `mlflow run . -e pack` again"
 
@@ -44,13 +49,15 @@ class PackedSplit:
 
     ``cubes`` uint8 (N, 4, 10, S, S) is a file that is mapped read-only, or the `JpegCubes` of a
     JPEG pack, which read like it: choose rows first, or use `rows.read_rows`. ``present`` is bool
-    (N, 4, 10), and ``table`` has the columns of `read_table` except ``folder``.
+    (N, 4, 10), and ``table`` has the columns of `read_table` except ``folder``. ``sums`` int64
+    (N, 4, 10, 2) are the `plane_sums` of the cubes, None where the pack has none.
     """
 
     name: str
     cubes: Cube
     present: Present
     table: pd.DataFrame
+    sums: PlaneSums | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -106,7 +113,8 @@ class Pack:
         table["peak_flux"] = table["peak_flux"].astype("float64")
         for column in ("start", "end"):
             table[column] = pd.to_datetime(table[column], format="ISO8601").astype("datetime64[ns]")
-        return PackedSplit(name, cubes, np.load(folder / "present.npy"), table)
+        sums = np.load(folder / SUMS) if f"{name}/{SUMS}" in self.digests else None
+        return PackedSplit(name, cubes, np.load(folder / "present.npy"), table, sums)
 
     def cubes(self, name: str, *, threads: int | None = None) -> Cube:
         """Map the images of a split; ``threads`` decode those of a JPEG pack, one per core."""

@@ -1,6 +1,6 @@
 """Grey levels to network input: per channel, learnt on the training split, kept with the model."""
 
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flare.sample import N_CHANNELS, Cube, Present
+from flare.sample import Cube, PlaneSums, Present, plane_sums
 
 
 @dataclass(frozen=True)
@@ -75,29 +75,29 @@ def fit_normalisation(
     cubes: Cube, present: Present, rows: NDArray[np.intp]
 ) -> ChannelNormalisation:
     """Measure each channel over the present images of some rows of (N, T, C, H, W) cubes."""
-    return measure_channels((cubes[row][None], present[row][None]) for row in rows)
+    sums = np.stack([plane_sums(cubes[row]) for row in rows])
+    return normalisation_from_sums(sums, present[rows], pixels=math.prod(cubes.shape[-2:]))
 
 
-def measure_channels(pieces: Iterable[tuple[Cube, Present]]) -> ChannelNormalisation:
-    """Measure each channel over the present images of pieces, each (n, T, C, H, W) and (n, T, C).
+def normalisation_from_sums(
+    sums: PlaneSums, present: Present, *, pixels: int
+) -> ChannelNormalisation:
+    """Return mean and deviation of each channel over the present images.
 
     A channel that is missing everywhere gets mean 0 and deviation 1.
+
+    Parameters
+    ----------
+    sums
+        int64 (n, T, C, 2) of ``plane_sums``.
+    present
+        bool (n, T, C); the sums of other images do not count.
+    pixels
+        Of one image.
     """
-    count, total, squares = (np.zeros(N_CHANNELS) for _ in range(3))
-    planes = np.empty(0, dtype=np.float32)
-    for cubes, present in pieces:
-        if planes.shape != cubes.shape[1:]:
-            planes = np.empty(cubes.shape[1:], dtype=np.float32)
-        for cube, here in zip(cubes, present, strict=True):
-            np.copyto(planes, cube)
-            # Of at most 257 pixels a line, these are whole numbers that float32 holds exactly.
-            lines = planes.sum(axis=-1), np.einsum("...i,...i->...", planes, planes)
-            sums, sums_of_squares = (line.sum(axis=-1, dtype=np.float64) for line in lines)
-            count += here.sum(axis=0) * planes[0, 0].size
-            total += (sums * here).sum(axis=0)
-            squares += (sums_of_squares * here).sum(axis=0)
-    seen = np.maximum(count, 1)
-    mean = total / seen
-    std = np.sqrt(np.maximum(squares / seen - mean**2, 0))
+    seen = np.maximum(present.sum(axis=(0, 1)) * pixels, 1)  # (C,)
+    totals = (sums * present[..., None]).sum(axis=(0, 1)).astype(np.float64)  # (C, 2)
+    mean, mean_square = totals[:, 0] / seen, totals[:, 1] / seen
+    std = np.sqrt(np.maximum(mean_square - mean**2, 0))
     std = np.where(std > 0, std, 1.0)
     return ChannelNormalisation(tuple(mean.tolist()), tuple(std.tolist()))

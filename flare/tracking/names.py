@@ -13,6 +13,8 @@ CHILD_TAG = "flare.child"
 #: On the empty run that `mlflow run` made: which one was gone on with instead.
 RESUMED_TAG = "flare.resumed"
 DATA_TAG = "flare.data"
+#: In which precision a network was trained, where ``precision`` may be auto.
+PRECISION_TAG = "flare.precision"
 SYNTHETIC_TAG = "flare.synthetic"
 #: Its value where nothing says whether the images are real; else ``true`` or ``false``.
 UNKNOWN = "unknown"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -108,13 +109,19 @@ class Batches:
             for part, cubes in zip(parts, reading, strict=True):
                 yield self._batch(part, cubes)
 
+    @cached_property
+    def _labels(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Log10 flux (N,) and events (N, E) of all rows."""
+        flux = np.log10(self.peak_flux).astype(np.float32)
+        return flux, event_outcomes(self.peak_flux).astype(np.float32)
+
     def _batch(self, rows: Rows, cubes: Tensor) -> Batch:
-        flux = self.peak_flux[rows]
+        log10_flux, events = self._labels
         return Batch(
             cubes,
             torch.from_numpy(self.present[rows]),
-            torch.from_numpy(np.log10(flux).astype(np.float32)),
-            torch.from_numpy(event_outcomes(flux).astype(np.float32)),
+            torch.from_numpy(log10_flux[rows]),
+            torch.from_numpy(events[rows]),
             rows,
         )
 

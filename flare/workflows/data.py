@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,17 @@ from flare.datasets.stored import Storage
 from flare.forecasters.base import Origin
 from flare.parameters import SplitConfig
 from flare.plots.style import mark_synthetic
+from flare.sample import PlaneSums, plane_sums
 from flare.tracking.data_identity import log_data
 from flare.tracking.names import PACK_TAG
 from flare.tracking.runs import Run
+from flare.training.reader import in_pieces, read_ahead
 from flare.workflows.progress import counter
 from flare.workflows.synthetic import make_default
 
 log = logging.getLogger("flare")
+
+_PIECE = 8  # samples that are read at once: in float32 84 MB at 256 pixels
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,28 @@ class TrainingData:
     rows: PackedSplit
     split: Split
 
-    @property
+    @cached_property
     def peak_flux(self) -> NDArray[np.float64]:
         """Labels of all rows, in W m^-2."""
         return self.rows.table["peak_flux"].to_numpy(dtype=np.float64)
 
-    @property
+    @cached_property
     def active_regions(self) -> NDArray[np.int64]:
         """NOAA numbers of all rows."""
         return self.rows.table["active_region"].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def plane_sums(self) -> PlaneSums:
+        """Sums of all rows' images, (N, T, C, 2); measured where the pack has none.
+
+        A pack of JPEGs has none, because its images can have any size, nor has an old one: their
+        images are then read once, for all networks that are trained on parts of them.
+        """
+        if self.rows.sums is not None:
+            return self.rows.sums
+        pieces = in_pieces(np.arange(len(self.rows)), _PIECE)
+        with closing(read_ahead(self.rows.cubes, pieces)) as reading:
+            return np.concatenate([plane_sums(cubes.numpy()) for cubes in reading])
 
     @property
     def origin(self) -> Origin:

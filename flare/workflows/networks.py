@@ -18,7 +18,11 @@ from flare.forecasters.neural import NeuralForecaster
 from flare.goes import event_outcomes
 from flare.models import build
 from flare.models.network import Network
-from flare.models.normalisation import ChannelNormalisation, Normaliser, measure_channels
+from flare.models.normalisation import (
+    ChannelNormalisation,
+    Normaliser,
+    normalisation_from_sums,
+)
 from flare.seeding import Stream, integer_seed
 from flare.training.allocator import keep_freed_memory
 from flare.training.augment import build_augmentation
@@ -28,7 +32,6 @@ from flare.training.interruption import held_back
 from flare.training.loop import fit
 from flare.training.losses import build_loss
 from flare.training.processes import fabric_for, shared_cores
-from flare.training.reader import in_pieces, read_ahead
 from flare.training.records import EpochRecord, Standing
 from flare.training.sampling import build_sampler, class_weights
 from flare.training.validating import any_process
@@ -39,8 +42,6 @@ from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.scoring import Unseen, forecast_rows
 
 log = logging.getLogger("flare")
-
-_PIECE = 32  # samples that are read at once where nothing is trained
 
 
 def train_network(
@@ -187,7 +188,7 @@ def _begun(
         held_back() as stop,
     ):
         torch.manual_seed(integer_seed(settings.seed, Stream.WEIGHTS))
-        measured = _measured(data, rows) if fabric.is_global_zero else None
+        measured = _normalisation(data, rows) if fabric.is_global_zero else None
         normalisation = fabric.broadcast(measured)
         assert normalisation is not None
         network = build(settings.network)
@@ -214,13 +215,9 @@ def _full_memory_named(settings: NetworkSettings) -> Iterator[None]:
     )
 
 
-def _measured(data: TrainingData, rows: Rows) -> ChannelNormalisation:
-    pieces = in_pieces(rows, _PIECE)
-    with closing(read_ahead(data.rows.cubes, pieces)) as reading:
-        return measure_channels(
-            (cubes.numpy(), data.rows.present[piece])
-            for piece, cubes in zip(pieces, reading, strict=True)
-        )
+def _normalisation(data: TrainingData, rows: Rows) -> ChannelNormalisation:
+    present, pixels = data.rows.present[rows], data.pack.image_size**2
+    return normalisation_from_sums(data.plane_sums[rows], present, pixels=pixels)
 
 
 def _epochs(

@@ -11,7 +11,7 @@ from flare.config import TrainConfig
 from flare.forecasters.neural import NeuralForecaster
 from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
-from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD
+from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD, PRECISION_TAG
 from flare.tracking.runs import Run, connect, newest_unfinished, start
 from flare.training.processes import fabric_for, part_ways, team
 from flare.training.records import EpochRecord
@@ -35,6 +35,8 @@ def run(config: TrainConfig) -> Trained:
     resumed = _to_resume(config)
     with start("train", name=name, watch=True, resume=resumed) as tracked:
         log_environment(tracked)
+        tracked.set_tags({PRECISION_TAG: settings.fit.precision})
+        log.info("%s: computing in %s", config.architecture, settings.fit.precision)
         if resumed is None:
             tracked.log_params(config.model_dump())
         data = training_data(config, tracked)

@@ -62,6 +62,10 @@ def test_a_training_is_finished_and_tagged_with_entry_kind_and_data(runs, name, 
     assert len(run.data.tags["flare.data_fingerprint"]) == 64
 
 
+def test_a_network_says_in_which_precision_it_was_trained(runs):
+    assert runs["network"].data.tags["flare.precision"] == "32-true"
+
+
 def test_every_parameter_is_logged(runs):
     for name, config in (("forest", BaselineConfig), ("network", TrainConfig)):
         assert set(runs[name].data.params) == set(config.model_fields)

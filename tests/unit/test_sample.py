@@ -16,6 +16,7 @@ from flare.sample import (
     cube_of_planes,
     grey_levels,
     physical_values,
+    plane_sums,
     present_of_cube,
     reduce_cubes,
 )
@@ -117,3 +118,12 @@ def test_a_magnetogram_reaches_150_gauss_at_grey_204_and_51():
     gauss = physical_values(LEVELS, "magnetogram")
     assert np.flatnonzero(gauss >= 150)[0] == 204
     assert np.flatnonzero(gauss <= -150)[-1] == 51
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 256, 256), (2, 257, 257), (5, 7), (1, 300, 300)], ids=str)
+def test_sums_of_grey_levels_and_of_their_squares_are_exact(shape):
+    cubes = np.random.default_rng(0).integers(200, 256, shape, dtype=np.uint8)
+    cubes[0] = 255
+    whole = cubes.astype(np.int64)
+    wanted = np.stack([whole.sum((-2, -1)), (whole**2).sum((-2, -1))], axis=-1)
+    np.testing.assert_array_equal(plane_sums(cubes), wanted)

@@ -176,6 +176,10 @@ def test_an_audit_sees_the_same_images_in_both_storages(packs, processes):
         np.testing.assert_array_equal(jpeg[split].uniform, raw[split].uniform)
 
 
+def test_a_jpeg_pack_has_no_sums_because_its_images_have_any_size(packs):
+    assert packs["jpeg"].split("training").sums is None
+
+
 def test_one_jpeg_pack_serves_every_size(packs, tiny_dataset, tmp_path):
     folder = tmp_path / "packed-jpeg"
     made = {

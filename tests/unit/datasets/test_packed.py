@@ -19,7 +19,7 @@ from flare.datasets.packing import ensure_pack, pack
 from flare.datasets.sample_images import read_sample
 from flare.datasets.sdobenchmark import read_table
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound, DiskTooSmall
-from flare.sample import CHANNELS, reduce_cubes
+from flare.sample import CHANNELS, plane_sums, reduce_cubes
 
 from tiny import sample_folder, write_tiny_dataset
 
@@ -69,6 +69,23 @@ def test_the_packed_table_is_the_read_table_to_the_last_bit(
 ) -> None:
     read = read_table(tiny_dataset, split).drop(columns="folder")
     pd.testing.assert_frame_equal(tiny_pack.split(split).table, read, check_exact=True)
+
+
+@pytest.mark.parametrize("split", ["training", "test"])
+def test_a_raw_pack_has_the_sums_of_its_images(tiny_pack: Pack, split: str) -> None:
+    rows = tiny_pack.split(split)
+    assert rows.sums is not None
+    np.testing.assert_array_equal(rows.sums, plane_sums(np.asarray(rows.cubes)))
+
+
+def test_a_pack_that_was_made_before_there_were_sums_opens_without(copied_pack: Path) -> None:
+    described = json.loads((copied_pack / "pack.json").read_text())
+    for split in described["samples"]:
+        (copied_pack / split / "sums.npy").unlink()
+        del described["digests"][f"{split}/sums.npy"]
+    (copied_pack / "pack.json").write_text(json.dumps(described))
+    verify_pack(open_pack(copied_pack))
+    assert open_pack(copied_pack).split("training").sums is None
 
 
 def test_cubes_are_mapped_and_cannot_be_written(tiny_pack: Pack) -> None:

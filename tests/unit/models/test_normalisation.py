@@ -1,7 +1,12 @@
 import numpy as np
 import torch
 
-from flare.models.normalisation import ChannelNormalisation, fit_normalisation
+from flare.models.normalisation import (
+    ChannelNormalisation,
+    fit_normalisation,
+    normalisation_from_sums,
+)
+from flare.sample import plane_sums
 
 RNG = np.random.default_rng(0)
 CUBES = RNG.integers(0, 256, (6, 4, 10, 8, 8), dtype=np.uint8)
@@ -19,6 +24,13 @@ def test_mean_and_deviation_are_those_of_the_present_images_of_the_rows():
         pixels = CUBES[ROWS][:, :, channel][PRESENT[ROWS][:, :, channel]]
         np.testing.assert_allclose(normalisation.mean[channel], pixels.mean(), rtol=1e-6)
         np.testing.assert_allclose(normalisation.std[channel], pixels.std(), rtol=1e-6)
+
+
+def test_the_order_and_the_division_of_the_rows_change_no_digit():
+    sums = plane_sums(CUBES)
+    one = normalisation_from_sums(sums[ROWS], PRESENT[ROWS], pixels=64)
+    back = normalisation_from_sums(sums[ROWS[::-1]], PRESENT[ROWS[::-1]], pixels=64)
+    assert one == back == fit_normalisation(CUBES, PRESENT, ROWS)
 
 
 def test_other_rows_and_missing_images_do_not_count():

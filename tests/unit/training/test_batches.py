@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from toy import N, readers, toy_batches
 
 from flare.errors import ConfigInvalid
+from flare.training import batches as batches_module
 from flare.training.batches import Batch, Batches, part_of
 from flare.training.resident import upload
 
@@ -104,6 +105,18 @@ def test_two_processes_have_the_batches_of_one_with_twice_the_batch_size():
     doubled = toy_batches(batch_size=10).plan(3)
     found = toy_batches(batch_size=5).plan(3, processes=2)
     assert [rows.tolist() for rows in found] == [rows.tolist() for rows in doubled]
+
+
+def test_labels_are_computed_once_for_all_batches(monkeypatch):
+    asked = []
+    real = batches_module.event_outcomes
+    monkeypatch.setattr(
+        batches_module, "event_outcomes", lambda flux: asked.append(len(flux)) or real(flux)
+    )
+    batches = toy_batches()
+    for epoch in range(2):
+        order(batches.shuffled(epoch))
+    assert asked == [24]
 
 
 def test_a_sampler_chooses_the_rows_of_an_epoch_with_the_epochs_own_stream():

@@ -1,0 +1,50 @@
+"""What networks are normalised by: read from the pack, or measured once where it has none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flare.config import TrainConfig
+from flare.models.normalisation import fit_normalisation
+from flare.workflows import data as data_module
+from flare.workflows.data import training_rows
+from flare.workflows.network_settings import network_settings
+from flare.workflows.networks import train_network
+
+from workplace import SMALL_NETWORK, working_in
+
+
+@pytest.fixture(scope="module")
+def data(home, models):
+    """The training rows of a pack with sums."""
+    with working_in(home.folder):
+        return training_rows(TrainConfig(**home.small))
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Return a list that gets the number of parts of every pass over the images."""
+    passes = []
+    real = data_module.read_ahead
+
+    def counted(cubes, parts):
+        passes.append(len(parts))
+        return real(cubes, parts)
+
+    monkeypatch.setattr(data_module, "read_ahead", counted)
+    return passes
+
+
+def test_a_network_is_normalised_by_the_pack_as_by_its_images(data, read):
+    rows, settings = data.split.train, network_settings(TrainConfig(**SMALL_NETWORK), seed=0)
+    wanted = fit_normalisation(np.asarray(data.rows.cubes), data.rows.present, rows)
+    assert train_network(data, settings).normalisation == wanted
+    assert read == []
+
+
+def test_images_of_a_pack_without_sums_are_read_once(data, read):
+    old = replace(data, rows=replace(data.rows, sums=None))
+    for _ in range(2):
+        np.testing.assert_array_equal(old.plane_sums, data.rows.sums)
+    assert len(read) == 1
