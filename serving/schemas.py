@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flare.grey_scale import LEVEL, Scale
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -27,6 +29,7 @@ _EXAMPLE: dict[str, Any] = {
     "model_version": "3",
     "missing_images": 2,
     "missing": [{"step": 0, "channel": "94"}, {"step": 3, "channel": "magnetogram"}],
+    "scale": "level",
 }
 
 
@@ -102,9 +105,16 @@ class Prediction(BaseModel):
     model_version: Annotated[str, Field(description="The one version that answered.")]
     missing_images: Annotated[
         int,
-        Field(ge=0, le=39, description="Images missing: planes of zeros, or not sent."),
+        Field(ge=0, le=39, description="Images missing: planes of a single value, or not sent."),
     ]
     missing: Annotated[list[Missing], Field(description="Which ones.")]
+    scale: Annotated[
+        Scale,
+        Field(
+            description="How the numbers that were sent were read: as a `fraction`, of which 1 is "
+            "white, or as a `level`, of which 255 is."
+        ),
+    ] = LEVEL
 
 
 class LeftOut(BaseModel):
