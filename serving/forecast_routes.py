@@ -11,7 +11,7 @@ from serving.schemas import Batch, BatchMember, ImagesPrediction, LeftOut, Predi
 from serving.service import forecast, service_of
 from serving.uploads import sample_of_images, sample_of_npy, samples_of_batch
 
-router = APIRouter(dependencies=[Depends(check_key)])
+router = APIRouter(dependencies=[Depends(check_key)], tags=["forecasts"])
 
 NPY_DESCRIPTION = (
     "A .npy file of shape (40, 256, 256), the 10 channels of the first time step first, or "
@@ -87,6 +87,7 @@ def _body(description: str, raw: str, *, field: str = "file", many: bool = False
 
 @router.post(
     "/predict_npy",
+    operation_id="predict_npy",
     summary="Forecast from one sample as an array",
     responses=_PROBLEMS,
     openapi_extra=_body(NPY_DESCRIPTION, "application/octet-stream"),
@@ -100,6 +101,7 @@ async def predict_npy(request: Request, scale: StatedScale = None) -> Prediction
 
 @router.post(
     "/predict_images",
+    operation_id="predict_images",
     summary="Forecast from one sample as images",
     responses=_PROBLEMS,
     openapi_extra=_body(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
@@ -121,6 +123,7 @@ async def predict_images(request: Request) -> ImagesPrediction:
 
 @router.post(
     "/predict_batch",
+    operation_id="predict_batch",
     summary="Forecast from many samples",
     responses=_PROBLEMS,
     openapi_extra=_body(BATCH_DESCRIPTION, "application/octet-stream"),

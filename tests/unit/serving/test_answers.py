@@ -146,11 +146,30 @@ def test_forecasts_are_in_the_history_the_newest_first(client):
     assert len(client.get("/history?limit=3").json()["forecasts"]) == 3
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "10001", "many", "", "1.5", "9" * 5000])
+@pytest.mark.parametrize("limit", ["0", "-1", "501", "10000", "many", "", "1.5", "9" * 5000])
 def test_a_limit_that_is_none_is_422(client, limit):
     response = client.get(f"/history?limit={limit}")
     assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
     assert "limit" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("before", ["0", "-1", "newest", "1.5", "9" * 5000])
+def test_a_cursor_that_is_none_is_422(client, before):
+    response = client.get(f"/history?before={before}")
+    assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
+
+
+def test_the_pages_of_the_history_hold_every_forecast_once(client):
+    client.post("/predict_batch", content=npy(np.stack([CUBE] * 5)))
+    client.app.state.service.history.close()  # written by then
+    ids, cursor, pages = [], "", 0
+    while cursor is not None:
+        page = client.get(f"/history?limit=2{cursor and f'&before={cursor}'}").json()
+        ids += [row["id"] for row in page["forecasts"]]
+        cursor, pages = page["next"], pages + 1
+    assert (ids, pages) == ([5, 4, 3, 2, 1], 3)
+    assert client.get("/history?limit=5").json()["next"] is None
+    assert client.get(f"/history?before={2**70}").json()["forecasts"][0]["id"] == 5
 
 
 def score(event: str, name: str, value: float | None, **more: object) -> dict[str, object]:

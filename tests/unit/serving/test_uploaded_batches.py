@@ -10,7 +10,7 @@ from serving_fakes import CUBE, npy
 
 from flare.sample import CUBE_SHAPE
 from serving.rejections import UploadRejected
-from serving.uploads import UNPACKED, Samples, sample_of_npy, samples_of_batch
+from serving.uploads import UNPACKED, Samples, samples_of_batch
 
 MOST = 4
 MAX_BYTES = 20_000_000
