@@ -175,6 +175,11 @@ class PredictConfig(BaseRates, Processes, Named):
     input: Path = Field(
         PREDICT_EXAMPLE, description="one sample: its folder, or a .npy of (40, 256, 256)"
     )
+    scale: Literal["", "fraction", "level"] = Field(
+        "",
+        description="floats of a .npy: fraction where 1 is white, level where 255 is; empty: the "
+        "values decide",
+    )
     model: str = Field(
         "Production", description="run id, version number, alias, models:/ URI or folder"
     )

@@ -49,6 +49,20 @@ class InputInvalid(FlareError, ValueError):
     """An array or image that somebody asks a forecast for has the wrong shape, type or range."""
 
 
+class NpyRejected(InputInvalid):
+    """A .npy file that holds no sample.
+
+    ``code`` is the kind of problem: ``empty``, ``npz``, ``not_npy``, ``bad_header``,
+    ``wrong_length``, ``wrong_dtype``, ``wrong_shape``, ``fortran_order``, ``not_finite``,
+    ``out_of_range``, ``ambiguous_scale`` or ``all_missing``; ``detail`` says what is wrong and
+    ``hint`` what to do about it.
+    """
+
+    def __init__(self, code: str, detail: str, *, hint: str) -> None:
+        super().__init__(f"{detail}; {hint}")
+        self.code, self.detail, self.hint = code, detail, hint
+
+
 class ModelNotFound(FlareError, LookupError):
     """A run, registered version, alias or folder names no model."""
 

@@ -8,12 +8,13 @@ import io
 import math
 import re
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.errors import InputInvalid
+from flare.errors import NpyRejected
+from flare.grey_scale import GREY_HINT, Scale, to_grey_levels
 from flare.sample import CUBE_SHAPE, IMAGE_SIZE, N_PLANES, Cube, cube_of_planes, present_of_cube
 
 PLANES_SHAPE = (N_PLANES, IMAGE_SIZE, IMAGE_SIZE)
@@ -37,36 +38,45 @@ _USUAL = re.compile(
 )
 _EVALUATING = threading.Lock()
 
+#: Files that people send by mistake, by their first bytes.
+_OTHER_KINDS = {
+    b"PK": "a zip archive",
+    b"\x1f\x8b": "compressed with gzip",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x89PNG": "a PNG image",
+    b"\x89HDF": "an HDF5 file",
+    b"SIMPLE  ": "a FITS file",
+    b"\x80": "a Python pickle",
+    b"{": "JSON text",
+    b"[": "JSON text",
+}
+
 WRITE_HINT = "write it with numpy.save(path, array)"
 SHAPE_HINT = f"send {PLANES_SHAPE}, the 10 channels of the first time step first, or {CUBE_SHAPE}"
-GREY_HINT = "send grey levels 0..255 as an integer or float type, or floats in 0..1"
 
 
-class NpyRejected(InputInvalid):
-    """A file that holds no sample.
+class NpySamples(NamedTuple):
+    """Grey levels that were read from a .npy file, and the scale of its numbers."""
 
-    ``code`` is the kind of problem: ``not_npy``, ``bad_header``, ``wrong_length``, ``wrong_dtype``,
-    ``wrong_shape``, ``fortran_order``, ``not_finite``, ``out_of_range`` or ``all_missing``;
-    ``detail`` says what is wrong and ``hint`` what to do about it.
-    """
-
-    def __init__(self, code: str, detail: str, *, hint: str) -> None:
-        super().__init__(f"{detail}; {hint}")
-        self.code, self.detail, self.hint = code, detail, hint
+    cubes: Cube
+    scale: Scale
 
 
-def cube_of_npy(buffer: bytes | bytearray | memoryview, *, fortran: bool = True) -> Cube:
-    """Read a sample from the bytes of a .npy file.
+def cube_of_npy(
+    buffer: bytes | bytearray | memoryview, *, scale: Scale | None = None, fortran: bool = True
+) -> NpySamples:
+    """Read one sample from the bytes of a .npy file.
 
-    Values become grey levels by these rules: integers of any width must lie in 0..255; floats
-    whose maximum is at most 1 are fractions of 255; other floats must lie in 0..255; both kinds
-    of float are rounded to the nearest level. A plane that is zero afterwards counts as missing.
+    Values become grey levels by the rules of `flare.grey_scale.to_grey_levels`. A plane of a single
+    value counts as missing, whatever the value.
 
     Parameters
     ----------
     buffer
         The whole file: format 1.0 or 2.0, either byte order, shape (40, 256, 256) or
         (4, 10, 256, 256).
+    scale
+        Whether the values are fractions of 255 or levels; None judges by the values.
     fortran
         Whether an array in Fortran order is put into C order, or refused.
 
@@ -79,28 +89,34 @@ def cube_of_npy(buffer: bytes | bytearray | memoryview, *, fortran: bool = True)
     ------
     NpyRejected
         It is no .npy file, damaged, not as long as it claims, of another type, shape or range,
-        holds NaN, or all its images are missing.
+        holds NaN or floats of which nobody can tell the scale, or all its images are missing.
     """
     values = _array(memoryview(buffer), (PLANES_SHAPE, CUBE_SHAPE), SHAPE_HINT, fortran=fortran)
-    return _sample(values)
+    levels, used = to_grey_levels(values, scale=scale)
+    cube = cube_of_planes(levels)
+    _check_any(cube, "")
+    return NpySamples(cube, used)
 
 
 def cubes_of_npy(
-    buffer: bytes | bytearray | memoryview, *, most: int, fortran: bool = True
-) -> Cube:
-    """Read N samples, 1 <= N <= ``most``, from a .npy file; each by the rules of `cube_of_npy`.
+    buffer: bytes | bytearray | memoryview,
+    *,
+    most: int,
+    scale: Scale | None = None,
+    fortran: bool = True,
+) -> NpySamples:
+    """Read N samples, 1 <= N <= ``most``, of one scale from a .npy file, as `cube_of_npy` does.
 
     The shape is (N, 40, 256, 256) or (N, 4, 10, 256, 256). Of uint8 in C order a view is returned.
     """
     shapes = ((-1, *PLANES_SHAPE), (-1, *CUBE_SHAPE))
     hint = f"send N samples of {PLANES_SHAPE} or {CUBE_SHAPE} each, with N from 1 to {most}"
     values = _array(memoryview(buffer), shapes, hint, most=most, fortran=fortran)
-    if values.dtype == np.uint8:
-        cubes = values.reshape(-1, *CUBE_SHAPE)
-        for number, cube in enumerate(cubes):
-            _check_any(cube, f"sample {number}: ")
-        return cubes
-    return np.stack([_sample(one, f"sample {n}: ") for n, one in enumerate(values)])
+    levels, used = to_grey_levels(values, scale=scale, batch=True)
+    cubes = levels.reshape(-1, *CUBE_SHAPE)
+    for number, cube in enumerate(cubes):
+        _check_any(cube, f"sample {number}: ")
+    return NpySamples(cubes, used)
 
 
 def shape_of_npy(buffer: bytes | bytearray | memoryview) -> tuple[int, ...]:
@@ -149,18 +165,12 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], most: int) -> bool:
     )
 
 
-def _sample(values: NDArray[Any], which: str = "") -> Cube:
-    cube = cube_of_planes(_grey_levels(values.ravel(), which).reshape(values.shape))
-    _check_any(cube, which)
-    return cube
-
-
 def _check_any(cube: Cube, which: str) -> None:
     if not present_of_cube(cube).any():
         raise NpyRejected(
             "all_missing",
-            f"{which}every image is zero, so all of them are missing",
-            hint="send at least one image with a grey level above zero",
+            f"{which}every image is of a single value, so all of them are missing",
+            hint="send at least one image that shows something",
         )
 
 
@@ -174,8 +184,7 @@ def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any]
         version = np.lib.format.read_magic(head)
         reader = _HEADER_READERS[version]
     except (ValueError, KeyError):
-        detail = f"the {len(view)} bytes are no .npy file of format 1.0 or 2.0"
-        raise NpyRejected("not_npy", detail, hint=WRITE_HINT) from None
+        raise _no_npy(view) from None
     try:
         with _EVALUATING:
             shape, fortran_order, dtype = reader(head, max_header_size=MAX_HEADER_BYTES)
@@ -184,6 +193,21 @@ def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any]
     except Exception:
         raise NpyRejected("bad_header", "the .npy header cannot be read", hint=WRITE_HINT) from None
     return shape, fortran_order, dtype, head.tell()
+
+
+def _no_npy(view: memoryview) -> NpyRejected:
+    """Say what a file is that is no .npy file."""
+    if not len(view):
+        return NpyRejected("empty", "the file is empty", hint=WRITE_HINT)
+    start = bytes(view[:8])
+    if start.startswith(b"PK") and b".npy" in bytes(view[:MAX_HEADER_BYTES]):
+        hint = "save one sample with numpy.save, or send the .npz as a batch"
+        return NpyRejected("npz", "the file is a .npz archive of arrays", hint=hint)
+    for magic, kind in _OTHER_KINDS.items():
+        if start.startswith(magic):
+            return NpyRejected("not_npy", f"the file is {kind}, not a .npy file", hint=WRITE_HINT)
+    detail = f"the {len(view)} bytes are not a .npy file of format 1.0 or 2.0"
+    return NpyRejected("not_npy", detail, hint=WRITE_HINT)
 
 
 def _read_usual(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any], int] | None:
@@ -199,50 +223,6 @@ def _check_type(dtype: np.dtype[Any]) -> None:
     if dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize in (2, 4, 8)):
         return
     raise NpyRejected("wrong_dtype", f"the array is of type {str(dtype)[:80]}", hint=GREY_HINT)
-
-
-def _grey_levels(values: NDArray[Any], which: str = "") -> NDArray[np.uint8]:
-    """Turn flat values into grey levels by the rules of ``cube_of_npy``."""
-    if values.dtype == np.uint8:
-        return values
-    if values.dtype.kind in "iu":
-        _check_range(float(values.min()), float(values.max()), which)
-        return values.astype(np.uint8)
-    # The first image nearly always tells whether all are fractions: one pass over memory then.
-    guess = _scale_of(float(values[: IMAGE_SIZE**2].max()))
-    grey, low, high = _rounded(values, guess)
-    _check_range(low, high, which)
-    return grey if _scale_of(high) == guess else _rounded(values, _scale_of(high))[0]
-
-
-def _scale_of(high: float) -> int:
-    return 255 if high <= 1 else 1
-
-
-def _rounded(values: NDArray[Any], scale: int) -> tuple[NDArray[np.uint8], float, float]:
-    """Return flat floats times ``scale`` as grey levels, with their own minimum and maximum."""
-    grey = np.empty(values.size, dtype=np.uint8)
-    lows, highs = [], []
-    # One image at a time, so that what is in between stays in the cache: four times faster.
-    with np.errstate(invalid="ignore", over="ignore"):  # the range is checked afterwards
-        for start in range(0, values.size, IMAGE_SIZE**2):
-            image = values[start : start + IMAGE_SIZE**2]
-            lows.append(image.min())
-            highs.append(image.max())
-            grey[start : start + IMAGE_SIZE**2] = np.rint(image * np.float32(scale))
-    return grey, float(np.min(lows)), float(np.max(highs))  # NaN comes through both
-
-
-def _check_range(low: float, high: float, which: str) -> None:
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise NpyRejected(
-            "not_finite",
-            f"{which}the array holds NaN or infinity",
-            hint="send zeros for an image that is missing",
-        )
-    if low < 0 or high > 255:
-        detail = f"{which}the values run from {low:g} to {high:g}"
-        raise NpyRejected("out_of_range", detail, hint=GREY_HINT)
 
 
 def _shortened(shape: tuple[int, ...]) -> str:

@@ -122,12 +122,18 @@ def cube_of_planes(planes: NDArray[np.uint8]) -> Cube:
 
 
 def present_of_cube(cube: Cube) -> Present:
-    """Take every plane of zeros as missing: (..., T, C) from (..., T, C, H, W)."""
-    # The line in the middle tells of nearly all of them: only the others are read to the end.
-    present = np.asarray(cube[..., cube.shape[-2] // 2, :].any(axis=-1))
-    dark = ~present
-    if dark.any():
-        present[dark] = cube[dark].any(axis=(-2, -1))
+    """Take every plane of a single value as missing: (..., T, C) from (..., T, C, H, W).
+
+    As the dataset's images are read (`flare.images.decode_plane`): such a plane is a gap that was
+    filled, with zeros or otherwise, and models learned from masked ones.
+    """
+    # The line in the middle decides for nearly all of them: only the others are read to the end.
+    middle = cube[..., cube.shape[-2] // 2, :]
+    present = np.asarray((middle != middle[..., :1]).any(axis=-1))
+    alike = ~present
+    if alike.any():
+        planes = cube[alike]
+        present[alike] = (planes != planes[:, :1, :1]).any(axis=(-2, -1))
     return present
 
 

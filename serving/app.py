@@ -1,5 +1,6 @@
 """The application: ``uvicorn serving.app:create_app --factory --host 0.0.0.0 --port 8000``."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -17,10 +18,12 @@ from flare.errors import ConfigInvalid
 from serving import forecast_routes, routes
 from serving.access import Access
 from serving.body_limit import BodyLimit
+from serving.document import TAGS, document_problems
 from serving.engine import for_cores
 from serving.flow import take_in_whole_samples
 from serving.follower import Follower
 from serving.history import History
+from serving.hosts import Hosts
 from serving.logs import show_log
 from serving.metrics import Metrics
 from serving.page import add_page
@@ -29,6 +32,8 @@ from serving.problems import answer_failures
 from serving.service import Service
 from serving.settings import Settings, read_settings
 from serving.source import ModelSource, source_of
+
+log = logging.getLogger("flare.serving")
 
 #: How long a start waits for the first model. After it the server answers 503 until there is one,
 #: so that a registry that hangs does not keep /health from answering.
@@ -88,6 +93,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
 
     # Its pages bring their scripts along: a cluster without internet has documentation too.
     app = FastAPIOffline(
+        openapi_tags=TAGS,
         redoc_url=None,
         redirect_slashes=False,
         title="Solar-flare forecasts",
@@ -107,9 +113,14 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
             allow_headers=["Content-Type", "X-API-Key", "Authorization", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    if chosen.hosts:
+        app.add_middleware(Hosts, hosts=chosen.hosts)
     app.add_middleware(Access, metrics=metrics, logged=chosen.access_log)
     answer_failures(app, chosen)
+    document_problems(app)
     show_log(chosen)
+    if multiprocessing.parent_process() is not None:
+        log.warning("this is one of several workers: GET /metrics counts the requests of one only")
     return app
 
 

@@ -1,24 +1,26 @@
 """The endpoints that forecast. Each answer comes from one version of one model, and names it."""
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, get_args
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
+from flare.grey_scale import Scale
 from serving.keys import check_key
 from serving.schemas import Batch, BatchMember, ImagesPrediction, LeftOut, Prediction, Problem
 from serving.service import forecast, service_of
 from serving.uploads import sample_of_images, sample_of_npy, samples_of_batch
 
-router = APIRouter(dependencies=[Depends(check_key)])
+router = APIRouter(dependencies=[Depends(check_key)], tags=["forecasts"])
 
 NPY_DESCRIPTION = (
     "A .npy file of shape (40, 256, 256), the 10 channels of the first time step first, or "
     "(4, 10, 256, 256), in C order. Channels: 94, 131, 171, 193, 211, 304, 335, 1700 Angstrom, HMI "
     "continuum, HMI magnetogram; steps: 0, 420, 630 and 710 minutes into the 12-hour input window. "
-    "Values are SDOBenchmark's grey levels: integers or floats in 0..255, or floats whose maximum "
-    "is at most 1, meant as fractions of 255; floats are rounded to the nearest level. An image of "
-    "zeros counts as missing; NaN is refused."
+    "Values are SDOBenchmark's grey levels: integers or floats in 0..255, or floats of at most 1, "
+    "meant as fractions of 255; floats are rounded to the nearest level. Floats that could be "
+    "either are refused unless `scale` says which. An image of a single value counts as missing; "
+    "NaN is refused."
 )
 BATCH_DESCRIPTION = (
     "A .npy file of shape (N, 40, 256, 256) or (N, 4, 10, 256, 256), or a .npz with one such array "
@@ -55,13 +57,22 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 _BINARY = {"type": "string", "format": "binary"}
 
+SCALE_DESCRIPTION = (
+    "On which scale floats are: `fraction` where 1 is white, `level` where 255 is. Without it the "
+    "values decide, and floats that could be either are refused."
+)
+StatedScale = Annotated[Scale | None, Query(description=SCALE_DESCRIPTION)]
+
 
 def _body(description: str, raw: str, *, field: str = "file", many: bool = False) -> dict[str, Any]:
     """Describe a body that is a form with a file, or the file itself."""
-    of_field: dict[str, Any] = {**_BINARY, "description": description}
+    fields: dict[str, Any] = {field: {**_BINARY, "description": description}}
     if many:
-        of_field = {"type": "array", "items": _BINARY, "description": description}
-    form = {"type": "object", "required": [field], "properties": {field: of_field}}
+        fields[field] = {"type": "array", "items": _BINARY, "description": description}
+    else:
+        kinds = list(get_args(Scale))
+        fields["scale"] = {"type": "string", "enum": kinds, "description": SCALE_DESCRIPTION}
+    form = {"type": "object", "required": [field], "properties": fields}
     return {
         "requestBody": {
             "required": True,
@@ -76,19 +87,21 @@ def _body(description: str, raw: str, *, field: str = "file", many: bool = False
 
 @router.post(
     "/predict_npy",
+    operation_id="predict_npy",
     summary="Forecast from one sample as an array",
     responses=_PROBLEMS,
     openapi_extra=_body(NPY_DESCRIPTION, "application/octet-stream"),
 )
-async def predict_npy(request: Request) -> Prediction:
+async def predict_npy(request: Request, scale: StatedScale = None) -> Prediction:
     """Forecast the largest flare of an active region in the 24 hours after the input window."""
     content_type = request.headers.get("content-type", "")
-    read = partial(sample_of_npy, content_type=content_type)
+    read = partial(sample_of_npy, content_type=content_type, scale=scale)
     return (await forecast(request, read, source="npy")).predictions[0]
 
 
 @router.post(
     "/predict_images",
+    operation_id="predict_images",
     summary="Forecast from one sample as images",
     responses=_PROBLEMS,
     openapi_extra=_body(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
@@ -110,11 +123,12 @@ async def predict_images(request: Request) -> ImagesPrediction:
 
 @router.post(
     "/predict_batch",
+    operation_id="predict_batch",
     summary="Forecast from many samples",
     responses=_PROBLEMS,
     openapi_extra=_body(BATCH_DESCRIPTION, "application/octet-stream"),
 )
-async def predict_batch(request: Request) -> Batch:
+async def predict_batch(request: Request, scale: StatedScale = None) -> Batch:
     """Forecast from N samples by one model version; one that is wrong refuses all."""
     settings = service_of(request).settings
     read = partial(
@@ -122,6 +136,7 @@ async def predict_batch(request: Request) -> Batch:
         content_type=request.headers.get("content-type", ""),
         most=settings.max_batch,
         max_bytes=settings.max_upload_bytes,
+        scale=scale,
     )
     found = await forecast(request, read, source="batch")
     members = [

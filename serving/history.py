@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from serving.schemas import History as Page
 from serving.schemas import PastForecast, Prediction
 
 log = logging.getLogger("flare.serving")
@@ -28,6 +29,9 @@ _INSERT = f"INSERT INTO forecasts ({', '.join(_COLUMNS)}) VALUES ({', '.join('?'
 #: Forecasts that may wait to be written; more are forgotten instead of filling the memory.
 _WAITING = 10_000
 _BUSY_SECONDS = 10.0
+
+#: SQLite's largest integer: every id is below.
+_NEWEST = 2**63 - 1
 
 Row = tuple[object, ...]
 
@@ -68,18 +72,23 @@ class History:
                 log.warning("forecasts come faster than the history is written: some are left out")
             self._lost = True
 
-    def recent(self, limit: int) -> list[PastForecast]:
-        """Return the newest forecasts; blocks a thread for as long as SQLite takes."""
-        if not self.rows:
-            return []
-        query = f"SELECT id, {', '.join(_COLUMNS)} FROM forecasts ORDER BY id DESC LIMIT ?"
-        try:
-            with closing(self._open()) as file:
-                found = file.execute(query, (min(limit, self.rows),)).fetchall()
-        except sqlite3.Error as error:  # somebody removed or damaged the file while this runs
-            log.warning("the history in %s cannot be read: %s", self._path, error)
-            return []
-        return [PastForecast(**dict(zip(("id", *_COLUMNS), row, strict=True))) for row in found]
+    def page(self, limit: int, *, before: int | None = None) -> Page:
+        """Return the newest forecasts, or those before an id; blocks a thread for SQLite."""
+        forecasts: list[PastForecast] = []
+        if self.rows:
+            query = f"SELECT id, {', '.join(_COLUMNS)} FROM forecasts"
+            query += " WHERE id < ? AND id > (SELECT max(id) FROM forecasts) - ?"
+            query += " ORDER BY id DESC LIMIT ?"
+            newest = _NEWEST if before is None else min(before, _NEWEST)
+            try:
+                with closing(self._open()) as file:
+                    rows = file.execute(query, (newest, self.rows, limit + 1)).fetchall()
+                names = ("id", *_COLUMNS)
+                forecasts = [PastForecast(**dict(zip(names, row, strict=True))) for row in rows]
+            except sqlite3.Error as error:  # somebody removed or damaged the file meanwhile
+                log.warning("the history in %s cannot be read: %s", self._path, error)
+        more = forecasts[limit - 1].id if len(forecasts) > limit else None
+        return Page(kept=self.rows, forecasts=forecasts[:limit], next=more)
 
     def close(self) -> None:
         """Write what waits."""

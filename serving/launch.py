@@ -6,6 +6,7 @@ from typing import Any
 
 import uvicorn
 
+from serving.logs import show_log
 from serving.settings import ENV_PREFIX, described, read_settings
 
 _WIDTH = 100
@@ -25,12 +26,14 @@ def serve(*, host: str, port: int, workers: int = 1, **given: Any) -> None:
         given["threads"] = max(1, settings.cores // workers)
     # Worker processes make the application anew, and read the environment.
     os.environ.update({f"{ENV_PREFIX}{name.upper()}": str(value) for name, value in given.items()})
+    show_log(settings)
     uvicorn.run(
         "serving.app:create_app",
         factory=True,
         host=host,
         port=port,
         workers=workers,
+        log_config=None,  # ours, in the supervisor of several workers too
         access_log=False,  # ours is, where it is wanted
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from datetime import UTC, datetime
 
 from serving.settings import Settings
@@ -40,19 +41,27 @@ class Text(logging.Formatter):
 
 
 def show_log(settings: Settings) -> None:
-    """Send what the server says to stderr; uvicorn sets up its own lines and no others.
+    """Send every line to stderr in one format: ours, uvicorn's, warnings and other libraries'.
 
-    Its line for each request has no id and says less than ours, so it goes; who wants no line
-    wants none of it either.
+    Uvicorn's line for each request has no id and says less than ours, so it is left out; where
+    requests are not logged, neither is it.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if settings.log_format == "json" else Text())
-    logger = logging.getLogger("flare")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
+    root = logging.getLogger()
+    others = [one for one in root.handlers if not isinstance(one.formatter, JsonLines | Text)]
+    root.handlers[:] = [*others, handler]
+    for name in ("flare", "uvicorn"):  # of other libraries only what goes wrong
+        logger = logging.getLogger(name)
+        logger.handlers[:] = []
+        logger.propagate = True
+        logger.setLevel(logging.INFO)
     requests = logging.getLogger("uvicorn.access")
     requests.handlers[:] = []
     requests.propagate = False
+    # MLflow is imported later, and would bring a format of its own.
+    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+    logging.captureWarnings(True)
 
 
 def _quoted(value: object) -> str:

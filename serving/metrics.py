@@ -1,14 +1,12 @@
 """What `GET /metrics` tells Prometheus: requests, times, the queue, the model, its forecasts.
 
-With several worker processes each counts for itself; with `PROMETHEUS_MULTIPROC_DIR` set to an
-empty folder the answers add up (prometheus_client, multiprocess mode).
+Of one process: several workers of one server answer in turn, each for itself, so run one worker a
+server, and several servers.
 """
 
-import os
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from flare.sample import N_PLANES
 from serving.schemas import Prediction
@@ -54,20 +52,17 @@ class Metrics:
             "flare_queue_requests",
             "Requests that are being answered or wait.",
             registry=registry,
-            multiprocess_mode="livesum",
         )
         self.model = Gauge(
             "flare_model_live",
             "1 for the model version that answers now.",
             ("name", "version", "kind"),
             registry=registry,
-            multiprocess_mode="livemax",
         )
         self.following = Gauge(
             "flare_following_failed",
             "1 if the latest look for a new version failed.",
             registry=registry,
-            multiprocess_mode="livemax",
         )
         self.forecasts = Counter(
             "flare_forecasts",
@@ -96,7 +91,6 @@ class Metrics:
         self.missing = Counter(
             "flare_images_missing", "Those that were missing.", registry=registry
         )
-        self._live: tuple[str, str, str] | None = None
 
     def count(self, forecasts: Sequence[Prediction]) -> None:
         """Count forecasts."""
@@ -112,14 +106,7 @@ class Metrics:
         """Return everything in Prometheus' text format."""
         self.queue.set(queue)
         self.following.set(failed)
-        now = None if live is None else (live.name, live.version.number, live.forecaster.kind)
-        if self._live not in (None, now):
-            self.model.labels(*self._live or ()).set(0)
-        if now is not None:
-            self.model.labels(*now).set(1)
-        self._live = now
-        registry = self._registry
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        self.model.clear()  # no series of a version that answers no more
+        if live is not None:
+            self.model.labels(live.name, live.version.number, live.forecaster.kind).set(1)
+        return generate_latest(self._registry)

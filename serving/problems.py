@@ -2,6 +2,7 @@
 
 import logging
 import math
+from http import HTTPStatus
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -17,8 +18,12 @@ from flare.errors import (
     ModelNotFound,
     TrackingUnavailable,
 )
+from serving.document import PROBLEM_JSON
+from serving.error_codes import ErrorCode
 from serving.follower import StillLoading
+from serving.keys import holds_key
 from serving.pool import Busy, TookTooLong
+from serving.redaction import without_places
 from serving.rejections import UploadRejected
 from serving.schemas import Problem
 from serving.settings import Settings
@@ -61,9 +66,16 @@ def problem(
     request_id: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """Make the answer."""
-    body = Problem(error=error, detail=detail, hint=hint, request_id=request_id)
-    return JSONResponse(body.model_dump(), status, headers)
+    """Make the answer; ``error`` is one of `ErrorCode`."""
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        error=ErrorCode(error),
+        detail=detail,
+        hint=hint,
+        request_id=request_id,
+    )
+    return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM_JSON)
 
 
 def answer_failures(app: FastAPI, settings: Settings) -> None:
@@ -95,7 +107,7 @@ async def _expected(request: Request, error: Exception) -> JSONResponse:
             return problem(
                 status,
                 name,
-                str(error),
+                str(error) if holds_key(request) else without_places(str(error)),
                 hint=_hint(error, settings),
                 request_id=request_id,
                 headers=_retry_after(status, error, settings.poll_seconds),

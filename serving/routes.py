@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -15,12 +16,20 @@ from flare.forecasters.engine import device_of, engine_of
 from flare.tracking.names import KIND_TAG
 from serving.described import signature_of
 from serving.example import EXAMPLES, example_npy
-from serving.keys import check_key
+from serving.keys import check_key, holds_key
+from serving.redaction import without_places
 from serving.schemas import Health, History, Model, Problem, Ready, ScoreValue
 from serving.service import service_of
 from serving.source import Loaded
 
 router = APIRouter()
+
+FORECASTS: list[str | Enum] = ["forecasts"]
+MODEL: list[str | Enum] = ["model"]
+OPERATIONS: list[str | Enum] = ["operations"]
+
+#: Forecasts in one answer of GET /history; its `next` leads on.
+MOST_ROWS = 500
 
 NO_MODEL: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "No model yet; `Retry-After` says when to ask again."}
@@ -31,11 +40,17 @@ NO_KEY: dict[int | str, dict[str, Any]] = {
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", summary="How the server is doing")
+@router.get(
+    "/health", summary="How the server is doing", operation_id="get_health", tags=OPERATIONS
+)
 async def health(request: Request) -> Health:
-    """Say whether a model is loaded, which one, and why the latest look for one failed."""
+    """Say whether a model is loaded, which one, and why the latest look for one failed.
+
+    Paths and addresses are only for those who have the API key.
+    """
     service = service_of(request)
     follower, live = service.follower, service.follower.live
+    insider, error = holds_key(request), follower.last_error
     return Health(
         status="no model" if live is None else "ok",
         model_loaded=live is not None,
@@ -44,16 +59,22 @@ async def health(request: Request) -> Health:
         model_name=service.settings.model_name if live is None else live.name,
         model_version=None if live is None else live.version.number,
         alias=follower.followed,
-        checkpoint_path=None if live is None or live.folder is None else str(live.folder),
+        checkpoint_path=str(live.folder) if insider and live and live.folder else None,
         loaded_at=None if live is None else live.loaded_at,
         age_seconds=None if live is None else (datetime.now(UTC) - live.loaded_at).total_seconds(),
         polled_at=follower.polled_at,
-        last_error=follower.last_error,
+        last_error=error if insider or error is None else without_places(error),
     )
 
 
 @router.head("/ready", include_in_schema=False)
-@router.get("/ready", summary="Whether it can forecast", responses=NO_MODEL)
+@router.get(
+    "/ready",
+    summary="Whether it can forecast",
+    operation_id="get_ready",
+    tags=OPERATIONS,
+    responses=NO_MODEL,
+)
 async def ready(request: Request) -> Ready:
     """Answer 200 once a model is loaded, 503 before: for load balancers and start scripts."""
     live = service_of(request).follower.snapshot()
@@ -62,6 +83,8 @@ async def ready(request: Request) -> Ready:
 
 @router.get(
     "/model",
+    operation_id="get_model",
+    tags=MODEL,
     summary="The model that answers",
     responses=NO_MODEL | NO_KEY,
     dependencies=[Depends(check_key)],
@@ -74,21 +97,36 @@ async def model(request: Request) -> Model:
 @router.get(
     "/history",
     summary="Recent forecasts",
+    operation_id="list_forecasts",
+    tags=FORECASTS,
+    response_model=History,
     responses=NO_KEY
-    | {422: {"model": Problem, "description": "The limit is no number of 1 to 10000."}},
+    | {422: {"model": Problem, "description": f"The limit is not a number of 1 to {MOST_ROWS}."}},
     dependencies=[Depends(check_key)],
 )
 async def history(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=10_000, description="How many, the newest first.")] = 200,
-) -> History:
+    limit: Annotated[
+        int, Query(ge=1, le=MOST_ROWS, description="How many, the newest first.")
+    ] = 200,
+    before: Annotated[
+        int | None, Query(ge=1, description="Only those before this `id`: `next` of a page.")
+    ] = None,
+) -> Response:
     """List what was forecast, without the pixels; kept across restarts."""
-    kept = service_of(request).history
-    return History(kept=kept.rows, forecasts=await to_thread.run_sync(kept.recent, limit))
+    forecasts = service_of(request).history
+
+    def page() -> str:
+        return forecasts.page(limit, before=before).model_dump_json()
+
+    # In a thread, the writing of JSON too: the loop answers others meanwhile.
+    return Response(await to_thread.run_sync(page), media_type="application/json")
 
 
 @router.get(
     "/metrics",
+    operation_id="get_metrics",
+    tags=OPERATIONS,
     summary="Numbers for Prometheus",
     response_class=Response,
     responses={
@@ -114,6 +152,8 @@ async def metrics(request: Request) -> Response:
 @router.head("/sample.npy", include_in_schema=False)
 @router.get(
     "/sample.npy",
+    operation_id="get_sample",
+    tags=MODEL,
     summary="An example input",
     response_class=Response,
     responses={

@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flare.grey_scale import LEVEL, Scale
+from serving.error_codes import ErrorCode
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -27,6 +30,7 @@ _EXAMPLE: dict[str, Any] = {
     "model_version": "3",
     "missing_images": 2,
     "missing": [{"step": 0, "channel": "94"}, {"step": 3, "channel": "magnetogram"}],
+    "scale": "level",
 }
 
 
@@ -102,9 +106,16 @@ class Prediction(BaseModel):
     model_version: Annotated[str, Field(description="The one version that answered.")]
     missing_images: Annotated[
         int,
-        Field(ge=0, le=39, description="Images missing: planes of zeros, or not sent."),
+        Field(ge=0, le=39, description="Images missing: planes of a single value, or not sent."),
     ]
     missing: Annotated[list[Missing], Field(description="Which ones.")]
+    scale: Annotated[
+        Scale,
+        Field(
+            description="How the numbers that were sent were read: as a `fraction`, of which 1 is "
+            "white, or as a `level`, of which 255 is."
+        ),
+    ] = LEVEL
 
 
 class LeftOut(BaseModel):
@@ -163,7 +174,9 @@ class Health(BaseModel):
     alias: Annotated[
         str | None, Field(description="Alias that is followed; null for a folder or a fixed model.")
     ]
-    checkpoint_path: Annotated[str | None, Field(description="Folder it was loaded from.")]
+    checkpoint_path: Annotated[
+        str | None, Field(description="Folder it was loaded from; only for those who have the key.")
+    ]
     loaded_at: Annotated[datetime | None, Field(description="When it was loaded, UTC.")]
     age_seconds: Annotated[float | None, Field(description="Seconds since then.")]
     polled_at: Annotated[
@@ -172,7 +185,10 @@ class Health(BaseModel):
     ]
     last_error: Annotated[
         str | None,
-        Field(description="Why the latest look for a model failed; null if it did not."),
+        Field(
+            description="Why the latest look for a model failed; null if it did not. Paths and "
+            "addresses in it are for those who have the key, and in the log."
+        ),
     ]
 
 
@@ -272,15 +288,22 @@ class History(BaseModel):
 
     kept: Annotated[int, Field(description="How many the server keeps at most; 0: none.")]
     forecasts: Annotated[list[PastForecast], Field(description="At most as many as asked for.")]
+    next: Annotated[
+        int | None,
+        Field(description="What to give as `before` for the next page; null where it is empty."),
+    ] = None
 
 
 class Problem(BaseModel):
-    """The body of every answer that is not a success."""
+    """The body of every answer that is not a success: problem details of RFC 9457, and more."""
 
     model_config = ConfigDict(
         frozen=True,
         json_schema_extra={
             "example": {
+                "type": "about:blank",
+                "title": "Unprocessable Content",
+                "status": 422,
                 "error": "wrong_shape",
                 "detail": "the array has shape (10, 256, 256)",
                 "hint": "send (40, 256, 256), or (4, 10, 256, 256)",
@@ -289,7 +312,12 @@ class Problem(BaseModel):
         },
     )
 
-    error: Annotated[str, Field(description="What kind of problem, for programs.")]
+    type: Annotated[
+        Literal["about:blank"], Field(description="Always the same: `error` says which kind.")
+    ] = "about:blank"
+    title: Annotated[str, Field(description="What the HTTP status means.")]
+    status: Annotated[int, Field(ge=400, le=599, description="The HTTP status.")]
+    error: Annotated[ErrorCode, Field(description="What kind of problem, for programs.")]
     detail: Annotated[str, Field(description="What is wrong, for people.")]
     hint: Annotated[str | None, Field(description="What to do about it.")] = None
     request_id: Annotated[str | None, Field(description="Where to look in the server's log.")] = (

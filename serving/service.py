@@ -70,6 +70,10 @@ async def forecast(
                 live = service.follower.snapshot()  # this one and no other answers
                 alone = service.pool.taken == 1
                 predictions = predict(live, samples.cubes, samples.present, alone=alone)
+                predictions = [
+                    one.model_copy(update={"scale": scale})
+                    for one, scale in zip(predictions, samples.scales, strict=True)
+                ]
                 service.metrics.forecast_seconds.labels(source).observe(time.perf_counter() - began)
                 return Forecasts(live, samples, predictions)
 

@@ -24,6 +24,8 @@ SMALLEST_UPLOAD_LIMIT = N_PLANES * IMAGE_SIZE**2 + 8192
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 _ONE_MODEL = re.compile(r"models:/(?:[^/@]+@[^/@]+|[^/@]+/\d+|m-[^/@]+)")
 
+_HOST = re.compile(r"\*|(?:\*\.)?[0-9A-Za-z_-][0-9A-Za-z._-]*|\[[0-9A-Fa-f:.]+\]")
+
 #: Shorter keys are guessed.
 SHORTEST_API_KEY = 8
 
@@ -102,7 +104,8 @@ class Settings(BaseSettings):
         Field(
             description="If set, forecasts, /model, /history and /metrics need it in the header "
             f"X-API-Key or as a bearer token; {SHORTEST_API_KEY} characters of printable ASCII or "
-            "more."
+            "more. Several, separated by spaces or line breaks, are all accepted, so that one can "
+            "replace another."
         ),
     ] = None
     cors_origins: Annotated[
@@ -111,6 +114,15 @@ class Settings(BaseSettings):
         Field(
             description="Pages of other origins that may call the server, separated by commas: "
             "https://a.example,https://b.example. None by default."
+        ),
+    ] = ()
+    hosts: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Names that the server answers for, separated by commas, without ports: "
+            "flare.example,*.internal. A request with another Host gets a 400, but for /health and "
+            "/ready. Empty: any name."
         ),
     ] = ()
     access_log: Annotated[
@@ -134,7 +146,7 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -150,16 +162,29 @@ class Settings(BaseSettings):
                 raise ValueError(f"{one} is no origin; write https://host or https://host:port")
         return value
 
+    @field_validator("hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _HOST.fullmatch(one):
+                raise ValueError(f"{one} is not a host; write host.example, without scheme or port")
+        return value
+
     @field_validator("api_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or not value.get_secret_value():
-            return None
-        if len(value.get_secret_value()) < SHORTEST_API_KEY:
-            raise ValueError(f"has fewer than {SHORTEST_API_KEY} characters")
-        if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-            raise ValueError("has other characters than a header can carry: printable ASCII")
-        return value
+        keys = value.get_secret_value().split() if value is not None else []
+        for key in keys:
+            if len(key) < SHORTEST_API_KEY:
+                raise ValueError(f"has a key of fewer than {SHORTEST_API_KEY} characters")
+            if not re.fullmatch(r"[!-~]+", key):
+                raise ValueError("has other characters than a header can carry: printable ASCII")
+        return value if keys else None
+
+    @property
+    def api_keys(self) -> tuple[str, ...]:
+        """The keys, each of which opens; none where all is open."""
+        return () if self.api_key is None else tuple(self.api_key.get_secret_value().split())
 
     @property
     def cores(self) -> int:
@@ -176,9 +201,6 @@ def read_settings(**given: Any) -> Settings:
         A value cannot be used; the message names every such variable in one line. A variable that
         starts with FLARE_ and is none is left alone: other parts of the project have some.
     """
-    metrics = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if metrics and not Path(metrics).is_dir():
-        raise ConfigInvalid(f"PROMETHEUS_MULTIPROC_DIR={metrics!r}: is not a folder; make it first")
     try:
         return Settings(**given)
     except ValidationError as invalid:

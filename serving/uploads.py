@@ -6,11 +6,12 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from flare.errors import NpyRejected
+from flare.grey_scale import FRACTION, LEVEL, Scale
 from flare.image_places import sample_of_files, start_of
 from flare.images import UNIFORM, is_ignored_channel, parse_name
 from flare.npy import (
     PLANES_SHAPE,
-    NpyRejected,
     cube_of_npy,
     cubes_of_npy,
     length_of_npy,
@@ -25,7 +26,7 @@ Answer = TypeVar("Answer")
 
 #: What is no .npy file at all is of the wrong media type, what is damaged is a bad request, and
 #: what is a whole array but no sample cannot be processed.
-STATUS = {"not_npy": 415, "bad_header": 400, "wrong_length": 400}
+STATUS = {"empty": 400, "npz": 415, "not_npy": 415, "bad_header": 400, "wrong_length": 400}
 OTHERWISE = 422
 
 FORM, BYTES = "multipart/form-data", "application/octet-stream"
@@ -40,15 +41,20 @@ UNPACKED = 4
 GAPS = ("flagged", UNIFORM)
 
 _ZIP_MAGIC = b"PK"
+_NPY_MAGIC = b"\x93NUMPY"
 _NAME_HINT = "name images as SDOBenchmark does: 2012-01-15T000000__131.jpg"
 
 
 class Samples(NamedTuple):
-    """N samples: uint8 (N, T, C, S, S) and bool (N, T, C), their names, and images left out."""
+    """N samples: uint8 (N, T, C, S, S) and bool (N, T, C), their names, and images left out.
+
+    ``scales`` says for each sample on which scale its numbers were.
+    """
 
     cubes: Cube
     present: Present
     ids: tuple[str, ...]
+    scales: tuple[Scale, ...]
     rejected: tuple[tuple[str, str], ...] = ()
 
 
@@ -57,22 +63,32 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def sample_of_npy(body: bytes | bytearray, content_type: str) -> Samples:
+def sample_of_npy(
+    body: bytes | bytearray, content_type: str, *, scale: Scale | None = None
+) -> Samples:
     """Read one sample: a form whose field ``file`` is a .npy file, or that file as the body.
+
+    ``scale`` is the one that the query states; a form may have a field ``scale`` instead.
 
     Raises
     ------
     UploadRejected
-        415 for what is no .npy file; 400 for one that is damaged or not as long as it claims;
-        422 for another type, shape or range, for NaN, and where all images are missing.
+        415 for what is no .npy file; 400 for one that is empty, damaged or not as long as it
+        claims; 422 for another type, shape, range or scale, for NaN, and where all images are
+        missing.
     """
-    data = _file(body, content_type, NPY_TYPES)
-    cube = _checked(lambda: cube_of_npy(data, fortran=False))[None]
-    return Samples(cube, present_of_cube(cube), ("0",))
+    data, stated = _file(body, content_type, NPY_TYPES, scale)
+    cube, used = _checked(lambda: cube_of_npy(data, scale=stated, fortran=False))
+    return Samples(cube[None], present_of_cube(cube[None]), ("0",), (used,))
 
 
 def samples_of_batch(
-    body: bytes | bytearray, content_type: str, *, most: int, max_bytes: int
+    body: bytes | bytearray,
+    content_type: str,
+    *,
+    most: int,
+    max_bytes: int,
+    scale: Scale | None = None,
 ) -> Samples:
     """Read N samples: a .npy file of all, or a .npz with an array of all or of each.
 
@@ -81,30 +97,34 @@ def samples_of_batch(
     UploadRejected
         As for one sample; the detail names the sample.
     """
-    data = _file(body, content_type, (*NPY_TYPES, *ZIP_TYPES))
+    data, stated = _file(body, content_type, (*NPY_TYPES, *ZIP_TYPES), scale)
     if bytes(data[:2]) != _ZIP_MAGIC:
-        cubes = _checked(lambda: cubes_of_npy(data, most=most, fortran=False))
-        return Samples(cubes, present_of_cube(cubes), tuple(map(str, range(len(cubes)))))
+        return _numbered(data, most=most, scale=stated)
     files = files_of_zip(data, max_bytes=max_bytes * UNPACKED)
     if len(files) == 1:
         ((name, only),) = files.items()
         if _checked(lambda: shape_of_npy(only), f"{name[:80]}: ") not in (PLANES_SHAPE, CUBE_SHAPE):
-            cubes = _checked(lambda: cubes_of_npy(only, most=most, fortran=False))
-            return Samples(cubes, present_of_cube(cubes), tuple(map(str, range(len(cubes)))))
+            return _numbered(only, most=most, scale=stated)
     if not 1 <= len(files) <= most:
         detail = f"the .npz holds {len(files)} arrays; 1 to {most} samples can be sent at once"
         raise UploadRejected(422, "wrong_shape", detail, hint="send fewer at once")
-    cubes = np.stack(
-        [
-            _checked(partial(cube_of_npy, data, fortran=False), f"{name[:80]}: ")
-            for name, data in files.items()
-        ]
-    )
+    read = [
+        _checked(partial(cube_of_npy, data, scale=stated, fortran=False), f"{name[:80]}: ")
+        for name, data in files.items()
+    ]
     ids = tuple(name.removesuffix(".npy") for name in files)
     if len(set(ids)) < len(ids) or "" in ids:
         detail = "two arrays of the .npz have one name, or one has none"
         raise UploadRejected(422, "bad_name", detail, hint="name each sample once")
-    return Samples(cubes, present_of_cube(cubes), ids)
+    cubes = np.stack([one.cubes for one in read])
+    return Samples(cubes, present_of_cube(cubes), ids, tuple(one.scale for one in read))
+
+
+def _numbered(data: memoryview | bytes, *, most: int, scale: Scale | None) -> Samples:
+    """Return the samples of one array, called by their positions."""
+    cubes, used = _checked(lambda: cubes_of_npy(data, most=most, scale=scale, fortran=False))
+    n = len(cubes)
+    return Samples(cubes, present_of_cube(cubes), tuple(map(str, range(n))), (used,) * n)
 
 
 def sample_of_images(body: bytes | bytearray, content_type: str, *, max_bytes: int) -> Samples:
@@ -119,6 +139,7 @@ def sample_of_images(body: bytes | bytearray, content_type: str, *, max_bytes: i
     UploadRejected
         400, 413 or 415 for a form, zip or type that cannot be read; 422 for names and images.
     """
+    _check_some(body)
     kind = media_type(content_type)
     if kind == FORM:
         parts = [part for part in parts_of(body, content_type) if part.filename]
@@ -135,7 +156,10 @@ def sample_of_images(body: bytes | bytearray, content_type: str, *, max_bytes: i
         raise _wrong_type(kind, (FORM, *ZIP_TYPES))
     if zipped and bytes(zipped[0][:2]) != _ZIP_MAGIC:
         hint = "send images as a form: curl -F files=@IMAGE -F files=@IMAGE, or one zip"
-        raise UploadRejected(415, "not_zip", "the body is no zip", hint=hint)
+        if bytes(zipped[0][:6]) == _NPY_MAGIC:
+            hint = "send it to POST /predict_npy"
+            raise UploadRejected(415, "npy", "the body is a .npy array, not images", hint=hint)
+        raise UploadRejected(415, "not_zip", "the body is not a zip", hint=hint)
     if zipped:
         files = files_of_zip(zipped[0], max_bytes=max_bytes)
     return _placed(_images(files, zipped=bool(zipped)))
@@ -178,11 +202,17 @@ def _placed(files: dict[str, bytes]) -> Samples:
     if not read.present.any():
         detail = "no image can be used: all are flagged or of one value"
         raise UploadRejected(422, "all_missing", detail, hint="send at least one other image")
-    return Samples(read.cube[None], read.present[None], ("0",), read.rejected)
+    return Samples(read.cube[None], read.present[None], ("0",), (LEVEL,), read.rejected)
 
 
-def _file(body: bytes | bytearray, content_type: str, types: tuple[str, ...]) -> memoryview:
-    """Return the bytes of the uploaded file: those of the form's field, or all of the body."""
+def _file(
+    body: bytes | bytearray, content_type: str, types: tuple[str, ...], scale: Scale | None
+) -> tuple[memoryview, Scale | None]:
+    """Return the bytes of the uploaded file, those of the form's field or all of the body.
+
+    Also return the scale that the query, ``scale``, or a field of the form states.
+    """
+    _check_some(body)
     kind = media_type(content_type)
     if kind == FORM:
         parts = parts_of(body, content_type, length_of=length_of_npy)
@@ -190,10 +220,29 @@ def _file(body: bytes | bytearray, content_type: str, types: tuple[str, ...]) ->
         if len(files) != 1:
             detail = f"the form has {len(files) or 'no'} fields named `file`"
             raise UploadRejected(422, "no_file", detail, hint="send one: curl -F file=@sample.npy")
-        return files[0].data
+        return files[0].data, _stated([p.data for p in parts if p.name == "scale"], scale)
     if kind not in types:
         raise _wrong_type(kind, (FORM, *types[1:]))
-    return memoryview(body)
+    return memoryview(body), scale
+
+
+def _stated(fields: list[memoryview], query: Scale | None) -> Scale | None:
+    """Return the scale that the form's fields and the query state; None where neither does."""
+    stated = {bytes(field[:80]).decode("latin-1").strip() for field in fields} - {""}
+    stated |= {query} if query else set()
+    for scale in (FRACTION, LEVEL):
+        if stated == {scale}:
+            return scale
+    if not stated:
+        return None
+    detail = f"the scale is stated as {' and '.join(map(repr, sorted(stated)))}"
+    raise UploadRejected(422, "wrong_scale", detail, hint="state one: fraction or level")
+
+
+def _check_some(body: bytes | bytearray) -> None:
+    if not body:
+        hint = "send a file: curl -F file=@sample.npy, or curl --data-binary @sample.npy"
+        raise UploadRejected(400, "empty", "the body is empty", hint=hint)
 
 
 def _wrong_type(kind: str, wanted: tuple[str, ...]) -> UploadRejected:
@@ -207,4 +256,6 @@ def _checked(read: Callable[[], Answer], which: str = "") -> Answer:
     except NpyRejected as error:
         status = STATUS.get(error.code, OTHERWISE)
         hint = f"{error.hint}; GET /sample.npy is an example"
+        if error.code == "npz":
+            hint = "send it to POST /predict_batch, or one array that numpy.save wrote"
         raise UploadRejected(status, error.code, which + error.detail, hint=hint) from error

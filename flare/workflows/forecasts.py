@@ -114,6 +114,7 @@ _KINDS: dict[str, type] = {
     "observed_peak_flux_w_m2": float,
     "seen_in_training": bool,
     "missing_images": int,
+    "scale": str,
     **get_type_hints(Answer),
 }
 

@@ -10,6 +10,7 @@ from flare.datasets.sample_images import infer_start, read_files
 from flare.datasets.sdobenchmark import identity_above
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid
 from flare.forecasters.answer import answers
+from flare.grey_scale import LEVEL, Scale
 from flare.image_places import sample_of_files
 from flare.images import parse_name
 from flare.npy import cube_of_npy
@@ -31,6 +32,7 @@ class _Sample:
     present: Present
     digest: str
     synthetic: bool | None  # None: of unknown origin
+    scale: Scale = LEVEL
 
 
 def run(config: PredictConfig) -> Forecasts:
@@ -47,7 +49,7 @@ def run(config: PredictConfig) -> Forecasts:
 def _forecast_one(config: PredictConfig) -> Forecasts:
     if config.output is not None:
         check_output(config.output)
-    sample = _sample(config.input)
+    sample = _sample(config.input, config.scale or None)
     if not sample.present.any():
         raise InputInvalid(f"no image in {config.input} can be used; look at its files")
     with start("predict", name=f"predict {config.input.name}") as tracked:
@@ -67,7 +69,7 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
         answer = answers(model.forecaster, forecast)[0]
         missing = N_PLANES - int(sample.present.sum())
         found = Forecasts(
-            [{"id": sample.id, **answer, "missing_images": missing}],
+            [{"id": sample.id, **answer, "missing_images": missing, "scale": sample.scale}],
             model.label,
             config.output,
             synthetic=answer["synthetic"],
@@ -80,10 +82,10 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
     return found
 
 
-def _sample(path: Path) -> _Sample:
+def _sample(path: Path, scale: Scale | None) -> _Sample:
     """Read the one sample that the input is, or holds."""
     if path.is_file():
-        return _npy_sample(path)
+        return _npy_sample(path, scale)
     if not path.is_dir():
         raise DatasetNotFound(f"no {path}; give a sample folder or a .npy file")
     if _holds_images(path):
@@ -98,13 +100,13 @@ def _sample(path: Path) -> _Sample:
     )
 
 
-def _npy_sample(path: Path) -> _Sample:
+def _npy_sample(path: Path, scale: Scale | None) -> _Sample:
     content = path.read_bytes()
     try:
-        cube = cube_of_npy(content)
+        cube, used = cube_of_npy(content, scale=scale)
     except InputInvalid as error:
         raise InputInvalid(f"{path}: {error}") from error
-    return _Sample(path.stem, cube, present_of_cube(cube), digest(content), synthetic=None)
+    return _Sample(path.stem, cube, present_of_cube(cube), digest(content), None, used)
 
 
 def _folder_sample(folder: Path) -> _Sample:

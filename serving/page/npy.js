@@ -27,7 +27,7 @@ export function readHeader(buffer) {
   return { descr, fortran: fortran === "True", shape: sizes, offset };
 }
 
-/** Return COUNT planes of a sample, null where an image is missing (all zero). */
+/** Return COUNT planes of a sample, null where an image is missing: all of a single value. */
 export function planesOfNpy(buffer) {
   const { descr, fortran, shape, offset } = readHeader(buffer);
   const known = [`${COUNT},${SIZE},${SIZE}`, `4,10,${SIZE},${SIZE}`];
@@ -38,7 +38,7 @@ export function planesOfNpy(buffer) {
   const planes = [];
   for (let index = 0; index < COUNT; index++) {
     const plane = fortran ? fortranPlane(grey, shape, index) : grey.subarray(index * PLANE, (index + 1) * PLANE);
-    planes.push(plane.some((value) => value > 0) ? plane : null);
+    planes.push(isUniform(plane) ? null : plane);
   }
   return planes;
 }
@@ -93,16 +93,34 @@ function half(bits) {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** A float plane that gets this bright is on the scale of levels; flare/grey_scale.py says why. */
+const SURELY_LEVEL = 16;
+
 function greyLevels(values, descr) {
   if (values instanceof Uint8Array) return values;
-  let high = 0;
-  for (let index = 0; index < values.length; index++) {
-    const value = values[index];
-    if (!(value >= 0 && value <= 255)) throw new Unreadable("its values are not within 0 and 255"); // NaN too
-    if (value > high) high = value;
-  }
-  const scale = /f/.test(descr) && high <= 1 ? 255 : 1;
+  if (values.some((value) => !(value >= 0 && value <= 255))) throw new Unreadable("its values are not within 0 and 255"); // NaN too
+  const scale = /f/.test(descr) && areFractions(values) ? 255 : 1;
   const grey = new Uint8Array(values.length);
   for (let index = 0; index < values.length; index++) grey[index] = Math.round(values[index] * scale);
   return grey;
 }
+
+/** Whether floats are fractions of 255; where they may be either, the server refuses them too. */
+function areFractions(values) {
+  let fractions = false;
+  let levels = false;
+  let unsure = false;
+  for (let start = 0; start < values.length; start += PLANE) {
+    const plane = values.subarray(start, start + PLANE);
+    const high = plane.reduce((most, value) => Math.max(most, value), 0);
+    if (isUniform(plane)) continue;
+    const whole = () => plane.every(Number.isInteger);
+    if (high >= SURELY_LEVEL || (high > 1 && whole())) levels = true;
+    else if (high > 1) unsure = true;
+    else if (!whole()) fractions = true;
+  }
+  if (levels ? fractions : unsure || !fractions) throw new Unreadable("its floats may be fractions or grey levels");
+  return fractions;
+}
+
+const isUniform = (plane) => plane.every((value) => value === plane[0]);

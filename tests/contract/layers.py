@@ -18,6 +18,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "image_places",
             "jpeg",
             "npy",
+            "grey_scale",
             "config",
             "network_parameters",
             "parameters",

@@ -69,6 +69,8 @@ def test_the_scale_has_peak_and_interval_where_they_belong(shown: Any):
 def test_an_array_that_was_uploaded_is_shown_plane_by_plane(visit: Open):
     planes = np.zeros((40, 256, 256), dtype=np.uint8)
     planes[2, :, :] = 128  # 171 at the first step
+    planes[2, 0, 0] = 1  # of a single value it would be missing
+    planes[3, :, :] = 128
     page = visit().upload(("mine.npy", npy(planes)))
     page.wait_for_selector("#grid button.tile")
     assert page.locator("#grid button.tile").count() == 1

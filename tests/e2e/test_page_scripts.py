@@ -71,8 +71,9 @@ def test_an_array_of_another_type_or_order_shows_the_same_images(
             np.where(RAMP == 9, np.nan, RAMP).astype(np.float32),
             "its values are not within 0 and 255",
         ),
+        ((RAMP / 255 * 1.001).astype(np.float32), "its floats may be fractions or grey levels"),
     ],
-    ids=["shape", "type", "range", "nan"],
+    ids=["shape", "type", "range", "nan", "scale"],
 )
 def test_an_array_that_cannot_be_shown_is_told(shown: Any, array: np.ndarray, says: str):
     assert read(shown, array) == says

@@ -155,4 +155,9 @@ def forecasts_of_workers(server, workers: int) -> list[float]:
 
 
 def history(server) -> list[dict[str, object]]:
-    return server.get("/history?limit=10000").json()["forecasts"]
+    found, cursor = [], ""
+    while cursor is not None:
+        page = server.get(f"/history?limit=500{cursor and f'&before={cursor}'}").json()
+        found += page["forecasts"]
+        cursor = page["next"]
+    return found

@@ -60,7 +60,7 @@ def assert_refused(target: Target, path: str, upload: Upload) -> None:
     response = send(target, path, upload)
     told = f"{path}: {upload!r}: {response.status_code} {response.text[:300]}"
     assert 400 <= response.status_code < 500, told
-    assert response.headers["content-type"] == "application/json", told
+    assert response.headers["content-type"] == "application/problem+json", told
     problem = response.json()
     assert all(isinstance(problem[key], str) for key in ("error", "detail", "hint")), told
     assert all(problem.values()), told

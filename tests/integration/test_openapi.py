@@ -128,7 +128,7 @@ def test_every_failure_is_a_problem_and_says_when_it_happens(document):
     for name, operation in operations(document):
         for status, answer in operation["responses"].items():
             if status != "200":
-                schema = answer["content"]["application/json"]["schema"]
+                schema = answer["content"]["application/problem+json"]["schema"]
                 assert schema == {"$ref": "#/components/schemas/Problem"}, f"{name} {status}"
                 assert len(answer["description"]) > 10, f"{name} {status}"
 
@@ -137,13 +137,23 @@ def test_every_upload_and_parameter_is_described(document):
     for name, operation in operations(document):
         for content in operation.get("requestBody", {"content": {}})["content"].values():
             schema = content["schema"]
-            (field,) = schema["properties"].values() if "properties" in schema else (schema,)
-            assert len(field["description"]) > 100, name
+            for field in schema["properties"].values() if "properties" in schema else (schema,):
+                assert len(field["description"]) > 100, name
         for parameter in operation.get("parameters", ()):
             assert parameter["description"], name
     uploads = [body for _, one in operations(document) if (body := one.get("requestBody"))]
     assert len(uploads) == 3
     assert all("multipart/form-data" in body["content"] for body in uploads)
+
+
+def test_operations_have_names_that_make_methods_of_a_client(document):
+    found = [operation for _, operation in operations(document)]
+    assert {one["operationId"] for one in found} == {
+        "predict_npy", "predict_images", "predict_batch", "get_model", "get_sample",
+        "list_forecasts", "get_health", "get_ready", "get_metrics",
+    }  # fmt: skip
+    described = {tag["name"] for tag in document["tags"]}
+    assert {tag for one in found for tag in one["tags"]} == described
 
 
 UNITS = {
@@ -162,7 +172,7 @@ UNITS = {
 
 def test_every_field_is_described_and_names_its_unit(document):
     for name, schema in document["components"]["schemas"].items():
-        for field, described in schema["properties"].items():
+        for field, described in schema.get("properties", {}).items():
             text = described.get("description", "")
             assert text, f"{name}.{field}"
             for part, units in UNITS.items():

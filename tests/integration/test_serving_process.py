@@ -27,12 +27,13 @@ def address(folder):
 
 def test_a_served_folder_is_ready_as_soon_as_the_server_listens(address, folder):
     assert httpx.get(f"{address}/ready").status_code == 200
-    health = httpx.get(f"{address}/health").json()
-    assert (health["model_name"], health["checkpoint_path"]) == ("climatology", str(folder))
+    health = httpx.get(f"{address}/health")
+    assert health.json()["model_name"] == "climatology"
+    assert str(folder) not in health.text
 
 
 def test_an_upload_over_http_gets_the_forecasters_own_numbers(address):
-    planes = np.full((40, 256, 256), 9, dtype=np.uint8)
+    planes = np.random.default_rng(0).integers(0, 256, (40, 256, 256), dtype=np.uint8)
     file = io.BytesIO()
     np.save(file, planes)
     answer = httpx.post(f"{address}/predict_npy", files={"file": file.getvalue()}).json()

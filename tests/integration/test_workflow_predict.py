@@ -16,7 +16,7 @@ from flare.workflows.forecasts import Forecasts
 ANSWER = {
     "id", "peak_flux_w_m2", "log_flux", "flare_class", "is_mx_flare", "mx_probability",
     "goes_class", "flux_low_w_m2", "flux_high_w_m2", "interval_level", "probabilities", "alert",
-    "alert_threshold", "window_hours", "synthetic", "missing_images",
+    "alert_threshold", "window_hours", "synthetic", "missing_images", "scale",
 }  # fmt: skip
 
 
@@ -75,6 +75,28 @@ def test_samples_are_tagged_synthetic_only_where_their_origin_is_known(
         shutil.copy(sample.parents[1] / "meta_data.csv", tmp_path / "test")
     assert forecast(place).synthetic_data is synthetic
     assert newest("predict").data.tags["flare.synthetic"] == tag
+
+
+def test_floats_of_either_scale_are_refused_until_it_is_stated(forecast, sample, tmp_path):
+    cube = read_sample(sample, infer_start(sample)).cube
+    np.save(tmp_path / "levels.npy", cube)
+    np.save(tmp_path / "fractions.npy", cube / 255)
+    np.save(tmp_path / "either.npy", cube / cube.max() * 1.001)
+    (levels,) = forecast(tmp_path / "levels.npy").rows
+    (fractions,) = forecast(tmp_path / "fractions.npy").rows
+    assert (levels.pop("scale"), fractions.pop("scale")) == ("level", "fraction")
+    assert fractions | {"id": "levels"} == levels
+    with pytest.raises(InputInvalid, match=r"either\.npy: floats from 0 to 1\.00.*-P scale="):
+        forecast(tmp_path / "either.npy")
+    assert forecast(tmp_path / "either.npy", scale="level").rows[0]["scale"] == "level"
+
+
+@pytest.mark.parametrize("filler", [0, 128])
+def test_an_image_of_a_single_value_is_missing_in_an_array_too(forecast, sample, tmp_path, filler):
+    cube = read_sample(sample, infer_start(sample)).cube
+    cube[3, 9] = filler
+    np.save(tmp_path / "filled.npy", cube)
+    assert forecast(tmp_path / "filled.npy").rows[0]["missing_images"] == 2
 
 
 def test_a_folder_that_holds_one_sample_folder_is_that_sample(forecast, sample, tmp_path):

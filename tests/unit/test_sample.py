@@ -81,6 +81,13 @@ def test_a_plane_is_present_if_one_pixel_of_it_is_above_zero(row):
     assert np.argwhere(present).tolist() == [[1, 2, 3]]
 
 
+@pytest.mark.parametrize("value", [0, 1, 128, 255])
+def test_a_plane_of_a_single_value_is_missing_as_such_an_image_file_is(value):
+    cubes = np.random.default_rng(0).integers(0, 256, (2, 4, 10, 8, 8), dtype=np.uint8)
+    cubes[1, 2, 3] = value
+    assert np.argwhere(~present_of_cube(cubes)).tolist() == [[1, 2, 3]]
+
+
 def test_channels_steps_and_images_make_up_the_shape_of_a_sample():
     assert CUBE_SHAPE == (N_STEPS, N_CHANNELS, 256, 256) == (4, 10, 256, 256)
     assert tuple(PIXEL_SCALES) == CHANNELS

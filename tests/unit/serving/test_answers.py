@@ -12,6 +12,7 @@ from serving_fakes import CUBE, NPY, Blocking, Client, FakeForecaster, FakeSourc
 
 from flare.forecasters.base import Forecast
 from flare.goes import EVENTS
+from flare.sample import CHANNELS
 from serving.source import Loaded
 from serving.uploads import sample_of_images
 
@@ -91,6 +92,42 @@ def test_a_batch_may_have_as_many_samples_as_the_setting_says():
     assert "1 to 2" in refused.json()["hint"]
 
 
+@pytest.mark.parametrize("path", ["/predict_npy", "/predict_batch"])
+def test_floats_of_either_scale_are_refused_until_the_query_states_it(client, path):
+    array = CUBE / 255 * 1.001 if path == "/predict_npy" else CUBE[None] / 255 * 1.001
+    refused = client.post(path, content=npy(array))
+    assert (refused.status_code, refused.json()["error"]) == (422, "ambiguous_scale")
+    assert "scale=fraction" in refused.json()["hint"]
+    stated = client.post(f"{path}?scale=level", content=npy(array * 100)).json()
+    assert [one["scale"] for one in stated.get("forecasts", [stated])] == ["level"]
+    wrong = client.post(f"{path}?scale=levels", content=npy(array))
+    assert (wrong.status_code, wrong.json()["error"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(("array", "scale"), [(CUBE, "level"), (CUBE / 255, "fraction")])
+def test_an_answer_says_on_which_scale_the_sample_was_read(client, array, scale):
+    assert client.post("/predict_npy", content=npy(array)).json()["scale"] == scale
+    batch = client.post("/predict_batch", content=npy(array[None])).json()
+    assert batch["forecasts"][0]["scale"] == scale
+
+
+@pytest.mark.parametrize("grey", [0, 128])
+def test_an_image_of_a_single_value_is_missing_wherever_it_is_sent(client, grey):
+    gap = {"step": 1, "channel": "304"}
+    files = all_images() | {name_of(1, "304"): encoded(np.full((256, 256), grey, np.uint8))}
+    cube = CUBE.copy()
+    cube[1, CHANNELS.index("304")] = grey
+    answers = [
+        client.post("/predict_npy", content=npy(cube)),
+        client.post("/predict_npy", content=npy(cube / 255)),
+        post(client, "/predict_images", *form_of(files)),
+        post(client, "/predict_images", zip_of(files), "application/zip"),
+    ]
+    batch = client.post("/predict_batch", content=npy(cube[None])).json()["forecasts"]
+    for answer in (*(one.json() for one in answers), *batch):
+        assert answer["missing"] == [gap]
+
+
 def test_forecasts_are_in_the_history_the_newest_first(client):
     one = client.predict().json()
     body, content_type = form_of(all_images())
@@ -109,11 +146,30 @@ def test_forecasts_are_in_the_history_the_newest_first(client):
     assert len(client.get("/history?limit=3").json()["forecasts"]) == 3
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "10001", "many", "", "1.5", "9" * 5000])
+@pytest.mark.parametrize("limit", ["0", "-1", "501", "10000", "many", "", "1.5", "9" * 5000])
 def test_a_limit_that_is_none_is_422(client, limit):
     response = client.get(f"/history?limit={limit}")
     assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
     assert "limit" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("before", ["0", "-1", "newest", "1.5", "9" * 5000])
+def test_a_cursor_that_is_none_is_422(client, before):
+    response = client.get(f"/history?before={before}")
+    assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
+
+
+def test_the_pages_of_the_history_hold_every_forecast_once(client):
+    client.post("/predict_batch", content=npy(np.stack([CUBE] * 5)))
+    client.app.state.service.history.close()  # written by then
+    ids, cursor, pages = [], "", 0
+    while cursor is not None:
+        page = client.get(f"/history?limit=2{cursor and f'&before={cursor}'}").json()
+        ids += [row["id"] for row in page["forecasts"]]
+        cursor, pages = page["next"], pages + 1
+    assert (ids, pages) == ([5, 4, 3, 2, 1], 3)
+    assert client.get("/history?limit=5").json()["next"] is None
+    assert client.get(f"/history?before={2**70}").json()["forecasts"][0]["id"] == 5
 
 
 def score(event: str, name: str, value: float | None, **more: object) -> dict[str, object]:

@@ -40,7 +40,7 @@ def test_a_forecast_comes_back_without_its_pixels(tmp_path):
     with history_of(tmp_path) as history:
         history.add("images", forecasts())
     with history_of(tmp_path) as history:
-        (one,) = history.recent(10)
+        (one,) = history.page(10).forecasts
     assert (one.source, one.model_name, one.model_version) == ("images", "solar-flare", "3")
     assert one.peak_flux_w_m2 == forecasts()[0].peak_flux_w_m2
     assert (one.goes_class, one.mx_probability) == ("C5.7", 0.1)
@@ -54,8 +54,8 @@ def test_the_newest_come_first_and_no_more_than_asked_for(tmp_path):
         for version in "abc":
             history.add("npy", forecasts(version=version))
     with history_of(tmp_path) as history:
-        assert [one.model_version for one in history.recent(2)] == ["c", "b"]
-        assert [one.id for one in history.recent(9)] == [3, 2, 1]
+        assert [one.model_version for one in history.page(2).forecasts] == ["c", "b"]
+        assert [one.id for one in history.page(9).forecasts] == [3, 2, 1]
 
 
 def test_no_more_than_its_rows_are_kept(tmp_path):
@@ -66,23 +66,23 @@ def test_no_more_than_its_rows_are_kept(tmp_path):
         assert file.execute("SELECT count(*) FROM forecasts").fetchone() == (5,)
     file.close()
     with history_of(tmp_path, rows=5) as history:
-        assert [one.model_version for one in history.recent(100)] == list("hhggf")
+        assert [one.model_version for one in history.page(100).forecasts] == list("hhggf")
 
 
 def test_a_smaller_bound_holds_for_what_was_there_before(tmp_path):
     with history_of(tmp_path, rows=100) as history:
         history.add("npy", forecasts(50))
     with history_of(tmp_path, rows=3) as history:
-        assert len(history.recent(100)) == 3
+        assert len(history.page(100).forecasts) == 3
         history.add("npy", forecasts(version="new"))
     with history_of(tmp_path, rows=100) as history:
-        assert [one.model_version for one in history.recent(100)] == ["new", "3", "3"]
+        assert [one.model_version for one in history.page(100).forecasts] == ["new", "3", "3"]
 
 
 def test_without_rows_nothing_is_kept_and_no_file_is_made(tmp_path):
     with history_of(tmp_path / "state", rows=0) as history:
         history.add("npy", forecasts())
-        assert history.recent(10) == []
+        assert history.page(10).forecasts == []
     assert not (tmp_path / "state").exists()
 
 
@@ -114,7 +114,7 @@ def spoil_by_another_table(folder: Path) -> Path:
 def test_where_nothing_can_be_kept_it_says_so_and_lives_on(tmp_path, caplog, spoil):
     with history_of(spoil(tmp_path)) as history:
         history.add("npy", forecasts())
-        assert (history.rows, history.recent(10)) == (0, [])
+        assert (history.rows, history.page(10).forecasts) == (0, [])
     assert "FLARE_STATE_DIR" in caplog.text
 
 
@@ -130,7 +130,7 @@ def test_a_failing_write_is_a_line_in_the_log_and_the_next_one_is_tried_again(tm
         file.close()
         history.add("npy", forecasts(version="kept"))
     with history_of(tmp_path) as history:
-        assert [one.model_version for one in history.recent(9)] == ["kept"]
+        assert [one.model_version for one in history.page(9).forecasts] == ["kept"]
 
 
 def test_a_file_that_is_damaged_meanwhile_is_an_empty_history_and_a_line_in_the_log(
@@ -140,7 +140,7 @@ def test_a_file_that_is_damaged_meanwhile_is_an_empty_history_and_a_line_in_the_
         for path in tmp_path.iterdir():
             path.unlink()
         (tmp_path / FILE).write_bytes(b"this is not a database" * 99)
-        assert history.recent(10) == []
+        assert history.page(10).forecasts == []
     assert "cannot be read" in caplog.text
 
 
@@ -170,7 +170,7 @@ def test_several_processes_share_one_file(tmp_path):
         kept = list(processes.map(write_some, [tmp_path] * 3, "abc"))
     assert kept == [1000] * 3
     with history_of(tmp_path, rows=1000) as history:
-        found = history.recent(1000)
+        found = history.page(1000).forecasts
     assert sorted(one.model_version for one in found) == ["a"] * 50 + ["b"] * 50 + ["c"] * 50
     assert len({one.id for one in found}) == 150
 
@@ -181,4 +181,4 @@ def test_a_file_that_is_removed_meanwhile_is_made_again(tmp_path):
     history.add("npy", forecasts())
     history.close()
     with history_of(tmp_path) as again:
-        assert len(again.recent(5)) == 1
+        assert len(again.page(5).forecasts) == 1

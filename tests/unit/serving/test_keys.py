@@ -3,7 +3,7 @@
 import pytest
 from serving_fakes import NPY, Client, FakeForecaster, FakeSource
 
-from flare.errors import ConfigInvalid
+from flare.errors import ConfigInvalid, TrackingUnavailable
 from serving.settings import read_settings
 
 KEY = "correct-horse-battery"
@@ -102,3 +102,59 @@ def test_a_key_that_is_guessed_or_that_no_header_carries_is_refused_and_not_show
 def test_an_empty_key_is_none(monkeypatch):
     monkeypatch.setenv("FLARE_API_KEY", "")
     assert read_settings().api_key is None
+
+
+NEW = "another-horse-battery"
+
+
+@pytest.mark.parametrize("between", [" ", "\n", "  \n"])
+def test_one_key_can_replace_another_while_both_open(monkeypatch, between):
+    monkeypatch.setenv("FLARE_API_KEY", f"{NEW}{between}{KEY}\n")
+    settings = read_settings()
+    assert settings.api_keys == (NEW, KEY)
+    with Client(FakeSource(v1=FakeForecaster()), api_key=settings.api_key) as client:
+        for key in (NEW, KEY):
+            assert client.get("/model", headers={"X-API-Key": key}).status_code == 200
+        for key in (f"{NEW} {KEY}", f"{NEW}{KEY}", ""):
+            assert client.get("/model", headers={"X-API-Key": key}).status_code == 401
+
+
+def test_one_short_key_of_two_is_refused(monkeypatch):
+    monkeypatch.setenv("FLARE_API_KEY", f"{KEY} short")
+    with pytest.raises(ConfigInvalid, match=r"FLARE_API_KEY.*fewer than 8 characters"):
+        read_settings()
+
+
+AWAY = TrackingUnavailable("the registry http://db.internal:5000 and /srv/flare do not answer")
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_paths_and_addresses_are_for_those_who_have_the_key(path, key):
+    def asked(**headers: str) -> str:
+        return client.get(path, headers=headers).text
+
+    source = FakeSource()
+    source.current = AWAY
+    with Client(source, api_key=key) as client:
+        told, wrong = asked(), asked(**{"X-API-Key": "wrong"})
+        known = asked(Authorization=f"Bearer {KEY}")
+    for text in (told, wrong):
+        assert "db.internal" not in text
+        assert "/srv" not in text
+        assert "the registry (hidden) and (hidden) do not answer" in text
+    assert ("http://db.internal:5000 and /srv/flare" in known) == (key is not None)
+
+
+def test_the_folder_of_the_model_is_for_those_who_have_the_key(client):
+    assert client.get("/health").json()["checkpoint_path"] is None
+    known = client.get("/health", headers={"X-API-Key": KEY}).json()
+    assert known["checkpoint_path"] == "/models/v1"
+
+
+def test_an_example_that_is_not_there_names_no_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr("serving.routes.EXAMPLES", tmp_path)
+    with Client(FakeSource()) as client:
+        answer = client.get("/sample.npy")
+    assert (answer.status_code, answer.json()["error"]) == (404, "no_example")
+    assert str(tmp_path) not in answer.text

@@ -55,15 +55,49 @@ def test_neither_a_message_nor_a_field_can_forge_a_line(formatter, bad):
     assert formatter.format(record("said %s", bad, fields={"path": bad})).isprintable()
 
 
-@pytest.mark.parametrize(("form", "wanted"), [("json", JsonLines), ("text", Text)])
-def test_the_setting_chooses_the_form_and_making_two_apps_says_nothing_twice(form, wanted):
-    for _ in range(2):
+@pytest.fixture(autouse=True)
+def usual_loggers():
+    """Leave the loggers of this process as they were."""
+    loggers = [logging.getLogger(name) for name in (None, "flare", "uvicorn", "uvicorn.access")]
+    before = [(one.handlers[:], one.level, one.propagate) for one in loggers]
+    yield
+    logging.captureWarnings(False)
+    for one, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        one.handlers[:], one.propagate = handlers, propagate
+        one.setLevel(level)
+
+
+def said_by(form: str, capsys, *names: str) -> list[str]:
+    """Return the lines on stderr after each of some loggers said something."""
+    for _ in range(2):  # making two apps says nothing twice
         show_log(Settings(log_format=form))
-    (handler,) = logging.getLogger("flare").handlers
-    assert isinstance(handler.formatter, wanted)
+    for name in names:
+        logging.getLogger(name).warning("by %s", name)
+    return capsys.readouterr().err.splitlines()
 
 
-def test_uvicorns_own_line_for_each_request_goes_where_ours_is_written():
-    show_log(Settings(access_log=True))
-    assert logging.getLogger("uvicorn.access").handlers == []
-    assert not logging.getLogger("uvicorn.access").propagate
+EVERYBODY = ("flare.serving", "uvicorn", "uvicorn.error", "some.library", "py.warnings")
+
+
+def test_in_json_every_line_is_json_whoever_says_it(capsys):
+    lines = said_by("json", capsys, *EVERYBODY)
+    assert [json.loads(line)["message"] for line in lines] == [f"by {one}" for one in EVERYBODY]
+
+
+def test_as_text_every_line_is_text_whoever_says_it(capsys):
+    lines = said_by("text", capsys, *EVERYBODY)
+    assert [line.rpartition("warning ")[2] for line in lines] == [f"by {one}" for one in EVERYBODY]
+
+
+def test_uvicorn_says_that_it_runs_and_libraries_only_what_goes_wrong(capsys):
+    show_log(Settings(log_format="json"))
+    for name in ("uvicorn.error", "some.library"):
+        logging.getLogger(name).info("by %s", name)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == "by uvicorn.error"
+
+
+def test_uvicorns_own_line_for_each_request_goes_where_ours_is_written(capsys):
+    show_log(Settings(log_format="json"))
+    logging.getLogger("uvicorn.access").info("GET /health")
+    assert capsys.readouterr().err == ""

@@ -1,10 +1,16 @@
+import re
+from http import HTTPStatus
+from pathlib import Path
+
 import httpx
 import pytest
 from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
 
 from serving.body_limit import UNREAD_BYTES
+from serving.error_codes import ErrorCode
+from serving.problems import KIND_OF_STATUS, STATUS_OF
 
-PROBLEM = {"error", "detail", "hint", "request_id"}
+PROBLEM = {"type", "title", "status", "error", "detail", "hint", "request_id"}
 LIMIT = 3 * 2**20
 
 
@@ -16,9 +22,11 @@ def client():
 
 def assert_problem(response: httpx.Response, status: int, error: str) -> dict[str, str]:
     assert response.status_code == status
-    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Content-Type"] == "application/problem+json"
     body = response.json()
     assert body.keys() == PROBLEM
+    assert (body["status"], body["type"]) == (status, "about:blank")
+    assert body["title"] == HTTPStatus(status).phrase
     assert body["error"] == error
     assert body["hint"]
     return body
@@ -28,6 +36,7 @@ def assert_problem(response: httpx.Response, status: int, error: str) -> dict[st
     ("data", "status", "error"),
     [
         (b"not an array", 415, "not_npy"),
+        (b"", 400, "empty"),
         (NPY[:-1], 400, "wrong_length"),
         (npy(CUBE[0]), 422, "wrong_shape"),
         (npy(CUBE * 0), 422, "all_missing"),
@@ -135,7 +144,7 @@ def test_a_defect_is_500_with_a_request_id_and_without_its_text(client, caplog, 
 def test_every_documented_failure_is_a_problem(client):
     schema = client.get("/openapi.json").json()
     found = [
-        (path, status, answer["content"]["application/json"]["schema"]["$ref"])
+        (path, status, answer["content"]["application/problem+json"]["schema"]["$ref"])
         for path, methods in schema["paths"].items()
         for method in methods.values()
         for status, answer in method["responses"].items()
@@ -151,3 +160,29 @@ def test_every_field_of_an_answer_is_described(client):
     for name in ("Prediction", "ImagesPrediction", "Batch", "Health", "Model", "Problem"):
         for field, description in schemas[name]["properties"].items():
             assert description.get("description"), f"{name}.{field}"
+
+
+@pytest.mark.parametrize("path", ["/predict_npy", "/predict_images", "/predict_batch"])
+@pytest.mark.parametrize("content_type", ["", "application/octet-stream", "multipart/form-data"])
+def test_an_empty_body_is_called_empty(client, path, content_type):
+    headers = {"Content-Type": content_type} if content_type else {}
+    body = assert_problem(client.post(path, content=b"", headers=headers), 400, "empty")
+    assert body["detail"] == "the body is empty"
+
+
+def test_an_array_in_the_place_of_images_is_sent_where_arrays_go(client):
+    body = assert_problem(client.post("/predict_images", content=NPY), 415, "npy")
+    assert "POST /predict_npy" in body["hint"]
+
+
+def test_every_code_in_the_source_is_in_the_enum_of_the_document(client):
+    root = Path(__file__).resolve().parents[3]
+    source = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (*(root / "serving").glob("*.py"), *(root / "flare").glob("*.py"))
+    )
+    raised = r"(?:(?:UploadRejected|problem)\(\s*\d+,|NpyRejected\()\s*\"([a-z_]+)\""
+    used = {*re.findall(raised, source), *KIND_OF_STATUS.values(), "bad_request", "shutting_down"}
+    used |= {code for _, code in STATUS_OF.values()}
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    assert set(schemas["ErrorCode"]["enum"]) == {str(code) for code in ErrorCode} == used

@@ -80,7 +80,7 @@ def test_every_setting_is_described_with_its_variable_and_default():
     assert found["FLARE_STATE_DIR"][0] == "outputs/serving"
     assert found["FLARE_THREADS"][0] == "0"
     assert found["FLARE_ACCESS_LOG"][0] == "true"
-    assert found["FLARE_CORS_ORIGINS"][0] == ""
+    assert found["FLARE_CORS_ORIGINS"][0] == found["FLARE_HOSTS"][0] == ""
 
 
 def test_what_is_described_as_the_default_is_read_as_the_default(monkeypatch):

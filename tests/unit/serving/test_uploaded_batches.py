@@ -10,13 +10,14 @@ from serving_fakes import CUBE, npy
 
 from flare.sample import CUBE_SHAPE
 from serving.rejections import UploadRejected
-from serving.uploads import UNPACKED, Samples, sample_of_npy, samples_of_batch
+from serving.uploads import UNPACKED, Samples, samples_of_batch
 
 MOST = 4
 MAX_BYTES = 20_000_000
 PLANES_SHAPE = (40, 256, 256)
 #: Small numbers compress and convert fast; each sample has its own.
 BATCH = np.stack([np.full(CUBE_SHAPE, 10 + n, dtype=np.uint8) for n in range(MOST)])
+BATCH[..., 0, 0] = 200  # a plane of a single value would be missing
 BATCH[1, 2, 3] = 0
 
 
@@ -85,12 +86,20 @@ def test_other_types_are_the_same_grey_levels(dtype):
     np.testing.assert_array_equal(read(npz(a=BATCH[0].astype(dtype))).cubes, BATCH[:1])
 
 
-def test_each_sample_is_read_as_it_would_be_alone():
-    """Fractions are told from grey levels by each sample's own maximum."""
-    mixed = np.stack([BATCH[0] / 255, BATCH[1]]).astype(np.float32)
-    alone = [sample_of_npy(bytearray(npy(one)), "").cubes[0] for one in mixed]
-    np.testing.assert_array_equal(read(npy(mixed)).cubes, np.stack(alone))
-    np.testing.assert_array_equal(read(npz(*mixed)).cubes, np.stack(alone))
+def test_arrays_of_an_npz_have_a_scale_each_and_one_array_has_one():
+    mixed = [BATCH[0] / 255, BATCH[1].astype(np.float32)]
+    samples = read(npz(*mixed))
+    assert samples.scales == ("fraction", "level")
+    np.testing.assert_array_equal(samples.cubes, BATCH[:2])
+    assert refusal(npy(np.stack(mixed)))[:2] == (422, "ambiguous_scale")
+
+
+def test_a_stated_scale_is_that_of_all_samples():
+    read_as = samples_of_batch(
+        npz(a=BATCH[0] / 255, b=BATCH[1] / 255), "", most=2, max_bytes=MAX_BYTES, scale="fraction"
+    )
+    assert read_as.scales == ("fraction", "fraction")
+    np.testing.assert_array_equal(read_as.cubes, BATCH[:2])
 
 
 def test_more_than_the_most_is_refused():
@@ -134,7 +143,7 @@ def test_the_sample_of_zeros_is_named():
     array = BATCH.copy()
     array[3] = 0
     assert refusal(npy(array))[1:] == (
-        "all_missing", "sample 3: every image is zero, so all of them are missing",
+        "all_missing", "sample 3: every image is of a single value, so all of them are missing",
     )  # fmt: skip
 
 
@@ -184,9 +193,16 @@ def test_an_npz_that_unpacks_to_too_much_is_refused():
     assert (status, code) == (413, "too_large")
 
 
-@pytest.mark.parametrize("data", [b"", b"P", b"PK", b"text", npy(CUBE)[:5]])
+@pytest.mark.parametrize("data", [b"P", b"PK", b"text", npy(CUBE)[:5]])
 def test_what_is_neither_is_refused(data):
     assert refusal(data)[0] in (400, 415)
+
+
+def test_an_empty_body_is_called_empty():
+    assert refusal(b"") == (400, "empty", "the body is empty")
+    body, content_type = form_of({"batch.npy": b""}, "file")
+    with pytest.raises(UploadRejected, match="the file is empty"):
+        read(body, content_type)
 
 
 def test_another_type_of_body_is_415():

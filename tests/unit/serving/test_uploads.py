@@ -1,6 +1,7 @@
 import io
 import struct
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -62,13 +63,13 @@ def test_floats_up_to_one_are_fractions_of_255(dtype):
 
 
 def test_integers_up_to_one_are_grey_levels():
-    cube = cube_of_upload(npy(np.ones(CUBE_SHAPE, dtype=np.int64)))
-    assert np.unique(cube).tolist() == [1]
+    dark = (CUBE > 127).astype(np.int64)
+    np.testing.assert_array_equal(cube_of_upload(npy(dark)), dark)
 
 
 def test_floats_are_rounded_to_the_nearest_level():
-    cube = cube_of_upload(npy(np.full(CUBE_SHAPE, 6.6, dtype=np.float32)))
-    assert np.unique(cube).tolist() == [7]
+    cube = cube_of_upload(npy(np.minimum(CUBE + 0.4, 200.6).astype(np.float32)))
+    np.testing.assert_array_equal(cube, np.where(CUBE > 200, 201, CUBE))
 
 
 def test_fortran_order_is_refused_with_what_to_do():
@@ -95,9 +96,9 @@ def npz() -> bytes:
 
 
 REJECTED = {
-    "nothing": (b"", 415, "not_npy"),
+    "nothing": (b"", 400, "empty"),
     "text": (b"not an array", 415, "not_npy"),
-    "npz": (npz(), 415, "not_npy"),
+    "npz": (npz(), 415, "npz"),
     "format 3.0": (b"\x93NUMPY\x03\x00" + NPY[8:], 415, "not_npy"),
     "magic only": (NPY[:6], 415, "not_npy"),
     "version only": (NPY[:8], 400, "bad_header"),
@@ -136,6 +137,8 @@ REJECTED = {
     "negative integer": (with_value("<i2", -1), 422, "out_of_range"),
     "above 255": (with_value("<u2", 256), 422, "out_of_range"),
     "a little above 255": (with_value("<f4", 255.5), 422, "out_of_range"),
+    "floats of both scales": (npy(CUBE / 255 * 1.001), 422, "ambiguous_scale"),
+    "all of one value": (npy(np.full(CUBE_SHAPE, 9, dtype=np.uint8)), 422, "all_missing"),
     "all zero": (npy(np.zeros(CUBE_SHAPE, dtype=np.uint8)), 422, "all_missing"),
     "rounds to zero": (npy(np.full(CUBE_SHAPE, 0.001)), 422, "all_missing"),
 }  # fmt: skip
@@ -147,6 +150,38 @@ def test_what_is_no_sample_is_rejected_with_its_status_and_kind(case):
     with pytest.raises(UploadRejected) as raised:
         cube_of_upload(data)
     assert (raised.value.status, raised.value.code) == (status, code)
+
+
+def test_an_npz_is_sent_where_batches_go():
+    with pytest.raises(UploadRejected, match="POST /predict_batch"):
+        cube_of_upload(npz())
+
+
+def read_form(fields: dict[str, str], scale: str | None = None):
+    request = httpx.Request("POST", "http://server", files={"file": NPY_FLOATS}, data=fields)
+    return sample_of_npy(request.read(), request.headers["content-type"], scale=scale)
+
+
+NPY_FLOATS = npy((PLANES / 255).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("fields", "query"),
+    [({}, "fraction"), ({"scale": "fraction"}, None), ({"scale": " fraction"}, "fraction")],
+)
+def test_a_form_and_the_query_can_state_the_scale(fields, query):
+    samples = read_form(fields, query)
+    assert samples.scales == ("fraction",)
+    np.testing.assert_array_equal(samples.cubes[0], CUBE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "query"), [({"scale": "levels"}, None), ({"scale": "level"}, "fraction")]
+)
+def test_another_scale_and_two_scales_are_refused(fields, query):
+    with pytest.raises(UploadRejected, match="state one: fraction or level") as raised:
+        read_form(fields, query)
+    assert (raised.value.status, raised.value.code) == (422, "wrong_scale")
 
 
 def test_a_rejection_is_an_invalid_input_that_says_what_came_and_what_to_do():
