@@ -207,6 +207,10 @@ class ResendConfig(EntryConfig):
     )
 
 
+class RelocateConfig(EntryConfig):
+    """Record this folder for the artifacts of a project that was copied or renamed."""
+
+
 class MainConfig(Resumable, Seeded, Scored, Named, Network, Forest, Folds, SplitConfig, Synthesis):
     """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
 
@@ -228,4 +232,5 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "predict": PredictConfig,
     "serve": ServeConfig,
     "resend": ResendConfig,
+    "relocate": RelocateConfig,
 }

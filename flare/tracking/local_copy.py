@@ -62,7 +62,7 @@ class LocalCopy:
 
     def describe(self, about: About) -> None:
         """Say which run this is, for whoever finds the folder."""
-        _put(self.folder / ABOUT, json.dumps(vars(about), indent=2))
+        write_about(self.folder, about)
 
     def append(self, entry: Entry) -> None:
         """Write one line, and hand it to the operating system."""
@@ -126,6 +126,11 @@ def read_about(folder: Path) -> About | None:
         return About(**json.loads((folder / ABOUT).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def write_about(folder: Path, about: About) -> None:
+    """Write which run a folder belongs to."""
+    _put(folder / ABOUT, json.dumps(vars(about), indent=2))
 
 
 def last_logged(folder: Path) -> dict[str, tuple[int, float]]:

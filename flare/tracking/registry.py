@@ -19,8 +19,11 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.folder import DESCRIPTION
+from flare.tracking.locations import check_model_location
+from flare.tracking.mlflow_errors import refusal
 from flare.tracking.names import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
 from flare.tracking.runs import answering, connect
+from flare.tracking.store import database_file
 
 __all__ = [
     "RegisteredVersion",
@@ -35,8 +38,6 @@ __all__ = [
 #: Tags on the registered model and its versions that keep what MLflow forgets: who was Production.
 _PREVIOUS = "flare.previous_production"
 _PROMOTED_AT = "flare.promoted_at"
-
-_TOLD = 400  # characters of what MLflow says
 
 _ABSENT = {
     ErrorCode.Name(RESOURCE_DOES_NOT_EXIST),
@@ -69,9 +70,8 @@ def check_there(name: str) -> None:
 
     MLflow would make an empty one, beside which a database that is put back is damaged.
     """
-    uri = str(mlflow.get_registry_uri())
-    path = uri.removeprefix("sqlite:///")
-    if uri.startswith("sqlite:///") and not Path(path).exists():
+    path = database_file(str(mlflow.get_registry_uri()))
+    if path is not None and not path.exists():
         raise ModelNotFound(
             f"no version of {name!r} is registered: there is no database {path}; train and promote "
             "one with `mlflow run . -e train` and `mlflow run . -e promote`"
@@ -237,9 +237,11 @@ def download_uri(uri: str, dest: Path) -> Path:
     ModelNotFound
         The address names nothing, or a model that holds no forecaster of ours.
     TrackingUnavailable
-        The store does not answer, or the copy broke off.
+        The store does not answer, the copy broke off, or the model's files are recorded in a
+        folder that this project was copied or renamed from.
     """
     try:
+        check_model_location(uri)
         fetched = Path(
             mlflow.artifacts.download_artifacts(
                 artifact_uri=f"{uri}/artifacts/{FORECASTER_ARTIFACT}", dst_path=str(dest)
@@ -269,8 +271,4 @@ def _described(found: ModelVersion) -> RegisteredVersion:
 
 
 def _refused(error: MlflowException) -> str:
-    return (
-        f"the registry at {mlflow.get_registry_uri()} does not answer: "
-        f"{' '.join(str(error).split())[:_TOLD]}; check "
-        "MLFLOW_TRACKING_URI, and the room on this disk"
-    )
+    return refusal(error, str(mlflow.get_registry_uri()))
