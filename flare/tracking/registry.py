@@ -4,6 +4,7 @@ The alias is the truth. The stage of the same name, which MLflow is about to dro
 while it exists, so that ``models:/NAME/Production`` goes on loading the same version.
 """
 
+import logging
 import time
 import warnings
 from contextlib import suppress
@@ -24,6 +25,8 @@ from flare.tracking.mlflow_errors import refusal
 from flare.tracking.names import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
 from flare.tracking.runs import answering, connect
 from flare.tracking.store import database_file
+
+log = logging.getLogger("flare")
 
 __all__ = [
     "RegisteredVersion",
@@ -175,10 +178,25 @@ def _run_of(version: RegisteredVersion) -> Run | None:
 
 
 def put_run_text(version: RegisteredVersion, text: str, name: str) -> None:
-    """Store a text artifact with the run that made a version, over an older one."""
-    if version.run_id is not None:
-        with answering(OSError):
+    """Store a text artifact with the run that made a version, over an older one.
+
+    Where that run is gone a line in the log says so: the version can be used without it.
+    """
+    if version.run_id is None:
+        return
+    with answering(OSError):
+        try:
             MlflowClient().log_text(version.run_id, text, name)
+        except MlflowException as error:
+            if error.error_code not in _ABSENT:
+                raise
+            log.warning(
+                "run %s of version %d is gone (deleted, or purged by `mlflow gc`): %s is not "
+                "stored with it",
+                version.run_id,
+                version.version,
+                name,
+            )
 
 
 def run_file(version: RegisteredVersion, name: str, dest: Path) -> Path | None:
