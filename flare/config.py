@@ -212,6 +212,10 @@ class ResendConfig(EntryConfig):
     )
 
 
+class RelocateConfig(EntryConfig):
+    """Record this folder for the artifacts of a project that was copied or renamed."""
+
+
 class MainConfig(Resumable, Seeded, Scored, Named, Network, Forest, Folds, SplitConfig, Synthesis):
     """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
 
@@ -233,4 +237,5 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "predict": PredictConfig,
     "serve": ServeConfig,
     "resend": ResendConfig,
+    "relocate": RelocateConfig,
 }

@@ -26,6 +26,11 @@ _NAME = re.compile(
     r"([12]\d{3})-(\d\d)-(\d\d)T(\d\d)(\d\d)(\d\d)__([0-9a-z]+)\.(?:jpe?g|png)", re.IGNORECASE
 )
 
+_ENDINGS = (".jpg", ".jpeg", ".png")
+
+#: Why an image is rejected whose name does not say where it belongs.
+UNREADABLE_NAME = "unreadable name"
+
 #: Why an image of a single value is rejected; the audit asks packs how many there were.
 UNIFORM = "uniform"
 
@@ -52,6 +57,15 @@ def is_ignored_channel(name: str) -> bool:
     """Say whether a file's name is that of an image of 1600 Å, which no sample has."""
     parsed = _time_and_channel(name)
     return parsed is not None and parsed[1] in IGNORED_CHANNELS
+
+
+def is_misnamed(name: str) -> bool:
+    """Say whether a file looks like an image, but its name has no time or channel to place it by.
+
+    Hidden files are none that somebody named.
+    """
+    image = name.lower().endswith(_ENDINGS) and not name.startswith(".")
+    return image and parse_name(name) is None and not is_ignored_channel(name)
 
 
 def _time_and_channel(name: str) -> tuple[datetime, str] | None:

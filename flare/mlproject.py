@@ -26,16 +26,17 @@ def mlproject_text() -> str:
 
 
 def _entry_point(name: str, config: type[EntryConfig]) -> str:
-    lines = [f"  # {' '.join((config.__doc__ or '').split())}", f"  {name}:", "    parameters:"]
+    parameters = "    parameters:" if config.model_fields else "    parameters: {}"
+    lines = [f"  # {' '.join((config.__doc__ or '').split())}", f"  {name}:", parameters]
     for field, about in config.model_fields.items():
         kind, default = _typed(about.default)
         lines += [
             f"      # {about.description}",
             f"      {field}: {{type: {kind}, default: {default}}}",
         ]
-    flags = " ".join(f"--{field} {{{field}}}" for field in config.model_fields)
+    flags = "".join(f" --{field} {{{field}}}" for field in config.model_fields)
     # MLflow quotes what it puts in; an empty text arrives as an empty argument.
-    lines.append(f'    command: "python -m entrypoints.{name} {flags}"')
+    lines.append(f'    command: "python -m entrypoints.{name}{flags}"')
     return "\n".join(lines) + "\n"
 
 

@@ -17,8 +17,7 @@ import numpy as np
 from flare.cores import usable_cores
 from flare.datasets.digests import digest_of_files
 from flare.datasets.pool import worker_pool
-from flare.datasets.sample_images import infer_start, read_files
-from flare.image_places import sample_of_files
+from flare.datasets.sample_images import infer_start, read_images
 from flare.sample import INPUT_WINDOW_HOURS, Cube, Present, reduce_cubes
 
 #: So many batches of 16 are worth starting processes for, which takes seconds on a busy machine.
@@ -78,8 +77,7 @@ def read_batch(batch: Iterable[Source], image_size: int) -> ReadBatch:
     cubes, present, ends, digests, rejected = [], [], [], [], []
     for folder, known in batch:
         start = known if known is not None else infer_start(folder)
-        files = read_files(folder)
-        sample = sample_of_files(files, start)
+        sample, files = read_images(folder, start)
         cubes.append(reduce_cubes(sample.cube, image_size))
         present.append(sample.present)
         ends.append(start + timedelta(hours=INPUT_WINDOW_HOURS))

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.datasets.digests import digest_of_files
-from flare.datasets.sample_images import read_files
+from flare.datasets.sample_images import read_images
 from flare.datasets.stored import row_bytes, row_digest
-from flare.image_places import SampleRead, sample_of_files
+from flare.image_places import SampleRead
 from flare.sample import (
     IMAGE_SIZE,
     N_CHANNELS,
@@ -96,6 +96,5 @@ def _samples(task: Task) -> Iterator[tuple[str, str, SampleRead, dict[str, bytes
     """Yield name, digest, images and files of each sample; the next one takes the same memory."""
     kept = np.empty((N_STEPS, N_CHANNELS, IMAGE_SIZE, IMAGE_SIZE), dtype=np.uint8)
     for name, folder, start in task.samples:
-        files = read_files(Path(folder))
-        sample = sample_of_files(files, start, cube=kept)
+        sample, files = read_images(Path(folder), start, cube=kept)
         yield name, digest_of_files(files), sample, files or {}

@@ -26,7 +26,7 @@ _JOURNAL = "journal.jsonl"
 def read_journal(workshop: Path) -> Iterator[Stored]:
     """Yield the samples of a journal up to the first line that is not whole."""
     try:
-        file = (workshop / _JOURNAL).open(encoding="utf-8")
+        file = (workshop / _JOURNAL).open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return
     with file:

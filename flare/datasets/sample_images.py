@@ -1,13 +1,14 @@
 """Read the images of one sample, ``<time>__<channel>.jpg`` in a folder of its own."""
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.image_places import SampleRead, sample_of_files, start_of
-from flare.images import parse_name
-from flare.sample import CHANNELS, IMAGE_SIZE
+from flare.images import UNREADABLE_NAME, is_misnamed, parse_name
+from flare.sample import CHANNELS, IMAGE_SIZE, Cube
 
 
 def read_sample(folder: Path, start: datetime, *, size: int = IMAGE_SIZE) -> SampleRead:
@@ -24,7 +25,20 @@ def read_sample(folder: Path, start: datetime, *, size: int = IMAGE_SIZE) -> Sam
     size
         Pixels of an image's edge; any other size is rejected.
     """
-    return sample_of_files(read_files(folder), start, size=size)
+    return read_images(folder, start, size=size)[0]
+
+
+def read_images(
+    folder: Path, start: datetime, *, size: int = IMAGE_SIZE, cube: Cube | None = None
+) -> tuple[SampleRead, dict[str, bytes] | None]:
+    """Read the images of one sample, and return what ``read_files`` does too.
+
+    An image whose name cannot be read is rejected by its name; a plain file of another kind is not.
+    """
+    files = read_files(folder)
+    sample = sample_of_files(files, start, size=size, cube=cube)
+    names = [(name, UNREADABLE_NAME) for name in filter(is_misnamed, list_names(folder) or ())]
+    return (replace(sample, rejected=(*sample.rejected, *names)) if names else sample), files
 
 
 def read_files(folder: Path) -> dict[str, bytes] | None:

@@ -26,6 +26,7 @@ from flare.tracking.outbox import Outbox, patience
 from flare.tracking.packaging import register_kept
 from flare.tracking.registry import RegisteredVersion
 from flare.tracking.runs import answering, connect, now
+from flare.tracking.store import database_file
 
 log = logging.getLogger("flare")
 
@@ -64,6 +65,12 @@ def resend(folder: Path) -> Resent:
     """
     about = read_about(folder)
     assert about is not None
+    database = database_file(about.tracking_uri)
+    if database is not None and not database.exists():
+        raise TrackingUnavailable(
+            f"{folder} belongs to {database}, which is not there: if this project was copied or "
+            "renamed, run `python -m entrypoints.relocate`"
+        )
     if about.tracking_uri != mlflow.get_tracking_uri():
         raise TrackingUnavailable(
             f"{folder} belongs to {about.tracking_uri} and this is {mlflow.get_tracking_uri()}; "

@@ -7,6 +7,7 @@ are, so whoever opens the folder next goes on sending where it ended.
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 import threading
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from flare.errors import ConfigInvalid
+
+log = logging.getLogger("flare")
 
 #: Where the folders of runs lie; the environment variable gives another place.
 RUNS_DIR, RUNS_DIR_VARIABLE = Path("outputs/runs"), "FLARE_RUNS_DIR"
@@ -53,16 +56,17 @@ class LocalCopy:
         self.folder = folder
         self._held = _hold(folder / LOCK)
         self._lock = threading.Lock()
-        self._log = (folder / LOG).open("ab")
+        self._log = (folder / LOG).open("ab", buffering=0)
         self._files = len(list((folder / PENDING).glob("*")))
         self.size = self._log.tell()
         if self.size and not _ends_whole(folder / LOG):
-            self._write(b"\n")  # a line that a killed process left half written is skipped
-        self.sent = _sent(folder)
+            log.warning("the last line of %s was cut off: what it held is lost", folder / LOG)
+            self._write(b"\n")  # such a line is skipped
+        self.sent = min(_sent(folder), self.size)  # a power cut may take the end of the log
 
     def describe(self, about: About) -> None:
         """Say which run this is, for whoever finds the folder."""
-        _put(self.folder / ABOUT, json.dumps(vars(about), indent=2))
+        write_about(self.folder, about)
 
     def append(self, entry: Entry) -> None:
         """Write one line, and hand it to the operating system."""
@@ -115,8 +119,13 @@ class LocalCopy:
             shutil.rmtree(self.folder / PENDING, ignore_errors=True)
 
     def _write(self, line: bytes) -> None:
-        self._log.write(line)
-        self._log.flush()
+        left = memoryview(line)
+        try:
+            while left:  # a file without a buffer may take less than everything
+                left = left[self._log.write(left) :]
+        except OSError:
+            self._log.truncate(self.size)  # a part of a line would spoil the next one
+            raise
         self.size += len(line)
 
 
@@ -126,6 +135,11 @@ def read_about(folder: Path) -> About | None:
         return About(**json.loads((folder / ABOUT).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def write_about(folder: Path, about: About) -> None:
+    """Write which run a folder belongs to."""
+    _put(folder / ABOUT, json.dumps(vars(about), indent=2))
 
 
 def last_logged(folder: Path) -> dict[str, tuple[int, float]]:

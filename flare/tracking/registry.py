@@ -4,6 +4,7 @@ The alias is the truth. The stage of the same name, which MLflow is about to dro
 while it exists, so that ``models:/NAME/Production`` goes on loading the same version.
 """
 
+import logging
 import time
 import warnings
 from collections.abc import Mapping
@@ -21,9 +22,14 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.folder import DESCRIPTION
+from flare.tracking.locations import check_model_location
+from flare.tracking.mlflow_errors import refusal
 from flare.tracking.names import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
 from flare.tracking.promotions import promotion_history, record_promotion, versions_before
 from flare.tracking.runs import answering, connect
+from flare.tracking.store import database_file
+
+log = logging.getLogger("flare")
 
 __all__ = [
     "RegisteredVersion",
@@ -39,8 +45,6 @@ __all__ = [
 #: (``flare.tracking.promotions``), which version it replaced.
 _PROMOTED_AT = "flare.promoted_at"
 _PREVIOUS = "flare.previous_production"
-
-_TOLD = 400  # characters of what MLflow says
 
 _ABSENT = {
     ErrorCode.Name(RESOURCE_DOES_NOT_EXIST),
@@ -73,9 +77,8 @@ def check_there(name: str) -> None:
 
     MLflow would make an empty one, beside which a database that is put back is damaged.
     """
-    uri = str(mlflow.get_registry_uri())
-    path = uri.removeprefix("sqlite:///")
-    if uri.startswith("sqlite:///") and not Path(path).exists():
+    path = database_file(str(mlflow.get_registry_uri()))
+    if path is not None and not path.exists():
         raise ModelNotFound(
             f"no version of {name!r} is registered: there is no database {path}; train and promote "
             "one with `mlflow run . -e train` and `mlflow run . -e promote`"
@@ -173,10 +176,25 @@ def _run_of(version: RegisteredVersion) -> Run | None:
 
 
 def put_run_text(version: RegisteredVersion, text: str, name: str) -> None:
-    """Store a text artifact with the run that made a version, over an older one."""
-    if version.run_id is not None:
-        with answering(OSError):
+    """Store a text artifact with the run that made a version, over an older one.
+
+    Where that run is gone a line in the log says so: the version can be used without it.
+    """
+    if version.run_id is None:
+        return
+    with answering(OSError):
+        try:
             MlflowClient().log_text(version.run_id, text, name)
+        except MlflowException as error:
+            if error.error_code not in _ABSENT:
+                raise
+            log.warning(
+                "run %s of version %d is gone (deleted, or purged by `mlflow gc`): %s is not "
+                "stored with it",
+                version.run_id,
+                version.version,
+                name,
+            )
 
 
 def run_file(version: RegisteredVersion, name: str, dest: Path) -> Path | None:
@@ -273,9 +291,11 @@ def download_uri(uri: str, dest: Path) -> Path:
     ModelNotFound
         The address names nothing, or a model that holds no forecaster of ours.
     TrackingUnavailable
-        The store does not answer, or the copy broke off.
+        The store does not answer, the copy broke off, or the model's files are recorded in a
+        folder that this project was copied or renamed from.
     """
     try:
+        check_model_location(uri)
         fetched = Path(
             mlflow.artifacts.download_artifacts(
                 artifact_uri=f"{uri}/artifacts/{FORECASTER_ARTIFACT}", dst_path=str(dest)
@@ -305,8 +325,4 @@ def _described(found: ModelVersion) -> RegisteredVersion:
 
 
 def _refused(error: MlflowException) -> str:
-    return (
-        f"the registry at {mlflow.get_registry_uri()} does not answer: "
-        f"{' '.join(str(error).split())[:_TOLD]}; check "
-        "MLFLOW_TRACKING_URI, and the room on this disk"
-    )
+    return refusal(error, str(mlflow.get_registry_uri()))

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from flare.errors import ConfigInvalid, ModelNotFound, TrackingUnavailable
 from flare.tracking.local_copy import LOG, is_held, last_logged, params_of, runs_dir
+from flare.tracking.mlflow_errors import refusal
 from flare.tracking.names import ENTRY_TAG
 from flare.tracking.sending import is_refused
 
@@ -155,7 +156,4 @@ def _same(text: str, value: object) -> bool:
 
 
 def _unavailable(error: MlflowException) -> TrackingUnavailable:
-    return TrackingUnavailable(
-        f"MLflow at {mlflow.get_tracking_uri()} does not answer: {str(error).splitlines()[0]}; "
-        "check MLFLOW_TRACKING_URI and that its server runs"
-    )
+    return TrackingUnavailable(refusal(error, mlflow.get_tracking_uri()))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
+from alembic.util import CommandError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
@@ -27,9 +28,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flare.errors import FlareError, TrackingUnavailable
 from flare.tracking.local_copy import About, LocalCopy, runs_dir
+from flare.tracking.locations import check_location
+from flare.tracking.mlflow_errors import refusal
 from flare.tracking.names import ENTRY_TAG, ERROR_TAG, RESUMED_TAG
 from flare.tracking.outbox import Outbox, patience
 from flare.tracking.resuming import already_logged, check_left, newest_unfinished
+from flare.tracking.store import check_store, plain_address
 from flare.tracking.system_metrics import PREFIX, watched
 
 if TYPE_CHECKING:
@@ -123,13 +127,18 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
-def connect(tracking_uri: str | None = None) -> None:
+def connect(tracking_uri: str | None = None, *, make: bool = False) -> None:
     """Choose the tracking server; None is MLFLOW_TRACKING_URI, or ``sqlite:///mlflow.db`` here.
+
+    Parameters
+    ----------
+    make
+        Whether to set up the database of a SQLite address that has none.
 
     Raises
     ------
     TrackingUnavailable
-        The address is not one that MLflow understands.
+        The database is half made or of an older MLflow, or its folder cannot be made.
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # It prints a traceback where SQLite is locked for a moment; we ask again. So does urllib3.
@@ -142,20 +151,24 @@ def connect(tracking_uri: str | None = None) -> None:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
+    address = mlflow.get_tracking_uri()
+    if (plain := plain_address(address)) != address:
+        mlflow.set_tracking_uri(plain)
+    with answering(OSError):
+        check_store(plain, make=make)
 
 
 @contextmanager
 def answering(*kinds: type[Exception]) -> Iterator[None]:
     """Turn MLflow's failure to reach or use its store, or one of ``kinds``, into one line."""
-    expected: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, *kinds)
+    expected: tuple[type[Exception], ...] = (
+        *(MlflowException, SQLAlchemyError, CommandError),
+        *kinds,
+    )
     try:
         yield
     except expected as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TrackingUnavailable(
-            f"MLflow at {mlflow.get_tracking_uri()} refused: {first}; "
-            "check MLFLOW_TRACKING_URI and that its server runs"
-        ) from error
+        raise TrackingUnavailable(refusal(error, mlflow.get_tracking_uri())) from error
 
 
 @contextmanager
@@ -187,9 +200,10 @@ def start(
     ConfigInvalid
         The run to resume is still going on in another process.
     TrackingUnavailable
-        MLflow does not answer at the start, or has refused something by the end.
+        MLflow does not answer at the start, or has refused something by the end; or this project
+        was copied or renamed, and its artifacts would go to the old place.
     """
-    connect()
+    connect(make=True)
     if resume is not None:
         check_left(resume, entry)
         _leave_empty(os.environ.pop("MLFLOW_RUN_ID", None), resume)
@@ -217,6 +231,7 @@ def _open(entry: str, name: str, tags: Mapping[str, object], resume: str | None)
         opened = mlflow.start_run(run_id=resume, run_name=name, nested=nested, tags=texts)
     run_id, client = opened.info.run_id, MlflowClient()
     try:
+        check_location(opened.info.artifact_uri)
         copy = LocalCopy(runs_dir() / run_id)
         copy.describe(About(run_id, entry, mlflow.get_tracking_uri()))
         already = {}

@@ -9,7 +9,7 @@ import numpy as np
 from flare.config import EvaluateConfig
 from flare.datasets.audit.report import AuditReport
 from flare.datasets.packed import Pack, PackedSplit
-from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.errors import ConfigInvalid, DatasetInvalid, TrackingUnavailable
 from flare.forecasters.base import Forecast, Forecaster
 from flare.parameters import base_rates
 from flare.tracking.names import SEEN_TAG
@@ -88,8 +88,11 @@ def run(config: EvaluateConfig) -> Evaluation:
         )
         with scratch() as draft:
             write_report(draft, reported)
-            log_report(tracked, draft, reported, models=list(models))
-            report = _put(draft, config.output_dir)
+            report = _put(draft, config.output_dir)  # before a server is asked for anything
+            try:
+                log_report(tracked, draft, reported, models=list(models))
+            except TrackingUnavailable as error:
+                raise TrackingUnavailable(f"{error}; the report is in {report}") from error
     return Evaluation(
         comparison, pack.synthetic, config.split, overlapping, audit, report, tracked.id
     )

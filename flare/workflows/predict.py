@@ -6,12 +6,11 @@ from pathlib import Path
 
 from flare.config import PredictConfig
 from flare.datasets.digests import digest, digest_of_files
-from flare.datasets.sample_images import infer_start, read_files
+from flare.datasets.sample_images import infer_start, read_images
 from flare.datasets.sdobenchmark import identity_above
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid
 from flare.forecasters.answer import answers
 from flare.grey_scale import LEVEL, Scale
-from flare.image_places import sample_of_files
 from flare.images import parse_name
 from flare.npy import cube_of_npy
 from flare.parameters import PREDICT_EXAMPLE, base_rates
@@ -110,8 +109,7 @@ def _npy_sample(path: Path, scale: Scale | None) -> _Sample:
 
 
 def _folder_sample(folder: Path) -> _Sample:
-    files = read_files(folder)
-    read = sample_of_files(files, infer_start(folder))
+    read, files = read_images(folder, infer_start(folder))
     for file, reason in read.rejected:
         log.info("%s: %s is masked as missing (%s)", folder.name, file, reason)
     identity = identity_above(folder)

@@ -10,13 +10,10 @@ import json
 import logging
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from flare.config import SearchConfig
@@ -41,6 +38,7 @@ from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.networks import kept, train_network
 from flare.workflows.output import check_folder
 from flare.workflows.row_features import features_of
+from flare.workflows.search_journal import open_study_file
 
 log = logging.getLogger("flare")
 
@@ -208,9 +206,7 @@ def _conditions(config: SearchConfig, data: TrainingData) -> str:
 
 def _study(config: SearchConfig, name: str) -> optuna.Study:
     """Open the study; its name holds what must not change between its trials."""
-    path = Path(config.study_file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    storage = JournalStorage(JournalFileBackend(str(path)))
+    storage = open_study_file(config.study_file)
     already = {summary.study_name for summary in optuna.get_all_study_summaries(storage)}
     # Continued with the same seed, the sampler would suggest its first trials once more.
     before = 0

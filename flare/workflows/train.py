@@ -90,7 +90,7 @@ def _to_resume(config: TrainConfig) -> str | None:
     """Return the id of the run that is to go on, None for a new one."""
     if config.resume != "true":
         return config.resume or None
-    connect()
+    connect(make=True)
     ignoring = ("resume", "checkpoint_steps")
     found = newest_unfinished("train", config.model_dump(), ignoring=ignoring)
     told = "going on with run %s" if found else "no unfinished run has these parameters: a new one"

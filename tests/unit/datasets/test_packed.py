@@ -128,6 +128,22 @@ def test_a_truncated_image_is_masked_counted_and_named(dataset: Path, tmp_path: 
     assert (~made.split("training").present).sum() == 1
 
 
+@pytest.mark.parametrize(
+    "name", ["2012-01-15 000000__131.jpg", "2012-01-15T000000__999.jpg", "IMG_0001.JPEG"]
+)
+def test_an_image_whose_name_cannot_be_read_is_named(
+    dataset: Path, tmp_path: Path, name: str
+) -> None:
+    spoilt = first_image(dataset)
+    spoilt.rename(spoilt.with_name(name))
+    for other in ("Thumbs.db", "._hidden.jpg", "2012-01-15T000000__1600.jpg"):
+        spoilt.with_name(other).write_bytes(b"")
+    made = pack(dataset, tmp_path / "pack", image_size=64)
+    assert made.rejected_counts == {"unreadable name": 1}
+    assert named(made) == [("training", FIRST, name, "unreadable name")]
+    assert sum(made.missing.values()) == 1
+
+
 def test_an_image_of_zeros_is_masked_counted_and_named(dataset: Path, tmp_path: Path) -> None:
     spoilt = first_image(dataset)
     Image.new("L", (256, 256), 0).save(spoilt)

@@ -1,0 +1,95 @@
+"""Record a copied or renamed project's own folder for its artifacts; see ``locations``."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+from sqlalchemy import URL, Connection, MetaData, Table, create_engine, select, update
+
+from flare.tracking.local_copy import is_held, read_about, runs_dir, write_about
+from flare.tracking.locations import ARTIFACTS, local_path, moved_from
+from flare.tracking.runs import answering, connect
+from flare.tracking.store import database_file
+
+#: Where MLflow's database records locations of artifacts.
+_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+@dataclass(frozen=True)
+class Relocated:
+    """What was changed: recorded locations, and folders that were copied from the old place."""
+
+    old: Path
+    new: Path
+    locations: int
+    copied: tuple[Path, ...]
+
+
+def relocate() -> list[Relocated]:
+    """Record this project's own folder for all artifacts that are recorded in one it came from.
+
+    Artifacts that lie there alone are copied here first; nothing is removed there.
+    """
+    connect()
+    database = database_file(mlflow.get_tracking_uri())
+    if database is None or not database.exists():
+        return []
+    with answering(OSError):
+        experiments = MlflowClient().search_experiments(view_type=ViewType.ALL)
+    places = [moved_from(str(one.artifact_location), database) for one in experiments]
+    engine = create_engine(URL.create("sqlite", database=str(database)))
+    try:
+        with answering(OSError), engine.begin() as connection:
+            return [
+                _relocate(connection, old, database)
+                for old in dict.fromkeys(place for place in places if place is not None)
+            ]
+    finally:
+        engine.dispose()
+
+
+def _relocate(connection: Connection, old: Path, database: Path) -> Relocated:
+    new, copied, count = database.absolute().parent, [], 0
+    for name, column_name in _COLUMNS:
+        table = Table(name, MetaData(), autoload_with=connection)
+        column = table.c[column_name]
+        for location in connection.execute(select(column).distinct()).scalars().all():
+            path = local_path(location)
+            if path is None or not path.is_relative_to(old / ARTIFACTS):
+                continue
+            moved = new / path.relative_to(old)
+            if name != "experiments" and path.is_dir() and not moved.exists():
+                _copy(path, moved)
+                copied.append(moved)
+            text = moved.as_uri() if location.startswith("file:") else str(moved)
+            connection.execute(update(table).where(column == location).values({column_name: text}))
+            count += 1
+    _rename_runs(old / database.name)
+    return Relocated(old, new, count, tuple(copied))
+
+
+def _copy(source: Path, dest: Path) -> None:
+    """Copy a folder under another name, and give it its own when it is whole."""
+    partial = dest.with_name(f".{dest.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial)
+    partial.rename(dest)
+
+
+def _rename_runs(old_database: Path) -> None:
+    """Have the folders of runs on this disk name the database that they came along with."""
+    for folder in runs_dir().glob("*"):
+        about = read_about(folder)
+        if about is None or database_file(about.tracking_uri) != old_database:
+            continue
+        if not is_held(folder):
+            write_about(folder, replace(about, tracking_uri=mlflow.get_tracking_uri()))
