@@ -1,37 +1,99 @@
 """What a line-of-sight magnetogram says of a region's power to flare.
 
 The measures are proxies. Fields beyond +-250 G are cut off in these images, nothing is corrected
-for the projection near the limb, and scales are those at disk centre: an image is 307.2 arcsec
-across, so a pixel is 2.4 arcsec or 1.74 Mm at 128 pixels (1.2 arcsec at 256).
+for the projection near the limb, and lengths are those at disk centre.
 
-R, the flux near strong-gradient polarity inversion lines: Schrijver 2007, ApJL 655, L117,
-doi:10.1086/511857.
+- R, the unsigned flux near strong-gradient polarity inversion lines: Schrijver 2007, ApJL 655,
+  L117, doi:10.1086/511857.
+- Polarity overlap, the flux that both polarities have in the same place once it is blurred: the
+  same idea without thresholds, so that it changes smoothly and with the pixel size but little;
+  compare the effective connected field of Georgoulis and Rust 2007, doi:10.1086/518718.
 """
-
-import math
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
-from flare.features.statistics import histograms
-from flare.sample import physical_values
+from flare.features.structure import WORKING_SIZE, blur, pixel_mm
+from flare.sample import physical_values, reduce_cubes
+
+#: Standard deviations of the blurs in which polarities overlap.
+OVERLAP_SCALES_MM = (4, 8, 16)
+
+WEIGHTS_SCALE_MM = 8
 
 #: What `magnetic_proxies` returns, in this order.
-PROXY_NAMES = ("unsigned_flux", "imbalance", "r", "inversion_line", "gradient")
+PROXY_NAMES = (
+    "unsigned_flux",
+    "imbalance",
+    "r",
+    "inversion_line",
+    "gradient",
+    *(f"overlap_{scale}" for scale in OVERLAP_SCALES_MM),
+    *(f"common_{scale}" for scale in OVERLAP_SCALES_MM),
+)
 
-FIELD_OF_VIEW_ARCSEC = 307.2  # 512 pixels of 0.6 arcsec
-MM_PER_ARCSEC = 0.725  # at disk centre, from 1 au
-
-#: Schrijver takes 150 G. Lower here, since averaging blocks weakens the narrow fields at a line.
-STRONG_FIELD_GAUSS = 100.0
-KERNEL_FWHM_MM = 15.0
+MX_PER_GAUSS_MM2 = 1e16
+STRONG_FIELD_GAUSS = 150.0  # Schrijver 2007
+KERNEL_SIGMA_MM = 15.0 / np.sqrt(8 * np.log(2))  # 15 Mm full width at half maximum
 NOISE_GAUSS = 30.0  # three sigma of HMI's 45 s magnetograms
 
+_LINE_SIZE = 128  # pixels of 1.74 Mm, near those of MDI (1.4 Mm) for which R was defined
 _GAUSS = physical_values(np.arange(256, dtype=np.uint8), "magnetogram")
-_COUNTED = np.where(np.abs(_GAUSS) >= NOISE_GAUSS, _GAUSS, 0.0).astype(np.float64)
-_POSITIVE = int(np.flatnonzero(_GAUSS >= STRONG_FIELD_GAUSS)[0])  # the least grey level of it
-_NEGATIVE = int(np.flatnonzero(_GAUSS <= -STRONG_FIELD_GAUSS)[-1])
+_POSITIVE = np.where(_GAUSS >= NOISE_GAUSS, _GAUSS, np.float32(0))
+_NEGATIVE = np.where(_GAUSS <= -NOISE_GAUSS, -_GAUSS, np.float32(0))
+
+
+def unsigned_flux(gauss: NDArray[np.floating], pixel: float) -> NDArray[np.float64]:
+    """Return the unsigned magnetic flux in Mx of fields (..., H, W) with square pixels in Mm."""
+    total = np.abs(gauss).sum(axis=(-2, -1), dtype=np.float64)
+    return np.asarray(total * pixel**2 * MX_PER_GAUSS_MM2)
+
+
+def strong_inversion_line(gauss: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return where fields beyond +-150 G touch, both dilated by 3 x 3 pixels: (..., H, W)."""
+    return _dilate(gauss > STRONG_FIELD_GAUSS) & _dilate(gauss < -STRONG_FIELD_GAUSS)
+
+
+def schrijver_r(gauss: NDArray[np.float32], pixel: float) -> NDArray[np.float64]:
+    """Return Schrijver's R in Mx of fields (P, H, W) with square pixels in Mm.
+
+    |B| summed with a weight that falls off from the strong inversion lines with a Gaussian of 15 Mm
+    full width at half maximum.
+    """
+    sigma = KERNEL_SIGMA_MM / pixel
+    line = strong_inversion_line(gauss).astype(np.float32)
+    weight = gaussian_filter(line, (0, sigma, sigma), mode="constant")
+    return unsigned_flux(weight * gauss, pixel)
+
+
+def polarity_overlap(
+    positive: NDArray[np.float32], negative: NDArray[np.float32], scale_mm: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return how much field both polarities have in the same place once they are blurred.
+
+    Parameters
+    ----------
+    positive, negative
+        Unsigned field of each polarity in gauss, (..., S, S), images of 307 arcsec.
+    scale_mm
+        Standard deviation of the blur.
+
+    Returns
+    -------
+    The lesser of the two and their geometric mean, in gauss, of the same shape.
+    """
+    plus, minus = blur(positive, scale_mm), blur(negative, scale_mm)
+    return np.minimum(plus, minus), np.sqrt(plus * minus)
+
+
+def polarities(planes: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the unsigned field of both polarities in gauss, each (P, s, s), s at most 64.
+
+    Pixels are parted by their sign before they are averaged, so that small opposite polarities do
+    not cancel and the flux is that of the image.
+    """
+    return _averaged(_POSITIVE[planes]), _averaged(_NEGATIVE[planes])
 
 
 def magnetic_proxies(planes: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -44,86 +106,73 @@ def magnetic_proxies(planes: NDArray[np.uint8]) -> NDArray[np.float64]:
 
     Returns
     -------
-    Shape (P, 5):
+    Shape (P, 11). Fluxes are log10(1e16 + x), x in Mx.
 
-    - ``unsigned_flux``: log10(1 + sum of |B| from 30 G on x pixel area), in G Mm^2 = 1e16 Mx
-    - ``imbalance``: |sum of B| / sum of |B|, 0 where the polarities balance, 1 where one is alone
-    - ``r``: log10(1 + R), R in G Mm^2 being |B| summed with a weight that falls off from the
-      lines where fields of +-100 G and more touch (Gaussian of 15 Mm FWHM); 0 without one
-    - ``inversion_line``: log10(1 + length of those lines in Mm)
+    - ``unsigned_flux``: of the pixels from 30 G on
+    - ``imbalance``: |net flux| / unsigned flux, 0 where the polarities balance, 1 where one is
+      alone
+    - ``r``: R as published, at 128 pixels at most
+    - ``inversion_line``: log10(1 + length in Mm) of the lines where strong polarities touch
     - ``gradient``: the largest change of B on those lines, in G / Mm; 0 without one
+    - ``overlap_4`` to ``overlap_16``: flux of the weaker of the two polarities in each place,
+      blurred with so many Mm
+    - ``common_4`` to ``common_16``: the same of their geometric mean
     """
-    proxies = np.empty((len(planes), len(PROXY_NAMES)))
-    counts = histograms(planes)
-    pixel_mm = FIELD_OF_VIEW_ARCSEC * MM_PER_ARCSEC / planes.shape[-1]
-    unsigned = (counts * np.abs(_COUNTED)).sum(axis=1)  # not `@`: see `statistics`
-    net = np.abs((counts * _COUNTED).sum(axis=1))
-    proxies[:, 0] = np.log10(1 + unsigned * pixel_mm**2)
-    proxies[:, 1] = np.divide(net, unsigned, out=np.zeros_like(net), where=unsigned > 0)
-    for row, plane in zip(proxies, planes, strict=True):
-        row[2:] = _inversion_line(plane, pixel_mm)
-    return proxies
-
-
-def _inversion_line(plane: NDArray[np.uint8], pixel_mm: float) -> tuple[float, float, float]:
-    """Return log10(1 + R), log10(1 + length) and the largest gradient of one magnetogram."""
-    positive, negative = plane >= _POSITIVE, plane <= _NEGATIVE
-    if not positive.any() or not negative.any():
-        return 0.0, 0.0, 0.0
-    line = _dilate(positive) & _dilate(negative)
-    n_pixels = int(line.sum())
-    if n_pixels == 0:
-        return 0.0, 0.0, 0.0
-    field = _GAUSS[plane]
-    kernel = _half_gaussian(KERNEL_FWHM_MM / pixel_mm)
-    near = _around(line, len(kernel) - 1)
-    weight = _smear(line[near].astype(np.float32), kernel)
-    r = float((weight * np.abs(field[near])).sum(dtype=np.float64)) * pixel_mm**2
+    fine = _GAUSS[reduce_cubes(planes, min(planes.shape[-1], _LINE_SIZE))]
+    fine_pixel = pixel_mm(fine.shape[-1])
+    positive, negative = polarities(planes)
+    pixel = pixel_mm(positive.shape[-1])
+    plus, minus = unsigned_flux(positive, pixel), unsigned_flux(negative, pixel)
+    unsigned = plus + minus
+    line = strong_inversion_line(fine)
+    down, right = np.gradient(fine, fine_pixel, axis=(1, 2))
+    gradient = np.where(line, np.hypot(down, right), 0).max(axis=(1, 2))
     # Where two polarities meet, the line found by dilation is two pixels wide.
-    length = n_pixels / 2 * pixel_mm
-    down, right = np.gradient(field, pixel_mm)
-    gradient = float(np.hypot(down, right)[line].max())
-    return math.log10(1 + r), math.log10(1 + length), gradient
-
-
-def _dilate(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Grow a mask by one pixel in all eight directions."""
-    rows = mask.copy()
-    rows[1:] |= mask[:-1]
-    rows[:-1] |= mask[1:]
-    grown = rows.copy()
-    grown[:, 1:] |= rows[:, :-1]
-    grown[:, :-1] |= rows[:, 1:]
-    return grown
-
-
-def _around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
-    """Return the smallest rectangle that holds a mask and a margin, within the image."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (
-        slice(max(rows[0] - margin, 0), rows[-1] + margin + 1),
-        slice(max(columns[0] - margin, 0), columns[-1] + margin + 1),
+    length = line.sum(axis=(1, 2)) / 2 * fine_pixel
+    overlaps = [polarity_overlap(positive, negative, scale) for scale in OVERLAP_SCALES_MM]
+    return np.column_stack(
+        [
+            _log10_flux(unsigned),
+            np.divide(np.abs(plus - minus), unsigned, out=np.zeros_like(plus), where=unsigned > 0),
+            _log10_flux(schrijver_r(fine, fine_pixel)),
+            np.log10(1 + length),
+            gradient,
+            *(_log10_flux(unsigned_flux(weaker, pixel)) for weaker, _ in overlaps),
+            *(_log10_flux(unsigned_flux(common, pixel)) for _, common in overlaps),
+        ]
     )
 
 
-def _smear(image: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Convolve along both axes with a symmetric kernel, given from its centre outwards.
+def overlap_weights(planes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return weights that say where the polarities of magnetograms overlap, (P, s, s).
 
-    By shifted sums: as a product of matrices it is as short, but the threads that BLAS then starts
-    make it ten times slower on a machine whose cores are taken.
+    They sum to one, and are the same everywhere where nothing overlaps.
     """
-    for _ in range(2):
-        smeared = kernel[0] * image
-        for shift, weight in enumerate(kernel[1:], start=1):
-            smeared[shift:] += weight * image[:-shift]
-            smeared[:-shift] += weight * image[shift:]
-        image = np.ascontiguousarray(smeared.T)
-    return image
+    _, common = polarity_overlap(*polarities(planes), WEIGHTS_SCALE_MM)
+    common += np.float32(1e-3)  # gauss
+    return np.asarray(common / common.sum(axis=(-2, -1), keepdims=True))
 
 
-@cache
-def _half_gaussian(fwhm: float) -> NDArray[np.float32]:
-    """Return a Gaussian from its centre to three sigma; both halves together sum to one."""
-    sigma = fwhm / math.sqrt(8 * math.log(2))
-    half = np.exp(-0.5 * (np.arange(math.ceil(3 * sigma) + 1) / sigma) ** 2)
-    return np.asarray(half / (2 * half.sum() - half[0]), dtype=np.float32)
+def _log10_flux(mx: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.log10(MX_PER_GAUSS_MM2 + mx))
+
+
+def _averaged(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average blocks of (P, S, S) down to at most 64 pixels an edge."""
+    block = max(images.shape[-1] // WORKING_SIZE, 1)
+    parts = [images[:, i::block, j::block] for i in range(block) for j in range(block)]
+    total = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+    return total / np.float32(block**2)
+
+
+def _dilate(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Grow masks (..., H, W) by one pixel in all eight directions."""
+    rows = masks.copy()
+    rows[..., 1:, :] |= masks[..., :-1, :]
+    rows[..., :-1, :] |= masks[..., 1:, :]
+    grown = rows.copy()
+    grown[..., 1:] |= rows[..., :-1]
+    grown[..., :-1] |= rows[..., 1:]
+    return grown

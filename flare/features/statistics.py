@@ -7,8 +7,13 @@ percentile can say: the pixels are read once, whatever the number of statistics.
 import numpy as np
 from numpy.typing import NDArray
 
+from flare.sample import physical_values
+
 #: What `statistics` returns, in this order; all in grey levels but the skewness, which has no unit.
 STATISTIC_NAMES = ("mean", "std", "skewness", "p1", "p50", "p95", "p99", "max")
+
+#: What `intensities` returns, in this order.
+INTENSITY_NAMES = ("intensity", "excess", "peak")
 
 _LEVELS = np.arange(256, dtype=np.float64)
 _PERCENTILES = np.array([1, 50, 95, 99])
@@ -43,3 +48,25 @@ def statistics(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     percentiles = reached.argmax(axis=-1)  # (P, 4)
     largest = (cumulative == n_pixels[:, None]).argmax(axis=1)
     return np.column_stack([mean, std, skewness, percentiles, largest])
+
+
+def intensities(counts: NDArray[np.int64], channel: str) -> NDArray[np.float64]:
+    """Compute measures of linear intensity from histograms of one of AIA's channels: (P, 3).
+
+    Grey levels are logarithms, and their mean hardly sees a small bright core. In log10:
+
+    - ``intensity``: mean in DN/s
+    - ``excess``: mean of what lies above the median, in units of the median, + 1e-3
+    - ``peak``: 99.9th percentile (``inverted_cdf``) in units of the median
+    """
+    values = physical_values(_LEVELS, channel).astype(np.float64)  # (256,)
+    n_pixels = counts.sum(axis=1)
+    cumulative = counts.cumsum(axis=1)
+    median, peak = (
+        values[(1000 * cumulative >= share * n_pixels[:, None]).argmax(axis=1)]
+        for share in (500, 999)
+    )
+    mean = (counts * values).sum(axis=1) / n_pixels
+    above = np.maximum(values - median[:, None], 0)  # (P, 256)
+    excess = (counts * above).sum(axis=1) / n_pixels / median
+    return np.log10(np.column_stack([mean, 1e-3 + excess, peak / median]))

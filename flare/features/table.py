@@ -1,4 +1,4 @@
-"""The table of features that the forest learns from: one row per sample, the same columns always.
+"""The table of features that forecasters learn from: one row per sample, the same columns always.
 
 Columns are made from pixels and the present mask alone. No id, start or time of day comes in:
 in this dataset they tell the label.
@@ -7,16 +7,46 @@ in this dataset they tell the label.
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.features.magnetic import PROXY_NAMES, magnetic_proxies
-from flare.features.statistics import STATISTIC_NAMES, histograms, statistics
-from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, N_STEPS, Cube, Present
+from flare.features.magnetic import PROXY_NAMES, magnetic_proxies, overlap_weights
+from flare.features.statistics import (
+    INTENSITY_NAMES,
+    STATISTIC_NAMES,
+    histograms,
+    intensities,
+    statistics,
+)
+from flare.features.structure import STRUCTURE_NAMES, shrunk, structure
+from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, N_STEPS, PIXEL_SCALES, Cube, Present
+
+_AIA = [k for k, channel in enumerate(CHANNELS) if PIXEL_SCALES[channel].log10]
+_IMAGES = [k for k in range(N_CHANNELS) if k != MAGNETOGRAM]
+
+#: Of one image each. ``line``: mean grey level where the magnetogram's polarities overlap.
+_MEASURES: tuple[str, ...] = (
+    *(f"{channel}_{name}" for channel in CHANNELS for name in STATISTIC_NAMES),
+    *(f"{CHANNELS[k]}_{name}" for k in _AIA for name in INTENSITY_NAMES),
+    *(f"{CHANNELS[k]}_{name}" for k in _IMAGES for name in STRUCTURE_NAMES),
+    *(f"{CHANNELS[k]}_line" for k in _IMAGES),
+    *(f"magnetogram_{name}" for name in PROXY_NAMES),
+)
+_CHANGING = {"mean", "intensity", "excess", "line", *PROXY_NAMES}
+_WITH_CHANGE = [k for k, name in enumerate(_MEASURES) if name.split("_", 1)[1] in _CHANGING]
+
+#: Which channels a measure looks at, (measures, C).
+_CHANNELS_OF = np.array(
+    [
+        [
+            channel == name.split("_")[0] or (name.endswith("_line") and channel == "magnetogram")
+            for channel in CHANNELS
+        ]
+        for name in _MEASURES
+    ]
+)
 
 #: ``last`` is of the last image present, ``change`` its difference from the first one present.
 FEATURE_NAMES: tuple[str, ...] = (
-    *(f"{channel}_{name}_last" for channel in CHANNELS for name in STATISTIC_NAMES),
-    *(f"{channel}_mean_change" for channel in CHANNELS),
-    *(f"magnetogram_{name}_last" for name in PROXY_NAMES),
-    *(f"magnetogram_{name}_change" for name in PROXY_NAMES),
+    *(f"{name}_last" for name in _MEASURES),
+    *(f"{_MEASURES[k]}_change" for k in _WITH_CHANGE),
     "present_share",
 )
 
@@ -36,7 +66,8 @@ def compute_features(cubes: Cube, present: Present) -> NDArray[np.float64]:
     Returns
     -------
     float64 (N, F) in the order of ``FEATURE_NAMES``. NaN where no image of the channel is present,
-    and in a ``change`` where only one is. A row does not depend on the others.
+    and in a ``change`` where only one is; a ``line`` needs as many magnetograms. A row does not
+    depend on the others.
     """
     features = np.empty((len(cubes), len(FEATURE_NAMES)))
     for first in range(0, len(cubes), _CHUNK):
@@ -46,22 +77,32 @@ def compute_features(cubes: Cube, present: Present) -> NDArray[np.float64]:
 
 
 def _features_of_chunk(cubes: Cube, present: Present) -> NDArray[np.float64]:
-    n = len(cubes)
-    samples, channels = np.arange(n)[:, None], np.arange(N_CHANNELS)
+    samples, channels = np.arange(len(cubes))[:, None], np.arange(N_CHANNELS)
     first = present.argmax(axis=1)  # (n, C), step of the first image present
     last = N_STEPS - 1 - present[:, ::-1].argmax(axis=1)
-    oldest, newest = cubes[samples, first, channels], cubes[samples, last, channels]
-    counted = statistics(histograms(newest.reshape(-1, *newest.shape[2:]))).reshape(
-        n, N_CHANNELS, -1
-    )
-    mean_change = counted[..., 0] - oldest.mean(axis=(2, 3), dtype=np.float64)
-    proxies = magnetic_proxies(newest[:, MAGNETOGRAM])
-    proxy_change = proxies - magnetic_proxies(oldest[:, MAGNETOGRAM])
-
-    images = present.sum(axis=1)  # (n, C)
-    counted[images == 0] = np.nan
-    mean_change[images < 2] = np.nan
-    proxies[images[:, MAGNETOGRAM] == 0] = np.nan
-    proxy_change[images[:, MAGNETOGRAM] < 2] = np.nan
+    newest = _measures(cubes[samples, last, channels])  # (n, measures)
+    change = newest - _measures(cubes[samples, first, channels])
+    images = np.broadcast_to(present.sum(axis=1)[:, None], (len(cubes), *_CHANNELS_OF.shape))
+    fewest = images.min(axis=2, where=_CHANNELS_OF, initial=N_STEPS)  # (n, measures)
+    newest[fewest < 1] = np.nan
+    change[fewest < 2] = np.nan
     share = present.mean(axis=(1, 2))
-    return np.column_stack([counted.reshape(n, -1), mean_change, proxies, proxy_change, share])
+    return np.column_stack([newest, change[:, _WITH_CHANGE], share])
+
+
+def _measures(planes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the measures of one image a channel, (n, measures) from (n, C, S, S)."""
+    n = len(planes)
+    counts = histograms(planes.reshape(-1, *planes.shape[2:])).reshape(n, N_CHANNELS, 256)
+    small = shrunk(planes[:, _IMAGES])
+    weights = overlap_weights(planes[:, MAGNETOGRAM])[:, None]
+    return np.concatenate(
+        [
+            statistics(counts.reshape(-1, 256)).reshape(n, -1),
+            *(intensities(counts[:, k], CHANNELS[k]) for k in _AIA),
+            structure(small).reshape(n, -1),
+            (small * weights).sum(axis=(2, 3)),
+            magnetic_proxies(planes[:, MAGNETOGRAM]),
+        ],
+        axis=1,
+    )

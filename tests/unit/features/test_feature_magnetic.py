@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flare.features.magnetic import PROXY_NAMES, magnetic_proxies
+from flare.features.magnetic import (
+    OVERLAP_SCALES_MM,
+    PROXY_NAMES,
+    magnetic_proxies,
+    overlap_weights,
+    polarity_overlap,
+    schrijver_r,
+    unsigned_flux,
+)
+from flare.sample import reduce_cubes
 
 MM_ACROSS = 307.2 * 0.725
+NO_FLUX = 16.0  # log10(1e16 Mx)
+FLUXES = [name for name in PROXY_NAMES if name == "r" or name.startswith(("overlap", "common"))]
 
 
 def grey(field_gauss: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -33,8 +44,8 @@ def proxies(field_gauss: NDArray[np.float64]) -> dict[str, float]:
 
 
 def test_r_of_touching_polarities_is_larger_than_of_separated_ones() -> None:
-    assert proxies(bipole(16))["r"] > 3
-    assert proxies(bipole(60))["r"] == 0
+    assert proxies(bipole(16))["r"] > 19
+    assert proxies(bipole(60))["r"] == NO_FLUX
 
 
 def test_moving_polarities_apart_leaves_their_unsigned_flux() -> None:
@@ -44,7 +55,8 @@ def test_moving_polarities_apart_leaves_their_unsigned_flux() -> None:
 
 def test_unsigned_flux_is_field_times_area() -> None:
     area = 2 * math.pi * 8**2  # Mm^2
-    assert proxies(bipole(60))["unsigned_flux"] == pytest.approx(math.log10(230 * area), abs=0.02)
+    expected = math.log10(230 * area * 1e16)
+    assert proxies(bipole(60))["unsigned_flux"] == pytest.approx(expected, abs=0.02)
 
 
 def test_r_of_a_long_straight_line_is_field_times_length_times_the_width_of_the_line() -> None:
@@ -52,9 +64,77 @@ def test_r_of_a_long_straight_line_is_field_times_length_times_the_width_of_the_
     field = np.full((128, 128), 230.0)
     field[:, 64:] = -230
     pixel = MM_ACROSS / 128
-    expected = 230 * (128 * pixel) * (2 * pixel)
+    expected = 230 * (128 * pixel) * (2 * pixel) * 1e16
     # The kernel hangs over the upper and lower edge by some Mm of two hundred.
     assert 10 ** proxies(field)["r"] == pytest.approx(expected, rel=0.05)
+
+
+def published_r(gauss: NDArray[np.float64], pixel_mm: float) -> float:
+    """Compute R pixel by pixel from the words of Schrijver (2007), in Mx."""
+    rows, columns = gauss.shape
+
+    def near(mask: NDArray[np.bool_], row: int, column: int) -> bool:
+        return bool(mask[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].any())
+
+    positive, negative = gauss > 150, gauss < -150
+    sigma = 15 / 2.3548 / pixel_mm
+    y, x = np.mgrid[:rows, :columns]
+    weights = np.zeros(gauss.shape)
+    for row in range(rows):
+        for column in range(columns):
+            if near(positive, row, column) and near(negative, row, column):
+                distance2 = (y - row) ** 2 + (x - column) ** 2
+                weights += np.exp(-distance2 / (2 * sigma**2)) / (2 * math.pi * sigma**2)
+    return float((weights * np.abs(gauss)).sum() * pixel_mm**2 * 1e16)
+
+
+def test_r_is_schrijvers() -> None:
+    rng = np.random.default_rng(0)
+    gauss = bipole(16, size=48, angle=0.4) + rng.normal(0, 60, (48, 48))
+    pixel = MM_ACROSS / 48
+    ours = schrijver_r(gauss[None].astype(np.float32), pixel)[0]
+    assert ours == pytest.approx(published_r(gauss, pixel), rel=1e-3)
+
+
+def test_flux_in_maxwells_is_gauss_times_square_centimetres() -> None:
+    field = np.zeros((3, 4))
+    field[1, 1:3] = 100, -200
+    assert unsigned_flux(field, 0.5) == pytest.approx(300 * 0.5e8**2)
+
+
+@pytest.mark.parametrize("scale", OVERLAP_SCALES_MM)
+def test_polarities_overlap_the_more_the_nearer_they_are(scale: int) -> None:
+    for name in (f"overlap_{scale}", f"common_{scale}"):
+        values = [proxies(bipole(apart))[name] for apart in (16, 24, 32, 48, 90)]
+        assert values == sorted(values, reverse=True)
+
+
+def test_the_overlap_is_at_most_the_flux_of_the_weaker_polarity() -> None:
+    found = proxies(bipole(17))
+    assert 10 ** found["overlap_16"] < 10 ** found["unsigned_flux"] / 2
+
+
+def test_the_lesser_of_two_blurred_points_is_the_flux_that_geometry_says() -> None:
+    # Of two Gaussians of one width s, a distance d apart, it is erfc(d / (2 sqrt 2 s)) of a flux.
+    positive, negative = np.zeros((2, 64, 64), dtype=np.float32)
+    positive[32, 27], negative[32, 36] = 100, 100
+    weaker, common = polarity_overlap(positive, negative, 16)
+    apart = 9 * MM_ACROSS / 64
+    expected = 100 * math.erfc(apart / (2 * math.sqrt(2) * 16))
+    assert weaker.sum() == pytest.approx(expected, rel=0.02)
+    assert common.sum() == pytest.approx(100 * math.exp(-(apart**2) / (8 * 16**2)), rel=0.02)
+
+
+def test_weights_are_largest_between_the_polarities_and_sum_to_one() -> None:
+    weights = overlap_weights(grey(bipole(30))[None])[0]
+    row, column = np.unravel_index(weights.argmax(), weights.shape)
+    assert (row, column) == (pytest.approx(31.5, abs=1), pytest.approx(31.5, abs=1))
+    assert weights.sum() == pytest.approx(1, rel=1e-5)
+
+
+def test_weights_without_an_overlap_are_the_same_everywhere() -> None:
+    weights = overlap_weights(np.full((1, 64, 64), 128, dtype=np.uint8))
+    np.testing.assert_allclose(weights, 1 / 64**2, rtol=1e-5)
 
 
 def test_the_length_of_a_straight_line_is_the_width_of_the_image() -> None:
@@ -90,19 +170,33 @@ def test_opposite_polarities_of_equal_flux_are_balanced() -> None:
 def test_a_single_polarity_is_fully_imbalanced_and_has_no_inversion_line() -> None:
     found = proxies(np.maximum(bipole(60), 0))
     assert found["imbalance"] == pytest.approx(1)
-    assert (found["r"], found["inversion_line"], found["gradient"]) == (0, 0, 0)
+    assert (found["inversion_line"], found["gradient"]) == (0, 0)
+    assert [found[name] for name in FLUXES] == pytest.approx([NO_FLUX] * len(FLUXES), abs=1e-6)
 
 
 def test_a_field_within_the_noise_has_no_flux() -> None:
     noise = np.random.default_rng(0).normal(0, 7, (128, 128))
-    assert proxies(noise) == dict.fromkeys(PROXY_NAMES, 0.0)
+    without = dict.fromkeys(("imbalance", "inversion_line", "gradient"), 0.0)
+    assert proxies(noise) == without | dict.fromkeys(("unsigned_flux", *FLUXES), NO_FLUX)
 
 
-def test_both_image_sizes_find_the_same_flux_and_line() -> None:
-    # A patch 96 pixels wide at 128, one half of either polarity, whose pixels are split in four.
-    small = np.zeros((128, 128))
-    small[40:64, 16:112], small[64:88, 16:112] = 230, -230
-    large = small.repeat(2, axis=0).repeat(2, axis=1)
-    coarse, fine = proxies(small), proxies(large)
-    assert coarse["unsigned_flux"] == pytest.approx(fine["unsigned_flux"])
-    assert coarse["inversion_line"] == pytest.approx(fine["inversion_line"], abs=0.01)
+@pytest.mark.parametrize("size", [64, 128])
+def test_all_image_sizes_give_about_the_same_fluxes(size: int) -> None:
+    field = bipole(18, size=256, radius_mm=9, angle=0.4)
+    field += np.random.default_rng(0).normal(0, 8, field.shape)
+    fine, coarse = grey(field), reduce_cubes(grey(field), size)
+    names = ("unsigned_flux", *FLUXES[1:])
+    fine_values, coarse_values = (
+        dict(zip(PROXY_NAMES, magnetic_proxies(plane[None])[0], strict=True))
+        for plane in (fine, coarse)
+    )
+    for name in names:
+        assert coarse_values[name] == pytest.approx(fine_values[name], abs=0.1), name
+
+
+def test_r_of_256_pixels_is_that_of_the_same_image_at_128() -> None:
+    field = grey(bipole(17, size=256))
+    assert (
+        magnetic_proxies(field[None])[0, 2:5]
+        == magnetic_proxies(reduce_cubes(field, 128)[None])[0, 2:5]
+    ).all()

@@ -8,7 +8,14 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.stats import skew
 
-from flare.features.statistics import STATISTIC_NAMES, histograms, statistics
+from flare.features.statistics import (
+    INTENSITY_NAMES,
+    STATISTIC_NAMES,
+    histograms,
+    intensities,
+    statistics,
+)
+from flare.sample import physical_values
 
 planes = arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)))
 
@@ -56,3 +63,37 @@ def test_an_image_and_its_negative_have_opposite_skewness() -> None:
 def test_a_uniform_image_has_no_spread_and_no_skewness() -> None:
     found = of_plane(np.full((8, 8), 77, dtype=np.uint8))
     assert (found["mean"], found["std"], found["skewness"], found["max"]) == (77, 0, 0, 77)
+
+
+def intensities_of(plane: NDArray[np.uint8], channel: str) -> dict[str, float]:
+    values = intensities(histograms(plane[None]), channel)[0]
+    return dict(zip(INTENSITY_NAMES, values, strict=True))
+
+
+@given(planes)
+def test_intensity_is_the_logarithm_of_the_mean_in_dn_per_second(images: NDArray[np.uint8]) -> None:
+    for channel in ("94", "1700"):
+        expected = np.log10(physical_values(images[0], channel).astype(np.float64).mean())
+        assert intensities_of(images[0], channel)["intensity"] == pytest.approx(expected)
+
+
+def test_excess_and_peak_are_in_units_of_the_median() -> None:
+    plane = np.full((100, 100), 50, dtype=np.uint8)
+    plane[:10, :10] = 200
+    dark, bright = physical_values(np.array([50, 200], dtype=np.uint8), "131").astype(np.float64)
+    found = intensities_of(plane, "131")
+    assert found["excess"] == pytest.approx(np.log10(1e-3 + 0.01 * (bright - dark) / dark))
+    assert found["peak"] == pytest.approx(np.log10(bright / dark))
+
+
+def test_a_uniform_image_has_no_excess_and_no_peak() -> None:
+    found = intensities_of(np.full((8, 8), 77, dtype=np.uint8), "94")
+    assert (found["excess"], found["peak"]) == (pytest.approx(-3), 0)
+
+
+def test_dimming_by_a_factor_changes_the_intensity_alone() -> None:
+    image = np.random.default_rng(0).integers(100, 200, (64, 64), dtype=np.uint8)
+    before, after = intensities_of(image, "304"), intensities_of(image - 40, "304")
+    assert after["intensity"] < before["intensity"] - 0.5
+    assert after["excess"] == pytest.approx(before["excess"], abs=1e-5)
+    assert after["peak"] == pytest.approx(before["peak"], abs=1e-5)

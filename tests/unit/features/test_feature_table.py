@@ -36,9 +36,16 @@ def test_there_are_as_many_columns_as_names_and_no_name_twice(
 
 
 def test_names_say_channel_measure_and_time() -> None:
-    assert {"171_mean_last", "94_p99_last", "304_mean_change", "magnetogram_r_last"} <= set(
-        FEATURE_NAMES
-    )
+    assert {
+        "171_mean_last",
+        "94_p99_last",
+        "304_mean_change",
+        "131_excess_last",
+        "211_contrast_4_last",
+        "335_line_change",
+        "magnetogram_r_last",
+        "magnetogram_overlap_8_change",
+    } <= set(FEATURE_NAMES)
 
 
 def test_a_row_does_not_depend_on_its_neighbours(cubes: Cube, present: Present) -> None:
@@ -75,6 +82,8 @@ def test_exactly_what_was_not_seen_is_nan(present: Present) -> None:
         channel, when = CHANNELS.index(name.split("_")[0]), name.rsplit("_", 1)[1]
         needed = {"last": 1, "change": 2}[when]
         expected = images[:, channel] < needed
+        if "_line_" in name:  # where the polarities overlap, only the magnetogram says
+            expected |= images[:, MAGNETOGRAM] < needed
         assert np.array_equal(np.isnan(column(features, name)), expected), name
 
 
@@ -103,6 +112,7 @@ def test_an_emerging_bipole_raises_r_over_the_window() -> None:
     features = compute_features(cubes, np.ones((1, 4, 10), dtype=np.bool_))
     assert column(features, "magnetogram_r_change")[0] > 3
     assert column(features, "magnetogram_unsigned_flux_change")[0] > 3
+    assert column(features, "magnetogram_overlap_8_change")[0] > 3
 
 
 def test_the_share_of_images_is_counted(cubes: Cube, present: Present) -> None:
@@ -112,3 +122,32 @@ def test_the_share_of_images_is_counted(cubes: Cube, present: Present) -> None:
 
 def test_no_samples_give_no_rows(cubes: Cube, present: Present) -> None:
     assert compute_features(cubes[:0], present[:0]).shape == (0, len(FEATURE_NAMES))
+
+
+def test_the_line_is_the_brightness_between_the_polarities() -> None:
+    cubes = np.full((1, 4, 10, 64, 64), 128, dtype=np.uint8)
+    cubes[:, :, MAGNETOGRAM, 24:40, 16:30], cubes[:, :, MAGNETOGRAM, 24:40, 34:48] = 250, 5
+    hot = CHANNELS.index("131")
+    cubes[:, :, hot] = 50
+    cubes[:, 3, hot, :, 26:38] = 180
+    features = compute_features(cubes, np.ones((1, 4, 10), dtype=np.bool_))
+    assert column(features, "131_line_last")[0] > 120 > column(features, "131_mean_last")[0]
+    assert column(features, "131_line_change")[0] > 70
+
+
+def test_a_single_image_gives_all_that_can_be_said_of_its_channel(cubes: Cube) -> None:
+    present = np.zeros((5, 4, 10), dtype=np.bool_)
+    present[:, 3, CHANNELS.index("211")] = True
+    features = compute_features(cubes, present)
+    known = ~np.isnan(features).any(axis=0)
+    expected = [
+        name.startswith("211_") and name.endswith("_last") and "_line_" not in name
+        for name in FEATURE_NAMES[:-1]
+    ]
+    assert known.tolist() == [*expected, True]
+
+
+@pytest.mark.parametrize("edge", [8, 16, 32])
+def test_small_images_have_finite_features(edge: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (1, 4, 10, edge, edge), dtype=np.uint8)
+    assert np.isfinite(compute_features(images, np.ones((1, 4, 10), dtype=np.bool_))).all()
