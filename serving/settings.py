@@ -1,6 +1,5 @@
 """What the server can be told, all of it through environment variables that start with FLARE_."""
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args

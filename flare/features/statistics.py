@@ -69,4 +69,4 @@ def intensities(counts: NDArray[np.int64], channel: str) -> NDArray[np.float64]:
     mean = (counts * values).sum(axis=1) / n_pixels
     above = np.maximum(values - median[:, None], 0)  # (P, 256)
     excess = (counts * above).sum(axis=1) / n_pixels / median
-    return np.log10(np.column_stack([mean, 1e-3 + excess, peak / median]))
+    return np.asarray(np.log10(np.column_stack([mean, 1e-3 + excess, peak / median])))

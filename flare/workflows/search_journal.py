@@ -1,4 +1,4 @@
-"""The file of an Optuna study: JSON lines, of which a killed process may leave the last one cut off.
+"""The file of an Optuna study: JSON lines, of which a killed process may cut off the last one.
 
 Optuna appends to such a line, and can then read no study in the file.
 """

@@ -102,7 +102,7 @@ def test_all_samples_of_an_array_have_one_scale():
 
 
 def test_a_bad_value_of_a_batch_names_its_sample():
-    with pytest.raises(NpyRejected, match="^sample 1: the values of an image run from 0 to 300"):
+    with pytest.raises(NpyRejected, match=r"^sample 1: the values of an image run from 0 to 300"):
         to_grey_levels(np.stack([FLOATS, changed(FLOATS, 300)]), batch=True)
 
 
