@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from flare.goes import HEADLINE_EVENT
+from flare.verification.noise_free import TrueProbabilities, noise_free_scores
 from flare.verification.scorecard import (
     FLUX,
     Issued,
@@ -22,7 +23,7 @@ CLIMATOLOGY = "climatology"
 #: The reference forest: fitted afresh for every evaluation, whatever is registered.
 FOREST = "forest"
 
-#: Whoever knows the true rates of a synthetic dataset.
+#: The forecaster that knows the true rates of a synthetic dataset: an upper bound on skill.
 ORACLE = "oracle"
 
 #: What is compared pair by pair, the headline first: event and score.
@@ -35,6 +36,10 @@ COMPARED = (
     (FLUX, "log10_flux_mae"),
     (FLUX, "ranked_probability_score"),
 )
+
+
+#: The events that are also scored against true probabilities.
+NOISE_FREE_EVENTS = (HEADLINE_EVENT, "C1.0")
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class Comparison:
     is the paired difference of the headline's Brier skill score, for all but climatology itself;
     ``against`` holds the differences model minus rival of ``COMPARED``. Where the interval of a
     difference holds no 0, the two differ. ``fitted`` says on how many active regions each was
-    fitted, where it was fitted at all.
+    fitted, where it was fitted at all. ``noise_free`` holds, by event and forecaster, the scores
+    against true probabilities, where these are known.
     """
 
     model: str
@@ -67,6 +73,7 @@ class Comparison:
     above_climatology: dict[str, Score]
     against: dict[str, tuple[Score, ...]]
     fitted: dict[str, int] = field(default_factory=dict)
+    noise_free: dict[str, dict[str, tuple[Score, ...]]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Say who beats climatology and whom the model beats, a line each."""
@@ -82,8 +89,23 @@ class Comparison:
         if self.fitted:
             said.append(f"active regions that each was fitted on: {self._fitted_line()}")
         if ORACLE in self.scorecards:
-            said.append(f"{ORACLE}: knows the true flare rates, which no forecaster can")
-        return said
+            said.append(f"{ORACLE}: uses the generator's true rates; an upper bound on skill")
+        return said + self._noise_free_lines()
+
+    def _noise_free_lines(self) -> list[str]:
+        """Compare the headline's noise-free scores with the oracle's, a line each."""
+        scores = self.noise_free.get(HEADLINE_EVENT, {})
+        if ORACLE not in scores:
+            return []
+        best = scores[ORACLE][0].value
+        lines = [f"noise-free (against the true probabilities of {HEADLINE_EVENT}):"]
+        for name, (skill, tss, area) in scores.items():
+            share = f", {100 * skill.value / best:.0f} % of the oracle's" if best > 0 else ""
+            lines.append(
+                f"  {name}: BSS {skill.value:.3f} [{skill.low:.3f}, {skill.high:.3f}]{share}; "
+                f"TSS {tss.value:.3f} [{tss.low:.3f}, {tss.high:.3f}]; ROC area {area.value:.3f}"
+            )
+        return lines
 
     def _fitted_line(self) -> str:
         """Say on how many active regions each was fitted, with those of one number together."""
@@ -108,6 +130,7 @@ def compare(
     subsets: Mapping[str, Rows],
     in_subsets: Sequence[str],
     fitted: Mapping[str, int] | None = None,
+    true_probabilities: TrueProbabilities | None = None,
 ) -> Comparison:
     """Score forecasts of the same N samples by name.
 
@@ -121,6 +144,8 @@ def compare(
         Who is scored on the subsets too.
     fitted
         From names to the number of active regions that a forecaster was fitted on.
+    true_probabilities
+        Of the N samples, where they are known.
     """
     model = next(iter(told))
     cards = {name: _card(one, truth, settings) for name, one in told.items()}
@@ -148,7 +173,17 @@ def compare(
             if name != model
         },
         dict(fitted or {}),
+        {} if true_probabilities is None else _noise_free(told, true_probabilities, settings),
     )
+
+
+def _noise_free(
+    told: Mapping[str, Issued], truth: TrueProbabilities, settings: Settings
+) -> dict[str, dict[str, tuple[Score, ...]]]:
+    return {
+        event: noise_free_scores(told, truth, event=event, n_resamples=settings.resamples)
+        for event in NOISE_FREE_EVENTS
+    }
 
 
 def _card(issued: Issued, truth: Observed, settings: Settings) -> Scorecard:

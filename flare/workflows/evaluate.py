@@ -11,22 +11,24 @@ from flare.datasets.audit.report import AuditReport
 from flare.datasets.packed import Pack, PackedSplit
 from flare.errors import ConfigInvalid, DatasetInvalid, TrackingUnavailable
 from flare.forecasters.base import Forecast, Forecaster
+from flare.goes import EVENTS
 from flare.parameters import base_rates
 from flare.tracking.names import SEEN_TAG
 from flare.tracking.runs import Run, scratch, start
+from flare.verification.noise_free import TrueProbabilities
 from flare.verification.scorecard import Issued
 from flare.workflows.audit import audit_of
 from flare.workflows.comparison import CLIMATOLOGY, FOREST, ORACLE, Comparison, Settings, compare
 from flare.workflows.data import TrainingData, log_reference_data, log_split, open_packed
 from flare.workflows.models import Resolved, resolve
-from flare.workflows.oracle import oracle_of
+from flare.workflows.oracle import oracle_of, true_probabilities
 from flare.workflows.output import check_folder, put_file
 from flare.workflows.overlap import regions_of, seen_regions, shown
 from flare.workflows.persistence import PERSISTENCE, persistence
 from flare.workflows.report import Reported, write_report
 from flare.workflows.report_log import log_report
 from flare.workflows.rivals import Rivals, reference_data, rivals_of
-from flare.workflows.scoring import forecast_rows, issued, observed, training_rates
+from flare.workflows.scoring import at_rates, forecast_rows, issued, observed, training_rates
 from flare.workflows.subsets import subsets_of
 from flare.workflows.training_regions import fitted_regions, held_out_regions
 
@@ -165,12 +167,16 @@ def _told(
         for name, one in models.items()
     }
     told = {name: issued(models[name], one) for name, one in forecasts.items()}
-    told |= rivals.issue(rows)
     known = training.rows.table.iloc[training.split.train]
-    told[PERSISTENCE] = persistence(rows.table, known).issued
+    references = {**rivals.issue(rows), PERSISTENCE: persistence(rows.table, known).issued}
     oracle = oracle_of(config.data_dir, rows.table, known)
     if oracle is not None:
-        told[ORACLE] = oracle
+        references[ORACLE] = oracle
+    # The same rule for all rows of the table: a paired difference never compares one that was
+    # moved to the stated rates with one that was not.
+    own = training_rates(known["peak_flux"].to_numpy(dtype=np.float64), EVENTS)
+    stated = base_rates(config.base_rates)
+    told |= {name: at_rates(one, own, stated) for name, one in references.items()}
     return told, next(iter(forecasts.values()))
 
 
@@ -197,7 +203,15 @@ def _compared(
         subsets=subsets_of(rows.table, rows.present, scale=config.scale),
         in_subsets=[*models, FOREST, CLIMATOLOGY],
         fitted=fitted,
+        true_probabilities=_true_probabilities(rows, config),
     )
+
+
+def _true_probabilities(rows: PackedSplit, config: EvaluateConfig) -> TrueProbabilities | None:
+    """Return the true probabilities where they hold: at the generator's own rates and scale."""
+    if config.base_rates or config.scale != "raw":
+        return None
+    return true_probabilities(config.data_dir, rows.table, rows.name)
 
 
 def _mark_overlap(tracked: Run, model: Resolved, split: str, names: tuple[str, ...]) -> None:

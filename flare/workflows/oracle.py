@@ -1,12 +1,13 @@
-"""The forecaster that knows a synthetic dataset's true rates.
+"""The oracle: a forecaster that knows a synthetic dataset's true rates, an upper bound on skill.
 
-On regions as they come no other can beat it but by luck. A test split that was chosen by its labels
-holds more flares than the rates say, and there one that is calibrated to it may score higher.
+On regions as they come only luck can beat it. A test split that was selected by its labels has more
+flares than the rates say, and there a forecaster that is calibrated to it may score higher.
 
 ``oracle/oracle.csv`` of the dataset holds what its generator knew. Only scoring reads it, after
 everything was learnt.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 
 from flare.errors import DatasetInvalid
 from flare.goes import EVENTS, event_outcomes
+from flare.verification.noise_free import TrueProbabilities
 from flare.verification.scorecard import Issued
 from flare.verification.thresholds import best_threshold
 
@@ -21,7 +23,7 @@ _QUANTILES = ("log10_flux_q05", "log10_flux_q50", "log10_flux_q95")
 
 
 def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Issued | None:
-    """Return what whoever knows the true rates would have issued; None where nobody knows them.
+    """Return the oracle's forecasts; None where nobody knows the true rates.
 
     Parameters
     ----------
@@ -55,6 +57,24 @@ def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Is
             for k, event in enumerate(EVENTS)
         },
     )
+
+
+def true_probabilities(data_dir: Path, table: pd.DataFrame, split: str) -> TrueProbabilities | None:
+    """Return the true probability of each event; None where they are not known or not right.
+
+    They are not right for test regions that were selected by their labels: see
+    ``flare.datasets.synthetic``.
+    """
+    path = data_dir / "oracle" / "oracle.csv"
+    if not path.is_file() or (split == "test" and not _as_observed(data_dir)):
+        return None
+    rows = _rows(_read(path), table, path)
+    return TrueProbabilities(_chances(rows), EVENTS, table["active_region"].to_numpy(np.int64))
+
+
+def _as_observed(data_dir: Path) -> bool:
+    made = json.loads((data_dir / "dataset.json").read_text(encoding="utf-8"))
+    return bool(made.get("test") == "as_observed")
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -22,7 +22,12 @@ from flare.workflows.models import Resolved
 from flare.workflows.report_figures import CAPTIONS, Drawn, figures_of
 from flare.workflows.report_markdown import markdown_page
 from flare.workflows.report_page import Block, Bullets, Paragraph, Picture, Section, html_page
-from flare.workflows.report_sections import difference_section, score_sections, subset_section
+from flare.workflows.report_sections import (
+    difference_section,
+    noise_free_sections,
+    score_sections,
+    subset_section,
+)
 
 AUDIT = "audit.md"
 
@@ -113,6 +118,10 @@ def _as_json(reported: Reported) -> dict[str, Any]:
             name: [json_safe(score) for score in scores]
             for name, scores in comparison.against.items()
         },
+        "noise_free": {
+            event: {name: [json_safe(score) for score in scores] for name, scores in of.items()}
+            for event, of in comparison.noise_free.items()
+        },
         "forecasters": {name: card.as_dict() for name, card in comparison.scorecards.items()},
         "subsets": {
             subset: {name: card.as_dict() for name, card in cards.items()}
@@ -130,6 +139,7 @@ def _sections(reported: Reported) -> list[Section]:
     return [
         Section("In short", _summary(reported)),
         *score_sections(comparison),
+        *noise_free_sections(comparison),
         difference_section(comparison),
         subset_section(comparison),
         Section("Calibration and alarms", [Bullets(tuning_lines(reported.forecaster))]),

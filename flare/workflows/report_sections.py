@@ -94,6 +94,24 @@ def difference_section(comparison: Comparison) -> Section:
     )
 
 
+def noise_free_sections(comparison: Comparison) -> list[Section]:
+    """Return a table of the scores against true probabilities for each event, where there are."""
+    sections = []
+    for event, scores in comparison.noise_free.items():
+        first = next(iter(scores.values()))
+        rows: list[Cells] = [
+            [name, *(interval_cell(score) for score in of)] for name, of in scores.items()
+        ]
+        caption = (
+            f"Against the true probabilities of the generator ({first[0].n_events} events expected "
+            f"in {first[0].n} samples), without luck of the events; the oracle's are the highest."
+        )
+        header = ["forecaster", *(_short(score.name) for score in first)]
+        table = Table(caption, header, rows, highlighted=0)
+        sections.append(Section(f"Noise-free scores of {event}", [table]))
+    return sections
+
+
 def subset_section(comparison: Comparison) -> Section:
     """Return the scores on parts of the samples, for those that were scored on them."""
     names = list(next(iter(comparison.subsets.values())))

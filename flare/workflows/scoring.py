@@ -1,7 +1,8 @@
 """Forecasters on packed rows: forecast in pieces, tune, and score."""
 
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from flare.datasets.packed import PackedSplit
 from flare.forecasters.base import Forecast, Forecaster
+from flare.forecasters.calibration import shift_prior
 from flare.forecasters.tuning import tune
 from flare.goes import event_outcomes
 from flare.training.reader import in_pieces, read_ahead
@@ -89,6 +91,23 @@ def issued(forecaster: Forecaster, forecast: Forecast) -> Issued:
         forecast.events,
         forecaster.tuning.thresholds,
     )
+
+
+def at_rates(one: Issued, own: Mapping[str, float], stated: Mapping[str, float]) -> Issued:
+    """Move forecasts that hold at the event rates ``own`` to stated ones, as a model's are moved.
+
+    Thresholds move with the probabilities, so the alarms stay; see ``Tuning.at_rates``.
+    """
+    if not stated:
+        return one
+    moved, thresholds = one.probability.copy(), dict(one.thresholds)
+    for event, rate in stated.items():
+        k = one.events.index(event)
+        moved[:, k] = shift_prior(moved[:, k], own[event], rate)
+        threshold = np.array([thresholds[event]])
+        thresholds[event] = float(shift_prior(threshold, own[event], rate)[0])
+    moved = np.minimum.accumulate(moved, axis=1)
+    return replace(one, probability=moved, thresholds=thresholds)
 
 
 def observed(packed: PackedSplit, rows: NDArray[np.intp] | slice = slice(None)) -> Observed:

@@ -63,6 +63,20 @@ def test_an_evaluation_is_named_after_the_stated_rate(stated, fetch):
     assert tags["mlflow.runName"] == f"evaluate {label} on test"
 
 
+def test_all_forecasts_of_the_table_are_moved_by_the_same_rule(stated, models):
+    plain, at_rate = models.evaluation.comparison.told, stated.comparison.told
+    references = [name for name in plain if name in at_rate]
+    assert {"climatology", "persistence", "forest", "logistic regression"} <= set(references)
+    for name in references:
+        column = plain[name].events.index("M1.0")
+        before, after = (one[name].probability[:, column] for one in (plain, at_rate))
+        own = models.evaluation.comparison.scorecards[name].climatology["M1.0"]
+        # At most: an event never becomes more likely than a weaker one.
+        assert (after <= moved(before, own) + 1e-12).all()
+        assert (after < before)[(before > 0) & (before < 1)].all()
+    assert at_rate["climatology"].probability[0, column] == pytest.approx(RATE)
+
+
 def test_a_report_says_the_stated_rate_beside_the_models_own(stated, models):
     report = json.loads((stated.report / "report.json").read_text(encoding="utf-8"))
     assert report["stated_base_rates"] == {"M1.0": RATE}

@@ -1,5 +1,7 @@
 """A synthetic set through the workflows: its oracle, and what can be learnt from its images."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +12,10 @@ from flare.datasets.sdobenchmark import read_table
 from flare.datasets.splits import split_by_region
 from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.workflows import inspect, synthesize
+from flare.workflows.comparison import Settings, compare
 from flare.workflows.data import TrainingData, open_packed
-from flare.workflows.oracle import oracle_of
+from flare.workflows.oracle import oracle_of, true_probabilities
+from flare.workflows.scoring import labels_of
 from flare.workflows.synthetic import sizes
 
 from workplace import working_in
@@ -49,6 +53,37 @@ def test_the_alarm_thresholds_of_the_oracle_do_not_depend_on_the_scored_labels(m
         for table in (tables["test"], other)
     ]
     assert thresholds[0] == thresholds[1]
+
+
+def test_the_true_probabilities_hold_on_regions_as_they_come(made, tables):
+    truth = true_probabilities(made.summary.path, tables["test"], "test")
+    known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv").set_index("id")
+    np.testing.assert_array_equal(
+        truth.probability[:, truth.events.index("M1.0")], known.loc[tables["test"]["id"], "p_M1.0"]
+    )
+
+
+@pytest.mark.parametrize("said", ['{"test": "selected"}', "{}"])
+def test_on_selected_test_regions_no_probability_is_true(made, tables, tmp_path, said):
+    shutil.copytree(made.summary.path / "oracle", tmp_path / "oracle")
+    (tmp_path / "dataset.json").write_text(said)
+    assert true_probabilities(tmp_path, tables["test"], "test") is None
+    assert true_probabilities(tmp_path, tables["training"], "training") is not None
+
+
+def test_all_forecasters_are_compared_with_the_true_probabilities_too(made, tables):
+    table = tables["test"]
+    oracle = oracle_of(made.summary.path, table, tables["training"])
+    found = compare(
+        {"model": oracle, "climatology": oracle, "oracle": oracle},
+        labels_of(table),
+        settings=Settings(resamples=20),
+        subsets={"all": np.ones(len(table), dtype=bool)},
+        in_subsets=["model"],
+        true_probabilities=true_probabilities(made.summary.path, table, "test"),
+    )
+    assert set(found.noise_free["M1.0"]) == {"model", "climatology", "oracle"}
+    assert any("100 % of the oracle's" in line for line in found.lines())
 
 
 def test_a_dataset_without_an_oracle_has_none(home):
