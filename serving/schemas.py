@@ -21,11 +21,12 @@ _EXAMPLE: dict[str, Any] = {
     "flux_low_w_m2": 6.0e-07,
     "flux_high_w_m2": 2.4e-05,
     "interval_level": 0.9,
-    "probabilities": {"B1.0": 0.9, "C1.0": 0.62, "M1.0": 0.1, "X1.0": 0.01},
+    "probabilities": {"B1.0": 0.97, "C1.0": 0.62, "M1.0": 0.1, "X1.0": 0.01},
     "alert": True,
     "alert_threshold": 0.07,
     "window_hours": 24,
     "synthetic": False,
+    "coherent": True,
     "model_name": "solar-flare",
     "model_version": "3",
     "missing_images": 2,
@@ -101,6 +102,14 @@ class Prediction(BaseModel):
     synthetic: Annotated[
         bool,
         Field(description="True if the model was trained on synthetic data: for trying out only."),
+    ]
+    coherent: Annotated[
+        bool,
+        Field(
+            description="Whether flux, interval and probabilities can be of one distribution. "
+            "Models that were registered by earlier versions may contradict themselves; then "
+            "believe the probabilities."
+        ),
     ]
     model_name: Annotated[str, Field(description="Model that answered.")]
     model_version: Annotated[str, Field(description="The one version that answered.")]
