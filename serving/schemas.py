@@ -222,6 +222,16 @@ class ScoreValue(BaseModel):
     high: Annotated[float | None, Field(description="Upper end.")]
     n: Annotated[int, Field(description="Samples.")]
     n_events: Annotated[int | None, Field(description="Events among them.")] = None
+    split: Annotated[str | None, Field(description="Split of the data that they are of.")] = None
+    data: Annotated[str | None, Field(description="Name of these data, where it is known.")] = None
+    synthetic: Annotated[bool | None, Field(description="Whether these data are invented.")] = None
+    scale: Annotated[
+        str | None,
+        Field(
+            description="Scale of the labels that events are counted on: `raw` as SDOBenchmark has "
+            "them, `noaa` or `physical`."
+        ),
+    ] = None
     data: Annotated[str | None, Field(description="Dataset of those samples.")] = None
     synthetic: Annotated[bool | None, Field(description="Whether that is synthetic.")] = None
     split: Annotated[str | None, Field(description="Its split: `test` or `validation`.")] = None
@@ -266,7 +276,9 @@ class Model(BaseModel):
     parameters: Annotated[dict[str, str], Field(description="Parameters of the run.")]
     tags: Annotated[dict[str, str], Field(description="Tags of the version.")]
     scores: Annotated[list[ScoreValue], Field(description="Scores from its latest report.")]
-    scores_on: Annotated[str | None, Field(description="Samples that these scores are of.")]
+    scores_on: Annotated[
+        str | None, Field(description="Split, data and label scale of these scores, for people.")
+    ]
     card: Annotated[str | None, Field(description="Model card, in Markdown.")]
 
 

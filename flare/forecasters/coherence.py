@@ -20,6 +20,9 @@ from flare.goes import flux_of_class
 
 Floats = NDArray[np.float64]
 
+#: How far below a threshold, in dex, a flux is surely of the weaker class: in 32 bits too.
+JUST_BELOW = math.log10(1 - 1e-6)
+
 
 def quantile_bounds(
     probability: Floats, events: Sequence[str], exceeded: float
@@ -42,8 +45,7 @@ def quantile_bounds(
     """
     thresholds = np.array([math.log10(flux_of_class(event)) for event in events])
     reached = probability >= exceeded
-    # The last number below a threshold is not of its class.
-    below = np.nextafter(thresholds, -np.inf)
+    below = thresholds + JUST_BELOW
     low = np.where(reached, thresholds, -np.inf).max(axis=1, initial=-np.inf)
     high = np.where(reached, np.inf, below).min(axis=1, initial=np.inf)
     return low, high
