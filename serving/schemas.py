@@ -21,11 +21,12 @@ _EXAMPLE: dict[str, Any] = {
     "flux_low_w_m2": 6.0e-07,
     "flux_high_w_m2": 2.4e-05,
     "interval_level": 0.9,
-    "probabilities": {"B1.0": 0.9, "C1.0": 0.62, "M1.0": 0.1, "X1.0": 0.01},
+    "probabilities": {"B1.0": 0.97, "C1.0": 0.62, "M1.0": 0.1, "X1.0": 0.01},
     "alert": True,
     "alert_threshold": 0.07,
     "window_hours": 24,
     "synthetic": False,
+    "coherent": True,
     "model_name": "solar-flare",
     "model_version": "3",
     "missing_images": 2,
@@ -101,6 +102,14 @@ class Prediction(BaseModel):
     synthetic: Annotated[
         bool,
         Field(description="True if the model was trained on synthetic data: for trying out only."),
+    ]
+    coherent: Annotated[
+        bool,
+        Field(
+            description="Whether flux, interval and probabilities can be of one distribution. "
+            "Models that were registered by earlier versions may contradict themselves; then "
+            "believe the probabilities."
+        ),
     ]
     model_name: Annotated[str, Field(description="Model that answered.")]
     model_version: Annotated[str, Field(description="The one version that answered.")]
@@ -213,6 +222,16 @@ class ScoreValue(BaseModel):
     high: Annotated[float | None, Field(description="Upper end.")]
     n: Annotated[int, Field(description="Samples.")]
     n_events: Annotated[int | None, Field(description="Events among them.")] = None
+    split: Annotated[str | None, Field(description="Split of the data that they are of.")] = None
+    data: Annotated[str | None, Field(description="Name of these data, where it is known.")] = None
+    synthetic: Annotated[bool | None, Field(description="Whether these data are invented.")] = None
+    scale: Annotated[
+        str | None,
+        Field(
+            description="Scale of the labels that events are counted on: `raw` as SDOBenchmark has "
+            "them, `noaa` or `physical`."
+        ),
+    ] = None
     data: Annotated[str | None, Field(description="Dataset of those samples.")] = None
     synthetic: Annotated[bool | None, Field(description="Whether that is synthetic.")] = None
     split: Annotated[str | None, Field(description="Its split: `test` or `validation`.")] = None
@@ -257,7 +276,9 @@ class Model(BaseModel):
     parameters: Annotated[dict[str, str], Field(description="Parameters of the run.")]
     tags: Annotated[dict[str, str], Field(description="Tags of the version.")]
     scores: Annotated[list[ScoreValue], Field(description="Scores from its latest report.")]
-    scores_on: Annotated[str | None, Field(description="Samples that these scores are of.")]
+    scores_on: Annotated[
+        str | None, Field(description="Split, data and label scale of these scores, for people.")
+    ]
     card: Annotated[str | None, Field(description="Model card, in Markdown.")]
 
 

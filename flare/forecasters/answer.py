@@ -6,6 +6,7 @@ The seed's five fields keep their names and meaning; the others stand beside the
 from typing import TypedDict
 
 from flare.forecasters.base import Forecast, Forecaster
+from flare.forecasters.coherence import are_coherent
 from flare.goes import HEADLINE_EVENT, class_letter, class_of_flux
 
 
@@ -17,7 +18,8 @@ class Answer(TypedDict):
     ``mx_probability`` is P(peak flux >= 1e-5 W m^-2), ``is_mx_flare`` whether that is at least
     0.5, and ``alert`` whether it reaches ``alert_threshold``, the threshold of the highest true
     skill statistic out of fold. The interval holds ``interval_level`` of all cases if the
-    forecaster is calibrated.
+    forecaster is calibrated. ``coherent`` says whether flux, interval and probabilities can be of
+    one distribution: a forecaster that was tuned by an earlier version may contradict itself.
     """
 
     peak_flux_w_m2: float
@@ -34,11 +36,19 @@ class Answer(TypedDict):
     alert_threshold: float
     window_hours: int
     synthetic: bool
+    coherent: bool
 
 
 def answers(forecaster: Forecaster, forecast: Forecast) -> list[Answer]:
     """Put each of the N forecasts into words."""
     threshold = forecaster.tuning.thresholds[HEADLINE_EVENT]
+    coherent = are_coherent(
+        forecast.log10_flux,
+        (forecast.lower, forecast.upper),
+        forecast.probability,
+        forecast.events,
+        level=forecaster.spec.interval_level,
+    )
     found: list[Answer] = []
     for row in range(len(forecast)):
         log_flux = float(forecast.log10_flux[row])
@@ -63,6 +73,7 @@ def answers(forecaster: Forecaster, forecast: Forecast) -> list[Answer]:
                 alert_threshold=threshold,
                 window_hours=forecaster.spec.window_hours,
                 synthetic=forecaster.origin.synthetic,
+                coherent=bool(coherent[row]),
             )
         )
     return found

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from flare.errors import ConfigInvalid, ForecasterInvalid, InputInvalid
 from flare.forecasters.calibration import Calibration, shift_prior
+from flare.forecasters.coherence import made_coherent
 from flare.goes import EVENTS, flux_of_class
 from flare.sample import (
     CHANNELS,
@@ -97,6 +98,9 @@ class Tuning:
     interval. ``calibrations`` are by event, none where an event
     is missing. ``rates`` are the event rates of the samples that the probabilities are meant for;
     ``stated_rates`` are others to which they are moved instead, and the thresholds are already.
+    ``interval_level`` is what the interval was fitted for: flux and interval are kept where the
+    probabilities allow them (`flare.forecasters.coherence`); None leaves them as they are, which
+    tuning itself needs.
     """
 
     thresholds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(EVENTS, 0.5))
@@ -105,6 +109,7 @@ class Tuning:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
     stated_rates: dict[str, float] = field(default_factory=dict)
+    interval_level: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse rates that nothing can be moved by: they were read from a damaged folder."""
@@ -127,8 +132,9 @@ class Tuning:
     ) -> Forecast:
         """Make the forecast of what a model issued.
 
-        Each event is calibrated, a stronger one is never left likelier than a weaker one, and
-        whatever has a stated rate is moved to it.
+        Each event is calibrated, a stronger one is never left more likely than a weaker one,
+        whatever has a stated rate is moved to it, and flux and interval are made coherent with
+        the probabilities.
 
         Parameters
         ----------
@@ -151,7 +157,20 @@ class Tuning:
                 rates = self.rates[event], self.stated_rates[event]
                 finished[:, k] = shift_prior(finished[:, k], *rates)
         finished = np.clip(np.minimum.accumulate(finished, axis=1), 0.0, 1.0)
-        return Forecast(log10_flux, *self.interval(log10_flux, ends), finished, events)
+        return self.coherent(
+            Forecast(log10_flux, *self.interval(log10_flux, ends), finished, events)
+        )
+
+    def coherent(self, forecast: Forecast) -> Forecast:
+        """Return a forecast whose flux and interval do not contradict its probabilities."""
+        level = self.interval_level
+        if level is None:
+            return forecast
+        ends, events = (forecast.lower, forecast.upper), forecast.events
+        flux, lower, upper = made_coherent(
+            forecast.log10_flux, ends, forecast.probability, events, level=level
+        )
+        return Forecast(flux, lower, upper, forecast.probability, events)
 
     def at_rates(self, stated: Mapping[str, float]) -> "Tuning":
         """Return the tuning for a time or place where events are more or less frequent.

@@ -44,7 +44,7 @@ class Climatology:
         lower, median, upper = (np.full(n, value) for value in self.log10_flux_quantiles)
         rates = np.asarray(self.rates, dtype=np.float64)
         finished = self.tuning.finish(median, np.tile(rates, (n, 1)), self.spec.events)
-        return replace(finished, lower=lower, upper=upper)
+        return self.tuning.coherent(replace(finished, log10_flux=median, lower=lower, upper=upper))
 
     def with_tuning(self, tuning: Tuning) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
@@ -91,6 +91,7 @@ def fit_climatology(
         tuning=Tuning(
             thresholds=dict.fromkeys(spec.events, 0.5),
             rates=dict(zip(spec.events, rates.tolist(), strict=True)),
+            interval_level=spec.interval_level,
         ),
         origin=origin,
     )

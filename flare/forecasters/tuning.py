@@ -78,6 +78,7 @@ def tune(
         residual_high=high,
         calibrations=calibrated.calibrations,
         rates=calibrated.rates,
+        interval_level=level,
     )
 
 

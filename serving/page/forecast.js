@@ -34,11 +34,17 @@ export function showForecast(place, answer, rates = {}) {
         { class: "verdict" },
         el("p", { class: answer.alert ? "pill alert" : "pill", text: answer.alert ? "Alert" : "No alert" }),
         el("p", { class: "words", text: `${peak} ${chance}` }),
+        ...(answer.coherent === false ? [contradiction()] : []),
       ),
     ),
     scale(answer),
     probabilities(answer, rates),
   );
+}
+
+function contradiction() {
+  const text = "This model's flux and probabilities contradict each other; believe the probabilities.";
+  return el("p", { class: "small", text });
 }
 
 function synthetic() {

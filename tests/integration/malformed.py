@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 SAMPLE = np.full((40, 256, 256), 9, dtype=np.uint8)
+SAMPLE[:, 0, 0] = 10  # images of a single value are missing
 BOUNDARY = b"malformed-7f3a"
 FORM = f"multipart/form-data; boundary={BOUNDARY.decode()}"
 RAW = "application/octet-stream"

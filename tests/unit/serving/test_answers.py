@@ -178,7 +178,7 @@ def score(event: str, name: str, value: float | None, **more: object) -> dict[st
 
 
 SCORES = (
-    score("M1.0", "tss", 0.41, n_events=9),
+    score("M1.0", "tss", 0.41, n_events=9, split="test", data="real", synthetic=False, scale="raw"),
     score("X1.0", "tss", None, n_events=0),
     score("flux", "mae", 0.6, unit="dex"),
 )
@@ -210,7 +210,7 @@ def test_the_model_is_described_with_its_scores_and_its_card():
     assert (model["parameters"], model["tags"]) == (DETAILS["parameters"], DETAILS["tags"])
     assert (model["scores_on"], model["card"]) == ("test split", "# Model card\n")
     assert model["scores"][0] == SCORES[0]
-    assert model["scores"][1]["value"] is None
+    assert model["scores"][1]["value"] is model["scores"][1]["data"] is None
     assert (model["scores"][2]["name"], model["scores"][2]["n_events"]) == ("mae", None)
     assert model["channels"][-1] == "magnetogram"
     assert model["signature"]["inputs"]["shape"] == [4, 10, 256, 256]
