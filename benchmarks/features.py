@@ -15,20 +15,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, convolve1d
+from scipy.ndimage import binary_dilation, gaussian_filter
 
 from benchmarks.timing import machine, rate_table, time_in_turn
 from flare.datasets.packing import pack
 from flare.datasets.synthetic import synthesize
-from flare.features.magnetic import (
-    FIELD_OF_VIEW_ARCSEC,
-    KERNEL_FWHM_MM,
-    MM_PER_ARCSEC,
-    NOISE_GAUSS,
-    STRONG_FIELD_GAUSS,
-)
-from flare.features.table import compute_features
-from flare.sample import MAGNETOGRAM, N_CHANNELS, Cube, Present, physical_values
+from flare.features.magnetic import KERNEL_SIGMA_MM, NOISE_GAUSS, OVERLAP_SCALES_MM
+from flare.features.statistics import STATISTIC_NAMES
+from flare.features.structure import SCALES_MM, pixel_mm
+from flare.features.table import FEATURE_NAMES, compute_features
+from flare.sample import CHANNELS, MAGNETOGRAM, Cube, Present, physical_values, reduce_cubes
 
 PEER = "loop over images"
 
@@ -47,7 +43,7 @@ def main() -> None:
         rows = made.split("training")
         cubes, present = np.array(rows.cubes), rows.present
     plain, ours = features_by_loop(cubes, present), compute_features(cubes, present)
-    np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-3)
     timings = time_in_turn(
         {
             PEER: partial(features_by_loop, cubes, present),
@@ -67,60 +63,108 @@ def features_by_loop(cubes: Cube, present: Present) -> NDArray[np.float64]:
 
 
 def _of_sample(cube: Cube, present: Present) -> list[float]:
-    statistics: list[float] = []
-    changes: list[float] = []
-    magnetic = [math.nan] * 10
-    for channel in range(N_CHANNELS):
-        steps = np.flatnonzero(present[:, channel])
+    last: dict[str, float] = {}
+    change: dict[str, float] = {}
+    field_steps = np.flatnonzero(present[:, MAGNETOGRAM])
+    for number, channel in enumerate(CHANNELS):
+        steps = np.flatnonzero(present[:, number])
         if len(steps) == 0:
-            statistics += [math.nan] * 8
-            changes.append(math.nan)
             continue
-        newest, oldest = cube[steps[-1], channel], cube[steps[0], channel]
-        statistics += _statistics(newest)
-        several = len(steps) > 1
-        changes.append(newest.mean() - oldest.mean() if several else math.nan)
-        if channel == MAGNETOGRAM:
-            now = _magnetic(newest)
-            before = _magnetic(oldest) if several else [math.nan] * 5
-            magnetic = now + [a - b for a, b in zip(now, before, strict=True)]
-    return [*statistics, *changes, *magnetic, present.mean()]
+        for end, values in ((-1, last), (0, change)):
+            image = cube[steps[end], number]
+            field = cube[field_steps[end], MAGNETOGRAM] if len(field_steps) else None
+            if end == -1 or len(steps) > 1:
+                found = _of_image(image, channel, field)
+                if end == 0 and len(field_steps) < 2:
+                    found.pop("line", None)
+                values.update({f"{channel}_{name}": value for name, value in found.items()})
+    values = {f"{name}_last": value for name, value in last.items()}
+    values |= {f"{name}_change": last[name] - before for name, before in change.items()}
+    values["present_share"] = float(present.mean())
+    return [values.get(name, math.nan) for name in FEATURE_NAMES]
 
 
-def _statistics(plane: NDArray[np.uint8]) -> list[float]:
+def _of_image(
+    image: NDArray[np.uint8], channel: str, field: NDArray[np.uint8] | None
+) -> dict[str, float]:
+    found = _statistics(image)
+    if channel == "magnetogram":
+        return found | _magnetic(image)
+    if channel != "continuum":
+        intensity = physical_values(image, channel).astype(np.float64)
+        median, peak = np.percentile(intensity, (50, 99.9), method="inverted_cdf")
+        excess = np.maximum(intensity - median, 0).mean() / median
+        found |= {
+            "intensity": math.log10(intensity.mean()),
+            "excess": math.log10(1e-3 + excess),
+            "peak": math.log10(peak / median),
+        }
+    small = reduce_cubes(image, min(len(image), 64)).astype(np.float64)
+    edge = len(small)
+    axis = (np.arange(edge) + 0.5) / edge - 0.5
+    weights = np.exp(-0.5 * (axis[:, None] ** 2 + axis**2) / 0.18**2)
+    weights /= weights.sum()
+    found["core"] = float((small * weights).sum())
+    if field is not None:
+        common = np.sqrt(np.prod(_blurred_polarities(field, 8), axis=0)) + 1e-3
+        found["line"] = float((small * common).sum() / common.sum())
+    for scale in SCALES_MM:
+        smooth = gaussian_filter(small, scale / pixel_mm(edge), mode="nearest")
+        variance = float(((small - smooth) ** 2 * weights).sum())
+        found[f"contrast_{scale}"] = math.log10(0.3 + math.sqrt(variance))
+        small = smooth
+    return found
+
+
+def _statistics(plane: NDArray[np.uint8]) -> dict[str, float]:
     grey = plane.astype(np.float64)
     std = grey.std()
     skewness = ((grey - grey.mean()) ** 3).mean() / std**3 if std > 0 else 0.0
     percentiles = np.percentile(plane, (1, 50, 95, 99), method="inverted_cdf")
-    return [grey.mean(), std, skewness, *percentiles, grey.max()]
+    values = [grey.mean(), std, skewness, *percentiles, grey.max()]
+    return dict(zip(STATISTIC_NAMES, map(float, values), strict=True))
 
 
-def _magnetic(plane: NDArray[np.uint8]) -> list[float]:
-    pixel_mm = FIELD_OF_VIEW_ARCSEC * MM_PER_ARCSEC / len(plane)
-    field = physical_values(plane, "magnetogram").astype(np.float64)
-    counted = np.where(np.abs(field) >= NOISE_GAUSS, field, 0.0)
-    unsigned, net = np.abs(counted).sum(), abs(counted.sum())
-    proxies = [math.log10(1 + unsigned * pixel_mm**2), net / unsigned if unsigned > 0 else 0.0]
+def _magnetic(plane: NDArray[np.uint8]) -> dict[str, float]:
+    fine = reduce_cubes(plane, min(len(plane), 128))
+    pixel = pixel_mm(len(fine))
+    field = physical_values(fine, "magnetogram").astype(np.float64)
     square = np.ones((3, 3), dtype=bool)
-    positive = binary_dilation(field >= STRONG_FIELD_GAUSS, square)
-    line = positive & binary_dilation(field <= -STRONG_FIELD_GAUSS, square)
-    if not line.any():
-        return [*proxies, 0.0, 0.0, 0.0]
-    kernel = _gaussian(KERNEL_FWHM_MM / pixel_mm)
-    weight = line.astype(np.float64)
-    for axis in (0, 1):
-        weight = convolve1d(weight, kernel, axis=axis, mode="constant")
-    r = (weight * np.abs(field)).sum() * pixel_mm**2
-    gradient = np.hypot(*np.gradient(field, pixel_mm))
-    length = line.sum() / 2 * pixel_mm
-    return [*proxies, math.log10(1 + r), math.log10(1 + length), gradient[line].max()]
+    line = binary_dilation(field > 150, square) & binary_dilation(field < -150, square)
+    weight = gaussian_filter(line.astype(np.float64), KERNEL_SIGMA_MM / pixel, mode="constant")
+    gradient = np.hypot(*np.gradient(field, pixel))
+    plus, minus = (polarity.sum() for polarity in _polarities(plane))
+    cell = pixel_mm(min(len(plane), 64)) ** 2
+    found = {
+        "unsigned_flux": _log10_flux((plus + minus) * cell),
+        "imbalance": abs(plus - minus) / (plus + minus) if plus + minus > 0 else 0.0,
+        "r": _log10_flux((weight * np.abs(field)).sum() * pixel**2),
+        "inversion_line": math.log10(1 + line.sum() / 2 * pixel),
+        "gradient": gradient[line].max() if line.any() else 0.0,
+    }
+    for scale in OVERLAP_SCALES_MM:
+        positive, negative = _blurred_polarities(plane, scale)
+        found[f"overlap_{scale}"] = _log10_flux(np.minimum(positive, negative).sum() * cell)
+        found[f"common_{scale}"] = _log10_flux(np.sqrt(positive * negative).sum() * cell)
+    return found
 
 
-def _gaussian(fwhm: float) -> NDArray[np.float64]:
-    sigma = fwhm / math.sqrt(8 * math.log(2))
-    reach = math.ceil(3 * sigma)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return np.asarray(kernel / kernel.sum())
+def _polarities(plane: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+    field = physical_values(plane, "magnetogram").astype(np.float64)
+    field[np.abs(field) < NOISE_GAUSS] = 0
+    edge = min(len(plane), 64)
+    block = len(plane) // edge
+    parts = (np.maximum(field, 0), np.maximum(-field, 0))
+    return [part.reshape(edge, block, edge, block).mean(axis=(1, 3)) for part in parts]
+
+
+def _blurred_polarities(plane: NDArray[np.uint8], scale: float) -> list[NDArray[np.float64]]:
+    sigma = scale / pixel_mm(min(len(plane), 64))
+    return [gaussian_filter(part, sigma, mode="nearest") for part in _polarities(plane)]
+
+
+def _log10_flux(gauss_mm2: float) -> float:
+    return math.log10(1e16 * (1 + gauss_mm2))
 
 
 if __name__ == "__main__":

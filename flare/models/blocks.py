@@ -23,8 +23,9 @@ _ROUNDING = 2e-6
 def frames(steps: Tensor) -> Tensor:
     """Return steps (B, C, H, W) as frames (B, C + 1, H, W), a pixel's channels together in memory.
 
-    The last channel is the magnetogram without its sign: how much field there is says more about
-    flares than which polarity it has.
+    The last channel is |B|, the magnetogram without its sign: how much field there is says more
+    about flares than which polarity it has. `ChannelNormalisation` centres magnetograms at 0 G, so
+    the absolute value of the input is in units of a root mean square field.
     """
     return side_by_side(steps, steps[:, MAGNETOGRAM : MAGNETOGRAM + 1].abs())
 

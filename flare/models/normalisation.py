@@ -1,4 +1,8 @@
-"""Grey levels to network input: per channel, learnt on the training split, kept with the model."""
+"""Grey levels to network input: per channel, measured on the training split, stored in the model.
+
+The magnetogram is centred at 0 G instead of its mean, so that a network's input is the field in
+units of its root mean square: its absolute value is |B|, and a missing image is no field.
+"""
 
 import math
 from dataclasses import dataclass
@@ -8,18 +12,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flare.sample import Cube, PlaneSums, Present, plane_sums
+from flare.sample import MAGNETOGRAM, Cube, PlaneSums, Present, grey_levels, plane_sums
+
+#: Grey level of a magnetogram where there is no field, 127.5.
+ZERO_GAUSS = float(grey_levels(np.zeros(()), "magnetogram"))
 
 
 @dataclass(frozen=True)
 class ChannelNormalisation:
-    """Mean and standard deviation of each channel's grey levels over present images, 0..255."""
+    """Centre and scale of each channel's grey levels over present images, 0..255.
+
+    ``mean`` and ``std`` are the mean and the standard deviation; of the magnetogram they are the
+    grey level of 0 G and the root mean square of the distance from it.
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def __call__(self, cubes: Tensor, present: Tensor, *, out: Tensor | None = None) -> Tensor:
-        """Return float32 (N, T, C, H, W) from uint8 cubes; missing images become zero, the mean.
+        """Return float32 (N, T, C, H, W) from uint8 cubes; missing images become zero.
 
         Parameters
         ----------
@@ -84,7 +95,7 @@ def normalisation_from_sums(
 ) -> ChannelNormalisation:
     """Return mean and deviation of each channel over the present images.
 
-    A channel that is missing everywhere gets mean 0 and deviation 1.
+    A channel that is missing everywhere gets mean 0 and deviation 1, the magnetogram 0 G and 1.
 
     Parameters
     ----------
@@ -95,9 +106,13 @@ def normalisation_from_sums(
     pixels
         Of one image.
     """
-    seen = np.maximum(present.sum(axis=(0, 1)) * pixels, 1)  # (C,)
+    count = present.sum(axis=(0, 1)) * pixels  # (C,)
     totals = (sums * present[..., None]).sum(axis=(0, 1)).astype(np.float64)  # (C, 2)
-    mean, mean_square = totals[:, 0] / seen, totals[:, 1] / seen
-    std = np.sqrt(np.maximum(mean_square - mean**2, 0))
+    mean, mean_square = (totals / np.maximum(count, 1)[:, None]).T
+    variance = mean_square - mean**2
+    if count[MAGNETOGRAM] > 0:
+        variance[MAGNETOGRAM] += (mean[MAGNETOGRAM] - ZERO_GAUSS) ** 2
+    mean[MAGNETOGRAM] = ZERO_GAUSS
+    std = np.sqrt(np.maximum(variance, 0))
     std = np.where(std > 0, std, 1.0)
     return ChannelNormalisation(tuple(mean.tolist()), tuple(std.tolist()))

@@ -52,9 +52,12 @@ class Draws:
 class Augmentation:
     """What may be done to training samples, and how much of it; strengths of 0 do nothing.
 
-    - ``mirror``: half of the samples are mirrored east-west, and half north-south. A magnetogram
-      mirrored north-south has its polarities swapped, g -> 255 - g, because leading polarities are
-      opposite in the hemispheres (Hale et al. 1919, doi:10.1086/142452).
+    - ``mirror``: half of the samples are mirrored east-west, and half north-south. Each mirror
+      swaps the magnetogram's polarities, g -> 255 - g, so that the leading polarity stays that of
+      the hemisphere: north-south moves the region to the other one, where it is the opposite, and
+      east-west puts the following polarity in front (Hale et al. 1919, doi:10.1086/142452). Both
+      mirrors together swap nothing. North-south is a symmetry of the Sun; east-west keeps Hale's
+      law but not Joy's, by which the leading polarity lies nearer to the equator.
     - ``shift``: up to this share of the edge, in whole pixels, down or up and right or left; edge
       pixels are repeated.
     - ``drift``: standard deviation of ln f, where each AIA channel of a sample is f times as
@@ -113,7 +116,7 @@ class Augmentation:
         mean, std = (np.array(part) for part in (self.normalisation.mean, self.normalisation.std))
         slope = np.ones((len(draws), N_CHANNELS))
         offset = draws.drifts * _GREY_PER_E / std
-        swapped = draws.flips[:, 1]
+        swapped = draws.flips[:, 0] ^ draws.flips[:, 1]
         slope[swapped, MAGNETOGRAM] = -1
         offset[swapped, MAGNETOGRAM] = ((255 - 2 * mean) / std)[MAGNETOGRAM]
         a, b = (

@@ -1,12 +1,13 @@
 import numpy as np
 import torch
 
+from flare.models.blocks import frames
 from flare.models.normalisation import (
     ChannelNormalisation,
     fit_normalisation,
     normalisation_from_sums,
 )
-from flare.sample import plane_sums
+from flare.sample import MAGNETOGRAM, physical_values, plane_sums
 
 RNG = np.random.default_rng(0)
 CUBES = RNG.integers(0, 256, (6, 4, 10, 8, 8), dtype=np.uint8)
@@ -20,7 +21,7 @@ def normalised(normalisation: ChannelNormalisation, cubes=CUBES, present=PRESENT
 
 def test_mean_and_deviation_are_those_of_the_present_images_of_the_rows():
     normalisation = fit_normalisation(CUBES, PRESENT, ROWS)
-    for channel in range(10):
+    for channel in range(MAGNETOGRAM):
         pixels = CUBES[ROWS][:, :, channel][PRESENT[ROWS][:, :, channel]]
         np.testing.assert_allclose(normalisation.mean[channel], pixels.mean(), rtol=1e-6)
         np.testing.assert_allclose(normalisation.std[channel], pixels.std(), rtol=1e-6)
@@ -42,9 +43,41 @@ def test_other_rows_and_missing_images_do_not_count():
 
 def test_normalised_images_have_mean_0_and_deviation_1():
     normalisation = fit_normalisation(CUBES, PRESENT, np.arange(6))
-    for channel in range(10):
+    for channel in range(MAGNETOGRAM):
         values = normalised(normalisation)[:, :, channel][PRESENT[:, :, channel]]
         np.testing.assert_allclose([values.mean(), values.std()], [0, 1], atol=1e-5)
+
+
+def test_a_magnetogram_becomes_gauss_in_units_of_the_root_mean_square():
+    here = PRESENT[:, :, MAGNETOGRAM]
+    gauss = physical_values(CUBES[:, :, MAGNETOGRAM], "magnetogram")[here].astype(np.float64)
+    values = normalised(fit_normalisation(CUBES, PRESENT, np.arange(6)))[:, :, MAGNETOGRAM][here]
+    np.testing.assert_allclose(values, gauss / np.sqrt((gauss**2).mean()), atol=1e-5)
+
+
+def test_magnetograms_of_one_polarity_are_not_centred_at_their_mean():
+    cubes = CUBES.copy()
+    cubes[:, :, MAGNETOGRAM] = 200
+    normalisation = fit_normalisation(cubes, PRESENT, ROWS)
+    assert normalisation.mean[MAGNETOGRAM] == 127.5
+    assert normalisation.std[MAGNETOGRAM] == 200 - 127.5
+
+
+def test_a_magnetogram_that_is_missing_everywhere_is_centred_at_no_field():
+    present = PRESENT.copy()
+    present[:, :, MAGNETOGRAM] = False
+    normalisation = fit_normalisation(CUBES, present, ROWS)
+    assert (normalisation.mean[MAGNETOGRAM], normalisation.std[MAGNETOGRAM]) == (127.5, 1.0)
+
+
+def test_frames_hold_the_unsigned_field_of_each_image():
+    normalisation = fit_normalisation(CUBES, PRESENT, np.arange(6))
+    inputs = normalisation(torch.from_numpy(CUBES), torch.from_numpy(PRESENT))
+    unsigned = frames(inputs)[:, -1].numpy().reshape(6, 4, 8, 8)
+    gauss = physical_values(CUBES[:, :, MAGNETOGRAM], "magnetogram")
+    gauss[~PRESENT[:, :, MAGNETOGRAM]] = 0
+    per_unit = 500 / 255 * normalisation.std[MAGNETOGRAM]
+    np.testing.assert_allclose(unsigned * per_unit, np.abs(gauss), atol=1e-3)
 
 
 def test_a_missing_image_becomes_zero_whatever_lies_under_the_mask():

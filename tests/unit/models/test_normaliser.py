@@ -55,8 +55,8 @@ def test_sums_over_lines_of_256_pixels_are_exact():
     cubes = np.full((1, 4, 10, 2, 256), 255, dtype=np.uint8)
     cubes[..., 0] = 254
     found = measure_channels([(cubes, np.ones((1, 4, 10), dtype=bool))])
-    np.testing.assert_allclose(found.mean, cubes[0, 0, 0].mean(), rtol=1e-14)
-    np.testing.assert_allclose(found.std, cubes[0, 0, 0].std(), rtol=1e-6)
+    np.testing.assert_allclose(found.mean[:-1], cubes[0, 0, 0].mean(), rtol=1e-14)
+    np.testing.assert_allclose(found.std[:-1], cubes[0, 0, 0].std(), rtol=1e-6)
 
 
 def test_pieces_of_any_size_measure_the_same():

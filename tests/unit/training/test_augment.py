@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from flare.datasets.synthetic.region import make_region
+from flare.datasets.synthetic.render import Surroundings
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, grey_levels, physical_values
 from flare.training.aims import Aims
@@ -70,10 +72,42 @@ def test_draws_of_nothing_leave_samples_as_they_are(aims):
 def test_a_mirror_is_that_of_the_grey_levels_with_the_polarities_swapped(east_west, north_south):
     grey = GREY[..., ::-1] if east_west else GREY
     if north_south:
-        grey = grey[..., ::-1, :].copy()
+        grey = grey[..., ::-1, :]
+    grey = grey.copy()
+    if east_west != north_south:
         grey[:, :, MAGNETOGRAM] = 255 - grey[:, :, MAGNETOGRAM]
     inputs, _ = done(Aims(), replace(nothing(), flips=np.tile([east_west, north_south], (N, 1))))
     close(inputs, untouched(grey))
+
+
+def leads_negative(cubes: torch.Tensor) -> np.ndarray:
+    """Return whether the negative polarity is the western one in each sample's last magnetogram."""
+    field = cubes[:, 3, MAGNETOGRAM].double().numpy()
+    x = np.arange(field.shape[-1])
+    centres = [
+        (part * x).sum(axis=(1, 2)) / part.sum(axis=(1, 2))
+        for part in (np.maximum(field, 0), np.maximum(-field, 0))
+    ]
+    return centres[1] > centres[0]  # west is to the right
+
+
+@pytest.mark.parametrize("east_west", [False, True])
+@pytest.mark.parametrize("north_south", [False, True])
+def test_mirrors_leave_the_share_of_synthetic_regions_that_conform_to_hales_law(
+    east_west, north_south
+):
+    regions = [make_region("training", index, seed=0) for index in range(12)]
+    fields = [Surroundings(one, 0).field(one.windows[0], 0.0).gauss for one in regions]
+    cubes = torch.zeros((12, 4, 10, 256, 256))
+    cubes[:, 3, MAGNETOGRAM] = torch.from_numpy(np.stack(fields))
+    north = np.array([one.latitude > 0 for one in regions])
+    conform = leads_negative(cubes) == north  # cycle 24
+    assert conform.mean() > 0.8
+    normalise = ChannelNormalisation((127.5,) * 10, (1.0,) * 10)
+    draws = replace(nothing(12), flips=np.tile([east_west, north_south], (12, 1)))
+    present = torch.ones((12, 4, 10), dtype=torch.bool)
+    mirrored, _ = build_augmentation(Aims(), normalise)(cubes, present, draws)
+    np.testing.assert_array_equal(leads_negative(mirrored) == (north ^ north_south), conform)
 
 
 def test_a_mirror_of_a_mirror_is_the_sample():
