@@ -148,9 +148,9 @@ def _runs_in(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    from flare.tracking.runs import connect
+    import mlflow
 
     try:
-        connect(make=True)  # before several runs begin at once
-    except TrackingUnavailable as error:
+        check_store(mlflow.get_tracking_uri(), make=True)  # before several runs begin at once
+    except (TrackingUnavailable, OSError) as error:
         raise SystemExit(str(error)) from None
