@@ -16,6 +16,7 @@ $(READY): pyproject.toml requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on PATH; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	$(BIN)/python -m flare.tracking.store
 	@touch $(READY)
 
 setup: $(READY)  ## make .venv with everything in it
@@ -41,7 +42,7 @@ ui: setup  ## MLflow's UI on http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the UI of your server: $$MLFLOW_TRACKING_URI"; exit 0;; esac; \
 	echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'; \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
-	  --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --default-artifact-root $(CURDIR)/mlruns
+	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --default-artifact-root "$(CURDIR)/mlruns"
 
 serve: setup  ## the Production model on http://127.0.0.1:8000
 	uvicorn serving.app:create_app --factory --host 127.0.0.1 --port 8000

@@ -51,7 +51,7 @@ _NEXT_STEPS = (
         "those of the server",
     ),
     (
-        r"error code 403|403 client error|permission_denied|'message': 'forbidden'",
+        r"error code 403|403 client error|permission_denied|'message': 'forbidden'|: forbidden\b",
         "this user may not do that: ask the server's administrator, or set other "
         "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
     ),

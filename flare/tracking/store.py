@@ -145,3 +145,12 @@ def _runs_in(path: Path) -> int:
     with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as database:
         return int(database.execute("SELECT count(*) FROM runs").fetchone()[0])
     return 0
+
+
+if __name__ == "__main__":
+    import mlflow
+
+    try:
+        check_store(mlflow.get_tracking_uri(), make=True)  # before several runs begin at once
+    except (TrackingUnavailable, OSError) as error:
+        raise SystemExit(str(error)) from None

@@ -36,7 +36,7 @@ ROWS: tuple[frozenset[str], ...] = (
 #: Who may import these, and nobody else.
 CONFINED = {
     "mlflow": ("flare.tracking",),
-    "optuna": ("flare.workflows.search",),
+    "optuna": ("flare.workflows.search", "flare.workflows.search_journal"),
     "fastapi": ("serving",),
     "onnx": ("flare.forecasters.exported",),
     "onnxruntime": ("flare.forecasters.exported",),

@@ -6,9 +6,10 @@ import pytest
 from mlflow import MlflowClient
 
 from flare.config import EvaluateConfig
-from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound
+from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import Tuning
 from flare.goes import EVENTS
+from flare.tracking.registry import RegisteredVersion, put_run_text
 from flare.workflows import evaluate
 from flare.workflows.data import open_packed
 from flare.workflows.rivals import reference_data, rivals_of
@@ -220,6 +221,28 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(at_home, tmp_
     (tmp_path / "file").touch()
     with pytest.raises(ConfigInvalid, match=r"output_dir=.*/file/report: .*/file is no folder"):
         evaluated(at_home, tmp_path / "file" / "report", model="no need to look")
+
+
+def test_a_report_is_on_disk_before_mlflow_is_asked_for_anything(
+    models, at_home, tmp_path, monkeypatch
+):
+    def away(*_: object, **__: object) -> None:
+        raise TrackingUnavailable("MLflow does not answer")
+
+    monkeypatch.setattr(evaluate, "log_report", away)
+    place = tmp_path / "report"
+    config = EvaluateConfig(data_dir=at_home.data, model="2", resamples=100, output_dir=place)
+    with pytest.raises(TrackingUnavailable, match=f"does not answer; the report is in {place}"):
+        evaluate.run(config)
+    assert {"report.html", "report.json", "predictions.csv"} <= {
+        one.name for one in place.iterdir()
+    }
+
+
+def test_a_version_whose_run_was_purged_is_evaluated_without_its_card(at_home, caplog):
+    version = RegisteredVersion("solar-flare", 2, "0" * 32, "cnn")
+    put_run_text(version, "text", "model_card.md")
+    assert "purged by `mlflow gc`): model_card.md is not stored" in caplog.text
 
 
 def test_of_a_single_region_there_still_is_a_forest_to_stand_beside(elsewhere):

@@ -1,0 +1,97 @@
+"""Files that are only appended to survive a full disk, and a process that is killed on the way."""
+
+import errno
+import json
+import os
+
+import optuna
+import pytest
+
+from flare.errors import ConfigInvalid
+from flare.tracking.local_copy import LocalCopy
+from flare.workflows.search_journal import open_study_file
+
+STUDY = {"study_name": "one", "direction": "maximize"}
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    """The file of a study with three trials."""
+    path = tmp_path / "studies" / "study.journal"
+    study = optuna.create_study(storage=open_study_file(path), **STUDY)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+    return path
+
+
+def trials(path) -> int:
+    return len(optuna.load_study(study_name="one", storage=open_study_file(path)).trials)
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_a_study_whose_last_line_was_cut_goes_on(study_file, cut):
+    os.truncate(study_file, study_file.stat().st_size - cut)
+    study = optuna.load_study(study_name="one", storage=open_study_file(study_file))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    assert trials(study_file) == 4
+    assert [json.loads(line) for line in study_file.read_bytes().splitlines()]
+
+
+def test_a_study_goes_on_while_another_process_is_killed_in_its_write(study_file):
+    study = optuna.load_study(study_name="one", storage=open_study_file(study_file))
+    with study_file.open("ab") as other:
+        other.write(b'{"op_code":5,"worker')
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    assert trials(study_file) == 4
+
+
+def test_a_damaged_line_of_a_study_is_named(study_file):
+    lines = study_file.read_bytes().splitlines(keepends=True)
+    study_file.write_bytes(b"".join([*lines[:2], lines[2][:9] + lines[3], *lines[4:]]))
+    with pytest.raises(ConfigInvalid, match=r"study\.journal: line 3 is damaged") as caught:
+        open_study_file(study_file)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+class FullDisk:
+    """A file that takes a part of what is written, and then nothing more."""
+
+    def __init__(self, file) -> None:
+        self._file, self.room = file, 5
+
+    def write(self, data) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken, self.room = self.room, 0
+        return self._file.write(bytes(data)[:taken])
+
+    def __getattr__(self, name: str):
+        return getattr(self._file, name)
+
+
+def test_a_full_disk_costs_the_log_of_a_run_one_entry_and_no_other(tmp_path):
+    log = LocalCopy(tmp_path / "run")
+    log.append({"params": {"a": "1"}})
+    file, log._log = log._log, FullDisk(log._log)
+    with pytest.raises(OSError, match="No space left"):
+        log.append({"params": {"b": "2"}})
+    log._log = file
+    log.append({"params": {"c": "3"}})
+    assert [entry["params"] for entry in log.unsent(10)[0]] == [{"a": "1"}, {"c": "3"}]
+    log.close()
+    lines = (tmp_path / "run" / "log.jsonl").read_bytes().splitlines()
+    assert [json.loads(line)["params"] for line in lines] == [{"a": "1"}, {"c": "3"}]
+
+
+def test_what_is_logged_after_a_cut_line_is_sent_and_the_cut_is_reported(tmp_path, caplog):
+    log = LocalCopy(tmp_path / "run")
+    log.append({"params": {"a": "1"}})
+    log.mark_sent(log.size)
+    log.close()
+    path = tmp_path / "run" / "log.jsonl"
+    os.truncate(path, path.stat().st_size - 3)  # a power cut took the end of what was sent
+    log = LocalCopy(tmp_path / "run")
+    log.append({"params": {"b": "2"}})
+    assert log.behind
+    assert {"params": {"b": "2"}} in log.unsent(10)[0]
+    log.close()
+    assert "cut off" in caplog.text
