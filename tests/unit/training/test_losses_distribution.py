@@ -27,14 +27,11 @@ def test_the_strongest_have_the_chance_of_the_strongest_event():
     assert cost(3e-4) == pytest.approx(-np.log(0.004), rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("flux", "chance"), [(1e-7, 0.6), (1e-6, 0.3), (1e-5, 0.06), (1e-4, 0.004)]
-)
-def test_a_label_of_just_an_event_reaches_it(flux, chance):
-    above = [bin_ for bin_ in (1.0, 2.5, 7.0) for _ in "x"]
-    reached = sum(np.exp(-cost(flux * k)) for k in above) if flux < 1e-4 else np.exp(-cost(flux))
-    below = P[list(P).index(chance) + 1] if flux < 1e-4 else 0.0
-    assert reached == pytest.approx(chance - below, rel=1e-3)
+@pytest.mark.parametrize("event", range(3))
+def test_the_bins_of_a_class_together_have_its_chance(event):
+    weakest = 10.0 ** (event - 7)  # just B1.0, C1.0 or M1.0 counts as one
+    chance = sum(np.exp(-cost(weakest * multiple)) for multiple in (1.0, 2.5, 7.0))
+    assert chance == pytest.approx(P[event] - P[event + 1], rel=1e-3)
 
 
 def test_all_bins_together_have_a_chance_of_one():
