@@ -9,6 +9,7 @@ from pydantic import Field
 
 from flare.parameters import Count, EntryConfig
 
+Head = Literal["distribution", "multitask"]
 FluxLoss = Literal["l1", "huber", "pinball", "censored"]
 EventLoss = Literal["bce", "weighted_bce", "focal", "score_oriented"]
 Sampling = Literal["natural", "class_balanced", "region_balanced"]
@@ -28,6 +29,13 @@ class Shape(EntryConfig):
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.2, description="share of the shared layer dropped in training"
+    )
+    features: bool = Field(
+        True, description="give the network the forest's features of the images too, standardised"
+    )
+    average_folds: bool = Field(
+        True,
+        description="register the mean of the network and those of its folds; false: it alone",
     )
 
 
@@ -56,7 +64,7 @@ class Fit(EntryConfig):
         1.0, description="length that gradients are cut to; 0: as they are"
     )
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="decay of the moving average of the weights that is kept; 0: no average"
+        0.99, description="decay of the moving average of the weights that is kept; 0: no average"
     )
     patience: Count = Field(
         15,
@@ -96,6 +104,11 @@ class Resumable(EntryConfig):
 class Aims(EntryConfig):
     """What is to be learnt from which samples: losses, sampling, augmentation."""
 
+    head: Head = Field(
+        "distribution",
+        description="distribution: one of the peak flux, for events, flux and interval; multitask: "
+        "a flux and each event on its own, by flux_loss and event_loss",
+    )
     flux_loss: FluxLoss = Field(
         "l1",
         description="loss of log10 flux: l1; huber, a square below 1 dex; pinball, for the "

@@ -232,12 +232,6 @@ class ScoreValue(BaseModel):
             "them, `noaa` or `physical`."
         ),
     ] = None
-    data: Annotated[str | None, Field(description="Dataset of those samples.")] = None
-    synthetic: Annotated[bool | None, Field(description="Whether that is synthetic.")] = None
-    split: Annotated[str | None, Field(description="Its split: `test` or `validation`.")] = None
-    scale: Annotated[
-        str | None, Field(description="Label scale on which events are meant; `raw`: as labelled.")
-    ] = None
 
 
 class Model(BaseModel):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import ConfigInvalid, ForecasterInvalid, InputInvalid
+from flare.flux_curve import flux_quantiles
 from flare.forecasters.calibration import Calibration, shift_prior
 from flare.forecasters.coherence import made_coherent
 from flare.goes import EVENTS, flux_of_class
@@ -101,6 +102,8 @@ class Tuning:
     ``interval_level`` is what the interval was fitted for: flux and interval are kept where the
     probabilities allow them (`flare.forecasters.coherence`); None leaves them as they are, which
     tuning itself needs.
+    With ``distribution`` the events are those of one distribution of the peak flux: flux and
+    interval come from their probabilities, and all of them have the same calibration.
     """
 
     thresholds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(EVENTS, 0.5))
@@ -110,6 +113,7 @@ class Tuning:
     rates: dict[str, float] = field(default_factory=dict)
     stated_rates: dict[str, float] = field(default_factory=dict)
     interval_level: float | None = None
+    distribution: bool = False
 
     def __post_init__(self) -> None:
         """Refuse rates that nothing can be moved by: they were read from a damaged folder."""
@@ -129,6 +133,7 @@ class Tuning:
         events: tuple[str, ...],
         *,
         ends: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+        level: float = ForecasterSpec.interval_level,
     ) -> Forecast:
         """Make the forecast of what a model issued.
 
@@ -139,13 +144,15 @@ class Tuning:
         Parameters
         ----------
         log10_flux
-            Shape (N,), as issued.
+            Shape (N,), as issued; not looked at with ``distribution``.
         probability
             Shape (N, E), as issued, in 0..1; each event on its own.
         events
             Their names, from weak to strong.
         ends
             Lower and upper end of the interval as issued, both (N,); None where there is none.
+        level
+            Share of cases between the ends that a distribution gives.
         """
         columns = [
             self.calibrations.get(event, Calibration()).apply(probability[:, k])
@@ -157,6 +164,10 @@ class Tuning:
                 rates = self.rates[event], self.stated_rates[event]
                 finished[:, k] = shift_prior(finished[:, k], *rates)
         finished = np.clip(np.minimum.accumulate(finished, axis=1), 0.0, 1.0)
+        if self.distribution:
+            levels = (1 - level) / 2, 0.5, (1 + level) / 2
+            quantiles = np.clip(flux_quantiles(finished, events, levels), *LOG10_FLUX_RANGE)
+            log10_flux, ends = quantiles[:, 1], (quantiles[:, 0], quantiles[:, 2])
         return self.coherent(
             Forecast(log10_flux, *self.interval(log10_flux, ends), finished, events)
         )

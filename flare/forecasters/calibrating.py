@@ -92,12 +92,12 @@ def choose_calibration(
         calibrated = cross_calibrated(method, probability, outcomes, folds)
         errors = np.square(calibrated - outcomes)
         gain = lowest - errors
-        if gain.mean() > _standard_error(gain, regions):
+        if gain.mean() > standard_error(gain, regions):
             chosen, lowest = method, errors
     return fit_calibration(chosen, probability, outcomes)
 
 
-def _standard_error(gain: FloatArray, regions: NDArray[np.integer] | None) -> float:
+def standard_error(gain: FloatArray, regions: NDArray[np.integer] | None) -> float:
     """Return that of the mean gain (N,); infinite where there is one region only.
 
     Sums over clusters: Cameron & Miller 2015, doi:10.3368/jhr.50.2.317, for a mean.

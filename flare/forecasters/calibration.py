@@ -11,10 +11,14 @@ from itertools import pairwise
 import numpy as np
 
 from flare.errors import ConfigInvalid, ForecasterInvalid
+from flare.flux_curve import log_rates, probabilities
 from flare.verification.inputs import FloatArray
 
 #: From the simplest to the most flexible.
 METHODS = ("none", "temperature", "platt", "isotonic")
+
+#: That of all events of one distribution together: it keeps them one distribution.
+RATE = "rate"
 
 Parameters = dict[str, tuple[float, ...]]
 
@@ -27,7 +31,8 @@ class Calibration:
     confidence (Guo et al. 2017, arXiv:1706.04599). ``platt`` takes ``slope`` times the log odds
     plus ``offset`` (Platt 1999, Advances in Large Margin Classifiers, 61). ``isotonic`` runs
     straight between the knots ``issued`` and ``calibrated``, and is constant beyond the outer ones
-    (Zadrozny and Elkan 2002, doi:10.1145/775047.775151).
+    (Zadrozny and Elkan 2002, doi:10.1145/775047.775151). ``rate`` takes ``slope`` times the log
+    rate, log(-log(1 - p)), plus ``offset``: the same one for all events of a distribution.
 
     All but ``none`` keep the probability, before and after, within ``floor`` and 1 - ``floor``.
 
@@ -44,7 +49,7 @@ class Calibration:
         """Refuse what no fit can have given: it was read from a damaged folder."""
         if self.method not in _NAMES:
             raise ForecasterInvalid(
-                f"no calibration {self.method!r}; this version knows {', '.join(METHODS)}"
+                f"no calibration {self.method!r}; this version knows {', '.join(_NAMES)}"
             )
         if set(self.parameters) != set(_NAMES[self.method]):
             raise ForecasterInvalid(
@@ -66,6 +71,8 @@ class Calibration:
         inside = np.clip(probability, floor, 1 - floor)
         if self.method == "isotonic":
             moved = np.interp(inside, given["issued"], given["calibrated"])
+        elif self.method == RATE:
+            moved = probabilities(given["slope"][0] * log_rates(inside) + given["offset"][0])
         elif self.method == "platt":
             moved = _sigmoid(given["slope"][0] * logit(inside) + given["offset"][0])
         else:
@@ -132,6 +139,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "temperature": ("temperature", "floor"),
     "platt": ("slope", "offset", "floor"),
     "isotonic": ("issued", "calibrated", "floor"),
+    RATE: ("slope", "offset", "floor"),
 }
 
 
@@ -157,4 +165,5 @@ _VALID: dict[str, Callable[[Parameters], bool]] = {
     "temperature": lambda given: _one(given, "temperature") and given["temperature"][0] > 0,
     "platt": lambda given: _one(given, "slope", "offset") and given["slope"][0] > 0,
     "isotonic": _rising_knots,
+    RATE: lambda given: _one(given, "slope", "offset") and given["slope"][0] > 0,
 }

@@ -20,8 +20,9 @@ from flare.sample import Cube, Present
 
 log = logging.getLogger("flare")
 
-#: What goes into the graph, and what comes out.
+#: What goes into the graph, with features where the network gets any, and what comes out.
 INPUTS = ("cubes", "present")
+FEATURES = "features"
 OUTPUTS = ("log10_flux", "logits")
 
 #: Samples at once. ONNX Runtime keeps its buffers, of 256 pixels 62 MB a sample (sixteen: 977 MB),
@@ -69,17 +70,22 @@ class ExportedNetwork:
         options.log_severity_level = 3  # errors; warnings are of how the graph was optimised
         self._session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
-    def run(self, cubes: Cube, present: Present) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def run(
+        self, cubes: Cube, present: Present, features: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return log10 flux (N, Q) and event logits (N, E) of cubes (N, T, C, S, S) and a mask.
 
-        N is at least 1.
+        ``features`` are (N, D) for a network that gets any; N is at least 1.
         """
+        given: dict[str, Any] = dict(zip(INPUTS, (cubes, present), strict=True))
+        if features is not None:
+            given[FEATURES] = features
         answers = [
-            self._session.run(list(OUTPUTS), dict(zip(INPUTS, some, strict=True)))
-            for some in (
-                (cubes[start : start + _AT_ONCE], present[start : start + _AT_ONCE])
-                for start in range(0, len(cubes), _AT_ONCE)
+            self._session.run(
+                list(OUTPUTS),
+                {name: whole[start : start + _AT_ONCE] for name, whole in given.items()},
             )
+            for start in range(0, len(cubes), _AT_ONCE)
         ]
         log10_flux, logits = map(np.concatenate, zip(*answers, strict=True))
         return log10_flux.astype(np.float64), logits.astype(np.float64)
@@ -133,8 +139,10 @@ def check_graph(graph: bytes) -> None:
             raise ForecasterInvalid(
                 f"{tensor.name!r} of the exported network lies in another file; export it whole"
             )
-    for wanted, found in ((INPUTS, model.graph.input), (OUTPUTS, model.graph.output)):
-        names = tuple(one.name for one in found)
+    inputs, outputs = (
+        tuple(one.name for one in some) for some in (model.graph.input, model.graph.output)
+    )
+    for names, wanted in ((tuple(n for n in inputs if n != FEATURES), INPUTS), (outputs, OUTPUTS)):
         if names != wanted:
             raise ForecasterInvalid(f"the exported network has {names}; wanted {wanted}")
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from flare.errors import ForecasterInvalid
+from flare.features.table import compute_features
 from flare.forecasters.base import (
     LOG10_FLUX_RANGE,
     Forecast,
@@ -24,13 +25,22 @@ from flare.forecasters.calibration import natural_probabilities
 from flare.forecasters.engine import ONNX_RUNTIME, TORCH
 from flare.forecasters.exported import ExportedNetwork, read_graph
 from flare.forecasters.exporting import export
-from flare.models import NetworkConfig, build
+from flare.forecasters.standardisation import Standardisation
+from flare.models import NetworkConfig, build_forecasting
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import Cube, Present, reduce_cubes
 
 WEIGHTS = "weights.safetensors"
 GRAPH = "network.onnx"
+_FAR = 5.0  # standard deviations
 _CHUNK = 16  # samples at once: larger gains nothing on a CPU and costs memory
+
+
+def network_features(
+    features: NDArray[np.float64], standardisation: Standardisation
+) -> NDArray[np.float32]:
+    """Return features (N, F) as networks get them: standardised, within five deviations, (N, D)."""
+    return np.clip(standardisation(features), -_FAR, _FAR).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,8 @@ class NeuralForecaster:
 
     A network of three quantiles gives the interval too. ``drawn`` is how much oftener than they are
     the classes were drawn in training, from below the weakest event up; empty where they were not.
-    ``graph`` is the network as ONNX Runtime runs it, None while it was not exported.
+    ``graph`` is the network as ONNX Runtime runs it, None while it was not exported. With a
+    ``standardisation`` the network also gets the features of the images.
     """
 
     kind: ClassVar[str] = "neural"
@@ -51,6 +62,7 @@ class NeuralForecaster:
     tuning: Tuning = field(default_factory=Tuning)
     drawn: tuple[float, ...] = ()
     graph: ExportedNetwork | None = None
+    standardisation: Standardisation | None = None
 
     def __post_init__(self) -> None:
         """Refuse weights that nothing can be divided by: they were read from a damaged folder."""
@@ -81,7 +93,8 @@ class NeuralForecaster:
         for start in range(0, len(cubes), _CHUNK):
             rows = slice(start, start + _CHUNK)
             images = reduce_cubes(np.asarray(cubes[rows]), self.spec.image_size)
-            some_flux, some_logits = run(images, np.asarray(present[rows]))
+            there = np.asarray(present[rows])
+            some_flux, some_logits = run(images, there, self._features(images, there))
             flux.append(some_flux)
             single.append(torch.from_numpy(some_logits).sigmoid().numpy())
         return self._finished(
@@ -89,14 +102,21 @@ class NeuralForecaster:
             np.concatenate(single) if single else np.empty((0, len(self.spec.events))),
         )
 
+    def _features(self, cubes: Cube, present: Present) -> NDArray[np.float32] | None:
+        """Return the standardised features of N samples, (N, D); None if the network gets none."""
+        if self.standardisation is None:
+            return None
+        return network_features(compute_features(cubes, present), self.standardisation)
+
     @torch.inference_mode()
     def _run_torch(
-        self, cubes: Cube, present: Present
+        self, cubes: Cube, present: Present, features: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return log10 flux (N, Q) and logits (N, E) as PyTorch computes them."""
         self.network.eval()
         images, there = (torch.tensor(one, device=self.device) for one in (cubes, present))
-        log10_flux, logits = self.network(self.normalisation(images, there), there)
+        numbers = None if features is None else torch.tensor(features, device=self.device)
+        log10_flux, logits = self.network(self.normalisation(images, there), there, numbers)
         return log10_flux.double().cpu().numpy(), logits.double().cpu().numpy()
 
     def _finished(self, flux: NDArray[np.float64], single: NDArray[np.float64]) -> Forecast:
@@ -106,7 +126,9 @@ class NeuralForecaster:
         if self.drawn:
             single = natural_probabilities(single, self.drawn)
         # Sigmoids know nothing of each other; the tuning puts them in order.
-        return self.tuning.finish(flux[:, flux.shape[1] // 2], single, self.spec.events, ends=ends)
+        middle = flux[:, flux.shape[1] // 2] if flux.shape[1] else np.empty(len(flux))
+        level = self.spec.interval_level
+        return self.tuning.finish(middle, single, self.spec.events, ends=ends, level=level)
 
     def with_tuning(self, tuning: Tuning) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
@@ -117,7 +139,10 @@ class NeuralForecaster:
         if self.graph is not None:
             return self
         size = self.spec.image_size
-        return replace(self, graph=export(self.network, self.normalisation, image_size=size))
+        graph = export(
+            self.network, self.normalisation, image_size=size, n_features=self.config.n_features
+        )
+        return replace(self, graph=graph)
 
     def with_threads(self, threads: int) -> Self:
         """Return the same forecaster, so many threads a call in ONNX Runtime."""
@@ -134,6 +159,8 @@ class NeuralForecaster:
             "normalisation": asdict(self.normalisation),
             "drawn": list(self.drawn),
         }
+        if self.standardisation is not None:
+            parts["standardisation"] = self.standardisation.as_parts()
         if self.graph is not None:
             (folder / GRAPH).write_bytes(self.graph.content)
             parts["graph_sha256"] = hashlib.sha256(self.graph.content).hexdigest()
@@ -154,7 +181,7 @@ class NeuralForecaster:
         Folders of before have no graph; PyTorch runs their networks.
         """
         config = NetworkConfig(**parts["network"])
-        network = build(config)
+        network = build_forecasting(config)
         network.load_state_dict(load_file(folder / WEIGHTS))
         network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         scale = parts["normalisation"]
@@ -162,4 +189,11 @@ class NeuralForecaster:
         drawn = tuple(parts.get("drawn", ()))  # folders of before have none
         digest = parts.get("graph_sha256")
         graph = None if digest is None else read_graph(folder / GRAPH, sha256=digest)
-        return cls(network, config, normalisation, spec, origin, tuning, drawn, graph)
+        features = parts.get("standardisation")
+        scaled = None if features is None else Standardisation.of_parts(features)
+        if config.n_features != (0 if scaled is None else len(scaled.mean)):
+            raise ForecasterInvalid(
+                f"the network takes {config.n_features} features and the folder scales "
+                f"{0 if scaled is None else len(scaled.mean)}; train it again"
+            )
+        return cls(network, config, normalisation, spec, origin, tuning, drawn, graph, scaled)

@@ -5,7 +5,7 @@ its region, and its neighbours. Nothing that is tuned here looks at the validati
 their scores can choose between forecasters.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from flare.errors import DatasetInvalid
 from flare.forecasters.base import Forecast, Tuning
 from flare.forecasters.calibrating import choose_calibration, cross_calibrated
-from flare.forecasters.calibration import Calibration
+from flare.forecasters.calibration import RATE, Calibration
+from flare.forecasters.rate_calibration import choose_rate_calibration, cross_rate_calibrated
 from flare.goes import event_outcomes
 from flare.verification.probabilistic import brier_score
 from flare.verification.thresholds import best_threshold
@@ -26,6 +27,7 @@ def tune(
     *,
     level: float,
     regions: NDArray[np.integer] | None = None,
+    distribution: bool = False,
 ) -> Tuning:
     """Choose calibrations, thresholds and residual quantiles.
 
@@ -54,30 +56,43 @@ def tune(
     regions
         The active region of each sample, (N,), which the choice of a calibration takes as one; None
         where samples are independent.
+    distribution
+        Whether the events are those of one distribution, which gets one map as a whole.
     """
     if len(peak_flux) == 0:
         raise DatasetInvalid("no samples to tune on; use a dataset with more regions")
     outcomes = event_outcomes(peak_flux, forecast.events)
-    calibrated = Tuning(
-        calibrations={
+    if distribution:
+        one = choose_rate_calibration(forecast.probability, outcomes, folds, regions=regions)
+        calibrations = dict.fromkeys(forecast.events, one)
+    else:
+        calibrations = {
             event: choose_calibration(
                 forecast.probability[:, k], outcomes[:, k], folds, regions=regions
             )
             for k, event in enumerate(forecast.events)
-        },
+        }
+    calibrated = Tuning(
+        distribution=distribution,
+        calibrations=calibrations,
         rates=dict(zip(forecast.events, outcomes.mean(axis=0).tolist(), strict=True)),
     )
-    finished = calibrated.finish(forecast.log10_flux, forecast.probability, forecast.events)
-    low, high = _ends(forecast, np.log10(peak_flux), level)
-    return Tuning(
+    finished = calibrated.finish(
+        forecast.log10_flux, forecast.probability, forecast.events, level=level
+    )
+    # What is issued changes with the calibration of a distribution.
+    issued = finished if distribution else forecast
+    low, high = _ends(issued, np.log10(peak_flux), level)
+    if distribution:  # a lower end that is quiet stays so
+        low, high = min(low, 0.0), max(high, 0.0)
+    return replace(
+        calibrated,
         thresholds={
             event: best_threshold(outcomes[:, k], finished.probability[:, k])
             for k, event in enumerate(forecast.events)
         },
         residual_low=low,
         residual_high=high,
-        calibrations=calibrated.calibrations,
-        rates=calibrated.rates,
         interval_level=level,
     )
 
@@ -103,10 +118,11 @@ def calibration_gains(
     """Return what the chosen calibration of each event gains; parameters are those of ``tune``."""
     outcomes = event_outcomes(peak_flux, forecast.events)
     gains = {}
+    together = cross_rate_calibrated(forecast.probability, outcomes, folds)
     for k, event in enumerate(forecast.events):
         happened, raw = outcomes[:, k], forecast.probability[:, k]
         method = tuning.calibrations[event].method
-        after = cross_calibrated(method, raw, happened, folds)
+        after = together[:, k] if method == RATE else cross_calibrated(method, raw, happened, folds)
         gains[event] = Gain(
             float(brier_score(happened, raw)),
             float(brier_score(happened, after)),

@@ -13,6 +13,9 @@ FRAME_CHANNELS = N_CHANNELS + 1
 #: What ``pool`` makes of one feature map.
 POOLED = 2
 
+#: What ``over_time`` makes of one number of each step.
+TIMES = 2
+
 #: How many numbers ``overview`` tells of a time step.
 OVERVIEW = 4 * N_CHANNELS
 
@@ -58,6 +61,21 @@ def encode_steps(
         encoded = encode(frames(steps))
     encoded = encoded.view(*there.shape, *encoded.shape[1:])
     return encoded * there.view(*there.shape, *[1] * (encoded.dim() - 2)).to(encoded.dtype)
+
+
+def over_time(steps: Tensor, present: Tensor) -> Tensor:
+    """Return the mean of the steps that have images, and how the last differs from the first.
+
+    (N, 2 * D) of steps (N, T, D) and the mask (N, T, C); zeros where nothing is there. Four steps
+    beside one another would be twice as many numbers, which a small set cannot tell apart.
+    """
+    there = present.any(dim=2).to(steps.dtype)  # (N, T)
+    mean = (steps * there[..., None]).sum(dim=1) / there.sum(dim=1, keepdim=True).clamp(min=1)
+    before = there.cumsum(dim=1)
+    first = there * (before == 1)
+    last = there * (before == there.sum(dim=1, keepdim=True))
+    change = (steps * (last - first)[..., None]).sum(dim=1)
+    return torch.cat([mean, change], dim=1)
 
 
 def side_by_side(planes: Tensor, more: Tensor) -> Tensor:

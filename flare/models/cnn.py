@@ -9,14 +9,15 @@ from flare.models.blocks import (
     FRAME_CHANNELS,
     OVERVIEW,
     POOLED,
+    TIMES,
     Overview,
     block,
     encode_steps,
+    over_time,
     pool,
 )
-from flare.models.heads import Heads
+from flare.models.heads import HeadOptions, Heads
 from flare.models.network import Network
-from flare.sample import N_STEPS
 
 
 class MultitaskCNN(Network):
@@ -26,27 +27,22 @@ class MultitaskCNN(Network):
     is, and which were present.
     """
 
-    def __init__(
-        self, *, width: int, hidden: int, dropout: float, n_events: int, n_quantiles: int
-    ) -> None:
+    def __init__(self, width: int, options: HeadOptions) -> None:
         super().__init__()
         maps = [FRAME_CHANNELS, width, 2 * width, 4 * width]
         self.blocks = nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
         self.overview = Overview()
-        self.heads = Heads(
-            N_STEPS * (POOLED * maps[-1] + OVERVIEW),
-            hidden=hidden,
-            dropout=dropout,
-            n_events=n_events,
-            n_quantiles=n_quantiles,
-        )
+        self.heads = Heads(TIMES * (POOLED * maps[-1] + OVERVIEW), options)
 
-    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see ``Network``."""
         steps = encode_steps(self._encode, cubes, present, training=self.training)
         # steps are (N, T, 8 * width)
-        seen = torch.cat([steps, self.overview(cubes, present)], dim=2).flatten(1)
-        told: tuple[Tensor, Tensor] = self.heads(seen)
+        steps = torch.cat([steps, self.overview(cubes, present)], dim=2)
+        seen = over_time(steps, present)
+        told: tuple[Tensor, Tensor] = self.heads(seen, features)
         return told
 
     def _encode(self, images: Tensor) -> Tensor:

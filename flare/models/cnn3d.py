@@ -5,10 +5,18 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, block, encode_steps
-from flare.models.heads import Heads
+from flare.models.blocks import (
+    FRAME_CHANNELS,
+    OVERVIEW,
+    POOLED,
+    TIMES,
+    Overview,
+    block,
+    encode_steps,
+    over_time,
+)
+from flare.models.heads import HeadOptions, Heads
 from flare.models.network import Network
-from flare.sample import N_STEPS
 
 
 class CNN3D(Network):
@@ -18,23 +26,17 @@ class CNN3D(Network):
     neighbours, as what lies before the first step is, and has no part in the pooling.
     """
 
-    def __init__(
-        self, *, width: int, hidden: int, dropout: float, n_events: int, n_quantiles: int
-    ) -> None:
+    def __init__(self, width: int, options: HeadOptions) -> None:
         super().__init__()
         maps = [FRAME_CHANNELS, width, 2 * width, 4 * width]
         self.space = nn.ModuleList(block(a, b) for a, b in itertools.pairwise(maps))
         self.time = nn.ModuleList(AcrossTime(b) for b in maps[1:])
         self.overview = Overview()
-        self.heads = Heads(
-            POOLED * maps[-1] + N_STEPS * OVERVIEW,
-            hidden=hidden,
-            dropout=dropout,
-            n_events=n_events,
-            n_quantiles=n_quantiles,
-        )
+        self.heads = Heads(POOLED * maps[-1] + TIMES * OVERVIEW, options)
 
-    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see ``Network``."""
         there = present.any(dim=2)[:, :, None, None, None].to(cubes.dtype)  # (N, T, 1, 1, 1)
         first, *later = zip(self.space, self.time, strict=True)
@@ -47,8 +49,8 @@ class CNN3D(Network):
         mean = steps.mean(dim=(3, 4)).sum(dim=1) / there.flatten(1).sum(dim=1, keepdim=True).clamp(
             1
         )
-        seen = [mean, steps.amax(dim=(1, 3, 4)), self.overview(cubes, present).flatten(1)]
-        told: tuple[Tensor, Tensor] = self.heads(torch.cat(seen, dim=1))
+        seen = [mean, steps.amax(dim=(1, 3, 4)), over_time(self.overview(cubes, present), present)]
+        told: tuple[Tensor, Tensor] = self.heads(torch.cat(seen, dim=1), features)
         return told
 
 

@@ -1,9 +1,12 @@
 """What ends every network: one shared layer, then log10 flux and event logits."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from flare.models.distribution import RateCurve, small_linear
 
 #: What the flux head adds to, in log10 W m^-2: an untrained network forecasts about B1, not X10000.
 TYPICAL_LOG10_FLUX = -7.0
@@ -11,55 +14,80 @@ TYPICAL_LOG10_FLUX = -7.0
 #: How far the outer of three quantiles begin from the middle one, in dex.
 _FIRST_REACH = 1.0
 
-#: Factor on the first weights of the layers that forecasts come from.
-_FIRST_SCALE = 0.1
 
+@dataclass(frozen=True)
+class HeadOptions:
+    """What a network ends in, and what it is given besides the images.
 
-def small_linear(inputs: int, outputs: int) -> nn.Linear:
-    """Return a linear layer with a tenth of the usual weights and no bias.
-
-    A network that ends in it starts near the constant forecast that its biases are set to.
+    ``hidden`` is the size of the shared layer and ``dropout`` the share of it dropped in training;
+    of the flux there are one or three quantiles, or none: then it comes from the events alone
+    (``RateCurve``). ``n_features`` numbers of each sample join what the network sees.
     """
-    layer = nn.Linear(inputs, outputs)
-    with torch.no_grad():
-        layer.weight.mul_(_FIRST_SCALE)
-        layer.bias.zero_()
-    return layer
+
+    hidden: int
+    dropout: float
+    n_events: int
+    n_quantiles: int
+    n_features: int = 0
 
 
 class Heads(nn.Module):
-    """A shared layer of normalised inputs with dropout, and a linear head each for flux and events.
+    """A shared layer of normalised inputs with dropout, and the forecasts.
 
-    With three quantiles the flux head gives the middle one and how far below and above it the
-    others lie, so that they cannot cross.
+    Those are a distribution of the peak flux, or a linear head each for flux and events. With three
+    quantiles the flux head gives the middle one and how far below and above it the others lie, so
+    that they cannot cross.
     """
 
-    def __init__(
-        self, seen: int, *, hidden: int, dropout: float, n_events: int, n_quantiles: int
-    ) -> None:
+    def __init__(self, seen: int, options: HeadOptions) -> None:
         super().__init__()
-        if n_quantiles not in (1, 3):
-            raise ValueError(f"{n_quantiles} quantiles of the flux; there can be 1 or 3")
+        if options.n_quantiles not in (0, 1, 3):
+            raise ValueError(f"{options.n_quantiles} quantiles of the flux; must be 0, 1 or 3")
+        self.n_features = options.n_features
         # Without the LayerNorm and with a ReLU every unit dies on a mostly quiet set: the constant
         # gradient of an L1 loss drives all of them below 0 within two epochs.
+        self.normalisation = nn.LayerNorm(seen)
         self.shared = nn.Sequential(
-            nn.LayerNorm(seen), nn.Linear(seen, hidden), nn.GELU(), nn.Dropout(dropout)
+            nn.Linear(seen + options.n_features, options.hidden),
+            nn.GELU(),
+            nn.Dropout(options.dropout),
         )
-        self.flux_head = small_linear(hidden, n_quantiles)
-        self.event_head = small_linear(hidden, n_events)
+        self.feature_dropout = nn.Dropout(options.dropout)
+        self.curve: RateCurve | None = None
+        self.flux_head: nn.Linear | None = None
+        self.event_head: nn.Linear | None = None
+        if options.n_quantiles == 0:
+            self.curve = RateCurve(options.hidden, options.n_events)
+        else:
+            self.flux_head = small_linear(options.hidden, options.n_quantiles)
+            self.event_head = small_linear(options.hidden, options.n_events)
 
     @torch.no_grad()
     def start_at(self, log10_flux: float, probabilities: Sequence[float]) -> None:
-        """Set the biases of both heads; see ``Network``."""
+        """Set the first forecasts; see ``Network``."""
+        if self.curve is not None:
+            self.curve.start_at(probabilities)
+            return
+        assert self.flux_head is not None
+        assert self.event_head is not None
         # softplus(0.54) = 1: the outer quantiles begin a dex away.
         reach = torch.log(torch.expm1(torch.tensor(_FIRST_REACH)))
         self.flux_head.bias.fill_(float(reach))
         self.flux_head.bias[0] = log10_flux - TYPICAL_LOG10_FLUX
         self.event_head.bias.copy_(torch.logit(torch.tensor(probabilities)))
 
-    def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, seen: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return log10 flux (N, Q) with the quantiles rising, and event logits (N, E)."""
+        seen = self.normalisation(seen)
+        if self.n_features:
+            assert features is not None
+            seen = torch.cat([seen, self.feature_dropout(features.to(seen.dtype))], dim=1)
         shared = self.shared(seen)  # (N, hidden)
+        if self.curve is not None:
+            logits = self.curve(shared.float())
+            return logits[:, :0], logits
+        assert self.flux_head is not None
+        assert self.event_head is not None
         flux = self.flux_head(shared)
         middle = flux[:, :1] + TYPICAL_LOG10_FLUX
         if flux.shape[1] == 3:

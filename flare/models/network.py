@@ -10,9 +10,14 @@ from flare.models.heads import Heads
 class Network(nn.Module):
     """A module that forecasts log10 flux and event logits; it ends in ``Heads``.
 
-    ``forward(cubes, present)`` takes float (N, T, C, H, W), normalised per channel and zero where
-    an image is missing, and bool (N, T, C); it returns log10 of the peak flux in W m^-2, (N, Q)
-    with Q quantiles in rising order (the middle column is the forecast), and event logits (N, E).
+    An architecture is made from ``width``, the number of feature maps of its first block, and
+    ``HeadOptions``.
+
+    ``forward(cubes, present, features)`` takes float (N, T, C, H, W), normalised per channel and
+    zero where an image is missing, bool (N, T, C), and where its options have any the standardised
+    features (N, D); it returns log10 of the peak flux in W m^-2, (N, Q) with Q quantiles in rising
+    order (the middle column is the forecast), and event logits (N, E). With Q = 0 the flux is that
+    of the events' distribution, ``flare.flux_curve``.
     """
 
     heads: Heads
@@ -32,7 +37,9 @@ class Network(nn.Module):
         """
         self.heads.start_at(log10_flux, probabilities)
 
-    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see the class."""
         raise NotImplementedError
 

@@ -5,10 +5,18 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from flare.models.blocks import FRAME_CHANNELS, OVERVIEW, POOLED, Overview, encode_steps, pool
-from flare.models.heads import Heads
+from flare.models.blocks import (
+    FRAME_CHANNELS,
+    OVERVIEW,
+    POOLED,
+    TIMES,
+    Overview,
+    encode_steps,
+    over_time,
+    pool,
+)
+from flare.models.heads import HeadOptions, Heads
 from flare.models.network import Network
-from flare.sample import N_STEPS
 
 
 class ResNet(Network):
@@ -18,9 +26,7 @@ class ResNet(Network):
     inversion line of two. Further on what is halved is the maximum.
     """
 
-    def __init__(
-        self, *, width: int, hidden: int, dropout: float, n_events: int, n_quantiles: int
-    ) -> None:
+    def __init__(self, width: int, options: HeadOptions) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(FRAME_CHANNELS, width, 5, stride=2, padding=2, bias=False),
@@ -30,20 +36,17 @@ class ResNet(Network):
         maps = [width, width, 2 * width, 4 * width]
         self.stages = nn.Sequential(*(Residual(a, b) for a, b in itertools.pairwise(maps)))
         self.overview = Overview()
-        self.heads = Heads(
-            N_STEPS * (POOLED * maps[-1] + OVERVIEW),
-            hidden=hidden,
-            dropout=dropout,
-            n_events=n_events,
-            n_quantiles=n_quantiles,
-        )
+        self.heads = Heads(TIMES * (POOLED * maps[-1] + OVERVIEW), options)
 
-    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see ``Network``."""
         steps = encode_steps(self._encode, cubes, present, training=self.training)
         # steps are (N, T, 8 * width)
-        seen = torch.cat([steps, self.overview(cubes, present)], dim=2).flatten(1)
-        told: tuple[Tensor, Tensor] = self.heads(seen)
+        steps = torch.cat([steps, self.overview(cubes, present)], dim=2)
+        seen = over_time(steps, present)
+        told: tuple[Tensor, Tensor] = self.heads(seen, features)
         return told
 
     def _encode(self, images: Tensor) -> Tensor:

@@ -9,12 +9,14 @@ from flare.models.blocks import (
     FRAME_CHANNELS,
     OVERVIEW,
     POOLED,
+    TIMES,
     Overview,
     block,
+    over_time,
     pool,
     side_by_side,
 )
-from flare.models.heads import Heads
+from flare.models.heads import HeadOptions, Heads
 from flare.models.network import Network
 from flare.sample import MAGNETOGRAM, N_STEPS
 
@@ -26,25 +28,19 @@ class StackedCNN(Network):
     sees four times as much as one that is shared between steps, and has twice ``width`` maps.
     """
 
-    def __init__(
-        self, *, width: int, hidden: int, dropout: float, n_events: int, n_quantiles: int
-    ) -> None:
+    def __init__(self, width: int, options: HeadOptions) -> None:
         super().__init__()
         maps = [N_STEPS * FRAME_CHANNELS, 2 * width, 4 * width, 8 * width]
         self.blocks = nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
         self.overview = Overview()
-        self.heads = Heads(
-            POOLED * maps[-1] + N_STEPS * OVERVIEW,
-            hidden=hidden,
-            dropout=dropout,
-            n_events=n_events,
-            n_quantiles=n_quantiles,
-        )
+        self.heads = Heads(POOLED * maps[-1] + TIMES * OVERVIEW, options)
 
-    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see ``Network``."""
         planes = side_by_side(cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs())
         maps = self.blocks(planes)  # (N, T * (C + 1), H, W) to (N, 8 * width, H / 8, W / 8)
-        seen = torch.cat([pool(maps), self.overview(cubes, present).flatten(1)], dim=1)
-        told: tuple[Tensor, Tensor] = self.heads(seen)
+        seen = torch.cat([pool(maps), over_time(self.overview(cubes, present), present)], dim=1)
+        told: tuple[Tensor, Tensor] = self.heads(seen, features)
         return told

@@ -14,7 +14,7 @@ from flare.models.blocks import (
     encode_steps,
     pool,
 )
-from flare.models.heads import Heads
+from flare.models.heads import HeadOptions, Heads
 from flare.models.network import Network
 from flare.sample import N_STEPS
 
@@ -29,9 +29,7 @@ class TimeTransformer(Network):
     that attention has something to look at even when everything is missing.
     """
 
-    def __init__(
-        self, *, width: int, hidden: int, dropout: float, n_events: int, n_quantiles: int
-    ) -> None:
+    def __init__(self, width: int, options: HeadOptions) -> None:
         super().__init__()
         maps = [FRAME_CHANNELS, width, 2 * width, 4 * width]
         size = maps[-1]
@@ -39,14 +37,14 @@ class TimeTransformer(Network):
         self.token = nn.Linear(POOLED * size + OVERVIEW, size)
         self.class_token = nn.Parameter(0.02 * torch.randn(size))
         self.when = nn.Parameter(0.02 * torch.randn(N_STEPS, size))
-        self.attention = nn.ModuleList(_attention(size, dropout) for _ in range(_LAYERS))
+        self.attention = nn.ModuleList(_attention(size, options.dropout) for _ in range(_LAYERS))
         self.normalisation = nn.LayerNorm(size)
         self.overview = Overview()
-        self.heads = Heads(
-            2 * size, hidden=hidden, dropout=dropout, n_events=n_events, n_quantiles=n_quantiles
-        )
+        self.heads = Heads(2 * size, options)
 
-    def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Forecast N samples; see ``Network``."""
         there = present.any(dim=2)  # (N, T)
         steps = encode_steps(self._encode, cubes, present, training=self.training)  # (N, T, 2D)
@@ -58,7 +56,7 @@ class TimeTransformer(Network):
             tokens = layer(tokens, src_key_padding_mask=ignored)
         tokens = self.normalisation(tokens)
         told: tuple[Tensor, Tensor] = self.heads(
-            torch.cat([tokens[:, 0], _mean(tokens[:, 1:], there)], dim=1)
+            torch.cat([tokens[:, 0], _mean(tokens[:, 1:], there)], dim=1), features
         )
         return told
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flare.network_parameters import EventLoss, FluxLoss, Sampling
+from flare.network_parameters import EventLoss, FluxLoss, Head, Sampling
 
 #: Share of labels that lie between the outer two of three quantiles; see ``ForecasterSpec``.
 INTERVAL_LEVEL = 0.9
@@ -12,6 +12,7 @@ INTERVAL_LEVEL = 0.9
 class Aims:
     """The parameters of ``flare.network_parameters.Aims``."""
 
+    head: Head = "distribution"
     flux_loss: FluxLoss = "l1"
     label_floor: float = 1e-9
     event_loss: EventLoss = "bce"
@@ -26,5 +27,10 @@ class Aims:
 
     @property
     def n_quantiles(self) -> int:
-        """How many quantiles of the flux the network has to give: three for ``pinball``."""
+        """How many quantiles of the flux the network has to give: three for ``pinball``.
+
+        None with one distribution, which has the flux in it.
+        """
+        if self.head == "distribution":
+            return 0
         return 3 if self.flux_loss == "pinball" else 1

@@ -24,11 +24,16 @@ def _no_rows() -> Rows:
     return np.empty(0, dtype=np.intp)
 
 
+def _no_features() -> Tensor:
+    return torch.empty(0, 0)
+
+
 @dataclass(frozen=True)
 class Batch:
     """B samples: uint8 cubes (B, T, C, H, W), mask (B, T, C), log10 flux (B,), events (B, E).
 
-    ``rows`` are their numbers in the set. The cubes hold until the next batch is asked for.
+    ``features`` are (B, D), standardised; D is 0 where networks get none. ``rows`` are their
+    numbers in the set. The cubes hold until the next batch is asked for.
     """
 
     cubes: Tensor
@@ -36,6 +41,12 @@ class Batch:
     log10_flux: Tensor
     events: Tensor
     rows: Rows = field(default_factory=_no_rows)
+    features: Tensor = field(default_factory=_no_features)
+
+    @property
+    def extra(self) -> tuple[Tensor, ...]:
+        """What networks are given besides images and mask: the features, if there are any."""
+        return (self.features,) if self.features.shape[1] else ()
 
     def to(self, move: Callable[[Tensor], Tensor]) -> "Batch":
         """Return the batch with its tensors moved."""
@@ -45,6 +56,7 @@ class Batch:
             move(self.log10_flux),
             move(self.events),
             self.rows,
+            move(self.features),
         )
 
 
@@ -53,7 +65,8 @@ class Batches:
     """The rows of a split in batches; which rows, in which order, is decided by the seed alone.
 
     ``cubes`` and ``present`` are the packed arrays, ``peak_flux`` the labels in W m^-2, ``ids`` the
-    samples' names if there are any, all of N rows; ``rows`` are those to use. Without a ``sampler``
+    samples' names if there are any, ``features`` their standardised features if networks get them,
+    float32 (N, D), all of N rows; ``rows`` are those to use. Without a ``sampler``
     each of them comes once an epoch. ``batch_size`` is that of one process.
     """
 
@@ -65,6 +78,7 @@ class Batches:
     seed: int = 0
     sampler: Sampler | None = None
     ids: Sequence[str] | None = None
+    features: NDArray[np.float32] | None = None
 
     def plan(self, epoch: int, *, processes: int = 1) -> list[Rows]:
         """Return the rows of each batch of an epoch, of all processes together.
@@ -123,6 +137,9 @@ class Batches:
             torch.from_numpy(log10_flux[rows]),
             torch.from_numpy(events[rows]),
             rows,
+            torch.empty(len(rows), 0)
+            if self.features is None
+            else torch.from_numpy(self.features[rows]),
         )
 
     def where_it_pays(self, device: torch.device) -> "Batches":

@@ -41,9 +41,10 @@ def active_share(sums: Tensor) -> float:
 
 
 def heads_of(network: nn.Module) -> dict[str, nn.Module]:
-    """Return the parts of a network's ``Heads`` by name; empty for a network without any."""
+    """Return the layers of a network's ``Heads`` by name; empty for a network without any."""
     heads = dict(network.named_children()).get("heads")
-    return {} if heads is None else dict(heads.named_children())
+    parts = {} if heads is None else dict(heads.named_children())
+    return {name: part for name, part in parts.items() if next(part.parameters(), None) is not None}
 
 
 @contextmanager

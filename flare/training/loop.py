@@ -25,7 +25,7 @@ from flare.training.losses import Loss
 from flare.training.parts import Parts
 from flare.training.reader import Rows
 from flare.training.records import EpochRecord, Standing
-from flare.training.schedule import warm_cosine
+from flare.training.schedule import first_settled, warm_cosine
 from flare.training.settings import FitSettings
 from flare.training.synchronised import synchronised_norms
 from flare.training.validating import ValidationScores, any_process, summed, validate
@@ -121,7 +121,7 @@ def fit(
             _train_epoch(parts, task, standing, keep)
             parts.swap_average()
             scores = _validated(parts, task, standing, keep)
-            record = _record(standing, scores)
+            record = _record(standing, scores, settings)
             standing.next_epoch(record)
             if record.best or task.validation is None:
                 standing.kept_weights = _copied(network)
@@ -229,7 +229,7 @@ def _forward(
         draws = task.augment.draw(stream(task.train.seed, Stream.AUGMENT, *counters), len(rows))
         mine = draws[part_of(rows, fabric.global_rank, fabric.world_size)]
         inputs, present = task.augment(inputs, present, mine)
-    log10_flux, logits = parts.model(inputs, present)
+    log10_flux, logits = parts.model(inputs, present, *batch.extra)
     return task.loss(log10_flux, logits, batch)
 
 
@@ -286,8 +286,10 @@ def _validated(
     return scores
 
 
-def _record(standing: Standing, scores: ValidationScores) -> EpochRecord:
+def _record(standing: Standing, scores: ValidationScores, settings: FitSettings) -> EpochRecord:
     seconds, steps = max(standing.seconds, 1e-9), max(standing.step, 1)
+    anew = standing.epoch == first_settled(settings.epochs)
+    lowest = float("inf") if anew else standing.lowest
     return EpochRecord(
         epoch=standing.epoch,
         train_loss=standing.loss_sum / max(standing.seen, 1),
@@ -298,9 +300,10 @@ def _record(standing: Standing, scores: ValidationScores) -> EpochRecord:
         learning_rate=standing.learning_rate,
         samples_per_second=standing.seen / seconds,
         seconds=seconds,
-        best=scores.loss < standing.lowest,
+        best=scores.cross_entropy < lowest,
         gradient_norm=standing.norm_sum / steps,
         waiting=standing.waited / seconds,
+        cross_entropy=scores.cross_entropy,
         active_units=scores.active_units,
         log10_flux_std=scores.log10_flux_std,
         probability_std=scores.probability_std,

@@ -15,8 +15,10 @@ class EpochRecord:
     """What one epoch came to.
 
     Losses as the loss gives them; ``log10_flux_mae`` in dex; the skill scores are M1.0's
-    on the validation regions, NaN where those hold no event. ``best`` says that no earlier epoch
-    had a lower validation loss. Without validation all of that is NaN, and no epoch is best.
+    on the validation regions, NaN where those hold no event. ``cross_entropy`` there, the mean over
+    samples and events in nats, is what epochs are chosen by: ``best`` says that no earlier one had
+    a lower one, counted anew from ``first_settled`` on. Without validation all of that is NaN, and
+    no epoch is best.
     ``gradient_norm`` is the mean over the steps, before clipping, ``head_gradient_norms`` those of
     the shared layer and each head; ``waiting`` is the share of the training time that was spent
     waiting for images.
@@ -41,6 +43,7 @@ class EpochRecord:
     active_units: float = float("nan")
     log10_flux_std: float = float("nan")
     probability_std: float = float("nan")
+    cross_entropy: float = float("nan")
     head_gradient_norms: dict[str, float] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
@@ -53,6 +56,7 @@ class EpochRecord:
         named = {
             "train/loss": self.train_loss,
             "validation/loss": self.validation_loss,
+            "validation/cross_entropy": self.cross_entropy,
             "validation/flux/log10_flux_mae": self.log10_flux_mae,
             f"{event}/brier_skill_score": self.brier_skill_score,
             f"{event}/roc_area": self.roc_area,
@@ -83,7 +87,7 @@ class Standing:
     learning_rate
         At the epoch's first step.
     lowest
-        The lowest validation loss so far.
+        The cross-entropy on validation of the best epoch so far.
     records
         Of all epochs that are done.
     kept_weights
@@ -123,7 +127,8 @@ class Standing:
     def next_epoch(self, record: EpochRecord) -> None:
         """Close the epoch with its record, and stand at the beginning of the next."""
         self.records.append(record)
-        self.lowest = min(self.lowest, record.validation_loss)
+        if record.best:
+            self.lowest = record.cross_entropy
         self.epoch, self.step, self.seen = self.epoch + 1, 0, 0
         self.loss_sum = self.norm_sum = self.seconds = self.waited = 0.0
         self.head_norm_sums = {}

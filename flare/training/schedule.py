@@ -1,8 +1,18 @@
 """How the learning rate goes over a training."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
+
+
+def first_settled(epochs: int) -> int:
+    """Return the first epoch, from 0, of the last fifth, where the learning rate is below a tenth.
+
+    Before it a network's scores go up and down by more than what is learned, and the lowest of them
+    is a matter of luck; the best epoch is chosen from here on.
+    """
+    return epochs - math.ceil(epochs / 5)
 
 
 def warm_cosine(steps: int, warmup: float) -> Callable[[int], float]:

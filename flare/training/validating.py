@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from flare.flux_curve import flux_quantiles
 from flare.goes import EVENTS, HEADLINE_EVENT
 from flare.models.network import middle
 from flare.training.batches import Batches
@@ -18,16 +20,15 @@ from flare.training.reader import in_pieces
 from flare.verification.probabilistic import brier_skill_score, roc_area
 
 _NAN = float("nan")
+_LEAST = 1e-7  # probability of what happened, so that certainty in vain costs a finite number
 
 
 @dataclass(frozen=True)
 class ValidationScores:
-    """Loss, mean absolute error of log10 flux in dex, two scores of M1.0, and the network's health.
-
-    NaN: not known. For the health see ``EpochRecord``.
-    """
+    """Scores of validation rows, and the network's health; see ``EpochRecord``. NaN: not known."""
 
     loss: float = _NAN
+    cross_entropy: float = _NAN
     log10_flux_mae: float = _NAN
     brier_skill_score: float = _NAN
     roc_area: float = _NAN
@@ -58,27 +59,28 @@ def validate(
     mine = range(fabric.global_rank, len(parts), fabric.world_size)
     whole_rounds = len(parts) // fabric.world_size
     losses = torch.zeros(len(parts), dtype=torch.float64)
-    # Error, probability, outcome and log10 flux of each sample.
-    told = torch.zeros(len(batches.rows), 4, dtype=torch.float64)
-    headline = EVENTS.index(HEADLINE_EVENT)
+    # Label and forecast of log10 flux, outcome and probability of each event.
+    columns = torch.zeros(len(batches.rows), 2 + 2 * len(EVENTS), dtype=torch.float64)
     pinned = fabric.device.type == "cuda"
     reader = batches.read([parts[number] for number in mine], pinned=pinned)
     with closing(reader) as reading, watched_units(network) as units:
         for number, host in zip(mine, reading, strict=True):
             batch = host.to(fabric.to_device)
-            flux, logits = model(normalise(batch.cubes, batch.present), batch.present)
+            inputs = normalise(batch.cubes, batch.present), batch.present, *batch.extra
+            flux, logits = model(*inputs)
             losses[number] = loss(flux, logits, batch).item() * len(host.rows)
-            probability, forecast = logits[:, headline].float().sigmoid(), middle(flux)
-            error = (forecast - batch.log10_flux).abs()
-            columns = error, probability, batch.events[:, headline], forecast
+            forecast = (
+                middle(flux)[:, None] if flux.shape[1] else flux.new_full((len(flux), 1), _NAN)
+            )
+            parts_of = batch.log10_flux[:, None], forecast, batch.events, logits.float().sigmoid()
             start = number * batches.batch_size
-            told[start : start + len(host.rows)] = torch.stack(columns, dim=1).double().cpu()
+            columns[start : start + len(host.rows)] = torch.cat(parts_of, dim=1).double().cpu()
             # Not in the last round, where some processes have no batch: they would not answer.
             if number < whole_rounds * fabric.world_size and any_process(stop(), fabric):
                 return None
     # Where one process has something, the others have zeros.
     active = active_share(summed(units.sums, fabric))
-    return _scores(summed(losses, fabric), summed(told, fabric), active)
+    return _scores(summed(losses, fabric), summed(columns, fabric), active)
 
 
 def summed(values: Tensor, fabric: Fabric) -> Tensor:
@@ -95,17 +97,29 @@ def any_process(mine: bool, fabric: Fabric) -> bool:
     return bool(summed(torch.tensor(float(mine)), fabric))
 
 
-def _scores(losses: Tensor, told: Tensor, active: float) -> ValidationScores:
-    loss = float(losses.sum()) / len(told)
+def _scores(losses: Tensor, columns: Tensor, active: float) -> ValidationScores:
+    loss = float(losses.sum()) / len(columns)
     if not np.isfinite(loss):
         return ValidationScores(loss)  # nothing that could be scored
-    errors, issued, happened, flux = told.numpy().T
+    label, flux = columns[:, :2].numpy().T
+    happened, probability = np.split(columns[:, 2:].numpy(), 2, axis=1)
+    if np.isnan(flux).all():
+        flux = flux_quantiles(probability, EVENTS, [0.5])[:, 0]
+    headline = EVENTS.index(HEADLINE_EVENT)
+    event, issued = happened[:, headline] > 0, probability[:, headline]
     return ValidationScores(
         loss,
-        float(errors.mean()),
-        float(brier_skill_score(happened > 0, issued)),
-        float(roc_area(happened > 0, issued)),
+        _cross_entropy(happened, probability),
+        float(np.abs(flux - label).mean()),
+        float(brier_skill_score(event, issued)),
+        float(roc_area(event, issued)),
         active,
         float(flux.std()),
         float(issued.std()),
     )
+
+
+def _cross_entropy(happened: NDArray[np.float64], probability: NDArray[np.float64]) -> float:
+    """Return the mean of -log of the probability of what happened, over samples and events."""
+    inside = np.clip(np.where(happened > 0, probability, 1 - probability), _LEAST, 1)
+    return float(-np.log(inside).mean())

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from flare.forecasters.base import Forecast
 from flare.training.checkpoint import Checkpoint
@@ -25,20 +27,35 @@ def identity(data: TrainingData, rows: Rows, settings: NetworkSettings) -> dict[
     samples = hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes() + labels.tobytes())
     return {
         **told,
+        "features": str(settings.features),
         "seed": str(settings.seed),
         "data": data.pack.pack_fingerprint,
         "samples": samples.hexdigest(),
     }
 
 
+#: The state of a network: its tensors by name.
+Weights = dict[str, Tensor]
+
+_WEIGHT = "weight/"  # before the names of tensors in a file
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What a fold that is done has left: forecasts of the rows left out, and its network."""
+
+    forecast: Forecast
+    weights: Weights
+
+
 @dataclass(frozen=True)
 class FoldsKept:
-    """Forecasts of folds that are done, each in a file beside the fold's checkpoint."""
+    """Folds that are done, each in a file beside the fold's checkpoint."""
 
     folder: Path | None
 
-    def find(self, checkpoint: Checkpoint | None) -> Forecast | None:
-        """Return the forecasts of the fold that has this checkpoint, None if there are none."""
+    def find(self, checkpoint: Checkpoint | None) -> Fold | None:
+        """Return what the fold that has this checkpoint has left, None if it is not done."""
         path = _path(checkpoint)
         if checkpoint is None or path is None or not path.is_file():
             return None
@@ -46,19 +63,26 @@ class FoldsKept:
             if str(kept["identity"]) != str(sorted(checkpoint.identity.items())):
                 return None
             events = tuple(str(event) for event in kept["events"])
-            return Forecast(
+            forecast = Forecast(
                 kept["log10_flux"], kept["lower"], kept["upper"], kept["probability"], events
             )
+            weights = {
+                name.removeprefix(_WEIGHT): torch.from_numpy(kept[name])
+                for name in kept.files
+                if name.startswith(_WEIGHT)
+            }
+            return Fold(forecast, weights)
 
-    def keep(self, checkpoint: Checkpoint | None, forecast: Forecast) -> None:
-        """Write the forecasts of a fold, whose checkpoint is needed no more."""
+    def keep(self, checkpoint: Checkpoint | None, fold: Fold) -> None:
+        """Write what a fold has left, whose checkpoint is needed no more."""
         path = _path(checkpoint)
         if checkpoint is None or path is None:
             return
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
             about = str(sorted(checkpoint.identity.items()))
-            arrays = vars(forecast) | {"events": forecast.events, "identity": about}
+            arrays = vars(fold.forecast) | {"events": fold.forecast.events, "identity": about}
+            arrays |= {f"{_WEIGHT}{name}": value for name, value in fold.weights.items()}
             np.savez(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})
             file.flush()
             os.fsync(file.fileno())

@@ -19,11 +19,12 @@ class NetworkSettings:
     fit: FitSettings
     aims: Aims = field(default_factory=Aims)
     seed: int = 0
+    features: bool = True
 
 
 def network_settings(config: Network, *, seed: int) -> NetworkSettings:
     """Take the settings of the network and its training out of a config."""
-    return NetworkSettings(_network(config), _fit(config), _aims(config), seed)
+    return NetworkSettings(_network(config), _fit(config), _aims(config), seed, config.features)
 
 
 def _network(config: Network) -> NetworkConfig:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from flare.errors import DeviceMemoryFull
-from flare.forecasters.base import Forecast, ForecasterSpec
+from flare.forecasters.base import Forecast, ForecasterSpec, Tuning
 from flare.forecasters.neural import NeuralForecaster
 from flare.goes import event_outcomes
 from flare.models import build
+from flare.models.mean import NetworkMean
 from flare.models.network import Network
-from flare.models.normalisation import (
-    ChannelNormalisation,
-    Normaliser,
-    normalisation_from_sums,
-)
+from flare.models.normalisation import Normaliser
 from flare.seeding import Stream, integer_seed
 from flare.training.allocator import keep_freed_memory
 from flare.training.augment import build_augmentation
@@ -35,9 +32,10 @@ from flare.training.processes import fabric_for, shared_cores
 from flare.training.records import EpochRecord, Standing
 from flare.training.sampling import build_sampler, class_weights
 from flare.training.validating import any_process
-from flare.workflows.checkpoints import FoldsKept, identity
+from flare.workflows.checkpoints import Fold, FoldsKept, Weights, identity
 from flare.workflows.crossval import Rows, out_of_fold
 from flare.workflows.data import TrainingData
+from flare.workflows.network_inputs import NetworkInputs
 from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.scoring import Unseen, forecast_rows
 
@@ -46,13 +44,14 @@ log = logging.getLogger("flare")
 
 def train_network(
     data: TrainingData,
+    inputs: NetworkInputs,
     settings: NetworkSettings,
     *,
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
     on_resumed: Callable[[Sequence[EpochRecord]], None] = lambda _records: None,
     checkpoints: Path | None = None,
 ) -> NeuralForecaster:
-    """Train a network on the training rows; return the epoch of the lowest validation loss.
+    """Train a network on the training rows; return the epoch of the lowest cross-entropy.
 
     Parameters
     ----------
@@ -69,62 +68,85 @@ def train_network(
         What lies there is damaged, or of another training.
     """
     checkpoint = _checkpoint(checkpoints, "network", data, data.split.train, settings)
-    with _begun(data, data.split.train, settings, checkpoint) as begun:
+    with _begun(data, inputs, data.split.train, settings, checkpoint) as begun:
         if begun.state is not None:
             _tell_where(begun.standing)
             on_resumed(tuple(begun.standing.records))
-        held = _batches(data, data.split.validation, settings)
+        held = _batches(data, inputs, data.split.validation, settings)
         patience = settings.fit.patience
         with closing(_epochs(begun, data, settings, validation=held)) as records:
             while begun.standing.since_best() < patience and (record := next(records, None)):
                 on_epoch(record)
         if begun.standing.since_best() >= patience:
-            log.info("no lower validation loss for %d epochs: stopped", patience)
+            log.info("no lower cross-entropy for %d epochs: stopped", patience)
     return _finished(begun, data, settings)
 
 
 def fold_forecasts(
     data: TrainingData,
+    inputs: NetworkInputs,
     settings: NetworkSettings,
     folds: NDArray[np.intp],
     *,
     epochs: int,
     checkpoints: Path | None = None,
-) -> Unseen:
+) -> tuple[Unseen, list[Weights]]:
     """Forecast every training row by a network that was trained without its fold.
+
+    Returns the forecasts, and the weights of the networks.
 
     Each network has the settings of the one that it stands for, and stops after as many epochs as
     that one has kept: the rows left out must not choose their own. With ``checkpoints``, forecasts
     that lie there are taken from there.
     """
-    kept = FoldsKept(checkpoints)
+    kept, weights = FoldsKept(checkpoints), []
 
     def without(known: Rows) -> Callable[[Rows], Forecast]:
         checkpoint = _checkpoint(checkpoints, f"fold-{epochs}", data, known, settings)
-        found = kept.find(checkpoint)
-        if _agreed(settings, done=found is not None):
-            assert found is not None
-            return lambda _left: found
-        network = _train_for(data, known, settings, checkpoint, epochs=epochs)
+        done = kept.find(checkpoint)
+        if _agreed(settings, done=done is not None):
+            assert done is not None
+            weights.append(done.weights)
+            return lambda _left: done.forecast
+        network = _train_for(data, inputs, known, settings, checkpoint, epochs=epochs)
+        weights.append(network.network.state_dict())
 
         def forecast(left: Rows) -> Forecast:
             made = forecast_rows(network, data.rows, left, title="left out")
-            kept.keep(checkpoint, made)
+            kept.keep(checkpoint, Fold(made, network.network.state_dict()))
             return made
 
         return forecast
 
     log.info("training a network of %d epochs without each fold, to tune on what is new", epochs)
-    return out_of_fold(data, without, folds)
+    return out_of_fold(data, without, folds), weights
+
+
+def averaged(forecaster: NeuralForecaster, weights: Sequence[Weights]) -> NeuralForecaster:
+    """Return the mean of a network and of others like it, given their weights."""
+    others = [build(forecaster.config) for _ in weights]
+    for network, own in zip(others, weights, strict=True):
+        network.load_state_dict(own)
+    return replace(
+        forecaster,
+        network=NetworkMean([forecaster.network, *others]).eval(),
+        config=replace(forecaster.config, members=1 + len(others)),
+    )
 
 
 def help_with_folds(
-    data: TrainingData, settings: NetworkSettings, folds: NDArray[np.intp], *, epochs: int
+    data: TrainingData,
+    inputs: NetworkInputs,
+    settings: NetworkSettings,
+    folds: NDArray[np.intp],
+    *,
+    epochs: int,
 ) -> None:
     """Do the part of a further process in ``fold_forecasts``: train, and forecast nothing."""
     for fold in range(int(folds.max()) + 1):
         if not _agreed(settings, done=False):
-            _train_for(data, data.split.train[folds != fold], settings, None, epochs=epochs)
+            rows = data.split.train[folds != fold]
+            _train_for(data, inputs, rows, settings, None, epochs=epochs)
 
 
 def _agreed(settings: NetworkSettings, *, done: bool) -> bool:
@@ -134,6 +156,7 @@ def _agreed(settings: NetworkSettings, *, done: bool) -> bool:
 
 def _train_for(
     data: TrainingData,
+    inputs: NetworkInputs,
     rows: Rows,
     settings: NetworkSettings,
     checkpoint: Checkpoint | None,
@@ -142,7 +165,7 @@ def _train_for(
 ) -> NeuralForecaster:
     """Train a network on some rows, the first of all its epochs, with nothing held out."""
     with (
-        _begun(data, rows, settings, checkpoint) as begun,
+        _begun(data, inputs, rows, settings, checkpoint) as begun,
         closing(_epochs(begun, data, settings, validation=None)) as records,
     ):
         while begun.standing.epoch < epochs:
@@ -155,7 +178,7 @@ class _Begun:
     """A network with its first weights or those of a checkpoint, and what it is trained on."""
 
     network: Network
-    normalisation: ChannelNormalisation
+    inputs: NetworkInputs
     rows: Rows
     fabric: Fabric
     checkpoint: Checkpoint | None
@@ -166,11 +189,15 @@ class _Begun:
 
 @contextmanager
 def _begun(
-    data: TrainingData, rows: Rows, settings: NetworkSettings, checkpoint: Checkpoint | None
+    data: TrainingData,
+    inputs: NetworkInputs,
+    rows: Rows,
+    settings: NetworkSettings,
+    checkpoint: Checkpoint | None,
 ) -> Iterator[_Begun]:
     """Begin or go on; torch's own random stream, its threads and Ctrl-C are afterwards as before.
 
-    What is read and measured is told by the first process to the others.
+    What is read is told by the first process to the others.
 
     Raises
     ------
@@ -188,13 +215,10 @@ def _begun(
         held_back() as stop,
     ):
         torch.manual_seed(integer_seed(settings.seed, Stream.WEIGHTS))
-        measured = _normalisation(data, rows) if fabric.is_global_zero else None
-        normalisation = fabric.broadcast(measured)
-        assert normalisation is not None
-        network = build(settings.network)
+        network = build(replace(settings.network, n_features=inputs.n_features))
         network.start_at(*_climatology(data.peak_flux[rows]))
         standing = Standing.of(None if state is None else state["standing"])
-        yield _Begun(network, normalisation, rows, fabric, checkpoint, state, standing, stop)
+        yield _Begun(network, inputs, rows, fabric, checkpoint, state, standing, stop)
         if any_process(stop(), fabric):  # after the last step's check; all processes end together
             raise KeyboardInterrupt
 
@@ -215,23 +239,18 @@ def _full_memory_named(settings: NetworkSettings) -> Iterator[None]:
     )
 
 
-def _normalisation(data: TrainingData, rows: Rows) -> ChannelNormalisation:
-    present, pixels = data.rows.present[rows], data.pack.image_size**2
-    return normalisation_from_sums(data.plane_sums[rows], present, pixels=pixels)
-
-
 def _epochs(
     begun: _Begun, data: TrainingData, settings: NetworkSettings, *, validation: Batches | None
 ) -> Generator[EpochRecord]:
     return fit(
         begun.network,
-        Normaliser(begun.normalisation),
-        train=_batches(data, begun.rows, settings),
+        Normaliser(begun.inputs.normalisation),
+        train=_batches(data, begun.inputs, begun.rows, settings),
         validation=validation,
         settings=settings.fit,
         loss=build_loss(settings.aims, data.peak_flux[begun.rows]),
         fabric=begun.fabric,
-        augment=build_augmentation(settings.aims, begun.normalisation),
+        augment=build_augmentation(settings.aims, begun.inputs.normalisation),
         standing=begun.standing,
         resume_from=begun.state,
         save=begun.checkpoint.save if begun.checkpoint is not None else lambda _state: None,
@@ -246,10 +265,12 @@ def _finished(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> N
     begun.network.load_state_dict(begun.standing.kept_weights)
     return NeuralForecaster(
         begun.network,
-        settings.network,
-        begun.normalisation,
+        replace(settings.network, n_features=begun.inputs.n_features),
+        begun.inputs.normalisation,
         ForecasterSpec(image_size=data.pack.image_size),
         data.origin,
+        Tuning(distribution=settings.network.n_quantiles == 0),
+        standardisation=begun.inputs.standardisation,
         drawn=class_weights(settings.aims, data.peak_flux[begun.rows]),
     )
 
@@ -262,11 +283,13 @@ def _climatology(peak_flux: NDArray[np.float64]) -> tuple[float, list[float]]:
 
 
 def kept(records: Sequence[EpochRecord]) -> EpochRecord:
-    """Return the record whose weights ``train_network`` keeps, of the lowest validation loss."""
+    """Return the record whose weights ``train_network`` keeps, of the lowest cross-entropy."""
     return [record for record in records if record.best][-1]
 
 
-def _batches(data: TrainingData, rows: NDArray[np.intp], settings: NetworkSettings) -> Batches:
+def _batches(
+    data: TrainingData, inputs: NetworkInputs, rows: NDArray[np.intp], settings: NetworkSettings
+) -> Batches:
     return Batches(
         data.rows.cubes,
         data.rows.present,
@@ -276,6 +299,7 @@ def _batches(data: TrainingData, rows: NDArray[np.intp], settings: NetworkSettin
         seed=settings.seed,
         sampler=build_sampler(settings.aims, rows, data.peak_flux[rows], data.active_regions[rows]),
         ids=data.rows.table["id"].tolist(),
+        features=inputs.features,
     )
 
 

@@ -150,6 +150,7 @@ def tuned_and_scored(
         unseen.folds,
         level=level,
         regions=data.active_regions[unseen.rows],
+        distribution=forecaster.tuning.distribution,
     )
     ready = forecaster.with_tuning(tuning)
     rows = data.split.validation

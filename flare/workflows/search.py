@@ -29,11 +29,13 @@ from flare.tracking.names import ENTRY_TAG, KIND_TAG
 from flare.tracking.runs import Run, start
 from flare.training.aims import Aims
 from flare.training.precision import chosen_precision
+from flare.training.processes import fabric_for
 from flare.training.records import EpochRecord
 from flare.training.settings import FitSettings
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, marked, training_data
 from flare.workflows.environment import log_environment
+from flare.workflows.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.networks import kept, train_network
 from flare.workflows.output import check_folder
@@ -68,6 +70,7 @@ class Objective:
 
     def __init__(self, config: SearchConfig, data: TrainingData, tracked: Run) -> None:
         self._config, self._data, self._run = config, data, tracked
+        self._inputs: NetworkInputs | None = None
         self._features: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
 
     def __call__(self, trial: optuna.Trial) -> float:
@@ -131,6 +134,7 @@ class Objective:
                 hidden=trial.suggest_categorical("hidden", [32, 64, 128]),
                 dropout=trial.suggest_float("dropout", 0.0, 0.5),
                 n_events=len(EVENTS),
+                n_quantiles=Aims().n_quantiles,
             ),
             fit=FitSettings(
                 epochs=self._config.epochs,
@@ -140,7 +144,6 @@ class Objective:
                 patience=self._config.epochs,
                 precision=chosen_precision("auto", "auto"),
             ),
-            aims=Aims(event_weight=trial.suggest_float("event_weight", 0.3, 10.0, log=True)),
             seed=self._config.seed,
         )
 
@@ -150,7 +153,10 @@ class Objective:
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        train_network(self._data, settings, on_epoch=report)
+        if self._inputs is None:
+            fabric = fabric_for(settings.fit)
+            self._inputs = prepare_inputs(self._data, fabric, features=settings.features)
+        train_network(self._data, self._inputs, settings, on_epoch=report)
         return kept([record for _, record in epochs]).brier_skill_score
 
 

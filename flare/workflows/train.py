@@ -18,8 +18,9 @@ from flare.training.records import EpochRecord
 from flare.workflows.crossval import log_tuning, on_validation, training_folds
 from flare.workflows.data import TrainingData, marked, training_data, training_rows
 from flare.workflows.environment import log_environment
+from flare.workflows.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.network_settings import NetworkSettings, network_settings
-from flare.workflows.networks import fold_forecasts, help_with_folds, kept, train_network
+from flare.workflows.networks import averaged, fold_forecasts, help_with_folds, kept, train_network
 from flare.workflows.out_of_fold import log_out_of_fold
 from flare.workflows.registering import Trained, register
 from flare.workflows.sample_predictions import log_sample_predictions
@@ -29,7 +30,7 @@ log = logging.getLogger("flare")
 
 
 def run(config: TrainConfig) -> Trained:
-    """Train, keep the best epoch by validation loss, tune out of fold, score, register."""
+    """Train, keep the best epoch by cross-entropy, tune out of fold, score, register."""
     settings = network_settings(config, seed=config.seed)
     name = f"{config.architecture} width {config.width}, seed {config.seed}"
     resumed = _to_resume(config)
@@ -42,14 +43,21 @@ def run(config: TrainConfig) -> Trained:
         data = training_data(config, tracked)
         folds = training_folds(data, config.folds, seed=config.split_seed)
         with team(config.devices * config.num_nodes, follow, config):
-            forecaster, best = _trained(tracked, data, settings)
-            unseen = (
-                fold_forecasts(
-                    data, settings, folds, epochs=best.epoch + 1, checkpoints=_states(tracked)
+            inputs = prepare_inputs(data, fabric_for(settings.fit), features=config.features)
+            forecaster, best = _trained(tracked, data, inputs, settings)
+            if folds is None:
+                unseen = on_validation(forecaster, data, seed=config.split_seed)
+            else:
+                unseen, weights = fold_forecasts(
+                    data,
+                    inputs,
+                    settings,
+                    folds,
+                    epochs=best.epoch + 1,
+                    checkpoints=_states(tracked),
                 )
-                if folds is not None
-                else on_validation(forecaster, data, seed=config.split_seed)
-            )
+                if config.average_folds:
+                    forecaster = averaged(forecaster, weights)
         ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.tuning, unseen, data)
         if config.folds:
@@ -75,13 +83,14 @@ def follow(config: TrainConfig) -> None:
     log.setLevel(logging.ERROR)
     settings = network_settings(config, seed=config.seed)
     try:
-        fabric_for(settings.fit)  # waits for the first one, which has the data ready
+        fabric = fabric_for(settings.fit)  # waits for the first one, which has the data ready
         data = training_rows(config)
         folds = training_folds(data, config.folds, seed=config.split_seed)
         records: list[EpochRecord] = []
-        train_network(data, settings, on_epoch=records.append, on_resumed=records.extend)
+        inputs = prepare_inputs(data, fabric, features=config.features)
+        train_network(data, inputs, settings, on_epoch=records.append, on_resumed=records.extend)
         if folds is not None:
-            help_with_folds(data, settings, folds, epochs=kept(records).epoch + 1)
+            help_with_folds(data, inputs, settings, folds, epochs=kept(records).epoch + 1)
     finally:
         part_ways()
 
@@ -104,13 +113,14 @@ def _states(tracked: Run) -> Path:
 
 
 def _trained(
-    tracked: Run, data: TrainingData, settings: NetworkSettings
+    tracked: Run, data: TrainingData, inputs: NetworkInputs, settings: NetworkSettings
 ) -> tuple[NeuralForecaster, EpochRecord]:
     """Return the trained network and the record of the epoch that it is from."""
     records: list[EpochRecord] = []
     try:
         forecaster = train_network(
             data,
+            inputs,
             settings,
             on_epoch=_reporter(tracked, records),
             on_resumed=records.extend,

@@ -12,6 +12,7 @@ ROWS: tuple[frozenset[str], ...] = (
         for name in (
             "cores",
             "errors",
+            "flux_curve",
             "goes",
             "sample",
             "images",

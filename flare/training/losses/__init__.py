@@ -9,6 +9,7 @@ from torch import Tensor
 from flare.goes import event_outcomes, flux_of_class
 from flare.training.aims import INTERVAL_LEVEL, Aims
 from flare.training.batches import Batch
+from flare.training.losses.distribution import interval_likelihood
 from flare.training.losses.events import (
     EventTerm,
     cross_entropy,
@@ -41,7 +42,7 @@ def multitask(
 
 
 def build_loss(aims: Aims, peak_flux: NDArray[np.float64]) -> Loss:
-    """Return the loss that the aims name.
+    """Return the loss that the aims name: of one distribution, or of the flux and the events.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def build_loss(aims: Aims, peak_flux: NDArray[np.float64]) -> Loss:
         Labels of the training rows in W m^-2, (n,): event rates are taken from them, and from no
         others, as ``sampling`` will draw them.
     """
+    if aims.head == "distribution":
+        return interval_likelihood
     return multitask(aims.event_weight, flux=_flux_term(aims), events=_event_term(aims, peak_flux))
 
 

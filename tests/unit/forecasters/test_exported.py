@@ -74,7 +74,7 @@ def test_exported_it_answers_as_pytorch_does_for_any_number_of_samples(
     for n in (1, 2, 3, 16, 17):
         cubes, present = samples(n)
         for one, two in zip(
-            forecaster._run_torch(cubes, present), graph.run(cubes, present), strict=True
+            forecaster._run_torch(cubes, present, None), graph.run(cubes, present), strict=True
         ):
             assert one.shape == two.shape
             assert one.dtype == two.dtype == np.float64
@@ -88,7 +88,7 @@ def test_exported_it_answers_as_pytorch_does_for_images_of_one_grey_level(archit
     cubes = np.broadcast_to(grey, (4, 4, 10, SIZE, SIZE)).copy()
     present = np.ones((4, 4, 10), dtype=bool)
     for one, two in zip(
-        forecaster._run_torch(cubes, present), graph.run(cubes, present), strict=True
+        forecaster._run_torch(cubes, present, None), graph.run(cubes, present), strict=True
     ):
         np.testing.assert_allclose(one, two, rtol=0, atol=TOLERANCE)
 

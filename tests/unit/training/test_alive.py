@@ -70,7 +70,7 @@ def test_it_ranks_new_samples_and_its_units_are_active(architecture, times):
 
 def test_every_head_has_a_gradient_norm_and_together_they_are_below_the_whole():
     _, record = trained("cnn", HIGHEST_DEFAULT)
-    assert set(record.head_gradient_norms) == {"shared", "flux_head", "event_head"}
+    assert set(record.head_gradient_norms) == {"normalisation", "shared", "flux_head", "event_head"}
     assert all(norm > 0 for norm in record.head_gradient_norms.values())
     assert math.hypot(*record.head_gradient_norms.values()) < 1.5 * record.gradient_norm
 
@@ -89,7 +89,7 @@ def test_a_dead_shared_layer_is_counted_as_such():
     dead = build(NetworkConfig("cnn", width=4, hidden=16))
     dead.load_state_dict(network.state_dict())
     with torch.no_grad():
-        dead.heads.shared[1].weight.zero_()
+        dead.heads.shared[0].weight.zero_()
     new = one_image_a_sample(NEW, 1)
     frozen = FitSettings(epochs=1, batch_size=8, learning_rate=1e-12, weight_decay=0.0)
     (record,) = fit(

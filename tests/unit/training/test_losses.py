@@ -15,12 +15,17 @@ from tiny import TINY_LABELS
 
 LABELS = np.resize(TINY_LABELS, 40)
 ALL = {
-    **{f"flux {name}": Aims(flux_loss=name) for name in ("l1", "huber", "pinball", "censored")},
     **{
-        f"event {name}": Aims(event_loss=name)
+        f"flux {name}": Aims(head="multitask", flux_loss=name)
+        for name in ("l1", "huber", "pinball", "censored")
+    },
+    **{
+        f"event {name}": Aims(head="multitask", event_loss=name)
         for name in ("bce", "weighted_bce", "focal", "score_oriented")
     },
-    "balanced": Aims(sampling="class_balanced", event_loss="weighted_bce", label_floor=1e-7),
+    "balanced": Aims(
+        head="multitask", sampling="class_balanced", event_loss="weighted_bce", label_floor=1e-7
+    ),
 }
 
 
@@ -59,7 +64,7 @@ def test_a_sure_and_wrong_forecast_costs_its_logit():
 
 def test_by_default_it_is_absolute_error_and_cross_entropy():
     told = torch.randn(40, 1), torch.randn(40, len(EVENTS)).double()
-    found = build_loss(Aims(), LABELS)(*told, labelled(LABELS))
+    found = build_loss(Aims(head="multitask"), LABELS)(*told, labelled(LABELS))
     assert torch.equal(found, multitask(1)(*told, labelled(LABELS)))
 
 
@@ -95,13 +100,13 @@ def test_labels_of_one_class_alone_give_a_finite_loss(aims):
 
 def test_rates_are_those_of_the_training_labels_and_never_0_or_1():
     flux = np.array([1e-9, 1e-9, 2e-7, 2e-6, 2e-5])
-    assert event_rates(Aims(), flux) == pytest.approx([0.6, 0.4, 0.2, 0.1])
-    assert event_rates(Aims(), flux[-1:]) == pytest.approx([0.5, 0.5, 0.5, 0.5])
+    assert event_rates(Aims(head="multitask"), flux) == pytest.approx([0.6, 0.4, 0.2, 0.1])
+    assert event_rates(Aims(head="multitask"), flux[-1:]) == pytest.approx([0.5, 0.5, 0.5, 0.5])
 
 
 def test_rates_are_those_of_the_samples_that_balanced_classes_draw():
     flux = np.array([1e-9] * 5 + [2e-7, 2e-6, 2e-6, 2e-5, 2e-4])
-    rates = event_rates(Aims(sampling="class_balanced"), flux)
+    rates = event_rates(Aims(head="multitask", sampling="class_balanced"), flux)
     assert rates == pytest.approx([0.75, 0.5, 0.25, 0.125])
 
 

@@ -92,7 +92,7 @@ def test_the_floor_and_the_limit_of_the_aims_are_in_watts_per_square_metre():
         events = torch.zeros(1, 4, dtype=torch.float64)
 
     def cost(**aims) -> float:
-        made = build_loss(Aims(event_weight=0, **aims), np.full(4, 1e-9))
+        made = build_loss(Aims(head="multitask", event_weight=0, **aims), np.full(4, 1e-9))
         return made(told(-5.5)[:, None], torch.zeros(1, 4, dtype=torch.float64), Quiet()).item()
 
     assert cost() == pytest.approx(3.5)

@@ -71,7 +71,7 @@ def near_the_rate(probability: np.ndarray, tolerance: float) -> None:
     )
 
 
-BALANCED = Aims(sampling="class_balanced")
+BALANCED = Aims(head="multitask", sampling="class_balanced")
 
 
 def test_balanced_classes_alone_make_rare_events_far_too_likely():
@@ -88,7 +88,7 @@ def test_with_the_weights_of_the_classes_taken_back_they_are_as_likely_as_they_a
 
 def test_with_calibration_balanced_classes_forecast_as_well_as_natural_ones():
     balanced = natural_probabilities(issued(BALANCED), class_weights(BALANCED, LABELS))
-    balanced, natural = tuned(balanced), tuned(issued(Aims()))
+    balanced, natural = tuned(balanced), tuned(issued(Aims(head="multitask")))
     near_the_rate(balanced, 0.1)
     skill = [brier_skill_score(HAPPENED[:, 2], p[:, 2]) for p in (balanced, natural)]
     assert skill[0] == pytest.approx(skill[1], abs=0.03)
@@ -96,18 +96,20 @@ def test_with_calibration_balanced_classes_forecast_as_well_as_natural_ones():
 
 @pytest.mark.parametrize("balance", [0.5, 1.0])
 def test_weighted_events_are_forecast_at_the_natural_rate(balance):
-    aims = Aims(event_loss="weighted_bce", event_balance=balance)
+    aims = Aims(head="multitask", event_loss="weighted_bce", event_balance=balance)
     near_the_rate(issued(aims), 0.15)
 
 
 def test_weighted_events_of_balanced_classes_are_at_the_natural_rate_once_those_are_taken_back():
-    aims = Aims(event_loss="weighted_bce", event_balance=1.0, sampling="class_balanced")
+    aims = Aims(
+        head="multitask", event_loss="weighted_bce", event_balance=1.0, sampling="class_balanced"
+    )
     probability = natural_probabilities(issued(aims), class_weights(aims, LABELS))
     near_the_rate(probability, 0.15)
 
 
 @pytest.mark.parametrize("event_loss", ["focal", "score_oriented"])
 def test_losses_that_distort_probabilities_are_put_right_by_calibration(event_loss):
-    probability = issued(Aims(event_loss=event_loss))
+    probability = issued(Aims(head="multitask", event_loss=event_loss))
     assert probability[:, 2].mean() > 1.5 * HAPPENED[:, 2].mean()
     near_the_rate(tuned(probability), 0.1)
