@@ -48,12 +48,14 @@ def test_a_signal_after_the_last_epoch_is_obeyed_and_the_network_not_trained_aga
     few = {"epochs": 2, "batch_size": 2, "folds": 2, "resamples": 100, "validation_share": 0.4}
     command = place.entry("train", **small, **few, accelerator="cpu", devices=devices)
     with place.start(*command) as process:
+        seen = []
         for line in process.stderr:
+            seen.append(line)
             if line.startswith("epoch  2"):
                 break
         os.killpg(process.pid, signal.SIGTERM)
         _, rest = process.communicate(timeout=60)
-    assert process.returncode == 130, rest
+    assert process.returncode == 130, "".join(seen) + rest
     assert "Traceback" not in rest
     done = place.call(*command, "--resume=true")
     assert done.returncode == 0, done.stderr
