@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+from flare.cores import usable_cores
 from flare.errors import DatasetInvalid, ForecasterInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
 from flare.forecasters.base import (
@@ -116,7 +117,7 @@ def fit_forest(
     min_samples_leaf: int = 3,
     max_features: float = 0.3,
     seed: int = 0,
-    n_jobs: int = -1,
+    n_jobs: int | None = None,
 ) -> ForestForecaster:
     """Fit both forests.
 
@@ -128,6 +129,8 @@ def fit_forest(
         Labels in W m^-2, shape (N,).
     min_samples_leaf, max_features
         Smallest leaf in samples, and the share of features that a split may choose from.
+    n_jobs
+        Threads that fit trees; None: one for each core that this process may use.
     """
     if len(features) == 0:
         raise DatasetInvalid("no training samples to fit a forest on; check the split")
@@ -136,7 +139,7 @@ def fit_forest(
         "min_samples_leaf": min_samples_leaf,
         "max_features": max_features,
         "random_state": integer_seed(seed, Stream.FOREST),
-        "n_jobs": n_jobs,
+        "n_jobs": n_jobs if n_jobs is not None else usable_cores(),
     }
     regressor = RandomForestRegressor(**trees).fit(features, np.log10(peak_flux))
     happened = event_outcomes(peak_flux, spec.events).sum(axis=1)

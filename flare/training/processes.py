@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import traceback
 import warnings
@@ -27,7 +28,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.strategy import Strategy
 
 from flare.cores import usable_cores
-from flare.errors import ConfigInvalid, ProcessLost
+from flare.errors import ConfigInvalid, FlareError, ProcessLost
 from flare.training.settings import FitSettings
 
 Given = TypeVar("Given")
@@ -142,6 +143,11 @@ def team(processes: int, work: Callable[[Given], None], given: Given) -> Iterato
             helper.join(timeout=60)
     except RuntimeError as error:
         raise _lost(helpers) or error from error
+    except BaseException:
+        # Before the group ends: those that wait for this process would report that it is gone.
+        for helper in helpers:
+            helper.kill()
+        raise
     finally:
         part_ways()
         for helper in helpers:
@@ -190,6 +196,9 @@ def _help(
         work(given)
     except KeyboardInterrupt:
         pass
+    except FlareError as error:
+        sys.stderr.write(f"rank {rank}: {error}\n")
+        os._exit(1)
     except BaseException:
         traceback.print_exc()
         os._exit(1)  # threads of a broken process group would wait for those who are gone

@@ -42,6 +42,28 @@ def test_a_stopped_training_is_killed_and_leaves_nothing_but_its_state(place, nu
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_signal_after_the_last_epoch_is_obeyed_and_the_network_not_trained_again(place, devices):
+    small = {"data_dir": place.data, "image_size": 32, "width": 2, "hidden": 4, "processes": 1}
+    few = {"epochs": 2, "batch_size": 2, "folds": 2, "resamples": 100, "validation_share": 0.4}
+    command = place.entry("train", **small, **few, accelerator="cpu", devices=devices)
+    with place.start(*command) as process:
+        seen = []
+        for line in process.stderr:
+            seen.append(line)
+            if line.startswith("epoch  2"):
+                break
+        os.killpg(process.pid, signal.SIGTERM)
+        _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130, "".join(seen) + rest
+    assert "Traceback" not in rest
+    done = place.call(*command, "--resume=true")
+    assert done.returncode == 0, done.stderr
+    assert "going on after 2 epochs and 0 steps" in done.stderr
+    assert "epoch  2 " not in done.stderr
+
+
+@pytest.mark.slow
 def test_a_synthesis_that_was_killed_goes_on_where_it_was(place):
     made = place.folder / "invented"
     command = place.entry("synthesize", samples=40, data_dir=made, processes=2)

@@ -88,9 +88,30 @@ def test_a_process_that_dies_at_its_start_is_named_too():
         pytest.fail("the others were not there")
 
 
-def test_what_goes_wrong_here_ends_the_others():
+def leave() -> None:
+    """Fail as the first process, while the other one waits for it."""
+    fabric_for(TWO)
+    raise ZeroDivisionError
+
+
+def test_what_goes_wrong_here_ends_the_others_without_a_word_of_theirs(capfd):
     with pytest.raises(ZeroDivisionError), team(2, work, TWO):
-        1 / 0  # noqa: B018
+        leave()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def refused(settings: FitSettings) -> None:
+    """End as a process does that finds something wrong with the settings."""
+    fabric_for(settings)
+    raise ConfigInvalid("no such thing")
+
+
+def test_an_expected_error_of_another_process_is_one_line(capfd):
+    with pytest.raises(ProcessLost, match="rank 1 ended"), team(2, refused, TWO):
+        fabric_for(TWO).all_reduce(torch.zeros(1))
+    told = capfd.readouterr().err
+    assert "rank 1: no such thing\n" in told
+    assert "Traceback" not in told
 
 
 def test_alone_nobody_is_started():
