@@ -160,7 +160,7 @@ def test_a_run_without_a_forecaster_is_not_found(at_home, tmp_path):
     ],
 )
 def test_a_store_that_fails_on_the_way_is_not_called_a_missing_model(
-    at_home, tmp_path, monkeypatch, failure
+    models, at_home, tmp_path, monkeypatch, failure
 ):
     def fail(**_given):
         raise failure
