@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # `mlflow run` starts `python`: with this PATH it is the one of .venv.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The experiment that runs go to; a literal `mlflow run` goes where MLflow sends it.
-export MLFLOW_EXPERIMENT_NAME ?= solar-flare
+demo ui: export MLFLOW_EXPERIMENT_NAME ?= solar-flare
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test test-slow test-all ui serve mlproject lock clean
