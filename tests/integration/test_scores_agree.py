@@ -7,11 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks import consistency
-from flare.config import PromoteConfig
 from flare.parameters import PromotionScore
-from flare.workflows import promote
-
-_OF_FLUX = ("log10_flux_mae", "ranked_probability_score")
+from flare.workflows.candidates import OF_FLUX, validation_score
 
 
 @pytest.fixture(params=["forest", "network"])
@@ -69,16 +66,13 @@ def test_no_metric_is_both_a_curve_and_a_final_score(trained):
 
 @pytest.mark.parametrize("event", ["C1.0", "M1.0"])
 @pytest.mark.parametrize("score", PromotionScore.__args__)
-def test_promote_chooses_by_the_validation_file_whatever_the_score(models, at_home, event, score):
-    name = f"validation/{'flux' if score in _OF_FLUX else event}/{score}"
-    sign = -1 if score in _OF_FLUX else 1
-    values = {
-        one.version.version: sign * validation(one.version.run_id)[name]
-        for one in (models.forest, models.network)
-    }
-    best, because = promote.choose(PromoteConfig(event=event, score=score))
-    assert values[best.version] == max(values.values())
-    assert f"{sign * max(values.values()):.3f}" in because
+def test_promote_reads_every_score_from_the_validation_file(models, at_home, event, score):
+    version = models.network.version
+    name = f"validation/{'flux' if score in OF_FLUX else event}/{score}"
+    read = validation_score(version, event, score)
+    assert read.value == validation(version.run_id)[name]
+    shown = MlflowClient().get_run(version.run_id).data.metrics
+    assert read.value == shown.get(name, read.value)
 
 
 def test_a_logged_model_has_its_scores_with_their_dataset_and_nothing_else(models, at_home):
