@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # `mlflow run` starts `python`: with this PATH it is the one of .venv.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The experiment that runs go to; a literal `mlflow run` goes where MLflow sends it.
+demo ui: export MLFLOW_EXPERIMENT_NAME ?= solar-flare
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test test-slow test-all ui serve mlproject lock clean
@@ -40,7 +42,7 @@ test-all: test test-slow  ## all tests
 
 ui: setup  ## MLflow's UI on http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the UI of your server: $$MLFLOW_TRACKING_URI"; exit 0;; esac; \
-	echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'; \
+	echo "open http://127.0.0.1:5000/#/experiments/$$(python -m flare.tracking.pages)/runs?workflowType=machine_learning"; \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --default-artifact-root "$(CURDIR)/mlruns"
 

@@ -105,5 +105,6 @@ def show_whole_job(job: "WholeJob") -> None:
         "next:\n"
         "  make ui       compare the runs in MLflow's UI\n"
         "  make serve    forecasts over HTTP, http://127.0.0.1:8000\n"
-        "  . .venv/bin/activate && mlflow run . -e train -P epochs=30 --env-manager local"
+        "  . .venv/bin/activate && mlflow run . -e train -P epochs=30 "
+        "--experiment-name solar-flare --env-manager local"
     )

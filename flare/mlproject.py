@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from flare.config import ENTRY_POINTS
-from flare.parameters import EntryConfig
+from flare.parameters import EntryConfig, text_of
 
 _HEADER = """\
 # Made from flare/config.py by `make mlproject`; change it there.
@@ -42,14 +42,10 @@ def _entry_point(name: str, config: type[EntryConfig]) -> str:
 
 def _typed(default: object) -> tuple[str, str]:
     """Return MLproject's type and default; its `path` would copy files, so paths are strings."""
-    if default is None:
-        return "string", '""'
-    if isinstance(default, bool):
-        return "string", f'"{str(default).lower()}"'
-    if isinstance(default, int | float):
-        return "float", str(default)
-    if isinstance(default, str | Path):
-        return "string", f'"{default}"'
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        return "float", text_of(default)
+    if default is None or isinstance(default, bool | str | Path):
+        return "string", f'"{text_of(default)}"'
     raise TypeError(f"MLproject has no way to write {default!r}")
 
 

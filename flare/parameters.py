@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -75,6 +76,22 @@ def _base_rates(text: str) -> str:
     return text
 
 
+#: Parameters that change no result: tags of a run, so that comparing runs shows what matters.
+NO_RESULT = frozenset(
+    {"accelerator", "checkpoint_steps", "processes", "restart", "resume", "strategy"}
+)
+
+
+def text_of(value: object) -> str:
+    """Return a parameter as MLproject, the command line and MLflow have it.
+
+    Nothing is an empty text, and truth is ``true`` or ``false``.
+    """
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -101,6 +118,14 @@ class EntryConfig(BaseSettings):
         cli_hide_none_type=True,
         cli_avoid_json=True,
     )
+
+    def result_parameters(self, without: Collection[str] = ()) -> dict[str, object]:
+        """Return the parameters that change a result, but those ``without``."""
+        return self.model_dump(exclude={*NO_RESULT, *without})
+
+    def other_parameters(self) -> dict[str, object]:
+        """Return the parameters that change no result."""
+        return self.model_dump(include=set(NO_RESULT))
 
     @classmethod
     def settings_customise_sources(

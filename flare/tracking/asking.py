@@ -1,8 +1,10 @@
 """Asking a server once more that is away or busy: for what cannot wait in a run's journal."""
 
 import logging
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import mlflow
@@ -41,3 +43,15 @@ def asked_again(ask: Callable[[], Answer]) -> Answer:
                 )
             time.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+@contextmanager
+def asked_once(away: bool) -> Iterator[None]:
+    """Ask a server that is away no second time, and not for long."""
+    names = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
+    before = {name: os.environ[name] for name in names if away and name in os.environ}
+    os.environ.update(zip(before, ("0", "2"), strict=False))
+    try:
+        yield
+    finally:
+        os.environ.update(before)

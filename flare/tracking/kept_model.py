@@ -7,8 +7,9 @@ stays away costs no training.
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,19 +17,23 @@ from flare.errors import ForecasterInvalid
 from flare.forecasters.base import Forecaster
 from flare.forecasters.folder import save
 from flare.sample import Cube
-from flare.tracking.names import FORECASTER_ARTIFACT
+from flare.tracking.names import EXAMPLE_FILE, FORECASTER_ARTIFACT
 
 KEPT = "model"
-_WANTED, _EXAMPLE = "registration.json", "example.npy"
+_WANTED = "registration.json"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """How a forecaster is to be registered: its family, the model's name, the version's tags."""
+    """How a forecaster is to be registered: its family, the model's name, the version's tags.
+
+    ``scores`` is what ``ModelScores.entry`` makes of those that the logged model gets.
+    """
 
     family: str
     model_name: str
     tags: dict[str, str]
+    scores: dict[str, Any] = field(default_factory=dict)
 
 
 def keep_model(local: Path, forecaster: Forecaster, *, example: Cube, wanted: Wanted) -> Path:
@@ -36,7 +41,7 @@ def keep_model(local: Path, forecaster: Forecaster, *, example: Cube, wanted: Wa
     folder = local / KEPT
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was gone on with
     save(forecaster, folder / FORECASTER_ARTIFACT)
-    np.save(folder / _EXAMPLE, example)
+    np.save(folder / EXAMPLE_FILE, example)
     text = json.dumps(asdict(wanted), indent=2)
     partial = folder / f".{_WANTED}.partial"
     partial.write_text(text, encoding="utf-8")
@@ -49,12 +54,11 @@ def is_kept(local: Path) -> bool:
     return (local / KEPT / _WANTED).is_file()
 
 
-def read_wanted(folder: Path) -> tuple[Wanted, Cube]:
-    """Return how a kept forecaster is to be registered, and its example."""
+def read_wanted(folder: Path) -> Wanted:
+    """Return how a kept forecaster is to be registered."""
     try:
         fields: Mapping[str, object] = json.loads((folder / _WANTED).read_text(encoding="utf-8"))
-        wanted = Wanted(**fields)  # type: ignore[arg-type]
-        return wanted, np.load(folder / _EXAMPLE, allow_pickle=False)
+        return Wanted(**fields)  # type: ignore[arg-type]
     except (OSError, ValueError, TypeError) as error:
         raise ForecasterInvalid(
             f"{folder} is damaged ({error}); its {FORECASTER_ARTIFACT} folder may still be usable: "

@@ -95,16 +95,10 @@ def resend(folder: Path) -> Resent:
 def _registered(
     client: MlflowClient, run_id: str, folder: Path, forecaster: Forecaster
 ) -> RegisteredVersion:
-    """Register a kept model from within its run, which then has finished after all."""
+    """Register a kept model of a run, which then has finished after all."""
+    version = register_kept(client, run_id, folder / KEPT, forecaster)
     with answering():
-        mlflow.start_run(run_id=run_id, nested=mlflow.active_run() is not None)
-    status = "FAILED"
-    try:
-        version = register_kept(client, run_id, folder / KEPT, forecaster)
-        status = "FINISHED"
-        with suppress(MlflowException):  # the tag may not be there
-            client.delete_tag(run_id, ERROR_TAG)
-        return version
-    finally:
-        with suppress(MlflowException):
-            mlflow.end_run(status)
+        client.set_terminated(run_id, "FINISHED")
+    with suppress(MlflowException):  # the tag may not be there
+        client.delete_tag(run_id, ERROR_TAG)
+    return version

@@ -25,10 +25,12 @@ AUDIT_TAG = "flare.audit"
 CALIBRATION_TAG = "flare.calibration"
 #: Which samples calibration, thresholds and interval were fitted on.
 TUNED_TAG = "flare.tuned_on"
-ON_VALIDATION, OUT_OF_FOLD = "validation", "training, out of fold"
+ON_VALIDATION, OUT_OF_FOLD = "validation", "out_of_fold"
 #: ``false`` for a version that is worth no more than climatology on validation, and why.
 LEARNED_TAG = "flare.learned"
 NOT_LEARNED_REASON_TAG = "flare.learned.reason"
+#: On a version: which samples its test scores are of, and which run evaluated it.
+TEST_DATA_TAG, TEST_RUN_TAG = "flare.test_data", "flare.test_run"
 SEEN_TAG = "flare.trained_on_scored_regions"
 MODEL_TAG = "flare.model"
 MODEL_VERSION_TAG = "flare.model_version"
@@ -38,6 +40,8 @@ FORCED_TAG = "flare.forced_because"
 
 #: Where in a logged model the forecaster's folder lies.
 FORECASTER_ARTIFACT = "forecaster"
+#: And one sample that it can forecast, in a logged model's artifacts.
+EXAMPLE_FILE = "example.npy"
 
 #: Files that the run of a model has, or gets when it is evaluated on its test split.
 MODEL_CARD = "model_card.md"

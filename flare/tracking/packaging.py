@@ -1,5 +1,6 @@
 """A forecaster as a registered MLflow model, and what it needs to run elsewhere."""
 
+import json
 import logging
 import shutil
 import warnings
@@ -11,12 +12,13 @@ from pathlib import Path
 import mlflow
 import numpy as np
 from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.models.model import ModelInfo
+from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from requests.exceptions import RequestException
 
 import flare
@@ -28,11 +30,16 @@ from flare.sample import N_CHANNELS, N_STEPS, Cube
 from flare.tracking import pyfunc_path
 from flare.tracking.asking import asked_again
 from flare.tracking.kept_model import Wanted, keep_model, read_wanted
-from flare.tracking.names import FORECASTER_ARTIFACT
+from flare.tracking.model_scores import ModelScores
+from flare.tracking.names import EXAMPLE_FILE, FORECASTER_ARTIFACT
 from flare.tracking.registry import RegisteredVersion
-from flare.tracking.runs import Run, answering
+from flare.tracking.runs import Run, answering, scratch
+from flare.tracking.sending import metrics_of
 
 _NEEDED_BY_ALL = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-learn", "skops")
+#: Tags of a run that say who made it from what; a logged model has them too.
+_SOURCE = ("mlflow.source.", "mlflow.user")
+
 _NEEDED_BY = {"neural": ("torch", "safetensors", "onnx", "onnxruntime")}
 
 
@@ -44,6 +51,7 @@ def package(
     family: str,
     model_name: str,
     tags: Mapping[str, object],
+    scores: ModelScores | None = None,
 ) -> RegisteredVersion:
     """Log a forecaster with a run as a pyfunc, and register it as a new version.
 
@@ -52,16 +60,19 @@ def package(
     Parameters
     ----------
     example
-        One cube (T, C, S, S), stored as the input example.
+        One cube (T, C, S, S), stored as ``example.npy`` among the model's artifacts: MLflow's own
+        input example would be JSON, 14 MB of it.
     family
         What people call it, such as ``forest`` or ``cnn``.
     model_name
         The registered model that gets the new version.
     tags
         What people should see beside the version.
+    scores
+        What MLflow shows as the scores of the logged model.
     """
     texts = {key: str(value) for key, value in tags.items()}
-    wanted = Wanted(family, model_name, texts)
+    wanted = Wanted(family, model_name, texts, {} if scores is None else scores.entry())
     forecaster = exported(forecaster)
     kept = keep_model(run.local, forecaster, example=example, wanted=wanted)
     run.flush()
@@ -77,36 +88,70 @@ def package(
 def register_kept(
     client: MlflowClient, run_id: str, kept: Path, forecaster: Forecaster
 ) -> RegisteredVersion:
-    """Log a kept forecaster with the active run, register it, and remove what was kept.
+    """Log a kept forecaster with a run, register it, and remove what was kept.
 
     A server that is away is asked again for a while.
     """
-    wanted, example = read_wanted(kept)
+    wanted = read_wanted(kept)
+    with answering(RequestException):
+        with _quiet():
+            logged = asked_again(lambda: _log_model(client, run_id, kept, forecaster))
+        asked_again(lambda: _ensure_model(client, wanted.model_name))
+        found = asked_again(lambda: _version_of(client, run_id, logged, wanted))
+        there = json.dumps([{"name": wanted.model_name, "version": int(found.version)}])
+        tags = {MLFLOW_MODEL_VERSIONS: there}  # its page links to the version
+        asked_again(lambda: client.set_logged_model_tags(logged.model_id, tags))
+    shutil.rmtree(kept, ignore_errors=True)
+    return RegisteredVersion(
+        wanted.model_name,
+        int(found.version),
+        run_id,
+        wanted.family,
+        found.source or None,
+    )
 
-    def log_model() -> ModelInfo:
-        info: ModelInfo = mlflow.pyfunc.log_model(
-            name=wanted.family,
+
+def _log_model(
+    client: MlflowClient, run_id: str, kept: Path, forecaster: Forecaster
+) -> LoggedModel:
+    """Log a kept forecaster as a pyfunc model, with its scores.
+
+    ``mlflow.pyfunc.log_model`` would give the model every metric of the run that is of its step,
+    the machine's load too, without a dataset.
+    """
+    wanted, run = read_wanted(kept), client.get_run(run_id)
+    source = {key: text for key, text in run.data.tags.items() if key.startswith(_SOURCE)}
+    model = client.create_logged_model(
+        run.info.experiment_id,
+        name=wanted.family,
+        source_run_id=run_id,
+        tags={**source, **wanted.tags},
+        params=run.data.params,
+    )
+    with scratch() as folder:
+        mlflow.pyfunc.save_model(
+            path=str(folder / "model"),
             python_model=str(pyfunc_path),
-            artifacts={FORECASTER_ARTIFACT: str(kept / FORECASTER_ARTIFACT)},
+            artifacts={
+                FORECASTER_ARTIFACT: str(kept / FORECASTER_ARTIFACT),
+                EXAMPLE_FILE.split(".")[0]: str(kept / EXAMPLE_FILE),
+            },
             code_paths=[str(Path(flare.__file__).parent)],
             pip_requirements=requirements(*kinds_of(forecaster)),
             signature=signature(forecaster),
-            input_example=np.ascontiguousarray(example[None]),
             metadata={"kind": forecaster.kind, "synthetic": forecaster.origin.synthetic},
+            mlflow_model=Model(run_id=run_id, model_id=model.model_id),
         )
-        return info
-
-    with answering(RequestException):
-        with _quiet():
-            logged = asked_again(log_model)
-        asked_again(lambda: _ensure_model(client, wanted.model_name))
-        found = asked_again(lambda: _version_of(client, run_id, logged, wanted))
-    shutil.rmtree(kept, ignore_errors=True)
-    return RegisteredVersion(wanted.model_name, int(found.version), run_id, wanted.family)
+        client.log_model_artifacts(model.model_id, str(folder / "model"))
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    if wanted.scores:
+        entry = {**wanted.scores, "model": model.model_id}
+        client.log_batch(run_id, metrics=metrics_of(entry))
+    return client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
 
 def _version_of(
-    client: MlflowClient, run_id: str, logged: ModelInfo, wanted: Wanted
+    client: MlflowClient, run_id: str, logged: LoggedModel, wanted: Wanted
 ) -> ModelVersion:
     """Register a logged model, unless that was done already and only the answer was lost."""
     for one in client.search_model_versions(f"name='{wanted.model_name}'"):
@@ -114,7 +159,7 @@ def _version_of(
             return one
     return client.create_model_version(
         wanted.model_name,
-        logged.model_uri,
+        f"models:/{logged.model_id}",
         run_id=run_id,
         tags=wanted.tags,
         model_id=logged.model_id,

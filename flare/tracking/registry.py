@@ -23,6 +23,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.folder import DESCRIPTION
 from flare.tracking.locations import check_model_location
+from flare.tracking.logged_models import model_id_in
 from flare.tracking.mlflow_errors import refusal
 from flare.tracking.names import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
 from flare.tracking.promotions import promotion_history, record_promotion, versions_before
@@ -65,6 +66,11 @@ class RegisteredVersion:
     run_id: str | None
     kind: str | None
     source: str | None = None
+
+    @property
+    def model_id(self) -> str | None:
+        """Return the id of MLflow's logged model, None where it was not made from one."""
+        return model_id_in(self.source or "")
 
     @property
     def uri(self) -> str:

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from flare.errors import ConfigInvalid, ModelNotFound, TrackingUnavailable
 from flare.tracking.local_copy import LOG, is_held, last_logged, params_of, runs_dir
 from flare.tracking.mlflow_errors import refusal
-from flare.tracking.names import ENTRY_TAG
+from flare.tracking.names import ENTRY_TAG, RESUMED_TAG
 from flare.tracking.sending import is_refused
 
 _LOOKED_AT = 200  # runs: the newest
@@ -37,7 +37,7 @@ def newest_unfinished(
     """
     wanted = {name: value for name, value in params.items() if name not in ignoring}
     client = MlflowClient()
-    experiment = _experiment(client)
+    experiment = experiment_of_new_runs(client)
     if experiment is None:
         return None
     try:
@@ -92,6 +92,14 @@ def check_left(run_id: str, entry: str) -> None:
         )
 
 
+def leave_empty(made: str | None, resume: str) -> None:
+    """Name the run that `mlflow run` made, and that nothing will be logged to."""
+    if made is not None and made != resume:
+        client = MlflowClient()
+        client.set_tag(made, "mlflow.runName", f"resumed {resume}")
+        client.set_tag(made, RESUMED_TAG, resume)
+
+
 def already_logged(client: MlflowClient, run_id: str, folder: Path) -> dict[str, tuple[int, float]]:
     """Return the last step and value of every metric of a run: from this disk, else from MLflow."""
     if (folder / LOG).is_file() and (folder / LOG).stat().st_size:
@@ -109,7 +117,7 @@ def already_logged(client: MlflowClient, run_id: str, folder: Path) -> dict[str,
     return {name: (one.step, one.value) for name, one in latest.items()}
 
 
-def _experiment(client: MlflowClient) -> str | None:
+def experiment_of_new_runs(client: MlflowClient) -> str | None:
     """Return the experiment that a new run would go to, as MLflow chooses it."""
     given = os.environ.get("MLFLOW_EXPERIMENT_ID")
     if given:

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,21 +23,25 @@ from alembic.util import CommandError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID as PARENT_RUN
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 from sqlalchemy.exc import SQLAlchemyError
 
 from flare.errors import FlareError, TrackingUnavailable
+from flare.parameters import EntryConfig, text_of
+from flare.tracking.asking import asked_once
 from flare.tracking.local_copy import About, LocalCopy, runs_dir
 from flare.tracking.locations import check_location
 from flare.tracking.mlflow_errors import refusal
-from flare.tracking.names import ENTRY_TAG, ERROR_TAG, RESUMED_TAG
+from flare.tracking.model_scores import DatasetName, ModelScores
+from flare.tracking.names import ENTRY_TAG, ERROR_TAG
 from flare.tracking.outbox import Outbox, patience
-from flare.tracking.resuming import already_logged, check_left, newest_unfinished
+from flare.tracking.resuming import already_logged, check_left, leave_empty, newest_unfinished
 from flare.tracking.store import check_store, plain_address
 from flare.tracking.system_metrics import PREFIX, watched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 __all__ = ["Run", "answering", "connect", "git_tags", "newest_unfinished", "scratch", "start"]
 
@@ -50,13 +54,15 @@ _PATIENCE_WHEN_STOPPED = 10.0  # seconds: whoever pressed Ctrl-C wants to go
 class Run:
     """An open run. What is logged is on this disk when a method returns, and in MLflow soon after.
 
-    ``already`` has the highest step of every metric that was logged before the run was resumed.
+    ``already`` has the highest step of every metric that was logged before the run was resumed,
+    ``inputs`` the datasets that it has as inputs, by what they are used for.
     """
 
     id: str
     client: MlflowClient
     outbox: Outbox
     already: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    inputs: dict[str, DatasetName] = field(default_factory=dict)
 
     @property
     def local(self) -> Path:
@@ -74,13 +80,27 @@ class Run:
         # Step 0 is that of a run's final numbers, which may come out otherwise the second time.
         return before is not None and (0 < step <= before[0] or before == (step, value))
 
+    def log_scores(self, scores: ModelScores, *, model_id: str | None = None) -> None:
+        """Log final scores with the run, and with a logged model if one is given."""
+        self.outbox.append({**scores.entry(), "model": model_id})
+
+    def log_model_input(self, model_id: str) -> None:
+        """Say that the run used a logged model."""
+        self.outbox.append({"model_input": model_id})
+
     def flush(self) -> None:
         """Have what was logged sent now, without waiting for it."""
         self.outbox.hurry()
 
     def log_params(self, values: Mapping[str, object]) -> None:
         """Log parameters; one that `mlflow run` has logged already keeps the user's spelling."""
-        self.outbox.append({"params": {key: str(value) for key, value in values.items()}})
+        self.outbox.append({"params": {key: text_of(value) for key, value in values.items()}})
+
+    def log_config(self, config: EntryConfig, *, without: Collection[str] = ()) -> None:
+        """Log what an entry point was given: parameters, and as tags what changes no result."""
+        self.log_params(config.result_parameters(without))
+        others = config.other_parameters().items()
+        self.set_tags({f"flare.{name}": text_of(value) for name, value in others})
 
     def set_tags(self, values: Mapping[str, object]) -> None:
         """Set tags; an older value of the same key is replaced."""
@@ -88,6 +108,7 @@ class Run:
 
     def log_input(self, dataset: Mapping[str, str], *, context: str) -> None:
         """Attach a dataset, given by the fields of MLflow's own class, and what it was used for."""
+        self.inputs[context] = DatasetName(dataset["name"], dataset["digest"])
         self.outbox.append({"input": dict(dataset), "context": context})
 
     def log_figure(self, figure: "Figure", path: str) -> None:
@@ -104,6 +125,12 @@ class Run:
         with self._new_file(path) as place:
             place.write_text(text, encoding="utf-8")
 
+    def log_table(self, table: "DataFrame", path: str) -> None:
+        """Store a table as a JSON artifact, for MLflow's pages and ``mlflow.load_table``."""
+        rows = table.astype(object).where(table.notna(), None).to_dict("split", index=False)
+        self.log_json(rows, path)  # pandas would round to ten digits
+        self.set_tags({MLFLOW_LOGGED_ARTIFACTS: json.dumps([{"path": path, "type": "table"}])})
+
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Store a file, in a folder of the artifacts if given."""
         with self._new_file(path.name if folder is None else f"{folder}/{path.name}") as place:
@@ -112,6 +139,10 @@ class Run:
     def describe(self, markdown: str) -> None:
         """Set the description that the UI shows on the run's page."""
         self.set_tags({"mlflow.note.content": markdown})
+
+    def describe_version(self, name: str, version: int, markdown: str) -> None:
+        """Set the description of a version that this run has registered."""
+        self.outbox.append({"version": [name, str(version)], "description": markdown})
 
     @contextmanager
     def _new_file(self, path: str) -> Iterator[Path]:
@@ -180,7 +211,7 @@ def start(
     resume: str | None = None,
     watch: bool = False,
 ) -> Iterator[Run]:
-    """Open a run for an entry point; one that is opened inside another stands beside it.
+    """Open a run for an entry point; one that is opened inside another is its child.
 
     Under `mlflow run` the outermost one joins the run that MLflow made. It ends FINISHED, FAILED
     when anything is raised (the tag ``flare.error`` then says what), KILLED on Ctrl-C or SIGTERM.
@@ -206,7 +237,8 @@ def start(
     connect(make=True)
     if resume is not None:
         check_left(resume, entry)
-        _leave_empty(os.environ.pop("MLFLOW_RUN_ID", None), resume)
+        with answering():
+            leave_empty(os.environ.pop("MLFLOW_RUN_ID", None), resume)
     run = _open(entry, name, {ENTRY_TAG: entry, **git_tags(), **(tags or {})}, resume)
     status, told = "FINISHED", ""
     try:
@@ -239,11 +271,6 @@ def _open(entry: str, name: str, tags: Mapping[str, object], resume: str | None)
             already = already_logged(client, run_id, copy.folder)
             copy.append({"status": "RUNNING", "time": now()})  # after the end that it holds
         run = Run(run_id, client, Outbox(client, run_id, copy), already)
-        if nested:
-            # Side by side, not one inside the other: the UI folds children away, and these are
-            # what people come to compare.
-            with answering():
-                client.delete_tag(run_id, PARENT_RUN)
     except BaseException:
         with suppress(MlflowException):
             mlflow.end_run("FAILED")
@@ -257,15 +284,6 @@ def _watched(run: Run) -> AbstractContextManager[None]:
         lambda values, step: run.log_metrics(values, step=step),
         first_step=max(steps, default=-1) + 1,
     )
-
-
-def _leave_empty(made: str | None, resume: str) -> None:
-    """Name the run that `mlflow run` made, and that nothing will be logged to."""
-    if made is not None and made != resume:
-        with answering():
-            client = MlflowClient()
-            client.set_tag(made, "mlflow.runName", f"resumed {resume}")
-            client.set_tag(made, RESUMED_TAG, resume)
 
 
 def _settle(run: Run) -> None:
@@ -287,7 +305,7 @@ def _end(run: Run, status: str, told: str) -> None:
     seconds = min(_PATIENCE_WHEN_STOPPED, patience())
     away = status == "FINISHED" and run.outbox.copy.behind and run.outbox.failing
     arrived = run.outbox.close(0.0 if away else seconds)
-    with suppress(MlflowException), _asked_once(not arrived):
+    with suppress(MlflowException), asked_once(not arrived):
         mlflow.end_run(status)
     if not arrived:
         log.warning(
@@ -297,18 +315,6 @@ def _end(run: Run, status: str, told: str) -> None:
             run.id,
             run.local,
         )
-
-
-@contextmanager
-def _asked_once(away: bool) -> Iterator[None]:
-    """Ask a server that is away no second time, and not for long."""
-    names = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
-    before = {name: os.environ[name] for name in names if away and name in os.environ}
-    os.environ.update(zip(before, ("0", "2"), strict=False))
-    try:
-        yield
-    finally:
-        os.environ.update(before)
 
 
 def git_tags() -> dict[str, str]:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelInput,
+    Metric,
+    Param,
+    RunTag,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
@@ -57,6 +65,11 @@ def send(client: MlflowClient, run_id: str, folder: Path, entries: Sequence[Entr
                 _send_file(client, run_id, folder, entry)
             elif kind == "input":
                 _send_input(client, run_id, entry)
+            elif kind == "model_input":
+                client.log_inputs(run_id, models=[LoggedModelInput(entry["model_input"])])
+            elif kind == "version":
+                name, number = entry["version"]
+                client.update_model_version(name, number, entry["description"])
             elif kind == "child":
                 _send_child(client, run_id, entry["child"])
             elif kind == "status":
@@ -64,18 +77,14 @@ def send(client: MlflowClient, run_id: str, folder: Path, entries: Sequence[Entr
 
 
 def _kind(entry: Entry) -> str:
-    for kind in ("file", "input", "child", "status"):
+    for kind in ("file", "input", "model_input", "version", "child", "status"):
         if kind in entry:
             return kind
     return "values"
 
 
 def _send_values(client: MlflowClient, run_id: str, entries: Sequence[Entry]) -> None:
-    metrics = [
-        Metric(name, value, entry["time"], entry["step"])
-        for entry in entries
-        for name, value in entry.get("metrics", {}).items()
-    ]
+    metrics = [metric for entry in entries for metric in metrics_of(entry)]
     texts: dict[str, str] = {}
     tags: dict[str, str] = {}
     for entry in entries:
@@ -90,6 +99,16 @@ def _send_values(client: MlflowClient, run_id: str, entries: Sequence[Entry]) ->
         client.log_batch(run_id, params=few)
     for many in _pieces(metrics, METRICS_A_REQUEST):
         client.log_batch(run_id, metrics=many)
+
+
+def metrics_of(entry: Entry) -> list[Metric]:
+    """Return the metrics of an entry, with the model and the dataset that they are of."""
+    name, digest = entry.get("dataset", (None, None))
+    about = {"model_id": entry.get("model"), "dataset_name": name, "dataset_digest": digest}
+    return [
+        Metric(key, value, entry["time"], entry["step"], **about)
+        for key, value in entry.get("metrics", {}).items()
+    ]
 
 
 def _pieces(items: list[Item], size: int) -> Iterator[list[Item]]:

@@ -39,6 +39,17 @@ class Score:
     n: int
     n_events: int
 
+    def metrics(self, split: str, *, of: str = "") -> dict[str, float]:
+        """Return value and interval as ``split/event/score``, ``..._low`` and ``..._high``.
+
+        What is undefined is left out. The name of the forecaster or subset that it is ``of``
+        comes last; it is empty for a run's own model on all samples.
+        """
+        end = f"/{of}" if of else ""
+        path = f"{split}/{self.event}/{self.name}"
+        named = {path: self.value, f"{path}_low": self.low, f"{path}_high": self.high}
+        return {f"{name}{end}": value for name, value in named.items() if not math.isnan(value)}
+
 
 def json_safe(score: Score) -> dict[str, object]:
     """Return a score as JSON values, an undefined number as None."""

@@ -24,6 +24,7 @@ from flare.verification.resampled import (
 
 __all__ = [
     "FLUX",
+    "HEADLINE_SCORES",
     "PUBLISHED_EVENT",
     "Issued",
     "Observed",
@@ -34,6 +35,15 @@ __all__ = [
     "paired_differences",
     "score_forecasts",
 ]
+
+#: What a run's metrics, and a version's card and tags, show of a scorecard.
+HEADLINE_SCORES = (
+    (HEADLINE_EVENT, "brier_skill_score"),
+    (HEADLINE_EVENT, "true_skill_statistic"),
+    (HEADLINE_EVENT, "heidke_skill_score"),
+    (HEADLINE_EVENT, "roc_area"),
+    (FLUX, "log10_flux_mae"),
+)
 
 
 @dataclass(frozen=True)
@@ -116,21 +126,18 @@ class Scorecard:
         )
 
     def metrics(self, split: str) -> dict[str, float]:
-        """Return ``split/event/score``, with ``_low`` and ``_high``, and ``split/event/n_events``.
+        """Return the headline under MLflow's names: ``split/event/score`` and its interval.
 
-        Undefined scores are left out.
+        The ends of an interval have ``_low`` and ``_high`` behind. Undefined scores are left out.
         """
+        known = {(score.event, score.name): score for score in self.scores}
         named: dict[str, float] = {}
-        for score in self.scores:
-            path = f"{split}/{score.event}/"
-            named[f"{path}n_events"] = float(score.n_events)
-            named[f"{path}{score.name}"] = score.value
-            named[f"{path}{score.name}_low"] = score.low
-            named[f"{path}{score.name}_high"] = score.high
-        # The headline first: MLflow's compare page opens with the first metric it is given.
-        headline = f"{split}/{HEADLINE_EVENT}/brier_skill_score"
-        ordered = sorted(named.items(), key=lambda item: item[0] != headline)
-        return {name: value for name, value in ordered if not math.isnan(value)}
+        # In their order: MLflow's compare page opens with the first metric it is given.
+        for score in (known[one] for one in HEADLINE_SCORES if one in known):
+            named |= score.metrics(split)
+            if score.event != FLUX:
+                named[f"{split}/{score.event}/n_events"] = float(score.n_events)
+        return named
 
 
 def score_forecasts(

@@ -50,7 +50,7 @@ def run(config: AuditConfig) -> Audit:
     """Audit, write and log."""
     check_folder(config.output_dir, "output_dir")
     with start("audit", name=f"audit {config.data_dir.name}") as tracked:
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         pack = open_packed(
             config.data_dir,
             config.pack_dir,

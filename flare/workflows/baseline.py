@@ -27,7 +27,7 @@ def run(config: BaselineConfig) -> Trained:
     name = f"forest {config.trees} trees, seed {config.seed}"
     with start("baseline", name=name, watch=True) as tracked:
         log_environment(tracked)
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         data = training_data(config, tracked)
         settings = forest_settings(config)
         fitted, unseen = fit_and_forecast(

@@ -44,7 +44,7 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
     output = config.output if config.output is not None else PREDICT_OUTPUT
     check_output(output)
     with start("predict", name=f"predict {data_dir.name}") as tracked:
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         listing = list_samples(data_dir, config.split)
         model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
         task = Task(model.digest, listing.state, listing.split, len(listing), BATCH)
@@ -70,7 +70,7 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
                 raise InputInvalid(f"no image in {data_dir} can be used; look at its files")
             write_forecasts(found.rows, output)
             _log_data(tracked, listing, journal, data_dir)
-            tracked.set_tags(model.tags())
+            model.log_use(tracked)
             tracked.log_metrics({**found.summary(), "resumed": resumed})
             tracked.log_file(output)
             journal.remove()

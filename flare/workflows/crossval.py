@@ -22,6 +22,9 @@ Rows = NDArray[np.intp]
 #: Fits a forecaster on some rows, and returns what forecasts others by it.
 Fit = Callable[[Rows], Callable[[Rows], Forecast]]
 
+#: What calibration each event got and what it gains, among a run's artifacts.
+CALIBRATIONS = "calibration.json"
+
 #: Into how many folds the validation regions are parted for the choice of a calibration.
 _VALIDATION_FOLDS = 3
 
@@ -76,16 +79,16 @@ def log_tuning(run: Run, tuning: Tuning, unseen: Unseen, data: TrainingData) -> 
     """Log which calibration each event got, and what it gains on folds it was not fitted on."""
     peak_flux = data.peak_flux[unseen.rows]
     gains = calibration_gains(unseen.forecast, peak_flux, unseen.folds, tuning)
+    about: dict[str, dict[str, object]] = {}
     for event, gain in gains.items():
         method = tuning.calibrations[event].method
         run.set_tags({f"{CALIBRATION_TAG}/{event}": method})
-        run.log_metrics(
-            {
-                f"out_of_fold/{event}/brier_score_raw": gain.before,
-                f"out_of_fold/{event}/brier_score": gain.after,
-                f"out_of_fold/{event}/n_events": gain.n_events,
-            }
-        )
+        about[event] = {
+            "method": method,
+            "brier_score_raw": gain.before,
+            "brier_score": gain.after,
+            "n_events": gain.n_events,
+        }
         log.info(
             "%s: calibration %s, Brier score out of fold %.4f before and %.4f after, %d events",
             event,
@@ -94,3 +97,4 @@ def log_tuning(run: Run, tuning: Tuning, unseen: Unseen, data: TrainingData) -> 
             gain.after,
             gain.n_events,
         )
+    run.log_json(about, CALIBRATIONS)

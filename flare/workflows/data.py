@@ -144,9 +144,18 @@ def marked(figure: Figure, pack: Pack) -> Figure:
 
 
 def log_pack(
-    run: Run, pack: Pack, data_dir: Path, *, context: str, profile: Mapping[str, int | str]
+    run: Run,
+    pack: Pack,
+    data_dir: Path,
+    *,
+    context: str,
+    profile: Mapping[str, int | str],
+    part: str = "",
 ) -> None:
-    """Attach what was used of a pack to a run, with the fingerprints of dataset and pack."""
+    """Attach what was used of a pack to a run, with the fingerprints of dataset and pack.
+
+    ``part`` names the split, empty for the whole.
+    """
     log_data(
         run,
         name=pack.name,
@@ -159,6 +168,8 @@ def log_pack(
             "image_size": pack.image_size,
             "pack_fingerprint": short(pack.pack_fingerprint),
         },
+        part=part,
+        image_size=pack.image_size,
     )
     run.set_tags({PACK_TAG: pack.pack_fingerprint})
 
@@ -171,7 +182,7 @@ def log_split(run: Run, pack: Pack, rows: PackedSplit, data_dir: Path, *, contex
         "active_regions": int(rows.table["active_region"].nunique()),
         "content": short(pack.contents[rows.name]),
     }
-    log_pack(run, pack, data_dir, context=context, profile=profile)
+    log_pack(run, pack, data_dir, context=context, profile=profile, part=rows.name)
 
 
 def log_reference_data(run: Run, data: TrainingData, data_dir: Path) -> None:
@@ -181,7 +192,7 @@ def log_reference_data(run: Run, data: TrainingData, data_dir: Path) -> None:
         "samples": len(data.split.train),
         "active_regions": len(data.origin.active_regions),
     }
-    log_pack(run, data.pack, data_dir, context="rivals", profile=profile)
+    log_pack(run, data.pack, data_dir, context="rivals", profile=profile, part="training")
 
 
 def _log_parts(run: Run, data: TrainingData, data_dir: Path) -> None:
@@ -192,4 +203,4 @@ def _log_parts(run: Run, data: TrainingData, data_dir: Path) -> None:
             "active_regions": len(set(data.active_regions[rows].tolist())),
             "split_fingerprint": data.split.fingerprint,
         }
-        log_pack(run, data.pack, data_dir, context=context, profile=profile)
+        log_pack(run, data.pack, data_dir, context=context, profile=profile, part=context)

@@ -17,7 +17,7 @@ def run(config: DownloadConfig) -> Downloaded:
     mirrors = mirrors_of(config.what, config.source)
     check_folder(config.dest.absolute().parent, "dest")
     with start("download", name=f"download {config.what} to {config.dest.name}") as tracked:
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         found = download(
             Demand(
                 what=config.what,

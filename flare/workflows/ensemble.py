@@ -32,7 +32,7 @@ def run(config: EnsembleConfig) -> Trained:
     """Find the members, tune their mean on what none of them was fitted on, score, register."""
     with start("ensemble", name=f"ensemble of {config.models}", watch=True) as tracked:
         log_environment(tracked)
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         members = _members(config)
         ensemble = combine([one.forecaster for one in members])
         data = training_data(_split_config(config, ensemble), tracked)
@@ -138,6 +138,9 @@ def _log_members(
     tracked: Run, members: Sequence[Resolved], validated: Validated, data: TrainingData
 ) -> None:
     """Say who the members are, and what each scored on validation beside all together."""
+    for one in members:
+        if one.model_id is not None:
+            tracked.log_model_input(one.model_id)
     kept = {one.label: read_scores(_version(one)) for one in members}
     cards = {name: card for name, card in kept.items() if card is not None}
     figure = skill_panels({"ensemble": validated.card, **cards}, model="ensemble")

@@ -50,7 +50,7 @@ def run(config: EvaluateConfig) -> Evaluation:
     """Forecast, score with intervals over active regions, write and log the report."""
     check_folder(config.output_dir, "output_dir")
     with start("evaluate", name="evaluate") as tracked:
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         stated = base_rates(config.base_rates)
         model = resolve(config.model, config.model_name).at_rates(stated)
         tracked.set_tags({"mlflow.runName": f"evaluate {model.label} on {config.split}"})

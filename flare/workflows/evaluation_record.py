@@ -9,42 +9,54 @@ other data, another label scale or at stated base rates is stored beside them un
 import json
 
 from flare.datasets.fingerprint import short
-from flare.tracking.names import EVALUATIONS, FINGERPRINT_TAG, MODEL_CARD, TEST_SCORES
+from flare.tracking.names import (
+    AUDIT_TAG,
+    EVALUATIONS,
+    FINGERPRINT_TAG,
+    TEST_DATA_TAG,
+    TEST_RUN_TAG,
+    TEST_SCORES,
+)
 from flare.tracking.registry import (
     RegisteredVersion,
     put_run_text,
-    run_commit,
+    tag_version,
     version_tags,
 )
-from flare.workflows.card import model_card
+from flare.tracking.runs import Run
 from flare.workflows.held_out import read_scores
 from flare.workflows.report import Reported
+from flare.workflows.version_page import put_card, score_tags
 
 
-def record_evaluation(reported: Reported, *, run_id: str) -> None:
+def record_evaluation(tracked: Run, reported: Reported) -> None:
     """Store the scores of a registered version; do nothing for a model without one.
 
-    ``run_id`` is that of the evaluation, where its whole report is.
+    ``tracked`` is the run of the evaluation, where its whole report is. Scores of its own test
+    split are also in the version's card and tags.
     """
     version = reported.model.version
     if version is None or version.run_id is None:
         return
-    text = json.dumps(_scores(reported, run_id), indent=2)
+    text = json.dumps(_scores(reported, tracked.id), indent=2)
     if not is_own_test(reported, version):
         put_run_text(version, text, f"{EVALUATIONS}/{_name(reported)}.json")
         return
-    card = model_card(
+    cards = reported.comparison.scorecards
+    put_card(
+        version,
         reported.forecaster,
-        label=f"{version.name} version {version.version}",
-        tags=version_tags(version),
-        run_id=version.run_id,
-        commit=run_commit(version),
         validation=read_scores(version),
-        test=reported.comparison.scorecards,
+        test=cards,
         test_name=f"{reported.pack.name}, {reported.rows.name} split",
     )
-    put_run_text(version, card, MODEL_CARD)
     put_run_text(version, text, TEST_SCORES)
+    about = {
+        TEST_DATA_TAG: " ".join(tracked.inputs[reported.rows.name]),
+        TEST_RUN_TAG: tracked.id,
+        AUDIT_TAG: reported.audit.verdict,
+    }
+    tag_version(version, {**about, **score_tags(cards[reported.comparison.model], "test")})
 
 
 def is_own_test(reported: Reported, version: RegisteredVersion) -> bool:

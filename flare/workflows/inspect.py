@@ -45,7 +45,7 @@ def run(config: InspectConfig) -> Inspection:
     """Count, draw, log and write."""
     check_folder(config.output_dir, "output_dir")
     with start("inspect", name=f"inspect {config.data_dir.name}") as tracked:
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         make_default(config.data_dir)
         _check_choice(config)  # before minutes of reading
         if config.beside is not None:

@@ -55,7 +55,7 @@ def run(config: MainConfig) -> WholeJob:
     seconds: dict[str, float] = {}
     with start("main", name=f"whole job on {config.data_dir.name}") as tracked:
         synthetic = config.data_dir == SYNTHETIC_DIR
-        tracked.log_params(config.model_dump(exclude=set() if synthetic else _SYNTHETIC_ONLY))
+        tracked.log_config(config, without=set() if synthetic else _SYNTHETIC_ONLY)
         with _stage("data", seconds):
             make_default(config.data_dir, _part(SynthesizeConfig, config))
             packed = pack.run(_part(PackConfig, config))
@@ -77,8 +77,6 @@ def run(config: MainConfig) -> WholeJob:
         tracked.log_metrics(
             {f"seconds/{stage.replace(' ', '_')}": taken for stage, taken in seconds.items()}
         )
-        model = next(iter(evaluation.comparison.scorecards.values()))
-        tracked.log_metrics(model.metrics(evaluation.split))
     return WholeJob(forest, network, evaluation, promoted, forecasts, seconds)
 
 

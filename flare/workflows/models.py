@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flare.forecasters.base import Forecaster
 from flare.forecasters.folder import DESCRIPTION, load, read_description
+from flare.tracking.logged_models import logged_model_id
 from flare.tracking.names import (
     KIND_TAG,
     MODEL_DIGEST_TAG,
@@ -23,7 +24,7 @@ from flare.tracking.registry import (
     registered,
     version_of_run,
 )
-from flare.tracking.runs import scratch
+from flare.tracking.runs import Run, scratch
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -33,13 +34,15 @@ class Resolved:
     """A loaded forecaster, what to call it, and its registered version where it has one.
 
     ``digest`` is that of the forecaster's folder: equal digests forecast equal numbers. Where
-    base rates were stated it is another one.
+    base rates were stated it is another one. ``model_id`` is that of MLflow's logged model, None
+    for a folder.
     """
 
     forecaster: Forecaster
     label: str
     digest: str
     version: RegisteredVersion | None = None
+    model_id: str | None = None
 
     def at_rates(self, stated: Mapping[str, float]) -> "Resolved":
         """Return the same model with its probabilities moved to stated base rates, and named so."""
@@ -52,6 +55,12 @@ class Resolved:
             label=f"{self.label} at stated rates {told}",
             digest=hashlib.sha256(f"{self.digest} {told}".encode()).hexdigest(),
         )
+
+    def log_use(self, run: Run) -> None:
+        """Say in a run that it used this model: as its input, and in its tags."""
+        run.set_tags(self.tags())
+        if self.model_id is not None:
+            run.log_model_input(self.model_id)
 
     def tags(self) -> dict[str, str]:
         """Return what to tag a run with that uses it."""
@@ -84,7 +93,7 @@ def resolve(model: str, model_name: str) -> Resolved:
     if model and (Path(model) / DESCRIPTION).is_file():
         return _of_folder(Path(model), f"folder {model}")
     if ":/" in model:
-        return _fetch(model, model)
+        return replace(_fetch(model, model), model_id=logged_model_id(model))
     if _RUN_ID.fullmatch(model):
         return of_version(version_of_run(model_name, model))
     if model.isdecimal():
@@ -105,4 +114,7 @@ def _fetch(uri: str, label: str, version: RegisteredVersion | None = None) -> Re
 
 
 def _of_folder(folder: Path, label: str, version: RegisteredVersion | None = None) -> Resolved:
-    return Resolved(load(folder), label, str(read_description(folder)["digest"]), version)
+    digest = str(read_description(folder)["digest"])
+    return Resolved(
+        load(folder), label, digest, version, model_id=version.model_id if version else None
+    )

@@ -10,7 +10,7 @@ from flare.workflows.progress import counter
 def run(config: PackConfig) -> Pack:
     """Pack the dataset, verify the pack if asked to, log its identity and what is missing."""
     with start("pack", name=_title(config)) as tracked:
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         found = open_packed(
             config.data_dir,
             config.pack_dir,

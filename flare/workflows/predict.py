@@ -52,7 +52,7 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
     if not sample.present.any():
         raise InputInvalid(f"no image in {config.input} can be used; look at its files")
     with start("predict", name=f"predict {config.input.name}") as tracked:
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         log_data(
             tracked,
             name=sample.id,
@@ -63,7 +63,7 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
             profile={"samples": 1},
         )
         model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
-        tracked.set_tags(model.tags())
+        model.log_use(tracked)
         forecast = model.forecaster.predict(sample.cube[None], sample.present[None])
         answer = answers(model.forecaster, forecast)[0]
         missing = N_PLANES - int(sample.present.sum())

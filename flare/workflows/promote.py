@@ -66,7 +66,7 @@ class Promoted:
 def run(config: PromoteConfig) -> Promoted:
     """Move the alias Production, and log a run that says so; or refuse, and say why."""
     with start("promote", name=f"promote {config.version}") as tracked:
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         incumbent = _production(config.model_name)
         choice = _choose(config, incumbent, tracked)
         version = choice.version

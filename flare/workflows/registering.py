@@ -8,6 +8,7 @@ import numpy as np
 from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
 from flare.sample import Cube
+from flare.tracking.model_scores import ModelScores
 from flare.tracking.names import (
     DATA_TAG,
     FINGERPRINT_TAG,
@@ -21,15 +22,17 @@ from flare.tracking.names import (
 )
 from flare.tracking.packaging import package
 from flare.tracking.registry import RegisteredVersion
-from flare.tracking.runs import Run, git_tags
+from flare.tracking.runs import Run, git_tags, now
 from flare.verification.scorecard import Scorecard
 from flare.workflows.card import model_card
 from flare.workflows.data import TrainingData
 from flare.workflows.held_out import log_held_out
+from flare.workflows.score_table import log_scores, score_rows
 from flare.workflows.scoring import Validated
+from flare.workflows.version_page import TAGGED_SCORES, description_of, score_tags
 
 #: What versions are compared by; higher is better.
-CHOICE_EVENT, CHOICE_SCORE = HEADLINE_EVENT, "brier_skill_score"
+CHOICE_EVENT, CHOICE_SCORE = HEADLINE_EVENT, TAGGED_SCORES[0]
 CHOICE_TAG = f"flare.validation_{CHOICE_SCORE}"
 
 
@@ -81,9 +84,10 @@ def register(
     is a value of ``TUNED_TAG``.
     """
     validation = validated.card
-    run.log_metrics(validation.metrics("validation"))
+    scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
+    run.log_scores(scores)
+    log_scores(run, score_rows(validation.scores, split="validation", forecaster=family))
     log_held_out(run, validation, validated.issued, data.rows.table.iloc[data.split.validation])
-    score = validation.get(CHOICE_EVENT, CHOICE_SCORE)
     tags = {
         KIND_TAG: family,
         DATA_TAG: data.pack.name,
@@ -102,7 +106,8 @@ def register(
         example=_example(data),
         family=family,
         model_name=model_name,
-        tags={**tags, **({} if np.isnan(score.value) else {CHOICE_TAG: f"{score.value:.6f}"})},
+        tags={**tags, **score_tags(validation, "validation")},
+        scores=scores,
     )
     run.describe(_description(version, validation, data, settings))
     card = model_card(
@@ -114,6 +119,7 @@ def register(
         validation=validation,
     )
     run.log_text(card, MODEL_CARD)
+    run.describe_version(version.name, version.version, description_of(card))
     return Trained(forecaster, version, validation, validated.not_learned)
 
 

@@ -5,10 +5,8 @@ import logging
 from flare.config import ResendConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.tracking.leftovers import Resent, leftovers, resend
-from flare.tracking.names import MODEL_CARD
-from flare.tracking.registry import put_run_text, run_commit, version_tags
-from flare.workflows.card import model_card
 from flare.workflows.held_out import read_scores
+from flare.workflows.version_page import put_card
 
 log = logging.getLogger("flare")
 
@@ -49,14 +47,5 @@ def run(config: ResendConfig) -> list[Resent]:
 def _add_card(resent: Resent) -> None:
     """Give a version that was registered late the model card that the others have."""
     version, forecaster = resent.version, resent.forecaster
-    if version is None or forecaster is None:
-        return
-    card = model_card(
-        forecaster,
-        label=f"{version.name} version {version.version}",
-        tags=version_tags(version),
-        run_id=resent.run_id,
-        commit=run_commit(version),
-        validation=read_scores(version),
-    )
-    put_run_text(version, card, MODEL_CARD)
+    if version is not None and forecaster is not None:
+        put_card(version, forecaster, validation=read_scores(version))

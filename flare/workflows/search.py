@@ -170,7 +170,7 @@ def run(config: SearchConfig) -> Found:
     name = f"search {config.family}: {config.study_name}"
     with start("search", name=name, watch=True) as tracked:
         log_environment(tracked)
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         data = training_data(config, tracked)
         study = _study(config, f"{config.study_name}-{config.family}-{_conditions(config, data)}")
         # A wild learning rate or too large a batch ends its own trial, not the nights around it.

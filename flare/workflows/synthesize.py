@@ -8,8 +8,10 @@ from flare.datasets.sdobenchmark import SPLITS, read_table
 from flare.datasets.synthetic import SyntheticSummary
 from flare.tracking.data_identity import log_data
 from flare.tracking.runs import start
-from flare.verification.scorecard import Scorecard, score_forecasts
+from flare.verification.scorecard import HEADLINE_SCORES, Scorecard, score_forecasts
+from flare.workflows.comparison import ORACLE
 from flare.workflows.oracle import oracle_of
+from flare.workflows.score_table import log_scores, score_rows
 from flare.workflows.scoring import labels_of
 from flare.workflows.synthetic import make
 
@@ -27,7 +29,7 @@ class Synthesized:
 def run(config: SynthesizeConfig) -> Synthesized:
     """Make the dataset, score its oracle, and log what was made."""
     with start("synthesize", name=f"synthesize {config.data_dir.name}") as tracked:
-        tracked.log_params(config.model_dump())
+        tracked.log_config(config)
         summary = make(config)
         fingerprint = content_fingerprint(config.data_dir)
         log_data(
@@ -41,9 +43,16 @@ def run(config: SynthesizeConfig) -> Synthesized:
         )
         oracle = _score_oracle(config)
         for split, card in oracle.items():
-            tracked.log_metrics(
-                {f"oracle/{name}": value for name, value in card.metrics(split).items()}
-            )
+            for event, name in HEADLINE_SCORES:
+                tracked.log_metrics(card.get(event, name).metrics(split, of=ORACLE))
+        log_scores(
+            tracked,
+            [
+                row
+                for split, card in oracle.items()
+                for row in score_rows(card.scores, split=split, forecaster=ORACLE)
+            ],
+        )
     return Synthesized(summary, fingerprint, config.difficulty, oracle)
 
 

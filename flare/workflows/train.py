@@ -39,7 +39,7 @@ def run(config: TrainConfig) -> Trained:
         tracked.set_tags({PRECISION_TAG: settings.fit.precision})
         log.info("%s: computing in %s", config.architecture, settings.fit.precision)
         if resumed is None:
-            tracked.log_params(config.model_dump())
+            tracked.log_config(config)
         data = training_data(config, tracked)
         folds = training_folds(data, config.folds, seed=config.split_seed)
         with team(config.devices * config.num_nodes, follow, config):
@@ -100,8 +100,7 @@ def _to_resume(config: TrainConfig) -> str | None:
     if config.resume != "true":
         return config.resume or None
     connect(make=True)
-    ignoring = ("resume", "checkpoint_steps")
-    found = newest_unfinished("train", config.model_dump(), ignoring=ignoring)
+    found = newest_unfinished("train", config.result_parameters())
     told = "going on with run %s" if found else "no unfinished run has these parameters: a new one"
     log.info(told, *([found] if found else []))
     return found

@@ -9,6 +9,7 @@ import yaml
 from entrypoints.command import parse
 from flare.config import ENTRY_POINTS
 from flare.mlproject import mlproject_text
+from flare.parameters import NO_RESULT, text_of
 
 ROOT = Path(__file__).parents[2]
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text(encoding="utf-8"))
@@ -45,6 +46,19 @@ def test_the_command_with_mlprojects_defaults_is_the_default_config(name: str) -
         for word in (f"--{field}", str(about["default"]))
     ]
     assert parse(name, ENTRY_POINTS[name], arguments) == ENTRY_POINTS[name]()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mlflow_run_logs_a_default_with_the_spelling_of_a_direct_run(name: str) -> None:
+    parameters = PROJECT["entry_points"][name]["parameters"]
+    spelled = {field: str(about["default"]) for field, about in parameters.items()}
+    fields = ENTRY_POINTS[name].model_fields
+    assert spelled == {field: text_of(about.default) for field, about in fields.items()}
+
+
+def test_what_changes_no_result_is_a_parameter_of_some_entry_point() -> None:
+    fields = {field for config in ENTRY_POINTS.values() for field in config.model_fields}
+    assert fields >= NO_RESULT
 
 
 @pytest.mark.parametrize("name", NAMES)

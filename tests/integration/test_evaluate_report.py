@@ -154,7 +154,6 @@ def test_the_audit_is_an_artifact_a_tag_and_a_part_of_the_report(models, fetch, 
     assert run.data.tags["flare.audit"] == "valid"
     assert load_text(f"runs:/{run.info.run_id}/audit.md") == audit.markdown()
     assert report["audit"] == json.loads(json.dumps(audit.as_dict()))
-    assert run.data.metrics["audit/identical_images/test"] == 0
 
 
 def test_a_leak_in_the_data_is_an_invalid_audit(leaked, fetch):

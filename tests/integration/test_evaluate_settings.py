@@ -2,6 +2,7 @@
 
 import json
 
+import mlflow
 import numpy as np
 import pytest
 
@@ -59,16 +60,23 @@ def test_its_paired_differences_are_in_the_report(compared):
 
 def test_its_paired_differences_are_metrics_with_their_intervals(compared, fetch):
     metrics = fetch(compared.run_id).data.metrics
-    for score in compared.comparison.against["forest v1"]:
-        path = f"test/{score.event}/{score.name}_to_compare_to"
-        told = [metrics[f"{path}{end}"] for end in ("", "_low", "_high")]
-        assert told == pytest.approx([score.value, score.low, score.high])
+    score = compared.comparison.against["forest v1"][0]
+    path = "test/M1.0/brier_skill_score_difference"
+    told = [metrics[f"{path}{end}/compare_to"] for end in ("", "_low", "_high")]
+    assert told == pytest.approx([score.value, score.low, score.high])
+
+
+def test_all_its_paired_differences_are_in_the_table_of_scores(compared, at_home):
+    table = mlflow.load_table("scores.json", run_ids=[compared.run_id])
+    own = table[table["forecaster"] == "cnn v2 - forest v1"]
+    wanted = {(one.event, one.name) for one in compared.comparison.against["forest v1"]}
+    assert set(zip(own["event"], own["score"], strict=True)) == wanted
 
 
 def test_its_scores_are_metrics_under_compare_to(compared, fetch):
     metrics = fetch(compared.run_id).data.metrics
     wanted = compared.comparison.scorecards["forest v1"].value("M1.0", "brier_skill_score")
-    assert metrics["compare_to/test/M1.0/brier_skill_score"] == pytest.approx(wanted)
+    assert metrics["test/M1.0/brier_skill_score/compare_to"] == pytest.approx(wanted)
 
 
 def test_it_is_scored_on_parts_of_the_samples_too(compared):

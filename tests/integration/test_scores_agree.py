@@ -6,11 +6,9 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from flare.config import PromoteConfig
+from benchmarks import consistency
 from flare.parameters import PromotionScore
-from flare.workflows import promote
-
-EVENTS = ("C1.0", "M1.0")
+from flare.workflows.candidates import OF_FLUX, validation_score
 
 
 @pytest.fixture(params=["forest", "network"])
@@ -18,35 +16,124 @@ def trained(models, at_home, request):
     return getattr(models, request.param)
 
 
+def version_of(trained):
+    return MlflowClient().get_model_version(trained.version.name, str(trained.version.version))
+
+
+def model_of(trained):
+    return MlflowClient().get_logged_model(trained.version.model_id)
+
+
 def validation(run_id: str) -> dict[str, float]:
-    """Return the defined values of validation.json under the names of metrics."""
     text = mlflow.artifacts.load_text(f"runs:/{run_id}/validation.json")
-    return {
-        f"validation/{score['event']}/{score['name']}": score["value"]
-        for score in json.loads(text)["scores"]
-        if score["value"] is not None
-    }
+    return consistency.of_scores(json.loads(text)["scores"], "validation")
 
 
-def test_every_final_score_of_a_run_is_that_of_its_validation_file(trained):
-    run_id = trained.version.run_id
-    wanted, metrics = validation(run_id), MlflowClient().get_run(run_id).data.metrics
-    shown = {name: value for name, value in metrics.items() if name in wanted}
-    assert "validation/M1.0/brier_skill_score" in shown
-    assert shown == {name: wanted[name] for name in shown}
-    assert all(name.startswith("epoch/") for name in metrics if name.endswith("loss"))
+def test_every_place_shows_the_same_scores_of_a_version(trained):
+    outcome = consistency.check_version(MlflowClient(), version_of(trained))
+    assert outcome.differing == []
+    assert {"runs table", "logged model", "score table", "validation tags"} <= set(outcome.compared)
 
 
-@pytest.mark.parametrize("event", EVENTS)
+def test_the_test_scores_of_a_version_are_those_of_its_evaluation(models, at_home):
+    outcome = consistency.check_version(MlflowClient(), version_of(models.network))
+    assert {"test: logged model", "test: runs table", "test tags"} <= set(outcome.compared)
+    evaluation = MlflowClient().get_run(models.evaluation.run_id)
+    assert consistency.check_evaluation(evaluation).differing == []
+
+
+@pytest.mark.parametrize("place", ["a tag", "the description", "the logged model"])
+def test_another_number_in_one_place_is_noticed(models, at_home, monkeypatch, place):
+    version = version_of(models.network)
+    if place == "a tag":
+        version.tags["flare.test_brier_skill_score"] = "0.123456"
+    elif place == "the description":
+        version._description = "a card of another model"
+    else:
+        of_model = consistency.of_model
+        monkeypatch.setattr(
+            consistency,
+            "of_model",
+            lambda *given: {name: value + 0.001 for name, value in of_model(*given).items()},
+        )
+    assert consistency.check_version(MlflowClient(), version).differing != []
+
+
+def test_no_metric_is_both_a_curve_and_a_final_score(trained):
+    run = MlflowClient().get_run(trained.version.run_id)
+    assert consistency.check_names(MlflowClient(), run) == []
+
+
+@pytest.mark.parametrize("event", ["C1.0", "M1.0"])
 @pytest.mark.parametrize("score", PromotionScore.__args__)
-def test_promote_chooses_by_the_validation_file_whatever_the_score(models, at_home, event, score):
-    where = "flux" if score in ("log10_flux_mae", "ranked_probability_score") else event
-    sign = -1 if score in ("log10_flux_mae", "ranked_probability_score") else 1
-    values = {
-        one.version.version: sign * validation(one.version.run_id)[f"validation/{where}/{score}"]
-        for one in (models.forest, models.network)
+def test_promote_reads_every_score_from_the_validation_file(models, at_home, event, score):
+    version = models.network.version
+    name = f"validation/{'flux' if score in OF_FLUX else event}/{score}"
+    read = validation_score(version, event, score)
+    assert read.value == validation(version.run_id)[name]
+    shown = MlflowClient().get_run(version.run_id).data.metrics
+    assert read.value == shown.get(name, read.value)
+
+
+def test_a_logged_model_has_its_scores_with_their_dataset_and_nothing_else(models, at_home):
+    metrics = model_of(models.network).metrics
+    kinds = {(one.key.split("/")[0], one.dataset_name) for one in metrics}
+    assert kinds == {("validation", "tiny validation"), ("test", "tiny test")}
+    evaluation = MlflowClient().get_run(models.evaluation.run_id)
+    inputs = {(i.dataset.name, i.dataset.digest) for i in evaluation.inputs.dataset_inputs}
+    assert {
+        (one.dataset_name, one.dataset_digest) for one in metrics if one.key.startswith("test/")
+    } <= inputs
+
+
+def test_a_logged_model_names_its_version_and_where_it_comes_from(models, at_home):
+    tags = model_of(models.network).tags
+    assert json.loads(tags["mlflow.modelVersions"]) == [{"name": "solar-flare", "version": 2}]
+    assert tags["mlflow.source.name"]
+
+
+def test_models_are_sorted_by_their_test_scores(models, at_home):
+    name = "metrics.test/M1.0/true_skill_statistic"
+    found = MlflowClient().search_logged_models(
+        ["0"],
+        order_by=[{"field_name": name, "ascending": False, "dataset_name": "tiny test"}],
+    )
+    assert found[0].model_id == models.network.version.model_id  # the only one with test scores
+
+
+def test_the_evaluated_model_is_an_input_of_the_evaluation(models, at_home):
+    run = MlflowClient().get_run(models.evaluation.run_id)
+    assert [one.model_id for one in run.inputs.model_inputs] == [models.network.version.model_id]
+
+
+def test_a_dataset_input_is_named_by_its_split_and_has_a_schema(models, at_home):
+    run = MlflowClient().get_run(models.evaluation.run_id)
+    datasets = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs}
+    assert {use: one.name for use, one in datasets.items()} == {
+        "test": "tiny test",
+        "rivals": "tiny training",
     }
-    config = PromoteConfig(event=event, score=score)
-    best, because = promote.choose(config)
-    assert values[best.version] == max(values.values())
-    assert f"{sign * max(values.values()):.3f}" in because
+    parts = json.loads(datasets["test"].schema)["mlflow_tensorspec"]
+    (images,) = json.loads(parts["features"])
+    assert images["tensor-spec"] == {"dtype": "uint8", "shape": [-1, 4, 10, 32, 32]}
+
+
+def test_the_page_of_a_version_is_its_card_and_its_tags_say_on_what_it_was_tested(models, at_home):
+    version = version_of(models.network)
+    run_id = models.network.version.run_id
+    assert version.description == mlflow.artifacts.load_text(f"runs:/{run_id}/model_card.md")
+    assert version.tags["flare.tuned_on"] == "out_of_fold"
+    assert version.tags["flare.audit"] == "valid"
+    assert version.tags["flare.test_data"].startswith("tiny test ")
+    assert version.tags["flare.test_run"] == models.evaluation.run_id
+    card = models.evaluation.comparison.scorecards["cnn v2"]
+    for name in ("brier_skill_score", "true_skill_statistic"):
+        assert float(version.tags[f"flare.test_{name}"]) == round(card.value("M1.0", name), 6)
+
+
+def test_one_table_holds_every_score_of_a_run(trained):
+    table = mlflow.load_table("scores.json", run_ids=[trained.version.run_id])
+    wanted = trained.validation.scores
+    assert list(zip(table["event"], table["score"], strict=True)) == [
+        (one.event, one.name) for one in wanted
+    ]

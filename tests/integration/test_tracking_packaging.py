@@ -61,9 +61,18 @@ def test_the_signature_wants_uint8_cubes_of_any_number_and_size(folder):
 
 
 def test_the_example_is_a_cube_that_the_model_takes(folder):
-    example = mlflow.models.Model.load(folder).load_input_example(str(folder))
-    assert (example.shape, example.dtype) == ((1, 4, 10, 32, 32), np.uint8)
+    example = np.load(folder / "artifacts" / "example.npy", allow_pickle=False)
+    assert (example.shape, example.dtype) == ((4, 10, 32, 32), np.uint8)
     assert example.any()
+    model = load(folder / "artifacts" / "forecaster")
+    forecast = model.predict(example[None], present_of_cube(example[None]))
+    assert np.isfinite(forecast.log10_flux).all()
+
+
+def test_a_model_holds_its_example_once_and_no_json_of_it(folder):
+    assert mlflow.models.Model.load(folder).saved_input_example_info is None
+    large = [path for path in folder.rglob("*.json") if path.stat().st_size > 50_000]
+    assert large == []
 
 
 def test_requirements_are_pinned_and_name_no_local_version(packaged):

@@ -76,13 +76,13 @@ def test_more_metrics_than_a_request_carries_all_arrive(fetch):
     assert [(one.step, one.value) for one in history] == [(0, 699), (1, 699.1), (2, 699.2)]
 
 
-def test_a_run_that_is_opened_inside_another_stands_beside_it(fetch):
+def test_a_run_that_is_opened_inside_another_is_its_child(fetch):
     with start("main", name="outer") as outer, start("train", name="inner") as inner:
         pass
     assert inner.id != outer.id
     tags = [fetch(run.id).data.tags for run in (outer, inner)]
     assert [tag["mlflow.runName"] for tag in tags] == ["outer", "inner"]
-    assert [tag for tag in tags if "mlflow.parentRunId" in tag] == []
+    assert [tag.get("mlflow.parentRunId") for tag in tags] == [None, outer.id]
 
 
 def test_an_error_inside_fails_the_child_and_its_parent(fetch):

@@ -56,17 +56,12 @@ def test_climatology_has_no_skill_and_everybody_is_scored_on_the_same_samples(mo
 
 def test_the_models_scores_and_its_rivals_are_metrics_of_the_run(models, run):
     cards = models.evaluation.comparison.scorecards
-    for prefix, name in (
-        ("", "cnn v2"),
-        ("forest/", "forest"),
-        ("logistic/", "logistic regression"),
-        ("inversion/", "inversion line"),
-        ("climatology/", "climatology"),
-        ("persistence/", "persistence"),
-    ):
-        for score in ("true_skill_statistic", "brier_skill_score", "roc_area"):
-            logged = run.data.metrics[f"{prefix}test/M1.0/{score}"]
-            assert logged == pytest.approx(cards[name].value("M1.0", score))
+    for score in ("true_skill_statistic", "brier_skill_score", "roc_area"):
+        logged = run.data.metrics[f"test/M1.0/{score}"]
+        assert logged == pytest.approx(cards["cnn v2"].value("M1.0", score))
+    for short, name in (("forest", "forest"), ("climatology", "climatology")):
+        logged = run.data.metrics[f"test/M1.0/brier_skill_score/{short}"]
+        assert logged == pytest.approx(cards[name].value("M1.0", "brier_skill_score"))
     low, high = (run.data.metrics[f"test/M1.0/brier_skill_score_{end}"] for end in ("low", "high"))
     assert low <= run.data.metrics["test/M1.0/brier_skill_score"] <= high
 
@@ -95,7 +90,7 @@ def test_report_predictions_and_figures_are_artifacts_and_files(models, run):
     top = {one.path for one in client.list_artifacts(run.info.run_id)}
     figures = {one.path for one in client.list_artifacts(run.info.run_id, "figures")}
     reports = {"report.json", "report.md", "report.html", "audit.md", "predictions.csv"}
-    assert top == {*reports, "figures"}
+    assert top == {*reports, "scores.json", "figures"}
     wanted = {"predicted_against_true", "confusion_matrix", "roc", "reliability"}
     assert {f"figures/{name}.png" for name in wanted} <= figures
     folder = models.evaluation.report

@@ -32,22 +32,20 @@ def job(home):
         return main.run(config)
 
 
-def test_every_stage_is_a_finished_run_of_its_own_in_its_order(job, newest):
+def test_every_stage_is_a_finished_child_run_in_its_order(job, newest):
     whole = newest("main")
     wanted = f"attributes.start_time >= {whole.info.start_time}"
     found = MlflowClient().search_runs(["0"], wanted, order_by=["attributes.start_time ASC"])
     found = [one for one in found if one.info.end_time <= whole.info.end_time]
     assert [one.data.tags["flare.entry"] for one in found] == ["main", *ENTRIES]
     assert {one.info.status for one in found} == {"FINISHED"}
+    parents = {one.data.tags.get("mlflow.parentRunId") for one in found[1:]}
+    assert parents == {whole.info.run_id}
 
 
-def test_the_whole_job_shows_the_networks_test_scores_and_the_seconds_of_every_stage(job, newest):
-    metrics = newest("main").data.metrics
-    card = job.evaluation.comparison.scorecards["cnn v2"]
-    assert metrics["test/M1.0/brier_skill_score"] == card.value("M1.0", "brier_skill_score")
-    seconds = {key for key in metrics if key.startswith("seconds/")}
+def test_the_whole_job_has_the_seconds_of_every_stage_and_no_copy_of_their_scores(job, newest):
     stages = ("data", "baseline", "train", "evaluate", "promote_and_predict")
-    assert seconds == {f"seconds/{stage}" for stage in stages}
+    assert set(newest("main").data.metrics) == {f"seconds/{stage}" for stage in stages}
 
 
 def test_the_better_of_both_on_validation_is_promoted_and_forecasts(job, at_home):

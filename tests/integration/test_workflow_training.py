@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from flare.datasets.packed import Pack
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.forecasters.calibration import METHODS
 from flare.goes import EVENTS
+from flare.parameters import NO_RESULT
 from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
 from flare.workflows.crossval import training_folds
@@ -68,8 +70,20 @@ def test_a_network_says_in_which_precision_it_was_trained(runs):
 
 def test_every_parameter_is_logged(runs):
     for name, config in (("forest", BaselineConfig), ("network", TrainConfig)):
-        assert set(runs[name].data.params) == set(config.model_fields)
+        assert set(runs[name].data.params) == set(config.model_fields) - NO_RESULT
     assert runs["network"].data.params["learning_rate"] == "0.001"
+
+
+def test_what_changes_no_result_is_a_tag(runs):
+    tags = runs["network"].data.tags
+    assert (tags["flare.processes"], tags["flare.accelerator"]) == ("1", "cpu")
+    assert tags["flare.resume"] == ""
+    assert "flare.accelerator" not in runs["forest"].data.tags
+
+
+def test_a_parameter_is_spelled_as_mlproject_spells_it(runs):
+    params = runs["network"].data.params
+    assert (params["pack_dir"], params["mirror"], params["shift"]) == ("", "true", "0.0")
 
 
 def test_validation_scores_are_metrics_with_their_interval_and_number_of_events(runs):
@@ -105,6 +119,10 @@ def test_training_and_validation_rows_are_separate_dataset_inputs(runs):
             for one in runs[name].inputs.dataset_inputs
         }
         assert set(found) == {"training", "validation"}
+        assert {one.dataset.name for one in runs[name].inputs.dataset_inputs} == {
+            "tiny training",
+            "tiny validation",
+        }
         assert sum(found.values()) == 16
         digests = {one.dataset.digest[:16] for one in runs[name].inputs.dataset_inputs}
         assert digests == {runs[name].data.tags["flare.data_fingerprint"][:16]}
@@ -189,11 +207,19 @@ def test_without_folds_it_is_the_validation_rows_that_are_tuned_on(data):
 
 def test_calibrations_and_what_they_gain_are_logged(runs):
     for run in runs.values():
+        gains = mlflow.artifacts.load_dict(f"runs:/{run.info.run_id}/calibration.json")
         for event in EVENTS:
-            assert run.data.tags[f"flare.calibration/{event}"] in METHODS
-            assert 0 <= run.data.metrics[f"out_of_fold/{event}/brier_score_raw"] <= 1
-            assert 0 <= run.data.metrics[f"out_of_fold/{event}/brier_score"] <= 1
-            assert run.data.metrics[f"out_of_fold/{event}/n_events"] >= 0
+            assert run.data.tags[f"flare.calibration/{event}"] == gains[event]["method"]
+            assert gains[event]["method"] in METHODS
+            assert 0 <= gains[event]["brier_score_raw"] <= 1
+            assert 0 <= gains[event]["brier_score"] <= 1
+            assert gains[event]["n_events"] >= 0
+
+
+def test_a_training_has_about_fifteen_metrics_beside_curves_and_load(runs):
+    for run in runs.values():
+        own = [name for name in run.data.metrics if not name.startswith(("epoch/", "system/"))]
+        assert 4 <= len(own) <= 17
 
 
 def test_too_many_folds_are_refused_before_anything_is_fitted(at_home, newest):

@@ -9,8 +9,10 @@ import pytest
 
 from flare.errors import VerificationInvalid
 from flare.verification.scorecard import (
+    HEADLINE_SCORES,
     Issued,
     Observed,
+    Score,
     Scorecard,
     score_forecasts,
 )
@@ -189,9 +191,24 @@ def test_metrics_are_named_split_event_score_and_leave_out_what_is_undefined(
     assert metrics["test/M1.0/true_skill_statistic"] == score.value
     assert metrics["test/M1.0/true_skill_statistic_low"] == score.low
     assert metrics["test/M1.0/true_skill_statistic_high"] == score.high
-    assert metrics["test/X1.0/n_events"] == 0
-    assert "test/X1.0/true_skill_statistic" not in metrics
+    assert metrics["test/M1.0/n_events"] == score.n_events
     assert all(math.isfinite(value) for value in metrics.values())
+
+
+def test_metrics_are_the_headline_alone(card: Scorecard) -> None:
+    wanted = {f"test/{event}/{name}" for event, name in HEADLINE_SCORES}
+    ends = ("_low", "_high")
+    values = {name for name in card.metrics("test") if not name.endswith(ends)}
+    assert values - {"test/M1.0/n_events"} <= wanted
+    assert len(card.metrics("test")) <= 16
+
+
+def test_whom_a_metric_is_of_comes_last() -> None:
+    score = Score("M1.0", "roc_area", 0.5, float("nan"), 0.75, 9, 3)
+    assert score.metrics("test", of="forest") == {
+        "test/M1.0/roc_area/forest": 0.5,
+        "test/M1.0/roc_area_high/forest": 0.75,
+    }
 
 
 def test_metrics_have_names_that_mlflow_takes(card: Scorecard) -> None:
