@@ -16,7 +16,7 @@ from flare.workflows.forecasts import Forecasts
 ANSWER = {
     "id", "peak_flux_w_m2", "log_flux", "flare_class", "is_mx_flare", "mx_probability",
     "goes_class", "flux_low_w_m2", "flux_high_w_m2", "interval_level", "probabilities", "alert",
-    "alert_threshold", "window_hours", "synthetic", "missing_images", "scale",
+    "alert_threshold", "window_hours", "synthetic", "coherent", "missing_images", "scale",
 }  # fmt: skip
 
 
