@@ -22,12 +22,12 @@ _LEAST_DEPTH = 1e-3
 
 
 class RateCurve(nn.Module):
-    """From the shared layer (N, hidden) to the logit of each event, (N, E)."""
+    """From numbers of a sample (N, D) to log lambda of each event, (N, E), which never rises."""
 
-    def __init__(self, hidden: int, n_events: int) -> None:
+    def __init__(self, inputs: int, n_events: int) -> None:
         super().__init__()
-        self.location = small_linear(hidden, 1)
-        self.steepness = small_linear(hidden, 1)
+        self.location = small_linear(inputs, 1)
+        self.steepness = small_linear(inputs, 1)
         self.increments = nn.Parameter(torch.ones(max(n_events - 1, 0)))
         self.reference = min(1, n_events - 1)
 
@@ -39,13 +39,14 @@ class RateCurve(nn.Module):
         self.location.bias.fill_(float(log_rate[self.reference]))
         self.increments.copy_(torch.log(torch.expm1(falls)))
 
-    def forward(self, shared: Tensor) -> Tensor:
-        """Return event logits; see the class."""
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Return log lambda; see the class."""
         depths = functional.softplus(self.increments).cumsum(0)
         depths = functional.pad(depths, (1, 0))
         depths = depths - depths[self.reference]  # (E,)
-        steepness = self.steepness(shared).clamp(-_STEEPNESS, _STEEPNESS).exp()  # (N, 1)
-        return logits_of((self.location(shared) - steepness * depths).clamp(*_LOG_RATES))
+        steepness = self.steepness(numbers).clamp(-_STEEPNESS, _STEEPNESS).exp()  # (N, 1)
+        log_rates: Tensor = self.location(numbers) - steepness * depths
+        return log_rates.clamp(*_LOG_RATES)
 
 
 def small_linear(inputs: int, outputs: int) -> nn.Linear:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from flare.models.distribution import RateCurve, small_linear
+from flare.models.distribution import RateCurve, logits_of, small_linear
 
 #: What the flux head adds to, in log10 W m^-2: an untrained network forecasts about B1, not X10000.
 TYPICAL_LOG10_FLUX = -7.0
@@ -37,6 +37,11 @@ class Heads(nn.Module):
     Those are a distribution of the peak flux, or a linear head each for flux and events. With three
     quantiles the flux head gives the middle one and how far below and above it the others lie, so
     that they cannot cross.
+
+    Where there are features, a distribution is the mean of two, in log lambda: one from the shared
+    layer, and one that is linear in the features (``linear``), fitted beforehand and left as it is.
+    In training there is only the first, or it would learn nothing but what the other one gets
+    wrong on samples that it was fitted to.
     """
 
     def __init__(self, seen: int, options: HeadOptions) -> None:
@@ -54,10 +59,14 @@ class Heads(nn.Module):
         )
         self.feature_dropout = nn.Dropout(options.dropout)
         self.curve: RateCurve | None = None
+        self.linear: RateCurve | None = None
         self.flux_head: nn.Linear | None = None
         self.event_head: nn.Linear | None = None
         if options.n_quantiles == 0:
             self.curve = RateCurve(options.hidden, options.n_events)
+            if options.n_features:
+                self.linear = RateCurve(options.n_features, options.n_events)
+                self.linear.requires_grad_(False)
         else:
             self.flux_head = small_linear(options.hidden, options.n_quantiles)
             self.event_head = small_linear(options.hidden, options.n_events)
@@ -67,6 +76,8 @@ class Heads(nn.Module):
         """Set the first forecasts; see ``Network``."""
         if self.curve is not None:
             self.curve.start_at(probabilities)
+            if self.linear is not None:
+                self.linear.start_at(probabilities)
             return
         assert self.flux_head is not None
         assert self.event_head is not None
@@ -84,7 +95,10 @@ class Heads(nn.Module):
             seen = torch.cat([seen, self.feature_dropout(features.to(seen.dtype))], dim=1)
         shared = self.shared(seen)  # (N, hidden)
         if self.curve is not None:
-            logits = self.curve(shared.float())
+            rates = self.curve(shared.float())
+            if self.linear is not None and features is not None and not self.training:
+                rates = (rates + self.linear(features.float())) / 2
+            logits = logits_of(rates)
             return logits[:, :0], logits
         assert self.flux_head is not None
         assert self.event_head is not None

@@ -44,7 +44,11 @@ def heads_of(network: nn.Module) -> dict[str, nn.Module]:
     """Return the layers of a network's ``Heads`` by name; empty for a network without any."""
     heads = dict(network.named_children()).get("heads")
     parts = {} if heads is None else dict(heads.named_children())
-    return {name: part for name, part in parts.items() if next(part.parameters(), None) is not None}
+    return {name: part for name, part in parts.items() if _learns(part)}
+
+
+def _learns(part: nn.Module) -> bool:
+    return any(one.requires_grad for one in part.parameters())
 
 
 @contextmanager

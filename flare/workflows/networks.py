@@ -26,6 +26,7 @@ from flare.training.augment import build_augmentation
 from flare.training.batches import Batch, Batches
 from flare.training.checkpoint import Checkpoint, State
 from flare.training.interruption import held_back
+from flare.training.linear_curve import fit_linear_curve
 from flare.training.loop import fit
 from flare.training.losses import build_loss
 from flare.training.processes import fabric_for, shared_cores
@@ -216,7 +217,16 @@ def _begun(
     ):
         torch.manual_seed(integer_seed(settings.seed, Stream.WEIGHTS))
         network = build(replace(settings.network, n_features=inputs.n_features))
-        network.start_at(*_climatology(data.peak_flux[rows]))
+        log10_flux, rates = _climatology(data.peak_flux[rows])
+        network.start_at(log10_flux, rates)
+        if network.heads.linear is not None and inputs.features is not None and state is None:
+            fit_linear_curve(
+                network.heads.linear,
+                inputs.features[rows],
+                np.log10(data.peak_flux[rows]),
+                data.active_regions[rows],
+                rates=rates,
+            )
         standing = Standing.of(None if state is None else state["standing"])
         yield _Begun(network, inputs, rows, fabric, checkpoint, state, standing, stop)
         if any_process(stop(), fabric):  # after the last step's check; all processes end together

@@ -36,15 +36,20 @@ def interval_likelihood(log10_flux: Tensor, logits: Tensor, batch: Batch) -> Ten
     batch
         Its labels are used.
     """
-    weights = logits.new_tensor(_INTERPOLATION)  # (K, E)
-    rates = (log_rates_of(logits.float()) @ weights.T.float()).exp()  # (B, K)
-    edges = batch.log10_flux.new_tensor(_LOG10_EDGES)
-    bins = torch.bucketize(batch.log10_flux, edges, right=True)[:, None]  # (B, 1) of 0..K
+    return surprise(log_rates_of(logits.float()), batch.log10_flux).mean()
+
+
+def surprise(log_rates: Tensor, log10_flux: Tensor) -> Tensor:
+    """Return -log P(the bin of the label), (B,), of log lambda of the events (B, 4)."""
+    weights = log_rates.new_tensor(_INTERPOLATION)  # (K, E)
+    rates = (log_rates @ weights.T).exp()  # (B, K)
+    edges = log10_flux.new_tensor(_LOG10_EDGES)
+    bins = torch.bucketize(log10_flux, edges, right=True)[:, None]  # (B, 1) of 0..K
     above = functional.pad(rates, (0, 1)).gather(1, bins)  # of the upper edge; above the last none
     # Of the lower edge; everything is above 0 flux.
     below = functional.pad(rates, (1, 0), value=float("inf")).gather(1, bins)
     probability = torch.exp(-above) * -torch.expm1(above - below)
-    return -probability.clamp(min=_LEAST).log().mean()
+    return -probability.clamp(min=_LEAST).log()[:, 0]
 
 
 def _interpolation() -> NDArray[np.float64]:

@@ -40,7 +40,9 @@ def test_it_begins_at_the_rates_that_it_is_given():
     curve.start_at(RATES)
     torch.nn.init.zeros_(curve.location.weight)
     torch.nn.init.zeros_(curve.steepness.weight)
-    np.testing.assert_allclose(curve(torch.ones(1, 8)).sigmoid()[0].detach(), RATES, rtol=1e-4)
+    np.testing.assert_allclose(
+        logits_of(curve(torch.ones(1, 8))).sigmoid()[0].detach(), RATES, rtol=1e-4
+    )
 
 
 def test_events_that_always_come_together_can_be_given():
