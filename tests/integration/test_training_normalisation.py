@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from lightning_fabric import Fabric
 
 from flare.config import TrainConfig
 from flare.models.normalisation import fit_normalisation
 from flare.workflows import data as data_module
 from flare.workflows.data import training_rows
-from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import train_network
+from flare.workflows.network_inputs import prepare_inputs
 
-from workplace import SMALL_NETWORK, working_in
+from workplace import working_in
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +36,10 @@ def read(monkeypatch):
     return passes
 
 
-def test_a_network_is_normalised_by_the_pack_as_by_its_images(data, read):
-    rows, settings = data.split.train, network_settings(TrainConfig(**SMALL_NETWORK), seed=0)
-    wanted = fit_normalisation(np.asarray(data.rows.cubes), data.rows.present, rows)
-    assert train_network(data, settings).normalisation == wanted
+def test_networks_are_normalised_by_the_pack_as_by_its_images(data, read):
+    inputs = prepare_inputs(data, Fabric(accelerator="cpu", devices=1), features=False)
+    cubes, rows = np.asarray(data.rows.cubes), data.split.train
+    assert inputs.normalisation == fit_normalisation(cubes, data.rows.present, rows)
     assert read == []
 
 

@@ -6,10 +6,11 @@ import signal
 import pytest
 
 from flare.config import TrainConfig
-from flare.tracking.runs import start
+from flare.training.processes import fabric_for
 from flare.training.records import Standing
 from flare.workflows.crossval import training_folds
-from flare.workflows.data import training_data
+from flare.workflows.data import training_rows
+from flare.workflows.network_inputs import prepare_inputs
 from flare.workflows.network_settings import network_settings
 from flare.workflows.networks import fold_forecasts, train_network
 
@@ -18,17 +19,19 @@ from workplace import SMALL_NETWORK, working_in
 
 @pytest.fixture(scope="module")
 def case(home, models):
-    """Return the training rows and the settings of a small network."""
-    config = TrainConfig(**home.small, **SMALL_NETWORK)
-    with working_in(home.folder), start("rows", name="rows") as tracked:
-        return training_data(config, tracked), network_settings(config, seed=0)
+    """Return the training rows, what networks get of them, and settings of a small network."""
+    config = TrainConfig(**home.small, **SMALL_NETWORK, features=False)
+    settings = network_settings(config, seed=0)
+    with working_in(home.folder):
+        data = training_rows(config)
+    return data, prepare_inputs(data, fabric_for(settings.fit), features=False), settings
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_the_last_epoch_stops_and_the_training_is_saved_whole(
     case, tmp_path, number
 ):
-    data, settings = case
+    data, inputs, settings = case
     seen = []
 
     def last(record):
@@ -37,16 +40,21 @@ def test_a_signal_after_the_last_epoch_stops_and_the_training_is_saved_whole(
             os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt):
-        train_network(data, settings, on_epoch=last, checkpoints=tmp_path)
+        train_network(data, inputs, settings, on_epoch=last, checkpoints=tmp_path)
     again, resumed = [], []
     train_network(
-        data, settings, on_epoch=again.append, on_resumed=resumed.extend, checkpoints=tmp_path
+        data,
+        inputs,
+        settings,
+        on_epoch=again.append,
+        on_resumed=resumed.extend,
+        checkpoints=tmp_path,
     )
     assert (again, resumed) == ([], seen)
 
 
 def test_a_signal_in_the_only_epoch_of_a_fold_stops(case, tmp_path, monkeypatch):
-    data, settings = case
+    data, inputs, settings = case
     real = Standing.next_epoch
 
     def next_epoch(standing, record):
@@ -56,5 +64,5 @@ def test_a_signal_in_the_only_epoch_of_a_fold_stops(case, tmp_path, monkeypatch)
     monkeypatch.setattr(Standing, "next_epoch", next_epoch)
     folds = training_folds(data, 2, seed=0)
     with pytest.raises(KeyboardInterrupt):
-        fold_forecasts(data, settings, folds, epochs=1, checkpoints=tmp_path)
+        fold_forecasts(data, inputs, settings, folds, epochs=1, checkpoints=tmp_path)
     assert len(list(tmp_path.glob("fold-*.pt"))) == 1

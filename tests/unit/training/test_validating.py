@@ -30,9 +30,8 @@ class Rank:
 
 
 def scores_of(rank: Rank, stop=lambda: False):
-    return validate(
-        build(NetworkConfig(width=2, hidden=8)), NORMALISE, BATCHES, multitask(1.0), rank, stop=stop
-    )
+    network = build(NetworkConfig(width=2, hidden=8))
+    return validate(network, network, NORMALISE, BATCHES, multitask(1.0), rank, stop=stop)
 
 
 def test_a_stop_in_another_process_ends_the_validation_here():
@@ -50,4 +49,4 @@ def test_processes_with_and_without_a_last_batch_ask_each_other_equally_often():
     ranks = [Rank(0), Rank(1)]
     for rank in ranks:
         assert scores_of(rank) is not None
-    assert ranks[0].sums == ranks[1].sums == 2 + 2
+    assert ranks[0].sums == ranks[1].sums == 2 + 3
