@@ -12,6 +12,7 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from flare.errors import InputInvalid
 from flare.forecasters.answer import answers
 from flare.forecasters.folder import load
 from flare.sample import present_of_cube
@@ -29,9 +30,19 @@ with warnings.catch_warnings(record=True):
             self.forecaster = load(Path(context.artifacts[FORECASTER_ARTIFACT]))
 
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
-            """Forecast; a plane of zeros counts as a missing image."""
+            """Forecast; a plane of a single value counts as a missing image.
+
+            MLflow cuts floats in JSON down to whole numbers before they come here: a sample in
+            fractions of 255 is then all zeros, and refused as one without images.
+            """
             cubes = np.asarray(model_input, dtype=np.uint8)
-            forecast = self.forecaster.predict(cubes, present_of_cube(cubes))
+            present = present_of_cube(cubes)
+            if not present.any(axis=(1, 2)).all():
+                raise InputInvalid(
+                    "every image of a sample is of a single value, so all of them are missing; "
+                    "send grey levels 0..255, not fractions"
+                )
+            forecast = self.forecaster.predict(cubes, present)
             frame = pd.DataFrame(answers(self.forecaster, forecast))
             probabilities = pd.DataFrame(frame.pop("probabilities").tolist())
             return frame.join(probabilities.add_prefix("probability_"))

@@ -73,7 +73,7 @@ def test_a_magnetogram_that_is_missing_everywhere_is_centred_at_no_field():
 def test_frames_hold_the_unsigned_field_of_each_image():
     normalisation = fit_normalisation(CUBES, PRESENT, np.arange(6))
     inputs = normalisation(torch.from_numpy(CUBES), torch.from_numpy(PRESENT))
-    unsigned = frames(inputs)[:, -1].numpy().reshape(6, 4, 8, 8)
+    unsigned = frames(inputs.flatten(0, 1))[:, -1].numpy().reshape(6, 4, 8, 8)
     gauss = physical_values(CUBES[:, :, MAGNETOGRAM], "magnetogram")
     gauss[~PRESENT[:, :, MAGNETOGRAM]] = 0
     per_unit = 500 / 255 * normalisation.std[MAGNETOGRAM]
