@@ -36,7 +36,7 @@ from flare.training.validating import any_process
 from flare.workflows.checkpoints import Fold, FoldsKept, Weights, identity
 from flare.workflows.crossval import Rows, out_of_fold
 from flare.workflows.data import TrainingData
-from flare.workflows.network_inputs import NetworkInputs
+from flare.workflows.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.network_settings import NetworkSettings
 from flare.workflows.scoring import Unseen, forecast_rows
 
@@ -45,9 +45,9 @@ log = logging.getLogger("flare")
 
 def train_network(
     data: TrainingData,
-    inputs: NetworkInputs,
     settings: NetworkSettings,
     *,
+    inputs: NetworkInputs | None = None,
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
     on_resumed: Callable[[Sequence[EpochRecord]], None] = lambda _records: None,
     checkpoints: Path | None = None,
@@ -56,6 +56,8 @@ def train_network(
 
     Parameters
     ----------
+    inputs
+        What ``prepare_inputs`` made of the data; None: it is made here.
     on_epoch
         Sees every record as it comes; what it raises ends the training.
     on_resumed
@@ -68,6 +70,7 @@ def train_network(
     CheckpointInvalid
         What lies there is damaged, or of another training.
     """
+    inputs = prepared(data, settings) if inputs is None else inputs
     checkpoint = _checkpoint(checkpoints, "network", data, data.split.train, settings)
     with _begun(data, inputs, data.split.train, settings, checkpoint) as begun:
         if begun.state is not None:
@@ -85,11 +88,11 @@ def train_network(
 
 def fold_forecasts(
     data: TrainingData,
-    inputs: NetworkInputs,
     settings: NetworkSettings,
     folds: NDArray[np.intp],
     *,
     epochs: int,
+    inputs: NetworkInputs | None = None,
     checkpoints: Path | None = None,
 ) -> tuple[Unseen, list[Weights]]:
     """Forecast every training row by a network that was trained without its fold.
@@ -101,6 +104,7 @@ def fold_forecasts(
     that lie there are taken from there.
     """
     kept, weights = FoldsKept(checkpoints), []
+    shared = prepared(data, settings) if inputs is None else inputs
 
     def without(known: Rows) -> Callable[[Rows], Forecast]:
         checkpoint = _checkpoint(checkpoints, f"fold-{epochs}", data, known, settings)
@@ -109,7 +113,7 @@ def fold_forecasts(
             assert done is not None
             weights.append(done.weights)
             return lambda _left: done.forecast
-        network = _train_for(data, inputs, known, settings, checkpoint, epochs=epochs)
+        network = _train_for(data, shared, known, settings, checkpoint, epochs=epochs)
         weights.append(network.network.state_dict())
 
         def forecast(left: Rows) -> Forecast:
@@ -153,6 +157,11 @@ def help_with_folds(
 def _agreed(settings: NetworkSettings, *, done: bool) -> bool:
     """Return what the first process says of whether a network is needed no more."""
     return bool(fabric_for(settings.fit).broadcast(done))
+
+
+def prepared(data: TrainingData, settings: NetworkSettings) -> NetworkInputs:
+    """Prepare what networks of these settings are given of the data."""
+    return prepare_inputs(data, fabric_for(settings.fit), features=settings.features)
 
 
 def _train_for(

@@ -40,12 +40,12 @@ def test_a_signal_after_the_last_epoch_stops_and_the_training_is_saved_whole(
             os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt):
-        train_network(data, inputs, settings, on_epoch=last, checkpoints=tmp_path)
+        train_network(data, settings, inputs=inputs, on_epoch=last, checkpoints=tmp_path)
     again, resumed = [], []
     train_network(
         data,
-        inputs,
         settings,
+        inputs=inputs,
         on_epoch=again.append,
         on_resumed=resumed.extend,
         checkpoints=tmp_path,
@@ -64,5 +64,5 @@ def test_a_signal_in_the_only_epoch_of_a_fold_stops(case, tmp_path, monkeypatch)
     monkeypatch.setattr(Standing, "next_epoch", next_epoch)
     folds = training_folds(data, 2, seed=0)
     with pytest.raises(KeyboardInterrupt):
-        fold_forecasts(data, inputs, settings, folds, epochs=1, checkpoints=tmp_path)
+        fold_forecasts(data, settings, folds, inputs=inputs, epochs=1, checkpoints=tmp_path)
     assert len(list(tmp_path.glob("fold-*.pt"))) == 1
