@@ -24,8 +24,8 @@ from flare.verification.probabilistic import brier_skill_score, roc_area
 from flare.verification.ranked import ranked_probability_score
 from flare.workflows.crossval import training_folds
 from flare.workflows.data import TrainingData, open_packed
+from flare.workflows.network_folds import fold_forecasts
 from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import fold_forecasts
 
 log = logging.getLogger("flare")
 
@@ -35,6 +35,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "two heads": {"head": "multitask"},
     "without features": {"features": False},
     "without averaged weights": {"ema": 0.0},
+    "shifted by 0.05": {"shift": 0.05},
     "without mirrors": {"mirror": False},
 }
 MEAN = "mean of the seeds"

@@ -18,16 +18,10 @@ from flare.training.records import EpochRecord
 from flare.workflows.crossval import log_tuning, on_validation, training_folds
 from flare.workflows.data import TrainingData, marked, training_data, training_rows
 from flare.workflows.environment import log_environment
+from flare.workflows.network_folds import averaged, fold_forecasts, help_with_folds
 from flare.workflows.network_inputs import NetworkInputs
 from flare.workflows.network_settings import NetworkSettings, network_settings
-from flare.workflows.networks import (
-    averaged,
-    fold_forecasts,
-    help_with_folds,
-    kept,
-    prepared,
-    train_network,
-)
+from flare.workflows.networks import kept, prepared, train_network
 from flare.workflows.out_of_fold import log_out_of_fold
 from flare.workflows.registering import Trained, register
 from flare.workflows.sample_predictions import log_sample_predictions

@@ -10,9 +10,10 @@ from flare.training.processes import fabric_for
 from flare.training.records import Standing
 from flare.workflows.crossval import training_folds
 from flare.workflows.data import training_rows
+from flare.workflows.network_folds import fold_forecasts
 from flare.workflows.network_inputs import prepare_inputs
 from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import fold_forecasts, train_network
+from flare.workflows.networks import train_network
 
 from workplace import SMALL_NETWORK, working_in
 

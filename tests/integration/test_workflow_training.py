@@ -21,8 +21,9 @@ from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
 from flare.workflows.crossval import training_folds
 from flare.workflows.data import TrainingData, training_data
+from flare.workflows.network_folds import fold_forecasts
 from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import fold_forecasts, kept, train_network
+from flare.workflows.networks import kept, train_network
 from flare.workflows.scoring import Unseen
 
 from tiny import write_tiny_dataset
