@@ -250,6 +250,7 @@ def _batches(
 def checkpoint_of(
     folder: Path | None, name: str, data: TrainingData, rows: Rows, settings: NetworkSettings
 ) -> Checkpoint | None:
+    """Return where the state of a training on some rows lies; None without a folder."""
     if folder is None:
         return None
     about = identity(data, rows, settings)
