@@ -164,7 +164,7 @@ def _blurred_polarities(plane: NDArray[np.uint8], scale: float) -> list[NDArray[
 
 
 def _log10_flux(gauss_mm2: float) -> float:
-    return math.log10(1e16 * (1 + gauss_mm2))
+    return math.log10(1e19 + 1e16 * gauss_mm2)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ from flare.training.losses import build_loss
 from flare.training.sampling import build_sampler
 from flare.workflows.data import open_packed
 
-PLAIN = Aims(flux_loss="l1", label_floor=1e-9, event_loss="bce", sampling="natural")
+PLAIN = Aims(
+    head="multitask", flux_loss="l1", label_floor=1e-9, event_loss="bce", sampling="natural"
+)
 FOLDS, SIZE, BATCH = 2, 64, 16
 
 #: Every way to train that is measured; the first is what the others are compared with.

@@ -3,9 +3,9 @@
 ``flare.config`` puts them together with those of ``flare.parameters``.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flare.parameters import Count, EntryConfig
 
@@ -13,6 +13,12 @@ Head = Literal["distribution", "multitask"]
 FluxLoss = Literal["l1", "huber", "pinball", "censored"]
 EventLoss = Literal["bce", "weighted_bce", "focal", "score_oriented"]
 Sampling = Literal["natural", "class_balanced", "region_balanced"]
+
+
+#: What only two separate heads have.
+_OF_MULTITASK = (
+    "flux_loss", "label_floor", "event_loss", "event_weight", "event_balance", "focal_gamma"
+)  # fmt: skip
 
 
 class Shape(EntryConfig):
@@ -154,3 +160,16 @@ class Aims(EntryConfig):
 
 class Network(Shape, Fit, Aims):
     """The network and its training."""
+
+    @model_validator(mode="after")
+    def _of_one_head(self) -> Self:
+        """Refuse losses that the distribution has no use for."""
+        if self.head == "distribution":
+            for name in _OF_MULTITASK:
+                value, usual = getattr(self, name), Aims.model_fields[name].default
+                if value != usual:
+                    raise ValueError(
+                        f"{name}={value} has no effect with head=distribution; pass head=multitask "
+                        f"or leave {name} out"
+                    )
+        return self

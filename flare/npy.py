@@ -109,9 +109,7 @@ def cubes_of_npy(
 
     The shape is (N, 40, 256, 256) or (N, 4, 10, 256, 256). Of uint8 in C order a view is returned.
     """
-    shapes = ((-1, *PLANES_SHAPE), (-1, *CUBE_SHAPE))
-    hint = f"send N samples of {PLANES_SHAPE} or {CUBE_SHAPE} each, with N from 1 to {most}"
-    values = _array(memoryview(buffer), shapes, hint, most=most, fortran=fortran)
+    values = _array(memoryview(buffer), *_batch_shapes(most), most=most, fortran=fortran)
     levels, used = to_grey_levels(values, scale=scale, batch=True)
     cubes = levels.reshape(-1, *CUBE_SHAPE)
     for number, cube in enumerate(cubes):
@@ -119,15 +117,42 @@ def cubes_of_npy(
     return NpySamples(cubes, used)
 
 
+class BatchHeader(NamedTuple):
+    """Where the samples of a .npy file are, so that they can be read one after the other.
+
+    ``sample_header`` and the ``sample_bytes`` of one sample are a .npy file of that sample; the
+    first one begins at ``offset``.
+    """
+
+    samples: int
+    offset: int
+    sample_bytes: int
+    sample_header: bytes
+
+
+def header_of_batch(buffer: bytes, *, size: int, most: int) -> BatchHeader:
+    """Read the header of N samples in C order, 1 <= N <= ``most``, from a file's beginning.
+
+    ``size`` is that of the whole file in bytes. Raises what `cubes_of_npy` does of a header.
+    """
+    shape, _, dtype, offset = _checked_header(
+        memoryview(buffer), *_batch_shapes(most), most=most, fortran=False, size=size
+    )
+    file = io.BytesIO()
+    one = {"descr": dtype.str, "fortran_order": False, "shape": shape[1:]}
+    np.lib.format.write_array_header_1_0(file, one)
+    length = math.prod(shape[1:]) * dtype.itemsize
+    return BatchHeader(shape[0], offset, length, file.getvalue())
+
+
+def _batch_shapes(most: int) -> tuple[tuple[tuple[int, ...], ...], str]:
+    hint = f"send N samples of {PLANES_SHAPE} or {CUBE_SHAPE} each, with N from 1 to {most}"
+    return ((-1, *PLANES_SHAPE), (-1, *CUBE_SHAPE)), hint
+
+
 def shape_of_npy(buffer: bytes | bytearray | memoryview) -> tuple[int, ...]:
     """Return the shape that a .npy file's header claims; raise NpyRejected where it has none."""
     return _read_header(memoryview(buffer))[0]
-
-
-def length_of_npy(buffer: bytes | bytearray | memoryview) -> int | None:
-    """Return how many bytes a file is long that begins so; None without a header as NumPy's."""
-    header = _read_usual(memoryview(buffer))
-    return None if header is None else header[3] + math.prod(header[0]) * header[2].itemsize
 
 
 def _array(
@@ -142,6 +167,23 @@ def _array(
 
     A -1 in one of the ``shapes`` stands for 1 to ``most``.
     """
+    shape, fortran_order, dtype, offset = _checked_header(
+        view, shapes, hint, most=most, fortran=fortran, size=len(view)
+    )
+    values = np.frombuffer(view, dtype=dtype, offset=offset)
+    return np.ascontiguousarray(values.reshape(shape, order="F" if fortran_order else "C"))
+
+
+def _checked_header(
+    view: memoryview,
+    shapes: tuple[tuple[int, ...], ...],
+    hint: str,
+    *,
+    most: int,
+    fortran: bool,
+    size: int,
+) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return shape, Fortran order, dtype and where the data of a file of ``size`` bytes begin."""
     shape, fortran_order, dtype, offset = _read_header(view)
     _check_type(dtype)
     if not any(_fits(shape, wanted, most) for wanted in shapes):
@@ -149,13 +191,12 @@ def _array(
     if fortran_order and not fortran:
         detail = "the array is in Fortran order"
         raise NpyRejected("fortran_order", detail, hint="save numpy.ascontiguousarray(array)")
-    claimed, sent = math.prod(shape) * dtype.itemsize, len(view) - offset
+    claimed, sent = math.prod(shape) * dtype.itemsize, size - offset
     if claimed != sent:
         problem = "is cut short" if sent < claimed else "has bytes after its end"
         detail = f"the file {problem}: {dtype} {shape} takes {claimed} bytes, {sent} came"
         raise NpyRejected("wrong_length", detail, hint=WRITE_HINT)
-    values = np.frombuffer(view, dtype=dtype, offset=offset)
-    return np.ascontiguousarray(values.reshape(shape, order="F" if fortran_order else "C"))
+    return shape, fortran_order, dtype, offset
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], most: int) -> bool:

@@ -18,9 +18,9 @@ from flare.errors import ConfigInvalid
 from serving import forecast_routes, routes
 from serving.access import Access
 from serving.body_limit import BodyLimit
+from serving.buffers import Buffers
 from serving.document import TAGS, document_problems
 from serving.engine import for_cores
-from serving.flow import take_in_whole_samples
 from serving.follower import Follower
 from serving.history import History
 from serving.hosts import Hosts
@@ -29,8 +29,10 @@ from serving.metrics import Metrics
 from serving.page import add_page
 from serving.pool import Pool
 from serving.problems import answer_failures
+from serving.protocol import use_everywhere
 from serving.service import Service
 from serving.settings import Settings, read_settings
+from serving.shutdown import Draining, Shutdown
 from serving.source import ModelSource, source_of
 
 log = logging.getLogger("flare.serving")
@@ -64,8 +66,9 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
             sys.stderr.write(f"error: {invalid}\n")
             _stop_supervisor()
             raise SystemExit(2) from invalid
-    take_in_whole_samples()
+        use_everywhere(header_seconds=settings.header_seconds)
     chosen, metrics = settings, Metrics()
+    shutdown = Shutdown(grace_seconds=chosen.grace_seconds)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -77,18 +80,23 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         pool = Pool(
             cores=chosen.cores,
             max_waiting=chosen.max_waiting,
+            max_batch_samples=2 * chosen.max_batch,
             time_limit=chosen.time_limit_seconds,
         )
+        buffers = Buffers(
+            max_bytes=chosen.max_buffered_bytes, max_body_bytes=chosen.max_upload_bytes
+        )
         history = History(chosen.state_dir, rows=chosen.history_rows)
-        app.state.service = Service(chosen, follower, pool, history, metrics)
+        app.state.service = Service(chosen, follower, pool, buffers, history, metrics, shutdown)
         follower.start()
         try:
             await to_thread.run_sync(follower.wait_for_first_poll, FIRST_MODEL_SECONDS)
-            yield
+            with shutdown.handling_signals():
+                yield
         finally:
             # Requests have ended by now, or uvicorn has given them up.
             await to_thread.run_sync(follower.stop)
-            await to_thread.run_sync(pool.close)
+            await pool.close()
             await to_thread.run_sync(history.close)
 
     # Its pages bring their scripts along: a cluster without internet has documentation too.
@@ -115,6 +123,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         )
     if chosen.hosts:
         app.add_middleware(Hosts, hosts=chosen.hosts)
+    app.add_middleware(Draining, shutdown=shutdown)
     app.add_middleware(Access, metrics=metrics, logged=chosen.access_log)
     answer_failures(app, chosen)
     document_problems(app)

@@ -8,6 +8,8 @@ import io
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath, PureWindowsPath
 
 from serving.rejections import UploadRejected
@@ -24,14 +26,57 @@ _LESS_HINT = "send less at once"
 
 
 def files_of_zip(data: memoryview | bytes, *, max_bytes: int) -> dict[str, bytes]:
-    """Return the files of a zip by their full names, unpacked.
+    """Return the files of a zip by their full names, unpacked; raise as `open_zip` does."""
+    archive = open_zip(data, max_bytes=max_bytes)
+    return {name: archive.read(name) for name in archive.names}
+
+
+class Archive:
+    """A zip whose directory was checked; its files are unpacked one at a time, or in pieces."""
+
+    def __init__(self, opened: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> None:
+        self._zip, self._entries = opened, {one.filename: one for one in entries}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The full names of the files."""
+        return tuple(self._entries)
+
+    def size(self, name: str) -> int:
+        """Return how many bytes a file has unpacked, by the directory."""
+        return self._entries[name].file_size
+
+    def read(self, name: str) -> bytes:
+        """Unpack a file, up to the length that the directory claims."""
+        return next(self.pieces(name, (self.size(name),)))
+
+    def pieces(self, name: str, sizes: Iterable[int]) -> Iterator[bytes]:
+        """Unpack pieces of these sizes; they are shorter where the file ends before.
+
+        Raises
+        ------
+        UploadRejected
+            400: the file is damaged.
+        """
+        with _damage_refused():
+            file = self._zip.open(self._entries[name])
+        with file:
+            for size in sizes:
+                with _damage_refused():
+                    # Without a number all that is there is decompressed, and then cut.
+                    piece = file.read(size)
+                yield piece
+
+
+def open_zip(data: memoryview | bytes, *, max_bytes: int) -> Archive:
+    """Read and check the directory of a zip.
 
     Parameters
     ----------
     data
         The zip.
     max_bytes
-        How much all of it may take unpacked; what the directory claims is added up first.
+        How much all of it may take unpacked; what the directory claims is added up.
 
     Raises
     ------
@@ -41,18 +86,24 @@ def files_of_zip(data: memoryview | bytes, *, max_bytes: int) -> dict[str, bytes
     """
     whole = bytes(data)
     # Before `zipfile` makes an object of each: a million of them fill the memory.
-    found = whole.count(_ENTRY_BEGINS)
-    if found > MAX_ENTRIES:
-        detail = f"the zip holds {found} files; at most {MAX_ENTRIES}"
+    count = whole.count(_ENTRY_BEGINS)
+    if count > MAX_ENTRIES:
+        detail = f"the zip holds {count} files; at most {MAX_ENTRIES}"
         raise UploadRejected(413, "too_many_files", detail, hint=_LESS_HINT)
+    with _damage_refused():
+        archive = zipfile.ZipFile(io.BytesIO(whole))
+        entries = [one for one in archive.infolist() if not one.filename.endswith("/")]
+        _check(entries, max_bytes)
+    return Archive(archive, entries)
+
+
+@contextmanager
+def _damage_refused() -> Iterator[None]:
+    """Turn all that reading a hostile zip can raise into a refusal."""
     try:
-        with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-            entries = [one for one in archive.infolist() if not one.filename.endswith("/")]
-            _check(entries, max_bytes)
-            return {one.filename: _unpacked(archive, one) for one in entries}
+        yield
     except UploadRejected:  # which is a ValueError too
         raise
-    # On purpose all that reading a hostile zip can raise.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, OverflowError) as error:
         detail = f"the zip is damaged: {str(error)[:200]}"
         raise UploadRejected(400, "bad_zip", detail, hint=_HINT) from None
@@ -84,9 +135,3 @@ def _check(entries: list[zipfile.ZipInfo], max_bytes: int) -> None:
         if one.compress_type not in _PACKED_AS:
             detail = f"{name[:80]!r} is neither stored nor deflated"
             raise UploadRejected(422, "bad_zip", detail, hint=_HINT)
-
-
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    with archive.open(entry) as file:
-        # Without a number all that is there is decompressed, and then cut to what is claimed.
-        return file.read(entry.file_size)

@@ -1,60 +1,70 @@
-"""The body of a request in one buffer: read once, copied once at most, never on disk."""
+"""The body of a request: in memory as it arrives, never on disk, and at a minimum pace."""
 
 import asyncio
+from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from serving.buffers import Upload
 from serving.rejections import UploadRejected
 
 
-async def read_body(request: Request, *, seconds: float, max_bytes: int) -> bytes | bytearray:
-    """Read the body; where its length is said, into a buffer of that length.
+@dataclass(frozen=True)
+class Pace:
+    """The slowest upload: ``seconds`` for all of it, and a rate within each ``grace`` seconds."""
 
-    One that came in one piece is that piece, not copied.
+    seconds: float
+    grace: float
+    bytes_per_second: float
 
-    `BodyLimit` has refused lengths above ``max_bytes`` and counts what comes.
+    @property
+    def step(self) -> float:
+        """Bytes that must arrive within each grace period."""
+        return self.grace * self.bytes_per_second
+
+
+async def read_body(request: Request, upload: Upload, *, pace: Pace) -> bytes:
+    """Read the body; memory follows what arrives, whatever length is claimed.
+
+    `BodyLimit` refuses bodies that are too long.
 
     Raises
     ------
     UploadRejected
-        408 where it takes longer than ``seconds``; 400 where the client went away.
+        408 where it is too slow; 400 where the client went away.
+    Busy
+        All uploads together have too much in memory.
     """
-    claimed = request.headers.get("content-length", "")
-    known = min(int(claimed), max_bytes) if claimed.isdecimal() else 0
-    body, size, more = bytearray(), 0, True
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    body, due, more = bytearray(), pace.step, True
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(start + min(pace.grace, pace.seconds)) as limit:
             while more:
                 chunk, more = await _next(request)
-                end = size + len(chunk)
-                if not size and chunk and end == known:
-                    return chunk
-                if not body:
-                    body = bytearray(known)
-                if end > len(body):
-                    body[size:] = chunk
-                else:
-                    body[size:end] = chunk
-                size = end
+                upload.add(len(chunk))
+                body += chunk
                 del chunk  # not to be held while the next one is waited for
+                if len(body) >= due:
+                    due = len(body) + pace.step
+                    limit.reschedule(min(loop.time() + pace.grace, start + pace.seconds))
     except TimeoutError:
-        detail = f"the upload took longer than {seconds:g} s (FLARE_UPLOAD_SECONDS)"
-        raise UploadRejected(408, "too_slow", detail, hint="send it over a faster line") from None
+        raise _too_slow(pace, took=loop.time() - start) from None
     except ClientDisconnect:
         raise UploadRejected(400, "cut_off", "the upload broke off", hint="send it again") from None
-    del body[size:]
-    return body
+    return bytes(body)
 
 
-async def drop_body(request: Request, *, seconds: float) -> None:
-    """Read a body that nobody wants, so that the client hears the answer instead of a reset."""
-    try:
-        async with asyncio.timeout(seconds):
-            while (await _next(request))[1]:
-                pass
-    except (TimeoutError, ClientDisconnect):
-        return
+def _too_slow(pace: Pace, *, took: float) -> UploadRejected:
+    if took >= pace.seconds:
+        detail = f"the upload took longer than {pace.seconds:g} s (FLARE_UPLOAD_SECONDS)"
+    else:
+        detail = (
+            f"fewer than {pace.step:.0f} bytes of the upload arrived within {pace.grace:g} s "
+            "(FLARE_UPLOAD_GRACE_SECONDS, FLARE_MIN_UPLOAD_RATE)"
+        )
+    return UploadRejected(408, "too_slow", detail, hint="send it over a faster line")
 
 
 async def _next(request: Request) -> tuple[bytes, bool]:

@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     TOO_LARGE = "too_large"
     TOO_MANY_FILES = "too_many_files"
     WRONG_TYPE = "wrong_type"
+    COMPRESSED = "compressed"
     BAD_FORM = "bad_form"
     NO_FILE = "no_file"
     BAD_ZIP = "bad_zip"

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from flare.grey_scale import Scale
 from serving.keys import check_key
 from serving.schemas import Batch, BatchMember, ImagesPrediction, LeftOut, Prediction, Problem
-from serving.service import forecast, service_of
-from serving.uploads import sample_of_images, sample_of_npy, samples_of_batch
+from serving.service import forecast, forecast_batch, service_of
+from serving.uploads import open_batch, sample_of_images, sample_of_npy
 
 router = APIRouter(dependencies=[Depends(check_key)], tags=["forecasts"])
 
@@ -35,7 +35,7 @@ IMAGES_DESCRIPTION = (
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The form, file or zip is damaged, or broke off."},
     401: {"model": Problem, "description": "The API key is missing or wrong."},
-    408: {"model": Problem, "description": "The upload took too long."},
+    408: {"model": Problem, "description": "The upload is too slow."},
     413: {"model": Problem, "description": "The body, or what a zip unpacks to, is too large."},
     415: {"model": Problem, "description": "It is of another type."},
     422: {
@@ -45,7 +45,8 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     500: {"model": Problem, "description": "A defect of the server or the model."},
     503: {
         "model": Problem,
-        "description": "No model yet, all places taken, or the time limit is over.",
+        "description": "No model yet, a limit is reached, the time limit is over, or the "
+        "server is shutting down.",
         "headers": {
             "Retry-After": {
                 "description": "Seconds after which to ask again.",
@@ -117,7 +118,7 @@ async def predict_images(request: Request) -> ImagesPrediction:
         max_bytes=service_of(request).settings.max_upload_bytes,
     )
     found = await forecast(request, read, source="images")
-    left_out = [LeftOut(file=name, reason=reason) for name, reason in found.samples.rejected]
+    left_out = [LeftOut(file=name, reason=reason) for name, reason in found.rejected]
     return ImagesPrediction(**dict(found.predictions[0]), left_out=left_out)
 
 
@@ -131,17 +132,17 @@ async def predict_images(request: Request) -> ImagesPrediction:
 async def predict_batch(request: Request, scale: StatedScale = None) -> Batch:
     """Forecast from N samples by one model version; one that is wrong refuses all."""
     settings = service_of(request).settings
-    read = partial(
-        samples_of_batch,
+    opened = partial(
+        open_batch,
         content_type=request.headers.get("content-type", ""),
         most=settings.max_batch,
         max_bytes=settings.max_upload_bytes,
         scale=scale,
     )
-    found = await forecast(request, read, source="batch")
+    result = await forecast_batch(request, opened, source="batch")
     members = [
         BatchMember(**dict(one), id=name)
-        for name, one in zip(found.samples.ids, found.predictions, strict=True)
+        for name, one in zip(result.ids, result.predictions, strict=True)
     ]
-    live = found.live
+    live = result.live
     return Batch(model_name=live.name, model_version=live.version.number, forecasts=members)

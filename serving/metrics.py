@@ -4,7 +4,8 @@ Of one process: several workers of one server answer in turn, each for itself, s
 server, and several servers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -50,7 +51,7 @@ class Metrics:
         )
         self.queue = Gauge(
             "flare_queue_requests",
-            "Requests that are being answered or wait.",
+            "Requests that are uploaded, wait for a core or are computed.",
             registry=registry,
         )
         self.model = Gauge(
@@ -102,9 +103,17 @@ class Metrics:
         self.images.inc(N_PLANES * len(forecasts))
         self.missing.inc(sum(one.missing_images for one in forecasts))
 
-    def page(self, live: Loaded | None, *, failed: bool, queue: int) -> bytes:
+    @contextmanager
+    def in_progress(self) -> Iterator[None]:
+        """Count a request for a forecast while it is uploaded, waits or is computed."""
+        self.queue.inc()
+        try:
+            yield
+        finally:
+            self.queue.dec()
+
+    def page(self, live: Loaded | None, *, failed: bool) -> bytes:
         """Return everything in Prometheus' text format."""
-        self.queue.set(queue)
         self.following.set(failed)
         self.model.clear()  # no series of a version that answers no more
         if live is not None:

@@ -22,7 +22,7 @@ from serving.document import PROBLEM_JSON
 from serving.error_codes import ErrorCode
 from serving.follower import StillLoading
 from serving.keys import holds_key
-from serving.pool import Busy, TookTooLong
+from serving.pool import Busy, ClientGone, ShuttingDown, TookTooLong
 from serving.redaction import without_places
 from serving.rejections import UploadRejected
 from serving.schemas import Problem
@@ -48,6 +48,8 @@ STATUS_OF: dict[type[FlareError], tuple[int, str]] = {
     DatasetNotFound: (404, "no_example"),
     Busy: (503, "busy"),
     TookTooLong: (503, "took_too_long"),
+    ShuttingDown: (503, "shutting_down"),
+    ClientGone: (400, "cut_off"),
 }
 KIND_OF_STATUS = {
     401: "unauthorized",
@@ -146,7 +148,7 @@ def _id_of(request: Request) -> str | None:
 
 
 def _hint(error: FlareError, settings: Settings) -> str | None:
-    if isinstance(error, Busy | TookTooLong):
+    if isinstance(error, Busy | TookTooLong | ShuttingDown):
         return BUSY_HINT
     if isinstance(error, TrackingUnavailable):
         return REGISTRY_HINT
@@ -160,6 +162,5 @@ def _hint(error: FlareError, settings: Settings) -> str | None:
 def _retry_after(status: int, error: FlareError, seconds: float) -> dict[str, str] | None:
     if status != 503:
         return None
-    return {
-        "Retry-After": "1" if isinstance(error, Busy | TookTooLong) else str(math.ceil(seconds))
-    }
+    soon = isinstance(error, Busy | TookTooLong | ShuttingDown)
+    return {"Retry-After": "1" if soon else str(math.ceil(seconds))}

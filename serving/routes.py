@@ -76,8 +76,10 @@ async def health(request: Request) -> Health:
     responses=NO_MODEL,
 )
 async def ready(request: Request) -> Ready:
-    """Answer 200 once a model is loaded, 503 before: for load balancers and start scripts."""
-    live = service_of(request).follower.snapshot()
+    """Answer 200 while a model is loaded, 503 before and once the server is to stop."""
+    service = service_of(request)
+    service.shutdown.check()
+    live = service.follower.snapshot()
     return Ready(status="ready", model_version=live.version.number)
 
 
@@ -144,7 +146,6 @@ async def metrics(request: Request) -> Response:
     page = service.metrics.page(
         service.follower.live,
         failed=service.follower.last_error is not None,
-        queue=service.pool.taken,
     )
     return Response(page, media_type=CONTENT_TYPE_LATEST)
 

@@ -79,7 +79,12 @@ class Settings(BaseSettings):
     ] = 0
     max_waiting: Annotated[
         int,
-        Field(ge=0, le=10_000, description="Requests that may wait for a core; more get a 503."),
+        Field(
+            ge=0,
+            le=10_000,
+            description="Single samples that may wait for a core; more get a 503. Of batches it is "
+            "twice FLARE_MAX_BATCH samples.",
+        ),
     ] = 32
     time_limit_seconds: Annotated[
         float,
@@ -88,6 +93,38 @@ class Settings(BaseSettings):
     upload_seconds: Annotated[
         float, Field(gt=0, le=3600, description="How long an upload may take before a 408.")
     ] = 60.0
+    upload_grace_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=3600,
+            description="Within each such time an upload has to advance by as many seconds of "
+            "FLARE_MIN_UPLOAD_RATE, or gets a 408.",
+        ),
+    ] = 10.0
+    min_upload_rate: Annotated[
+        float, Field(ge=0, description="Bytes per second of the slowest upload.")
+    ] = 16_384.0
+    header_seconds: Annotated[
+        float, Field(gt=0, le=3600, description="How long the headers of a request may take.")
+    ] = 10.0
+    max_buffered_bytes: Annotated[
+        int,
+        Field(
+            ge=SMALLEST_UPLOAD_LIMIT,
+            description="Uploads that may be in memory at once, at least one of "
+            "FLARE_MAX_UPLOAD_BYTES; more get a 503. One address may have half.",
+        ),
+    ] = 256 * MEBIBYTE
+    grace_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=3600,
+            description="How long after SIGTERM or Ctrl-C requests in progress may take; a second "
+            "signal ends it.",
+        ),
+    ] = 20.0
     max_upload_bytes: Annotated[
         int,
         Field(ge=SMALLEST_UPLOAD_LIMIT, description="Largest request body, envelope included."),

@@ -1,24 +1,26 @@
 """From the body of a request to checked cubes; every refusal with the HTTP status that fits it."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice, repeat
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from flare.errors import NpyRejected
-from flare.grey_scale import FRACTION, LEVEL, Scale
+from flare.grey_scale import FRACTION, LEVEL, SCALE_HINT, Scale
 from flare.image_places import sample_of_files, start_of
 from flare.images import UNIFORM, is_ignored_channel, parse_name
 from flare.npy import (
+    MAX_HEADER_BYTES,
     PLANES_SHAPE,
+    NpySamples,
     cube_of_npy,
     cubes_of_npy,
-    length_of_npy,
+    header_of_batch,
     shape_of_npy,
 )
 from flare.sample import CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
-from serving.archives import files_of_zip
+from serving.archives import Archive, files_of_zip, open_zip
 from serving.multipart import parts_of
 from serving.rejections import UploadRejected
 
@@ -37,10 +39,13 @@ ZIP_TYPES = ("application/zip", "application/x-zip-compressed")
 #: How much more than a body may be an archive takes unpacked: `savez_compressed` halves a sample.
 UNPACKED = 4
 
+#: Samples of a batch that are read and forecast in one turn of a core.
+PIECE = 2
+
 #: Why an image counts as missing instead of being refused: real datasets have such gaps.
 GAPS = ("flagged", UNIFORM)
 
-_ZIP_MAGIC = b"PK"
+_ZIP_MAGIC, _GZIP_MAGIC = b"PK", b"\x1f\x8b"
 _NPY_MAGIC = b"\x93NUMPY"
 _NAME_HINT = "name images as SDOBenchmark does: 2012-01-15T000000__131.jpg"
 
@@ -58,14 +63,19 @@ class Samples(NamedTuple):
     rejected: tuple[tuple[str, str], ...] = ()
 
 
+class BatchUpload(NamedTuple):
+    """N samples that are still to be read, in pieces of up to `PIECE`."""
+
+    samples: int
+    pieces: Iterator[Samples]
+
+
 def media_type(content_type: str) -> str:
     """Return a Content-Type header's type without its options."""
     return content_type.partition(";")[0].strip().lower()
 
 
-def sample_of_npy(
-    body: bytes | bytearray, content_type: str, *, scale: Scale | None = None
-) -> Samples:
+def sample_of_npy(body: bytes, content_type: str, *, scale: Scale | None = None) -> Samples:
     """Read one sample: a form whose field ``file`` is a .npy file, or that file as the body.
 
     ``scale`` is the one that the query states; a form may have a field ``scale`` instead.
@@ -82,52 +92,82 @@ def sample_of_npy(
     return Samples(cube[None], present_of_cube(cube[None]), ("0",), (used,))
 
 
-def samples_of_batch(
-    body: bytes | bytearray,
-    content_type: str,
-    *,
-    most: int,
-    max_bytes: int,
-    scale: Scale | None = None,
-) -> Samples:
-    """Read N samples: a .npy file of all, or a .npz with an array of all or of each.
+def open_batch(
+    body: bytes, content_type: str, *, most: int, max_bytes: int, scale: Scale | None = None
+) -> BatchUpload:
+    """Open N samples: a .npy file of all, or a .npz with an array of all or of each.
+
+    A .npz is unpacked while its pieces are read, so that no more than a piece is in memory.
 
     Raises
     ------
     UploadRejected
-        As for one sample; the detail names the sample.
+        As for one sample, here or while the pieces are read; the detail names the sample.
     """
     data, stated = _file(body, content_type, (*NPY_TYPES, *ZIP_TYPES), scale)
     if bytes(data[:2]) != _ZIP_MAGIC:
-        return _numbered(data, most=most, scale=stated)
-    files = files_of_zip(data, max_bytes=max_bytes * UNPACKED)
-    if len(files) == 1:
-        ((name, only),) = files.items()
-        if _checked(lambda: shape_of_npy(only), f"{name[:80]}: ") not in (PLANES_SHAPE, CUBE_SHAPE):
-            return _numbered(only, most=most, scale=stated)
-    if not 1 <= len(files) <= most:
-        detail = f"the .npz holds {len(files)} arrays; 1 to {most} samples can be sent at once"
+        cubes, used = _checked(lambda: cubes_of_npy(data, most=most, scale=stated, fortran=False))
+        return BatchUpload(len(cubes), _in_pieces(_numbered(NpySamples(c, used) for c in cubes)))
+    archive = open_zip(data, max_bytes=max_bytes * UNPACKED)
+    names = archive.names
+    if len(names) == 1 and not _is_sample(archive, names[0]):
+        return _open_array(archive, names[0], most, stated)
+    if not 1 <= len(names) <= most:
+        detail = f"the .npz holds {len(names)} arrays; 1 to {most} samples can be sent at once"
         raise UploadRejected(422, "wrong_shape", detail, hint="send fewer at once")
-    read = [
-        _checked(partial(cube_of_npy, data, scale=stated, fortran=False), f"{name[:80]}: ")
-        for name, data in files.items()
-    ]
-    ids = tuple(name.removesuffix(".npy") for name in files)
+    ids = [name.removesuffix(".npy") for name in names]
     if len(set(ids)) < len(ids) or "" in ids:
         detail = "two arrays of the .npz have one name, or one has none"
         raise UploadRejected(422, "bad_name", detail, hint="name each sample once")
-    cubes = np.stack([one.cubes for one in read])
-    return Samples(cubes, present_of_cube(cubes), ids, tuple(one.scale for one in read))
+    samples = (_sample(archive.read(name), stated, f"{name[:80]}: ") for name in names)
+    return BatchUpload(len(ids), _in_pieces(zip(ids, samples, strict=True)))
 
 
-def _numbered(data: memoryview | bytes, *, most: int, scale: Scale | None) -> Samples:
-    """Return the samples of one array, called by their positions."""
-    cubes, used = _checked(lambda: cubes_of_npy(data, most=most, scale=scale, fortran=False))
-    n = len(cubes)
-    return Samples(cubes, present_of_cube(cubes), tuple(map(str, range(n))), (used,) * n)
+def _is_sample(archive: Archive, name: str) -> bool:
+    head = next(archive.pieces(name, [MAX_HEADER_BYTES]))
+    return _checked(lambda: shape_of_npy(head), f"{name[:80]}: ") in (PLANES_SHAPE, CUBE_SHAPE)
 
 
-def sample_of_images(body: bytes | bytearray, content_type: str, *, max_bytes: int) -> Samples:
+def _open_array(archive: Archive, name: str, most: int, scale: Scale | None) -> BatchUpload:
+    """Open the samples of the one array of a .npz, which are all on one scale."""
+    head = next(archive.pieces(name, [MAX_HEADER_BYTES]))
+    header = _checked(lambda: header_of_batch(head, size=archive.size(name), most=most))
+    sizes = chain([header.offset], repeat(header.sample_bytes, header.samples))
+    data = archive.pieces(name, sizes)
+
+    def samples() -> Iterator[NpySamples]:
+        next(data)  # the header
+        used = None
+        for number, one in enumerate(data):
+            sample = _sample(header.sample_header + one, scale, f"sample {number}: ")
+            if used not in (None, sample.scale):
+                detail = f"sample {number} looks like {sample.scale}, those before like {used}"
+                raise UploadRejected(422, "ambiguous_scale", detail, hint=SCALE_HINT)
+            used = sample.scale
+            yield sample
+
+    return BatchUpload(header.samples, _in_pieces(_numbered(samples())))
+
+
+def _sample(data: bytes, scale: Scale | None, which: str) -> NpySamples:
+    return _checked(lambda: cube_of_npy(data, scale=scale, fortran=False), which)
+
+
+def _numbered(samples: Iterable[NpySamples]) -> Iterator[tuple[str, NpySamples]]:
+    return ((str(number), sample) for number, sample in enumerate(samples))
+
+
+def _in_pieces(named: Iterable[tuple[str, NpySamples]]) -> Iterator[Samples]:
+    """Yield named cubes (T, C, S, S) in pieces of `PIECE`."""
+    samples = iter(named)
+    while piece := list(islice(samples, PIECE)):
+        cubes = np.stack([sample.cubes for _, sample in piece])
+        ids = tuple(name for name, _ in piece)
+        scales = tuple(sample.scale for _, sample in piece)
+        yield Samples(cubes, present_of_cube(cubes), ids, scales)
+
+
+def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Samples:
     """Read one sample from its images: a form with a file each or one zip, or a zip as the body.
 
     Images belong to time steps by their names; the input window is the one that fits most. An
@@ -155,6 +195,8 @@ def sample_of_images(body: bytes | bytearray, content_type: str, *, max_bytes: i
     else:
         raise _wrong_type(kind, (FORM, *ZIP_TYPES))
     if zipped and bytes(zipped[0][:2]) != _ZIP_MAGIC:
+        if bytes(zipped[0][:2]) == _GZIP_MAGIC:
+            raise _compressed("the file is compressed with gzip")
         hint = "send images as a form: curl -F files=@IMAGE -F files=@IMAGE, or one zip"
         if bytes(zipped[0][:6]) == _NPY_MAGIC:
             hint = "send it to POST /predict_npy"
@@ -206,7 +248,7 @@ def _placed(files: dict[str, bytes]) -> Samples:
 
 
 def _file(
-    body: bytes | bytearray, content_type: str, types: tuple[str, ...], scale: Scale | None
+    body: bytes, content_type: str, types: tuple[str, ...], scale: Scale | None
 ) -> tuple[memoryview, Scale | None]:
     """Return the bytes of the uploaded file, those of the form's field or all of the body.
 
@@ -215,7 +257,7 @@ def _file(
     _check_some(body)
     kind = media_type(content_type)
     if kind == FORM:
-        parts = parts_of(body, content_type, length_of=length_of_npy)
+        parts = parts_of(body, content_type)
         files = [part for part in parts if part.name == "file"]
         if len(files) != 1:
             detail = f"the form has {len(files) or 'no'} fields named `file`"
@@ -239,7 +281,18 @@ def _stated(fields: list[memoryview], query: Scale | None) -> Scale | None:
     raise UploadRejected(422, "wrong_scale", detail, hint="state one: fraction or level")
 
 
-def _check_some(body: bytes | bytearray) -> None:
+def check_encoding(content_encoding: str) -> None:
+    """Refuse a body that is compressed as a whole; raise UploadRejected, 415."""
+    if content_encoding.strip().lower() not in ("", "identity"):
+        raise _compressed(f"the body is compressed (Content-Encoding: {content_encoding[:80]!r})")
+
+
+def _compressed(detail: str) -> UploadRejected:
+    hint = "send it uncompressed, or many samples as a .npz of numpy.savez_compressed"
+    return UploadRejected(415, "compressed", detail, hint=hint)
+
+
+def _check_some(body: bytes) -> None:
     if not body:
         hint = "send a file: curl -F file=@sample.npy, or curl --data-binary @sample.npy"
         raise UploadRejected(400, "empty", "the body is empty", hint=hint)

@@ -34,6 +34,10 @@ PROXY_NAMES = (
 )
 
 MX_PER_GAUSS_MM2 = 1e16
+
+#: Added to fluxes before the logarithm: below 1e19 Mx of R Schrijver finds no flare of class M, and
+#: without it the regions with R = 0 would lie three decades from all others.
+FLOOR_MX = 1e19
 STRONG_FIELD_GAUSS = 150.0  # Schrijver 2007
 KERNEL_SIGMA_MM = 15.0 / np.sqrt(8 * np.log(2))  # 15 Mm full width at half maximum
 NOISE_GAUSS = 30.0  # three sigma of HMI's 45 s magnetograms
@@ -106,7 +110,7 @@ def magnetic_proxies(planes: NDArray[np.uint8]) -> NDArray[np.float64]:
 
     Returns
     -------
-    Shape (P, 11). Fluxes are log10(1e16 + x), x in Mx.
+    Shape (P, 11). Fluxes are log10(1e19 + x), x in Mx.
 
     - ``unsigned_flux``: of the pixels from 30 G on
     - ``imbalance``: |net flux| / unsigned flux, 0 where the polarities balance, 1 where one is
@@ -154,7 +158,7 @@ def overlap_weights(planes: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _log10_flux(mx: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.log10(MX_PER_GAUSS_MM2 + mx))
+    return np.asarray(np.log10(FLOOR_MX + mx))
 
 
 def _averaged(images: NDArray[np.float32]) -> NDArray[np.float32]:

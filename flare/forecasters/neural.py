@@ -68,6 +68,11 @@ class NeuralForecaster:
         """Refuse weights that nothing can be divided by: they were read from a damaged folder."""
         if not all(0 < weight < float("inf") for weight in self.drawn):
             raise ForecasterInvalid(f"classes were drawn {self.drawn} times as often; wanted > 0")
+        if self.tuning.distribution != (self.config.n_quantiles == 0):
+            raise ForecasterInvalid(
+                "the network gives a distribution and its tuning is for a flux and events, or the "
+                "other way round; train it again"
+            )
         if self.drawn and len(self.drawn) != len(self.spec.events) + 1:
             raise ForecasterInvalid(
                 f"there are {len(self.drawn)} weights of classes for {len(self.spec.events)} events"
@@ -126,7 +131,7 @@ class NeuralForecaster:
         if self.drawn:
             single = natural_probabilities(single, self.drawn)
         # Sigmoids know nothing of each other; the tuning puts them in order.
-        middle = flux[:, flux.shape[1] // 2] if flux.shape[1] else np.empty(len(flux))
+        middle = flux[:, flux.shape[1] // 2] if flux.shape[1] else np.full(len(flux), np.nan)
         level = self.spec.interval_level
         return self.tuning.finish(middle, single, self.spec.events, ends=ends, level=level)
 

@@ -79,18 +79,22 @@ def numbers(parts: dict[str, Any], name: str, shape: tuple[int, ...]) -> NDArray
 
 
 def fit_standardisation(
-    features: NDArray[np.float64], names: tuple[str, ...] = FEATURE_NAMES
+    features: NDArray[np.float64],
+    names: tuple[str, ...] = FEATURE_NAMES,
+    *,
+    flags: bool = True,
 ) -> Standardisation:
     """Fit medians, flags and scales on training features (N, all), NaN where missing.
 
-    A feature that was never there is filled with 0, and a constant column is not scaled.
+    A feature that was never there is filled with 0, and a constant column is not scaled. Without
+    ``flags`` gaps are filled and not flagged.
     """
     chosen = features[:, _columns(names)]
     gaps = np.isnan(chosen)
     median = np.zeros(len(names))
     known = ~gaps.all(axis=0)
     median[known] = np.nanmedian(chosen[:, known], axis=0)
-    flagged = tuple(names[column] for column in np.flatnonzero(gaps.any(axis=0)))
+    flagged = tuple(names[column] for column in np.flatnonzero(gaps.any(axis=0)) if flags)
     filled = _filled(features, names, flagged, median)
     mean, std = filled.mean(axis=0), filled.std(axis=0)
     # A constant such as 0.1 has a mean that is rounded, and so a standard deviation above 0.

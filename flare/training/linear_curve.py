@@ -15,10 +15,10 @@ from flare.models.distribution import RateCurve
 from flare.training.losses.distribution import surprise
 
 #: Penalties on the squares of the coefficients to choose from, beside the sum of -log P.
-PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0)
+PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _FOLDS = 3
 #: What changes the steepness of the curve has this times the penalty of what moves it.
-_STEEPNESS = 3.0
+_STEEPNESS = 10.0
 _STEPS = 100
 
 

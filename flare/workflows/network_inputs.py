@@ -56,5 +56,6 @@ def _features(data: TrainingData) -> tuple[Standardisation, NDArray[np.float32]]
     rows = np.concatenate([data.split.train, data.split.validation])
     table = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)
     table[rows] = features_of(data.rows, "features", rows)
-    standardisation = fit_standardisation(table[data.split.train])
+    # Without flags: the mask tells networks what is missing.
+    standardisation = fit_standardisation(table[data.split.train], flags=False)
     return standardisation, network_features(table, standardisation)

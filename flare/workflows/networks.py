@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from flare.errors import DeviceMemoryFull
-from flare.forecasters.base import Forecast, ForecasterSpec, Tuning
+from flare.forecasters.base import ForecasterSpec, Tuning
 from flare.forecasters.neural import NeuralForecaster
 from flare.goes import event_outcomes
 from flare.models import build
-from flare.models.mean import NetworkMean
 from flare.models.network import Network
 from flare.models.normalisation import Normaliser
 from flare.seeding import Stream, integer_seed
@@ -33,21 +32,20 @@ from flare.training.processes import fabric_for, shared_cores
 from flare.training.records import EpochRecord, Standing
 from flare.training.sampling import build_sampler, class_weights
 from flare.training.validating import any_process
-from flare.workflows.checkpoints import Fold, FoldsKept, Weights, identity
-from flare.workflows.crossval import Rows, out_of_fold
+from flare.workflows.checkpoints import identity
+from flare.workflows.crossval import Rows
 from flare.workflows.data import TrainingData
-from flare.workflows.network_inputs import NetworkInputs
+from flare.workflows.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.network_settings import NetworkSettings
-from flare.workflows.scoring import Unseen, forecast_rows
 
 log = logging.getLogger("flare")
 
 
 def train_network(
     data: TrainingData,
-    inputs: NetworkInputs,
     settings: NetworkSettings,
     *,
+    inputs: NetworkInputs | None = None,
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
     on_resumed: Callable[[Sequence[EpochRecord]], None] = lambda _records: None,
     checkpoints: Path | None = None,
@@ -56,6 +54,8 @@ def train_network(
 
     Parameters
     ----------
+    inputs
+        What ``prepare_inputs`` made of the data; None: it is made here.
     on_epoch
         Sees every record as it comes; what it raises ends the training.
     on_resumed
@@ -68,7 +68,8 @@ def train_network(
     CheckpointInvalid
         What lies there is damaged, or of another training.
     """
-    checkpoint = _checkpoint(checkpoints, "network", data, data.split.train, settings)
+    inputs = prepared(data, settings) if inputs is None else inputs
+    checkpoint = checkpoint_of(checkpoints, "network", data, data.split.train, settings)
     with _begun(data, inputs, data.split.train, settings, checkpoint) as begun:
         if begun.state is not None:
             _tell_where(begun.standing)
@@ -83,79 +84,12 @@ def train_network(
     return _finished(begun, data, settings)
 
 
-def fold_forecasts(
-    data: TrainingData,
-    inputs: NetworkInputs,
-    settings: NetworkSettings,
-    folds: NDArray[np.intp],
-    *,
-    epochs: int,
-    checkpoints: Path | None = None,
-) -> tuple[Unseen, list[Weights]]:
-    """Forecast every training row by a network that was trained without its fold.
-
-    Returns the forecasts, and the weights of the networks.
-
-    Each network has the settings of the one that it stands for, and stops after as many epochs as
-    that one has kept: the rows left out must not choose their own. With ``checkpoints``, forecasts
-    that lie there are taken from there.
-    """
-    kept, weights = FoldsKept(checkpoints), []
-
-    def without(known: Rows) -> Callable[[Rows], Forecast]:
-        checkpoint = _checkpoint(checkpoints, f"fold-{epochs}", data, known, settings)
-        done = kept.find(checkpoint)
-        if _agreed(settings, done=done is not None):
-            assert done is not None
-            weights.append(done.weights)
-            return lambda _left: done.forecast
-        network = _train_for(data, inputs, known, settings, checkpoint, epochs=epochs)
-        weights.append(network.network.state_dict())
-
-        def forecast(left: Rows) -> Forecast:
-            made = forecast_rows(network, data.rows, left, title="left out")
-            kept.keep(checkpoint, Fold(made, network.network.state_dict()))
-            return made
-
-        return forecast
-
-    log.info("training a network of %d epochs without each fold, to tune on what is new", epochs)
-    return out_of_fold(data, without, folds), weights
+def prepared(data: TrainingData, settings: NetworkSettings) -> NetworkInputs:
+    """Prepare what networks of these settings are given of the data."""
+    return prepare_inputs(data, fabric_for(settings.fit), features=settings.features)
 
 
-def averaged(forecaster: NeuralForecaster, weights: Sequence[Weights]) -> NeuralForecaster:
-    """Return the mean of a network and of others like it, given their weights."""
-    others = [build(forecaster.config) for _ in weights]
-    for network, own in zip(others, weights, strict=True):
-        network.load_state_dict(own)
-    return replace(
-        forecaster,
-        network=NetworkMean([forecaster.network, *others]).eval(),
-        config=replace(forecaster.config, members=1 + len(others)),
-    )
-
-
-def help_with_folds(
-    data: TrainingData,
-    inputs: NetworkInputs,
-    settings: NetworkSettings,
-    folds: NDArray[np.intp],
-    *,
-    epochs: int,
-) -> None:
-    """Do the part of a further process in ``fold_forecasts``: train, and forecast nothing."""
-    for fold in range(int(folds.max()) + 1):
-        if not _agreed(settings, done=False):
-            rows = data.split.train[folds != fold]
-            _train_for(data, inputs, rows, settings, None, epochs=epochs)
-
-
-def _agreed(settings: NetworkSettings, *, done: bool) -> bool:
-    """Return what the first process says of whether a network is needed no more."""
-    return bool(fabric_for(settings.fit).broadcast(done))
-
-
-def _train_for(
+def train_for(
     data: TrainingData,
     inputs: NetworkInputs,
     rows: Rows,
@@ -313,9 +247,10 @@ def _batches(
     )
 
 
-def _checkpoint(
+def checkpoint_of(
     folder: Path | None, name: str, data: TrainingData, rows: Rows, settings: NetworkSettings
 ) -> Checkpoint | None:
+    """Return where the state of a training on some rows lies; None without a folder."""
     if folder is None:
         return None
     about = identity(data, rows, settings)

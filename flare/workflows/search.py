@@ -29,15 +29,14 @@ from flare.tracking.names import ENTRY_TAG, KIND_TAG
 from flare.tracking.runs import Run, start
 from flare.training.aims import Aims
 from flare.training.precision import chosen_precision
-from flare.training.processes import fabric_for
 from flare.training.records import EpochRecord
 from flare.training.settings import FitSettings
 from flare.verification.probabilistic import brier_skill_score
 from flare.workflows.data import TrainingData, marked, training_data
 from flare.workflows.environment import log_environment
-from flare.workflows.network_inputs import NetworkInputs, prepare_inputs
+from flare.workflows.network_inputs import NetworkInputs
 from flare.workflows.network_settings import NetworkSettings
-from flare.workflows.networks import kept, train_network
+from flare.workflows.networks import kept, prepared, train_network
 from flare.workflows.output import check_folder
 from flare.workflows.row_features import features_of
 from flare.workflows.search_journal import open_study_file
@@ -154,9 +153,8 @@ class Objective:
                 raise optuna.TrialPruned
 
         if self._inputs is None:
-            fabric = fabric_for(settings.fit)
-            self._inputs = prepare_inputs(self._data, fabric, features=settings.features)
-        train_network(self._data, self._inputs, settings, on_epoch=report)
+            self._inputs = prepared(self._data, settings)
+        train_network(self._data, settings, inputs=self._inputs, on_epoch=report)
         return kept([record for _, record in epochs]).brier_skill_score
 
 

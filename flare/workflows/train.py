@@ -18,9 +18,10 @@ from flare.training.records import EpochRecord
 from flare.workflows.crossval import log_tuning, on_validation, training_folds
 from flare.workflows.data import TrainingData, marked, training_data, training_rows
 from flare.workflows.environment import log_environment
-from flare.workflows.network_inputs import NetworkInputs, prepare_inputs
+from flare.workflows.network_folds import averaged, fold_forecasts, help_with_folds
+from flare.workflows.network_inputs import NetworkInputs
 from flare.workflows.network_settings import NetworkSettings, network_settings
-from flare.workflows.networks import averaged, fold_forecasts, help_with_folds, kept, train_network
+from flare.workflows.networks import kept, prepared, train_network
 from flare.workflows.out_of_fold import log_out_of_fold
 from flare.workflows.registering import Trained, register
 from flare.workflows.sample_predictions import log_sample_predictions
@@ -43,17 +44,17 @@ def run(config: TrainConfig) -> Trained:
         data = training_data(config, tracked)
         folds = training_folds(data, config.folds, seed=config.split_seed)
         with team(config.devices * config.num_nodes, follow, config):
-            inputs = prepare_inputs(data, fabric_for(settings.fit), features=config.features)
+            inputs = prepared(data, settings)
             forecaster, best = _trained(tracked, data, inputs, settings)
             if folds is None:
                 unseen = on_validation(forecaster, data, seed=config.split_seed)
             else:
                 unseen, weights = fold_forecasts(
                     data,
-                    inputs,
                     settings,
                     folds,
                     epochs=best.epoch + 1,
+                    inputs=inputs,
                     checkpoints=_states(tracked),
                 )
                 if config.average_folds:
@@ -83,12 +84,14 @@ def follow(config: TrainConfig) -> None:
     log.setLevel(logging.ERROR)
     settings = network_settings(config, seed=config.seed)
     try:
-        fabric = fabric_for(settings.fit)  # waits for the first one, which has the data ready
+        fabric_for(settings.fit)  # waits for the first one, which has the data ready
         data = training_rows(config)
         folds = training_folds(data, config.folds, seed=config.split_seed)
         records: list[EpochRecord] = []
-        inputs = prepare_inputs(data, fabric, features=config.features)
-        train_network(data, inputs, settings, on_epoch=records.append, on_resumed=records.extend)
+        inputs = prepared(data, settings)
+        train_network(
+            data, settings, inputs=inputs, on_epoch=records.append, on_resumed=records.extend
+        )
         if folds is not None:
             help_with_folds(data, inputs, settings, folds, epochs=kept(records).epoch + 1)
     finally:
@@ -119,8 +122,8 @@ def _trained(
     try:
         forecaster = train_network(
             data,
-            inputs,
             settings,
+            inputs=inputs,
             on_epoch=_reporter(tracked, records),
             on_resumed=records.extend,
             checkpoints=_states(tracked),

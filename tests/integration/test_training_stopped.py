@@ -10,9 +10,10 @@ from flare.training.processes import fabric_for
 from flare.training.records import Standing
 from flare.workflows.crossval import training_folds
 from flare.workflows.data import training_rows
+from flare.workflows.network_folds import fold_forecasts
 from flare.workflows.network_inputs import prepare_inputs
 from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import fold_forecasts, train_network
+from flare.workflows.networks import train_network
 
 from workplace import SMALL_NETWORK, working_in
 
@@ -40,12 +41,12 @@ def test_a_signal_after_the_last_epoch_stops_and_the_training_is_saved_whole(
             os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt):
-        train_network(data, inputs, settings, on_epoch=last, checkpoints=tmp_path)
+        train_network(data, settings, inputs=inputs, on_epoch=last, checkpoints=tmp_path)
     again, resumed = [], []
     train_network(
         data,
-        inputs,
         settings,
+        inputs=inputs,
         on_epoch=again.append,
         on_resumed=resumed.extend,
         checkpoints=tmp_path,
@@ -64,5 +65,5 @@ def test_a_signal_in_the_only_epoch_of_a_fold_stops(case, tmp_path, monkeypatch)
     monkeypatch.setattr(Standing, "next_epoch", next_epoch)
     folds = training_folds(data, 2, seed=0)
     with pytest.raises(KeyboardInterrupt):
-        fold_forecasts(data, inputs, settings, folds, epochs=1, checkpoints=tmp_path)
+        fold_forecasts(data, settings, folds, inputs=inputs, epochs=1, checkpoints=tmp_path)
     assert len(list(tmp_path.glob("fold-*.pt"))) == 1

@@ -13,15 +13,17 @@ from mlflow import MlflowClient
 from flare.config import BaselineConfig, PackConfig, TrainConfig
 from flare.datasets.packed import Pack
 from flare.errors import ConfigInvalid, DatasetInvalid
-from flare.forecasters.calibration import METHODS
+from flare.forecasters.base import Tuning
+from flare.forecasters.calibration import METHODS, RATE
 from flare.goes import EVENTS
 from flare.parameters import NO_RESULT
 from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
 from flare.workflows.crossval import training_folds
 from flare.workflows.data import TrainingData, training_data
+from flare.workflows.network_folds import fold_forecasts
 from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import fold_forecasts, kept, train_network
+from flare.workflows.networks import kept, train_network
 from flare.workflows.scoring import Unseen
 
 from tiny import write_tiny_dataset
@@ -155,14 +157,14 @@ def data(home, models):
 
 
 def fitted(family: str, data: TrainingData, *, seed: int) -> float:
-    """Return the log10 flux that a newly fitted forecaster forecasts for one cube."""
+    """Return P(C1.0) that a newly fitted forecaster, not tuned yet, forecasts for one cube."""
     if family == "forest":
         settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
         forecaster = baseline.fit_on(data, settings, seed=seed)
     else:
         settings = network_settings(TrainConfig(**SMALL_NETWORK), seed=seed)
         forecaster = train_network(data, settings)
-    return forecaster.predict(CUBES, PRESENT).log10_flux[0]
+    return forecaster.predict(CUBES, PRESENT).probability_of("C1.0")[0]
 
 
 def unseen(family: str, data: TrainingData, *, folds: int = 3) -> Unseen:
@@ -173,7 +175,7 @@ def unseen(family: str, data: TrainingData, *, folds: int = 3) -> Unseen:
     numbers = training_folds(data, folds, seed=0)
     return fold_forecasts(
         data, network_settings(TrainConfig(**SMALL_NETWORK), seed=0), numbers, epochs=1
-    )
+    )[0]
 
 
 @pytest.mark.parametrize("family", ["forest", "network"])
@@ -186,7 +188,7 @@ def test_labels_that_are_left_out_do_not_change_their_forecast(data, family):
     other = replace(data, rows=replace(data.rows, table=data.rows.table.assign(peak_flux=flux)))
     after = unseen(family, other)
     np.testing.assert_array_equal(after.folds, before.folds)
-    one, two = before.forecast.log10_flux, after.forecast.log10_flux
+    one, two = before.forecast.probability, after.forecast.probability
     np.testing.assert_array_equal(one[left], two[left])
     assert (one[~left] != two[~left]).any()
 
@@ -210,7 +212,7 @@ def test_calibrations_and_what_they_gain_are_logged(runs):
         gains = mlflow.artifacts.load_dict(f"runs:/{run.info.run_id}/calibration.json")
         for event in EVENTS:
             assert run.data.tags[f"flare.calibration/{event}"] == gains[event]["method"]
-            assert gains[event]["method"] in METHODS
+            assert gains[event]["method"] in (*METHODS, RATE)
             assert 0 <= gains[event]["brier_score_raw"] <= 1
             assert 0 <= gains[event]["brier_score"] <= 1
             assert gains[event]["n_events"] >= 0
@@ -230,7 +232,9 @@ def test_too_many_folds_are_refused_before_anything_is_fitted(at_home, newest):
 
 @pytest.mark.parametrize("family", ["forest", "network"])
 def test_the_same_seed_gives_the_same_forecaster_and_another_seed_another(models, data, family):
-    registered = getattr(models, family).forecaster.predict(CUBES, PRESENT).log10_flux[0]
+    registered = getattr(models, family).forecaster
+    registered = registered.with_tuning(Tuning(distribution=registered.tuning.distribution))
+    registered = registered.predict(CUBES, PRESENT).probability_of("C1.0")[0]
     assert fitted(family, data, seed=0) == pytest.approx(registered, abs=1e-9)
     assert fitted(family, data, seed=1) != registered
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flare.errors import InputInvalid, NpyRejected
-from flare.npy import cube_of_npy, length_of_npy, shape_of_npy
+from flare.npy import cube_of_npy, header_of_batch, shape_of_npy
 from flare.sample import CUBE_SHAPE
 
 PLANES = np.random.default_rng(0).integers(1, 256, (40, 256, 256), dtype=np.uint8)
@@ -204,18 +204,33 @@ def test_a_shape_that_python_cannot_read_or_numpy_would_not_write_is_refused(sha
     assert code(claiming(shape)) in ("bad_header", "wrong_shape")
 
 
-@pytest.mark.parametrize("array", [PLANES, CUBE.astype("f8"), np.asfortranarray(PLANES)])
-def test_the_length_of_a_file_is_told_by_its_beginning(array):
+@pytest.mark.parametrize("dtype", ["u1", ">f2"])
+def test_the_header_of_a_batch_says_where_each_sample_is(dtype):
+    batch = np.stack([CUBE, CUBE // 2 + 1]).astype(dtype)
+    data = saved(batch)
+    header = header_of_batch(data[:4096], size=len(data), most=2)
+    assert header.samples == 2
+    for number, cube in enumerate(batch):
+        start = header.offset + number * header.sample_bytes
+        sample = header.sample_header + data[start : start + header.sample_bytes]
+        np.testing.assert_array_equal(cube_of_npy(sample).cubes, cube)
+
+
+@pytest.mark.parametrize(
+    ("array", "size", "code"),
+    [
+        (PLANES, 0, "wrong_shape"),
+        (np.stack([CUBE] * 3), 0, "wrong_shape"),
+        (np.asfortranarray(np.stack([CUBE] * 2)), 0, "fortran_order"),
+        (np.stack([CUBE] * 2), -1, "wrong_length"),
+        (np.stack([CUBE] * 2), 1, "wrong_length"),
+    ],
+)
+def test_the_header_of_what_is_no_batch_is_refused(array, size, code):
     data = saved(array)
-    assert length_of_npy(data[:200]) == length_of_npy(data + b"more") == len(data)
-    assert length_of_npy(data[:20]) is length_of_npy(b"") is length_of_npy(b"\xff\xd8") is None
-
-
-def test_a_header_that_has_to_be_evaluated_tells_no_length():
-    assert (
-        length_of_npy(claiming("(40, 256, 256)")) == len(claiming("(40, 256, 256)")) + PLANES.size
-    )
-    assert length_of_npy(claiming("[" * 3900)) is length_of_npy(claiming("[40, 256]")) is None
+    with pytest.raises(NpyRejected) as raised:
+        header_of_batch(data[:4096], size=len(data) + size, most=2)
+    assert raised.value.code == code
 
 
 def test_a_rejection_is_an_invalid_input_that_says_what_to_do():

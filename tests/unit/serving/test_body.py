@@ -1,24 +1,27 @@
-"""The body of a request comes into one buffer, in time, or not at all."""
+"""The body of a request is in memory as it arrives, in time and within limits, or not at all."""
 
 import asyncio
-from functools import partial
 from sys import getrefcount
 
 import pytest
 from starlette.requests import Request
 
-from serving.body import drop_body, read_body
+from serving.body import Pace, read_body
+from serving.buffers import CONNECTION_BYTES, Buffers
+from serving.pool import Busy
 from serving.rejections import UploadRejected
 
-LIMIT = 1000
+PATIENT = Pace(seconds=60, grace=60, bytes_per_second=0)
 
 
-def request(*chunks: bytes | None, length: int | None = None) -> Request:
-    """Make a request of these chunks; None among them is a client that goes away."""
+def request(*chunks: bytes | float | None, length: int | None = None) -> Request:
+    """Make a request of these chunks; None is a client that goes away, a number a pause."""
     headers = [] if length is None else [(b"content-length", str(length).encode())]
     left = list(chunks)
 
     async def receive():
+        while left and isinstance(left[0], float):
+            await asyncio.sleep(left.pop(0))
         if not left:
             await asyncio.Event().wait()  # a client that is silent
         chunk = left.pop(0)
@@ -29,53 +32,74 @@ def request(*chunks: bytes | None, length: int | None = None) -> Request:
     return Request({"type": "http", "headers": headers}, receive)
 
 
-def read(given: Request, seconds: float = 60.0) -> bytes | bytearray:
-    return asyncio.run(read_body(given, seconds=seconds, max_bytes=LIMIT))
+def read(given: Request, *, pace: Pace = PATIENT, buffers: Buffers | None = None) -> bytes:
+    buffers = buffers or Buffers(max_bytes=10**9, max_body_bytes=10**9)
+    with buffers.upload("192.0.2.1") as upload:
+        return asyncio.run(read_body(given, upload, pace=pace))
 
 
 @pytest.mark.parametrize("length", [None, 0, 3, 6, 7, 5000])
 @pytest.mark.parametrize("chunks", [(b"abcdef",), (b"a", b"bcde", b"f"), (b"", b"abcdef")])
-def test_the_body_is_whole_whatever_its_length_is_said_to_be(chunks, length):
-    assert read(request(*chunks, b"", length=length)) == bytearray(b"abcdef")
+def test_the_body_is_whole_whatever_length_is_claimed(chunks, length):
+    assert read(request(*chunks, b"", length=length)) == b"abcdef"
 
 
 def test_an_empty_body_is_empty():
-    assert read(request(b"")) == read(request(b"", length=9)) == bytearray()
+    assert read(request(b"")) == read(request(b"", length=9)) == b""
 
 
-def test_no_more_memory_is_taken_for_a_claim_than_a_body_may_have():
-    taken = read(request(b"a", b"", length=10**15))
-    assert taken.__sizeof__() < 2 * LIMIT
-
-
-def test_a_body_of_one_piece_is_that_piece():
-    piece = b"abcd"
-    assert read(request(piece, length=4)) is piece
-    assert read(request(piece, b"", length=4)) is piece
-    assert read(request(piece, b"e", b"", length=4)) == b"abcd"  # more than was said
-
-
-@pytest.mark.parametrize("reads", [partial(read_body, max_bytes=LIMIT), drop_body])
-def test_no_piece_is_kept_while_the_next_one_is_waited_for(reads):
-    pieces = [bytes(100), bytes(200), bytes(300)]
-    kept = []
+def test_memory_follows_what_arrived_and_not_the_claim():
+    buffers = Buffers(max_bytes=10**9, max_body_bytes=10**9)
+    amounts = []
 
     async def receive():
-        number = len(kept)
+        amounts.append(buffers.bytes - CONNECTION_BYTES)
+        return {"type": "http.request", "body": b"ab", "more_body": len(amounts) < 3}
+
+    headers = [(b"content-length", b"900000000")]
+    assert (
+        read(Request({"type": "http", "headers": headers}, receive), buffers=buffers) == b"ababab"
+    )
+    assert amounts == [0, 2, 4]
+    assert buffers.bytes == 0
+
+
+def test_no_piece_is_kept_while_the_next_one_is_waited_for():
+    pieces = [bytes(100), bytes(200), bytes(300)]
+    references = []
+
+    async def receive():
+        number = len(references)
         # One reference is the list's, one getrefcount's own.
-        kept.append([getrefcount(pieces[k]) for k in range(number)])
+        references.append([getrefcount(pieces[k]) for k in range(number)])
         return {"type": "http.request", "body": pieces[number], "more_body": number < 2}
 
-    asyncio.run(reads(Request({"type": "http", "headers": []}, receive), seconds=60))
-    assert kept == [[], [2], [2, 2]]
+    read(Request({"type": "http", "headers": []}, receive))
+    assert references == [[], [2], [2, 2]]
 
 
-def test_a_client_that_is_too_slow_is_408():
+def test_a_client_that_takes_too_long_is_408():
+    pace = Pace(seconds=0.01, grace=60, bytes_per_second=0)
     with pytest.raises(
         UploadRejected, match=r"longer than 0.01 s \(FLARE_UPLOAD_SECONDS\)"
     ) as slow:
-        read(request(b"half", length=8), seconds=0.01)
+        read(request(b"half", length=8), pace=pace)
     assert (slow.value.status, slow.value.code) == (408, "too_slow")
+
+
+@pytest.mark.parametrize("burst", [1, 1000])
+def test_a_client_below_the_minimum_rate_is_408_also_after_a_burst(burst):
+    drip = [part for _ in range(100) for part in (b"x", 0.01)]
+    pace = Pace(seconds=60, grace=0.05, bytes_per_second=1000)
+    with pytest.raises(UploadRejected, match="fewer than 50 bytes of the upload arrived") as slow:
+        read(request(bytes(burst), *drip, b""), pace=pace)
+    assert (slow.value.status, slow.value.code) == (408, "too_slow")
+
+
+def test_a_client_above_the_minimum_rate_may_take_several_grace_periods():
+    parts = [part for _ in range(20) for part in (bytes(200), 0.01)]
+    pace = Pace(seconds=60, grace=0.1, bytes_per_second=10)
+    assert len(read(request(*parts, b""), pace=pace)) == 4000
 
 
 def test_a_client_that_goes_away_is_400():
@@ -84,14 +108,9 @@ def test_a_client_that_goes_away_is_400():
     assert (gone.value.status, gone.value.code) == (400, "cut_off")
 
 
-def test_a_body_that_nobody_wants_is_read_to_its_end():
-    given = request(b"ab", b"cd", b"")
-    asyncio.run(drop_body(given, seconds=60))
-    with pytest.raises(UploadRejected) as silent:
-        read(given, seconds=0.01)
-    assert silent.value.status == 408
-
-
-@pytest.mark.parametrize("given", [request(b"half", None), request(b"half")])
-def test_dropping_a_body_ends_with_the_client_or_the_time(given):
-    asyncio.run(drop_body(given, seconds=0.01))
+def test_more_than_all_uploads_may_have_is_busy_and_is_free_again_afterwards():
+    buffers = Buffers(max_bytes=1, max_body_bytes=1000)
+    with pytest.raises(Busy, match="FLARE_MAX_BUFFERED_BYTES"):
+        read(request(bytes(600), bytes(600), b""), buffers=buffers)
+    assert buffers.bytes == 0
+    assert len(read(request(bytes(1000), b""), buffers=buffers)) == 1000

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.pool import Busy, Pool, TookTooLong
+from serving.pool import TURNS_OF_SINGLES, Busy, ClientGone, Pool, TookTooLong
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def pool_of(**given: Any) -> Iterator[Pool]:
     try:
         yield pool
     finally:
-        pool.close()
+        asyncio.run(pool.close())
 
 
 async def in_place(pool: Pool, work: Any) -> Any:
@@ -42,7 +43,7 @@ def test_work_is_done_by_a_thread_and_its_answer_comes_back():
     with pool_of() as pool:
         name = run(in_place(pool, lambda: threading.current_thread().name))
         assert name.startswith("forecast")
-        assert pool.taken == 0
+        assert pool.singles == 0
 
 
 def test_what_the_work_raises_comes_back_and_the_place_is_free():
@@ -50,16 +51,16 @@ def test_what_the_work_raises_comes_back_and_the_place_is_free():
         for error in (ValueError("mine"), TimeoutError("the work's own")):
             with pytest.raises(type(error), match=str(error)):
                 run(in_place(pool, lambda error=error: (_ for _ in ()).throw(error)))
-        assert pool.taken == 0
+        assert pool.singles == 0
 
 
 def test_there_are_as_many_places_as_cores_and_waiters_and_not_one_more():
     async def scenario(pool: Pool) -> None:
         async with pool.place(), pool.place(), pool.place():
-            assert pool.taken == pool.places == 3
+            assert pool.singles == pool.places == 3
             with pytest.raises(Busy, match="FLARE_MAX_WAITING"):
                 await in_place(pool, lambda: None)
-        assert pool.taken == 0
+        assert pool.singles == 0
         assert await in_place(pool, lambda: 7) == 7
 
     with pool_of(cores=1, max_waiting=2) as pool:
@@ -71,7 +72,7 @@ def test_a_place_is_free_again_where_its_body_could_not_be_read():
         with pytest.raises(ValueError, match="broke off"):
             async with pool.place():
                 raise ValueError("broke off")
-        assert pool.taken == 0
+        assert pool.singles == 0
 
     with pool_of() as pool:
         run(scenario(pool))
@@ -104,14 +105,135 @@ def test_after_the_time_limit_the_place_is_taken_until_its_thread_is_done():
     async def scenario(pool: Pool) -> None:
         with pytest.raises(TookTooLong, match=r"within 0.01 s \(FLARE_TIME_LIMIT_SECONDS\)"):
             await in_place(pool, lambda: go_on.wait(60))
-        assert pool.taken == 1
+        assert pool.singles == 1
         with pytest.raises(Busy):
             await in_place(pool, lambda: None)
         go_on.set()
-        await until(lambda: pool.taken == 0)
+        await until(lambda: pool.singles == 0)
 
     with pool_of(time_limit=0.01) as pool:
         run(scenario(pool))
+
+
+async def computed(pool: Pool, order: list[str], name: str, *, batch: bool, pieces: int) -> None:
+    """Compute pieces of a request, each of which is a line of ``order``."""
+    async with pool.place(batch=batch) as place:
+        for _ in range(pieces):
+            await place.run(lambda: order.append(name))
+
+
+def test_single_samples_overtake_a_batch_and_leave_it_a_turn_now_and_then():
+    order: list[str] = []
+
+    async def scenario(pool: Pool) -> None:
+        go_on = threading.Event()
+        stuck = asyncio.create_task(in_place(pool, lambda: go_on.wait(60)))
+        await until(lambda: pool.requests == 1)
+        batch = asyncio.create_task(computed(pool, order, "batch", batch=True, pieces=3))
+        await until(lambda: pool.requests == 2)
+        singles = [
+            asyncio.create_task(computed(pool, order, "single", batch=False, pieces=1))
+            for _ in range(6)
+        ]
+        await until(lambda: pool.requests == 8)
+        go_on.set()
+        await asyncio.gather(stuck, batch, *singles)
+
+    with pool_of(max_waiting=10) as pool:
+        run(scenario(pool))
+    singles = ["single"] * (TURNS_OF_SINGLES - 1)
+    assert order == [*singles, "batch", *singles, "batch", "batch"]
+
+
+def test_samples_of_batches_have_places_of_their_own():
+    async def scenario(pool: Pool) -> None:
+        async with pool.place(batch=True) as one, pool.place(batch=True) as other:
+            one.take(5)
+            assert pool.batch_samples == 7
+            with pytest.raises(Busy, match="limit of 8 samples in batches"):
+                other.take(2)
+            other.take(1)
+            assert await in_place(pool, lambda: 7) == 7
+        assert pool.batch_samples == pool.requests == 0
+
+    with pool_of(max_batch_samples=8) as pool:
+        run(scenario(pool))
+
+
+def test_a_batch_of_more_samples_than_places_is_computed_where_it_is_the_only_one():
+    async def scenario(pool: Pool) -> None:
+        async with pool.place(batch=True) as large:
+            large.take(20)
+            with pytest.raises(Busy):
+                async with pool.place(batch=True):
+                    pass
+        async with pool.place(batch=True), pool.place(batch=True) as large:
+            with pytest.raises(Busy):
+                large.take(20)
+
+    with pool_of(max_batch_samples=8) as pool:
+        run(scenario(pool))
+
+
+def test_a_client_that_hung_up_while_it_waited_is_not_computed():
+    order: list[str] = []
+
+    async def hung_up() -> bool:
+        return True
+
+    async def waiting(pool: Pool) -> None:
+        async with pool.place(gone=hung_up) as place:
+            await place.run(lambda: order.append("computed"))
+
+    async def scenario(pool: Pool) -> None:
+        go_on = threading.Event()
+        stuck = asyncio.create_task(in_place(pool, lambda: go_on.wait(60)))
+        await until(lambda: pool.requests == 1)
+        task = asyncio.create_task(waiting(pool))
+        await until(lambda: pool.requests == 2)
+        go_on.set()
+        with pytest.raises(ClientGone):
+            await task
+        await stuck
+        assert await in_place(pool, lambda: 7) == 7
+
+    with pool_of(max_waiting=1) as pool:
+        run(scenario(pool))
+    assert order == []
+
+
+def test_a_batch_is_given_up_between_two_pieces_where_its_client_hangs_up():
+    order: list[int] = []
+
+    async def hung_up() -> bool:
+        return len(order) == 2
+
+    async def scenario(pool: Pool) -> None:
+        async with pool.place(batch=True, gone=hung_up) as place:
+            for number in range(9):
+                await place.run(lambda number=number: order.append(number))
+
+    with pool_of() as pool, pytest.raises(ClientGone):
+        run(scenario(pool))
+    assert order == [0, 1]
+
+
+def test_the_time_limit_is_that_of_all_pieces_together():
+    order: list[int] = []
+
+    async def pieces(pool: Pool) -> None:
+        async with pool.place(batch=True) as place:
+            for number in range(1000):
+                await place.run(lambda number=number: (order.append(number), time.sleep(0.01)))
+
+    async def scenario(pool: Pool) -> None:
+        with pytest.raises(TookTooLong):
+            await pieces(pool)
+        await until(lambda: pool.requests == 0)
+
+    with pool_of(time_limit=0.1) as pool:
+        run(scenario(pool))
+    assert len(order) < 1000
 
 
 class Body:
@@ -138,10 +260,10 @@ def test_who_gave_up_waiting_has_its_place_free_at_once_and_is_never_computed_or
         del waiting, task
         await asyncio.sleep(0)
         gc.collect()
-        assert pool.taken == 1
+        assert pool.singles == 1
         assert kept() is None, "the queue of a stuck core keeps the bodies of those who gave up"
         go_on.set()
-        await until(lambda: pool.taken == 0)
+        await until(lambda: pool.singles == 0)
 
     with pool_of(max_waiting=1, time_limit=0.05) as pool:
         run(scenario(pool))
@@ -161,9 +283,9 @@ def test_a_request_that_is_cancelled_frees_its_place_once_nothing_computes():
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert pool.taken == 1
+        assert pool.singles == 1
         go_on.set()
-        await until(lambda: pool.taken == 0)
+        await until(lambda: pool.singles == 0)
 
     with pool_of() as pool:
         run(scenario(pool))
@@ -174,8 +296,8 @@ def test_closing_finishes_what_was_accepted():
 
     async def scenario(pool: Pool) -> None:
         tasks = [asyncio.create_task(in_place(pool, lambda n=n: done.append(n))) for n in range(5)]
-        await until(lambda: pool.taken == 5)
-        await asyncio.to_thread(pool.close)
+        await until(lambda: pool.singles == 5)
+        await pool.close()
         assert done == [0, 1, 2, 3, 4]
         await asyncio.gather(*tasks)
 

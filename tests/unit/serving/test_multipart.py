@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.multipart import MAX_PARTS, Part, parts_of
+from serving.multipart import MAX_BOUNDARIES, MAX_PADDING, MAX_PARTS, Part, parts_of
 from serving.rejections import UploadRejected
 
 TYPE = "multipart/form-data; boundary=xyz"
@@ -17,18 +17,18 @@ def part(data: bytes, disposition: str = 'name="file"; filename="a.npy"', more: 
     return head.encode() + data + b"\r\n"
 
 
-def form(*parts: bytes) -> bytearray:
-    return bytearray(b"".join(parts) + b"--xyz--\r\n")
+def form(*parts: bytes) -> bytes:
+    return b"".join(parts) + b"--xyz--\r\n"
 
 
 def read(body: bytes, content_type: str = TYPE) -> list[tuple[str, str | None, bytes]]:
-    found = parts_of(bytearray(body), content_type)
+    found = parts_of(body, content_type)
     return [(one.name, one.filename, bytes(one.data)) for one in found]
 
 
 def refusal(body: bytes, content_type: str = TYPE) -> str:
     with pytest.raises(UploadRejected) as raised:
-        parts_of(bytearray(body), content_type)
+        parts_of(body, content_type)
     assert (raised.value.status, raised.value.code) == (400, "bad_form")
     assert raised.value.hint
     return raised.value.detail
@@ -81,8 +81,9 @@ def test_a_quoted_boundary_is_read():
 
 @pytest.mark.parametrize("padding", [b" ", b"\t", b" \t " * 10])
 def test_padding_behind_a_boundary_is_none_of_the_data(padding):
-    body = bytes(form(part(b"one"), part(b"two"), part(b"3")))
-    padded = body.replace(b"--xyz\r\n", b"--xyz" + padding + b"\r\n")
+    body = form(part(b"one"), part(b"two"), part(b"3"))
+    padded = body.replace(b"\r\n--xyz\r\n", b"\r\n--xyz" + padding + b"\r\n")
+    assert padded != body
     assert read(padded) == read(body)
     assert [one[2] for one in read(padded)] == [b"one", b"two", b"3"]
 
@@ -161,9 +162,8 @@ def test_data_that_does_not_hold_the_boundary_comes_back_as_it_was(data):
 def test_parts_are_views_of_the_body():
     body = form(part(b"abc"))
     found = parts_of(body, TYPE)
-    body[body.index(b"abc")] = ord("A")
     assert isinstance(found[0], Part)
-    assert bytes(found[0].data) == b"Abc"
+    assert bytes(found[0].data) == b"abc"
     assert np.shares_memory(np.frombuffer(found[0].data, "u1"), np.frombuffer(body, "u1"))
 
 
@@ -194,7 +194,6 @@ def test_a_form_that_is_cut_anywhere_before_its_end_is_refused():
         b"",
         b"no form at all",
         b"\r\n",
-        b"\r\n\r\n--xyz--",
         b"text\r\n--xyz--",
         b"--other\r\n\r\n\r\n--other--",
         b"--xyz\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--xyz",
@@ -215,29 +214,23 @@ def test_the_last_boundary_of_another_form_does_not_end_this_one():
     refusal(bytes(form(part(b"x"))).replace(b"--xyz--", b"--xyzz--"))
 
 
-@pytest.mark.parametrize("told", [None, 0, 1, 3, 4, 5, 12, 10**15])
-def test_a_length_that_is_told_is_believed_where_a_boundary_is_behind_it(told):
-    body = form(part(b"abcd"), part(b"e"))
-    found = parts_of(body, TYPE, length_of=lambda data: told if data[:1] == b"a" else None)
-    assert [bytes(one.data) for one in found] == [b"abcd", b"e"]
-
-
-def test_a_boundary_before_the_length_that_is_told_is_data():
-    data = b"\r\n--xyz\r\n"
-    found = parts_of(form(part(data)), TYPE, length_of=lambda _: len(data))
-    assert [bytes(one.data) for one in found] == [data]
-
-
 def test_as_many_parts_as_a_sample_may_need_are_read_and_not_one_more():
     assert len(read(form(*[part(b"")] * MAX_PARTS))) == MAX_PARTS
     assert f"more than {MAX_PARTS} parts" in refusal(form(*[part(b"")] * (MAX_PARTS + 1)))
 
 
-def test_data_that_looks_like_very_many_boundaries_is_not_read_one_by_one():
-    """Eight megabytes of them take a loop in Python more than a second."""
-    data = b"\r\n--xyza" * (MAX_PARTS - 1)
+def test_data_that_looks_like_very_many_boundaries_is_refused():
+    """Eight megabytes of them would take a loop in Python more than a second."""
+    data = b"\r\n--xyza" * (MAX_BOUNDARIES - 1)
     assert read(form(part(data))) == [("file", "a.npy", data)]
     assert "in its data" in refusal(form(part(data + b"\r\n--xyza")))
+
+
+def test_a_boundary_with_very_many_blanks_is_refused():
+    two = form(part(b"one"), part(b"two"))
+    assert len(read(two.replace(b"\r\n--xyz\r\n", b"\r\n--xyz" + b" \t" * 31 + b"\r\n"))) == 2
+    blanks = b"\r\n--xyz" + b" " * MAX_PADDING
+    assert "too many blanks" in refusal(two.replace(b"\r\n--xyz\r\n", blanks + b"\r\n"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Many samples in one upload: each is judged as it would be alone, and named if it is wrong."""
 
+import gzip
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -10,7 +12,7 @@ from serving_fakes import CUBE, npy
 
 from flare.sample import CUBE_SHAPE
 from serving.rejections import UploadRejected
-from serving.uploads import UNPACKED, Samples, samples_of_batch
+from serving.uploads import PIECE, UNPACKED, Samples, open_batch
 
 MOST = 4
 MAX_BYTES = 20_000_000
@@ -19,10 +21,19 @@ PLANES_SHAPE = (40, 256, 256)
 BATCH = np.stack([np.full(CUBE_SHAPE, 10 + n, dtype=np.uint8) for n in range(MOST)])
 BATCH[..., 0, 0] = 200  # a plane of a single value would be missing
 BATCH[1, 2, 3] = 0
+CUBE_OF_ONES = np.ones(CUBE_SHAPE, dtype=np.uint8)
+CUBE_OF_ONES[..., 0, 0] = 2
 
 
-def read(data: bytes, content_type: str = "", *, most: int = MOST) -> Samples:
-    return samples_of_batch(bytearray(data), content_type, most=most, max_bytes=MAX_BYTES)
+def read(data: bytes, content_type: str = "", *, most: int = MOST, **given: str) -> Samples:
+    upload = open_batch(data, content_type, most=most, max_bytes=MAX_BYTES, **given)
+    pieces = list(upload.pieces)
+    assert [len(piece.ids) for piece in pieces[:-1]] == [PIECE] * (len(pieces) - 1)
+    ids = tuple(name for piece in pieces for name in piece.ids)
+    assert len(ids) == upload.samples
+    cubes, present = zip(*((piece.cubes, piece.present) for piece in pieces), strict=True)
+    scales = tuple(scale for piece in pieces for scale in piece.scales)
+    return Samples(np.concatenate(cubes), np.concatenate(present), ids, scales)
 
 
 def refusal(data: bytes, *, most: int = MOST) -> tuple[int, str, str]:
@@ -49,10 +60,32 @@ def test_an_array_of_n_samples_is_n_samples(n, shape):
         assert np.argwhere(~samples.present).tolist() == [[1, 2, 3]]
 
 
-def test_a_uint8_batch_is_viewed_where_it_lies():
-    body = bytearray(npy(BATCH))
-    samples = samples_of_batch(body, "", most=MOST, max_bytes=MAX_BYTES)
-    assert np.shares_memory(samples.cubes, np.frombuffer(body, np.uint8))
+def test_a_compressed_batch_takes_the_memory_of_a_piece():
+    data = npz(np.stack([CUBE_OF_ONES] * 32), compressed=True)
+    assert len(data) < CUBE_OF_ONES.size / 10
+    tracemalloc.start()
+    upload = open_batch(data, "", most=32, max_bytes=10 * MAX_BYTES)
+    samples = sum(len(piece.ids) for piece in upload.pieces)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert samples == 32
+    assert peak < 16 * CUBE_OF_ONES.size
+
+
+def test_a_sample_that_is_wrong_does_not_keep_those_before_it_from_being_read():
+    upload = open_batch(npz(spoilt(np.nan)), "", most=MOST, max_bytes=MAX_BYTES)
+    assert next(upload.pieces).ids == ("0", "1")
+    with pytest.raises(UploadRejected, match="sample 2: "):
+        next(upload.pieces)
+
+
+@pytest.mark.parametrize("data", ["array", "zip", "form"])
+def test_a_batch_compressed_with_gzip_is_415_and_says_so(data):
+    packed = gzip.compress(npy(BATCH[:1]) if data == "array" else npz(BATCH[0]))
+    body, kind = form_of({"batch.npy.gz": packed}, "file") if data == "form" else (packed, "")
+    with pytest.raises(UploadRejected, match="compressed with gzip") as raised:
+        read(body, kind)
+    assert raised.value.status == 415
 
 
 def test_a_form_and_a_raw_body_are_the_same_batch():
@@ -91,13 +124,12 @@ def test_arrays_of_an_npz_have_a_scale_each_and_one_array_has_one():
     samples = read(npz(*mixed))
     assert samples.scales == ("fraction", "level")
     np.testing.assert_array_equal(samples.cubes, BATCH[:2])
-    assert refusal(npy(np.stack(mixed)))[:2] == (422, "ambiguous_scale")
+    for data in (npy(np.stack(mixed)), npz(np.stack(mixed))):
+        assert refusal(data)[:2] == (422, "ambiguous_scale")
 
 
 def test_a_stated_scale_is_that_of_all_samples():
-    read_as = samples_of_batch(
-        npz(a=BATCH[0] / 255, b=BATCH[1] / 255), "", most=2, max_bytes=MAX_BYTES, scale="fraction"
-    )
+    read_as = read(npz(a=BATCH[0] / 255, b=BATCH[1] / 255), scale="fraction")
     assert read_as.scales == ("fraction", "fraction")
     np.testing.assert_array_equal(read_as.cubes, BATCH[:2])
 
@@ -133,7 +165,11 @@ def spoilt(value: float) -> np.ndarray:
 )
 def test_the_sample_that_is_wrong_is_named(value, code):
     array = spoilt(value)
-    for data, name in ((npy(array), "sample 2: "), (npz(a=array[0], bad=array[2]), "bad.npy: ")):
+    for data, name in (
+        (npy(array), "sample 2: "),
+        (npz(array), "sample 2: "),
+        (npz(a=array[0], bad=array[2]), "bad.npy: "),
+    ):
         status, found, detail = refusal(data)
         assert (status, found) == (422, code)
         assert detail.startswith(name)
@@ -168,6 +204,7 @@ def test_an_object_array_is_refused_and_never_unpickled(tmp_path):
 
 def test_a_fortran_order_batch_is_refused():
     assert refusal(npy(np.asfortranarray(BATCH)))[:2] == (422, "fortran_order")
+    assert refusal(npz(np.asfortranarray(BATCH)))[:2] == (422, "fortran_order")
     assert refusal(npz(np.asfortranarray(BATCH[0])))[:2] == (422, "fortran_order")
 
 

@@ -11,6 +11,7 @@ from flare.training.aims import Aims
 from flare.workflows.network_settings import network_settings
 
 CHANGED = Aims(
+    head="multitask",
     flux_loss="pinball",
     label_floor=1e-8,
     event_loss="focal",
@@ -43,5 +44,9 @@ def test_the_precision_is_decided_before_the_training(monkeypatch):
 
 @pytest.mark.parametrize(("flux_loss", "quantiles"), [("pinball", 3), ("l1", 1), ("censored", 1)])
 def test_the_pinball_loss_asks_the_network_for_three_quantiles(flux_loss, quantiles):
-    settings = network_settings(TrainConfig(flux_loss=flux_loss), seed=0)
+    settings = network_settings(TrainConfig(head="multitask", flux_loss=flux_loss), seed=0)
     assert settings.network.n_quantiles == quantiles
+
+
+def test_a_distribution_asks_for_no_quantile_of_the_flux():
+    assert network_settings(TrainConfig(), seed=0).network.n_quantiles == 0

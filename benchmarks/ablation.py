@@ -1,0 +1,121 @@
+"""What each part of the default network is worth: `python -m benchmarks.ablation`.
+
+Every variant differs from the default settings in one thing. It forecasts the whole training split
+out of fold, by active region, once for each seed; the test split is not opened. Scores are of raw
+probabilities, without calibration: means over the seeds, and the largest difference between two of
+them. `mean of the seeds` averages the log rates of the default's networks.
+"""
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.timing import machine
+from flare.config import TrainConfig
+from flare.datasets.splits import Split
+from flare.flux_curve import flux_quantiles, log_rates, probabilities
+from flare.forecasters.base import Forecast
+from flare.goes import EVENTS, event_outcomes
+from flare.parameters import SYNTHETIC_DIR
+from flare.verification.probabilistic import brier_skill_score, roc_area
+from flare.verification.ranked import ranked_probability_score
+from flare.workflows.crossval import training_folds
+from flare.workflows.data import TrainingData, open_packed
+from flare.workflows.network_folds import fold_forecasts
+from flare.workflows.network_settings import network_settings
+
+log = logging.getLogger("flare")
+
+#: What each variant changes.
+VARIANTS: dict[str, dict[str, object]] = {
+    "default": {},
+    "two heads": {"head": "multitask"},
+    "without features": {"features": False},
+    "without averaged weights": {"ema": 0.0},
+    "shifted by 0.05": {"shift": 0.05},
+    "without mirrors": {"mirror": False},
+}
+MEAN = "mean of the seeds"
+COLUMNS = ("C1.0 BSS", "C1.0 ROC", "M1.0 BSS", "M1.0 ROC", "RPS", "MAE (dex)")
+
+
+def scores(forecast: Forecast, peak_flux: np.ndarray) -> np.ndarray:
+    """Return what ``COLUMNS`` names."""
+    reached = event_outcomes(peak_flux)
+    values = []
+    for event in ("C1.0", "M1.0"):
+        happened = reached[:, EVENTS.index(event)]
+        probability = forecast.probability_of(event)
+        values += [brier_skill_score(happened, probability), roc_area(happened, probability)]
+    values.append(ranked_probability_score(reached, forecast.probability))
+    values.append(np.abs(forecast.log10_flux - np.log10(peak_flux)).mean())
+    return np.array(values, dtype=np.float64)
+
+
+def averaged(forecasts: list[Forecast]) -> Forecast:
+    """Return the distribution whose log rates are the mean of those of several."""
+    probability = probabilities(np.mean([log_rates(one.probability) for one in forecasts], axis=0))
+    low, flux, high = flux_quantiles(probability, EVENTS, [0.05, 0.5, 0.95]).T
+    return Forecast(flux, low, high, probability, EVENTS)
+
+
+def table(data: TrainingData, options: argparse.Namespace) -> list[str]:
+    """Train every variant, and return the rows of the table."""
+    folds = training_folds(data, options.folds, seed=0)
+    assert folds is not None
+    lines = [f"| | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
+    peak_flux = data.peak_flux[data.split.train]
+    for name, changes in VARIANTS.items():
+        started, forecasts = time.time(), []
+        config = TrainConfig(**{"epochs": options.epochs, "accelerator": "cpu", **changes})
+        for seed in range(options.seeds):
+            settings = network_settings(config, seed=seed)
+            unseen, _ = fold_forecasts(data, settings, folds, epochs=config.epochs)
+            forecasts.append(unseen.forecast)
+        lines.append(_row(name, np.array([scores(one, peak_flux) for one in forecasts])))
+        log.info("%s (%.0f s)", lines[-1], time.time() - started)
+        if name == "default":
+            lines.append(_row(MEAN, scores(averaged(forecasts), peak_flux)[None]))
+    return lines
+
+
+def _row(name: str, values: np.ndarray) -> str:
+    """Format scores (seeds, columns)."""
+    spread = np.ptp(values, axis=0)
+    cells = [
+        f"{mean:.3f}" + (f" ({apart:.3f})" if len(values) > 1 else "")
+        for mean, apart in zip(values.mean(axis=0), spread, strict=True)
+    ]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data_dir", type=Path, default=SYNTHETIC_DIR)
+    parser.add_argument("--pack_dir", type=Path)
+    parser.add_argument("--image_size", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    pack = open_packed(
+        options.data_dir, options.pack_dir, image_size=options.image_size, processes=0
+    )
+    rows = pack.split("training")
+    none = np.empty(0, dtype=np.intp)
+    data = TrainingData(pack, rows, Split(np.arange(len(rows)), none, "whole"))
+    kind = "SYNTHETIC" if pack.synthetic else "real"
+    print(
+        f"{kind} {pack.name}, {len(rows)} training samples out of fold at {options.image_size} px, "
+        f"{options.epochs} epochs, {options.seeds} seeds; {machine()}"
+    )
+    print("\n".join(table(data, options)))
+
+
+if __name__ == "__main__":
+    main()
