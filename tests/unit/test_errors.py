@@ -19,6 +19,7 @@ KINDS = {
     "TrackingUnavailable": ConnectionError,
     "VerificationInvalid": ValueError,
     "TrainingDiverged": ArithmeticError,
+    "DeviceMemoryFull": MemoryError,
     "CheckpointInvalid": ValueError,
     "ProcessLost": RuntimeError,
 }
@@ -39,7 +40,13 @@ def test_an_error_says_its_message_as_it_stands(name):
 
 def test_every_error_of_the_project_is_in_this_list():
     found = {name for name, kind in inspect.getmembers(errors, inspect.isclass)}
-    assert found - {"FlareError"} == set(KINDS)
+    assert found - {"FlareError", "NpyRejected"} == set(KINDS)
+
+
+def test_a_rejected_npy_is_an_invalid_input_that_says_what_to_do():
+    error = errors.NpyRejected("empty", "it is empty", hint="send a file")
+    assert isinstance(error, errors.InputInvalid)
+    assert str(error) == "it is empty; send a file"
 
 
 @pytest.mark.parametrize(
