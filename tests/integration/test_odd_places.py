@@ -76,8 +76,9 @@ def test_escapes_are_left_out_of_an_address_where_it_then_means_the_same(address
 
 
 def test_a_project_in_a_folder_with_an_odd_name_trains_promotes_serves_and_predicts(
-    tmp_path, tiny_dataset, monkeypatch
+    tmp_path, tiny_dataset, set_up, monkeypatch
 ):
+    monkeypatch.setattr("flare.tracking.store._set_up", set_up)
     small = {"image_size": 32, "processes": 1, "validation_share": 0.4, "resamples": 100}
     project = tmp_path / "work" / "my pröject"
     with working_in(project):

@@ -16,6 +16,11 @@ from flare.tracking.store import check_store
 from workplace import working_in
 
 
+@pytest.fixture(autouse=True)
+def set_up() -> None:
+    """Copy no database here."""
+
+
 def test_several_first_runs_at_once_share_a_whole_database(tmp_path, monkeypatch):
     made, set_up = [], store._set_up
     monkeypatch.setattr(store, "_set_up", lambda path: made.append(path) or set_up(path))
