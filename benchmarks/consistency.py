@@ -93,9 +93,10 @@ def of_tags(tags: Mapping[str, str], split: str) -> Values:
     return {f"{split}/{name}": float(text) for name, text in tagged.items() if text is not None}
 
 
-def of_table(run_id: str, split: str, forecaster: str | None = None) -> Values:
-    """Return the values of the table of scores of a run."""
-    table = mlflow.load_table("scores.json", run_ids=[run_id])
+def of_table(run: Run, split: str, forecaster: str | None = None) -> Values:
+    """Return the values of the table of scores of a run, in whichever experiment it is."""
+    where = run.info.experiment_id, "scores.json", [run.info.run_id]
+    table = MlflowClient().load_table(*where)
     own = table[(table["subset"] == "all") & (table["split"] == split)]
     own = own[own["forecaster"] == (forecaster or own["forecaster"].iloc[0])]
     rows = own.rename(columns={"score": "name"})
@@ -111,9 +112,7 @@ def check_version(client: MlflowClient, version: ModelVersion) -> Outcome:
     outcome.compare("runs table", of_metrics(run.data.metrics, "validation"), truth)
     outcome.compare("logged model", of_model(model, "validation"), truth)
     outcome.compare("its headline", headline(truth, "validation"), of_model(model, "validation"))
-    outcome.compare(
-        "score table", of_table(run.info.run_id, "validation"), truth, digits=_TABLE_DIGITS
-    )
+    outcome.compare("score table", of_table(run, "validation"), truth, digits=_TABLE_DIGITS)
     _check_page(outcome, version, truth, "validation")
     others = [m.key for m in model.metrics or [] if not m.key.startswith(("validation/", "test/"))]
     outcome.differing += [f"logged model: {name} is no score" for name in others]
@@ -146,9 +145,7 @@ def check_evaluation(run: Run) -> Outcome:
     split, model = report["data"]["split"], report["model"]
     truth = of_scores(report["forecasters"][model]["scores"], split)
     outcome.compare("runs table", of_metrics(run.data.metrics, split), truth)
-    outcome.compare(
-        "score table", of_table(run.info.run_id, split, model), truth, digits=_TABLE_DIGITS
-    )
+    outcome.compare("score table", of_table(run, split, model), truth, digits=_TABLE_DIGITS)
     return outcome
 
 

@@ -46,7 +46,8 @@ def configure_openmp() -> None:
 
 def _quotas(system: Path) -> Iterator[float]:
     """Yield the quota in cores of each control group that this process is in and that has one."""
-    for line in _text(system / "proc/self/cgroup").splitlines():
+    # A sandbox may hide which group this is, and mount its limits all the same.
+    for line in (_text(system / "proc/self/cgroup") or "0::/").splitlines():
         number, controllers, group = [*line.split(":", 2), "", ""][:3]
         mounted = system / "sys/fs/cgroup"
         path = PurePosixPath("/", *(part for part in group.split("/") if part not in ("", "..")))

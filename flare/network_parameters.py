@@ -40,8 +40,9 @@ class Shape(EntryConfig):
         True, description="give the network the forest's features of the images too, standardised"
     )
     average_folds: bool = Field(
-        True,
-        description="register the mean of the network and those of its folds; false: it alone",
+        False,
+        description="register the mean of the network and those of its folds, which takes as many "
+        "times as long to forecast; false: it alone",
     )
 
 

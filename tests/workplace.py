@@ -17,7 +17,6 @@ SMALL_NETWORK = {
     "learning_rate": 1e-3,
     "accelerator": "cpu",
     "precision": "32-true",  # the same on every machine
-    "average_folds": False,
 }
 
 

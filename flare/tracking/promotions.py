@@ -63,7 +63,9 @@ def record_promotion(
         "scores": dict(scores),
     }
     with answering():
-        MlflowClient().set_registered_model_tag(name, _KEY + at, json.dumps(content))
+        MlflowClient().set_registered_model_tag(
+            name, _KEY + at, json.dumps(content, ensure_ascii=False)
+        )
 
 
 def promotion_history(name: str) -> list[Promotion]:

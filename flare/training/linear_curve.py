@@ -17,8 +17,9 @@ from flare.training.losses.distribution import surprise
 #: Penalties on the squares of the coefficients to choose from, beside the sum of -log P.
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _FOLDS = 3
-#: What changes the steepness of the curve has this times the penalty of what moves it.
-_STEEPNESS = 10.0
+#: What changes the steepness of the curve has this times the penalty of what moves it: on
+#: synthetic regions 30 had the best noise-free score of M1.0, on real ones it makes no difference.
+_STEEPNESS = 30.0
 _STEPS = 100
 
 

@@ -64,7 +64,8 @@ def candidates(
     """Return the versions that may be promoted, the best first, and why others are left out.
 
     Those of the newest version's dataset come first, and of these the ones that were validated on
-    the same split as the newest of them; then those of Production's dataset, if it is another one.
+    the same split as the newest of them; then those of the newest version's that is not left out,
+    and of Production's, if these are other datasets.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def candidates(
             usable.append(one)
         else:
             left_out.setdefault(reason, []).append(one.version.version)
-    datasets = [known[0].tags.get(FINGERPRINT_TAG)]
+    datasets = [one.group[0] for one in (*known[:1], *usable[:1])]
     if production is not None:
         datasets += [
             one.tags.get(FINGERPRINT_TAG)

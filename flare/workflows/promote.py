@@ -123,18 +123,29 @@ def _previous(model_name: str) -> Choice:
 
 
 def _best(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: Run) -> Choice:
-    """Take the best version that can be compared with Production."""
+    """Take the best version that can be compared with Production and is not worse.
+
+    Where all that come before Production are worse on the regions in common, the first refusal is
+    raised: Production stays.
+    """
     found = registered(config.model_name)
     ranked, left_out = candidates(found, config.event, config.score, production=incumbent)
+    worse: list[PromotionRefused] = []
     for candidate in ranked:
+        if worse and candidate.version == incumbent:
+            break
         try:
             choice = checked(candidate.version, candidate.because, config, incumbent, tracked)
-        except NotComparable as refusal:
+        except PromotionRefused as refusal:
             left_out.append(str(refusal).removesuffix(FORCE_ADVICE))
+            if not isinstance(refusal, NotComparable):
+                worse.append(refusal)
         else:
             return Choice(
                 choice.version, choice.because, choice.judged, (*choice.notes, *_noted(left_out))
             )
+    if worse:
+        raise worse[0]
     raise PromotionRefused(
         f"no version of {config.model_name!r} can be promoted as the best: {'; '.join(left_out)}; "
         "pass -P version=NUMBER, or another -P event= or -P score="

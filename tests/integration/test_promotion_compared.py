@@ -182,6 +182,26 @@ def test_best_refuses_to_replace_production_by_what_is_worse_on_the_regions_in_c
     assert production() == 1
 
 
+def test_best_is_a_better_version_behind_a_newer_one_that_is_worse_on_other_regions(
+    register, promoting, production
+):
+    promoting(register(0.5))
+    register(0.8)
+    register(0.3, table=labels(first_region=4), split="c" * 16)
+    found = promoting("best")
+    assert production() == 2
+    assert "left out version 3 is worse than Production" in found.lines()[-1]
+
+
+def test_best_without_production_is_not_stuck_on_the_dataset_of_a_newer_version_without_events(
+    register, promoting, production
+):
+    register(0.5)
+    register(0.8, data="c" * 64, table=labels().assign(peak_flux=1e-9))
+    promoting("best")
+    assert production() == 1
+
+
 def test_best_is_never_a_version_without_events_in_its_validation_regions(
     register, promoting, production
 ):

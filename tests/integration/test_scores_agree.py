@@ -42,6 +42,12 @@ def test_the_test_scores_of_a_version_are_those_of_its_evaluation(models, at_hom
     assert consistency.check_evaluation(evaluation).differing == []
 
 
+def test_scores_are_compared_whatever_the_current_experiment_is(models, at_home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "999")
+    version = version_of(models.forest)
+    assert consistency.check_version(MlflowClient(), version).differing == []
+
+
 @pytest.mark.parametrize("place", ["a tag", "the description", "the logged model"])
 def test_another_number_in_one_place_is_noticed(models, at_home, monkeypatch, place):
     version = version_of(models.network)

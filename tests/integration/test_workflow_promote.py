@@ -153,6 +153,14 @@ def test_the_history_says_who_moved_production_when_from_where_and_why(register,
     assert (back.who, back.run_id) == (run.info.user_id, run.info.run_id)
 
 
+def test_a_long_reason_in_any_language_fits_the_tags_of_every_database(register):
+    name = register({"flare.learned": "false"})
+    promote.run(PromoteConfig(model_name=name, version="1", force="å" * 4000))
+    (text,) = MlflowClient().get_registered_model(name).tags.values()
+    assert len(text) <= 5000
+    assert "forced: ååå" in promotion_history(name)[0].why
+
+
 def test_printing_the_history_begins_no_run_and_moves_nothing(register, newest, capsys):
     name = register({}, {})
     promoted(name, "1")

@@ -57,6 +57,10 @@ def test_a_container_that_does_not_see_its_own_path_finds_its_limit_at_the_top(t
     assert usable_cores(system(tmp_path, HOST_PATH, limits)) == 2
 
 
+def test_a_quota_counts_where_the_control_group_of_the_process_is_not_shown(tmp_path):
+    assert usable_cores(system(tmp_path, "", {"sys/fs/cgroup/cpu.max": "200000 100000"})) == 2
+
+
 @pytest.mark.parametrize(("quota", "cores"), [("250000", 3), ("-1", 8), ("", 8)])
 def test_control_groups_of_version_1_count_too(tmp_path, quota, cores):
     limits = {
