@@ -53,13 +53,13 @@ _FAR = 5.0  # standard deviations
 _DTYPE = "numpy.dtype"
 
 _Floats = NDArray[np.float64]
-_Model = LogisticRegression | DummyClassifier
 
 
 @dataclass(frozen=True)
 class LogisticForecaster:
     """Fill, flag and scale the features of some ``names``; then one of ``models`` for each event.
 
+    ``models`` are a LogisticRegression or, where an event was too rare, a DummyClassifier.
     ``scaler`` fills gaps with the training median, flags them where training had some, and scales
     all columns to mean 0 and standard deviation 1. ``spec`` has two or more events.
     """
@@ -67,7 +67,7 @@ class LogisticForecaster:
     kind: ClassVar[str] = "logistic"
     names: tuple[str, ...]
     scaler: Pipeline
-    models: tuple[_Model, ...]
+    models: tuple[Any, ...]
     spec: ForecasterSpec
     origin: Origin
     tuning: Tuning = field(default_factory=Tuning)
@@ -194,7 +194,7 @@ def fit_inversion_line(
 
 def _fit_event(
     inputs: _Floats, happened: NDArray[np.bool_], groups: NDArray[np.integer], seed: int
-) -> _Model:
+) -> Any:
     if min(len(np.unique(groups[part])) for part in (happened, ~happened)) < FEWEST_GROUPS:
         weights = [np.count_nonzero(part) + 0.5 for part in (~happened, happened)]
         return DummyClassifier(strategy="prior").fit([[0], [0]], [False, True], weights)

@@ -143,7 +143,7 @@ class Standardisation:
         """Return float32 (N, F): NaN filled with the median, scaled, within five deviations."""
         filled = np.where(np.isnan(features), self.median, features)
         scaled = (filled - np.array(self.mean)) / np.array(self.std)
-        return np.clip(scaled, -_FAR, _FAR).astype(np.float32)
+        return np.asarray(np.clip(scaled, -_FAR, _FAR), dtype=np.float32)
 
 
 def fit_standardisation(features: NDArray[np.float64]) -> Standardisation:
