@@ -1,8 +1,8 @@
-"""Logistic regression on the features of an image table: the rival that a forest has to beat.
+"""Logistic regression on the features of an image table: what a forest has to beat.
 
-One linear model for each event, and one for the log10 of the peak flux. On a single feature that
-measures the polarity inversion line it is the physics threshold of the field. Fitting is in
-``logistic_fit``; what is fitted are plain numbers in JSON.
+scikit-learn makes the features fit for linear models and fits one model for each event. The flux is
+the median of the distribution of which these are the probabilities (``flare.flux_curve``). On a
+single feature that measures the polarity inversion line it is the physics threshold of the field.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,9 +11,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, make_scorer
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
-from flare.errors import ForecasterInvalid
-from flare.features.table import compute_features
+from flare.errors import DatasetInvalid, ForecasterInvalid
+from flare.features.table import FEATURE_NAMES, compute_features
+from flare.flux_curve import flux_quantiles
 from flare.forecasters.base import (
     LOG10_FLUX_RANGE,
     Forecast,
@@ -22,35 +31,43 @@ from flare.forecasters.base import (
     Tuning,
     check_cubes,
 )
-from flare.forecasters.standardisation import Standardisation, numbers
+from flare.goes import event_outcomes
 from flare.sample import Cube, Present, reduce_cubes
+from flare.seeding import Stream, integer_seed
 
+#: Schrijver's R in the last magnetogram, as log10(1 + R). Schrijver 2007, doi:10.1086/511857.
+PIL_PROXY = "magnetogram_r_last"
 
-@dataclass(frozen=True)
-class Linear:
-    """K linear models on the same D inputs: ``coefficients`` (K, D) and ``intercepts`` (K,)."""
+#: Inverse weights of the L2 penalty to choose from; of equally good ones the first is taken.
+INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+FOLDS = 5
 
-    coefficients: NDArray[np.float64]
-    intercepts: NDArray[np.float64]
+#: An event needs as many groups with it, and as many without, or its rate alone is forecast:
+#: samples of one region repeat each other, and coefficients would fit that region.
+FEWEST_GROUPS = FOLDS
 
-    def __call__(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (N, K) from inputs (N, D)."""
-        # A sum over an axis, not a product of matrices: BLAS rounds a row differently in another
-        # batch, and with it an answer would depend on its neighbours.
-        answers = [(inputs * row).sum(axis=1) for row in self.coefficients]
-        return np.stack(answers, axis=1) + self.intercepts
+MODELS = "models.skops"
+_FAR = 5.0  # standard deviations
+
+#: skops does not trust it by itself. It is the imputer's note of the type that it was fitted on.
+_DTYPE = "numpy.dtype"
+
+_Floats = NDArray[np.float64]
+_Model = LogisticRegression | DummyClassifier
 
 
 @dataclass(frozen=True)
 class LogisticForecaster:
-    """Linear models on standardised features, with what was tuned on validation.
+    """Fill, flag and scale the features of some ``names``; then one of ``models`` for each event.
 
-    The first of ``models`` answers log10 W m^-2, the others the log-odds of each event.
+    ``scaler`` fills gaps with the training median, flags them where training had some, and scales
+    all columns to mean 0 and standard deviation 1. ``spec`` has two or more events.
     """
 
     kind: ClassVar[str] = "logistic"
-    standardisation: Standardisation
-    models: Linear
+    names: tuple[str, ...]
+    scaler: Pipeline
+    models: tuple[_Model, ...]
     spec: ForecasterSpec
     origin: Origin
     tuning: Tuning = field(default_factory=Tuning)
@@ -62,25 +79,26 @@ class LogisticForecaster:
             compute_features(reduce_cubes(cubes, self.spec.image_size), present)
         )
 
-    def predict_features(self, features: NDArray[np.float64]) -> Forecast:
+    def predict_features(self, features: _Floats) -> Forecast:
         """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
-        answers = self.models(self.standardisation(features))  # (N, 1 + E)
-        log10_flux = np.clip(answers[:, 0], *LOG10_FLUX_RANGE)
-        # tanh, because exp overflows where it is very sure.
-        single = (1 + np.tanh(answers[:, 1:] / 2)) / 2
-        return self.tuning.finish(log10_flux, single, self.spec.events)
+        events = self.spec.events
+        if len(features) == 0:  # scikit-learn takes no empty table
+            return self.tuning.finish(np.empty(0), np.empty((0, len(events))), events)
+        inputs = _within(self.scaler.transform(features[:, _columns(self.names)]))  # (N, D)
+        single = np.column_stack([model.predict_proba(inputs)[:, 1] for model in self.models])
+        median = flux_quantiles(np.minimum.accumulate(single, axis=1), events, [0.5])[:, 0]
+        return self.tuning.finish(np.clip(median, *LOG10_FLUX_RANGE), single, events)
 
     def with_tuning(self, tuning: Tuning) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
         return replace(self, tuning=tuning)
 
-    def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - all of it is JSON
-        """Return all numbers; there is nothing to write."""
-        return {
-            **self.standardisation.as_parts(),
-            "coefficients": self.models.coefficients.tolist(),
-            "intercepts": self.models.intercepts.tolist(),
-        }
+    def save_parts(self, folder: Path) -> dict[str, object]:
+        """Write scaler and models as one skops file; return the names of their features."""
+        from skops.io import dump
+
+        dump([self.scaler, *self.models], folder / MODELS)
+        return {"features": list(self.names)}
 
     @classmethod
     def load_parts(
@@ -92,23 +110,134 @@ class LogisticForecaster:
         tuning: Tuning,
         origin: Origin,
     ) -> Self:
-        """Rebuild from the JSON values of ``save_parts``.
+        """Read scaler and models; skops refuses every type but its own list.
 
         Raises
         ------
         ForecasterInvalid
-            A feature is unknown, or numbers are too few, too many or not finite.
+            A feature is unknown, or a model is of another kind, width or event than wanted.
         """
-        try:
-            standardisation = Standardisation.of_parts(parts)
-            n_models, width = 1 + len(spec.events), len(standardisation.mean)
-            models = Linear(
-                numbers(parts, "coefficients", (n_models, width)),
-                numbers(parts, "intercepts", (n_models,)),
-            )
-        except (ForecasterInvalid, KeyError, TypeError, ValueError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        from skops.io import load
+
+        names = tuple(parts.get("features", ()))
+        if not names or not set(names) <= set(FEATURE_NAMES):
             raise ForecasterInvalid(
-                f"the logistic regression in {folder} is unusable: {reason}"
-            ) from error
-        return cls(standardisation, models, spec, origin, tuning)
+                f"the logistic regression in {folder} was fitted on other features than this "
+                "version computes; fit it again"
+            )
+        scaler, *models = load(folder / MODELS, trusted=[_DTYPE])
+        _check(scaler, models, n_features=len(names), n_events=len(spec.events))
+        return cls(names, scaler, tuple(models), spec, origin, tuning)
+
+
+def fit_logistic(
+    features: _Floats,
+    peak_flux: _Floats,
+    groups: NDArray[np.integer],
+    *,
+    spec: ForecasterSpec,
+    origin: Origin,
+    names: tuple[str, ...] = FEATURE_NAMES,
+    seed: int = 0,
+) -> LogisticForecaster:
+    """Fit a logistic regression for each event.
+
+    Each L2 penalty has the lowest log loss in cross-validation over the groups. An event that too
+    few groups have, or lack, is forecast with its rate, (k + 1/2) / (n + 1). The scaler looks at
+    no label and is fitted once, on all samples.
+
+    Parameters
+    ----------
+    features
+        (N, F) as ``compute_features`` gives them, NaN where missing.
+    peak_flux
+        Labels in W m^-2, shape (N,).
+    groups
+        What is held out together, such as the active region, (N,).
+    names
+        The features to look at.
+    seed
+        Of the folds.
+    """
+    if len(features) == 0:
+        raise DatasetInvalid("no training samples to fit a logistic regression on; check the split")
+    scaler = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+        StandardScaler(),
+    )
+    # Hundreds of small solves: threads of BLAS that wait for a busy core take 50 times as long.
+    with threadpool_limits(1, user_api="blas"):
+        inputs = _within(scaler.fit_transform(features[:, _columns(names)]))
+        outcomes = event_outcomes(peak_flux, spec.events).T
+        models = tuple(_fit_event(inputs, happened, groups, seed) for happened in outcomes)
+    return LogisticForecaster(names, scaler, models, spec, origin)
+
+
+def fit_inversion_line(
+    features: _Floats,
+    peak_flux: _Floats,
+    groups: NDArray[np.integer],
+    *,
+    spec: ForecasterSpec,
+    origin: Origin,
+    seed: int = 0,
+) -> LogisticForecaster:
+    """Fit the physics threshold: a logistic regression on the inversion line's R alone.
+
+    Where training lacked magnetograms, a sample without one gets about the rate of those; where
+    it never did, the answer of the median R.
+    """
+    return fit_logistic(
+        features, peak_flux, groups, spec=spec, origin=origin, names=(PIL_PROXY,), seed=seed
+    )
+
+
+def _fit_event(
+    inputs: _Floats, happened: NDArray[np.bool_], groups: NDArray[np.integer], seed: int
+) -> _Model:
+    if min(len(np.unique(groups[part])) for part in (happened, ~happened)) < FEWEST_GROUPS:
+        weights = [np.count_nonzero(part) + 0.5 for part in (~happened, happened)]
+        return DummyClassifier(strategy="prior").fit([[0], [0]], [False, True], weights)
+    folds = GroupKFold(FOLDS, shuffle=True, random_state=integer_seed(seed, Stream.LINEAR_FOLDS))
+    search = GridSearchCV(
+        LogisticRegression(max_iter=1000),
+        {"C": INVERSE_PENALTIES},
+        # A fold that holds all regions with the event, or without, leaves nothing to learn.
+        cv=[
+            (train, held)
+            for train, held in folds.split(inputs, groups=groups)
+            if 0 < happened[train].mean() < 1
+        ],
+        scoring=make_scorer(
+            log_loss,
+            response_method="predict_proba",
+            greater_is_better=False,
+            labels=[False, True],
+        ),
+    )
+    return search.fit(inputs, happened).best_estimator_
+
+
+def _within(inputs: _Floats) -> _Floats:
+    return np.clip(inputs, -_FAR, _FAR)
+
+
+def _columns(names: tuple[str, ...]) -> list[int]:
+    return [FEATURE_NAMES.index(name) for name in names]
+
+
+def _check(scaler: Any, models: list[Any], *, n_features: int, n_events: int) -> None:
+    """Refuse models of another kind, and numbers that do not fit together or are not finite."""
+    kinds = [type(step) for step in getattr(scaler, "named_steps", {}).values()]
+    if kinds != [SimpleImputer, StandardScaler] or len(models) != n_events:
+        raise ForecasterInvalid(
+            f"wanted an imputer, a scaler and a model for each of {n_events} events; fit it again"
+        )
+    gone, there = np.full((1, n_features), np.nan), np.zeros((1, n_features))
+    for model in models:
+        if type(model) not in (LogisticRegression, DummyClassifier):
+            raise ForecasterInvalid(f"a {type(model).__name__} is no logistic regression")
+        for features in (gone, there):
+            probability = model.predict_proba(_within(scaler.transform(features)))
+            if probability.shape != (1, 2) or not np.isfinite(probability).all():
+                raise ForecasterInvalid("its answers are no probabilities; fetch it again")

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from flare.errors import ForecasterInvalid
-from flare.features.table import compute_features
+from flare.features.table import FEATURE_NAMES, compute_features
 from flare.forecasters.base import (
     LOG10_FLUX_RANGE,
     Forecast,
@@ -25,22 +25,13 @@ from flare.forecasters.calibration import natural_probabilities
 from flare.forecasters.engine import ONNX_RUNTIME, TORCH
 from flare.forecasters.exported import ExportedNetwork, read_graph
 from flare.forecasters.exporting import export
-from flare.forecasters.standardisation import Standardisation
 from flare.models import NetworkConfig, build_forecasting
-from flare.models.normalisation import ChannelNormalisation
+from flare.models.normalisation import ChannelNormalisation, Standardisation
 from flare.sample import Cube, Present, reduce_cubes
 
 WEIGHTS = "weights.safetensors"
 GRAPH = "network.onnx"
-_FAR = 5.0  # standard deviations
 _CHUNK = 16  # samples at once: larger gains nothing on a CPU and costs memory
-
-
-def network_features(
-    features: NDArray[np.float64], standardisation: Standardisation
-) -> NDArray[np.float32]:
-    """Return features (N, F) as networks get them: standardised, within five deviations, (N, D)."""
-    return np.clip(standardisation(features), -_FAR, _FAR).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -111,7 +102,7 @@ class NeuralForecaster:
         """Return the standardised features of N samples, (N, D); None if the network gets none."""
         if self.standardisation is None:
             return None
-        return network_features(compute_features(cubes, present), self.standardisation)
+        return self.standardisation(compute_features(cubes, present))
 
     @torch.inference_mode()
     def _run_torch(
@@ -165,7 +156,10 @@ class NeuralForecaster:
             "drawn": list(self.drawn),
         }
         if self.standardisation is not None:
-            parts["standardisation"] = self.standardisation.as_parts()
+            parts["standardisation"] = {
+                "features": list(FEATURE_NAMES),
+                **asdict(self.standardisation),
+            }
         if self.graph is not None:
             (folder / GRAPH).write_bytes(self.graph.content)
             parts["graph_sha256"] = hashlib.sha256(self.graph.content).hexdigest()
@@ -195,10 +189,18 @@ class NeuralForecaster:
         digest = parts.get("graph_sha256")
         graph = None if digest is None else read_graph(folder / GRAPH, sha256=digest)
         features = parts.get("standardisation")
-        scaled = None if features is None else Standardisation.of_parts(features)
+        scaled = None if features is None else _standardisation(features)
         if config.n_features != (0 if scaled is None else len(scaled.mean)):
             raise ForecasterInvalid(
                 f"the network takes {config.n_features} features and the folder scales "
                 f"{0 if scaled is None else len(scaled.mean)}; train it again"
             )
         return cls(network, config, normalisation, spec, origin, tuning, drawn, graph, scaled)
+
+
+def _standardisation(parts: dict[str, Any]) -> Standardisation:
+    if tuple(parts["features"]) != FEATURE_NAMES:
+        raise ForecasterInvalid(
+            "the network was fitted on other features than this version computes; train it again"
+        )
+    return Standardisation(*(tuple(parts[name]) for name in ("median", "mean", "std")))

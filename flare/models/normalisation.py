@@ -1,4 +1,4 @@
-"""Grey levels to network input: per channel, measured on the training split, stored in the model.
+"""Images and features to network input: measured on the training split, stored in the model.
 
 The magnetogram is centred at 0 G instead of its mean, so that a network's input is the field in
 units of its root mean square: its absolute value is |B|, and a missing image is no field.
@@ -12,10 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flare.errors import ForecasterInvalid
 from flare.sample import MAGNETOGRAM, Cube, PlaneSums, Present, grey_levels, plane_sums
 
 #: Grey level of a magnetogram where there is no field, 127.5.
 ZERO_GAUSS = float(grey_levels(np.zeros(()), "magnetogram"))
+
+_FAR = 5.0  # standard deviations that a feature may lie from the mean
 
 
 @dataclass(frozen=True)
@@ -116,3 +119,44 @@ def normalisation_from_sums(
     std = np.sqrt(np.maximum(variance, 0))
     std = np.where(std > 0, std, 1.0)
     return ChannelNormalisation(tuple(mean.tolist()), tuple(std.tolist()))
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Median, mean and standard deviation of each of F features, as in training.
+
+    It has no flags of missing features: the mask of the images tells networks what is missing.
+    """
+
+    median: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that nothing can be scaled by: they were read from a damaged folder."""
+        if not np.isfinite([self.median, self.mean, self.std]).all() or min(self.std) <= 0:
+            raise ForecasterInvalid(
+                "the scales of the features are not finite numbers above 0; fetch it again"
+            )
+
+    def __call__(self, features: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return float32 (N, F): NaN filled with the median, scaled, within five deviations."""
+        filled = np.where(np.isnan(features), self.median, features)
+        scaled = (filled - np.array(self.mean)) / np.array(self.std)
+        return np.clip(scaled, -_FAR, _FAR).astype(np.float32)
+
+
+def fit_standardisation(features: NDArray[np.float64]) -> Standardisation:
+    """Measure features (N, F), NaN where missing.
+
+    A feature that was never there is filled with 0, and a constant one is not scaled.
+    """
+    gaps = np.isnan(features)
+    known = ~gaps.all(axis=0)
+    median = np.zeros(features.shape[1])
+    median[known] = np.nanmedian(features[:, known], axis=0)
+    filled = np.where(gaps, median, features)
+    mean, std = filled.mean(axis=0), filled.std(axis=0)
+    # A constant such as 0.1 has a mean that is rounded, and so a standard deviation above 0.
+    std[std <= 1e-12 * np.abs(mean)] = 1.0
+    return Standardisation(tuple(median.tolist()), tuple(mean.tolist()), tuple(std.tolist()))

@@ -11,9 +11,12 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from flare.features.table import FEATURE_NAMES
-from flare.forecasters.neural import network_features
-from flare.forecasters.standardisation import Standardisation, fit_standardisation
-from flare.models.normalisation import ChannelNormalisation, normalisation_from_sums
+from flare.models.normalisation import (
+    ChannelNormalisation,
+    Standardisation,
+    fit_standardisation,
+    normalisation_from_sums,
+)
 from flare.workflows.data import TrainingData
 from flare.workflows.row_features import features_of
 
@@ -56,6 +59,5 @@ def _features(data: TrainingData) -> tuple[Standardisation, NDArray[np.float32]]
     rows = np.concatenate([data.split.train, data.split.validation])
     table = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)
     table[rows] = features_of(data.rows, "features", rows)
-    # Without flags: the mask tells networks what is missing.
-    standardisation = fit_standardisation(table[data.split.train], flags=False)
-    return standardisation, network_features(table, standardisation)
+    standardisation = fit_standardisation(table[data.split.train])
+    return standardisation, standardisation(table)

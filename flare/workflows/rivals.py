@@ -19,8 +19,7 @@ from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec
 from flare.forecasters.climatology import fit_climatology
 from flare.forecasters.constant import fit_constant
 from flare.forecasters.forest import ForestForecaster
-from flare.forecasters.logistic import LogisticForecaster
-from flare.forecasters.logistic_fit import fit_inversion_line, fit_logistic
+from flare.forecasters.logistic import LogisticForecaster, fit_inversion_line, fit_logistic
 from flare.forecasters.tuning import tune
 from flare.verification.scorecard import Issued
 from flare.workflows.baseline import fit_rows, forest_settings, training_features

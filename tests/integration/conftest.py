@@ -66,8 +66,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 def rough_rivals() -> Iterator[None]:
     """Fit the reference forecasts of every evaluation in a second instead of twenty."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flare.forecasters.logistic_fit.PENALTIES", (1e4, 1.0))
-        patch.setattr("flare.forecasters.logistic_fit._ROUNDS", 2)
+        patch.setattr("flare.forecasters.logistic.INVERSE_PENALTIES", (1e-4, 1.0))
         patch.setattr("flare.workflows.rivals.FOREST_SETTINGS", SMALL_FOREST_SETTINGS)
         yield
 

@@ -9,8 +9,7 @@ from flare.forecasters.climatology import Climatology, fit_climatology
 from flare.forecasters.constant import Constant, fit_constant
 from flare.forecasters.ensemble import EnsembleForecaster, combine
 from flare.forecasters.forest import ForestForecaster, fit_forest
-from flare.forecasters.logistic import LogisticForecaster
-from flare.forecasters.logistic_fit import fit_logistic
+from flare.forecasters.logistic import LogisticForecaster, fit_logistic
 from flare.forecasters.neural import NeuralForecaster
 from flare.goes import EVENTS
 from flare.models import NetworkConfig, build

@@ -268,8 +268,3 @@ def test_every_kind_loads_and_answers_where_there_is_no_mlflow(saved, tmp_path):
 def test_every_kind_but_networks_loads_and_answers_where_there_is_no_torch(saved, tmp_path):
     folders = [saved[kind] for kind in KINDS if kind != "neural"]
     assert answers_without(folders, tmp_path, "torch", "mlflow") == fluxes_here(folders)
-
-
-def test_logistic_regression_loads_and_answers_where_there_is_no_scikit_learn(saved, tmp_path):
-    folders = [saved["logistic"]]
-    assert answers_without(folders, tmp_path, "sklearn", "torch") == fluxes_here(folders)

@@ -11,9 +11,8 @@ from flare.features.table import compute_features
 from flare.forecasters.base import ForecasterSpec, Origin, Tuning
 from flare.forecasters.folder import load, save
 from flare.forecasters.neural import NeuralForecaster
-from flare.forecasters.standardisation import fit_standardisation
 from flare.models import NetworkConfig, build, build_forecasting
-from flare.models.normalisation import ChannelNormalisation
+from flare.models.normalisation import ChannelNormalisation, fit_standardisation
 
 RNG = np.random.default_rng(0)
 CUBES = RNG.integers(1, 256, (6, 4, 10, 32, 32), dtype=np.uint8)
@@ -64,7 +63,7 @@ def test_exported_it_forecasts_the_same(tmp_path, members):
 
 def test_features_make_a_difference():
     made = forecaster()
-    other = replace(SCALE, mean=SCALE.mean + SCALE.std)
+    other = replace(SCALE, mean=tuple(np.add(SCALE.mean, SCALE.std)))
     before, after = (
         replace(made, standardisation=scale).predict(CUBES, PRESENT).probability
         for scale in (SCALE, other)

@@ -12,15 +12,15 @@ from small_forecasters import ORIGIN
 from small_forecasters import SPEC as WHOLE_SPEC
 
 from flare.features.table import FEATURE_NAMES
-from flare.forecasters import logistic_fit
+from flare.forecasters import logistic
 from flare.forecasters.base import Forecast
 from flare.forecasters.forest import fit_forest
-from flare.forecasters.logistic_fit import fit_logistic
+from flare.forecasters.logistic import fit_logistic
 from flare.forecasters.tuning import tune
 from flare.goes import HEADLINE_EVENT
 from flare.verification.scorecard import Issued, Observed, Score, score_forecasts
 
-SPEC = replace(WHOLE_SPEC, events=(HEADLINE_EVENT,))
+SPEC = replace(WHOLE_SPEC, events=("C1.0", HEADLINE_EVENT))
 REGIONS, PER_REGION, FOLDS = 160, 3, 4
 REGION = np.arange(REGIONS).repeat(PER_REGION)
 TRAIN = REGION < 80
@@ -30,9 +30,8 @@ SEEDS = range(6)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Fit the logistic regression with weak penalties, so that it takes up noise, and roughly."""
-    monkeypatch.setattr(logistic_fit, "PENALTIES", (1.0,))
-    monkeypatch.setattr(logistic_fit, "_ROUNDS", 2)
+    """Fit the logistic regression with a weak penalty, so that it takes up noise."""
+    monkeypatch.setattr(logistic, "INVERSE_PENALTIES", (1.0,))
 
 
 def made_up(seed: int, *, shuffled: bool) -> tuple[np.ndarray, np.ndarray]:

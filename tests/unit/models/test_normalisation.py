@@ -1,10 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
+from flare.errors import ForecasterInvalid
 from flare.models.blocks import frames
 from flare.models.normalisation import (
     ChannelNormalisation,
     fit_normalisation,
+    fit_standardisation,
     normalisation_from_sums,
 )
 from flare.sample import MAGNETOGRAM, physical_values, plane_sums
@@ -99,3 +104,40 @@ def test_a_channel_of_one_grey_level_is_not_divided_by_zero():
     normalisation = fit_normalisation(cubes, PRESENT, ROWS)
     assert normalisation.std[4] == 1.0
     assert (normalised(normalisation, cubes)[:, :, 4] == 0).all()
+
+
+def test_features_of_training_come_out_with_mean_0_and_deviation_1():
+    features = np.array([[1, 5], [2, np.nan], [6, 7], [9, 1]])
+    scaled = fit_standardisation(features)(features)
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(scaled.std(axis=0), 1, rtol=1e-6)
+
+
+def test_a_feature_that_is_missing_is_filled_with_the_median():
+    scale = fit_standardisation(np.array([[1, 5], [2, np.nan], [6, 7], [9, 12]]))
+    np.testing.assert_array_equal(scale(np.array([[2, np.nan]])), scale(np.array([[2, 7]])))
+
+
+def test_a_constant_feature_is_moved_to_0_and_not_scaled():
+    constant = np.full((7, 1), 0.1)
+    assert constant.std() > 0  # rounded
+    assert fit_standardisation(constant).std == (1.0,)
+
+
+def test_a_feature_that_training_never_had_is_0():
+    scale = fit_standardisation(np.array([[1, np.nan], [2, np.nan]]))
+    np.testing.assert_array_equal(scale(np.array([[1.5, np.nan]])), [[0, 0]])
+
+
+def test_features_far_from_training_count_as_five_deviations():
+    scale = fit_standardisation(np.array([[-1.0], [1.0]]))
+    np.testing.assert_array_equal(scale(np.array([[1e9], [-1e9]])), [[5], [-5]])
+
+
+@pytest.mark.parametrize(
+    "damage", [{"std": (0.0,)}, {"std": (-1.0,)}, {"mean": (np.nan,)}, {"median": (np.inf,)}]
+)
+def test_scales_that_nothing_can_be_divided_by_are_refused(damage):
+    scale = fit_standardisation(np.array([[-1.0], [1.0]]))
+    with pytest.raises(ForecasterInvalid, match="fetch it again"):
+        replace(scale, **damage)
