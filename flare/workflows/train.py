@@ -38,10 +38,10 @@ def run(config: TrainConfig) -> Trained:
     with start("train", name=name, watch=True, resume=resumed) as tracked:
         log_environment(tracked)
         tracked.set_tags({PRECISION_TAG: settings.fit.precision})
-        log.info("%s: computing in %s", config.architecture, settings.fit.precision)
         if resumed is None:
             tracked.log_config(config)
         data = training_data(config, tracked)
+        log.info("%s: computing in %s", config.architecture, settings.fit.precision)
         folds = training_folds(data, config.folds, seed=config.split_seed)
         with team(config.devices * config.num_nodes, follow, config):
             inputs = prepared(data, settings)
