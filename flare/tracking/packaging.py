@@ -26,12 +26,13 @@ from flare.errors import TrackingUnavailable
 from flare.forecasters.base import Forecaster
 from flare.forecasters.engine import exported
 from flare.forecasters.ensemble import EnsembleForecaster
+from flare.forecasters.folder import read_description
 from flare.sample import N_CHANNELS, N_STEPS, Cube
 from flare.tracking import pyfunc_path
 from flare.tracking.asking import asked_again
 from flare.tracking.kept_model import Wanted, keep_model, read_wanted
 from flare.tracking.model_scores import ModelScores
-from flare.tracking.names import EXAMPLE_FILE, FORECASTER_ARTIFACT
+from flare.tracking.names import EXAMPLE_FILE, FORECASTER_ARTIFACT, MODEL_DIGEST_TAG
 from flare.tracking.registry import RegisteredVersion
 from flare.tracking.runs import Run, answering, scratch
 from flare.tracking.sending import metrics_of
@@ -90,12 +91,17 @@ def register_kept(
 ) -> RegisteredVersion:
     """Log a kept forecaster with a run, register it, and remove what was kept.
 
-    A server that is away is asked again for a while.
+    A server that is away is asked again for a while. What an earlier attempt, which was stopped
+    halfway, has logged and registered of the same forecaster is used.
     """
     wanted = read_wanted(kept)
+    digest = str(read_description(kept / FORECASTER_ARTIFACT)["digest"])
     with answering(RequestException):
+        before = asked_again(lambda: _logged_before(client, run_id, digest))
         with _quiet():
-            logged = asked_again(lambda: _log_model(client, run_id, kept, forecaster))
+            logged = before or asked_again(
+                lambda: _log_model(client, run_id, kept, forecaster, digest)
+            )
         asked_again(lambda: _ensure_model(client, wanted.model_name))
         found = asked_again(lambda: _version_of(client, run_id, logged, wanted))
         there = json.dumps([{"name": wanted.model_name, "version": int(found.version)}])
@@ -111,8 +117,20 @@ def register_kept(
     )
 
 
+def _logged_before(client: MlflowClient, run_id: str, digest: str) -> LoggedModel | None:
+    """Return the whole logged model that a run has of a forecaster; remove half-made ones."""
+    experiment = client.get_run(run_id).info.experiment_id
+    whole = None
+    for one in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+        if one.status == LoggedModelStatus.PENDING:
+            client.delete_logged_model(one.model_id)
+        elif one.tags.get(MODEL_DIGEST_TAG) == digest:
+            whole = one
+    return whole
+
+
 def _log_model(
-    client: MlflowClient, run_id: str, kept: Path, forecaster: Forecaster
+    client: MlflowClient, run_id: str, kept: Path, forecaster: Forecaster, digest: str
 ) -> LoggedModel:
     """Log a kept forecaster as a pyfunc model, with its scores.
 
@@ -125,7 +143,7 @@ def _log_model(
         run.info.experiment_id,
         name=wanted.family,
         source_run_id=run_id,
-        tags={**source, **wanted.tags},
+        tags={**source, **wanted.tags, MODEL_DIGEST_TAG: digest},
         params=run.data.params,
     )
     with scratch() as folder:
@@ -154,12 +172,13 @@ def _version_of(
     client: MlflowClient, run_id: str, logged: LoggedModel, wanted: Wanted
 ) -> ModelVersion:
     """Register a logged model, unless that was done already and only the answer was lost."""
+    source = f"models:/{logged.model_id}"
     for one in client.search_model_versions(f"name='{wanted.model_name}'"):
-        if one.model_id == logged.model_id:
+        if one.source == source:  # a search may leave out its model_id
             return one
     return client.create_model_version(
         wanted.model_name,
-        f"models:/{logged.model_id}",
+        source,
         run_id=run_id,
         tags=wanted.tags,
         model_id=logged.model_id,

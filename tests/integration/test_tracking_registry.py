@@ -29,18 +29,20 @@ def two_versions(home):
     origin = Origin("0" * 64, "tiny", True, (11000,), len(FLUX))
     forecaster = fit_climatology(FLUX, spec=ForecasterSpec(image_size=32), origin=origin)
     example = np.ones((N_STEPS, N_CHANNELS, 32, 32), dtype=np.uint8)
-    with working_in(home.folder), start("baseline", name="climatology") as run:
-        return [
-            package(
-                run,
-                forecaster,
-                example=example,
-                family="climatology",
-                model_name=NAME,
-                tags={"n": n},
-            )
-            for n in range(2)
-        ]
+    found = []
+    with working_in(home.folder):
+        for n in range(2):
+            with start("baseline", name="climatology") as run:
+                version = package(
+                    run,
+                    forecaster,
+                    example=example,
+                    family="climatology",
+                    model_name=NAME,
+                    tags={"n": n},
+                )
+            found.append(version)
+    return found
 
 
 @pytest.fixture
@@ -177,3 +179,29 @@ def test_a_registry_that_fails_is_not_called_a_missing_alias(at_home, monkeypatc
     monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", fail)
     with pytest.raises(TrackingUnavailable, match="timed out"):
         registry.production_version("solar-flare")
+
+
+@pytest.mark.parametrize("step", ["create_logged_model", "create_model_version"])
+def test_a_registration_that_was_stopped_halfway_and_goes_on_makes_one_version(
+    at_home, monkeypatch, request, step
+):
+    origin = Origin("0" * 64, "tiny", True, (11000,), len(FLUX))
+    one = fit_climatology(FLUX, spec=ForecasterSpec(image_size=32), origin=origin)
+    example = np.ones((N_STEPS, N_CHANNELS, 32, 32), dtype=np.uint8)
+    name = request.node.name
+    about = {"example": example, "family": "climatology", "model_name": name, "tags": {}}
+    real = getattr(MlflowClient, step)
+
+    def stopped(*given, **named):
+        real(*given, **named)
+        raise KeyboardInterrupt
+
+    with start("baseline", name="stopped") as run:
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, step, stopped)
+            with pytest.raises(KeyboardInterrupt):
+                package(run, one, **about)
+        version = package(run, one, **about)
+    assert [v.version for v in registry.versions(name)] == [version.version] == [1]
+    found = MlflowClient().search_logged_models(["0"], f"source_run_id = '{run.id}'")
+    assert [model.model_id for model in found] == [version.model_id]
