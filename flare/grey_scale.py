@@ -97,7 +97,7 @@ def _scale_of(planes: NDArray[Any], lows: NDArray[Any], highs: NDArray[Any]) -> 
     if fractions and not levels and not len(dark):
         return FRACTION
     low, high = float(lows[there].min()), float(highs[there].max())
-    detail = f"floats from {low:g} to {high:g} may be fractions of 255 or grey levels"
+    detail = f"floats from {low:.9g} to {high:.9g} may be fractions of 255 or grey levels"
     if levels:
         mixed = int(there[within_one].sum())
         detail = f"{mixed} planes hold floats of at most 1, others up to {high:g}"
@@ -125,6 +125,7 @@ def _rounded(
 
 def _check_range(lows: NDArray[Any], highs: NDArray[Any], highest: int, batch: bool) -> None:
     for k, (low, high) in enumerate(zip(lows.tolist(), highs.tolist(), strict=True)):
+        most = highest if low < high else _HIGHEST[LEVEL]  # a single value only means missing
         which = f"sample {k // N_PLANES}: " if batch else ""
         if not (math.isfinite(low) and math.isfinite(high)):
             raise NpyRejected(
@@ -132,7 +133,7 @@ def _check_range(lows: NDArray[Any], highs: NDArray[Any], highest: int, batch: b
                 f"{which}the array holds NaN or infinity",
                 hint="send zeros for an image that is missing",
             )
-        if low < 0 or high > highest:
-            detail = f"{which}the values of an image run from {low:g} to {high:g}"
-            hint = GREY_HINT if highest > 1 else "scale=fraction takes floats in 0..1"
+        if low < 0 or high > most:
+            detail = f"{which}the values of an image run from {low:.9g} to {high:.9g}"
+            hint = GREY_HINT if most > 1 else "scale=fraction takes floats in 0..1"
             raise NpyRejected("out_of_range", detail, hint=hint)

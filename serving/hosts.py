@@ -44,4 +44,5 @@ class Hosts:
 def host_of(header: str) -> str:
     """Return the host of a Host header without its port, in small letters."""
     name, _, port = header.strip().lower().rpartition(":")
-    return name if name and port.isdecimal() else header.strip().lower()
+    host = name if name and port.isdecimal() else header.strip().lower()
+    return host.removesuffix(".")  # as a fully qualified name may end

@@ -7,10 +7,11 @@ server ignore. The one with h11 does ignore it.
 """
 
 import asyncio
-import sys
-from typing import Any, ClassVar
+from http import HTTPStatus
+from typing import ClassVar
 
 import h11
+from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from serving.problems import problem
@@ -59,18 +60,26 @@ class Protocol(H11Protocol):
             self._limit.cancel()
             self._limit = None
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, unless it comes behind a request that has its answer."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._refuse(400, "bad_request", msg, hint="send HTTP/1.1")
+        self.transport.close()
+
     def _give_up(self) -> None:
         self._limit = None
         if not self._between_requests() or self.transport.is_closing():
             return
         if not self._within_body() and self.conn.trailing_data[0]:
-            self._refuse()
+            limit = f"{self.header_seconds:g} s (FLARE_HEADER_SECONDS)"
+            detail = f"the headers took longer than {limit}"
+            self._refuse(408, "too_slow", detail, hint="send them at once")
         self.transport.close()
 
-    def _refuse(self) -> None:
-        detail = f"the headers took longer than {self.header_seconds:g} s (FLARE_HEADER_SECONDS)"
-        answer = problem(408, "too_slow", detail, hint="send them at once")
-        lines = [b"HTTP/1.1 408 Request Timeout", b"connection: close"]
+    def _refuse(self, status: int, code: str, detail: str, *, hint: str) -> None:
+        answer = problem(status, code, detail, hint=hint)
+        reason = HTTPStatus(status).phrase
+        lines = [f"HTTP/1.1 {status} {reason}".encode(), b"connection: close"]
         lines += [name + b": " + value for name, value in answer.raw_headers]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
 
@@ -78,19 +87,9 @@ class Protocol(H11Protocol):
 def use_everywhere(*, header_seconds: float) -> None:
     """Have uvicorn use `Protocol` in this process, also where its own command started it.
 
-    That command takes no protocol but its own by name; each connection is an instance of one.
+    That command has chosen an implementation before it makes the application. It makes each
+    connection by ``Config.http_protocol_class``, which is ours from now on.
     """
     Protocol.header_seconds = header_seconds
-    H11Protocol.__new__ = _new  # type: ignore[method-assign, assignment]
-    with_httptools = sys.modules.get("uvicorn.protocols.http.httptools_impl")
-    if with_httptools is not None:
-        with_httptools.HttpToolsProtocol.__new__ = _made
-
-
-def _new(*_: Any, **__: Any) -> Protocol:
-    """Return what Python then initialises, as it is an instance of the class that was called."""
-    return object.__new__(Protocol)
-
-
-def _made(_: type, *args: Any, **kwargs: Any) -> Protocol:
-    return Protocol(*args, **kwargs)
+    ours = property(lambda _: Protocol, lambda *_: None)  # nothing else can be set
+    Config.http_protocol_class = ours  # type: ignore[assignment]

@@ -138,7 +138,7 @@ async def _uploaded(request: Request) -> AsyncIterator[bytes]:
     """Read the body of a request for a forecast, and account for it until the block ends."""
     service = service_of(request)
     service.shutdown.check()
-    check_encoding(request.headers.get("content-encoding", ""))
+    check_encoding(",".join(request.headers.getlist("content-encoding")))
     service.follower.snapshot()  # there is a model at all
     address = request.client.host if request.client else ""
     with service.metrics.in_progress(), service.buffers.upload(address) as upload:

@@ -114,7 +114,8 @@ def open_batch(
         return _open_array(archive, names[0], most, stated)
     if not 1 <= len(names) <= most:
         detail = f"the .npz holds {len(names)} arrays; 1 to {most} samples can be sent at once"
-        raise UploadRejected(422, "wrong_shape", detail, hint="send fewer at once")
+        hint = "send fewer at once" if names else "add a sample with numpy.savez"
+        raise UploadRejected(422, "wrong_shape", detail, hint=hint)
     ids = [name.removesuffix(".npy") for name in names]
     if len(set(ids)) < len(ids) or "" in ids:
         detail = "two arrays of the .npz have one name, or one has none"
@@ -209,6 +210,10 @@ def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Sampl
 
 def _images(files: dict[str, bytes], *, zipped: bool) -> dict[str, bytes]:
     """Return the images of a sample by their bare names."""
+    if files and all(path.endswith(".npy") for path in files):
+        detail = "the files are .npy arrays, not images"
+        hint = "send one to POST /predict_npy, or a .npz to POST /predict_batch"
+        raise UploadRejected(415, "npy", detail, hint=hint)
     found: dict[str, bytes] = {}
     for path, data in files.items():
         name = path.replace("\\", "/").rpartition("/")[2]
@@ -283,7 +288,8 @@ def _stated(fields: list[memoryview], query: Scale | None) -> Scale | None:
 
 def check_encoding(content_encoding: str) -> None:
     """Refuse a body that is compressed as a whole; raise UploadRejected, 415."""
-    if content_encoding.strip().lower() not in ("", "identity"):
+    codings = {one.strip().lower() for one in content_encoding.split(",")}
+    if codings - {"", "identity"}:
         raise _compressed(f"the body is compressed (Content-Encoding: {content_encoding[:80]!r})")
 
 

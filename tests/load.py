@@ -70,6 +70,10 @@ class Load:
         ]
 
     def __enter__(self) -> "Load":
+        ends = time.monotonic() + 120
+        while not self._is_ready():  # on a busy machine a server listens before it has a model
+            assert time.monotonic() < ends
+            time.sleep(0.1)
         for thread in self._threads:
             thread.start()
         return self
@@ -104,6 +108,14 @@ class Load:
             came = self._changed.wait_for(lambda: bool(self.failures) or fact(), seconds)
         assert not self.failures, self.failures[:3]
         assert came, f"not within {seconds:g} s; answers by version: {dict(self.by_version)}"
+
+    def _is_ready(self) -> bool:
+        line = connect(self._address)
+        try:
+            line.request("GET", "/ready")
+            return line.getresponse().status == 200
+        finally:
+            line.close()
 
     def _ask(self, upload: Upload) -> None:
         line = connect(self._address)

@@ -159,3 +159,21 @@ def test_a_second_signal_ends_the_grace_period(folder):
         server.process.send_signal(signal.SIGTERM)
         assert answer_on(slow).startswith(b"HTTP/1.1 503 ")
         assert server.process.wait(30) == -signal.SIGTERM
+
+
+def test_what_is_not_http_is_a_problem_too(server):
+    with half_sent(server.address, "garbage\r\n\r\n") as line:
+        answer = answer_on(line)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "bad_request"
+
+
+def test_rubbish_behind_an_answer_closes_the_connection_and_is_no_defect(server):
+    text = "POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    with half_sent(server.address, text) as line:
+        answer = b""
+        while b"not_found" not in answer:
+            answer += line.recv(4096)
+        line.sendall(b"zz\r\n")
+        assert b"HTTP/1.1" not in answer_on(line)
+    assert "Traceback" not in server.log

@@ -110,3 +110,18 @@ def test_a_bad_value_of_a_batch_names_its_sample():
 def test_a_float_becomes_the_nearest_grey_level(value):
     array = changed(FLOATS, value)
     assert to_grey_levels(array)[0][0, 0, 0] == np.rint(np.float32(value))
+
+
+@pytest.mark.parametrize("filler", [0, 0.5, 1, 255])
+def test_a_single_value_means_missing_on_a_stated_scale_too(filler):
+    array = FLOATS / 255
+    array[7] = filler
+    grey, used = to_grey_levels(array, scale="fraction")
+    assert used == "fraction"
+    assert len(np.unique(grey[7])) == 1
+    np.testing.assert_array_equal(np.delete(grey, 7, axis=0), np.delete(LEVELS, 7, axis=0))
+
+
+def test_a_value_a_little_above_one_is_shown_as_it_is():
+    with pytest.raises(NpyRejected, match=r"to 1\.00000012"):
+        to_grey_levels(changed(FLOATS / 255, np.nextafter(np.float32(1), 2)), scale="fraction")

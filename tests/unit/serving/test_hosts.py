@@ -24,7 +24,15 @@ def asked(client: Client, path: str, host: str) -> httpx.Response:
 
 @pytest.mark.parametrize(
     "host",
-    ["flare.example", "FLARE.example:8000", "a.internal", "b.a.internal:80", "[::1]", "[::1]:8000"],
+    [
+        "flare.example",
+        "FLARE.example:8000",
+        "a.internal",
+        "b.a.internal:80",
+        "flare.example.:80",
+        "[::1]",
+        "[::1]:8000",
+    ],
 )
 def test_its_own_hosts_are_answered(client, host):
     assert asked(client, "/model", host).status_code == 200

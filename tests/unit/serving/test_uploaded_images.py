@@ -257,3 +257,11 @@ def test_another_type_is_415():
     with pytest.raises(UploadRejected, match="image/png") as raised:
         sample_of_images(encoded(RAMP), "image/png", max_bytes=LIMIT)
     assert (raised.value.status, raised.value.code) == (415, "wrong_type")
+
+
+@pytest.mark.parametrize("reader", [read, read_zip])
+def test_arrays_are_sent_to_the_endpoints_of_arrays(reader):
+    with pytest.raises(UploadRejected) as raised:
+        reader({"arr_0.npy": b"\x93NUMPY"})
+    assert (raised.value.status, raised.value.code) == (415, "npy")
+    assert "/predict_batch" in raised.value.hint
