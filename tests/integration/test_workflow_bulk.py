@@ -200,7 +200,7 @@ def test_a_killed_process_leaves_what_the_next_one_continues_and_nobody_running(
         text=True,
     ) as process:
         # Ends when the last process that holds the pipe does: those that read are gone too.
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL, said
     assert not output.exists()
     assert journal_of(output).read_bytes().endswith(b"torn")

@@ -181,7 +181,7 @@ def unseen(family: str, data: TrainingData, *, folds: int = 3) -> Unseen:
 @pytest.mark.parametrize("family", ["forest", "network"])
 def test_labels_that_are_left_out_do_not_change_their_forecast(data, family):
     before = unseen(family, data)
-    left = before.folds == 0
+    left = before.folds == 1  # some of M7: fold 0 has quiet ones and X alone, a bin each
     # Within its decade: the classes and the folds stay, and the bins of a distribution change.
     flux = data.peak_flux.copy()
     decade = 10.0 ** np.floor(np.log10(flux[before.rows[left]]))
