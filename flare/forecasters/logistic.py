@@ -237,6 +237,8 @@ def _check(scaler: Any, models: list[Any], *, n_features: int, n_events: int) ->
     for model in models:
         if type(model) not in (LogisticRegression, DummyClassifier):
             raise ForecasterInvalid(f"a {type(model).__name__} is no logistic regression")
+        if not np.isfinite(getattr(model, "coef_", 0.0)).all():
+            raise ForecasterInvalid("its coefficients are not finite; fetch it again")
         for features in (gone, there):
             probability = model.predict_proba(_within(scaler.transform(features)))
             if probability.shape != (1, 2) or not np.isfinite(probability).all():

@@ -222,8 +222,8 @@ def test_features_beyond_five_deviations_count_as_five():
     features, peak_flux = planted()
     forecaster = fitted(features, peak_flux, names=FEW)
     np.testing.assert_allclose(
-        forecaster.predict_features(features * 1e3).probability,
-        forecaster.predict_features(features * 1e6).probability,
+        forecaster.predict_features(np.sign(features) * 1e3).probability,
+        forecaster.predict_features(np.sign(features) * 1e6).probability,
         atol=1e-9,
     )
 
