@@ -14,7 +14,7 @@ import mlflow
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from flare.errors import TrackingUnavailable
-from flare.tracking.store import database_file
+from flare.tracking.store import check_name, database_file
 
 ARTIFACTS = "mlruns"
 
@@ -25,7 +25,8 @@ def check_location(location: str) -> None:
     Raises
     ------
     TrackingUnavailable
-        Names the recorded folder, the one of the database, and the command that repairs it.
+        Names the recorded folder, the one of the database, and the command that repairs it; or
+        the folder's name is one that MLflow reads otherwise.
     """
     database = database_file(mlflow.get_tracking_uri())
     if database is None:
@@ -36,6 +37,7 @@ def check_location(location: str) -> None:
             f"MLflow's database is in {new}, but its artifacts are recorded in {old / ARTIFACTS}: "
             "this project was copied or renamed; move them with `python -m entrypoints.relocate`"
         )
+    check_name(location)
 
 
 def check_model_location(uri: str) -> None:

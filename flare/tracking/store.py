@@ -34,6 +34,8 @@ def database_file(address: str) -> Path | None:
     name = url.database
     if url.get_backend_name() != "sqlite" or not name or ":memory:" in name:
         return None
+    if "uri" in url.query and url.query.get("mode") == "memory":
+        return None
     return Path(unquote(urlsplit(name).path) if "uri" in url.query else name)
 
 
@@ -60,7 +62,8 @@ def check_store(address: str, *, make: bool) -> None:
     Raises
     ------
     TrackingUnavailable
-        A database is there that was not set up to its end, or that an older MLflow made.
+        A database is there that was not set up to its end, or that an older MLflow made; or one
+        is to be made in a folder with a name that MLflow reads otherwise.
     OSError
         Its folder cannot be made or written to.
     """
@@ -68,12 +71,23 @@ def check_store(address: str, *, make: bool) -> None:
     if path is None:
         return
     if make and not path.exists():
+        check_name(str(Path.cwd()))  # where MLflow puts the artifacts of a new database
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.parent):
             if not path.exists():
                 _set_up(path)
     if path.exists():
         _check_whole(path, address)
+
+
+def check_name(location: str) -> None:
+    """Raise where MLflow reads a path as another one: ``%20`` in a folder's name as a space."""
+    if location.startswith("/") and unquote(location) != location:
+        raise TrackingUnavailable(
+            f"MLflow would put the artifacts of {location} into {unquote(location)}: it reads % "
+            "and two digits as another character; rename the folder, and run `python -m "
+            "entrypoints.relocate` if it holds runs"
+        )
 
 
 @contextmanager

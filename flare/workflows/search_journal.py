@@ -23,7 +23,7 @@ def open_study_file(path: Path) -> JournalStorage:
     Raises
     ------
     ConfigInvalid
-        Another line is damaged, or the file is no study's.
+        Another line is damaged, a record cannot be applied, or the file is no study's.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     backend = _Backend(path)
@@ -35,7 +35,14 @@ def open_study_file(path: Path) -> JournalStorage:
                     f"study_file={path}: line {number} is damaged or no record of a study; put a "
                     "backup in its place, or give another study_file"
                 )
-    return JournalStorage(backend)
+    try:
+        return JournalStorage(backend)  # applies every record
+    except (AssertionError, LookupError, TypeError, ValueError) as error:
+        raise ConfigInvalid(
+            f"study_file={path}: Optuna cannot apply one of its records "
+            f"({type(error).__name__}: {error}); put a backup in its place, or give another "
+            "study_file"
+        ) from error
 
 
 class _Backend(JournalFileBackend):
@@ -83,5 +90,5 @@ def _ends_whole(path: Path) -> bool:
 def _is_record(line: bytes) -> bool:
     try:
         return "op_code" in dict(json.loads(line))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return False

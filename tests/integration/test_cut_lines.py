@@ -52,6 +52,15 @@ def test_a_damaged_line_of_a_study_is_named(study_file):
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("record", [b'{"op_code": 99, "worker_id": "a"}', b'{"op_code": 4}'])
+def test_a_record_that_cannot_be_applied_is_one_line_that_names_the_study(study_file, record):
+    with study_file.open("ab") as file:
+        file.write(record + b"\n")
+    with pytest.raises(ConfigInvalid, match=r"study\.journal: Optuna cannot apply") as caught:
+        open_study_file(study_file)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 class FullDisk:
     """A file that takes a part of what is written, and then nothing more."""
 

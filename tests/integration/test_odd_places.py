@@ -56,7 +56,15 @@ def test_the_file_of_a_sqlite_address_is_read_as_sqlalchemy_reads_it(address, pa
 
 @pytest.mark.parametrize(
     "address",
-    ["sqlite://", "sqlite:///:memory:", "http://host:5000", "postgresql://u:p@h/db", "mlruns", ""],
+    [
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:name?mode=memory&uri=true",
+        "http://host:5000",
+        "postgresql://u:p@h/db",
+        "mlruns",
+        "",
+    ],
 )
 def test_other_addresses_have_no_file(address):
     assert database_file(address) is None
@@ -207,3 +215,31 @@ def test_a_project_that_is_reached_through_a_link_is_where_it_was(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with working_in(tmp_path / "link"), start("pack", name="second"):
         pass
+
+
+def test_a_first_run_in_a_folder_whose_name_mlflow_reads_otherwise_is_refused(
+    tmp_path, monkeypatch
+):
+    with working_in(tmp_path / "my%20project"):
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
+        with pytest.raises(TrackingUnavailable, match=r"my%20project into .*my project: .* rename"):
+            start("pack", name="first").__enter__()
+    assert [path.name for path in tmp_path.rglob("*")] == ["my%20project"]
+
+
+def test_a_project_that_was_renamed_to_a_name_mlflow_reads_otherwise_is_refused(
+    tmp_path, monkeypatch
+):
+    old, odd, new = tmp_path / "old", tmp_path / "my%20project", tmp_path / "new"
+    with working_in(old), start("pack", name="first") as run:
+        run.log_text("text", "text.txt")
+    old.rename(odd)
+    with working_in(odd):
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
+        relocate.run(RelocateConfig())
+        with pytest.raises(TrackingUnavailable, match=r"my%20project.* into .*my project.* rename"):
+            start("pack", name="second").__enter__()
+    odd.rename(new)
+    with working_in(new):
+        relocate.run(RelocateConfig())
+        assert MlflowClient().list_artifacts(run.id)[0].path == "text.txt"
