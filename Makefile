@@ -32,8 +32,8 @@ check: setup  ## ruff, mypy --strict, and the contract tests (layers, MLproject,
 	mypy
 	pytest -q tests/contract -m "not slow"
 
-test: setup  ## all tests but the slow ones
-	pytest -q -m "not slow"
+test: setup  ## all tests but the slow ones, in two processes
+	pytest -q -n 2 --dist loadfile -m "not slow"
 
 test-slow: setup  ## the slow tests alone
 	pytest -q -m slow
