@@ -109,7 +109,7 @@ def trained(bench: Bench, rows: NDArray[np.intp], aims: Aims, *, epochs: int, se
     network.start_at(float(np.median(np.log10(bench.flux[rows]))), rates.tolist())
     loss = build_loss(aims, bench.flux[rows])
     sampler = build_sampler(aims, rows, bench.flux[rows], bench.regions[rows])
-    augment = build_augmentation(aims, normalise)
+    augment = build_augmentation(aims)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.01)
     steps = epochs * (len(rows) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.05)

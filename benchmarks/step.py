@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.timing import machine
 from flare.models import ARCHITECTURES, NetworkConfig, build
-from flare.models.blocks import pool
+from flare.models.blocks import over_time, pool
 from flare.models.stacked_cnn import StackedCNN
 from flare.sample import MAGNETOGRAM, N_CHANNELS, N_STEPS
 from flare.training.allocator import keep_freed_memory
@@ -43,10 +43,9 @@ class Plain(nn.Module):
         """Forecast N samples."""
         planes = torch.cat([cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs()], dim=1)
         maps = pool(self.blocks(planes))
-        told: tuple[Tensor, Tensor] = self.heads(
-            torch.cat([maps, self.overview(cubes, present).flatten(1)], dim=1)
-        )
-        return told
+        overview = over_time(self.overview(cubes, present), present)
+        forecast: tuple[Tensor, Tensor] = self.heads(torch.cat([maps, overview], dim=1))
+        return forecast
 
 
 def _samples(size: int, n: int = _BATCH) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,8 @@ from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
 from flare.seeding import Stream, stream
 from flare.verification.probabilistic import brier_score
 from flare.verification.scorecard import score_forecasts
-from flare.workflows.data import open_packed, origin_of
+from flare.workflows.data import open_packed
+from flare.workflows.rivals import reference_data
 from flare.workflows.row_features import features_of
 from flare.workflows.scoring import Issued, Observed
 
@@ -62,7 +63,7 @@ class Bench:
     def __init__(self, data_dir: Path) -> None:
         pack = open_packed(data_dir, None, image_size=SPEC.image_size, processes=0)
         self.training, self.test = pack.split("training"), pack.split("test")
-        self.origin = origin_of(pack, self.training)
+        self.origin = reference_data(pack).origin
         self.features = features_of(self.training, "features of training")
         self.test_features = features_of(self.test, "features of test")
         self.flux = self.training.table["peak_flux"].to_numpy(dtype=np.float64)
