@@ -35,8 +35,8 @@ check: setup  ## ruff, mypy --strict, and the contract tests (layers, MLproject,
 test: setup  ## all tests but the slow ones, in two processes
 	pytest -q -n 2 --dist loadfile -m "not slow"
 
-test-slow: setup  ## the slow tests alone
-	pytest -q -m slow
+test-slow: setup  ## the slow tests alone, in two processes
+	pytest -q -n 2 --dist loadfile -m slow
 
 test-all: test test-slow  ## all tests
 
