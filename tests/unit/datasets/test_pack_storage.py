@@ -103,6 +103,10 @@ def test_a_pack_is_what_the_reader_reads_of_any_dataset(tmp_path_factory, sample
         for entry in sample.rejected
     ]
     for storage in STORAGES:
+        if not present.any():
+            with pytest.raises(DatasetInvalid, match=r"no image in .* can be used"):
+                pack(place / "data", place / storage, image_size=size, storage=storage, processes=1)
+            continue
         made = pack(place / "data", place / storage, image_size=size, storage=storage, processes=1)
         packed = made.split("training")
         np.testing.assert_array_equal(packed.cubes[:], wanted)
