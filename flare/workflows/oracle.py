@@ -73,7 +73,8 @@ def true_probabilities(data_dir: Path, table: pd.DataFrame, split: str) -> TrueP
 
 
 def _as_observed(data_dir: Path) -> bool:
-    made = json.loads((data_dir / "dataset.json").read_text(encoding="utf-8"))
+    path = data_dir / "dataset.json"
+    made = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return bool(made.get("test") == "as_observed")
 
 

@@ -133,6 +133,7 @@ def test_the_page_of_a_version_is_its_card_and_its_tags_say_on_what_it_was_teste
     assert version.tags["flare.test_data"].startswith("tiny test ")
     evaluated = mlflow.get_run(version.tags["flare.test_run"])  # the newest, maybe another test's
     assert evaluated.data.tags["flare.entry"] == "evaluate"
+    assert evaluated.data.tags["flare.model_version"] == str(version.version)
     card = models.evaluation.comparison.scorecards["cnn v2"]
     for name in ("brier_skill_score", "true_skill_statistic"):
         assert float(version.tags[f"flare.test_{name}"]) == round(card.value("M1.0", name), 6)
