@@ -49,7 +49,7 @@ ui: setup  ## MLflow's UI on http://127.0.0.1:5000
 serve: setup  ## the Production model on http://127.0.0.1:8000
 	uvicorn serving.app:create_app --factory --host 127.0.0.1 --port 8000
 
-mlproject: setup  ## write MLproject from flare/config.py
+mlproject: setup  ## write MLproject from flare/config/__init__.py
 	python -m flare.mlproject > MLproject.new && mv MLproject.new MLproject
 
 lock: setup  ## write requirements.lock from .venv

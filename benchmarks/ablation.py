@@ -15,17 +15,17 @@ import numpy as np
 
 from benchmarks.timing import machine
 from flare.config import TrainConfig
+from flare.config.groups import SYNTHETIC_DIR
 from flare.datasets.splits import Split
 from flare.flux_curve import flux_quantiles, log_rates, probabilities
 from flare.forecasters.base import Forecast
 from flare.goes import EVENTS, event_outcomes
-from flare.parameters import SYNTHETIC_DIR
 from flare.verification.probabilistic import brier_skill_score, roc_area
 from flare.verification.ranked import ranked_probability_score
-from flare.workflows.crossval import training_folds
-from flare.workflows.data import TrainingData, open_packed
-from flare.workflows.network_folds import fold_forecasts
-from flare.workflows.network_settings import network_settings
+from flare.workflows.fitting.cross_validation import training_folds
+from flare.workflows.fitting.network_folds import fold_forecasts
+from flare.workflows.fitting.network_settings import network_settings
+from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 log = logging.getLogger("flare")
 

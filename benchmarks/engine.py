@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from benchmarks.step import Plain
 from benchmarks.timing import machine
-from flare.forecasters.exported import ExportedNetwork
-from flare.forecasters.exporting import difference, export_graph
+from flare.forecasters.onnx.export import difference, export_graph
+from flare.forecasters.onnx.session import ExportedNetwork
 from flare.models import NetworkConfig, build
 from flare.models.blocks import overview, pool
 from flare.models.normalisation import ChannelNormalisation

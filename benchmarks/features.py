@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from benchmarks.timing import machine, rate_table, time_in_turn
-from flare.datasets.packing import pack
+from flare.datasets.pack.writer import pack
 from flare.datasets.synthetic import synthesize
 from flare.features.magnetic import KERNEL_SIGMA_MM, NOISE_GAUSS, OVERLAP_SCALES_MM
 from flare.features.statistics import STATISTIC_NAMES

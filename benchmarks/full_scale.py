@@ -22,8 +22,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.timing import machine
-from flare.datasets.sdobenchmark import read_table
-from flare.images import parse_name
+from flare.datasets.sdobenchmark.labels import read_table
+from flare.images.planes import parse_name
 from flare.sample import INPUT_WINDOW_HOURS
 
 #: Samples of SDOBenchmark by split (i4Ds/SDOBenchmark), and of each of our regions.

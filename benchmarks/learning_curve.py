@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 
 from benchmarks.timing import machine
 from flare.config import TrainConfig
+from flare.config.groups import SYNTHETIC_DIR
 from flare.datasets.splits import split_by_region
 from flare.forecasters.forest import fit_forest
+from flare.forecasters.references.oracle import oracle_of
 from flare.goes import HEADLINE_EVENT
-from flare.parameters import SYNTHETIC_DIR
 from flare.plots.style import CYCLE, GREY, dress, legend, mark_synthetic, new_figure
 from flare.seeding import Stream, stream
 from flare.verification.resampled import Score
 from flare.verification.scorecard import Issued, score_forecasts
-from flare.workflows.data import TrainingData, open_packed
-from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import train_network
-from flare.workflows.oracle import oracle_of
-from flare.workflows.rivals import features_of
-from flare.workflows.scoring import forecast_rows, issued, observed
+from flare.workflows.evaluation.references import features_of
+from flare.workflows.fitting.network import train_network
+from flare.workflows.fitting.network_settings import network_settings
+from flare.workflows.fitting.scoring import forecast_rows, issued, observed
+from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 _SCORES = ("brier_skill_score", "roc_area")
 

@@ -28,7 +28,7 @@ from flare.training.allocator import keep_freed_memory
 from flare.training.augment import build_augmentation
 from flare.training.losses import build_loss
 from flare.training.sampling import build_sampler
-from flare.workflows.data import open_packed
+from flare.workflows.fitting.training_data import open_packed
 
 PLAIN = Aims(
     head="multitask", flux_loss="l1", label_floor=1e-9, event_loss="bce", sampling="natural"

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.forecasters.base import Forecast, Tuning
-from flare.forecasters.calibrating import choose_calibration, cross_calibrated
-from flare.forecasters.calibration import natural_probabilities
-from flare.forecasters.tuning import tune
+from flare.forecasters.postprocessing.calibration import natural_probabilities
+from flare.forecasters.postprocessing.choose_calibration import choose_calibration, cross_calibrated
+from flare.forecasters.postprocessing.fit import tune
 from flare.goes import EVENTS, event_outcomes
 from flare.training.aims import INTERVAL_LEVEL, Aims
 from flare.training.sampling import class_weights

@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.timing import machine, rate_table, time_in_turn
-from flare.datasets.fingerprint import available_splits
-from flare.datasets.packing import pack
-from flare.datasets.sdobenchmark import read_table
-from flare.datasets.stored import Storage
+from flare.datasets.pack.storage import Storage
+from flare.datasets.pack.writer import pack
+from flare.datasets.sdobenchmark.fingerprint import available_splits
+from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.synthetic import synthesize
 
 PEER = "Pillow loop"

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from flare.cores import usable_cores
-from flare.datasets.ahead import Source, read_ahead, read_batch
 from flare.datasets.listing import list_samples
-from flare.datasets.sample_images import read_sample
+from flare.datasets.pack.prefetch import Source, read_ahead, read_batch
+from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.datasets.synthetic import synthesize
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 
@@ -77,7 +77,7 @@ def forecasters(sources: Sequence[Source]) -> Iterator[tuple[str, Forecaster]]:
     """Yield a forest and a network of the default sizes, for the first samples."""
     from flare.features.table import compute_features
     from flare.forecasters.forest import fit_forest
-    from flare.forecasters.neural import NeuralForecaster
+    from flare.forecasters.network import NeuralForecaster
     from flare.models import NetworkConfig, build
     from flare.models.normalisation import fit_normalisation
 

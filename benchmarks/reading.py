@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import machine, rate_table, time_in_own_processes
-from flare.datasets.packed import PackedSplit, open_pack
-from flare.datasets.packing import pack
-from flare.datasets.stored import Storage
+from flare.datasets.pack.reader import PackedSplit, open_pack
+from flare.datasets.pack.storage import Storage
+from flare.datasets.pack.writer import pack
 from flare.datasets.synthetic import synthesize
 from flare.models.normalisation import ChannelNormalisation, Normaliser, fit_normalisation
 from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES

@@ -34,10 +34,10 @@ import numpy as np
 from benchmarks.timing import machine
 from flare.cores import usable_cores
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
-from flare.forecasters.engine import exported, with_threads
-from flare.forecasters.folder import load, save
-from flare.forecasters.neural import NeuralForecaster
+from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.onnx.engine import exported, with_threads
+from flare.forecasters.references.climatology import fit_climatology
+from flare.forecasters.storage import load, save
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import CUBE_SHAPE, N_CHANNELS, present_of_cube

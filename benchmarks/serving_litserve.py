@@ -14,7 +14,7 @@ from fastapi import Request
 from benchmarks.serving_peers import forecaster_of, grey
 from flare.cores import usable_cores
 from flare.forecasters.answer import answers
-from flare.forecasters.engine import with_threads
+from flare.forecasters.onnx.engine import with_threads
 from flare.sample import present_of_cube
 
 

@@ -13,8 +13,8 @@ from fastapi import FastAPI, File, Request, UploadFile
 
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster
-from flare.forecasters.engine import with_threads
-from flare.forecasters.folder import load
+from flare.forecasters.onnx.engine import with_threads
+from flare.forecasters.storage import load
 from flare.sample import CUBE_SHAPE, present_of_cube
 
 

@@ -18,17 +18,17 @@ from pathlib import Path
 import numpy as np
 
 from flare.config import TrainConfig
-from flare.datasets.packed import PackedSplit
+from flare.config.groups import SYNTHETIC_DIR
+from flare.datasets.pack.reader import PackedSplit
 from flare.datasets.splits import split_by_region
-from flare.parameters import SYNTHETIC_DIR
 from flare.seeding import Stream, stream
 from flare.verification.scorecard import Scorecard, score_forecasts
-from flare.workflows.crossval import on_validation
-from flare.workflows.data import TrainingData, open_packed
-from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import train_network
-from flare.workflows.rivals import climatology_of
-from flare.workflows.scoring import forecast_rows, issued, observed, tuned_and_scored
+from flare.workflows.evaluation.references import climatology_of
+from flare.workflows.fitting.cross_validation import on_validation
+from flare.workflows.fitting.network import train_network
+from flare.workflows.fitting.network_settings import network_settings
+from flare.workflows.fitting.scoring import forecast_rows, issued, observed, tuned_and_scored
+from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 _SCORES = (
     ("C1.0", "roc_area"),

@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 from benchmarks.timing import machine
 from flare.config import SynthesizeConfig, TrainConfig
-from flare.datasets.packing import ensure_pack
+from flare.datasets.pack.writer import ensure_pack
 from flare.tracking import runs
 from flare.tracking.runs import Run, start
 from flare.workflows import synthesize, train

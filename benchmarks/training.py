@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import machine, time_in_own_processes
-from flare.datasets.packing import ensure_pack
+from flare.datasets.pack.writer import ensure_pack
 from flare.datasets.synthetic import synthesize
 from flare.goes import EVENTS, event_outcomes
 from flare.models import NetworkConfig, build

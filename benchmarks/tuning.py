@@ -19,15 +19,15 @@ from flare.datasets.folds import folds_by_region
 from flare.datasets.splits import split_by_region
 from flare.forecasters.base import Forecast, ForecasterSpec, Tuning
 from flare.forecasters.forest import fit_forest
-from flare.forecasters.tuning import tune
+from flare.forecasters.postprocessing.fit import tune
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
 from flare.seeding import Stream, stream
 from flare.verification.probabilistic import brier_score
 from flare.verification.scorecard import score_forecasts
-from flare.workflows.data import open_packed
-from flare.workflows.rivals import reference_data
-from flare.workflows.row_features import features_of
-from flare.workflows.scoring import Issued, Observed
+from flare.workflows.evaluation.references import reference_data
+from flare.workflows.fitting.row_features import features_of
+from flare.workflows.fitting.scoring import Issued, Observed
+from flare.workflows.fitting.training_data import open_packed
 
 SHOWN = ("C1.0", HEADLINE_EVENT)
 FOLDS = 3

@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import CliApp, CliSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
+from flare.config.groups import EntryConfig
 from flare.errors import FlareError
-from flare.parameters import EntryConfig
 
 Config = TypeVar("Config", bound=EntryConfig)
 

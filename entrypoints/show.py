@@ -11,8 +11,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from flare.tracking.promotions import Promotion
     from flare.workflows.evaluate import Evaluation
-    from flare.workflows.forecasts import Forecasts
     from flare.workflows.main import WholeJob
+    from flare.workflows.prediction.prediction_table import Forecasts
 
 _SHOWN = 10  # forecasts that fit a screen
 

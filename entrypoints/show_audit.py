@@ -17,7 +17,7 @@ _STYLES = {"invalid": "bold red", "warning": "yellow", "ok": "green", "skipped":
 
 def show_audit(report: "AuditReport") -> None:
     """Print a table of all checks, and a paragraph for each that is not ok."""
-    from flare.datasets.fingerprint import short
+    from flare.datasets.sdobenchmark.fingerprint import short
 
     # 100 columns even in a log file, where the width of a terminal is not known.
     console = Console(width=100, highlight=False)

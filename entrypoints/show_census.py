@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flare.datasets.census import Census, SplitCensus
+    from flare.datasets.sdobenchmark.census import Census, SplitCensus
 
 
 def show_census(census: "Census") -> None:
     """Print what a dataset holds: three tables and a last line with its fingerprint."""
-    from flare.datasets.fingerprint import short
+    from flare.datasets.sdobenchmark.fingerprint import short
 
     # 100 columns even in a log file, where the width of a terminal is not known.
     console = Console(width=100, highlight=False)
@@ -29,7 +29,7 @@ def show_census(census: "Census") -> None:
 
 
 def _counts_table(splits: Sequence["SplitCensus"]) -> Table:
-    from flare.datasets.published import COUNT_NAMES, PUBLISHED, PUBLISHED_LAST_IMAGES
+    from flare.datasets.sdobenchmark.published import COUNT_NAMES, PUBLISHED, PUBLISHED_LAST_IMAGES
 
     table = _table("", *(title for one in splits for title in (one.name, "published")))
     for key, name in COUNT_NAMES.items():
@@ -63,7 +63,7 @@ def _missing_table(splits: Sequence["SplitCensus"]) -> Table:
 
 
 def _checks_table(splits: Sequence["SplitCensus"]) -> Table:
-    from flare.datasets.findings import CHECKS
+    from flare.datasets.sdobenchmark.findings import CHECKS
 
     table = _table("", *(one.name for one in splits))
     furthest = max(one.minutes_off for one in splits)

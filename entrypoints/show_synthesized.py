@@ -16,7 +16,7 @@ _SCORES = ("true_skill_statistic", "brier_skill_score", "roc_area")
 
 def show_synthesized(made: "Synthesized") -> None:
     """Print sizes and classes of both splits, the oracle's scores, and what to do next."""
-    from flare.datasets.fingerprint import short
+    from flare.datasets.sdobenchmark.fingerprint import short
 
     console = Console(width=100, highlight=False)
     splits = {"training": made.summary.training, "test": made.summary.test}

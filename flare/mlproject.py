@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from flare.config import ENTRY_POINTS
-from flare.parameters import EntryConfig, text_of
+from flare.config.groups import EntryConfig, text_of
 
 _HEADER = """\
-# Made from flare/config.py by `make mlproject`; change it there.
+# Made from flare/config/__init__.py by `make mlproject`; change it there.
 name: solar-flare
 
 python_env: python_env.yaml

@@ -124,8 +124,8 @@ def cube_of_planes(planes: NDArray[np.uint8]) -> Cube:
 def present_of_cube(cube: Cube) -> Present:
     """Take every plane of a single value as missing: (..., T, C) from (..., T, C, H, W).
 
-    As the dataset's images are read (`flare.images.decode_plane`): such a plane is a gap that was
-    filled, with zeros or otherwise, and models learned from masked ones.
+    As the dataset's images are read (`flare.images.planes.decode_plane`): such a plane is a gap
+    that was filled, with zeros or otherwise, and models learned from masked ones.
     """
     # The line in the middle decides for nearly all of them: only the others are read to the end.
     middle = cube[..., cube.shape[-2] // 2, :]

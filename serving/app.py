@@ -15,25 +15,25 @@ from starlette.middleware.cors import CORSMiddleware
 
 from flare import __version__
 from flare.errors import ConfigInvalid
-from serving import forecast_routes, routes
-from serving.access import Access
-from serving.body_limit import BodyLimit
-from serving.buffers import Buffers
-from serving.document import TAGS, document_problems
-from serving.engine import for_cores
-from serving.follower import Follower
 from serving.history import History
-from serving.hosts import Hosts
-from serving.logs import show_log
+from serving.http.access import Access
+from serving.http.document import TAGS, document_problems
+from serving.http.hosts import Hosts
+from serving.http.logs import show_log
+from serving.http.problems import answer_failures
+from serving.http.protocol import use_everywhere
+from serving.http.shutdown import Draining, Shutdown
 from serving.metrics import Metrics
+from serving.models.engine import for_cores
+from serving.models.follower import Follower
+from serving.models.pool import Pool
+from serving.models.source import ModelSource, source_of
 from serving.page import add_page
-from serving.pool import Pool
-from serving.problems import answer_failures
-from serving.protocol import use_everywhere
+from serving.routes import forecast, information
 from serving.service import Service
 from serving.settings import Settings, read_settings
-from serving.shutdown import Draining, Shutdown
-from serving.source import ModelSource, source_of
+from serving.uploads.body_limit import BodyLimit
+from serving.uploads.buffers import Buffers
 
 log = logging.getLogger("flare.serving")
 
@@ -109,8 +109,8 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         version=__version__,
         lifespan=lifespan,
     )
-    app.include_router(forecast_routes.router)
-    app.include_router(routes.router)
+    app.include_router(forecast.router)
+    app.include_router(information.router)
     add_page(app)
     app.add_middleware(BodyLimit, max_bytes=chosen.max_upload_bytes)
     if chosen.cors_origins:

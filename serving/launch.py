@@ -6,7 +6,7 @@ from typing import Any
 
 import uvicorn
 
-from serving.logs import show_log
+from serving.http.logs import show_log
 from serving.settings import ENV_PREFIX, described, read_settings
 
 _WIDTH = 100

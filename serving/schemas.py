@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flare.grey_scale import LEVEL, Scale
-from serving.error_codes import ErrorCode
+from flare.images.grey_scale import LEVEL, Scale
+from serving.http.error_codes import ErrorCode
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 

@@ -9,18 +9,18 @@ from typing import cast
 
 from fastapi import Request
 
-from serving.body import Pace, read_body
-from serving.buffers import Buffers
-from serving.engine import predict
-from serving.follower import Follower
 from serving.history import History
+from serving.http.shutdown import Shutdown
 from serving.metrics import Metrics
-from serving.pool import Place, Pool
+from serving.models.engine import predict
+from serving.models.follower import Follower
+from serving.models.pool import Place, Pool
+from serving.models.source import Loaded
 from serving.schemas import Prediction
 from serving.settings import Settings
-from serving.shutdown import Shutdown
-from serving.source import Loaded
-from serving.uploads import BatchUpload, Samples, check_encoding
+from serving.uploads.body import Pace, read_body
+from serving.uploads.buffers import Buffers
+from serving.uploads.cubes import BatchUpload, Samples, check_encoding
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from flare.config.groups import MODEL_NAME
 from flare.cores import usable_cores
 from flare.errors import ConfigInvalid
-from flare.parameters import MODEL_NAME
 from flare.sample import IMAGE_SIZE, N_PLANES
-from flare.tracking.names import PRODUCTION
+from flare.tracking.tags import PRODUCTION
 
 ENV_PREFIX = "FLARE_"
 MEBIBYTE = 2**20

@@ -190,9 +190,9 @@ ATTACKS: dict[str, Attack] = {
 def main() -> None:
     """Parse, serve, attack, print."""
     from benchmarks.serving import network
-    from flare.forecasters.engine import exported
-    from flare.forecasters.folder import save
-    from serving.example import EXAMPLES, example_npy
+    from flare.forecasters.onnx.engine import exported
+    from flare.forecasters.storage import save
+    from serving.routes.example import EXAMPLES, example_npy
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each attack")

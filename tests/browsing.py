@@ -8,7 +8,7 @@ from typing import Any
 from known_models import LABELS, climatology_of
 from real_server import Server, serving
 
-from flare.forecasters.folder import save
+from flare.forecasters.storage import save
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flare.workflows import bulk
+from flare.workflows.prediction import predict_many
 
 
 def journal_of(output: Path) -> Path:
@@ -17,7 +17,7 @@ def journal_of(output: Path) -> Path:
 @contextmanager
 def stopped_after(batches: int, error: type[BaseException] = KeyboardInterrupt) -> Iterator[None]:
     """Let Ctrl-C come after so many batches, and expect it to come out."""
-    real, done = bulk._rows, []
+    real, done = predict_many._rows, []
 
     def rows(*given, **named):
         if len(done) == batches:
@@ -26,7 +26,7 @@ def stopped_after(batches: int, error: type[BaseException] = KeyboardInterrupt) 
         return real(*given, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bulk, "_rows", rows)
+        patch.setattr(predict_many, "_rows", rows)
         try:
             yield
         except error:

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
-from flare.forecasters.climatology import Climatology, fit_climatology
-from flare.forecasters.folder import save
-from flare.forecasters.neural import NeuralForecaster
+from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.references.climatology import Climatology, fit_climatology
+from flare.forecasters.storage import save
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import N_CHANNELS, Cube, present_of_cube
 from flare.tracking import registry
-from flare.tracking.names import FORECASTER_ARTIFACT
+from flare.tracking.tags import FORECASTER_ARTIFACT
 
 from workplace import working_in
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from flare.datasets.digests import combine, digest
-from flare.datasets.fingerprint import walk_states
-from flare.datasets.sdobenchmark import (
+from flare.datasets.sdobenchmark.fingerprint import walk_states
+from flare.datasets.sdobenchmark.labels import (
     SPLITS,
     dataset_identity,
     find_table,
@@ -20,8 +19,9 @@ from flare.datasets.sdobenchmark import (
     read_table,
     region_of_id,
 )
+from flare.digests import combine, digest
 from flare.errors import DatasetInvalid, DatasetNotFound
-from flare.images import parse_name
+from flare.images.planes import parse_name
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flare.datasets.digests import digest
-from flare.datasets.fingerprint import short
+from flare.datasets.sdobenchmark.fingerprint import short
+from flare.digests import digest
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.goes import class_index
 from flare.seeding import Stream, stream

@@ -6,7 +6,7 @@ The seed's five fields keep their names and meaning; the others stand beside the
 from typing import TypedDict
 
 from flare.forecasters.base import Forecast, Forecaster
-from flare.forecasters.coherence import are_coherent
+from flare.forecasters.postprocessing.coherence import are_coherent
 from flare.goes import HEADLINE_EVENT, class_letter, class_of_flux
 
 

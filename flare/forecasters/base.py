@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from flare.errors import ConfigInvalid, ForecasterInvalid, InputInvalid
 from flare.flux_curve import flux_quantiles
-from flare.forecasters.calibration import Calibration, shift_prior
-from flare.forecasters.coherence import made_coherent
+from flare.forecasters.postprocessing.calibration import Calibration, shift_prior
+from flare.forecasters.postprocessing.coherence import made_coherent
 from flare.goes import EVENTS, flux_of_class
 from flare.sample import (
     CHANNELS,
@@ -100,7 +100,7 @@ class Tuning:
     is missing. ``rates`` are the event rates of the samples that the probabilities are meant for;
     ``stated_rates`` are others to which they are moved instead, and the thresholds are already.
     ``interval_level`` is what the interval was fitted for: flux and interval are kept where the
-    probabilities allow them (`flare.forecasters.coherence`); None leaves them as they are, which
+    probabilities allow them (`postprocessing.coherence`); None leaves them as they are, which
     tuning itself needs.
     With ``distribution`` the events are those of one distribution of the peak flux: flux and
     interval come from their probabilities, and all of them have the same calibration.

@@ -23,8 +23,8 @@ from flare.forecasters.base import (
     Tuning,
     check_cubes,
 )
-from flare.forecasters.engine import device_of, engine_of, exported, with_threads
-from flare.forecasters.folder import load, read_description, save
+from flare.forecasters.onnx.engine import device_of, engine_of, exported, with_threads
+from flare.forecasters.storage import load, read_description, save
 from flare.sample import Cube, Present, reduce_cubes
 
 _MEMBER = re.compile(r"member-\d{2}")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
-from flare.datasets.census import SplitCensus
+from flare.datasets.sdobenchmark.census import SplitCensus
 from flare.plots.style import BLUE, GREY, INK, LARGE, NORMAL, SMALL, dress, new_figure
 from flare.plots.time_axis import date_ticks, period_days
 from flare.sample import CHANNELS, PIXEL_SCALES, channel_title, channel_unit, physical_values

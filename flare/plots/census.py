@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flare.datasets.census import SplitCensus
-from flare.datasets.published import COUNT_NAMES, PUBLISHED
+from flare.datasets.sdobenchmark.census import SplitCensus
+from flare.datasets.sdobenchmark.published import COUNT_NAMES, PUBLISHED
 from flare.plots.style import (
     GREY,
     INK,

@@ -10,7 +10,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.datasets.census import SplitCensus
+from flare.datasets.sdobenchmark.census import SplitCensus
 from flare.plots.style import GREY, INK, LARGE, NORMAL, SMALL, dress, new_figure
 from flare.plots.time_axis import date_ticks, days_of, period_days
 from flare.sample import CHANNELS, STEP_NAMES, Present, channel_title

@@ -15,9 +15,9 @@ import numpy as np
 
 from flare.errors import ForecasterInvalid
 from flare.forecasters.base import Forecaster
-from flare.forecasters.folder import save
+from flare.forecasters.storage import save
 from flare.sample import Cube
-from flare.tracking.names import EXAMPLE_FILE, FORECASTER_ARTIFACT
+from flare.tracking.tags import EXAMPLE_FILE, FORECASTER_ARTIFACT
 
 KEPT = "model"
 _WANTED = "registration.json"

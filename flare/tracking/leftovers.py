@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from flare.errors import TrackingUnavailable
 from flare.forecasters.base import Forecaster
-from flare.forecasters.folder import load
+from flare.forecasters.storage import load
 from flare.tracking.kept_model import KEPT, is_kept
 from flare.tracking.local_copy import (
     LocalCopy,
@@ -21,12 +21,12 @@ from flare.tracking.local_copy import (
     read_about,
     runs_dir,
 )
-from flare.tracking.names import ERROR_TAG, FORECASTER_ARTIFACT
 from flare.tracking.outbox import Outbox, patience
 from flare.tracking.packaging import register_kept
 from flare.tracking.registry import RegisteredVersion
 from flare.tracking.runs import answering, connect, now
 from flare.tracking.store import database_file
+from flare.tracking.tags import ERROR_TAG, FORECASTER_ARTIFACT
 
 log = logging.getLogger("flare")
 

@@ -24,18 +24,18 @@ from requests.exceptions import RequestException
 import flare
 from flare.errors import TrackingUnavailable
 from flare.forecasters.base import Forecaster
-from flare.forecasters.engine import exported
 from flare.forecasters.ensemble import EnsembleForecaster
-from flare.forecasters.folder import read_description
+from flare.forecasters.onnx.engine import exported
+from flare.forecasters.storage import read_description
 from flare.sample import N_CHANNELS, N_STEPS, Cube
 from flare.tracking import pyfunc_path
 from flare.tracking.asking import asked_again
 from flare.tracking.kept_model import Wanted, keep_model, read_wanted
 from flare.tracking.model_scores import ModelScores
-from flare.tracking.names import EXAMPLE_FILE, FORECASTER_ARTIFACT, MODEL_DIGEST_TAG
 from flare.tracking.registry import RegisteredVersion
 from flare.tracking.runs import Run, answering, scratch
 from flare.tracking.sending import metrics_of
+from flare.tracking.tags import EXAMPLE_FILE, FORECASTER_ARTIFACT, MODEL_DIGEST_TAG
 
 _NEEDED_BY_ALL = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-learn", "skops")
 #: Tags of a run that say who made it from what; a logged model has them too.

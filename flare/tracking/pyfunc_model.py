@@ -14,9 +14,9 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from flare.errors import InputInvalid
 from flare.forecasters.answer import answers
-from flare.forecasters.folder import load
+from flare.forecasters.storage import load
 from flare.sample import present_of_cube
-from flare.tracking.names import FORECASTER_ARTIFACT
+from flare.tracking.tags import FORECASTER_ARTIFACT
 
 # MLflow asks for a type hint on model_input, and then warns of all but list[...]. It sets a filter
 # of its own for that, so the warnings are recorded here, and dropped.

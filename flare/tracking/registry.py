@@ -21,14 +21,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from flare.errors import ModelNotFound, TrackingUnavailable
-from flare.forecasters.folder import DESCRIPTION
+from flare.forecasters.storage import DESCRIPTION
 from flare.tracking.locations import check_model_location
 from flare.tracking.logged_models import model_id_in
 from flare.tracking.mlflow_errors import refusal
-from flare.tracking.names import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
 from flare.tracking.promotions import promotion_history, record_promotion, versions_before
 from flare.tracking.runs import answering, connect
 from flare.tracking.store import database_file
+from flare.tracking.tags import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
 
 log = logging.getLogger("flare")
 

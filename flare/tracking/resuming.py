@@ -12,8 +12,8 @@ from mlflow.exceptions import MlflowException
 from flare.errors import ConfigInvalid, ModelNotFound, TrackingUnavailable
 from flare.tracking.local_copy import LOG, is_held, last_logged, params_of, runs_dir
 from flare.tracking.mlflow_errors import refusal
-from flare.tracking.names import ENTRY_TAG, RESUMED_TAG
 from flare.tracking.sending import is_refused
+from flare.tracking.tags import ENTRY_TAG, RESUMED_TAG
 
 _LOOKED_AT = 200  # runs: the newest
 

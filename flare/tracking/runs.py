@@ -26,18 +26,18 @@ from mlflow.tracking.context import registry as run_context
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 from sqlalchemy.exc import SQLAlchemyError
 
+from flare.config.groups import EntryConfig, text_of
 from flare.errors import FlareError, TrackingUnavailable
-from flare.parameters import EntryConfig, text_of
 from flare.tracking.asking import asked_once
 from flare.tracking.local_copy import About, LocalCopy, runs_dir
 from flare.tracking.locations import check_location
 from flare.tracking.mlflow_errors import refusal
 from flare.tracking.model_scores import DatasetName, ModelScores
-from flare.tracking.names import ENTRY_TAG, ERROR_TAG
 from flare.tracking.outbox import Outbox, patience
 from flare.tracking.resuming import already_logged, check_left, leave_empty, newest_unfinished
 from flare.tracking.store import check_store, plain_address
 from flare.tracking.system_metrics import PREFIX, watched
+from flare.tracking.tags import ENTRY_TAG, ERROR_TAG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -29,7 +29,7 @@ from mlflow.protos.databricks_pb2 import (
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID as PARENT_RUN
 
 from flare.tracking.local_copy import Entry
-from flare.tracking.names import CHILD_TAG, ERROR_TAG
+from flare.tracking.tags import CHILD_TAG, ERROR_TAG
 
 Item = TypeVar("Item")
 

@@ -13,15 +13,15 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from flare.errors import TrackingUnavailable
-from flare.tracking.names import (
+from flare.tracking.registry import RegisteredVersion, run_file
+from flare.tracking.runs import answering, scratch
+from flare.tracking.tags import (
     DATA_TAG,
     MODEL_CARD,
     SYNTHETIC_TAG,
     TEST_SCORES,
     VALIDATION_SCORES,
 )
-from flare.tracking.registry import RegisteredVersion, run_file
-from flare.tracking.runs import answering, scratch
 
 log = logging.getLogger("flare")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flare.network_parameters import EventLoss, FluxLoss, Head, Sampling
+from flare.config.network_groups import EventLoss, FluxLoss, Head, Sampling
 
 #: Share of labels that lie between the outer two of three quantiles; see ``ForecasterSpec``.
 INTERVAL_LEVEL = 0.9
@@ -10,7 +10,7 @@ INTERVAL_LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Aims:
-    """The parameters of ``flare.network_parameters.Aims``."""
+    """The parameters of ``flare.config.network_groups.Aims``."""
 
     head: Head = "distribution"
     flux_loss: FluxLoss = "l1"

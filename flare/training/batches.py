@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flare.datasets.rows import RowsReader
+from flare.datasets.pack.rows import RowsReader
 from flare.errors import ConfigInvalid
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flare.datasets.rows import RowsReader, read_rows
+from flare.datasets.pack.rows import RowsReader, read_rows
 from flare.sample import Cube
 
 Rows = NDArray[np.intp]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flare.datasets.rows import RowsReader
+from flare.datasets.pack.rows import RowsReader
 from flare.sample import Cube
 from flare.training.reader import Rows, in_pieces, read_ahead
 

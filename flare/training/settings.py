@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Epochs, steps and where they are taken; see ``flare.network_parameters.Fit``."""
+    """Epochs, steps and where they are taken; see ``flare.config.network_groups.Fit``."""
 
     epochs: int
     batch_size: int

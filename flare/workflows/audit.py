@@ -22,15 +22,15 @@ from flare.datasets.audit.planes import Planes, planes_of
 from flare.datasets.audit.report import AuditReport
 from flare.datasets.audit.sides import Sides, audit_sides
 from flare.datasets.audit.timestamps import timestamps_tell_label
-from flare.datasets.packed import Pack, PackedSplit
+from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.datasets.splits import Split, split_by_region
 from flare.errors import DatasetInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
-from flare.tracking.names import AUDIT_TAG, SPLIT_TAG
+from flare.files import check_folder, put_file
+from flare.progress import bar, counter
 from flare.tracking.runs import Run, scratch, start
-from flare.workflows.data import log_split, open_packed
-from flare.workflows.output import check_folder, put_file
-from flare.workflows.progress import bar, counter
+from flare.tracking.tags import AUDIT_TAG, SPLIT_TAG
+from flare.workflows.fitting.training_data import log_split, open_packed
 
 #: The order of a column shows in so many samples; features of all of them would take minutes.
 FEATURE_SAMPLES = 512

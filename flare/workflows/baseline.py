@@ -10,16 +10,22 @@ from flare.features.table import FEATURE_NAMES
 from flare.forecasters.base import Forecast, ForecasterSpec
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.plots.models import feature_importance
-from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD
 from flare.tracking.runs import start
-from flare.workflows.crossval import Rows, log_tuning, on_validation, out_of_fold, training_folds
-from flare.workflows.data import TrainingData, marked, training_data
-from flare.workflows.environment import log_environment
-from flare.workflows.out_of_fold import log_out_of_fold
-from flare.workflows.registering import Trained, register
-from flare.workflows.row_features import features_of
-from flare.workflows.sample_predictions import log_sample_predictions
-from flare.workflows.scoring import Unseen, tuned_and_scored
+from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD
+from flare.workflows.fitting.cross_validation import (
+    Rows,
+    log_tuning,
+    on_validation,
+    out_of_fold,
+    training_folds,
+)
+from flare.workflows.fitting.environment import log_environment
+from flare.workflows.fitting.out_of_fold import log_out_of_fold
+from flare.workflows.fitting.registration import Trained, register
+from flare.workflows.fitting.row_features import features_of
+from flare.workflows.fitting.sample_predictions import log_sample_predictions
+from flare.workflows.fitting.scoring import Unseen, tuned_and_scored
+from flare.workflows.fitting.training_data import TrainingData, marked, training_data
 
 
 def run(config: BaselineConfig) -> Trained:

@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.datasets.fingerprint import available_splits
-from flare.datasets.sample_images import read_sample
-from flare.datasets.sdobenchmark import dataset_identity, read_table
+from flare.datasets.sdobenchmark.fingerprint import available_splits
+from flare.datasets.sdobenchmark.labels import dataset_identity, read_table
+from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.errors import DatasetNotFound
 from flare.features.statistics import histograms
 from flare.goes import QUIET_FLUX, class_of_flux
-from flare.image_places import SampleRead
+from flare.images.places import SampleRead
 from flare.plots.beside import Row, side_by_side
 from flare.sample import N_CHANNELS, N_STEPS
 

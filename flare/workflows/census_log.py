@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from flare.datasets.census import Census
-from flare.tracking.data_identity import log_data
+from flare.datasets.sdobenchmark.census import Census
+from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run
 
 

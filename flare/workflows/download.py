@@ -4,12 +4,12 @@ from flare.config import DownloadConfig
 from flare.datasets.download.dataset import Demand, Downloaded, download
 from flare.datasets.download.patience import Patience
 from flare.datasets.download.sources import mirrors_of
+from flare.files import check_folder
 from flare.plots.census import census_figure
 from flare.plots.style import mark_synthetic
+from flare.progress import counter
 from flare.tracking.runs import start
 from flare.workflows.census_log import log_census
-from flare.workflows.output import check_folder
-from flare.workflows.progress import counter
 
 
 def run(config: DownloadConfig) -> Downloaded:

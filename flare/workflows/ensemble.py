@@ -5,25 +5,25 @@ import math
 from collections.abc import Sequence
 
 from flare.config import EnsembleConfig
+from flare.config.groups import SplitConfig
 from flare.errors import ConfigInvalid
 from flare.forecasters.base import Forecast
 from flare.forecasters.ensemble import EnsembleForecaster, combine, mean_of
-from flare.forecasters.tuning import finished_fold_by_fold
-from flare.parameters import SplitConfig
+from flare.forecasters.postprocessing.fit import finished_fold_by_fold
 from flare.plots.comparison import skill_panels
-from flare.tracking.names import FINGERPRINT_TAG, ON_VALIDATION, OUT_OF_FOLD, SPLIT_TAG
 from flare.tracking.registry import RegisteredVersion, version_tags
 from flare.tracking.runs import Run, start
+from flare.tracking.tags import FINGERPRINT_TAG, ON_VALIDATION, OUT_OF_FOLD, SPLIT_TAG
 from flare.verification.scorecard import Scorecard
-from flare.workflows.crossval import log_tuning, on_validation, training_folds
-from flare.workflows.data import TrainingData, marked, training_data
-from flare.workflows.environment import log_environment
-from flare.workflows.held_out import read_scores
-from flare.workflows.models import Resolved, resolve
-from flare.workflows.out_of_fold import read_out_of_fold
-from flare.workflows.registering import CHOICE_EVENT, CHOICE_SCORE, Trained, register
-from flare.workflows.sample_predictions import log_sample_predictions
-from flare.workflows.scoring import Unseen, Validated, tuned_and_scored
+from flare.workflows.evaluation.validation_forecasts import read_scores
+from flare.workflows.fitting.cross_validation import log_tuning, on_validation, training_folds
+from flare.workflows.fitting.environment import log_environment
+from flare.workflows.fitting.out_of_fold import read_out_of_fold
+from flare.workflows.fitting.registration import CHOICE_EVENT, CHOICE_SCORE, Trained, register
+from flare.workflows.fitting.sample_predictions import log_sample_predictions
+from flare.workflows.fitting.scoring import Unseen, Validated, tuned_and_scored
+from flare.workflows.fitting.training_data import TrainingData, marked, training_data
+from flare.workflows.prediction.resolve_model import Resolved, resolve
 
 log = logging.getLogger("flare")
 

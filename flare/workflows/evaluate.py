@@ -7,30 +7,48 @@ from pathlib import Path
 import numpy as np
 
 from flare.config import EvaluateConfig
+from flare.config.groups import base_rates
 from flare.datasets.audit.report import AuditReport
-from flare.datasets.packed import Pack, PackedSplit
+from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.errors import ConfigInvalid, DatasetInvalid, TrackingUnavailable
+from flare.files import check_folder, put_file
 from flare.forecasters.base import Forecast, Forecaster
+from flare.forecasters.references.oracle import oracle_of, true_probabilities
+from flare.forecasters.references.persistence import PERSISTENCE, persistence
 from flare.goes import EVENTS
-from flare.parameters import base_rates
-from flare.tracking.names import SEEN_TAG
 from flare.tracking.runs import Run, scratch, start
+from flare.tracking.tags import SEEN_TAG
 from flare.verification.noise_free import TrueProbabilities
 from flare.verification.scorecard import Issued
 from flare.workflows.audit import audit_of
-from flare.workflows.comparison import CLIMATOLOGY, FOREST, ORACLE, Comparison, Settings, compare
-from flare.workflows.data import TrainingData, log_reference_data, log_split, open_packed
-from flare.workflows.models import Resolved, resolve
-from flare.workflows.oracle import oracle_of, true_probabilities
-from flare.workflows.output import check_folder, put_file
-from flare.workflows.overlap import regions_of, seen_regions, shown
-from flare.workflows.persistence import PERSISTENCE, persistence
-from flare.workflows.report import Reported, write_report
-from flare.workflows.report_log import log_report
-from flare.workflows.rivals import Rivals, reference_data, rivals_of
-from flare.workflows.scoring import at_rates, forecast_rows, issued, observed, training_rates
-from flare.workflows.subsets import subsets_of
-from flare.workflows.training_regions import fitted_regions, held_out_regions
+from flare.workflows.evaluation.comparison import (
+    CLIMATOLOGY,
+    FOREST,
+    ORACLE,
+    Comparison,
+    Settings,
+    compare,
+)
+from flare.workflows.evaluation.overlap import regions_of, seen_regions, shown
+from flare.workflows.evaluation.references import Rivals, reference_data, rivals_of
+from flare.workflows.evaluation.report.files import Reported, write_report
+from flare.workflows.evaluation.report.log import log_report
+from flare.workflows.evaluation.subsets import subsets_of
+from flare.workflows.fitting.scoring import (
+    at_rates,
+    forecast_rows,
+    issued,
+    observed,
+    training_rates,
+)
+from flare.workflows.fitting.training_data import (
+    TrainingData,
+    log_reference_data,
+    log_split,
+    open_packed,
+)
+from flare.workflows.fitting.training_regions import fitted_regions, held_out_regions
+from flare.workflows.prediction.resolve_model import Resolved, resolve
 
 
 @dataclass(frozen=True)

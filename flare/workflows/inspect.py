@@ -10,11 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from flare.config import InspectConfig
-from flare.datasets.census import Census, SplitCensus, take_census
-from flare.datasets.fingerprint import available_splits
-from flare.datasets.sample_images import read_sample
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.sdobenchmark.census import Census, SplitCensus, take_census
+from flare.datasets.sdobenchmark.fingerprint import available_splits
+from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.errors import ConfigInvalid, DatasetNotFound
+from flare.files import check_folder, put_file
 from flare.goes import QUIET_FLUX, class_of_flux
 from flare.plots.brightness import brightness_over_time
 from flare.plots.census import census_figure
@@ -22,13 +23,12 @@ from flare.plots.gaps import missing_over_time
 from flare.plots.labels import label_distributions
 from flare.plots.samples import sample_grid
 from flare.plots.style import mark_synthetic, save
+from flare.progress import counter
 from flare.sample import FORECAST_WINDOW_HOURS
 from flare.tracking.runs import Run, scratch, start
 from flare.workflows.beside import check_beside, draw_beside
 from flare.workflows.census_log import log_census
-from flare.workflows.output import check_folder, put_file
-from flare.workflows.progress import counter
-from flare.workflows.synthetic import make_default
+from flare.workflows.fitting.synthetic_data import make_default
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,18 @@ from flare.config import (
     SynthesizeConfig,
     TrainConfig,
 )
+from flare.config.groups import SYNTHETIC_DIR, EntryConfig
 from flare.errors import ModelNotFound, PromotionRefused
-from flare.parameters import SYNTHETIC_DIR, EntryConfig
-from flare.tracking.names import PRODUCTION
 from flare.tracking.registry import production_version
 from flare.tracking.runs import start
+from flare.tracking.tags import PRODUCTION
 from flare.workflows import baseline, evaluate, pack, predict, promote, train
-from flare.workflows.data import log_pack
 from flare.workflows.evaluate import Evaluation
-from flare.workflows.forecasts import Forecasts
+from flare.workflows.fitting.registration import Trained
+from flare.workflows.fitting.synthetic_data import make_default
+from flare.workflows.fitting.training_data import log_pack
+from flare.workflows.prediction.prediction_table import Forecasts
 from flare.workflows.promote import Promoted
-from flare.workflows.registering import Trained
-from flare.workflows.synthetic import make_default
 
 log = logging.getLogger("flare")
 

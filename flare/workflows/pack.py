@@ -1,10 +1,10 @@
 """Entry point ``pack``: decode a dataset once."""
 
 from flare.config import PackConfig
-from flare.datasets.packed import Pack, verify_pack
+from flare.datasets.pack.reader import Pack, verify_pack
+from flare.progress import counter
 from flare.tracking.runs import start
-from flare.workflows.data import log_pack, open_packed
-from flare.workflows.progress import counter
+from flare.workflows.fitting.training_data import log_pack, open_packed
 
 
 def run(config: PackConfig) -> Pack:

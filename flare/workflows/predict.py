@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flare.config import PredictConfig
-from flare.datasets.digests import digest, digest_of_files
-from flare.datasets.sample_images import infer_start, read_images
-from flare.datasets.sdobenchmark import identity_above
+from flare.config.groups import PREDICT_EXAMPLE, base_rates
+from flare.datasets.sdobenchmark.labels import identity_above
+from flare.datasets.sdobenchmark.sample_images import infer_start, read_images
+from flare.digests import digest, digest_of_files
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid
 from flare.forecasters.answer import answers
-from flare.grey_scale import LEVEL, Scale
-from flare.images import parse_name
-from flare.npy import cube_of_npy
-from flare.parameters import PREDICT_EXAMPLE, base_rates
+from flare.images.grey_scale import LEVEL, Scale
+from flare.images.npy import cube_of_npy
+from flare.images.planes import parse_name
 from flare.sample import N_PLANES, Cube, Present, present_of_cube
-from flare.tracking.data_identity import log_data
+from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import start
-from flare.workflows import bulk
-from flare.workflows.forecasts import Forecasts, check_output, write_forecasts
-from flare.workflows.models import resolve
+from flare.workflows.prediction import predict_many
+from flare.workflows.prediction.prediction_table import Forecasts, check_output, write_forecasts
+from flare.workflows.prediction.resolve_model import resolve
 
 log = logging.getLogger("flare")
 
@@ -42,7 +42,7 @@ def run(config: PredictConfig) -> Forecasts:
         raise ConfigInvalid(
             f"input={config.input} and data_dir={config.data_dir} are both given; leave one out"
         )
-    return bulk.run(config.data_dir, config)
+    return predict_many.run(config.data_dir, config)
 
 
 def _forecast_one(config: PredictConfig) -> Forecasts:

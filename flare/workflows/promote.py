@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from flare.config import PromoteConfig
 from flare.errors import ModelNotFound, PromotionRefused
-from flare.tracking.names import PRODUCTION, SYNTHETIC_TAG
 from flare.tracking.promotions import Promotion, promotion_history
 from flare.tracking.registry import (
     RegisteredVersion,
@@ -22,9 +21,9 @@ from flare.tracking.registry import (
     version_tags,
 )
 from flare.tracking.runs import Run, start
-from flare.workflows.candidates import candidates
-from flare.workflows.held_out import Judged
-from flare.workflows.promotion_check import (
+from flare.tracking.tags import PRODUCTION, SYNTHETIC_TAG
+from flare.workflows.evaluation.candidates import candidates
+from flare.workflows.evaluation.promotion_check import (
     FORCE_ADVICE,
     Choice,
     NotComparable,
@@ -32,6 +31,7 @@ from flare.workflows.promotion_check import (
     compared_lines,
     scores_of,
 )
+from flare.workflows.evaluation.validation_forecasts import Judged
 
 
 @dataclass(frozen=True)

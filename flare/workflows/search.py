@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from flare.config import SearchConfig
 from flare.errors import DeviceMemoryFull, TrainingDiverged, VerificationInvalid
+from flare.files import check_folder
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import fit_forest
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
@@ -25,21 +26,20 @@ from flare.models import NetworkConfig
 from flare.plots.models import search_history
 from flare.seeding import Stream, integer_seed
 from flare.tracking.child_runs import log_child
-from flare.tracking.names import ENTRY_TAG, KIND_TAG
 from flare.tracking.runs import Run, start
+from flare.tracking.tags import ENTRY_TAG, KIND_TAG
 from flare.training.aims import Aims
 from flare.training.precision import chosen_precision
 from flare.training.records import EpochRecord
 from flare.training.settings import FitSettings
 from flare.verification.probabilistic import brier_skill_score
-from flare.workflows.data import TrainingData, marked, training_data
-from flare.workflows.environment import log_environment
-from flare.workflows.network_inputs import NetworkInputs
-from flare.workflows.network_settings import NetworkSettings
-from flare.workflows.networks import kept, prepared, train_network
-from flare.workflows.output import check_folder
-from flare.workflows.row_features import features_of
-from flare.workflows.search_journal import open_study_file
+from flare.workflows.fitting.environment import log_environment
+from flare.workflows.fitting.network import kept, prepared, train_network
+from flare.workflows.fitting.network_inputs import NetworkInputs
+from flare.workflows.fitting.network_settings import NetworkSettings
+from flare.workflows.fitting.row_features import features_of
+from flare.workflows.fitting.study_file import open_study_file
+from flare.workflows.fitting.training_data import TrainingData, marked, training_data
 
 log = logging.getLogger("flare")
 

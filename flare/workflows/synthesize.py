@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 from flare.config import SynthesizeConfig
-from flare.datasets.fingerprint import content_fingerprint
-from flare.datasets.sdobenchmark import SPLITS, read_table
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark.labels import SPLITS, read_table
 from flare.datasets.synthetic import SyntheticSummary
-from flare.tracking.data_identity import log_data
+from flare.forecasters.references.oracle import oracle_of
+from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import start
 from flare.verification.scorecard import HEADLINE_SCORES, Scorecard, score_forecasts
-from flare.workflows.comparison import ORACLE
-from flare.workflows.oracle import oracle_of
-from flare.workflows.score_table import log_scores, score_rows
-from flare.workflows.scoring import labels_of
-from flare.workflows.synthetic import make
+from flare.workflows.evaluation.comparison import ORACLE
+from flare.workflows.fitting.score_table import log_scores, score_rows
+from flare.workflows.fitting.scoring import labels_of
+from flare.workflows.fitting.synthetic_data import make
 
 
 @dataclass(frozen=True)

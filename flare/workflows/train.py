@@ -8,24 +8,24 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from flare.config import TrainConfig
-from flare.forecasters.neural import NeuralForecaster
+from flare.forecasters.network import NeuralForecaster
 from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
-from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD, PRECISION_TAG
 from flare.tracking.runs import Run, connect, newest_unfinished, start
+from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD, PRECISION_TAG
 from flare.training.processes import fabric_for, part_ways, team
 from flare.training.records import EpochRecord
-from flare.workflows.crossval import log_tuning, on_validation, training_folds
-from flare.workflows.data import TrainingData, marked, training_data, training_rows
-from flare.workflows.environment import log_environment
-from flare.workflows.network_folds import averaged, fold_forecasts, help_with_folds
-from flare.workflows.network_inputs import NetworkInputs
-from flare.workflows.network_settings import NetworkSettings, network_settings
-from flare.workflows.networks import kept, prepared, train_network
-from flare.workflows.out_of_fold import log_out_of_fold
-from flare.workflows.registering import Trained, register
-from flare.workflows.sample_predictions import log_sample_predictions
-from flare.workflows.scoring import tuned_and_scored
+from flare.workflows.fitting.cross_validation import log_tuning, on_validation, training_folds
+from flare.workflows.fitting.environment import log_environment
+from flare.workflows.fitting.network import kept, prepared, train_network
+from flare.workflows.fitting.network_folds import averaged, fold_forecasts, help_with_folds
+from flare.workflows.fitting.network_inputs import NetworkInputs
+from flare.workflows.fitting.network_settings import NetworkSettings, network_settings
+from flare.workflows.fitting.out_of_fold import log_out_of_fold
+from flare.workflows.fitting.registration import Trained, register
+from flare.workflows.fitting.sample_predictions import log_sample_predictions
+from flare.workflows.fitting.scoring import tuned_and_scored
+from flare.workflows.fitting.training_data import TrainingData, marked, training_data, training_rows
 
 log = logging.getLogger("flare")
 

@@ -16,15 +16,14 @@ ROWS: tuple[frozenset[str], ...] = (
             "goes",
             "sample",
             "images",
-            "image_places",
-            "jpeg",
-            "npy",
-            "grey_scale",
             "config",
-            "network_parameters",
-            "parameters",
             "seeding",
             "mlproject",
+            "files",
+            "digests",
+            "lock",
+            "parallel",
+            "progress",
         )
     ),
     frozenset({"flare.datasets", "flare.features", "flare.models", "flare.verification"}),
@@ -37,10 +36,10 @@ ROWS: tuple[frozenset[str], ...] = (
 #: Who may import these, and nobody else.
 CONFINED = {
     "mlflow": ("flare.tracking",),
-    "optuna": ("flare.workflows.search", "flare.workflows.search_journal"),
+    "optuna": ("flare.workflows.search", "flare.workflows.fitting.study_file"),
     "fastapi": ("serving",),
-    "onnx": ("flare.forecasters.exported",),
-    "onnxruntime": ("flare.forecasters.exported",),
+    "onnx": ("flare.forecasters.onnx.session",),
+    "onnxruntime": ("flare.forecasters.onnx.session",),
     "torch": ("flare.models", "flare.training", "flare.forecasters", "flare.workflows"),
 }
 
@@ -48,7 +47,7 @@ CONFINED = {
 SERVING_MAY_USE = (
     "flare.forecasters",
     "flare.tracking.registry",
-    "flare.tracking.names",
+    "flare.tracking.tags",
     "flare.tracking.version_details",
 )
 

@@ -8,8 +8,8 @@ import yaml
 
 from entrypoints.command import parse
 from flare.config import ENTRY_POINTS
+from flare.config.groups import NO_RESULT, text_of
 from flare.mlproject import mlproject_text
-from flare.parameters import NO_RESULT, text_of
 
 ROOT = Path(__file__).parents[2]
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from flare.datasets.packing import ensure_pack
+from flare.datasets.pack.writer import ensure_pack
 
 from workplace import tree
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from mlflow import MlflowClient
 
-from flare.datasets.packing import ensure_pack
+from flare.datasets.pack.writer import ensure_pack
 
 from workplace import tree
 

@@ -9,7 +9,7 @@ import pytest
 from known_models import climatology
 from real_server import ROOT, serving
 
-from flare.forecasters.folder import save
+from flare.forecasters.storage import save
 from serving.settings import described
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from flare.datasets.sample_images import infer_start, read_sample
+from flare.datasets.sdobenchmark.sample_images import infer_start, read_sample
 
 pytestmark = pytest.mark.slow
 

@@ -12,10 +12,10 @@ from known_models import answer_of, climatology, same, shelf
 from load import Load, connect, uploads_of
 from real_server import OURS, UVICORN, serving
 
-from flare.forecasters.folder import save
-from serving.example import EXAMPLES, example_npy
+from flare.forecasters.storage import save
+from serving.models.source import source_of
+from serving.routes.example import EXAMPLES, example_npy
 from serving.settings import Settings
-from serving.source import source_of
 
 from workplace import store_uri
 

@@ -11,9 +11,9 @@ from attacks import ATTACKS, MEBIBYTE, Watch, batches, claim, connections
 from known_models import network
 from real_server import serving
 
-from flare.forecasters.engine import exported
-from flare.forecasters.folder import save
-from serving.example import EXAMPLES, example_npy
+from flare.forecasters.onnx.engine import exported
+from flare.forecasters.storage import save
+from serving.routes.example import EXAMPLES, example_npy
 
 pytestmark = pytest.mark.slow
 log = logging.getLogger("measured")  # shown by `-o log_cli=true --log-cli-level=INFO`

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from flare.workflows.evaluate import Evaluation
-    from flare.workflows.registering import Trained
+    from flare.workflows.fitting.registration import Trained
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,10 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 def rough_rivals() -> Iterator[None]:
     """Fit the reference forecasts of every evaluation in a second instead of twenty."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flare.forecasters.logistic.INVERSE_PENALTIES", (1e-4, 1.0))
-        patch.setattr("flare.workflows.rivals.FOREST_SETTINGS", SMALL_FOREST_SETTINGS)
+        patch.setattr("flare.forecasters.references.logistic.INVERSE_PENALTIES", (1e-4, 1.0))
+        patch.setattr(
+            "flare.workflows.evaluation.references.FOREST_SETTINGS", SMALL_FOREST_SETTINGS
+        )
         yield
 
 

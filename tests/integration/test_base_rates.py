@@ -9,7 +9,8 @@ from interrupting import stopped_after
 
 from flare.config import EvaluateConfig, PredictConfig
 from flare.errors import ConfigInvalid
-from flare.workflows import bulk, evaluate, predict
+from flare.workflows import evaluate, predict
+from flare.workflows.prediction import predict_many
 
 from workplace import working_in
 
@@ -112,7 +113,7 @@ def test_a_forecast_is_named_after_the_stated_rate(models, at_home):
 @pytest.fixture
 def forecast(models, at_home, tmp_path, monkeypatch):
     """Return a function that forecasts the test split in two batches."""
-    monkeypatch.setattr(bulk, "BATCH", 4)
+    monkeypatch.setattr(predict_many, "BATCH", 4)
 
     def ask(base_rates: str, **given):
         small = {"data_dir": at_home.data, "model": "1", "processes": 1}

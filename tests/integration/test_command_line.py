@@ -11,7 +11,7 @@ import pytest
 
 from entrypoints import command
 from flare.config import ENTRY_POINTS
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.sdobenchmark.labels import read_table
 from flare.errors import FlareError
 
 from workplace import tree

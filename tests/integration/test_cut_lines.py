@@ -9,7 +9,7 @@ import pytest
 
 from flare.errors import ConfigInvalid
 from flare.tracking.local_copy import LocalCopy
-from flare.workflows.search_journal import open_study_file
+from flare.workflows.fitting.study_file import open_study_file
 
 STUDY = {"study_name": "one", "direction": "maximize"}
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from flare.config import AuditConfig, PackConfig, PredictConfig, SearchConfig, SynthesizeConfig
-from flare.datasets.fingerprint import content_fingerprint
-from flare.datasets.packed import open_pack
+from flare.datasets.pack.reader import open_pack
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.workflows import audit, pack, predict, search, synthesize
 
 #: What each entry point uses, and for what.

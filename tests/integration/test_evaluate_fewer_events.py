@@ -6,8 +6,8 @@ import pytest
 from flare.config import EvaluateConfig
 from flare.errors import ConfigInvalid
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
-from flare.forecasters.folder import save
+from flare.forecasters.references.climatology import fit_climatology
+from flare.forecasters.storage import save
 from flare.goes import EVENTS
 from flare.workflows import evaluate
 

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from flare.config import EvaluateConfig
-from flare.datasets.packed import open_pack
-from flare.datasets.packing import ensure_pack
+from flare.datasets.pack.reader import open_pack
+from flare.datasets.pack.writer import ensure_pack
 from flare.datasets.splits import split_by_region
 from flare.errors import DatasetInvalid
-from flare.forecasters.folder import save
+from flare.forecasters.storage import save
 from flare.tracking.registry import move_production
 from flare.workflows import evaluate
-from flare.workflows.rivals import climatology_of, reference_data
+from flare.workflows.evaluation.references import climatology_of, reference_data
 
 from tiny import write_tiny_dataset
 

@@ -9,10 +9,10 @@ import pytest
 from flare.config import EvaluateConfig
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
-from flare.forecasters.folder import save
+from flare.forecasters.references.climatology import fit_climatology
+from flare.forecasters.storage import save
 from flare.workflows import evaluate
-from flare.workflows.comparison import COMPARED
+from flare.workflows.evaluation.comparison import COMPARED
 
 from tiny import TINY_LABELS, write_tiny_dataset
 from workplace import working_in

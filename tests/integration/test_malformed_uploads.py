@@ -25,7 +25,7 @@ from malformed import (
 from malformed_archives import GOOD_IMAGE, wrong_images, wrong_zip, zipped
 from real_server import Server, serving
 
-from flare.forecasters.folder import save
+from flare.forecasters.storage import save
 
 ZIP = "application/zip"
 EXAMPLES = 250  # for each endpoint

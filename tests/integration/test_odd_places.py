@@ -17,8 +17,8 @@ from flare.tracking.registry import check_there
 from flare.tracking.runs import start
 from flare.tracking.store import database_file, plain_address
 from flare.workflows import baseline, predict, promote, relocate
-from serving.kept import KeptModels
-from serving.source import MLflowSource
+from serving.models.cache import KeptModels
+from serving.models.source import MLflowSource
 
 from workplace import SMALL_FOREST, store_uri, tree, working_in
 

@@ -15,7 +15,7 @@ from real_server import serving
 from schemathesis import checks
 from schemathesis.generation import GenerationMode
 
-from flare.forecasters.folder import save
+from flare.forecasters.storage import save
 
 #: What holds for every answer. Not `positive_data_acceptance`: any bytes are a body by the
 #: document, and hardly any are a sample.

@@ -7,24 +7,24 @@ import pytest
 from flare.config import PromoteConfig
 from flare.errors import PromotionRefused
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
+from flare.forecasters.references.climatology import fit_climatology
 from flare.goes import EVENTS, event_outcomes
-from flare.tracking.names import (
+from flare.tracking.packaging import package
+from flare.tracking.promotions import promotion_history
+from flare.tracking.registry import production_version, version_tags
+from flare.tracking.runs import start
+from flare.tracking.tags import (
     FINGERPRINT_TAG,
     ON_VALIDATION,
     OUT_OF_FOLD,
     SPLIT_TAG,
     TUNED_TAG,
 )
-from flare.tracking.packaging import package
-from flare.tracking.promotions import promotion_history
-from flare.tracking.registry import production_version, version_tags
-from flare.tracking.runs import start
 from flare.verification.scorecard import Issued, score_forecasts
 from flare.workflows import promote
-from flare.workflows.held_out import log_held_out
-from flare.workflows.registering import CHOICE_TAG
-from flare.workflows.scoring import labels_of
+from flare.workflows.evaluation.validation_forecasts import log_held_out
+from flare.workflows.fitting.registration import CHOICE_TAG
+from flare.workflows.fitting.scoring import labels_of
 
 N_REGIONS, PER_REGION = 40, 3
 DATA, SPLIT = "a" * 64, "b" * 16

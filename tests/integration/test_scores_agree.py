@@ -7,8 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks import consistency
-from flare.parameters import PromotionScore
-from flare.workflows.candidates import OF_FLUX, validation_score
+from flare.config.groups import PromotionScore
+from flare.workflows.evaluation.candidates import OF_FLUX, validation_score
 
 
 @pytest.fixture(params=["forest", "network"])

@@ -14,8 +14,8 @@ from attacks import claim, connections, half_sent
 from known_models import climatology_of
 from real_server import OURS, UVICORN, serving
 
-from flare.forecasters.folder import save
-from serving.example import EXAMPLES, example_npy
+from flare.forecasters.storage import save
+from serving.routes.example import EXAMPLES, example_npy
 
 NPY = example_npy(EXAMPLES)
 KEY = "correct-horse-battery"

@@ -11,7 +11,7 @@ import pytest
 from known_models import climatology_of
 from real_server import ROOT, UVICORN, serving
 
-from flare.forecasters.folder import save
+from flare.forecasters.storage import save
 
 
 @pytest.fixture(scope="module")

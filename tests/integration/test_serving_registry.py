@@ -6,11 +6,11 @@ import pytest
 
 from flare.errors import ModelNotFound
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
+from flare.forecasters.references.climatology import fit_climatology
 from flare.sample import CUBE_SHAPE
-from serving.follower import Follower
-from serving.kept import KeptModels
-from serving.source import MLflowSource
+from serving.models.cache import KeptModels
+from serving.models.follower import Follower
+from serving.models.source import MLflowSource
 
 NAME = "solar-flare"
 

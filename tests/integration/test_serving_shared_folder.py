@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
-from flare.forecasters.folder import save
+from flare.forecasters.references.climatology import fit_climatology
+from flare.forecasters.storage import save
 from flare.tracking import registry, version_details
 from flare.tracking.registry import RegisteredVersion
-from serving.kept import KeptModels
-from serving.source import MLflowSource
+from serving.models.cache import KeptModels
+from serving.models.source import MLflowSource
 
 ADDRESS, NAME = "models:/solar-flare@Production", "solar-flare"
 ROUNDS, PROCESSES = 30, 4

@@ -18,7 +18,7 @@ from flare.tracking.child_runs import log_child
 from flare.tracking.local_copy import is_behind, runs_dir
 from flare.tracking.runs import start
 from flare.workflows import baseline, resend
-from flare.workflows.models import resolve
+from flare.workflows.prediction.resolve_model import resolve
 
 from workplace import SMALL_FOREST, store_uri, working_in
 

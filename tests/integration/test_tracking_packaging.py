@@ -11,8 +11,8 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
-from flare.forecasters.engine import engine_of
-from flare.forecasters.folder import load
+from flare.forecasters.onnx.engine import engine_of
+from flare.forecasters.storage import load
 from flare.sample import present_of_cube
 
 from workplace import working_in

@@ -10,8 +10,8 @@ from mlflow.exceptions import MlflowException
 
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
-from flare.forecasters.folder import load
+from flare.forecasters.references.climatology import fit_climatology
+from flare.forecasters.storage import load
 from flare.sample import N_CHANNELS, N_STEPS
 from flare.tracking import registry
 from flare.tracking.packaging import package

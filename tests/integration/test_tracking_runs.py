@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 
 from flare.errors import DatasetInvalid, TrackingUnavailable
 from flare.tracking.child_runs import log_child
-from flare.tracking.data_identity import log_data
+from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import start
 
 pytestmark = pytest.mark.usefixtures("at_home")

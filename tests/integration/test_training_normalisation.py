@@ -8,9 +8,9 @@ from lightning_fabric import Fabric
 
 from flare.config import TrainConfig
 from flare.models.normalisation import fit_normalisation
-from flare.workflows import data as data_module
-from flare.workflows.data import training_rows
-from flare.workflows.network_inputs import prepare_inputs
+from flare.workflows.fitting import training_data as data_module
+from flare.workflows.fitting.network_inputs import prepare_inputs
+from flare.workflows.fitting.training_data import training_rows
 
 from workplace import working_in
 

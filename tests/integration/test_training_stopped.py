@@ -8,12 +8,12 @@ import pytest
 from flare.config import TrainConfig
 from flare.training.processes import fabric_for
 from flare.training.records import Standing
-from flare.workflows.crossval import training_folds
-from flare.workflows.data import training_rows
-from flare.workflows.network_folds import fold_forecasts
-from flare.workflows.network_inputs import prepare_inputs
-from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import train_network
+from flare.workflows.fitting.cross_validation import training_folds
+from flare.workflows.fitting.network import train_network
+from flare.workflows.fitting.network_folds import fold_forecasts
+from flare.workflows.fitting.network_inputs import prepare_inputs
+from flare.workflows.fitting.network_settings import network_settings
+from flare.workflows.fitting.training_data import training_rows
 
 from workplace import SMALL_NETWORK, working_in
 

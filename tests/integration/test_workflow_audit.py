@@ -11,9 +11,9 @@ from PIL import Image
 
 from flare.config import AuditConfig
 from flare.datasets.audit.checks import CHECKS, Verdict
-from flare.datasets.packed import open_pack
-from flare.datasets.packing import ensure_pack
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.pack.reader import open_pack
+from flare.datasets.pack.writer import ensure_pack
+from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.splits import Split, split_by_region
 from flare.errors import ConfigInvalid
 from flare.workflows import audit

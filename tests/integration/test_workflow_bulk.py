@@ -15,11 +15,12 @@ from interrupting import journal_of, stopped_after
 from mlflow.artifacts import load_text
 
 from flare.config import PredictConfig
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.sdobenchmark.labels import read_table
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid, ModelNotFound
 from flare.tracking.registry import download_uri
-from flare.workflows import bulk, predict
-from flare.workflows.forecasts import WRITERS, Forecasts
+from flare.workflows import predict
+from flare.workflows.prediction import predict_many
+from flare.workflows.prediction.prediction_table import WRITERS, Forecasts
 
 from tiny import sample_folder, write_tiny_dataset
 from workplace import working_in
@@ -108,8 +109,8 @@ def test_the_numbers_are_those_of_the_evaluation(at_home, models, home, tmp_path
 
 
 def test_the_batch_does_not_change_a_forecast(models, many):
-    from flare.datasets.ahead import read_batch
     from flare.datasets.listing import list_samples
+    from flare.datasets.pack.prefetch import read_batch
 
     entries = list_samples(many, "test").entries[:16]
     batch = read_batch([(entry.folder, entry.start) for entry in entries], 32)
@@ -171,7 +172,7 @@ KILLED = """
 import os, signal
 from entrypoints import command, predict
 from flare.config import PredictConfig
-from flare.workflows.journal import Journal
+from flare.workflows.prediction.prediction_checkpoint import Journal
 
 real = Journal.append
 
@@ -225,7 +226,7 @@ def test_a_full_disk_at_the_end_keeps_the_forecasts(forecast, whole, tmp_path, m
         raise OSError(28, "No space left on device", str(tmp_path / "p.csv"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(bulk, "write_forecasts", full)
+        patch.setattr(predict_many, "write_forecasts", full)
         with pytest.raises(OSError, match="No space left"):
             forecast(tmp_path / "p.csv")
     assert not (tmp_path / "p.csv").exists()

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from entrypoints import command
 from entrypoints.download import main
 from flare.config import DownloadConfig
-from flare.datasets.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.errors import DownloadFailed
 from flare.workflows import download
 

@@ -18,14 +18,14 @@ from flare.config import (
     PromoteConfig,
 )
 from flare.errors import ConfigInvalid, ModelNotFound
-from flare.tracking.names import ON_VALIDATION, OUT_OF_FOLD, TUNED_TAG
 from flare.tracking.packaging import kinds_of, requirements
 from flare.tracking.registry import registered, version_tags
+from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD, TUNED_TAG
 from flare.workflows import ensemble, evaluate, predict, promote
-from flare.workflows.models import of_version, resolve
-from serving.follower import Follower
+from flare.workflows.prediction.resolve_model import of_version, resolve
+from serving.models.follower import Follower
+from serving.models.source import source_of
 from serving.settings import Settings
-from serving.source import source_of
 
 from tiny import write_tiny_dataset
 from workplace import working_in

@@ -11,8 +11,8 @@ from flare.forecasters.base import Tuning
 from flare.goes import EVENTS
 from flare.tracking.registry import RegisteredVersion, put_run_text
 from flare.workflows import evaluate
-from flare.workflows.data import open_packed
-from flare.workflows.rivals import reference_data, rivals_of
+from flare.workflows.evaluation.references import reference_data, rivals_of
+from flare.workflows.fitting.training_data import open_packed
 
 from tiny import write_tiny_dataset
 
@@ -131,7 +131,7 @@ def test_the_same_model_gets_the_same_numbers_again(models, at_home, report, tmp
 
 @pytest.mark.parametrize("spelling", ["version", "run", "uri", "newest"])
 def test_a_model_can_be_named_in_several_ways(models, at_home, spelling):
-    from flare.workflows.models import resolve
+    from flare.workflows.prediction.resolve_model import resolve
 
     name = {"version": "2", "run": models.network.version.run_id, "uri": "models:/solar-flare/2"}
     found = resolve(name.get(spelling, ""), "solar-flare")
@@ -170,7 +170,7 @@ def test_reference_forecasts_are_fitted_on_the_regions_that_the_model_was_traine
 def test_for_a_model_of_unknown_regions_the_table_says_how_many_each_was_fitted_on(
     models, at_home, tmp_path
 ):
-    from flare.forecasters.folder import save
+    from flare.forecasters.storage import save
 
     folder = save(models.network.forecaster, tmp_path / "network")
     found = evaluated(at_home, tmp_path / "out", model=str(folder), compare_to="1")
@@ -190,7 +190,7 @@ def test_a_model_of_synthetic_regions_says_so_on_other_data(models, at_home, tmp
 
 
 def test_a_folder_may_be_called_what_a_rival_is_called(models, at_home, tmp_path, monkeypatch):
-    from flare.forecasters.folder import save
+    from flare.forecasters.storage import save
 
     monkeypatch.chdir(tmp_path)
     save(models.network.forecaster, tmp_path / "climatology")

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from flare.config import InspectConfig
-from flare.datasets.fingerprint import content_fingerprint
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark.labels import read_table
 from flare.errors import ConfigInvalid, DatasetNotFound
 from flare.plots.style import mark_synthetic
 from flare.workflows import inspect

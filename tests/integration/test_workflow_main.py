@@ -6,13 +6,13 @@ import pytest
 from mlflow import MlflowClient
 
 from flare.config import MainConfig, PredictConfig, SynthesizeConfig
-from flare.datasets.fingerprint import content_fingerprint
+from flare.config.groups import SYNTHETIC_DIR
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.errors import ConfigInvalid, DatasetInvalid, FlareError, TrackingUnavailable
-from flare.parameters import SYNTHETIC_DIR
 from flare.tracking.registry import production_version
 from flare.tracking.runs import start
 from flare.workflows import main, synthesize
-from flare.workflows.synthetic import make_default
+from flare.workflows.fitting.synthetic_data import make_default
 
 from workplace import SMALL_FOREST, SMALL_NETWORK, tree, working_in
 

@@ -7,11 +7,11 @@ import pytest
 from mlflow.artifacts import load_dict
 
 from flare.config import PredictConfig
-from flare.datasets.sample_images import infer_start, read_sample
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.sample_images import infer_start, read_sample
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid, ModelNotFound
 from flare.workflows import predict
-from flare.workflows.forecasts import Forecasts
+from flare.workflows.prediction.prediction_table import Forecasts
 
 ANSWER = {
     "id", "peak_flux_w_m2", "log_flux", "flare_class", "is_mx_flare", "mx_probability",

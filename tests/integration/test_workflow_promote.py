@@ -6,7 +6,7 @@ from entrypoints.promote import main
 from flare.config import PromoteConfig
 from flare.errors import ModelNotFound, PromotionRefused
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import fit_climatology
+from flare.forecasters.references.climatology import fit_climatology
 from flare.tracking.packaging import package
 from flare.tracking.promotions import promotion_history
 from flare.tracking.registry import production_version

@@ -7,9 +7,10 @@ import torch
 from mlflow import MlflowClient
 
 from flare.config import SearchConfig
-from flare.datasets.packed import Pack
+from flare.datasets.pack.reader import Pack
 from flare.errors import TrainingDiverged, VerificationInvalid
-from flare.workflows import networks, search
+from flare.workflows import search
+from flare.workflows.fitting import network
 
 from tiny import write_tiny_dataset
 
@@ -116,8 +117,8 @@ def test_a_trial_that_fills_the_memory_of_the_gpu_fails_alone(
                 raise full.pop()
             return self.honest(*given)
 
-    honest = networks.build_loss
-    monkeypatch.setattr(networks, "build_loss", lambda *given: Loss(honest(*given)))
+    honest = network.build_loss
+    monkeypatch.setattr(network, "build_loss", lambda *given: Loss(honest(*given)))
     found = searched(at_home, tmp_path / "study", family="cnn", epochs=1)
     trials = children(newest("search").info.run_id)
     assert [one.info.status for one in trials] == ["FAILED", "FINISHED"]

@@ -8,15 +8,15 @@ import pytest
 
 from benchmarks.shuffled_images import shuffled, trained_and_scored
 from flare.config import InspectConfig, SynthesizeConfig, TrainConfig
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.splits import split_by_region
 from flare.errors import DatasetInvalid, DatasetNotFound
+from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.workflows import inspect, synthesize
-from flare.workflows.comparison import Settings, compare
-from flare.workflows.data import TrainingData, open_packed
-from flare.workflows.oracle import oracle_of, true_probabilities
-from flare.workflows.scoring import labels_of
-from flare.workflows.synthetic import sizes
+from flare.workflows.evaluation.comparison import Settings, compare
+from flare.workflows.fitting.scoring import labels_of
+from flare.workflows.fitting.synthetic_data import sizes
+from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 from workplace import working_in
 

@@ -11,20 +11,20 @@ import pytest
 from mlflow import MlflowClient
 
 from flare.config import BaselineConfig, PackConfig, TrainConfig
-from flare.datasets.packed import Pack
+from flare.config.groups import NO_RESULT
+from flare.datasets.pack.reader import Pack
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.forecasters.base import Tuning
-from flare.forecasters.calibration import METHODS, RATE
+from flare.forecasters.postprocessing.calibration import METHODS, RATE
 from flare.goes import EVENTS
-from flare.parameters import NO_RESULT
 from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
-from flare.workflows.crossval import training_folds
-from flare.workflows.data import TrainingData, training_data
-from flare.workflows.network_folds import fold_forecasts
-from flare.workflows.network_settings import network_settings
-from flare.workflows.networks import kept, train_network
-from flare.workflows.scoring import Unseen
+from flare.workflows.fitting.cross_validation import training_folds
+from flare.workflows.fitting.network import kept, train_network
+from flare.workflows.fitting.network_folds import fold_forecasts
+from flare.workflows.fitting.network_settings import network_settings
+from flare.workflows.fitting.scoring import Unseen
+from flare.workflows.fitting.training_data import TrainingData, training_data
 
 from tiny import write_tiny_dataset
 from workplace import SMALL_FOREST, SMALL_NETWORK, working_in

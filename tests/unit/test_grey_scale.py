@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flare.errors import NpyRejected
-from flare.grey_scale import to_grey_levels
+from flare.images.grey_scale import to_grey_levels
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (40, 256, 256), dtype=np.uint8)
 FLOATS = LEVELS.astype(np.float32)

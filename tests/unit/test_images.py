@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flare.errors import InputInvalid
-from flare.images import ImageRejected, decode_plane, is_ignored_channel, parse_name
+from flare.images.planes import ImageRejected, decode_plane, is_ignored_channel, parse_name
 
 GREY = np.add.outer(np.arange(256), np.arange(256)).astype(np.uint8)  # wraps: edges and slopes
 SMOOTH = np.add.outer(np.arange(128).repeat(2), np.arange(128).repeat(2)).astype(np.uint8)

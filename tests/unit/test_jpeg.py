@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from flare import images, jpeg
-from flare.images import ImageRejected, decode_plane
-from flare.jpeg import decode_ordinary
+from flare.images import jpeg, planes
+from flare.images.jpeg import decode_ordinary
+from flare.images.planes import ImageRejected, decode_plane
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "data" / "example").glob("*/*.jpg"))
@@ -141,5 +141,5 @@ def test_without_simplejpeg_everything_is_decoded_all_the_same(monkeypatch):
 
 
 def test_pillow_is_not_asked_about_ordinary_files(monkeypatch):
-    monkeypatch.setattr(images, "_decode_by_pillow", None)
+    monkeypatch.setattr(planes, "_decode_by_pillow", None)
     assert decode_plane(SMALL, size=24).shape == (24, 24)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flare.errors import InputInvalid, NpyRejected
-from flare.npy import cube_of_npy, header_of_batch, shape_of_npy
+from flare.images.npy import cube_of_npy, header_of_batch, shape_of_npy
 from flare.sample import CUBE_SHAPE
 
 PLANES = np.random.default_rng(0).integers(1, 256, (40, 256, 256), dtype=np.uint8)

@@ -7,8 +7,8 @@ import numpy as np
 
 from flare.datasets.audit.checks import AuditFinding, Verdict, met
 from flare.datasets.audit.planes import Planes
-from flare.datasets.packed import Pack
-from flare.images import UNIFORM
+from flare.datasets.pack.reader import Pack
+from flare.images.planes import UNIFORM
 from flare.sample import CHANNELS, N_PLANES
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flare.datasets.packed import Pack
-from flare.datasets.pool import Progress, map_in_order, reported
+from flare.datasets.pack.reader import Pack
+from flare.parallel import Progress, map_in_order, reported
 from flare.sample import CHANNELS, N_CHANNELS, N_PLANES, N_STEPS, STEP_NAMES, Present
 
 _TASK_SAMPLES = 64  # hashing is twenty times faster than decoding, and a task as much larger

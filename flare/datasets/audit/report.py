@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flare.datasets.audit.checks import CHECKS, AuditFinding, Verdict
-from flare.datasets.fingerprint import short
+from flare.datasets.sdobenchmark.fingerprint import short
 
 #: What people call the places in which is looked.
 PLACES = {

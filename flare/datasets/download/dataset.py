@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flare.datasets.census import Census, SplitCensus, take_census
 from flare.datasets.download.checksums import Pins
 from flare.datasets.download.fetch import Archive, fetch, take_file
 from flare.datasets.download.patience import Patience
@@ -18,6 +17,7 @@ from flare.datasets.download.space import size_text
 from flare.datasets.download.stages import Stage, unseen
 from flare.datasets.download.unpack import Limits, unpack
 from flare.datasets.download.workshop import check_dest, clear, unpacking_folder, workshop
+from flare.datasets.sdobenchmark.census import Census, SplitCensus, take_census
 from flare.datasets.synthetic.region import FIRST_NUMBER
 from flare.errors import ArchiveInvalid, DatasetInvalid, DatasetNotFound, DownloadFailed, FlareError
 

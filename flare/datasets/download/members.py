@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from flare.datasets.sdobenchmark import ROOT_TABLES, SPLITS
+from flare.datasets.sdobenchmark.labels import ROOT_TABLES, SPLITS
 from flare.errors import ArchiveInvalid
 
 SUFFIXES = (".csv", ".jpg", ".jpeg", ".png", ".txt")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flare.datasets.lock import alone
 from flare.errors import ConfigInvalid
+from flare.lock import alone
 
 _LOCK, _UNPACKED = "lock", "unpacked.partial"
 

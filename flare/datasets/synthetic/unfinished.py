@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from flare.datasets.lock import alone
+from flare.lock import alone
 
 #: How the names of regions end that are not whole yet.
 PARTIAL = ".partial"

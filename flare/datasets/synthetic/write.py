@@ -13,13 +13,13 @@ from typing import Any
 from PIL import Image
 
 from flare.cores import usable_cores
-from flare.datasets.pool import worker_pool
 from flare.datasets.synthetic.difficulty import level_of
 from flare.datasets.synthetic.region import SPLITS, TEST_SPLITS, Region, Window, make_regions
 from flare.datasets.synthetic.render import Images, Surroundings
 from flare.datasets.synthetic.unfinished import PARTIAL, unfinished
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter
+from flare.parallel import worker_pool
 from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
 
 GENERATOR_VERSION = 2

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flare.datasets import ahead
-from flare.datasets.ahead import ReadBatch, Source, read_ahead
-from flare.datasets.sample_images import read_sample
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.pack import prefetch
+from flare.datasets.pack.prefetch import ReadBatch, Source, read_ahead
+from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.sample import reduce_cubes
 
 
@@ -70,7 +70,7 @@ def test_no_more_batches_wait_than_are_asked_for(
             done.set_result(batch)
             return done
 
-    found: Iterator[int] = ahead._in_order(Pool(), range(10), 64, at_once=4)
+    found: Iterator[int] = prefetch._in_order(Pool(), range(10), 64, at_once=4)
     for taken in range(10):
         assert next(found) == taken
         assert len(asked) <= taken + 1 + 4

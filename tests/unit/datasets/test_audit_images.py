@@ -16,9 +16,9 @@ from flare.datasets.audit.images import (
     uniform_images,
 )
 from flare.datasets.audit.planes import Planes, look_at, planes_of
-from flare.datasets.packing import ensure_pack
-from flare.datasets.sample_images import read_sample
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.pack.writer import ensure_pack
+from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.sample import MAGNETOGRAM, N_CHANNELS, N_PLANES, N_STEPS
 
 

@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flare.datasets import census as module
-from flare.datasets import sample_images
-from flare.datasets.census import Census, SplitCensus, take_census
-from flare.datasets.counting import median_levels
-from flare.datasets.findings import CHECKS, Finding, gather
-from flare.datasets.fingerprint import content_fingerprint
-from flare.datasets.published import PUBLISHED, classes_of
-from flare.datasets.sample_images import read_sample
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.sdobenchmark.census import Census, SplitCensus, take_census
+from flare.datasets.sdobenchmark.census_counts import median_levels
+from flare.datasets.sdobenchmark.findings import CHECKS, Finding, gather
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark.labels import census as module
+from flare.datasets.sdobenchmark.labels import read_table, sample_images
+from flare.datasets.sdobenchmark.published import PUBLISHED, classes_of
+from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.sample import CHANNELS
 

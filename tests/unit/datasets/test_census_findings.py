@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flare.datasets.census import SplitCensus, take_census
-from flare.datasets.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark.census import SplitCensus, take_census
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 
 from tiny import sample_folder, table_row, tiny_jpeg, write_table, write_tiny_dataset
 

@@ -13,15 +13,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from flare.datasets.census import take_census
 from flare.datasets.download import dataset as dataset_module
 from flare.datasets.download.dataset import Demand, Downloaded, download
 from flare.datasets.download.fetch import archive_name
 from flare.datasets.download.patience import Patience
 from flare.datasets.download.sources import Mirror
 from flare.datasets.download.space import SPARE_BYTES
-from flare.datasets.fingerprint import content_fingerprint
-from flare.datasets.sdobenchmark import dataset_identity
+from flare.datasets.sdobenchmark.census import take_census
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark.labels import dataset_identity
 from flare.errors import (
     ArchiveInvalid,
     ConfigInvalid,

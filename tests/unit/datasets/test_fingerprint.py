@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from flare.datasets.digests import combine, digest
-from flare.datasets.fingerprint import (
+from flare.datasets.sdobenchmark.fingerprint import (
     available_splits,
     content_fingerprint,
     listing_fingerprint,
     short,
 )
+from flare.digests import combine, digest
 from flare.errors import DatasetNotFound
 
 from tiny import write_tiny_dataset

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from flare.datasets.digests import digest_of_files
 from flare.datasets.listing import list_samples
-from flare.datasets.packing import pack
-from flare.datasets.sample_images import read_files
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.pack.writer import pack
+from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.sample_images import read_files
+from flare.digests import digest_of_files
 from flare.errors import DatasetInvalid, DatasetNotFound
 
 from tiny import write_tiny_dataset

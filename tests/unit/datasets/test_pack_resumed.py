@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from flare.datasets import packing
-from flare.datasets.lock import alone
-from flare.datasets.packed import Pack, open_pack, verify_pack
-from flare.datasets.packing import pack
-from flare.datasets.stored import BULK
-from flare.datasets.unfinished_pack import workshop_of
+from flare.datasets.pack import writer
+from flare.datasets.pack.reader import Pack, open_pack, verify_pack
+from flare.datasets.pack.storage import BULK
+from flare.datasets.pack.unfinished import workshop_of
+from flare.datasets.pack.writer import pack
 from flare.errors import DatasetInvalid, DiskTooSmall
+from flare.lock import alone
 
 from tiny import copy_without_packs
 
@@ -210,7 +210,7 @@ def test_a_disk_that_fills_up_on_the_way_keeps_what_is_there(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(packing, "describe", full)
+        patch.setattr(writer, "describe", full)
         with pytest.raises(DiskTooSmall, match="is full; make room, and the same command goes on"):
             go_on(tiny_dataset, tmp_path / "pack", whole)
     assert go_on(tiny_dataset, tmp_path / "pack", whole)[1] == [24]
@@ -232,7 +232,7 @@ def test_a_finished_pack_that_was_not_put_in_place_yet_only_needs_its_name(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(packing, "_put_in_place", killed)
+        patch.setattr(writer, "_put_in_place", killed)
         with pytest.raises(KeyboardInterrupt):
             go_on(tiny_dataset, tmp_path / "pack", whole)
     made, told = go_on(tiny_dataset, tmp_path / "pack", whole)
@@ -243,7 +243,7 @@ def test_a_finished_pack_that_was_not_put_in_place_yet_only_needs_its_name(
 def test_the_journal_is_written_while_samples_are_stored(
     tiny_dataset, whole, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("flare.datasets.pack_journal._FLUSH_SECONDS", 0)
+    monkeypatch.setattr("flare.datasets.pack.journal._FLUSH_SECONDS", 0)
     seen = []
 
     def progress(done: int, total: int) -> None:
@@ -260,7 +260,7 @@ _STANDS_STILL = """
 import sys, threading
 from pathlib import Path
 from flare.datasets import pack_journal
-from flare.datasets.packing import pack
+from flare.datasets.pack.writer import pack
 
 def progress(done, total):
     print(done, flush=True)

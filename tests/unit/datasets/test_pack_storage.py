@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flare.datasets.audit.planes import planes_of
-from flare.datasets.fingerprint import content_fingerprint
-from flare.datasets.packed import Pack, open_pack, verify_pack
-from flare.datasets.packing import ensure_pack, pack
-from flare.datasets.rows import read_rows
-from flare.datasets.sample_images import read_sample
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.pack.reader import Pack, open_pack, verify_pack
+from flare.datasets.pack.rows import read_rows
+from flare.datasets.pack.writer import ensure_pack, pack
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.errors import DatasetInvalid, DiskTooSmall
 from flare.features.table import compute_features
 from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES, reduce_cubes
@@ -255,7 +255,7 @@ def test_a_disk_that_is_too_small_for_the_images_is_noticed_first(
     tiny_dataset, tmp_path, monkeypatch
 ):
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
-    monkeypatch.setattr("flare.datasets.pack_space.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("flare.datasets.pack.space.shutil.disk_usage", lambda _: usage)
     with pytest.raises(DiskTooSmall, match=r"the pack takes 0\.0\d GB .* make room"):
         pack(tiny_dataset, tmp_path / "packs" / "tiny", storage="jpeg")
     assert not (tmp_path / "packs").exists()

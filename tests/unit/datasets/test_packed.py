@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flare.datasets import pack_space
-from flare.datasets.fingerprint import content_fingerprint
-from flare.datasets.packed import Pack, open_pack, verify_pack
-from flare.datasets.packing import ensure_pack, pack
-from flare.datasets.sample_images import read_sample
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.pack import space
+from flare.datasets.pack.reader import Pack, open_pack, verify_pack
+from flare.datasets.pack.writer import ensure_pack, pack
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound, DiskTooSmall
 from flare.sample import CHANNELS, plane_sums, reduce_cubes
 
@@ -413,7 +413,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
-    monkeypatch.setattr(pack_space.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(space.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DiskTooSmall, match=r"make room.* storage=jpeg"):
         pack(dataset, tmp_path / "packs" / "tiny", image_size=64)
     assert not (tmp_path / "packs").exists()

@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from flare.datasets.pool import map_in_order
+from flare.parallel import map_in_order
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,7 +29,7 @@ def alive(pid: int) -> bool:
 def test_workers_end_when_their_parent_is_killed():
     program = (
         "import os, time\n"
-        "from flare.datasets.pool import worker_pool\n"
+        "from flare.parallel import worker_pool\n"
         "with worker_pool(1) as pool:\n"
         "    print(pool.submit(os.getpid).result(), flush=True)\n"
         "    time.sleep(600)\n"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flare.datasets.rows import read_rows
+from flare.datasets.pack.rows import read_rows
 from flare.errors import InputInvalid
 
 CUBES = np.random.default_rng(0).integers(0, 256, (6, 4, 10, 8, 8), dtype=np.uint8)

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from flare.datasets.sample_images import infer_start, read_sample
-from flare.datasets.sdobenchmark import read_table
+from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.sample_images import infer_start, read_sample
 from flare.errors import DatasetInvalid, DatasetNotFound
-from flare.image_places import sample_of_files
+from flare.images.places import sample_of_files
 from flare.sample import CHANNELS, MAGNETOGRAM, STEP_OFFSETS_MINUTES
 
 from tiny import tiny_jpeg, write_tiny_sample

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from flare.config import SynthesizeConfig
-from flare.datasets.fingerprint import content_fingerprint
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.datasets.synthetic import synthesize
 from flare.datasets.synthetic.exact import exp, exp_of_image, log, log_of_image
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Surroundings
-from flare.workflows.synthetic import sizes
+from flare.workflows.fitting.synthetic_data import sizes
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,8 +42,8 @@ MAKE = """
 import sys
 from pathlib import Path
 from flare.config import SynthesizeConfig
-from flare.datasets.fingerprint import content_fingerprint
-from flare.workflows.synthetic import make
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
+from flare.workflows.fitting.synthetic_data import make
 make(SynthesizeConfig(data_dir=Path(sys.argv[1]), processes=1))
 print(content_fingerprint(Path(sys.argv[1])))
 """

@@ -16,7 +16,7 @@ from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Images
 from flare.datasets.synthetic.unfinished import unfinished
 from flare.errors import ConfigInvalid, DatasetInvalid
-from flare.images import ImageRejected, decode_plane, parse_name
+from flare.images.planes import ImageRejected, decode_plane, parse_name
 from flare.sample import CHANNELS, CUBE_SHAPE, STEP_OFFSETS_MINUTES
 
 SHIPPED = Path(__file__).parents[3] / "data" / "example"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from entrypoints.show_census import show_census
-from flare.datasets.census import take_census
-from flare.datasets.findings import CHECKS
-from flare.datasets.fingerprint import short
+from flare.datasets.sdobenchmark.census import take_census
+from flare.datasets.sdobenchmark.findings import CHECKS
+from flare.datasets.sdobenchmark.fingerprint import short
 
 from tiny import write_tiny_dataset
 

@@ -7,7 +7,7 @@ import torch
 from small_forecasters import KINDS, small
 
 from flare.forecasters.base import Forecaster
-from flare.forecasters.exported import can_run_graphs
+from flare.forecasters.onnx.session import can_run_graphs
 
 torch.set_num_threads(1)  # networks this small only lose by sharing
 

@@ -5,12 +5,12 @@ import torch
 
 from flare.features.table import compute_features
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, Tuning
-from flare.forecasters.climatology import Climatology, fit_climatology
-from flare.forecasters.constant import Constant, fit_constant
 from flare.forecasters.ensemble import EnsembleForecaster, combine
 from flare.forecasters.forest import ForestForecaster, fit_forest
-from flare.forecasters.logistic import LogisticForecaster, fit_logistic
-from flare.forecasters.neural import NeuralForecaster
+from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.references.climatology import Climatology, fit_climatology
+from flare.forecasters.references.constant import Constant, fit_constant
+from flare.forecasters.references.logistic import LogisticForecaster, fit_logistic
 from flare.goes import EVENTS
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation

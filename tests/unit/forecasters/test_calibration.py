@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flare.errors import ConfigInvalid, ForecasterInvalid, VerificationInvalid
-from flare.forecasters.calibrating import (
+from flare.forecasters.postprocessing.calibration import METHODS, Calibration, logit, shift_prior
+from flare.forecasters.postprocessing.choose_calibration import (
     FEWEST_EVENTS,
     choose_calibration,
     cross_calibrated,
     fit_calibration,
 )
-from flare.forecasters.calibration import METHODS, Calibration, logit, shift_prior
 from flare.verification.probabilistic import brier_score
 
 FITTED = METHODS[1:]

@@ -10,7 +10,7 @@ from small_forecasters import CUBES, KINDS, PRESENT, TUNING, small, small_climat
 
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecast, Tuning
-from flare.forecasters.coherence import are_coherent, made_coherent, quantile_bounds
+from flare.forecasters.postprocessing.coherence import are_coherent, made_coherent, quantile_bounds
 from flare.goes import CLASS_FLOORS, EVENTS, class_letter
 
 LEVEL = 0.9

@@ -14,10 +14,10 @@ from onnx import TensorProto, helper
 from small_forecasters import CUBES, ORIGIN, PRESENT, SPEC, small_network
 
 from flare.errors import ForecasterInvalid
-from flare.forecasters import exported, exporting
-from flare.forecasters.exported import ExportedNetwork, check_graph
-from flare.forecasters.exporting import TOLERANCE, export, export_graph
-from flare.forecasters.neural import NeuralForecaster
+from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.onnx import session
+from flare.forecasters.onnx.export import TOLERANCE, export, export_graph
+from flare.forecasters.onnx.session import ExportedNetwork, check_graph
 from flare.models import ARCHITECTURES, NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
 
@@ -69,7 +69,7 @@ def samples(n: int) -> tuple[np.ndarray, np.ndarray]:
 def test_exported_it_answers_as_pytorch_does_for_any_number_of_samples(
     monkeypatch, architecture, n_quantiles, at_once
 ):
-    monkeypatch.setattr(exported, "_AT_ONCE", at_once)
+    monkeypatch.setattr(session, "_AT_ONCE", at_once)
     forecaster, graph = both(architecture, n_quantiles)
     for n in (1, 2, 3, 16, 17):
         cubes, present = samples(n)
@@ -201,7 +201,7 @@ def test_a_network_that_cannot_be_exported_stays_with_pytorch(monkeypatch, caplo
     def refuse(*args: object, **options: object) -> bytes:
         raise NotImplementedError("no such operator")
 
-    monkeypatch.setattr(exporting, "export_graph", refuse)
+    monkeypatch.setattr("flare.forecasters.onnx.export.export_graph", refuse)
     with caplog.at_level(logging.WARNING, "flare"):
         forecaster = small_network().exported()
     assert forecaster.engine == "torch"
@@ -219,7 +219,7 @@ def test_a_graph_that_answers_otherwise_than_pytorch_is_not_used(monkeypatch, ca
             getattr(another.heads, head).bias += wrong
         return export_graph(another, *args, **options)
 
-    monkeypatch.setattr(exporting, "export_graph", export_another)
+    monkeypatch.setattr("flare.forecasters.onnx.export.export_graph", export_another)
     with caplog.at_level(logging.WARNING, "flare"):
         forecaster = small_network().exported()
     assert forecaster.engine == "torch"

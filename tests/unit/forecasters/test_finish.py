@@ -8,7 +8,7 @@ from small_forecasters import CUBES, PRESENT, small_climatology
 
 from flare.errors import ConfigInvalid, ForecasterInvalid
 from flare.forecasters.base import Tuning
-from flare.forecasters.calibration import Calibration, shift_prior
+from flare.forecasters.postprocessing.calibration import Calibration, shift_prior
 from flare.goes import EVENTS
 
 COLD = Calibration("temperature", {"temperature": (0.5,), "floor": (1e-6,)})

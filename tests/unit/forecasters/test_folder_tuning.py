@@ -20,9 +20,9 @@ from test_forecaster_folder import describe
 from flare.errors import ForecasterInvalid
 from flare.features.table import compute_features
 from flare.forecasters.base import Tuning
-from flare.forecasters.calibration import Calibration
-from flare.forecasters.folder import load, read_description, save
 from flare.forecasters.forest import fit_forest
+from flare.forecasters.postprocessing.calibration import Calibration
+from flare.forecasters.storage import load, read_description, save
 
 CALIBRATED = replace(
     TUNING,

@@ -3,7 +3,7 @@ import pytest
 from small_forecasters import CUBES, ORIGIN, PEAK_FLUX, PRESENT, SPEC
 
 from flare.errors import DatasetInvalid
-from flare.forecasters.climatology import fit_climatology
+from flare.forecasters.references.climatology import fit_climatology
 
 
 def fitted(peak_flux):

@@ -17,10 +17,10 @@ from small_forecasters import (
 from test_forecaster_folder import describe
 
 from flare.errors import ForecasterInvalid
-from flare.forecasters.engine import device_of, engine_of, exported, with_threads
 from flare.forecasters.ensemble import combine
-from flare.forecasters.folder import DESCRIPTION, load, save
-from flare.forecasters.neural import GRAPH
+from flare.forecasters.network import GRAPH
+from flare.forecasters.onnx.engine import device_of, engine_of, exported, with_threads
+from flare.forecasters.storage import DESCRIPTION, load, save
 
 PARTS = ("log10_flux", "lower", "upper", "probability")
 

@@ -12,7 +12,7 @@ from small_forecasters import CUBES, PRESENT, TUNING, small, small_forest, small
 from flare.errors import ConfigInvalid, ForecasterInvalid, ModelNotFound
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.ensemble import EnsembleForecaster, combine
-from flare.forecasters.folder import DESCRIPTION, digest_of, load, save
+from flare.forecasters.storage import DESCRIPTION, digest_of, load, save
 from flare.sample import reduce_cubes
 
 

@@ -16,8 +16,8 @@ import pytest
 from small_forecasters import CUBES, KINDS, PRESENT, small, small_climatology
 
 from flare.errors import ForecasterInvalid, ModelNotFound
-from flare.forecasters.climatology import Climatology
-from flare.forecasters.folder import DESCRIPTION, digest_of, load, read_description, save
+from flare.forecasters.references.climatology import Climatology
+from flare.forecasters.storage import DESCRIPTION, digest_of, load, read_description, save
 
 #: The file of weights that the damage is done to.
 WEIGHTS = {"forest": "classifier.skops", "neural": "weights.safetensors"}
@@ -239,7 +239,7 @@ class Blocked:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Blocked)
 import json, pathlib, numpy as np
-from flare.forecasters.folder import load
+from flare.forecasters.storage import load
 samples = np.load({str(tmp_path / "samples.npz")!r})
 fluxes = []
 for folder in {[str(folder) for folder in folders]!r}:

@@ -10,8 +10,8 @@ from test_forecaster_folder import accept, describe
 
 from flare.errors import DatasetInvalid, ForecasterInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
-from flare.forecasters.folder import load, save
 from flare.forecasters.forest import CLASSIFIER, REGRESSOR, fit_forest
+from flare.forecasters.storage import load, save
 from flare.goes import EVENTS
 
 FEATURES = compute_features(CUBES, PRESENT)

@@ -14,9 +14,9 @@ from test_forecaster_folder import describe
 
 from flare.errors import DatasetInvalid, ForecasterInvalid
 from flare.features.table import FEATURE_NAMES
-from flare.forecasters import logistic
-from flare.forecasters.folder import load, read_description, save
-from flare.forecasters.logistic import PIL_PROXY, fit_inversion_line, fit_logistic
+from flare.forecasters.references import logistic
+from flare.forecasters.references.logistic import PIL_PROXY, fit_inversion_line, fit_logistic
+from flare.forecasters.storage import load, read_description, save
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes, flux_of_class
 from flare.seeding import Stream, integer_seed
 

@@ -9,8 +9,8 @@ from test_forecaster_folder import describe
 
 from flare.errors import ForecasterInvalid
 from flare.forecasters.base import Tuning
-from flare.forecasters.calibration import natural_probabilities
-from flare.forecasters.folder import DESCRIPTION, load, save
+from flare.forecasters.postprocessing.calibration import natural_probabilities
+from flare.forecasters.storage import DESCRIPTION, load, save
 
 #: How much oftener each class was drawn, from below B1.0 to X.
 DRAWN = (0.5, 2.0, 0.7, 4.0, 4.0)

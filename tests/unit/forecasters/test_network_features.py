@@ -9,8 +9,8 @@ import torch
 from flare.errors import ForecasterInvalid
 from flare.features.table import compute_features
 from flare.forecasters.base import ForecasterSpec, Origin, Tuning
-from flare.forecasters.folder import load, save
-from flare.forecasters.neural import NeuralForecaster
+from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.storage import load, save
 from flare.models import NetworkConfig, build, build_forecasting
 from flare.models.normalisation import ChannelNormalisation, fit_standardisation
 

@@ -5,9 +5,9 @@ import pytest
 
 from flare.flux_curve import log_rates, probabilities
 from flare.forecasters.base import Forecast, Tuning
-from flare.forecasters.calibration import RATE
-from flare.forecasters.rate_calibration import choose_rate_calibration
-from flare.forecasters.tuning import calibration_gains, tune
+from flare.forecasters.postprocessing.calibration import RATE
+from flare.forecasters.postprocessing.fit import calibration_gains, tune
+from flare.forecasters.postprocessing.rate_calibration import choose_rate_calibration
 from flare.goes import EVENTS
 
 N = 3000

@@ -12,11 +12,11 @@ from small_forecasters import ORIGIN
 from small_forecasters import SPEC as WHOLE_SPEC
 
 from flare.features.table import FEATURE_NAMES
-from flare.forecasters import logistic
 from flare.forecasters.base import Forecast
 from flare.forecasters.forest import fit_forest
-from flare.forecasters.logistic import fit_logistic
-from flare.forecasters.tuning import tune
+from flare.forecasters.postprocessing.fit import tune
+from flare.forecasters.references import logistic
+from flare.forecasters.references.logistic import fit_logistic
 from flare.goes import HEADLINE_EVENT
 from flare.verification.scorecard import Issued, Observed, Score, score_forecasts
 

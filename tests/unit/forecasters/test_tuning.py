@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from flare.errors import DatasetInvalid
 from flare.forecasters.base import Forecast, Tuning
-from flare.forecasters.tuning import calibration_gains, finished_fold_by_fold, tune
+from flare.forecasters.postprocessing.fit import calibration_gains, finished_fold_by_fold, tune
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.probabilistic import brier_score
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from small_networks import inputs, network
 
+from flare.config.network_groups import Shape
 from flare.errors import ConfigInvalid
 from flare.models import ARCHITECTURES, NetworkConfig, build
-from flare.network_parameters import Shape
 from flare.sample import MAGNETOGRAM
 
 

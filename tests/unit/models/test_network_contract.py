@@ -6,8 +6,8 @@ import torch
 from small_networks import inputs, network, without
 
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.folder import load, save
-from flare.forecasters.neural import NeuralForecaster
+from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.storage import load, save
 from flare.models import ARCHITECTURES, NetworkConfig
 from flare.models.normalisation import ChannelNormalisation
 from flare.training.batches import Batch

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from flare.datasets.census import SplitCensus
-from flare.datasets.findings import gather
+from flare.datasets.sdobenchmark.census import SplitCensus
+from flare.datasets.sdobenchmark.findings import gather
 from flare.sample import CHANNELS
 
 FLUXES = (1e-9, 3e-7, 2e-6, 4e-5, 2e-4)

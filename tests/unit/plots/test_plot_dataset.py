@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from flare.datasets.census import SplitCensus
+from flare.datasets.sdobenchmark.census import SplitCensus
 from flare.plots.brightness import brightness, brightness_over_time
 from flare.plots.census import census_figure
 from flare.plots.gaps import missing_over_time, missing_share

@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec, Origin, Tuning
 from flare.goes import EVENTS
 from serving.app import create_app
+from serving.models.source import Loaded, Version
 from serving.settings import Settings
-from serving.source import Loaded, Version
 
 RNG = np.random.default_rng(0)
 CUBE = RNG.integers(1, 256, (4, 10, 256, 256), dtype=np.uint8)

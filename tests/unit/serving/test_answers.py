@@ -14,8 +14,8 @@ from serving_fakes import CUBE, NPY, Blocking, Client, FakeForecaster, FakeSourc
 from flare.forecasters.base import Forecast
 from flare.goes import EVENTS
 from flare.sample import CHANNELS
-from serving.source import Loaded
-from serving.uploads import PIECE, sample_of_images
+from serving.models.source import Loaded
+from serving.uploads.cubes import PIECE, sample_of_images
 
 
 class Looking(FakeForecaster):

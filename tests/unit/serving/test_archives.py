@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.archives import MAX_ENTRIES, files_of_zip
-from serving.rejections import UploadRejected
+from serving.uploads.archives import MAX_ENTRIES, files_of_zip
+from serving.uploads.rejections import UploadRejected
 
 FILES = {"AR/sample/a.jpg": bytes(range(256)) * 9, "AR/sample/b.jpg": b"", "c.txt": b"hello"}
 LIMIT = 100_000

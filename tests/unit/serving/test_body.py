@@ -6,10 +6,10 @@ from sys import getrefcount
 import pytest
 from starlette.requests import Request
 
-from serving.body import Pace, read_body
-from serving.buffers import CONNECTION_BYTES, Buffers
-from serving.pool import Busy
-from serving.rejections import UploadRejected
+from serving.models.pool import Busy
+from serving.uploads.body import Pace, read_body
+from serving.uploads.buffers import CONNECTION_BYTES, Buffers
+from serving.uploads.rejections import UploadRejected
 
 PATIENT = Pace(seconds=60, grace=60, bytes_per_second=0)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from serving.buffers import CONNECTION_BYTES, Buffers
-from serving.pool import Busy
+from serving.models.pool import Busy
+from serving.uploads.buffers import CONNECTION_BYTES, Buffers
 
 BODY = 1_000_000
 TOTAL = 4 * (BODY + CONNECTION_BYTES)

@@ -8,13 +8,13 @@ from serving_fakes import CUBE, FakeForecaster
 from flare.errors import ForecasterInvalid, InputInvalid
 from flare.forecasters.answer import Answer
 from flare.forecasters.base import Forecast
-from flare.forecasters.engine import exported
+from flare.forecasters.onnx.engine import exported
 from flare.goes import EVENTS
 from flare.models import ARCHITECTURES
 from flare.sample import present_of_cube
-from serving.engine import MOST_ALONE, check_forecast, for_cores, predict, self_test
+from serving.models.engine import MOST_ALONE, check_forecast, for_cores, predict, self_test
+from serving.models.source import Loaded, Version
 from serving.schemas import Prediction
-from serving.source import Loaded, Version
 
 ALL = np.ones((1, 4, 10), dtype=bool)
 

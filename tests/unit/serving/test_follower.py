@@ -5,7 +5,7 @@ import pytest
 from serving_fakes import FakeForecaster, FakeSource
 
 from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
-from serving.follower import Follower
+from serving.models.follower import Follower
 
 NAN = float("nan")
 
@@ -247,7 +247,7 @@ def test_a_stop_does_not_wait_for_the_next_poll():
 
 
 def test_what_is_known_of_the_live_model_is_asked_for_again(monkeypatch):
-    monkeypatch.setattr("serving.follower.RENEW_SECONDS", 0.0)
+    monkeypatch.setattr("serving.models.follower.RENEW_SECONDS", 0.0)
     source = FakeSource(v1=FakeForecaster())
     follower = follower_of(source)
     follower.poll_once()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.pool import TURNS_OF_SINGLES, Busy, ClientGone, Pool, TookTooLong
+from serving.models.pool import TURNS_OF_SINGLES, Busy, ClientGone, Pool, TookTooLong
 
 
 @contextmanager

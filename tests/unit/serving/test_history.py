@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from serving_fakes import CUBE, FakeForecaster
 
-from serving.engine import predict
 from serving.history import FILE, History
+from serving.models.engine import predict
+from serving.models.source import Loaded, Version
 from serving.schemas import Prediction
-from serving.source import Loaded, Version
 
 
 def forecasts(n: int = 1, *, log10_flux: float = -5.24, version: str = "3") -> list[Prediction]:

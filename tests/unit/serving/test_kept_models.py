@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.kept import ABOUT, FORECASTER, KEPT, LAST_GOOD, KeptModels
+from serving.models.cache import ABOUT, FORECASTER, KEPT, LAST_GOOD, KeptModels
 
 KEY = "3 mlflow-artifacts:/1/abc"
 

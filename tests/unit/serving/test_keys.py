@@ -153,7 +153,7 @@ def test_the_folder_of_the_model_is_for_those_who_have_the_key(client):
 
 
 def test_an_example_that_is_not_there_names_no_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr("serving.routes.EXAMPLES", tmp_path)
+    monkeypatch.setattr("serving.routes.information.EXAMPLES", tmp_path)
     with Client(FakeSource()) as client:
         answer = client.get("/sample.npy")
     assert (answer.status_code, answer.json()["error"]) == (404, "no_example")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from serving.logs import FIELDS, JsonLines, Text, show_log
+from serving.http.logs import FIELDS, JsonLines, Text, show_log
 from serving.settings import Settings
 
 

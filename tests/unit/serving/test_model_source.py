@@ -10,11 +10,11 @@ import pytest
 import flare.tracking
 from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.climatology import Climatology, fit_climatology
-from flare.forecasters.folder import save
-from serving.kept import KeptModels
+from flare.forecasters.references.climatology import Climatology, fit_climatology
+from flare.forecasters.storage import save
+from serving.models.cache import KeptModels
+from serving.models.source import FolderSource, MLflowSource, Version, source_of
 from serving.settings import Settings
-from serving.source import FolderSource, MLflowSource, Version, source_of
 
 ORIGIN = Origin("0", "test", True, (), 3)
 

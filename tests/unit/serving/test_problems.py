@@ -6,9 +6,9 @@ import httpx
 import pytest
 from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
 
-from serving.body_limit import UNREAD_BYTES
-from serving.error_codes import ErrorCode
-from serving.problems import KIND_OF_STATUS, STATUS_OF
+from serving.http.error_codes import ErrorCode
+from serving.http.problems import KIND_OF_STATUS, STATUS_OF
+from serving.uploads.body_limit import UNREAD_BYTES
 
 PROBLEM = {"type", "title", "status", "error", "detail", "hint", "request_id"}
 LIMIT = 3 * 2**20

@@ -1,6 +1,6 @@
 import pytest
 
-from serving.redaction import without_places
+from serving.http.redaction import without_places
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_the_example_input_is_answered_as_it_is():
 
 
 def test_without_example_images_the_example_is_404(monkeypatch, tmp_path):
-    monkeypatch.setattr("serving.routes.EXAMPLES", tmp_path)
+    monkeypatch.setattr("serving.routes.information.EXAMPLES", tmp_path)
     with Client(FakeSource()) as client:
         response = client.get("/sample.npy")
     assert (response.status_code, response.json()["error"]) == (404, "no_example")

@@ -11,8 +11,8 @@ from sample_images import form_of, zip_of
 from serving_fakes import CUBE, npy
 
 from flare.sample import CUBE_SHAPE
-from serving.rejections import UploadRejected
-from serving.uploads import PIECE, UNPACKED, Samples, open_batch
+from serving.uploads.cubes import PIECE, UNPACKED, Samples, open_batch
+from serving.uploads.rejections import UploadRejected
 
 MOST = 4
 MAX_BYTES = 20_000_000

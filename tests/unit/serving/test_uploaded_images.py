@@ -17,8 +17,8 @@ from sample_images import (
 )
 
 from flare.sample import CHANNELS, CUBE_SHAPE
-from serving.rejections import UploadRejected
-from serving.uploads import Samples, sample_of_images
+from serving.uploads.cubes import Samples, sample_of_images
+from serving.uploads.rejections import UploadRejected
 
 LIMIT = 10_000_000
 ONE = {name_of(3, "131"): encoded(RAMP)}

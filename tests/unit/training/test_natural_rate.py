@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from flare.forecasters.base import Forecast, Tuning
-from flare.forecasters.calibration import natural_probabilities
-from flare.forecasters.tuning import tune
+from flare.forecasters.postprocessing.calibration import natural_probabilities
+from flare.forecasters.postprocessing.fit import tune
 from flare.goes import EVENTS, event_outcomes
 from flare.training.aims import Aims
 from flare.training.losses import build_loss

@@ -5,9 +5,9 @@ import pytest
 from hand_made import TRUTH, scorecard
 
 from flare.forecasters.base import ForecasterSpec, Origin, Tuning
-from flare.forecasters.climatology import fit_climatology
+from flare.forecasters.references.climatology import fit_climatology
 from flare.verification.scorecard import Observed
-from flare.workflows.card import model_card, tuning_lines
+from flare.workflows.evaluation.model_card import model_card, tuning_lines
 
 SPEC = ForecasterSpec(image_size=32)
 ORIGIN = Origin("f" * 64, "tiny", True, (11000, 11010), 40)

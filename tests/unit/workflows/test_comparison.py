@@ -6,8 +6,8 @@ from hand_made import TRUTH, hand_made
 
 from flare.errors import VerificationInvalid
 from flare.verification.scorecard import score_forecasts
-from flare.workflows.comparison import COMPARED, Comparison, Settings, compare
-from flare.workflows.subsets import ALL
+from flare.workflows.evaluation.comparison import COMPARED, Comparison, Settings, compare
+from flare.workflows.evaluation.subsets import ALL
 
 TOLD = {
     "good": hand_made(0.9),

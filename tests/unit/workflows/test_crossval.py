@@ -8,7 +8,7 @@ import pytest
 from flare.datasets.splits import Split
 from flare.forecasters.base import Forecast
 from flare.goes import EVENTS
-from flare.workflows.crossval import out_of_fold, training_folds
+from flare.workflows.fitting.cross_validation import out_of_fold, training_folds
 
 TRAIN = np.array([7, 2, 9, 4, 0, 5])
 FOLDS = np.array([1, 0, 2, 1, 0, 2])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flare.workflows.environment import environment
+from flare.workflows.fitting.environment import environment
 
 DAMAGED = {
     "empty": None,

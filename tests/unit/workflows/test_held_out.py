@@ -8,11 +8,16 @@ import pandas as pd
 import pytest
 from hand_made import EVENTS, TRUTH, scorecard
 
-from flare.tracking.names import VALIDATION_SCORES
 from flare.tracking.registry import RegisteredVersion
+from flare.tracking.tags import VALIDATION_SCORES
 from flare.verification.scorecard import Issued
-from flare.workflows import held_out
-from flare.workflows.held_out import FORECASTS, log_held_out, read_held_out, read_scores
+from flare.workflows.evaluation import validation_forecasts
+from flare.workflows.evaluation.validation_forecasts import (
+    FORECASTS,
+    log_held_out,
+    read_held_out,
+    read_scores,
+)
 
 VERSION = RegisteredVersion("solar-flare", 1, "a" * 32, "cnn")
 IDS = [f"{region}_2012_01_01_00_00_00_{k % 5}" for k, region in enumerate(TRUTH.active_region)]
@@ -53,7 +58,7 @@ def kept(tmp_path, monkeypatch, issued):
     def fetch(_version, name, _dest):
         return tmp_path / name if (tmp_path / name).is_file() else None
 
-    monkeypatch.setattr(held_out, "run_file", fetch)
+    monkeypatch.setattr(validation_forecasts, "run_file", fetch)
     card = scorecard()
     thresholds = {"thresholds": issued.thresholds}
     log_held_out(FolderRun(tmp_path), card, issued, TABLE)

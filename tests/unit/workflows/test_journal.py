@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flare.errors import ConfigInvalid, DatasetInvalid
-from flare.workflows.journal import Journal, Task
+from flare.workflows.prediction.prediction_checkpoint import Journal, Task
 
 TASK = Task(model="m" * 64, data="d" * 64, split="test", samples=7, batch=3)
 

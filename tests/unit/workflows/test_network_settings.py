@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from flare.config import TrainConfig
-from flare.network_parameters import Aims as Parameters
+from flare.config.network_groups import Aims as Parameters
 from flare.training.aims import Aims
-from flare.workflows.network_settings import network_settings
+from flare.workflows.fitting.network_settings import network_settings
 
 CHANGED = Aims(
     head="multitask",

@@ -3,7 +3,7 @@
 import pytest
 
 from flare.forecasters.base import Origin
-from flare.workflows.overlap import Regions, seen_regions, shown
+from flare.workflows.evaluation.overlap import Regions, seen_regions, shown
 
 NUMBERS = frozenset({11000, 11010, 11020})
 

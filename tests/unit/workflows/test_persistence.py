@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from flare.errors import DatasetInvalid
+from flare.forecasters.references.persistence import earlier_flux, persistence
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.scorecard import Observed, score_forecasts
-from flare.workflows.persistence import earlier_flux, persistence
 
 QUIET, C, M, X = 1e-9, 3e-6, 2e-5, 1.5e-4
 THREE = ("C1.0", "M1.0", "X1.0")  # of the hand-written tables, whatever others there are

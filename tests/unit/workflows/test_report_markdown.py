@@ -1,7 +1,15 @@
 from pathlib import Path
 
-from flare.workflows.report_markdown import markdown_page
-from flare.workflows.report_page import Block, Bullets, Paragraph, Picture, Section, Table, Value
+from flare.workflows.evaluation.report.markdown import markdown_page
+from flare.workflows.evaluation.report.page import (
+    Block,
+    Bullets,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    Value,
+)
 
 
 def body(*blocks: Block) -> list[str]:

@@ -1,0 +1,215 @@
+"""A census of a dataset: every table and every image read once, counted, and its fingerprint.
+
+It answers whether a copy is whole and how it differs from what is published, and it keeps what
+figures of the dataset need. It judges nothing: a copy with gaps is a copy with gaps.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flare.datasets.sdobenchmark.census_counts import SampleCount, SamplesToCount, count_samples
+from flare.datasets.sdobenchmark.findings import CHECKS, Finding, found, gather
+from flare.datasets.sdobenchmark.fingerprint import available_splits
+from flare.datasets.sdobenchmark.label_rows import has_header
+from flare.datasets.sdobenchmark.labels import (
+    SPLITS,
+    dataset_identity,
+    find_table,
+    read_table,
+    tables_on_disk,
+)
+from flare.datasets.sdobenchmark.published import PUBLISHED, PUBLISHED_LAST_IMAGES, classes_of
+from flare.datasets.sdobenchmark.stray_files import find_strays
+from flare.digests import combine, digest
+from flare.parallel import TASK_SAMPLES, Progress, map_in_order, reported
+from flare.sample import CHANNELS, INPUT_WINDOW_HOURS, Present
+
+
+@dataclass(frozen=True)
+class SplitCensus:
+    """What one split holds.
+
+    ``table`` has the columns of `read_table` except ``folder``. ``present`` bool (N, 4, 10) says
+    which images can be used, ``grey`` float32 (N, 4, 10) their median grey level, NaN where
+    there is none. ``on_disk`` int (4, 10) counts samples with a file for an image, usable or not.
+    ``minutes_off`` is the distance of the used image that lies furthest from its time step.
+    """
+
+    name: str
+    table: pd.DataFrame
+    present: Present
+    grey: NDArray[np.float32]
+    on_disk: NDArray[np.int64]
+    minutes_off: float
+    findings: Mapping[str, Finding]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Samples, active regions, and samples by class, named as in ``PUBLISHED``."""
+        regions = int(self.table["active_region"].nunique())
+        classes = classes_of(self.table["peak_flux"].to_numpy())
+        return {"samples": len(self), "active_regions": regions, **classes}
+
+    @property
+    def last_images(self) -> dict[str, int]:
+        """Samples that have a file for the last step of the channels with published numbers."""
+        names = PUBLISHED_LAST_IMAGES[self.name]
+        return {name: int(self.on_disk[-1, CHANNELS.index(name)]) for name in names}
+
+    @property
+    def missing(self) -> dict[str, list[int]]:
+        """Images that are not there or cannot be used, by channel, one number a time step."""
+        absent = (~self.present).sum(axis=0)  # (T, C)
+        return {channel: absent[:, k].tolist() for k, channel in enumerate(CHANNELS)}
+
+    @property
+    def matches_published(self) -> bool:
+        """Whether samples, regions and classes are those of the whole published split."""
+        return {key: self.counts[key] for key in PUBLISHED[self.name]} == PUBLISHED[self.name]
+
+
+@dataclass(frozen=True)
+class Census:
+    """What a dataset holds; ``fingerprint`` is its content fingerprint."""
+
+    name: str
+    synthetic: bool
+    fingerprint: str
+    splits: Mapping[str, SplitCensus]
+
+    @property
+    def matches_published(self) -> bool:
+        """Whether both splits are there with the published samples, regions and classes."""
+        return all(
+            split in self.splits and self.splits[split].matches_published for split in SPLITS
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as JSON has them, beside the published ones."""
+        return {
+            "name": self.name,
+            "synthetic": self.synthetic,
+            "fingerprint": self.fingerprint,
+            "matches_published": self.matches_published,
+            "splits": {name: _split_as_dict(split) for name, split in self.splits.items()},
+        }
+
+
+def _split_as_dict(split: SplitCensus) -> dict[str, Any]:
+    return {
+        "counts": split.counts,
+        "published": PUBLISHED[split.name],
+        "last_images": split.last_images,
+        "published_last_images": PUBLISHED_LAST_IMAGES[split.name],
+        "missing": split.missing,
+        "minutes_off": split.minutes_off,
+        "findings": {
+            check: {"what": what, "count": finding.count, "example": finding.example}
+            for check, what in CHECKS.items()
+            for finding in [split.findings[check]]
+        },
+    }
+
+
+def take_census(
+    data_dir: Path, *, processes: int | None = None, progress: Progress | None = None
+) -> Census:
+    """Read every table and every image of a dataset once, and count what is there.
+
+    Parameters
+    ----------
+    data_dir
+        A dataset in SDOBenchmark's layout, with both splits or one.
+    processes
+        How many read; by default one per core, fewer for a small dataset.
+    progress
+        Called with the samples that are done and the samples in all.
+
+    Raises
+    ------
+    DatasetNotFound
+        There is no table.
+    DatasetInvalid
+        A table cannot be trusted. Images may be missing or damaged to the last: they are counted.
+    """
+    identity = dataset_identity(data_dir)
+    tables = {split: read_table(data_dir, split) for split in available_splits(data_dir)}
+    tasks = [task for table in tables.values() for task in _tasks(table)]
+    splits: dict[str, SplitCensus] = {}
+    digests: dict[str, str] = {}
+    with closing(map_in_order(count_samples, tasks, processes=processes)) as results:
+        samples = reported(results, progress, sum(map(len, tables.values())))
+        for split, table in tables.items():
+            counted = list(islice(samples, len(table)))
+            digests[f"{split}.csv"] = digest(find_table(data_dir, split).read_bytes())
+            digests |= {
+                f"{split}/{key}": sample.digest
+                for key, sample in zip(table["id"], counted, strict=True)
+            }
+            others = {other: tables[other] for other in tables if other != split}
+            splits[split] = _sum_up(data_dir, split, table, counted, others=others)
+    return Census(identity.name, identity.synthetic, combine(digests), splits)
+
+
+def _tasks(table: pd.DataFrame) -> list[SamplesToCount]:
+    samples = list(zip(table["folder"], table["start"], strict=True))
+    return [
+        SamplesToCount(tuple(samples[row : row + TASK_SAMPLES]))
+        for row in range(0, len(samples), TASK_SAMPLES)
+    ]
+
+
+def _sum_up(
+    data_dir: Path,
+    split: str,
+    table: pd.DataFrame,
+    counted: Sequence[SampleCount],
+    *,
+    others: Mapping[str, pd.DataFrame],
+) -> SplitCensus:
+    tables = tables_on_disk(data_dir, split)
+    strays = find_strays(data_dir / split, folders=list(table["folder"]), tables=tables)
+    parts = [_table_findings(data_dir, tables), _row_findings(table, others), strays]
+    return SplitCensus(
+        name=split,
+        table=table.drop(columns="folder"),
+        present=np.stack([sample.present for sample in counted]),
+        grey=np.stack([sample.grey for sample in counted]),
+        on_disk=np.sum([sample.on_disk for sample in counted], axis=0, dtype=np.int64),
+        minutes_off=max(sample.minutes_off for sample in counted),
+        findings=gather([*parts, *(sample.findings for sample in counted)]),
+    )
+
+
+def _table_findings(data_dir: Path, tables: Sequence[Path]) -> dict[str, Finding]:
+    """Say how the tables of a split, the one that is read first, are named and begin."""
+    names = [str(path.relative_to(data_dir)) for path in tables]
+    return {
+        "other_table_name": found(n for n in names[:1] if not n.endswith("meta_data.csv")),
+        "no_header": found(n for n in names[:1] if not has_header(tables[0])),
+        "second_table": found(names[1:]),
+    }
+
+
+def _row_findings(table: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> dict[str, Finding]:
+    """Say which rows have unusual times, and which regions another split has too."""
+    start, end = table["start"], table["end"]
+    fractional = start.ne(start.dt.floor("s")) | end.ne(end.dt.floor("s"))
+    whole_window = (end - start).eq(pd.Timedelta(hours=INPUT_WINDOW_HOURS))
+    elsewhere = {region for other in others.values() for region in other["active_region"]}
+    return {
+        "fractional_seconds": found(table["id"][fractional]),
+        "other_window": found(table["id"][~whole_window]),
+        "shared_region": found(map(str, sorted(elsewhere.intersection(table["active_region"])))),
+    }

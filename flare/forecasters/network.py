@@ -1,0 +1,206 @@
+"""A trained network as a forecaster: architecture, weights, normalisation and tuning together."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from flare.errors import ForecasterInvalid
+from flare.features.table import FEATURE_NAMES, compute_features
+from flare.forecasters.base import (
+    LOG10_FLUX_RANGE,
+    Forecast,
+    ForecasterSpec,
+    Origin,
+    Tuning,
+    check_cubes,
+)
+from flare.forecasters.onnx.engine import ONNX_RUNTIME, TORCH
+from flare.forecasters.onnx.export import export
+from flare.forecasters.onnx.session import ExportedNetwork, read_graph
+from flare.forecasters.postprocessing.calibration import natural_probabilities
+from flare.models import NetworkConfig, build_forecasting
+from flare.models.normalisation import ChannelNormalisation, Standardisation
+from flare.sample import Cube, Present, reduce_cubes
+
+WEIGHTS = "weights.safetensors"
+GRAPH = "network.onnx"
+_CHUNK = 16  # samples at once: larger gains nothing on a CPU and costs memory
+
+
+@dataclass(frozen=True)
+class NeuralForecaster:
+    """A network in evaluation mode, with the normalisation that it was trained with.
+
+    A network of three quantiles gives the interval too. ``drawn`` is how much oftener than they are
+    the classes were drawn in training, from below the weakest event up; empty where they were not.
+    ``graph`` is the network as ONNX Runtime runs it, None while it was not exported. With a
+    ``standardisation`` the network also gets the features of the images.
+    """
+
+    kind: ClassVar[str] = "neural"
+    network: nn.Module
+    config: NetworkConfig
+    normalisation: ChannelNormalisation
+    spec: ForecasterSpec
+    origin: Origin
+    tuning: Tuning = field(default_factory=Tuning)
+    drawn: tuple[float, ...] = ()
+    graph: ExportedNetwork | None = None
+    standardisation: Standardisation | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse weights that nothing can be divided by: they were read from a damaged folder."""
+        if not all(0 < weight < float("inf") for weight in self.drawn):
+            raise ForecasterInvalid(f"classes were drawn {self.drawn} times as often; wanted > 0")
+        if self.tuning.distribution != (self.config.n_quantiles == 0):
+            raise ForecasterInvalid(
+                "the network gives a distribution and its tuning is for a flux and events, or the "
+                "other way round; train it again"
+            )
+        if self.drawn and len(self.drawn) != len(self.spec.events) + 1:
+            raise ForecasterInvalid(
+                f"there are {len(self.drawn)} weights of classes for {len(self.spec.events)} events"
+            )
+
+    @property
+    def device(self) -> str:
+        """Where the network runs: ``cpu`` or ``cuda``."""
+        return next(self.network.parameters()).device.type
+
+    @property
+    def engine(self) -> str:
+        """What runs the network: ``onnxruntime`` or ``torch``."""
+        return TORCH if self.graph is None or self.device != "cpu" else ONNX_RUNTIME
+
+    def predict(self, cubes: Cube, present: Present) -> Forecast:
+        """Forecast N samples, a few at a time."""
+        check_cubes(cubes, present)
+        run = self._run_torch
+        if self.graph is not None and self.engine == ONNX_RUNTIME:
+            run = self.graph.run
+        flux, single = [], []
+        for start in range(0, len(cubes), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            images = reduce_cubes(np.asarray(cubes[rows]), self.spec.image_size)
+            there = np.asarray(present[rows])
+            some_flux, some_logits = run(images, there, self._features(images, there))
+            flux.append(some_flux)
+            single.append(torch.from_numpy(some_logits).sigmoid().numpy())
+        return self._finished(
+            np.concatenate(flux) if flux else np.empty((0, self.config.n_quantiles)),
+            np.concatenate(single) if single else np.empty((0, len(self.spec.events))),
+        )
+
+    def _features(self, cubes: Cube, present: Present) -> NDArray[np.float32] | None:
+        """Return the standardised features of N samples, (N, D); None if the network gets none."""
+        if self.standardisation is None:
+            return None
+        return self.standardisation(compute_features(cubes, present))
+
+    @torch.inference_mode()
+    def _run_torch(
+        self, cubes: Cube, present: Present, features: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return log10 flux (N, Q) and logits (N, E) as PyTorch computes them."""
+        self.network.eval()
+        images, there = (torch.tensor(one, device=self.device) for one in (cubes, present))
+        numbers = None if features is None else torch.tensor(features, device=self.device)
+        log10_flux, logits = self.network(self.normalisation(images, there), there, numbers)
+        return log10_flux.double().cpu().numpy(), logits.double().cpu().numpy()
+
+    def _finished(self, flux: NDArray[np.float64], single: NDArray[np.float64]) -> Forecast:
+        """Make the forecast of quantiles (N, Q) and probabilities (N, E) as the network issues."""
+        flux = np.clip(flux, *LOG10_FLUX_RANGE)
+        ends = (flux[:, 0], flux[:, -1]) if flux.shape[1] > 1 else None
+        if self.drawn:
+            single = natural_probabilities(single, self.drawn)
+        # Sigmoids know nothing of each other; the tuning puts them in order.
+        middle = flux[:, flux.shape[1] // 2] if flux.shape[1] else np.full(len(flux), np.nan)
+        level = self.spec.interval_level
+        return self.tuning.finish(middle, single, self.spec.events, ends=ends, level=level)
+
+    def with_tuning(self, tuning: Tuning) -> Self:
+        """Return the same forecaster with other thresholds and residuals."""
+        return replace(self, tuning=tuning)
+
+    def exported(self) -> Self:
+        """Return the same forecaster, its network run by ONNX Runtime where that can be done."""
+        if self.graph is not None:
+            return self
+        size = self.spec.image_size
+        graph = export(
+            self.network, self.normalisation, image_size=size, n_features=self.config.n_features
+        )
+        return replace(self, graph=graph)
+
+    def with_threads(self, threads: int) -> Self:
+        """Return the same forecaster, so many threads a call in ONNX Runtime."""
+        if self.graph is None:
+            return self
+        return replace(self, graph=self.graph.with_threads(threads))
+
+    def save_parts(self, folder: Path) -> dict[str, object]:
+        """Write the weights as safetensors and what was exported; return what else is needed."""
+        weights = {key: value.contiguous() for key, value in self.network.state_dict().items()}
+        save_file(weights, folder / WEIGHTS)
+        parts: dict[str, object] = {
+            "network": asdict(self.config),
+            "normalisation": asdict(self.normalisation),
+            "drawn": list(self.drawn),
+        }
+        if self.standardisation is not None:
+            parts["standardisation"] = {
+                "features": list(FEATURE_NAMES),
+                **asdict(self.standardisation),
+            }
+        if self.graph is not None:
+            (folder / GRAPH).write_bytes(self.graph.content)
+            parts["graph_sha256"] = hashlib.sha256(self.graph.content).hexdigest()
+        return parts
+
+    @classmethod
+    def load_parts(
+        cls,
+        folder: Path,
+        parts: dict[str, Any],
+        *,
+        spec: ForecasterSpec,
+        tuning: Tuning,
+        origin: Origin,
+    ) -> Self:
+        """Build the network and load its weights, onto a GPU if there is one; every key must fit.
+
+        Folders of before have no graph; PyTorch runs their networks.
+        """
+        config = NetworkConfig(**parts["network"])
+        network = build_forecasting(config)
+        network.load_state_dict(load_file(folder / WEIGHTS))
+        network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        scale = parts["normalisation"]
+        normalisation = ChannelNormalisation(tuple(scale["mean"]), tuple(scale["std"]))
+        drawn = tuple(parts.get("drawn", ()))  # folders of before have none
+        digest = parts.get("graph_sha256")
+        graph = None if digest is None else read_graph(folder / GRAPH, sha256=digest)
+        features = parts.get("standardisation")
+        scaled = None if features is None else _standardisation(features)
+        if config.n_features != (0 if scaled is None else len(scaled.mean)):
+            raise ForecasterInvalid(
+                f"the network takes {config.n_features} features and the folder scales "
+                f"{0 if scaled is None else len(scaled.mean)}; train it again"
+            )
+        return cls(network, config, normalisation, spec, origin, tuning, drawn, graph, scaled)
+
+
+def _standardisation(parts: dict[str, Any]) -> Standardisation:
+    if tuple(parts["features"]) != FEATURE_NAMES:
+        raise ForecasterInvalid(
+            "the network was fitted on other features than this version computes; train it again"
+        )
+    return Standardisation(*(tuple(parts[name]) for name in ("median", "mean", "std")))

@@ -1,0 +1,1 @@
+"""Networks exported to ONNX, and the sessions of ONNX Runtime that run them."""

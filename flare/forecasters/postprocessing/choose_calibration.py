@@ -1,0 +1,159 @@
+"""Fit a calibration, and choose the method by what it gains on regions it was not fitted on."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.errors import ConfigInvalid, VerificationInvalid
+from flare.forecasters.postprocessing.calibration import METHODS, Calibration, Parameters, logit
+from flare.verification.inputs import BoolArray, FloatArray, outcome_array, probability_array
+
+#: With fewer events, or fewer non-events, a method is not tried. Isotonic regression has as many
+#: free numbers as it finds steps: with some twenty events it fits their luck. Niculescu-Mizil and
+#: Caruana 2005, doi:10.1145/1102351.1102430, want about a thousand samples for it.
+FEWEST_EVENTS = {"temperature": 5, "platt": 5, "isotonic": 100}
+
+
+def fit_calibration(method: str, probability: FloatArray, outcomes: BoolArray) -> Calibration:
+    """Fit one method to N forecasts and what happened.
+
+    The floor is 1 / (N + 2), Laplace's rule of succession: what never happened in N samples may
+    still happen in the next one. Platt and temperature are fitted to Platt's smoothed outcomes, so
+    that few events which happen to be told apart do not end in certainty. Forecasts that run the
+    wrong way, stronger where less happens, are left as they are.
+
+    Raises
+    ------
+    VerificationInvalid
+        Probabilities outside 0..1, outcomes that are no booleans, or of one kind alone.
+    """
+    outcomes = outcome_array("outcomes", outcomes)
+    probability = probability_array("probability", probability, outcomes.shape)
+    if method not in METHODS:
+        raise ConfigInvalid(f"no calibration {method!r}; choose one of {', '.join(METHODS)}")
+    if method == "none":
+        return Calibration()
+    if outcomes.all() or not outcomes.any():
+        raise VerificationInvalid("a calibration wants events and non-events; use method none")
+    floor = 1 / (len(outcomes) + 2)
+    inside = np.clip(probability, floor, 1 - floor)
+    fitted = _FITS[method](inside, outcomes)
+    if fitted is None:
+        return Calibration()
+    return Calibration(method, {**fitted, "floor": (floor,)})
+
+
+def cross_calibrated(
+    method: str, probability: FloatArray, outcomes: BoolArray, folds: NDArray[np.integer]
+) -> FloatArray:
+    """Calibrate the forecasts of each fold by what was fitted on all the others."""
+    if method == "none":
+        return probability  # of a single fold, too, which leaves none to fit on
+    calibrated = np.empty(len(probability))
+    for fold in np.unique(folds):
+        left = folds == fold
+        fitted = fit_calibration(method, probability[~left], outcomes[~left])
+        calibrated[left] = fitted.apply(probability[left])
+    return calibrated
+
+
+def choose_calibration(
+    probability: FloatArray,
+    outcomes: BoolArray,
+    folds: NDArray[np.integer],
+    *,
+    regions: NDArray[np.integer] | None = None,
+) -> Calibration:
+    """Choose a method by the Brier score on folds it was not fitted on; return it fitted on all.
+
+    From the simplest to the most flexible, the next one is taken where it lowers the score of the
+    best so far by more than one standard error of the difference: of methods that are as good the
+    simplest, and nothing at all where nothing is to be gained but luck. A method is not tried with
+    fewer events or non-events than ``FEWEST_EVENTS``, nor where a fold holds all there are.
+
+    Parameters
+    ----------
+    probability, outcomes
+        Out-of-fold forecasts of one event, and whether it happened, (N,).
+    folds
+        Which fold each sample belongs to, (N,); no active region is in two.
+    regions
+        The active region of each sample, (N,): gains of one region go together in the standard
+        error. None where samples are independent.
+    """
+    rarer = min(np.count_nonzero(outcomes), np.count_nonzero(~outcomes))
+    if any(len(np.unique(outcomes[folds != fold])) < 2 for fold in np.unique(folds)):
+        return Calibration()
+    chosen, lowest = METHODS[0], np.square(probability - outcomes)
+    for method in METHODS[1:]:
+        if rarer < FEWEST_EVENTS[method]:
+            continue
+        calibrated = cross_calibrated(method, probability, outcomes, folds)
+        errors = np.square(calibrated - outcomes)
+        gain = lowest - errors
+        if gain.mean() > standard_error(gain, regions):
+            chosen, lowest = method, errors
+    return fit_calibration(chosen, probability, outcomes)
+
+
+def standard_error(gain: FloatArray, regions: NDArray[np.integer] | None) -> float:
+    """Return that of the mean gain (N,); infinite where there is one region only.
+
+    Sums over clusters: Cameron & Miller 2015, doi:10.3368/jhr.50.2.317, for a mean.
+    """
+    index = np.arange(len(gain)) if regions is None else np.unique(regions, return_inverse=True)[1]
+    sums = np.bincount(index, gain - gain.mean())
+    if len(sums) < 2:
+        return float("inf")
+    spread = np.square(sums).sum() * len(sums) / (len(sums) - 1)
+    return float(np.sqrt(spread) / len(gain))
+
+
+def _line_in_log_odds(
+    probability: FloatArray, outcomes: BoolArray, *, offset: bool
+) -> tuple[float, float]:
+    """Fit slope and offset by maximum likelihood on Platt's smoothed outcomes."""
+    from sklearn.linear_model import LogisticRegression
+
+    n, events = len(outcomes), np.count_nonzero(outcomes)
+    aims = np.where(outcomes, (events + 1) / (events + 2), 1 / (n - events + 2))
+    # A smoothed outcome is both outcomes at once, each with its share.
+    line = LogisticRegression(C=np.inf, fit_intercept=offset, max_iter=1000)
+    line.fit(
+        np.tile(logit(probability), 2)[:, None],
+        np.repeat([True, False], n),
+        sample_weight=np.concatenate([aims, 1 - aims]),
+    )
+    return float(line.coef_[0, 0]), float(line.intercept_[0]) if offset else 0.0
+
+
+_Fitted = Parameters | None
+
+
+def _fit_temperature(probability: FloatArray, outcomes: BoolArray) -> _Fitted:
+    slope, _ = _line_in_log_odds(probability, outcomes, offset=False)
+    return {"temperature": (1 / slope,)} if slope > 0 else None
+
+
+def _fit_platt(probability: FloatArray, outcomes: BoolArray) -> _Fitted:
+    slope, offset = _line_in_log_odds(probability, outcomes, offset=True)
+    return {"slope": (slope,), "offset": (offset,)} if slope > 0 else None
+
+
+def _fit_isotonic(probability: FloatArray, outcomes: BoolArray) -> _Fitted:
+    from sklearn.isotonic import IsotonicRegression
+
+    steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    steps.fit(probability, outcomes.astype(np.float64))
+    return {
+        "issued": tuple(steps.X_thresholds_.tolist()),
+        "calibrated": tuple(steps.y_thresholds_.tolist()),
+    }
+
+
+_FITS: dict[str, Callable[[FloatArray, BoolArray], _Fitted]] = {
+    "temperature": _fit_temperature,
+    "platt": _fit_platt,
+    "isotonic": _fit_isotonic,
+}

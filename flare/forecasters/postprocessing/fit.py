@@ -1,0 +1,171 @@
+"""What is fitted after training, on samples that the forecaster has not seen.
+
+Those are forecasts out of fold: of every training sample by a forecaster that was fitted without
+its region, and its neighbours. Nothing that is tuned here looks at the validation regions then, so
+their scores can choose between forecasters.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.errors import DatasetInvalid
+from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.postprocessing.calibration import RATE, Calibration
+from flare.forecasters.postprocessing.choose_calibration import choose_calibration, cross_calibrated
+from flare.forecasters.postprocessing.rate_calibration import (
+    choose_rate_calibration,
+    cross_rate_calibrated,
+)
+from flare.goes import event_outcomes
+from flare.verification.probabilistic import brier_score
+from flare.verification.thresholds import best_threshold
+
+
+def tune(
+    forecast: Forecast,
+    peak_flux: NDArray[np.float64],
+    folds: NDArray[np.integer],
+    *,
+    level: float,
+    regions: NDArray[np.integer] | None = None,
+    distribution: bool = False,
+) -> Tuning:
+    """Choose calibrations, thresholds and residual quantiles.
+
+    Each threshold is the one of the highest true skill statistic of the calibrated probability; an
+    event that never or always happens keeps 0.5.
+
+    The interval is conformal, each tail on its own: the residuals' order statistics at
+    ``ceil((n + 1) (1 +- level) / 2)``. They are of the ends that the forecaster issued, where it
+    did: the width that it gave each sample stays, and the level is put right. Elsewhere they are of
+    the forecast itself. Of residuals out of fold that is CV+ with the forecaster fitted on all in
+    the place of the folds' own: the folds learnt from fewer samples, so it errs to the wide side.
+    It holds ``level`` on average of new cases like these; samples of one region are alike, so of
+    one set of regions it may hold more or less. Sources: Romano, Patterson and Candes 2019,
+    arXiv:1905.03222; Barber et al. 2021, arXiv:1905.02928.
+
+    Parameters
+    ----------
+    forecast
+        Of N samples, each from a forecaster that was neither fitted on it nor tuned.
+    peak_flux
+        Their labels in W m^-2, shape (N,).
+    folds
+        Which fold each sample belongs to, (N,): calibrations are chosen from one to the other.
+    level
+        Share of cases that the interval should hold.
+    regions
+        The active region of each sample, (N,), which the choice of a calibration takes as one; None
+        where samples are independent.
+    distribution
+        Whether the events are those of one distribution, which gets one map as a whole.
+    """
+    if len(peak_flux) == 0:
+        raise DatasetInvalid("no samples to tune on; use a dataset with more regions")
+    outcomes = event_outcomes(peak_flux, forecast.events)
+    if distribution:
+        one = choose_rate_calibration(forecast.probability, outcomes, folds, regions=regions)
+        calibrations = dict.fromkeys(forecast.events, one)
+    else:
+        calibrations = {
+            event: choose_calibration(
+                forecast.probability[:, k], outcomes[:, k], folds, regions=regions
+            )
+            for k, event in enumerate(forecast.events)
+        }
+    calibrated = Tuning(
+        distribution=distribution,
+        calibrations=calibrations,
+        rates=dict(zip(forecast.events, outcomes.mean(axis=0).tolist(), strict=True)),
+    )
+    finished = calibrated.finish(
+        forecast.log10_flux, forecast.probability, forecast.events, level=level
+    )
+    # What is issued changes with the calibration of a distribution.
+    issued = finished if distribution else forecast
+    low, high = _ends(issued, np.log10(peak_flux), level)
+    if distribution:  # a lower end that is quiet stays so
+        low, high = min(low, 0.0), max(high, 0.0)
+    return replace(
+        calibrated,
+        thresholds={
+            event: best_threshold(outcomes[:, k], finished.probability[:, k])
+            for k, event in enumerate(forecast.events)
+        },
+        residual_low=low,
+        residual_high=high,
+        interval_level=level,
+    )
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Brier score of one event before and after calibration, on ``n_events`` events.
+
+    ``after`` is of forecasts whose calibration was fitted on the other folds.
+    """
+
+    before: float
+    after: float
+    n_events: int
+
+
+def calibration_gains(
+    forecast: Forecast,
+    peak_flux: NDArray[np.float64],
+    folds: NDArray[np.integer],
+    tuning: Tuning,
+) -> dict[str, Gain]:
+    """Return what the chosen calibration of each event gains; parameters are those of ``tune``."""
+    outcomes = event_outcomes(peak_flux, forecast.events)
+    gains = {}
+    together = cross_rate_calibrated(forecast.probability, outcomes, folds)
+    for k, event in enumerate(forecast.events):
+        happened, raw = outcomes[:, k], forecast.probability[:, k]
+        method = tuning.calibrations[event].method
+        after = together[:, k] if method == RATE else cross_calibrated(method, raw, happened, folds)
+        gains[event] = Gain(
+            float(brier_score(happened, raw)),
+            float(brier_score(happened, after)),
+            int(np.count_nonzero(happened)),
+        )
+    return gains
+
+
+def finished_fold_by_fold(
+    forecast: Forecast,
+    peak_flux: NDArray[np.float64],
+    folds: NDArray[np.integer],
+    tuning: Tuning,
+) -> Forecast:
+    """Calibrate the forecasts of each fold by what was fitted on all the other folds.
+
+    ``tuning.finish`` would calibrate them by what was fitted on these very forecasts and labels, so
+    that scores and further calibrations of the result are optimistic. The method of each event is
+    the one that ``tuning`` has, so that the result is like what the forecaster issues for new
+    samples. Other parameters are those of ``tune``; the interval has no width.
+    """
+    outcomes = event_outcomes(peak_flux, forecast.events)
+    columns = [
+        cross_calibrated(
+            tuning.calibrations.get(event, Calibration()).method,
+            forecast.probability[:, k],
+            outcomes[:, k],
+            folds,
+        )
+        for k, event in enumerate(forecast.events)
+    ]
+    return Tuning().finish(forecast.log10_flux, np.column_stack(columns), forecast.events)
+
+
+def _ends(forecast: Forecast, observed: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """Return what is added to the lower and the upper end of the forecasts' intervals, in dex."""
+    n = len(observed)
+    rank = int(np.ceil((n + 1) * (1 + level) / 2))
+    low = float(np.sort(observed - forecast.lower)[max(n - rank, 0)])
+    high = float(np.sort(observed - forecast.upper)[min(rank, n) - 1])
+    if np.array_equal(forecast.lower, forecast.upper):
+        return min(low, 0.0), max(high, 0.0)
+    return low, high  # ends that lie too far out are drawn in

@@ -1,0 +1,1 @@
+"""Reference forecasts: what every model is compared with."""

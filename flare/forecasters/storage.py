@@ -1,0 +1,168 @@
+"""A forecaster as a folder: ``forecaster.json`` beside the weights, and back again.
+
+The folder loads without MLflow, and nothing in it is unpickled or executed: JSON, safetensors and
+skops (whose loader builds only types on its own list). Every file's SHA-256 stands in the JSON, and
+the JSON's own, so a damaged or half-copied folder is refused instead of forecasting nonsense.
+"""
+
+import hashlib
+import importlib
+import json
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+from flare import __version__
+from flare.errors import ForecasterInvalid, ModelNotFound
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, Tuning
+from flare.forecasters.postprocessing.calibration import Calibration
+
+#: What is written. Format 1 had no calibrations and no rates; it is read as having none.
+FORMAT = 2
+READABLE = (1, 2)
+DESCRIPTION = "forecaster.json"
+
+#: Where each kind lives; imported when it is needed, so that a forest loads without torch.
+KINDS: dict[str, tuple[str, str]] = {
+    "climatology": ("flare.forecasters.references.climatology", "Climatology"),
+    "constant": ("flare.forecasters.references.constant", "Constant"),
+    "ensemble": ("flare.forecasters.ensemble", "EnsembleForecaster"),
+    "forest": ("flare.forecasters.forest", "ForestForecaster"),
+    "logistic": ("flare.forecasters.references.logistic", "LogisticForecaster"),
+    "neural": ("flare.forecasters.network", "NeuralForecaster"),
+}
+
+
+def save(forecaster: Forecaster, folder: Path) -> Path:
+    """Write a forecaster into a new folder, whole or not at all.
+
+    Raises
+    ------
+    ForecasterInvalid
+        The folder exists already: a forecaster is never overwritten.
+    """
+    if folder.exists():
+        raise ForecasterInvalid(f"{folder} exists; give a new folder, or remove it first")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        parts = forecaster.save_parts(draft)
+        description = {
+            "format": FORMAT,
+            "flare_version": __version__,
+            "kind": forecaster.kind,
+            "spec": asdict(forecaster.spec),
+            "tuning": asdict(forecaster.tuning),
+            "origin": asdict(forecaster.origin),
+            "parts": parts,
+            "sha256": {
+                path.relative_to(draft).as_posix(): _sha256(path)
+                for path in sorted(draft.rglob("*"))
+                if path.is_file()
+            },
+        }
+        description["digest"] = digest_of(description)
+        text = json.dumps(description, indent=2, allow_nan=False)
+        (draft / DESCRIPTION).write_text(text, encoding="utf-8")
+        draft.chmod(0o755)
+        draft.rename(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return folder
+
+
+def load(folder: Path) -> Forecaster:
+    """Read a forecaster folder.
+
+    Raises
+    ------
+    ModelNotFound
+        There is no ``forecaster.json`` in the folder.
+    ForecasterInvalid
+        The folder is damaged, incomplete, or of another format or kind than this version reads.
+    """
+    description = read_description(folder)
+    for name, digest in description["sha256"].items():
+        path = _inside(folder, name)
+        if not path.is_file() or _sha256(path) != digest:
+            raise ForecasterInvalid(
+                f"{path} is missing or not the file that was saved; fetch the forecaster again"
+            )
+    module, name = KINDS[description["kind"]]
+    kind = getattr(importlib.import_module(module), name)
+    spec, tuning, origin = description["spec"], description["tuning"], description["origin"]
+    try:
+        return cast(
+            Forecaster,
+            kind.load_parts(
+                folder,
+                description["parts"],
+                spec=ForecasterSpec(**{key: _tupled(value) for key, value in spec.items()}),
+                tuning=_tuning(tuning),
+                origin=Origin(**{key: _tupled(value) for key, value in origin.items()}),
+            ),
+        )
+    except MemoryError:
+        raise  # the machine's state, and no fault of the folder
+    # Of weights that fit their checksum and no model, every library says so with its own exception.
+    except Exception as error:
+        raise ForecasterInvalid(f"{folder} does not hold a usable forecaster: {error}") from error
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read and check ``forecaster.json`` without loading weights."""
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise ModelNotFound(f"no {DESCRIPTION} in {folder}; give the folder of a saved forecaster")
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = description["format"], str(description["kind"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ForecasterInvalid(f"{path} is damaged ({error}); fetch it again") from error
+    if found[0] not in READABLE or found[1] not in KINDS:
+        raise ForecasterInvalid(
+            f"{path} has format {found[0]} and kind {found[1]!r}; this version reads the formats "
+            f"{' and '.join(map(str, READABLE))} and the kinds {', '.join(KINDS)}"
+        )
+    if description.get("digest") != digest_of(description):
+        raise ForecasterInvalid(f"{path} is damaged (its digest does not fit); fetch it again")
+    for name in ("sha256", "spec", "tuning", "origin", "parts"):
+        if not isinstance(description.get(name), dict):
+            raise ForecasterInvalid(f"{path} is damaged ({name} is no table); fetch it again")
+    return description
+
+
+def digest_of(description: dict[str, Any]) -> str:
+    """Hash everything in a description but the digest itself: a changed threshold is noticed."""
+    content = {key: value for key, value in description.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return where a listed file should be: in the folder or below it, whatever its name says."""
+    parts = PurePosixPath(name).parts
+    if ".." in parts or "/" in parts:
+        return folder / Path(name).name
+    return folder.joinpath(*parts)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tuning(fields: dict[str, Any]) -> Tuning:
+    calibrations = {
+        event: Calibration(
+            one["method"], {name: tuple(numbers) for name, numbers in one["parameters"].items()}
+        )
+        for event, one in fields.get("calibrations", {}).items()
+    }
+    return Tuning(**{**fields, "calibrations": calibrations})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

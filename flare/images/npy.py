@@ -1,0 +1,271 @@
+"""From the bytes of a .npy file that anybody sent to a checked cube; nothing is ever unpickled.
+
+The header is read and judged before the data is touched, so a file that claims terabytes costs
+nothing. A uint8 array is viewed where it lies; every other type is converted into a new cube.
+"""
+
+import io
+import math
+import re
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.errors import NpyRejected
+from flare.images.grey_scale import GREY_HINT, Scale, to_grey_levels
+from flare.sample import CUBE_SHAPE, IMAGE_SIZE, N_PLANES, Cube, cube_of_planes, present_of_cube
+
+PLANES_SHAPE = (N_PLANES, IMAGE_SIZE, IMAGE_SIZE)
+
+#: NumPy pads its header to a multiple of 64 bytes; a sample's takes 128.
+MAX_HEADER_BYTES = 4096
+
+_HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+#: The header that NumPy writes for plain numbers, read here without evaluating anything. In several
+#: threads `ast.literal_eval` fails now and then before Python 3.11.8 (python/cpython#106905).
+_USUAL = re.compile(
+    rb"\x93NUMPY\x01\x00(?P<size>..)"
+    rb"(?P<header>\{'descr': '(?P<dtype>[<>|](?:[iu][1248]|f[248]))', "
+    rb"'fortran_order': (?P<fortran>True|False), "
+    rb"'shape': \((?P<shape>[1-9]\d{,8}(?:,|(?:, [1-9]\d{,8})+))\), \} *\n)",
+    re.DOTALL,
+)
+_EVALUATING = threading.Lock()
+
+#: Files that people send by mistake, by their first bytes.
+_OTHER_KINDS = {
+    b"PK": "a zip archive",
+    b"\x1f\x8b": "compressed with gzip",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x89PNG": "a PNG image",
+    b"\x89HDF": "an HDF5 file",
+    b"SIMPLE  ": "a FITS file",
+    b"\x80": "a Python pickle",
+    b"{": "JSON text",
+    b"[": "JSON text",
+}
+
+WRITE_HINT = "write it with numpy.save(path, array)"
+SHAPE_HINT = f"send {PLANES_SHAPE}, the 10 channels of the first time step first, or {CUBE_SHAPE}"
+
+
+class NpySamples(NamedTuple):
+    """Grey levels that were read from a .npy file, and the scale of its numbers."""
+
+    cubes: Cube
+    scale: Scale
+
+
+def cube_of_npy(
+    buffer: bytes | bytearray | memoryview, *, scale: Scale | None = None, fortran: bool = True
+) -> NpySamples:
+    """Read one sample from the bytes of a .npy file.
+
+    Values become grey levels by the rules of `flare.images.grey_scale.to_grey_levels`. A plane of
+    a single value counts as missing, whatever the value.
+
+    Parameters
+    ----------
+    buffer
+        The whole file: format 1.0 or 2.0, either byte order, shape (40, 256, 256) or
+        (4, 10, 256, 256).
+    scale
+        Whether the values are fractions of 255 or levels; None judges by the values.
+    fortran
+        Whether an array in Fortran order is put into C order, or refused.
+
+    Returns
+    -------
+    uint8 of shape (4, 10, 256, 256). For uint8 in C order it is a view of ``buffer``, and like it
+    read-only or not.
+
+    Raises
+    ------
+    NpyRejected
+        It is no .npy file, damaged, not as long as it claims, of another type, shape or range,
+        holds NaN or floats of which nobody can tell the scale, or all its images are missing.
+    """
+    values = _array(memoryview(buffer), (PLANES_SHAPE, CUBE_SHAPE), SHAPE_HINT, fortran=fortran)
+    levels, used = to_grey_levels(values, scale=scale)
+    cube = cube_of_planes(levels)
+    _check_any(cube, "")
+    return NpySamples(cube, used)
+
+
+def cubes_of_npy(
+    buffer: bytes | bytearray | memoryview,
+    *,
+    most: int,
+    scale: Scale | None = None,
+    fortran: bool = True,
+) -> NpySamples:
+    """Read N samples, 1 <= N <= ``most``, of one scale from a .npy file, as `cube_of_npy` does.
+
+    The shape is (N, 40, 256, 256) or (N, 4, 10, 256, 256). Of uint8 in C order a view is returned.
+    """
+    values = _array(memoryview(buffer), *_batch_shapes(most), most=most, fortran=fortran)
+    levels, used = to_grey_levels(values, scale=scale, batch=True)
+    cubes = levels.reshape(-1, *CUBE_SHAPE)
+    for number, cube in enumerate(cubes):
+        _check_any(cube, f"sample {number}: ")
+    return NpySamples(cubes, used)
+
+
+class BatchHeader(NamedTuple):
+    """Where the samples of a .npy file are, so that they can be read one after the other.
+
+    ``sample_header`` and the ``sample_bytes`` of one sample are a .npy file of that sample; the
+    first one begins at ``offset``.
+    """
+
+    samples: int
+    offset: int
+    sample_bytes: int
+    sample_header: bytes
+
+
+def header_of_batch(buffer: bytes, *, size: int, most: int) -> BatchHeader:
+    """Read the header of N samples in C order, 1 <= N <= ``most``, from a file's beginning.
+
+    ``size`` is that of the whole file in bytes. Raises what `cubes_of_npy` does of a header.
+    """
+    shape, _, dtype, offset = _checked_header(
+        memoryview(buffer), *_batch_shapes(most), most=most, fortran=False, size=size
+    )
+    file = io.BytesIO()
+    one = {"descr": dtype.str, "fortran_order": False, "shape": shape[1:]}
+    np.lib.format.write_array_header_1_0(file, one)
+    length = math.prod(shape[1:]) * dtype.itemsize
+    return BatchHeader(shape[0], offset, length, file.getvalue())
+
+
+def _batch_shapes(most: int) -> tuple[tuple[tuple[int, ...], ...], str]:
+    hint = f"send N samples of {PLANES_SHAPE} or {CUBE_SHAPE} each, with N from 1 to {most}"
+    return ((-1, *PLANES_SHAPE), (-1, *CUBE_SHAPE)), hint
+
+
+def shape_of_npy(buffer: bytes | bytearray | memoryview) -> tuple[int, ...]:
+    """Return the shape that a .npy file's header claims; raise NpyRejected where it has none."""
+    return _read_header(memoryview(buffer))[0]
+
+
+def _array(
+    view: memoryview,
+    shapes: tuple[tuple[int, ...], ...],
+    hint: str,
+    *,
+    most: int = 1,
+    fortran: bool,
+) -> NDArray[Any]:
+    """Return the array of a file in C order; its header is checked before anything is allocated.
+
+    A -1 in one of the ``shapes`` stands for 1 to ``most``.
+    """
+    shape, fortran_order, dtype, offset = _checked_header(
+        view, shapes, hint, most=most, fortran=fortran, size=len(view)
+    )
+    values = np.frombuffer(view, dtype=dtype, offset=offset)
+    return np.ascontiguousarray(values.reshape(shape, order="F" if fortran_order else "C"))
+
+
+def _checked_header(
+    view: memoryview,
+    shapes: tuple[tuple[int, ...], ...],
+    hint: str,
+    *,
+    most: int,
+    fortran: bool,
+    size: int,
+) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return shape, Fortran order, dtype and where the data of a file of ``size`` bytes begin."""
+    shape, fortran_order, dtype, offset = _read_header(view)
+    _check_type(dtype)
+    if not any(_fits(shape, wanted, most) for wanted in shapes):
+        raise NpyRejected("wrong_shape", f"the array has shape {_shortened(shape)}", hint=hint)
+    if fortran_order and not fortran:
+        detail = "the array is in Fortran order"
+        raise NpyRejected("fortran_order", detail, hint="save numpy.ascontiguousarray(array)")
+    claimed, sent = math.prod(shape) * dtype.itemsize, size - offset
+    if claimed != sent:
+        problem = "is cut short" if sent < claimed else "has bytes after its end"
+        detail = f"the file {problem}: {dtype} {shape} takes {claimed} bytes, {sent} came"
+        raise NpyRejected("wrong_length", detail, hint=WRITE_HINT)
+    return shape, fortran_order, dtype, offset
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], most: int) -> bool:
+    return len(shape) == len(wanted) and all(
+        there == asked or (asked == -1 and 1 <= there <= most)
+        for there, asked in zip(shape, wanted, strict=True)
+    )
+
+
+def _check_any(cube: Cube, which: str) -> None:
+    if not present_of_cube(cube).any():
+        raise NpyRejected(
+            "all_missing",
+            f"{which}every image is of a single value, so all of them are missing",
+            hint="send at least one image that shows something",
+        )
+
+
+def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return shape, Fortran order, dtype and where the data begin."""
+    usual = _read_usual(view)
+    if usual is not None:
+        return usual
+    head = io.BytesIO(view[:MAX_HEADER_BYTES])
+    try:
+        version = np.lib.format.read_magic(head)
+        reader = _HEADER_READERS[version]
+    except (ValueError, KeyError):
+        raise _no_npy(view) from None
+    try:
+        with _EVALUATING:
+            shape, fortran_order, dtype = reader(head, max_header_size=MAX_HEADER_BYTES)
+    # NumPy evaluates the header as a Python literal: besides ValueError, a hostile one raises
+    # SyntaxError, TypeError, RecursionError, MemoryError or tokenize.TokenError.
+    except Exception:
+        raise NpyRejected("bad_header", "the .npy header cannot be read", hint=WRITE_HINT) from None
+    return shape, fortran_order, dtype, head.tell()
+
+
+def _no_npy(view: memoryview) -> NpyRejected:
+    """Say what a file is that is no .npy file."""
+    if not len(view):
+        return NpyRejected("empty", "the file is empty", hint=WRITE_HINT)
+    start = bytes(view[:8])
+    if start.startswith(b"PK") and b".npy" in bytes(view[:MAX_HEADER_BYTES]):
+        hint = "save one sample with numpy.save, or send the .npz as a batch"
+        return NpyRejected("npz", "the file is a .npz archive of arrays", hint=hint)
+    for magic, kind in _OTHER_KINDS.items():
+        if start.startswith(magic):
+            return NpyRejected("not_npy", f"the file is {kind}, not a .npy file", hint=WRITE_HINT)
+    detail = f"the {len(view)} bytes are not a .npy file of format 1.0 or 2.0"
+    return NpyRejected("not_npy", detail, hint=WRITE_HINT)
+
+
+def _read_usual(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any], int] | None:
+    usual = _USUAL.match(view[:MAX_HEADER_BYTES])
+    if not usual or int.from_bytes(usual["size"], "little") != len(usual["header"]):
+        return None
+    shape = tuple(int(edge) for edge in usual["shape"].split(b",") if edge)
+    return shape, usual["fortran"] == b"True", np.dtype(usual["dtype"].decode()), usual.end()
+
+
+def _check_type(dtype: np.dtype[Any]) -> None:
+    """Let plain integers and floats of 2, 4 or 8 bytes pass; object arrays above all do not."""
+    if dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize in (2, 4, 8)):
+        return
+    raise NpyRejected("wrong_dtype", f"the array is of type {str(dtype)[:80]}", hint=GREY_HINT)
+
+
+def _shortened(shape: tuple[int, ...]) -> str:
+    text = str(shape)
+    return text if len(text) <= 80 else f"{text[:80]}..."

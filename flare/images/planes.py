@@ -1,0 +1,139 @@
+"""One image file of a sample: what its name says, and its bytes as a grey plane.
+
+In the bottom row because the dataset reader and the server must agree on which image is which and
+on which ones count as missing. Names: ``2012-01-15T000000__131.jpg`` (i4Ds/SDOBenchmark).
+"""
+
+import io
+import re
+import warnings
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from flare.errors import InputInvalid
+from flare.images.jpeg import decode_ordinary, is_flagged
+from flare.sample import CHANNELS, IMAGE_SIZE
+
+#: Channels of SDO that a sample has not, but copies of the dataset may have images of.
+IGNORED_CHANNELS = ("1600",)
+
+_NAME = re.compile(
+    r"([12]\d{3})-(\d\d)-(\d\d)T(\d\d)(\d\d)(\d\d)__([0-9a-z]+)\.(?:jpe?g|png)", re.IGNORECASE
+)
+
+_ENDINGS = (".jpg", ".jpeg", ".png")
+
+#: Why an image is rejected whose name does not say where it belongs.
+UNREADABLE_NAME = "unreadable name"
+
+#: Why an image of a single value is rejected; the audit asks packs how many there were.
+UNIFORM = "uniform"
+
+
+class ImageRejected(InputInvalid):
+    """An image that cannot be used; it is masked as missing and counted under ``reason``."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+@lru_cache(maxsize=1024)  # asked of every image of a sample several times
+def parse_name(name: str) -> tuple[datetime, str] | None:
+    """Return the time and channel in an image's file name.
+
+    None for anything that is not one of the ten channels of a sample, 1600 Å included.
+    """
+    parsed = _time_and_channel(name)
+    return parsed if parsed is not None and parsed[1] in CHANNELS else None
+
+
+def is_ignored_channel(name: str) -> bool:
+    """Say whether a file's name is that of an image of 1600 Å, which no sample has."""
+    parsed = _time_and_channel(name)
+    return parsed is not None and parsed[1] in IGNORED_CHANNELS
+
+
+def is_misnamed(name: str) -> bool:
+    """Say whether a file looks like an image, but its name has no time or channel to place it by.
+
+    Hidden files are none that somebody named.
+    """
+    image = name.lower().endswith(_ENDINGS) and not name.startswith(".")
+    return image and parse_name(name) is None and not is_ignored_channel(name)
+
+
+def _time_and_channel(name: str) -> tuple[datetime, str] | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    # Eight times faster than strptime, and asked of every file of a dataset several times.
+    year, month, day, hour, minute, second = map(int, match.groups()[:6])
+    try:
+        return datetime(year, month, day, hour, minute, second), match[7].lower()
+    except ValueError:
+        return None
+
+
+def decode_plane(
+    data: bytes, *, size: int = IMAGE_SIZE, out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """Decode a JPEG or PNG into one grey plane (size, size).
+
+    Parameters
+    ----------
+    data
+        The file's bytes.
+    size
+        Pixels of an edge.
+    out
+        C-contiguous (size, size) to decode into, instead of a new array; of an image that is
+        rejected it may hold a part.
+
+    Raises
+    ------
+    ImageRejected
+        ``unreadable`` (not an image, truncated), ``wrong size``, ``not grey``, ``flagged`` (the
+        instrument team doubts it and says so in the EXIF ImageDescription) or ``uniform`` (every
+        pixel has one value: a filled gap, which would be a field of -250 G, or a dark frame).
+    """
+    plane = decode_ordinary(data, size, out)
+    if plane is None:
+        plane = _decode_by_pillow(data, size)
+        if out is not None:
+            out[...] = plane
+            plane = out
+    if plane.min() == plane.max():
+        raise ImageRejected(UNIFORM, f"every pixel is {plane[0, 0]}")
+    return plane
+
+
+def _decode_by_pillow(data: bytes, size: int) -> NDArray[np.uint8]:
+    """Decode any file that can be used, or raise ImageRejected with what is wrong with it."""
+    try:
+        # Of more than 89 megapixels Pillow warns, of more than 178 it raises; the size is checked
+        # before anything is decompressed.
+        with _unwarned(), Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            if image.size != (size, size):
+                raise ImageRejected("wrong size", f"{image.size[0]} x {image.size[1]} pixels")
+            if image.mode != "L":
+                raise ImageRejected("not grey", f"mode {image.mode}")
+            if is_flagged(image.getexif()):
+                raise ImageRejected("flagged", "flagged in its EXIF ImageDescription")
+            return np.asarray(image)
+    except Image.DecompressionBombError as error:
+        raise ImageRejected("wrong size", str(error)) from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, ImageRejected):
+            raise
+        raise ImageRejected("unreadable", str(error).split(" <_io")[0]) from error
+
+
+def _unwarned() -> AbstractContextManager[object]:
+    """Keep Pillow quiet: about damaged EXIF, which leaves the pixels whole, and about sizes."""
+    return warnings.catch_warnings(action="ignore")

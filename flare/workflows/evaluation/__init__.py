@@ -1,0 +1,1 @@
+"""Score versions of a model, compare them, and describe them."""

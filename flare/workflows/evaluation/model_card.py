@@ -1,0 +1,230 @@
+"""The model card of a registered version: what it is for, what it knows, how good it is.
+
+One is made when a version is registered, with its validation scores, and made again with the test
+scores whenever it is evaluated on a test split. After Mitchell et al. 2019, arXiv:1810.03993.
+"""
+
+import math
+from collections.abc import Mapping
+from string import Template
+
+from flare.forecasters.base import Forecaster
+from flare.goes import HEADLINE_EVENT
+from flare.tracking.tags import (
+    DATA_TAG,
+    FINGERPRINT_TAG,
+    KIND_TAG,
+    ON_VALIDATION,
+    SPLIT_TAG,
+    TUNED_TAG,
+)
+from flare.verification.scorecard import FLUX, Score, Scorecard
+
+TEMPLATE = Template(
+    """\
+# Model card: $label
+
+$warning
+
+## What it is
+A **$kind** that forecasts, from up to $n_images SDO images of one active region
+($steps, $channels), the largest GOES 1-8 Å peak flux of the next $window_hours hours: log10 of the
+flux with an interval of $interval_level %, and the probability of a flare of at least $events.
+Images of $image_size pixels; missing images are masked, not filled in.
+
+## What it is for
+- Comparing methods of flare forecasting on the same active regions, and research on them.
+- Not for decisions that need a forecast of the whole Sun: it sees one active region at a time.
+- Not for warnings that people or machines depend on, without a forecaster who knows its limits.
+
+## What it was made from
+- Data: $data_name, $data_kind; fingerprint `$fingerprint`
+- $n_samples samples of $n_regions active regions, of which training and validation share none;
+  split `$split`
+- Run `$run_id`, code `$commit`
+
+## Calibration, alarms, interval
+Fitted after training, on forecasts of active regions that were held out of it; never on a test
+split.
+
+$tuning
+
+## Scores
+$scores
+
+Intervals are of $level %, from resampling active regions. BSS is against the event rate of the
+scored samples. Alarms are at the thresholds above. A dash is undefined.
+
+## Limits
+- The flux labels are those of the dataset: SDOBenchmark's are NOAA fluxes divided by 0.85, and a
+  label of 1e-5 is a C8.5.
+- The samples of a test split that was chosen by its labels hold more flares than the Sun has; there
+  a probability that is right for training is too low. A base rate can be stated: `-P base_rates=`.
+- Instruments degrade, and active regions near the limb are seen foreshortened.
+$limits
+"""
+)
+
+_SYNTHETIC_WARNING = (
+    "**SYNTHETIC: made from invented active regions. It has no skill on the real Sun that anybody "
+    "has measured, and must not be used for it.**"
+)
+_REAL_WARNING = "Made from real observations; its scores below are all that was measured."
+
+_FLATTERING = (
+    "\n- It was tuned on the validation regions themselves (folds=0): its validation scores "
+    "flatter."
+)
+
+#: Which scores a card shows: event, name, title.
+_SHOWN = (
+    (HEADLINE_EVENT, "brier_skill_score", f"BSS {HEADLINE_EVENT}"),
+    (HEADLINE_EVENT, "true_skill_statistic", f"TSS {HEADLINE_EVENT}"),
+    (HEADLINE_EVENT, "heidke_skill_score", f"HSS {HEADLINE_EVENT}"),
+    (HEADLINE_EVENT, "roc_area", f"ROC area {HEADLINE_EVENT}"),
+    ("C1.0", "brier_skill_score", "BSS C1.0"),
+    ("C1.0", "true_skill_statistic", "TSS C1.0"),
+    (FLUX, "log10_flux_mae", "log10-flux MAE (dex)"),
+    (FLUX, "interval_coverage", "coverage of the interval"),
+)
+
+
+def model_card(
+    forecaster: Forecaster,
+    *,
+    label: str,
+    tags: Mapping[str, str],
+    run_id: str | None,
+    commit: str | None,
+    validation: Scorecard | None,
+    test: Mapping[str, Scorecard] | None = None,
+    test_name: str = "test",
+) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    tags
+        Of the registered version, as ``register`` sets them.
+    validation
+        Scores on the validation regions.
+    test
+        From the name of a forecaster, the version's own first, to its scores on a test split; None
+        where it was not scored yet.
+    test_name
+        Dataset and split of those scores.
+    """
+    spec, origin = forecaster.spec, forecaster.origin
+    steps = len(spec.step_offsets_minutes)
+    synthetic = origin.synthetic
+    return TEMPLATE.substitute(
+        label=label,
+        warning=_SYNTHETIC_WARNING if synthetic else _REAL_WARNING,
+        kind=tags.get(KIND_TAG, forecaster.kind),
+        n_images=steps * len(spec.channels),
+        steps=f"{steps} time steps",
+        channels=f"{len(spec.channels)} channels",
+        window_hours=spec.window_hours,
+        interval_level=f"{100 * spec.interval_level:g}",
+        events=", ".join(spec.events),
+        image_size=spec.image_size,
+        data_name=tags.get(DATA_TAG, origin.data_name),
+        data_kind="SYNTHETIC" if synthetic else "real",
+        fingerprint=tags.get(FINGERPRINT_TAG, origin.data_fingerprint),
+        n_samples=origin.n_samples,
+        n_regions=len(origin.active_regions),
+        split=tags.get(SPLIT_TAG, "unknown"),
+        run_id=run_id or "unknown",
+        commit=commit or "unknown",
+        tuning="\n".join(f"- {line}" for line in tuning_lines(forecaster)),
+        scores=_scores(validation, test, test_name),
+        level=f"{100 * validation.level:g}" if validation else "95",
+        limits=(
+            "- SYNTHETIC regions are simpler than the Sun: docs/synthetic.md says in what.\n"
+            if synthetic
+            else ""
+        )
+        + _interval_line(forecaster)
+        + (_FLATTERING if tags.get(TUNED_TAG) == ON_VALIDATION else ""),
+    )
+
+
+def _interval_line(forecaster: Forecaster) -> str:
+    """Say what the interval was made from."""
+    low, high = forecaster.tuning.residual_low, forecaster.tuning.residual_high
+    if _has_quantiles(forecaster):
+        return (
+            "- The interval lies between quantiles that the network gives each sample, moved by "
+            f"{low:+.2f} and {high:+.2f} dex to hold its level."
+        )
+    return (
+        f"- The interval was made from residuals between {low:+.2f} and {high:+.2f} dex: it is "
+        "equally wide for all samples."
+    )
+
+
+def _has_quantiles(forecaster: Forecaster) -> bool:
+    if forecaster.kind != "neural":
+        return False
+    from flare.forecasters.network import NeuralForecaster  # torch, which a forest does without
+
+    return isinstance(forecaster, NeuralForecaster) and forecaster.config.n_quantiles > 1
+
+
+def tuning_lines(forecaster: Forecaster) -> list[str]:
+    """Say how each event is calibrated and from which probability on it is an alarm."""
+    tuning = forecaster.tuning
+    lines = []
+    for event in forecaster.spec.events:
+        method = tuning.calibrations[event].method if event in tuning.calibrations else "none"
+        rate = tuning.rates.get(event)
+        known = "" if rate is None else f", base rate {rate:.3f}"
+        if event in tuning.stated_rates:
+            known += f", moved to the stated {tuning.stated_rates[event]:g}"
+        lines.append(
+            f"{event}: calibration {method}{known}, alarm at a probability of "
+            f"{tuning.thresholds[event]:.3f} and above"
+        )
+    return lines
+
+
+def _scores(
+    validation: Scorecard | None, test: Mapping[str, Scorecard] | None, test_name: str
+) -> str:
+    parts = []
+    if validation is not None:
+        parts += [_caption("Validation", validation), _table({"this version": validation})]
+    if test is None:
+        parts.append("Not scored on a test split yet: `mlflow run . -e evaluate`.")
+    else:
+        parts += [_caption(test_name, next(iter(test.values()))), _table(test)]
+    return "\n\n".join(parts)
+
+
+def _caption(title: str, card: Scorecard) -> str:
+    n_events = card.get(HEADLINE_EVENT, "brier_score").n_events
+    n, n_regions, scale, _ = card.samples()
+    return (
+        f"**{title}**: {n} samples of {n_regions} active regions with {n_events} events of "
+        f"{HEADLINE_EVENT}, label scale {scale}."
+    )
+
+
+def _table(cards: Mapping[str, Scorecard]) -> str:
+    head = ["score", *(name.replace("|", "\\|") for name in cards)]
+    lines = [_row(head), _row(["---", *["---:"] * len(cards)])]
+    for event, name, title in _SHOWN:
+        lines.append(_row([title, *(_cell(card.get(event, name)) for card in cards.values())]))
+    return "\n".join(lines)
+
+
+def _cell(score: Score) -> str:
+    if math.isnan(score.value):
+        return "-"
+    if math.isnan(score.low):
+        return f"{score.value:z.3f}"
+    return f"{score.value:z.3f} [{score.low:z.3f}, {score.high:z.3f}]"
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

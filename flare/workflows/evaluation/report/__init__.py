@@ -1,0 +1,1 @@
+"""The report of an evaluation: its content, its figures, and its formats."""

@@ -1,0 +1,165 @@
+"""The figures of an evaluation, by name, with what each shows in a sentence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from flare.datasets.pack.reader import PackedSplit
+from flare.forecasters.base import Forecast
+from flare.goes import HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, event_outcomes
+from flare.plots.comparison import paired_differences, skill_by_subset, skill_panels
+from flare.plots.coverage import interval_coverage
+from flare.plots.flux import confusion_matrix, predicted_against_true
+from flare.plots.missing import error_against_missing
+from flare.plots.reliability import reliability_diagram
+from flare.plots.roc import roc_curve
+from flare.plots.thresholds import skill_against_threshold
+from flare.sample import N_PLANES
+from flare.verification.bootstrap import region_weights
+from flare.workflows.evaluation.comparison import FOREST, ORACLE, Comparison
+
+#: What each figure shows; also the order in which a report has them.
+CAPTIONS = {
+    "skill": "Scores of the model and its rivals, with intervals over active regions.",
+    "paired_differences": "By how much the model's scores differ from those of each rival, on the "
+    "same resamples of active regions.",
+    "reliability": "How often the event happened where it was forecast with some probability, "
+    "and how many forecasts there were of each.",
+    "roc": "Events and non-events that are alarms, at every threshold; the mark is the threshold "
+    "that the model carries.",
+    "skill_against_threshold": "TSS and HSS at every threshold. The line is the threshold that the "
+    "model carries; it was not chosen on these samples.",
+    "predicted_against_true": "Forecast against observed peak flux, with the forecast interval and "
+    "the boundaries of the classes.",
+    "interval_coverage": "How many labels the forecast interval holds.",
+    "confusion_matrix": "GOES classes as observed and as forecast by the flux.",
+    "skill_by_subset": "The model's scores on parts of the samples.",
+    "error_against_missing_images": "Errors by the number of images that a sample lacks.",
+}
+
+_SUBSET_SCORES = ("brier_skill_score", "true_skill_statistic")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn: one model on one split."""
+
+    label: str
+    forecast: Forecast
+    rows: PackedSplit
+    comparison: Comparison
+    scale: str
+    interval_level: float
+
+
+def figures_of(drawn: Drawn) -> dict[str, Figure]:
+    """Draw all figures of ``CAPTIONS``."""
+    comparison = drawn.comparison
+    cards, label = comparison.scorecards, drawn.label
+    found = {
+        "skill": skill_panels(cards, model=label),
+        **_of_probability(drawn),
+        **_of_flux(drawn),
+        "confusion_matrix": confusion_matrix(cards[label].confusion),
+        "skill_by_subset": skill_by_subset(
+            *(
+                {
+                    subset: parts[label].get(HEADLINE_EVENT, score)
+                    for subset, parts in comparison.subsets.items()
+                    if not subset.startswith("class_")
+                }
+                for score in _SUBSET_SCORES
+            ),
+            forecaster=label,
+        ),
+    }
+    if comparison.against:
+        found["paired_differences"] = paired_differences(
+            *(
+                {rival: scores[place] for rival, scores in comparison.against.items()}
+                for place in range(2)
+            ),
+            model=label,
+        )
+    return {name: found[name] for name in CAPTIONS if name in found}
+
+
+def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
+    happened, chance, weights = _headline(drawn)
+    told = drawn.comparison.told
+    threshold = told[drawn.label].thresholds[HEADLINE_EVENT]
+    rivals = {
+        name: one.probability[:, one.events.index(HEADLINE_EVENT)]
+        for name, one in told.items()
+        if name in (FOREST, *list(told)[1:2], ORACLE)
+        if name != drawn.label
+    }
+    return {
+        "reliability": reliability_diagram(
+            happened, chance, event=HEADLINE_EVENT, weights=weights, bins="count"
+        ),
+        "roc": roc_curve(
+            happened,
+            chance,
+            event=HEADLINE_EVENT,
+            threshold=threshold,
+            name=drawn.label,
+            rivals=rivals,
+            weights=weights,
+        ),
+        "skill_against_threshold": skill_against_threshold(
+            happened, chance, event=HEADLINE_EVENT, threshold=threshold, weights=weights
+        ),
+        "error_against_missing_images": error_against_missing(
+            N_PLANES - drawn.rows.present.sum(axis=(1, 2)),
+            np.abs(drawn.forecast.log10_flux - np.log10(_labels(drawn))),
+            np.square(chance - happened),
+            event=HEADLINE_EVENT,
+            weights=weights,
+        ),
+    }
+
+
+def _of_flux(drawn: Drawn) -> Mapping[str, Figure]:
+    _, chance, weights = _headline(drawn)
+    threshold = drawn.comparison.told[drawn.label].thresholds[HEADLINE_EVENT]
+    shift = np.log10(LABEL_SCALES[drawn.scale])
+    forecast, flux = drawn.forecast, _labels(drawn)
+    ends = (forecast.log10_flux + shift, forecast.lower + shift, forecast.upper + shift)
+    scaled = np.where(flux > QUIET_FLUX, flux * LABEL_SCALES[drawn.scale], flux)
+    return {
+        "predicted_against_true": predicted_against_true(
+            *ends,
+            scaled,
+            alarm=chance >= threshold,
+            event=HEADLINE_EVENT,
+            level=drawn.interval_level,
+        ),
+        "interval_coverage": interval_coverage(
+            forecast.log10_flux,
+            forecast.lower,
+            forecast.upper,
+            flux,
+            nominal=drawn.interval_level,
+            weights=weights,
+        ),
+    }
+
+
+def _headline(
+    drawn: Drawn,
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    """Return outcomes and probabilities of the headline event, (N,), and resamples, (R, N)."""
+    regions = drawn.rows.table["active_region"].to_numpy(dtype=np.int64)
+    return (
+        event_outcomes(_labels(drawn), (HEADLINE_EVENT,), scale=drawn.scale)[:, 0],
+        drawn.forecast.probability_of(HEADLINE_EVENT),
+        region_weights(regions, n_resamples=1000, seed=0),
+    )
+
+
+def _labels(drawn: Drawn) -> NDArray[np.float64]:
+    return drawn.rows.table["peak_flux"].to_numpy(dtype=np.float64)

@@ -1,0 +1,184 @@
+"""What a report of an evaluation says, in sections that are rendered as Markdown and as HTML."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from flare.goes import HEADLINE_EVENT
+from flare.verification.scorecard import FLUX, PUBLISHED_EVENT, Score, Scorecard
+from flare.workflows.evaluation.comparison import COMPARED, Comparison
+from flare.workflows.evaluation.report.page import Block, Bullets, Paragraph, Section, Table, Value
+from flare.workflows.evaluation.subsets import MEANING
+
+#: The columns of the tables of an event, and of the flux: title and score.
+_OF_EVENT = (
+    ("BSS", "brier_skill_score"),
+    ("BSS against climatology", "brier_skill_score_vs_climatology"),
+    ("TSS", "true_skill_statistic"),
+    ("HSS", "heidke_skill_score"),
+    ("ApSS", "appleman_skill_score"),
+    ("ROC area", "roc_area"),
+    ("average precision", "average_precision"),
+    ("POD", "probability_of_detection"),
+    ("FAR", "false_alarm_ratio"),
+    ("F1", "f1_score"),
+    ("frequency bias", "frequency_bias"),
+    ("calibration error", "expected_calibration_error"),
+)
+_OF_FLUX = (
+    ("log10-flux MAE (dex)", "log10_flux_mae"),
+    ("floored at B1.0", "log10_flux_mae_floored"),
+    ("bias (dex)", "log10_flux_bias"),
+    ("RPS A/B/C/M/X", "ranked_probability_score"),
+    ("interval coverage", "interval_coverage"),
+    ("interval width (dex)", "interval_width"),
+    ("flux MAE (W m^-2)", "flux_mae"),
+)
+_OF_SUBSET = (
+    (HEADLINE_EVENT, "brier_skill_score", "BSS"),
+    (HEADLINE_EVENT, "true_skill_statistic", "TSS"),
+    (HEADLINE_EVENT, "roc_area", "ROC area"),
+    ("C1.0", "true_skill_statistic", "TSS C1.0"),
+    (FLUX, "log10_flux_mae", "log10-flux MAE (dex)"),
+)
+
+
+Cells = list[str | Value]
+
+
+def score_sections(comparison: Comparison) -> list[Section]:
+    """Return a table for each event, the headline first, and one for the flux."""
+    cards = comparison.scorecards
+    events = [HEADLINE_EVENT, *(one for one in _scored(cards) if one != HEADLINE_EVENT)]
+    sections = []
+    for event in events:
+        first = next(iter(cards.values())).get(event, "brier_score")
+        caption = f"{first.n_events} events in {first.n} samples."
+        fitted = comparison.fitted if event == HEADLINE_EVENT else {}
+        blocks: list[Block] = [_table(caption, cards, event, _OF_EVENT, fitted)]
+        if event == HEADLINE_EVENT:
+            alarms = ", ".join(
+                f"{name} {card.thresholds[event]:.3g}" for name, card in cards.items()
+            )
+            blocks.append(Paragraph(f"Alarm at a probability of at least: {alarms}."))
+        sections.append(Section(_title(event), blocks))
+    sections.append(Section("Peak flux", [_table("", cards, FLUX, _OF_FLUX)]))
+    return sections
+
+
+def difference_section(comparison: Comparison) -> Section:
+    """Return by how much the model differs from each rival, and each from climatology."""
+    header = ["model minus", *(f"{_short(name)} {event}" for event, name in COMPARED)]
+    rows: list[Cells] = [
+        [rival, *(interval_cell(score, signed=True) for score in scores)]
+        for rival, scores in comparison.against.items()
+    ]
+    above: list[Cells] = [
+        [name, interval_cell(score, signed=True)]
+        for name, score in comparison.above_climatology.items()
+    ]
+    return Section(
+        "Paired differences",
+        [
+            Table(
+                f"{comparison.model} minus each rival, on the same resamples of active regions; "
+                "where an interval holds no 0 the two differ. Of errors, below 0 is better.",
+                header,
+                rows,
+            ),
+            Table(
+                f"BSS {HEADLINE_EVENT} above that of climatology, of everybody.",
+                ["forecaster", "BSS gained"],
+                above,
+            ),
+        ],
+    )
+
+
+def noise_free_sections(comparison: Comparison) -> list[Section]:
+    """Return a table of the scores against true probabilities for each event, where there are."""
+    sections = []
+    for event, scores in comparison.noise_free.items():
+        first = next(iter(scores.values()))
+        rows: list[Cells] = [
+            [name, *(interval_cell(score) for score in of)] for name, of in scores.items()
+        ]
+        caption = (
+            f"Against the true probabilities of the generator ({first[0].n_events} events expected "
+            f"in {first[0].n} samples), without luck of the events; the oracle's are the highest."
+        )
+        header = ["forecaster", *(_short(score.name) for score in first)]
+        table = Table(caption, header, rows, highlighted=0)
+        sections.append(Section(f"Noise-free scores of {event}", [table]))
+    return sections
+
+
+def subset_section(comparison: Comparison) -> Section:
+    """Return the scores on parts of the samples, for those that were scored on them."""
+    names = list(next(iter(comparison.subsets.values())))
+    blocks: list[Block] = [Bullets([f"{name}: {text}" for name, text in MEANING.items()])]
+    for forecaster in names:
+        rows: list[Cells] = []
+        for subset, cards in comparison.subsets.items():
+            card = cards[forecaster]
+            n_events = card.get(HEADLINE_EVENT, "brier_score").n_events
+            counts = [str(card.samples()[0]), str(card.n_active_regions), str(n_events)]
+            cells = [interval_cell(card.get(event, name)) for event, name, _ in _OF_SUBSET]
+            rows.append([subset, *counts, *cells])
+        header = ["subset", "samples", "regions", f"{HEADLINE_EVENT} events"]
+        blocks.append(Table(forecaster, [*header, *(title for *_, title in _OF_SUBSET)], rows))
+    return Section("Parts of the samples", blocks)
+
+
+def interval_cell(score: Score, *, signed: bool = False) -> Value:
+    """Return a value with its interval in small; a dash where it is undefined."""
+    if math.isnan(score.value):
+        return Value("-")
+    # Fluxes are some 1e-6 W m^-2; everything else is of the order of 1.
+    form = ".2e" if 1e-12 < abs(score.value) < 5e-4 else ".3f" if signed else "z.3f"
+    form = f"+{form}" if signed else form
+    if math.isnan(score.low):
+        return Value(f"{score.value:{form}}")
+    return Value(f"{score.value:{form}}", f"[{score.low:{form}}, {score.high:{form}}]")
+
+
+def _table(
+    caption: str,
+    cards: Mapping[str, Scorecard],
+    event: str,
+    columns: Iterable[tuple[str, str]],
+    fitted: Mapping[str, int] | None = None,
+) -> Table:
+    known = {score.name for score in next(iter(cards.values())).scores if score.event == event}
+    shown = [(title, name) for title, name in columns if name in known]
+    rows: list[Cells] = [
+        [forecaster, *(interval_cell(card.get(event, name)) for _, name in shown)]
+        for forecaster, card in cards.items()
+    ]
+    header = ["forecaster", *(title for title, _ in shown)]
+    if fitted:
+        header.append("fitted on (regions)")
+        for row, name in zip(rows, cards, strict=True):
+            row.append(str(fitted.get(name, "-")))
+    return Table(caption, header, rows, highlighted=0)
+
+
+def _scored(cards: Mapping[str, Scorecard]) -> list[str]:
+    """Return the events of a scorecard, the published one last."""
+    events = dict.fromkeys(score.event for score in next(iter(cards.values())).scores)
+    return [event for event in events if event != FLUX]
+
+
+def _title(event: str) -> str:
+    if event == PUBLISHED_EVENT:
+        return "The published event: raw label of at least 1e-5"
+    return f"Flares of at least {event}"
+
+
+def _short(score: str) -> str:
+    return {
+        "brier_skill_score": "BSS",
+        "true_skill_statistic": "TSS",
+        "roc_area": "ROC area",
+        "log10_flux_mae": "MAE (dex)",
+        "ranked_probability_score": "RPS",
+    }.get(score, score)

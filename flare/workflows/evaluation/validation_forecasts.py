@@ -1,0 +1,178 @@
+"""What a version forecast for its validation regions: kept with its run, compared on promotion.
+
+Two versions of one dataset are compared on the samples that both were validated on. Where both were
+validated on the same split that is all of them; else it is what neither has learnt from.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flare.errors import VerificationInvalid
+from flare.tracking.registry import RegisteredVersion, run_file
+from flare.tracking.runs import Run, scratch
+from flare.tracking.tags import VALIDATION_SCORES
+from flare.verification.scorecard import (
+    Issued,
+    Observed,
+    Score,
+    Scorecard,
+    paired_difference,
+    score_forecasts,
+)
+from flare.workflows.fitting.scoring import labels_of
+
+FORECASTS = "validation_forecasts.csv"
+
+#: Drawing from a single region gives no interval.
+MIN_REGIONS = 2
+
+_NUMBERS = ("log10_flux", "lower", "upper")
+_PROBABILITY = "probability_"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Forecasts of N validation samples; ``ids`` is (N,)."""
+
+    ids: tuple[str, ...]
+    issued: Issued
+    observed: Observed
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One score of a candidate and an incumbent on the same samples, and the paired difference.
+
+    The difference is candidate minus incumbent, with its sign turned for errors, so that above 0
+    the candidate is the better one.
+    """
+
+    candidate: Score
+    incumbent: Score
+    gain: Score
+    n_active_regions: int
+
+    @property
+    def worse(self) -> bool:
+        """Whether the interval of the difference lies below 0."""
+        return bool(self.gain.high < 0)
+
+    @property
+    def undefined(self) -> bool:
+        """Whether nothing can be said, as without events."""
+        return bool(np.isnan([self.gain.value, self.gain.low, self.gain.high]).any())
+
+
+def log_held_out(run: Run, card: Scorecard, issued: Issued, table: pd.DataFrame) -> None:
+    """Keep the validation scores and forecasts with a run.
+
+    ``table`` has the labels of the samples, as ``read_table`` returns them.
+    """
+    rows = table[["id", "active_region", "peak_flux"]].reset_index(drop=True)
+    for name in _NUMBERS:
+        rows[name] = getattr(issued, name)
+    for column, event in enumerate(issued.events):
+        rows[f"{_PROBABILITY}{event}"] = issued.probability[:, column]
+    run.log_json(card.as_dict(), VALIDATION_SCORES)
+    run.log_text(rows.to_csv(index=False), FORECASTS)
+
+
+def read_held_out(version: RegisteredVersion) -> HeldOut | None:
+    """Return what a version forecast for validation; None where its run did not keep it."""
+    with scratch() as folder:
+        found = [run_file(version, name, folder) for name in (FORECASTS, VALIDATION_SCORES)]
+        if found[0] is None or found[1] is None:
+            return None
+        try:
+            return _parsed(found[0], found[1])
+        except (ValueError, KeyError, TypeError, OSError):
+            return None
+
+
+def read_scores(version: RegisteredVersion) -> Scorecard | None:
+    """Return the validation scores of a version; None where its run did not keep them."""
+    with scratch() as folder:
+        found = run_file(version, VALIDATION_SCORES, folder)
+        if found is None:
+            return None
+        try:
+            return Scorecard.of_dict(json.loads(found.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError, OSError):
+            return None
+
+
+def _parsed(forecasts: Path, scores: Path) -> HeldOut:
+    rows = pd.read_csv(forecasts, dtype={"id": str})
+    description: dict[str, Any] = json.loads(scores.read_text(encoding="utf-8"))
+    thresholds = {event: float(value) for event, value in description["thresholds"].items()}
+    events = tuple(
+        name.removeprefix(_PROBABILITY) for name in rows.columns if name.startswith(_PROBABILITY)
+    )
+    numbers = {name: rows[name].to_numpy(dtype=np.float64) for name in _NUMBERS}
+    probability = rows[[f"{_PROBABILITY}{event}" for event in events]].to_numpy(dtype=np.float64)
+    return HeldOut(
+        tuple(rows["id"]),
+        Issued(**numbers, probability=probability, events=events, thresholds=thresholds),
+        labels_of(rows),
+    )
+
+
+def judge(
+    candidate: HeldOut,
+    incumbent: HeldOut,
+    *,
+    event: str,
+    score_name: str,
+    lower_is_better: bool,
+    resamples: int,
+) -> Judged:
+    """Compare a score on the samples that both have.
+
+    Parameters
+    ----------
+    event
+        A class that both issued, or ``"flux"``.
+
+    Raises
+    ------
+    VerificationInvalid
+        They have too few active regions in common, disagree about what happened there, or do not
+        both have the score.
+    """
+    place = {sample: row for row, sample in enumerate(incumbent.ids)}
+    shared = [sample for sample in candidate.ids if sample in place]
+    own = [row for row, sample in enumerate(candidate.ids) if sample in place]
+    other = [place[sample] for sample in shared]
+    truth = candidate.observed.take(np.array(own, dtype=np.intp))
+    n_regions = len(np.unique(truth.active_region))
+    if n_regions < MIN_REGIONS:
+        raise VerificationInvalid(
+            f"they were validated on {n_regions} active regions in common; at least {MIN_REGIONS} "
+            "are needed"
+        )
+    if not np.array_equal(truth.peak_flux, incumbent.observed.peak_flux[other]):
+        raise VerificationInvalid("they were validated against different labels")
+    issued = (
+        candidate.issued.take(np.array(own, dtype=np.intp)),
+        incumbent.issued.take(np.array(other, dtype=np.intp)),
+    )
+    settings: dict[str, Any] = {"n_resamples": resamples, "seed": 0}
+    difference = paired_difference(*issued, truth, event=event, score_name=score_name, **settings)
+    cards = [score_forecasts(one, truth, **settings) for one in issued]
+    return Judged(
+        cards[0].get(event, score_name),
+        cards[1].get(event, score_name),
+        _turned(difference) if lower_is_better else difference,
+        n_regions,
+    )
+
+
+def _turned(score: Score) -> Score:
+    return Score(
+        score.event, score.name, -score.value, -score.high, -score.low, score.n, score.n_events
+    )

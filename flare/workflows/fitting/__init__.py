@@ -1,0 +1,1 @@
+"""Fit a model: training data, networks, cross-validation, registration."""

@@ -1,0 +1,65 @@
+"""A few validation samples with their forecasts, for people to look at: a figure and a table."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flare.forecasters.base import Forecaster
+from flare.goes import HEADLINE_EVENT
+from flare.plots.predictions import Shown, sample_predictions
+from flare.tracking.runs import Run
+from flare.verification.scorecard import Issued
+from flare.workflows.fitting.scoring import Validated
+from flare.workflows.fitting.training_data import TrainingData, marked
+
+FIGURE, TABLE = "figures/sample_predictions.png", "sample_predictions.csv"
+
+_MOST = 6
+
+
+def log_sample_predictions(
+    run: Run, forecaster: Forecaster, validated: Validated, data: TrainingData
+) -> None:
+    """Log a few validation samples of all strengths with what was forecast of them.
+
+    The choice looks at the labels alone, so that two runs on the same split show the same samples.
+    """
+    peak_flux = data.peak_flux[data.split.validation]
+    chosen = spread(peak_flux, _MOST)
+    samples = [_shown(int(place), validated.issued, data) for place in chosen]
+    figure = sample_predictions(samples, level=forecaster.spec.interval_level)
+    run.log_figure(marked(figure, data.pack), FIGURE)
+    run.log_text(_table(chosen, validated.issued, data).to_csv(index=False), TABLE)
+
+
+def spread(peak_flux: NDArray[np.float64], most: int) -> NDArray[np.intp]:
+    """Return places of the strongest, the weakest and some between, strongest first."""
+    order = np.argsort(-peak_flux, kind="stable")
+    places = np.linspace(0, len(order) - 1, min(most, len(order)))
+    return order[np.round(places).astype(np.intp)]
+
+
+def _shown(place: int, issued: Issued, data: TrainingData) -> Shown:
+    row = int(data.split.validation[place])
+    label = data.rows.table.iloc[row]
+    event = issued.events.index(HEADLINE_EVENT)
+    return Shown(
+        title=f"AR {int(label['active_region'])}\n{label['end']:%Y-%m-%d}",
+        cube=np.asarray(data.rows.cubes[row]),
+        present=np.asarray(data.rows.present[row]),
+        log10_flux=float(issued.log10_flux[place]),
+        lower=float(issued.lower[place]),
+        upper=float(issued.upper[place]),
+        probability=float(issued.probability[place, event]),
+        happened=float(np.log10(label["peak_flux"])),
+    )
+
+
+def _table(chosen: NDArray[np.intp], issued: Issued, data: TrainingData) -> pd.DataFrame:
+    rows = data.split.validation[chosen]
+    found = data.rows.table.iloc[rows][["id", "active_region", "peak_flux"]].reset_index(drop=True)
+    for name in ("log10_flux", "lower", "upper"):
+        found[name] = getattr(issued, name)[chosen]
+    for column, event in enumerate(issued.events):
+        found[f"probability_{event}"] = issued.probability[chosen, column]
+    return found

@@ -1,0 +1,136 @@
+"""Forecasts as rows: in the words of the public answer, counted, and written to a file."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pandas as pd
+
+from flare.errors import ConfigInvalid
+from flare.files import check_folder, put_file
+from flare.forecasters.answer import Answer
+from flare.goes import CLASS_LETTERS
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """A row a sample, after its id in the words of the public answer; and who made them.
+
+    The fields of the answer are None in rows of samples without a usable image. ``resumed`` rows
+    were there already when the run began; ``synthetic`` says whether the model knows only
+    synthetic regions, ``synthetic_data`` whether the samples are synthetic, None where their origin
+    is unknown.
+    """
+
+    rows: list[Row]
+    model: str
+    output: Path | None
+    synthetic: bool
+    synthetic_data: bool | None = None
+    resumed: int = 0
+
+    @property
+    def without(self) -> list[str]:
+        """The ids of samples that got no forecast."""
+        return [row["id"] for row in self.rows if row["goes_class"] is None]
+
+    def summary(self) -> dict[str, float]:
+        """Return what is worth a metric: counts, the share of alerts, classes."""
+        made = [row for row in self.rows if row["goes_class"] is not None]
+        classes = Counter(row["flare_class"] for row in made)
+        return {
+            "forecasts": len(made),
+            "without_forecast": len(self.rows) - len(made),
+            "missing_images": sum(row["missing_images"] for row in self.rows),
+            "alert_share": sum(row["alert"] for row in made) / max(len(made), 1),
+            **{f"classes/{letter}": classes[letter] for letter in CLASS_LETTERS},
+        }
+
+
+def no_answer(events: Sequence[str]) -> Row:
+    """Return the fields of an answer for a sample that cannot be forecast."""
+    return {
+        **dict.fromkeys(Answer.__annotations__),
+        "probabilities": dict.fromkeys(events),
+    }
+
+
+def check_output(output: Path) -> None:
+    """Raise ConfigInvalid where the forecasts could not be written in the end."""
+    if output.suffix not in WRITERS:
+        raise ConfigInvalid(f"output={output}: give a name ending in {', '.join(WRITERS)}")
+    check_folder(output.parent, "output")
+    if output.is_dir():
+        raise ConfigInvalid(f"output={output} is a folder; give the name of a file")
+
+
+def write_forecasts(rows: Sequence[Row], output: Path) -> None:
+    """Write rows in the format that the file's ending names: whole, or not at all."""
+    put_file(output, WRITERS[output.suffix](rows))
+
+
+def _json(rows: Sequence[Row]) -> bytes:
+    return json.dumps(list(rows), indent=2, allow_nan=False).encode() + b"\n"
+
+
+def _json_lines(rows: Sequence[Row]) -> bytes:
+    return b"".join(json.dumps(row, allow_nan=False).encode() + b"\n" for row in rows)
+
+
+def _csv(rows: Sequence[Row]) -> bytes:
+    return _frame(rows).to_csv(index=False).encode()
+
+
+def _parquet(rows: Sequence[Row]) -> bytes:
+    frame = _frame(rows)
+    if "issue_time" in frame:
+        frame["issue_time"] = pd.to_datetime(frame["issue_time"], format="ISO8601", utc=True)
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+#: The formats, by the ending of the file's name.
+WRITERS: dict[str, Callable[[Sequence[Row]], bytes]] = {
+    ".csv": _csv,
+    ".json": _json,
+    ".jsonl": _json_lines,
+    ".parquet": _parquet,
+}
+
+_TYPES = {bool: "boolean", int: "Int64", float: "float64", str: "string"}
+
+#: What stands beside the answer in a row; which of them depends on what is known of the samples.
+_KINDS: dict[str, type] = {
+    "id": str,
+    "issue_time": str,
+    "active_region": int,
+    "observed_peak_flux_w_m2": float,
+    "seen_in_training": bool,
+    "missing_images": int,
+    "scale": str,
+    **get_type_hints(Answer),
+}
+
+
+def _frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """Return a flat table: a column a probability, empty cells where there is no forecast.
+
+    Types are given, because pandas would write 24.0 for 24 in a column with an empty cell.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in rows[0] if name != "probabilities"}
+    chances: dict[str, list[Any]] = {event: [] for event in rows[0]["probabilities"]}
+    for row in rows:
+        for name, values in columns.items():
+            values.append(row[name])
+        for event, values in chances.items():
+            values.append(row["probabilities"][event])
+    typed = {name: pd.Series(v, dtype=_TYPES[_KINDS[name]]) for name, v in columns.items()}
+    likely = {f"probability_{event}": pd.Series(v, dtype="float64") for event, v in chances.items()}
+    return pd.DataFrame({**typed, **likely})

@@ -1,0 +1,120 @@
+"""From what a user types for a model to a forecaster."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flare.forecasters.base import Forecaster
+from flare.forecasters.storage import DESCRIPTION, load, read_description
+from flare.tracking.logged_models import logged_model_id
+from flare.tracking.registry import (
+    RegisteredVersion,
+    download_uri,
+    get_version,
+    production_version,
+    registered,
+    version_of_run,
+)
+from flare.tracking.runs import Run, scratch
+from flare.tracking.tags import (
+    KIND_TAG,
+    MODEL_DIGEST_TAG,
+    MODEL_SYNTHETIC_TAG,
+    MODEL_TAG,
+    MODEL_VERSION_TAG,
+)
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A loaded forecaster, what to call it, and its registered version where it has one.
+
+    ``digest`` is that of the forecaster's folder: equal digests forecast equal numbers. Where
+    base rates were stated it is another one. ``model_id`` is that of MLflow's logged model, None
+    for a folder.
+    """
+
+    forecaster: Forecaster
+    label: str
+    digest: str
+    version: RegisteredVersion | None = None
+    model_id: str | None = None
+
+    def at_rates(self, stated: Mapping[str, float]) -> "Resolved":
+        """Return the same model with its probabilities moved to stated base rates, and named so."""
+        if not stated:
+            return self
+        told = ", ".join(f"{event} {rate:g}" for event, rate in stated.items())
+        return replace(
+            self,
+            forecaster=self.forecaster.with_tuning(self.forecaster.tuning.at_rates(stated)),
+            label=f"{self.label} at stated rates {told}",
+            digest=hashlib.sha256(f"{self.digest} {told}".encode()).hexdigest(),
+        )
+
+    def log_use(self, run: Run) -> None:
+        """Say in a run that it used this model: as its input, and in its tags."""
+        run.set_tags(self.tags())
+        if self.model_id is not None:
+            run.log_model_input(self.model_id)
+
+    def tags(self) -> dict[str, str]:
+        """Return what to tag a run with that uses it."""
+        kind = self.forecaster.kind
+        found = {
+            KIND_TAG: (self.version.kind if self.version else None) or kind,
+            MODEL_TAG: self.label,
+            MODEL_DIGEST_TAG: self.digest,
+            MODEL_SYNTHETIC_TAG: str(self.forecaster.origin.synthetic).lower(),
+        }
+        if self.version is not None:
+            found[MODEL_VERSION_TAG] = str(self.version.version)
+        return found
+
+
+def resolve(model: str, model_name: str) -> Resolved:
+    """Load a forecaster.
+
+    Parameters
+    ----------
+    model
+        A folder, a ``models:/`` or ``runs:/`` address, a version number, a run id, or an alias of
+        ``model_name``; empty for its newest version.
+
+    Raises
+    ------
+    ModelNotFound
+        Nothing is there under that name; says what was looked for.
+    """
+    if model and (Path(model) / DESCRIPTION).is_file():
+        return _of_folder(Path(model), f"folder {model}")
+    if ":/" in model:
+        return replace(_fetch(model, model), model_id=logged_model_id(model))
+    if _RUN_ID.fullmatch(model):
+        return of_version(version_of_run(model_name, model))
+    if model.isdecimal():
+        return of_version(get_version(model_name, int(model)))
+    if model:
+        return of_version(production_version(model_name, model))
+    return of_version(registered(model_name)[0])
+
+
+def of_version(version: RegisteredVersion) -> Resolved:
+    """Load the forecaster of a registered version."""
+    return _fetch(version.uri, f"{version.kind} v{version.version}", version)
+
+
+def _fetch(uri: str, label: str, version: RegisteredVersion | None = None) -> Resolved:
+    with scratch() as folder:
+        return _of_folder(download_uri(uri, folder), label, version)
+
+
+def _of_folder(folder: Path, label: str, version: RegisteredVersion | None = None) -> Resolved:
+    digest = str(read_description(folder)["digest"])
+    return Resolved(
+        load(folder), label, digest, version, model_id=version.model_id if version else None
+    )

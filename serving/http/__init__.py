@@ -1,0 +1,1 @@
+"""What concerns every request, whatever it asks: access, limits, errors, logs, the protocol."""

@@ -1,0 +1,1 @@
+"""The production model: where it comes from, following new versions, running it."""

@@ -1,0 +1,117 @@
+"""From checked cubes and one model to answers, and the proof that a model can answer at all."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from flare.errors import ForecasterInvalid
+from flare.forecasters.answer import answers
+from flare.forecasters.base import Forecast, Forecaster
+from flare.forecasters.onnx.engine import (
+    ONNX_RUNTIME,
+    TORCH,
+    device_of,
+    engine_of,
+    limit_torch,
+    with_threads,
+)
+from flare.goes import HEADLINE_EVENT
+from flare.sample import CHANNELS, CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
+from serving.models.source import Loaded
+from serving.schemas import Missing, Prediction
+
+#: Cores for one request: it was measured with two, and threads that wait for each other gain less
+#: the more they are.
+MOST_ALONE = 4
+
+
+def predict(
+    live: Loaded, cubes: Cube, present: Present, *, alone: bool = False
+) -> list[Prediction]:
+    """Forecast from N samples with one model; blocks a thread. ``alone``: with all cores.
+
+    Raises
+    ------
+    ForecasterInvalid
+        The model answered nonsense.
+    """
+    forecaster = live.alone if alone and live.alone is not None else live.forecaster
+    forecast = forecaster.predict(cubes, present)
+    check_forecast(forecast, n=len(cubes))
+    return [
+        Prediction(
+            **answer,
+            model_name=live.name,
+            model_version=live.version.number,
+            missing_images=N_PLANES - int(there.sum()),
+            missing=missing_of(there),
+        )
+        for answer, there in zip(answers(live.forecaster, forecast), present, strict=True)
+    ]
+
+
+def missing_of(present: Present) -> list[Missing]:
+    """Name the images of one sample (T, C) that are missing."""
+    return [
+        Missing(step=int(step), channel=CHANNELS[channel])
+        for step, channel in np.argwhere(~present)
+    ]
+
+
+def for_cores(cores: int) -> Callable[[Loaded], Loaded]:
+    """Return what makes a model ready for so many cores.
+
+    Its calls take one core, so that others run beside it; one that is alone takes all of them, up
+    to `MOST_ALONE`, which is a matter of threads in ONNX Runtime: it sums alike, to within 1e-7.
+    """
+
+    def ready(loaded: Loaded) -> Loaded:
+        forecaster = loaded.forecaster
+        engine = engine_of(forecaster)
+        if TORCH in engine and device_of(forecaster) == "cpu":
+            limit_torch(1)
+        wide = cores > 1 and ONNX_RUNTIME in engine
+        alone = with_threads(forecaster, min(cores, MOST_ALONE)) if wide else None
+        return replace(loaded, forecaster=with_threads(forecaster, 1), alone=alone)
+
+    return ready
+
+
+def self_test(forecaster: Forecaster) -> None:
+    """Forecast from a ramp of grey levels, once complete and once with half the images missing.
+
+    Raises
+    ------
+    ForecasterInvalid
+        It fails, or answers other than a Forecast must be.
+    """
+    ramp = np.linspace(1, 255, np.prod(CUBE_SHAPE)).astype(np.uint8).reshape(CUBE_SHAPE)
+    cubes = np.stack([ramp, ramp])
+    cubes[1, :, ::2] = 0
+    cubes.flags.writeable = False  # as an upload's are
+    try:
+        forecast = forecaster.predict(cubes, present_of_cube(cubes))
+        check_forecast(forecast, n=2)
+        answers(forecaster, forecast)
+    except (ForecasterInvalid, MemoryError):
+        raise  # without memory now, it may answer later
+    except Exception as error:
+        raise ForecasterInvalid(f"the self-test ends in {type(error).__name__}: {error}") from error
+
+
+def check_forecast(forecast: Forecast, *, n: int) -> None:
+    """Raise ForecasterInvalid unless it has N rows of finite, ordered fluxes and probabilities."""
+    low, flux, high = forecast.lower, forecast.log10_flux, forecast.upper
+    probability = forecast.probability
+    if {low.shape, flux.shape, high.shape} != {(n,)}:
+        raise ForecasterInvalid(f"fluxes have shapes {flux.shape}, {low.shape}, {high.shape}")
+    if probability.shape != (n, len(forecast.events)) or HEADLINE_EVENT not in forecast.events:
+        raise ForecasterInvalid(
+            f"probabilities have shape {probability.shape} for the events {forecast.events}"
+        )
+    # Written so that NaN fails every comparison.
+    if not ((low <= flux) & (flux <= high) & np.isfinite(low) & np.isfinite(high)).all():
+        raise ForecasterInvalid(f"the log10 fluxes {flux} are not within {low} and {high}")
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ForecasterInvalid(f"the probabilities {probability} are not within 0 and 1")

@@ -1,0 +1,320 @@
+"""From the body of a request to checked cubes; every refusal with the HTTP status that fits it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice, repeat
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from flare.errors import NpyRejected
+from flare.images.grey_scale import FRACTION, LEVEL, SCALE_HINT, Scale
+from flare.images.npy import (
+    MAX_HEADER_BYTES,
+    PLANES_SHAPE,
+    NpySamples,
+    cube_of_npy,
+    cubes_of_npy,
+    header_of_batch,
+    shape_of_npy,
+)
+from flare.images.places import sample_of_files, start_of
+from flare.images.planes import UNIFORM, is_ignored_channel, parse_name
+from flare.sample import CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
+from serving.uploads.archives import Archive, files_of_zip, open_zip
+from serving.uploads.multipart import parts_of
+from serving.uploads.rejections import UploadRejected
+
+Answer = TypeVar("Answer")
+
+#: What is no .npy file at all is of the wrong media type, what is damaged is a bad request, and
+#: what is a whole array but no sample cannot be processed.
+STATUS = {"empty": 400, "npz": 415, "not_npy": 415, "bad_header": 400, "wrong_length": 400}
+OTHERWISE = 422
+
+FORM, BYTES = "multipart/form-data", "application/octet-stream"
+#: Types of a raw body; a client that says nothing sends bytes too.
+NPY_TYPES = ("", BYTES, "application/x-npy", "application/npy")
+ZIP_TYPES = ("application/zip", "application/x-zip-compressed")
+
+#: How much more than a body may be an archive takes unpacked: `savez_compressed` halves a sample.
+UNPACKED = 4
+
+#: Samples of a batch that are read and forecast in one turn of a core.
+PIECE = 2
+
+#: Why an image counts as missing instead of being refused: real datasets have such gaps.
+GAPS = ("flagged", UNIFORM)
+
+_ZIP_MAGIC, _GZIP_MAGIC = b"PK", b"\x1f\x8b"
+_NPY_MAGIC = b"\x93NUMPY"
+_NAME_HINT = "name images as SDOBenchmark does: 2012-01-15T000000__131.jpg"
+
+
+class Samples(NamedTuple):
+    """N samples: uint8 (N, T, C, S, S) and bool (N, T, C), their names, and images left out.
+
+    ``scales`` says for each sample on which scale its numbers were.
+    """
+
+    cubes: Cube
+    present: Present
+    ids: tuple[str, ...]
+    scales: tuple[Scale, ...]
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+class BatchUpload(NamedTuple):
+    """N samples that are still to be read, in pieces of up to `PIECE`."""
+
+    samples: int
+    pieces: Iterator[Samples]
+
+
+def media_type(content_type: str) -> str:
+    """Return a Content-Type header's type without its options."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def sample_of_npy(body: bytes, content_type: str, *, scale: Scale | None = None) -> Samples:
+    """Read one sample: a form whose field ``file`` is a .npy file, or that file as the body.
+
+    ``scale`` is the one that the query states; a form may have a field ``scale`` instead.
+
+    Raises
+    ------
+    UploadRejected
+        415 for what is no .npy file; 400 for one that is empty, damaged or not as long as it
+        claims; 422 for another type, shape, range or scale, for NaN, and where all images are
+        missing.
+    """
+    data, stated = _file(body, content_type, NPY_TYPES, scale)
+    cube, used = _checked(lambda: cube_of_npy(data, scale=stated, fortran=False))
+    return Samples(cube[None], present_of_cube(cube[None]), ("0",), (used,))
+
+
+def open_batch(
+    body: bytes, content_type: str, *, most: int, max_bytes: int, scale: Scale | None = None
+) -> BatchUpload:
+    """Open N samples: a .npy file of all, or a .npz with an array of all or of each.
+
+    A .npz is unpacked while its pieces are read, so that no more than a piece is in memory.
+
+    Raises
+    ------
+    UploadRejected
+        As for one sample, here or while the pieces are read; the detail names the sample.
+    """
+    data, stated = _file(body, content_type, (*NPY_TYPES, *ZIP_TYPES), scale)
+    if bytes(data[:2]) != _ZIP_MAGIC:
+        cubes, used = _checked(lambda: cubes_of_npy(data, most=most, scale=stated, fortran=False))
+        return BatchUpload(len(cubes), _in_pieces(_numbered(NpySamples(c, used) for c in cubes)))
+    archive = open_zip(data, max_bytes=max_bytes * UNPACKED)
+    names = archive.names
+    if len(names) == 1 and not _is_sample(archive, names[0]):
+        return _open_array(archive, names[0], most, stated)
+    if not 1 <= len(names) <= most:
+        detail = f"the .npz holds {len(names)} arrays; 1 to {most} samples can be sent at once"
+        hint = "send fewer at once" if names else "add a sample with numpy.savez"
+        raise UploadRejected(422, "wrong_shape", detail, hint=hint)
+    ids = [name.removesuffix(".npy") for name in names]
+    if len(set(ids)) < len(ids) or "" in ids:
+        detail = "two arrays of the .npz have one name, or one has none"
+        raise UploadRejected(422, "bad_name", detail, hint="name each sample once")
+    samples = (_sample(archive.read(name), stated, f"{name[:80]}: ") for name in names)
+    return BatchUpload(len(ids), _in_pieces(zip(ids, samples, strict=True)))
+
+
+def _is_sample(archive: Archive, name: str) -> bool:
+    head = next(archive.pieces(name, [MAX_HEADER_BYTES]))
+    return _checked(lambda: shape_of_npy(head), f"{name[:80]}: ") in (PLANES_SHAPE, CUBE_SHAPE)
+
+
+def _open_array(archive: Archive, name: str, most: int, scale: Scale | None) -> BatchUpload:
+    """Open the samples of the one array of a .npz, which are all on one scale."""
+    head = next(archive.pieces(name, [MAX_HEADER_BYTES]))
+    header = _checked(lambda: header_of_batch(head, size=archive.size(name), most=most))
+    sizes = chain([header.offset], repeat(header.sample_bytes, header.samples))
+    data = archive.pieces(name, sizes)
+
+    def samples() -> Iterator[NpySamples]:
+        next(data)  # the header
+        used = None
+        for number, one in enumerate(data):
+            sample = _sample(header.sample_header + one, scale, f"sample {number}: ")
+            if used not in (None, sample.scale):
+                detail = f"sample {number} looks like {sample.scale}, those before like {used}"
+                raise UploadRejected(422, "ambiguous_scale", detail, hint=SCALE_HINT)
+            used = sample.scale
+            yield sample
+
+    return BatchUpload(header.samples, _in_pieces(_numbered(samples())))
+
+
+def _sample(data: bytes, scale: Scale | None, which: str) -> NpySamples:
+    return _checked(lambda: cube_of_npy(data, scale=scale, fortran=False), which)
+
+
+def _numbered(samples: Iterable[NpySamples]) -> Iterator[tuple[str, NpySamples]]:
+    return ((str(number), sample) for number, sample in enumerate(samples))
+
+
+def _in_pieces(named: Iterable[tuple[str, NpySamples]]) -> Iterator[Samples]:
+    """Yield named cubes (T, C, S, S) in pieces of `PIECE`."""
+    samples = iter(named)
+    while piece := list(islice(samples, PIECE)):
+        cubes = np.stack([sample.cubes for _, sample in piece])
+        ids = tuple(name for name, _ in piece)
+        scales = tuple(sample.scale for _, sample in piece)
+        yield Samples(cubes, present_of_cube(cubes), ids, scales)
+
+
+def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Samples:
+    """Read one sample from its images: a form with a file each or one zip, or a zip as the body.
+
+    Images belong to time steps by their names; the input window is the one that fits most. An
+    image that SDOBenchmark itself would have as a gap (all of one value, flagged by the instrument
+    team) is missing; any other that cannot be used is refused.
+
+    Raises
+    ------
+    UploadRejected
+        400, 413 or 415 for a form, zip or type that cannot be read; 422 for names and images.
+    """
+    _check_some(body)
+    kind = media_type(content_type)
+    if kind == FORM:
+        parts = [part for part in parts_of(body, content_type) if part.filename]
+        zipped = [part.data for part in parts if bytes(part.data[:2]) == _ZIP_MAGIC]
+        if zipped and len(parts) > 1:
+            detail = f"{len(parts)} files were sent, one of them a zip"
+            raise UploadRejected(422, "mixed", detail, hint="send one zip, or images")
+        files = {part.filename or "": bytes(part.data) for part in parts} if not zipped else {}
+        if len(files) < len(parts) - len(zipped):
+            raise UploadRejected(422, "bad_name", "two files have one name", hint=_NAME_HINT)
+    elif kind in ("", BYTES, *ZIP_TYPES):
+        zipped, files = [memoryview(body)], {}
+    else:
+        raise _wrong_type(kind, (FORM, *ZIP_TYPES))
+    if zipped and bytes(zipped[0][:2]) != _ZIP_MAGIC:
+        if bytes(zipped[0][:2]) == _GZIP_MAGIC:
+            raise _compressed("the file is compressed with gzip")
+        hint = "send images as a form: curl -F files=@IMAGE -F files=@IMAGE, or one zip"
+        if bytes(zipped[0][:6]) == _NPY_MAGIC:
+            hint = "send it to POST /predict_npy"
+            raise UploadRejected(415, "npy", "the body is a .npy array, not images", hint=hint)
+        raise UploadRejected(415, "not_zip", "the body is not a zip", hint=hint)
+    if zipped:
+        files = files_of_zip(zipped[0], max_bytes=max_bytes)
+    return _placed(_images(files, zipped=bool(zipped)))
+
+
+def _images(files: dict[str, bytes], *, zipped: bool) -> dict[str, bytes]:
+    """Return the images of a sample by their bare names."""
+    if files and all(path.endswith(".npy") for path in files):
+        detail = "the files are .npy arrays, not images"
+        hint = "send one to POST /predict_npy, or a .npz to POST /predict_batch"
+        raise UploadRejected(415, "npy", detail, hint=hint)
+    found: dict[str, bytes] = {}
+    for path, data in files.items():
+        name = path.replace("\\", "/").rpartition("/")[2]
+        if parse_name(name) is None:
+            # Copies of the dataset have images of 1600 Angstrom; zips have what a desktop adds.
+            if zipped or is_ignored_channel(name):
+                continue
+            detail = f"the name {name[:80]!r} does not say which image it is"
+            raise UploadRejected(422, "bad_name", detail, hint=_NAME_HINT)
+        if name in found:
+            detail = f"there are two images of the name {name}"
+            raise UploadRejected(422, "bad_name", detail, hint="send one sample's images")
+        found[name] = data
+    if not found:
+        detail = "there is no image of a sample among the files"
+        raise UploadRejected(422, "no_images", detail, hint=_NAME_HINT)
+    if len(found) > N_PLANES:
+        detail = f"{len(found)} images; a sample has at most {N_PLANES}"
+        raise UploadRejected(422, "too_many_files", detail, hint="send one sample's images")
+    return found
+
+
+def _placed(files: dict[str, bytes]) -> Samples:
+    start = start_of(files)
+    assert start is not None  # every name was parsed
+    read = sample_of_files(files, start)
+    refused = [(name, reason) for name, reason in read.rejected if reason not in GAPS]
+    if refused:
+        told = "; ".join(f"{name}: {reason}" for name, reason in refused[:5])
+        more = f" and {len(refused) - 5} more" if len(refused) > 5 else ""
+        hint = "send grey JPEG or PNG images of 256 x 256 pixels, of four times within 12 hours"
+        raise UploadRejected(422, "bad_image", f"{told}{more}", hint=hint)
+    if not read.present.any():
+        detail = "no image can be used: all are flagged or of one value"
+        raise UploadRejected(422, "all_missing", detail, hint="send at least one other image")
+    return Samples(read.cube[None], read.present[None], ("0",), (LEVEL,), read.rejected)
+
+
+def _file(
+    body: bytes, content_type: str, types: tuple[str, ...], scale: Scale | None
+) -> tuple[memoryview, Scale | None]:
+    """Return the bytes of the uploaded file, those of the form's field or all of the body.
+
+    Also return the scale that the query, ``scale``, or a field of the form states.
+    """
+    _check_some(body)
+    kind = media_type(content_type)
+    if kind == FORM:
+        parts = parts_of(body, content_type)
+        files = [part for part in parts if part.name == "file"]
+        if len(files) != 1:
+            detail = f"the form has {len(files) or 'no'} fields named `file`"
+            raise UploadRejected(422, "no_file", detail, hint="send one: curl -F file=@sample.npy")
+        return files[0].data, _stated([p.data for p in parts if p.name == "scale"], scale)
+    if kind not in types:
+        raise _wrong_type(kind, (FORM, *types[1:]))
+    return memoryview(body), scale
+
+
+def _stated(fields: list[memoryview], query: Scale | None) -> Scale | None:
+    """Return the scale that the form's fields and the query state; None where neither does."""
+    stated = {bytes(field[:80]).decode("latin-1").strip() for field in fields} - {""}
+    stated |= {query} if query else set()
+    for scale in (FRACTION, LEVEL):
+        if stated == {scale}:
+            return scale
+    if not stated:
+        return None
+    detail = f"the scale is stated as {' and '.join(map(repr, sorted(stated)))}"
+    raise UploadRejected(422, "wrong_scale", detail, hint="state one: fraction or level")
+
+
+def check_encoding(content_encoding: str) -> None:
+    """Refuse a body that is compressed as a whole; raise UploadRejected, 415."""
+    codings = {one.strip().lower() for one in content_encoding.split(",")}
+    if codings - {"", "identity"}:
+        raise _compressed(f"the body is compressed (Content-Encoding: {content_encoding[:80]!r})")
+
+
+def _compressed(detail: str) -> UploadRejected:
+    hint = "send it uncompressed, or many samples as a .npz of numpy.savez_compressed"
+    return UploadRejected(415, "compressed", detail, hint=hint)
+
+
+def _check_some(body: bytes) -> None:
+    if not body:
+        hint = "send a file: curl -F file=@sample.npy, or curl --data-binary @sample.npy"
+        raise UploadRejected(400, "empty", "the body is empty", hint=hint)
+
+
+def _wrong_type(kind: str, wanted: tuple[str, ...]) -> UploadRejected:
+    detail = f"the body is of type {kind[:80]!r}"
+    return UploadRejected(415, "wrong_type", detail, hint=f"send {' or '.join(wanted)}")
+
+
+def _checked(read: Callable[[], Answer], which: str = "") -> Answer:
+    try:
+        return read()
+    except NpyRejected as error:
+        status = STATUS.get(error.code, OTHERWISE)
+        hint = f"{error.hint}; GET /sample.npy is an example"
+        if error.code == "npz":
+            hint = "send it to POST /predict_batch, or one array that numpy.save wrote"
+        raise UploadRejected(status, error.code, which + error.detail, hint=hint) from error
