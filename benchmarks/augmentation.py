@@ -9,13 +9,13 @@ import torch
 from benchmarks.timing import machine, rate_table, time_in_turn
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation
-from flare.training.aims import Aims
 from flare.training.allocator import keep_freed_memory
 from flare.training.augment import build_augmentation
+from flare.training.objective import Objective
 
 SAMPLES, SIZE = 16, 128
 NORMALISE = ChannelNormalisation((100.0,) * 10, (25.0,) * 10)
-ALL = Aims(shift=0.05, drift=0.3, drop=0.03)
+ALL = Objective(shift=0.05, drift=0.3, drop=0.03)
 
 
 def main() -> None:
@@ -35,15 +35,15 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad()
 
-    def augmented(aims: Aims):
-        augment = build_augmentation(aims, NORMALISE)
+    def augmented(objective: Objective):
+        augment = build_augmentation(objective, NORMALISE)
         return lambda: augment(inputs, present, augment.draw(rng, SAMPLES))
 
     timings = time_in_turn(
         {
             "training step": step,
             "normalisation": lambda: NORMALISE(grey, present),
-            "mirrors": augmented(Aims()),
+            "mirrors": augmented(Objective()),
             "mirrors, shift, drift, drop": augmented(ALL),
         }
     )

@@ -23,20 +23,20 @@ from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation, fit_normalisation
 from flare.sample import reduce_cubes
 from flare.seeding import Stream, integer_seed, stream
-from flare.training.aims import Aims
 from flare.training.allocator import keep_freed_memory
 from flare.training.augment import build_augmentation
 from flare.training.losses import build_loss
+from flare.training.objective import Objective
 from flare.training.sampling import build_sampler
 from flare.workflows.fitting.training_data import open_packed
 
-PLAIN = Aims(
+PLAIN = Objective(
     head="multitask", flux_loss="l1", label_floor=1e-9, event_loss="bce", sampling="natural"
 )
 FOLDS, SIZE, BATCH = 2, 64, 16
 
 #: Every way to train that is measured; the first is what the others are compared with.
-WAYS: dict[str, Aims] = {
+WAYS: dict[str, Objective] = {
     "l1, bce, natural, mirrors": PLAIN,
     "the same, seed 1": PLAIN,
     "the same, seed 2": PLAIN,
@@ -85,13 +85,13 @@ class Bench:
         return normalise(torch.from_numpy(self.cubes[rows]), present), present, labels
 
 
-def out_of_fold(bench: Bench, aims: Aims, *, epochs: int, seed: int):
+def out_of_fold(bench: Bench, objective: Objective, *, epochs: int, seed: int):
     """Return log10 flux (N, Q) and probabilities (N, E) of every sample, as the networks issue."""
-    flux = np.empty((len(bench.flux), aims.n_quantiles))
+    flux = np.empty((len(bench.flux), objective.n_quantiles))
     probability = np.empty((len(bench.flux), len(EVENTS)))
     for fold in range(FOLDS):
         known, left = (np.flatnonzero(bench.folds != fold), np.flatnonzero(bench.folds == fold))
-        network, normalise = trained(bench, known, aims, epochs=epochs, seed=seed)
+        network, normalise = trained(bench, known, objective, epochs=epochs, seed=seed)
         with torch.inference_mode():
             for some in np.array_split(left, len(left) // 32 + 1):
                 inputs, present, _ = bench.tensors(some, normalise)
@@ -100,16 +100,16 @@ def out_of_fold(bench: Bench, aims: Aims, *, epochs: int, seed: int):
     return flux, probability
 
 
-def trained(bench: Bench, rows: NDArray[np.intp], aims: Aims, *, epochs: int, seed: int):
+def trained(bench: Bench, rows: NDArray[np.intp], objective: Objective, *, epochs: int, seed: int):
     """Train a small network on some rows, much as ``fit`` does, so many epochs."""
     torch.manual_seed(integer_seed(seed, Stream.WEIGHTS))
-    config = NetworkConfig(width=8, hidden=32, n_quantiles=aims.n_quantiles)
+    config = NetworkConfig(width=8, hidden=32, n_quantiles=objective.n_quantiles)
     network, normalise = build(config), fit_normalisation(bench.cubes, bench.present, rows)
     rates = (event_outcomes(bench.flux[rows]).sum(axis=0) + 0.5) / (len(rows) + 1)
     network.start_at(float(np.median(np.log10(bench.flux[rows]))), rates.tolist())
-    loss = build_loss(aims, bench.flux[rows])
-    sampler = build_sampler(aims, rows, bench.flux[rows], bench.regions[rows])
-    augment = build_augmentation(aims)
+    loss = build_loss(objective, bench.flux[rows])
+    sampler = build_sampler(objective, rows, bench.flux[rows], bench.regions[rows])
+    augment = build_augmentation(objective)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.01)
     steps = epochs * (len(rows) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.05)
@@ -140,12 +140,12 @@ def main() -> None:
     keep_freed_memory()
     bench = Bench(given.data_dir)
     given.output_dir.mkdir(parents=True, exist_ok=True)
-    for name, aims in WAYS.items():
+    for name, objective in WAYS.items():
         file = given.output_dir / f"{name}.npz"
         if not file.exists():
             started = time.perf_counter()
             seed = int(name[-1]) if "seed" in name else 0
-            flux, probability = out_of_fold(bench, aims, epochs=given.epochs, seed=seed)
+            flux, probability = out_of_fold(bench, objective, epochs=given.epochs, seed=seed)
             np.savez(file, flux=flux, probability=probability)
             print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     print(report(bench, WAYS, given.output_dir))

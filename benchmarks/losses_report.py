@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.base import Forecast, PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.postprocessing.choose_calibration import choose_calibration, cross_calibrated
 from flare.forecasters.postprocessing.fit import tune
 from flare.goes import EVENTS, event_outcomes
-from flare.training.aims import INTERVAL_LEVEL, Aims
+from flare.training.objective import INTERVAL_LEVEL, Objective
 from flare.training.sampling import class_weights
 from flare.verification.probabilistic import brier_skill_score, roc_area
 
@@ -37,9 +37,11 @@ class Told:
     natural: Floats  # (N, E)
 
 
-def report(bench, ways: Mapping[str, Aims], folder: Path) -> str:
+def report(bench, ways: Mapping[str, Objective], folder: Path) -> str:
     """Return two tables, of the flux and of the events, as Markdown."""
-    told = {name: _read(folder / f"{name}.npz", bench, aims) for name, aims in ways.items()}
+    told = {
+        name: _read(folder / f"{name}.npz", bench, objective) for name, objective in ways.items()
+    }
     first = next(iter(told.values()))
     n = len(bench.flux)
     lines = [f"{n} samples, {len(np.unique(bench.regions))} regions; +- is one standard error", ""]
@@ -53,11 +55,11 @@ def report(bench, ways: Mapping[str, Aims], folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _read(file: Path, bench, aims: Aims) -> Told:
+def _read(file: Path, bench, objective: Objective) -> Told:
     kept = np.load(file)
     natural = kept["probability"].copy()
     for fold in np.unique(bench.folds):
-        drawn = class_weights(aims, bench.flux[bench.folds != fold])
+        drawn = class_weights(objective, bench.flux[bench.folds != fold])
         if drawn:
             left = bench.folds == fold
             natural[left] = natural_probabilities(natural[left], drawn)
@@ -102,14 +104,14 @@ def _interval(told: Told, bench) -> tuple[float, float]:
     held, width = np.empty(len(observed)), np.empty(len(observed))
     for fold in np.unique(bench.folds):
         left = bench.folds == fold
-        tuning = tune(
+        postprocessing = tune(
             _forecast(told, ~left),
             bench.flux[~left],
             np.zeros(np.count_nonzero(~left), dtype=int),
             level=INTERVAL_LEVEL,
         )
         raw = _forecast(told, left)
-        lower, upper = tuning.interval(raw.log10_flux, (raw.lower, raw.upper))
+        lower, upper = postprocessing.interval(raw.log10_flux, (raw.lower, raw.upper))
         held[left] = (lower <= observed[left]) & (observed[left] <= upper)
         width[left] = upper - lower
     return float(held.mean()), float(width.mean())
@@ -117,7 +119,7 @@ def _interval(told: Told, bench) -> tuple[float, float]:
 
 def _forecast(told: Told, rows: NDArray[np.bool_]) -> Forecast:
     flux = told.flux[rows]
-    return Tuning().finish(
+    return PostProcessing().finish(
         flux[:, flux.shape[1] // 2],
         told.natural[rows],
         EVENTS,

@@ -77,7 +77,7 @@ def forecasters(sources: Sequence[Source]) -> Iterator[tuple[str, Forecaster]]:
     """Yield a forest and a network of the default sizes, for the first samples."""
     from flare.features.table import compute_features
     from flare.forecasters.forest import fit_forest
-    from flare.forecasters.network import NeuralForecaster
+    from flare.forecasters.network import NetworkForecaster
     from flare.models import NetworkConfig, build
     from flare.models.normalisation import fit_normalisation
 
@@ -89,7 +89,7 @@ def forecasters(sources: Sequence[Source]) -> Iterator[tuple[str, Forecaster]]:
     yield "forest", fit_forest(features, labels, spec=spec, origin=origin, n_trees=300, seed=0)
     config = NetworkConfig()
     normalisation = fit_normalisation(some.cubes, some.present, np.arange(len(some.cubes)))
-    yield "cnn", NeuralForecaster(build(config).eval(), config, normalisation, spec, origin)
+    yield "cnn", NetworkForecaster(build(config).eval(), config, normalisation, spec, origin)
 
 
 def compare(forecaster: Forecaster, sources: Sequence[Source], repeats: int) -> None:

@@ -34,7 +34,7 @@ import numpy as np
 from benchmarks.timing import machine
 from flare.cores import usable_cores
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
-from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.onnx.engine import exported, with_threads
 from flare.forecasters.references.climatology import fit_climatology
 from flare.forecasters.storage import load, save
@@ -71,13 +71,13 @@ class Taken:
         return 1000 * float(np.percentile(self.seconds, share))
 
 
-def network(architecture: str, image_size: int) -> NeuralForecaster:
+def network(architecture: str, image_size: int) -> NetworkForecaster:
     """Make an untrained network: what it answers does not matter here."""
     config = NetworkConfig(architecture)
     normalisation = ChannelNormalisation((0.5,) * N_CHANNELS, (0.25,) * N_CHANNELS)
     spec = ForecasterSpec(image_size=image_size)
     origin = Origin("0", "benchmark", True, (), 0)
-    return NeuralForecaster(build(config).eval(), config, normalisation, spec, origin)
+    return NetworkForecaster(build(config).eval(), config, normalisation, spec, origin)
 
 
 def form(array: np.ndarray[Any, Any]) -> Body:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
-from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.references.climatology import Climatology, fit_climatology
 from flare.forecasters.storage import save
 from flare.models import NetworkConfig, build
@@ -61,7 +61,7 @@ def network(
             for weights in untrained.parameters():
                 weights.fill_(float("nan"))
     scale = ChannelNormalisation((128.0,) * N_CHANNELS, (64.0,) * N_CHANNELS)
-    return NeuralForecaster(untrained, config, scale, ForecasterSpec(image_size=32), ORIGIN)
+    return NetworkForecaster(untrained, config, scale, ForecasterSpec(image_size=32), ORIGIN)
 
 
 def answer_of(forecaster: Forecaster, cube: Cube) -> dict[str, object]:

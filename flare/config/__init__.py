@@ -14,24 +14,24 @@ from flare.config.groups import (
     PREDICT_EXAMPLE,
     SYNTHETIC_DIR,
     BaseRates,
+    BootstrapOptions,
     Data,
     Dataset,
+    DatasetOptions,
     Division,
     EntryConfig,
     Folds,
     Forest,
-    Located,
-    Named,
+    ModelNameOption,
     OptionalPath,
     Processes,
     PromotionScore,
-    Scored,
-    Seeded,
+    SeedOption,
     SplitConfig,
     Synthesis,
     sha256_text,
 )
-from flare.config.network_groups import Network, Resumable
+from flare.config.network_groups import NetworkOptions, Resumable
 
 
 class DownloadConfig(Processes):
@@ -72,7 +72,7 @@ class PackConfig(Data):
     )
 
 
-class InspectConfig(Located):
+class InspectConfig(DatasetOptions):
     """Count every image of a dataset, check it, and draw what it holds."""
 
     split: Literal["", "test", "training"] = Field(
@@ -95,15 +95,17 @@ class AuditConfig(SplitConfig):
     output_dir: Path = Field(Path("outputs/audit"), description="folder for the report")
 
 
-class BaselineConfig(Seeded, Scored, Named, Forest, Folds, SplitConfig):
+class BaselineConfig(SeedOption, BootstrapOptions, ModelNameOption, Forest, Folds, SplitConfig):
     """Fit the random forest on image statistics and magnetogram proxies, and register it."""
 
 
-class TrainConfig(Resumable, Seeded, Scored, Named, Network, Folds, SplitConfig):
+class TrainConfig(
+    Resumable, SeedOption, BootstrapOptions, ModelNameOption, NetworkOptions, Folds, SplitConfig
+):
     """Train the multitask CNN, and register it."""
 
 
-class SearchConfig(Seeded, Named, SplitConfig):
+class SearchConfig(SeedOption, ModelNameOption, SplitConfig):
     """Search hyperparameters of the forest and the CNN with Optuna; each trial is a child run."""
 
     family: Literal["forest", "cnn", "both"] = Field("both", description="what to search over")
@@ -117,7 +119,7 @@ class SearchConfig(Seeded, Named, SplitConfig):
     )
 
 
-class EnsembleConfig(Scored, Named, Folds, Division, Dataset):
+class EnsembleConfig(BootstrapOptions, ModelNameOption, Folds, Division, Dataset):
     """Register several models as one, whose forecasts are the mean of theirs."""
 
     models: str = Field(
@@ -125,7 +127,7 @@ class EnsembleConfig(Scored, Named, Folds, Division, Dataset):
     )
 
 
-class EvaluateConfig(BaseRates, Scored, Named, Dataset):
+class EvaluateConfig(BaseRates, BootstrapOptions, ModelNameOption, Dataset):
     """Score a model beside its rivals on one split, with intervals, and audit the data."""
 
     model: str = Field(
@@ -144,7 +146,7 @@ class EvaluateConfig(BaseRates, Scored, Named, Dataset):
     )
 
 
-class PromoteConfig(Scored, Named):
+class PromoteConfig(BootstrapOptions, ModelNameOption):
     """Move the alias Production to a version that is not worse, or back to the one before."""
 
     version: Annotated[str, Field(pattern=r"^(best|latest|previous|history|[1-9]\d*)$")] = Field(
@@ -163,7 +165,7 @@ class PromoteConfig(Scored, Named):
     )
 
 
-class PredictConfig(BaseRates, Processes, Named):
+class PredictConfig(BaseRates, Processes, ModelNameOption):
     """Forecast one sample, or every sample of a folder; what was interrupted is continued."""
 
     data_dir: OptionalPath = Field(
@@ -193,7 +195,7 @@ class PredictConfig(BaseRates, Processes, Named):
     )
 
 
-class ServeConfig(Named):
+class ServeConfig(ModelNameOption):
     """Serve the Production version over HTTP, and follow it."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -216,7 +218,17 @@ class RelocateConfig(EntryConfig):
     """Record this folder for the artifacts of a project that was copied or renamed."""
 
 
-class MainConfig(Resumable, Seeded, Scored, Named, Network, Forest, Folds, SplitConfig, Synthesis):
+class MainConfig(
+    Resumable,
+    SeedOption,
+    BootstrapOptions,
+    ModelNameOption,
+    NetworkOptions,
+    Forest,
+    Folds,
+    SplitConfig,
+    Synthesis,
+):
     """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
 
 

@@ -169,7 +169,7 @@ class Synthesis(Processes):
     data_seed: Seed = Field(0, description="seed of the synthetic regions")
 
 
-class Located(Processes):
+class DatasetOptions(Processes):
     """Where the dataset lies."""
 
     data_dir: Path = Field(
@@ -178,7 +178,7 @@ class Located(Processes):
     )
 
 
-class Dataset(Located):
+class Dataset(DatasetOptions):
     """Where dataset and pack lie."""
 
     pack_dir: OptionalPath = Field(
@@ -213,7 +213,7 @@ class SplitConfig(Division, Data):
     """Which data to learn from, and how the training regions are divided."""
 
 
-class Named(EntryConfig):
+class ModelNameOption(EntryConfig):
     """Which registered model."""
 
     model_name: Annotated[str, Field(min_length=1, pattern=r"^[^/:'\"]+$")] = Field(
@@ -221,7 +221,7 @@ class Named(EntryConfig):
     )
 
 
-class Scored(EntryConfig):
+class BootstrapOptions(EntryConfig):
     """How sure scores are."""
 
     resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(
@@ -259,7 +259,7 @@ class Folds(EntryConfig):
     )
 
 
-class Seeded(EntryConfig):
+class SeedOption(EntryConfig):
     """The seed of training."""
 
     seed: Seed = Field(0, description="seed of weights, order, mirrors and trees")

@@ -21,7 +21,7 @@ _OF_MULTITASK = (
 )  # fmt: skip
 
 
-class Shape(EntryConfig):
+class ArchitectureOptions(EntryConfig):
     """Which network."""
 
     architecture: Literal["cnn", "stacked_cnn", "resnet", "cnn3d", "transformer"] = Field(
@@ -46,7 +46,7 @@ class Shape(EntryConfig):
     )
 
 
-class Fit(EntryConfig):
+class OptimizerOptions(EntryConfig):
     """How its weights are fitted."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
@@ -108,7 +108,7 @@ class Resumable(EntryConfig):
     )
 
 
-class Aims(EntryConfig):
+class ObjectiveOptions(EntryConfig):
     """What is to be learnt from which samples: losses, sampling, augmentation."""
 
     head: Head = Field(
@@ -159,7 +159,7 @@ class Aims(EntryConfig):
     )
 
 
-class Network(Shape, Fit, Aims):
+class NetworkOptions(ArchitectureOptions, OptimizerOptions, ObjectiveOptions):
     """The network and its training."""
 
     @model_validator(mode="after")
@@ -167,7 +167,7 @@ class Network(Shape, Fit, Aims):
         """Refuse losses that the distribution has no use for."""
         if self.head == "distribution":
             for name in _OF_MULTITASK:
-                value, usual = getattr(self, name), Aims.model_fields[name].default
+                value, usual = getattr(self, name), ObjectiveOptions.model_fields[name].default
                 if value != usual:
                     raise ValueError(
                         f"{name}={value} has no effect with head=distribution; pass head=multitask "

@@ -41,7 +41,7 @@ class Answer(TypedDict):
 
 def answers(forecaster: Forecaster, forecast: Forecast) -> list[Answer]:
     """Put each of the N forecasts into words."""
-    threshold = forecaster.tuning.thresholds[HEADLINE_EVENT]
+    threshold = forecaster.postprocessing.thresholds[HEADLINE_EVENT]
     coherent = are_coherent(
         forecast.log10_flux,
         (forecast.lower, forecast.upper),

@@ -90,7 +90,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Tuning:
+class PostProcessing:
     """What was fitted after training, on samples that the forecaster had not seen.
 
     ``thresholds`` maps each event to the probability at and above which it is forecast, the one
@@ -183,7 +183,7 @@ class Tuning:
         )
         return Forecast(flux, lower, upper, forecast.probability, events)
 
-    def at_rates(self, stated: Mapping[str, float]) -> "Tuning":
+    def at_rates(self, stated: Mapping[str, float]) -> "PostProcessing":
         """Return the tuning for a time or place where events are more or less frequent.
 
         Thresholds move with the probabilities, so an event with a stated rate is forecast for the
@@ -260,14 +260,14 @@ class Forecaster(Protocol):
         """What it takes and answers."""
 
     @property
-    def tuning(self) -> Tuning:
+    def postprocessing(self) -> PostProcessing:
         """What was fitted after training, on samples it had not seen."""
 
     @property
     def origin(self) -> Origin:
         """What it was fitted and tuned on."""
 
-    def with_tuning(self, tuning: Tuning) -> Self:
+    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:

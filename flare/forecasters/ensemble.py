@@ -20,7 +20,7 @@ from flare.forecasters.base import (
     Forecaster,
     ForecasterSpec,
     Origin,
-    Tuning,
+    PostProcessing,
     check_cubes,
 )
 from flare.forecasters.onnx.engine import device_of, engine_of, exported, with_threads
@@ -39,14 +39,14 @@ class EnsembleForecaster:
     members: tuple[Forecaster, ...]
     spec: ForecasterSpec
     origin: Origin
-    tuning: Tuning = field(default_factory=Tuning)
+    postprocessing: PostProcessing = field(default_factory=PostProcessing)
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Forecast N samples by every member, and average."""
         check_cubes(cubes, present)
         reduced = reduce_cubes(cubes, self.spec.image_size)
         flux, probability = mean_of([one.predict(reduced, present) for one in self.members])
-        return self.tuning.finish(flux, probability, self.spec.events)
+        return self.postprocessing.finish(flux, probability, self.spec.events)
 
     @property
     def engine(self) -> str:
@@ -66,9 +66,9 @@ class EnsembleForecaster:
         """Return it with so many threads a call in the networks among its members."""
         return replace(self, members=tuple(with_threads(one, threads) for one in self.members))
 
-    def with_tuning(self, tuning: Tuning) -> Self:
+    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
         """Return the same members with other thresholds and residuals."""
-        return replace(self, tuning=tuning)
+        return replace(self, postprocessing=postprocessing)
 
     def save_parts(self, folder: Path) -> dict[str, object]:
         """Save every member in a folder of its own; return their names and digests."""
@@ -86,7 +86,7 @@ class EnsembleForecaster:
         parts: dict[str, Any],
         *,
         spec: ForecasterSpec,
-        tuning: Tuning,
+        postprocessing: PostProcessing,
         origin: Origin,
     ) -> Self:
         """Load every member; a name that is none of ours, or another member, is refused."""
@@ -101,7 +101,7 @@ class EnsembleForecaster:
             members.append(load(place))
         if not members:
             raise ForecasterInvalid(f"the ensemble in {folder} has no members; fetch it again")
-        return cls(tuple(members), spec, origin, tuning)
+        return cls(tuple(members), spec, origin, postprocessing)
 
 
 def mean_of(forecasts: Sequence[Forecast]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -19,7 +19,7 @@ from flare.forecasters.base import (
     Forecast,
     ForecasterSpec,
     Origin,
-    Tuning,
+    PostProcessing,
     check_cubes,
 )
 from flare.goes import event_outcomes
@@ -42,7 +42,7 @@ class ForestForecaster:
     classifier: RandomForestClassifier
     spec: ForecasterSpec
     origin: Origin
-    tuning: Tuning = field(default_factory=Tuning)
+    postprocessing: PostProcessing = field(default_factory=PostProcessing)
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Compute the features of N samples, and forecast from them."""
@@ -55,23 +55,23 @@ class ForestForecaster:
         """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
         events = self.spec.events
         if len(features) == 0:  # scikit-learn takes no empty table
-            return self.tuning.finish(np.empty(0), np.empty((0, len(events))), events)
+            return self.postprocessing.finish(np.empty(0), np.empty((0, len(events))), events)
         log10_flux = np.asarray(self.regressor.predict(features), dtype=np.float64)
         counts = self.classifier.predict_proba(features)
         probability = np.zeros((len(features), len(events)))
         for column, count in enumerate(self.classifier.classes_):
             probability[:, : int(count)] += counts[:, [column]]
         # The sum of many shares may lie a rounding error above 1.
-        return self.tuning.finish(log10_flux, np.clip(probability, 0.0, 1.0), events)
+        return self.postprocessing.finish(log10_flux, np.clip(probability, 0.0, 1.0), events)
 
     def importances(self) -> dict[str, float]:
         """Return each feature's share of the regressor's variance reduction; they sum to one."""
         shares = self.regressor.feature_importances_
         return {name: float(share) for name, share in zip(FEATURE_NAMES, shares, strict=True)}
 
-    def with_tuning(self, tuning: Tuning) -> Self:
+    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, tuning=tuning)
+        return replace(self, postprocessing=postprocessing)
 
     def save_parts(self, folder: Path) -> dict[str, object]:
         """Write both forests as skops files; return the names of the features they expect."""
@@ -88,7 +88,7 @@ class ForestForecaster:
         parts: dict[str, Any],
         *,
         spec: ForecasterSpec,
-        tuning: Tuning,
+        postprocessing: PostProcessing,
         origin: Origin,
     ) -> Self:
         """Read both forests; skops refuses every type but its own list and checked trees."""
@@ -104,7 +104,7 @@ class ForestForecaster:
             forests, (RandomForestRegressor, RandomForestClassifier), strict=True
         ):
             _check_trees(forest, kind)
-        return cls(forests[0], forests[1], spec, origin, tuning)
+        return cls(forests[0], forests[1], spec, origin, postprocessing)
 
 
 def fit_forest(

@@ -18,7 +18,7 @@ from flare.forecasters.base import (
     Forecast,
     ForecasterSpec,
     Origin,
-    Tuning,
+    PostProcessing,
     check_cubes,
 )
 from flare.forecasters.onnx.engine import ONNX_RUNTIME, TORCH
@@ -35,7 +35,7 @@ _CHUNK = 16  # samples at once: larger gains nothing on a CPU and costs memory
 
 
 @dataclass(frozen=True)
-class NeuralForecaster:
+class NetworkForecaster:
     """A network in evaluation mode, with the normalisation that it was trained with.
 
     A network of three quantiles gives the interval too. ``drawn`` is how much oftener than they are
@@ -50,7 +50,7 @@ class NeuralForecaster:
     normalisation: ChannelNormalisation
     spec: ForecasterSpec
     origin: Origin
-    tuning: Tuning = field(default_factory=Tuning)
+    postprocessing: PostProcessing = field(default_factory=PostProcessing)
     drawn: tuple[float, ...] = ()
     graph: ExportedNetwork | None = None
     standardisation: Standardisation | None = None
@@ -59,7 +59,7 @@ class NeuralForecaster:
         """Refuse weights that nothing can be divided by: they were read from a damaged folder."""
         if not all(0 < weight < float("inf") for weight in self.drawn):
             raise ForecasterInvalid(f"classes were drawn {self.drawn} times as often; wanted > 0")
-        if self.tuning.distribution != (self.config.n_quantiles == 0):
+        if self.postprocessing.distribution != (self.config.n_quantiles == 0):
             raise ForecasterInvalid(
                 "the network gives a distribution and its tuning is for a flux and events, or the "
                 "other way round; train it again"
@@ -124,11 +124,11 @@ class NeuralForecaster:
         # Sigmoids know nothing of each other; the tuning puts them in order.
         middle = flux[:, flux.shape[1] // 2] if flux.shape[1] else np.full(len(flux), np.nan)
         level = self.spec.interval_level
-        return self.tuning.finish(middle, single, self.spec.events, ends=ends, level=level)
+        return self.postprocessing.finish(middle, single, self.spec.events, ends=ends, level=level)
 
-    def with_tuning(self, tuning: Tuning) -> Self:
+    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, tuning=tuning)
+        return replace(self, postprocessing=postprocessing)
 
     def exported(self) -> Self:
         """Return the same forecaster, its network run by ONNX Runtime where that can be done."""
@@ -172,7 +172,7 @@ class NeuralForecaster:
         parts: dict[str, Any],
         *,
         spec: ForecasterSpec,
-        tuning: Tuning,
+        postprocessing: PostProcessing,
         origin: Origin,
     ) -> Self:
         """Build the network and load its weights, onto a GPU if there is one; every key must fit.
@@ -195,7 +195,9 @@ class NeuralForecaster:
                 f"the network takes {config.n_features} features and the folder scales "
                 f"{0 if scaled is None else len(scaled.mean)}; train it again"
             )
-        return cls(network, config, normalisation, spec, origin, tuning, drawn, graph, scaled)
+        return cls(
+            network, config, normalisation, spec, origin, postprocessing, drawn, graph, scaled
+        )
 
 
 def _standardisation(parts: dict[str, Any]) -> Standardisation:

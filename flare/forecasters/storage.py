@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from flare import __version__
 from flare.errors import ForecasterInvalid, ModelNotFound
-from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, Tuning
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, PostProcessing
 from flare.forecasters.postprocessing.calibration import Calibration
 
 #: What is written. Format 1 had no calibrations and no rates; it is read as having none.
@@ -31,7 +31,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "ensemble": ("flare.forecasters.ensemble", "EnsembleForecaster"),
     "forest": ("flare.forecasters.forest", "ForestForecaster"),
     "logistic": ("flare.forecasters.references.logistic", "LogisticForecaster"),
-    "neural": ("flare.forecasters.network", "NeuralForecaster"),
+    "neural": ("flare.forecasters.network", "NetworkForecaster"),
 }
 
 
@@ -54,7 +54,7 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
             "flare_version": __version__,
             "kind": forecaster.kind,
             "spec": asdict(forecaster.spec),
-            "tuning": asdict(forecaster.tuning),
+            "tuning": asdict(forecaster.postprocessing),
             "origin": asdict(forecaster.origin),
             "parts": parts,
             "sha256": {
@@ -93,7 +93,7 @@ def load(folder: Path) -> Forecaster:
             )
     module, name = KINDS[description["kind"]]
     kind = getattr(importlib.import_module(module), name)
-    spec, tuning, origin = description["spec"], description["tuning"], description["origin"]
+    spec, postprocessing, origin = description["spec"], description["tuning"], description["origin"]
     try:
         return cast(
             Forecaster,
@@ -101,7 +101,7 @@ def load(folder: Path) -> Forecaster:
                 folder,
                 description["parts"],
                 spec=ForecasterSpec(**{key: _tupled(value) for key, value in spec.items()}),
-                tuning=_tuning(tuning),
+                postprocessing=_tuning(postprocessing),
                 origin=Origin(**{key: _tupled(value) for key, value in origin.items()}),
             ),
         )
@@ -154,14 +154,14 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _tuning(fields: dict[str, Any]) -> Tuning:
+def _tuning(fields: dict[str, Any]) -> PostProcessing:
     calibrations = {
         event: Calibration(
             one["method"], {name: tuple(numbers) for name, numbers in one["parameters"].items()}
         )
         for event, one in fields.get("calibrations", {}).items()
     }
-    return Tuning(**{**fields, "calibrations": calibrations})
+    return PostProcessing(**{**fields, "calibrations": calibrations})
 
 
 def _tupled(value: Any) -> Any:

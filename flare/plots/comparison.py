@@ -144,8 +144,8 @@ def paired_differences(
     VerificationInvalid
         There is no difference to draw.
     """
-    rivals = list(dict.fromkeys(name for one in differences for name in one))
-    if not rivals or not all(differences):
+    references = list(dict.fromkeys(name for one in differences for name in one))
+    if not references or not all(differences):
         raise VerificationInvalid(
             "no differences to draw; wanted at least one rival for each score"
         )
@@ -153,11 +153,11 @@ def paired_differences(
     for one in differences:
         first = next(iter(one.values()))
         missing = replace(first, value=math.nan, low=math.nan, high=math.nan)
-        rows = [one.get(name, missing) for name in rivals]
+        rows = [one.get(name, missing) for name in references]
         of = first.name.removesuffix(_DIFFERENCE)
         verdicts = [_verdict(score, of) for score in rows]
         columns.append(Column(f"Difference in {title_of(of)}", rows, verdicts, 0.0, _better(of)))
-    names = [plain(name) for name in rivals]
+    names = [plain(name) for name in references]
     figure = _panels(columns, names, None, f"{plain(model, width=60)} minus each rival")
     first = next(iter(differences[0].values()))
     caption(

@@ -42,7 +42,7 @@ def roc_curve(
     event: str,
     threshold: float | None = None,
     name: str = "",
-    rivals: Mapping[str, NDArray[np.float64]] | None = None,
+    references: Mapping[str, NDArray[np.float64]] | None = None,
     weights: NDArray[np.float64] | None = None,
     level: float = 0.95,
 ) -> Figure:
@@ -63,11 +63,11 @@ def roc_curve(
     weights
         Of resampled active regions, (R, N), for the interval of the area.
     """
-    rivals = rivals or {}
-    names = [plain(rival, width=30) for rival in rivals]
+    references = references or {}
+    names = [plain(rival, width=30) for rival in references]
     # The legend of a crowd has no room under the curve.
     lines = 5 + sum(rival.count("\n") + 1 for rival in names)
-    figure = new_figure(COLUMN + (2.6 if rivals else 0), max(3.7, 0.5 + 0.15 * lines))
+    figure = new_figure(COLUMN + (2.6 if references else 0), max(3.7, 0.5 + 0.15 * lines))
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="no skill")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
@@ -78,7 +78,7 @@ def roc_curve(
     if n_events in (0, len(observed)):
         undefined(axes, "no events" if n_events == 0 else "nothing but events")
         return figure
-    for k, (rival, chance) in enumerate(zip(names, rivals.values(), strict=True)):
+    for k, (rival, chance) in enumerate(zip(names, references.values(), strict=True)):
         colour = CYCLE[1 + k % (len(CYCLE) - 1)]
         style = _LINES[k // (len(CYCLE) - 1) % len(_LINES)]
         label = f"{rival}: {roc_area(observed, chance):.3f}"
@@ -90,7 +90,7 @@ def roc_curve(
         _mark(axes, observed, probability, threshold, marker="o", face=VERMILLION)
     if threshold != 0.5:
         _mark(axes, observed, probability, 0.5, marker="D", face="white")
-    _explain(figure, axes, own, outside=bool(rivals))
+    _explain(figure, axes, own, outside=bool(references))
     return figure
 
 

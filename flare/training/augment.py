@@ -15,7 +15,7 @@ from torch import Tensor
 
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, N_STEPS, PIXEL_SCALES
-from flare.training.aims import Aims
+from flare.training.objective import Objective
 
 #: Grey levels by which an image brightens when its physical brightness grows by a factor of e. HMI
 #: has not dimmed as AIA's filters have, and is left as it is.
@@ -137,12 +137,14 @@ class Augmentation:
         return inputs
 
 
-def build_augmentation(aims: Aims, normalisation: ChannelNormalisation) -> Augmentation | None:
+def build_augmentation(
+    objective: Objective, normalisation: ChannelNormalisation
+) -> Augmentation | None:
     """Return the augmentation that the aims name; None where nothing is to be done."""
-    strengths = (aims.shift, aims.drift, aims.drop)
-    if not aims.mirror and not any(strength > 0 for strength in strengths):
+    strengths = (objective.shift, objective.drift, objective.drop)
+    if not objective.mirror and not any(strength > 0 for strength in strengths):
         return None
-    return Augmentation(normalisation, aims.mirror, *strengths)
+    return Augmentation(normalisation, objective.mirror, *strengths)
 
 
 def _moved(inputs: Tensor, draws: Draws) -> Tensor:

@@ -22,9 +22,9 @@ from flare.training.batches import Batch, Batches, part_of
 from flare.training.checkpoint import State
 from flare.training.health import gradient_norms, heads_of
 from flare.training.losses import Loss
-from flare.training.parts import Parts
+from flare.training.parts import TrainingModules
 from flare.training.reader import Rows
-from flare.training.records import EpochRecord, Standing
+from flare.training.records import EpochRecord, TrainingState
 from flare.training.schedule import first_settled, warm_cosine
 from flare.training.settings import FitSettings
 from flare.training.synchronised import synchronised_norms
@@ -59,7 +59,7 @@ def fit(
     loss: Loss,
     fabric: Fabric,
     augment: Augmentation | None = None,
-    standing: Standing | None = None,
+    standing: TrainingState | None = None,
     resume_from: State | None = None,
     save: Callable[[State], None] = lambda _state: None,
     stop: Callable[[], bool] = lambda: False,
@@ -99,7 +99,7 @@ def fit(
         The loss of a batch is NaN or infinite; names epoch, batch and samples. Or the validation
         loss is.
     """
-    standing = Standing() if standing is None else standing
+    standing = TrainingState() if standing is None else standing
     task = _Task(
         normalise,
         train.where_it_pays(fabric.device),
@@ -133,7 +133,7 @@ def fit(
                 parts.swap_average()
 
 
-def _set_up(network: nn.Module, task: _Task) -> Parts:
+def _set_up(network: nn.Module, task: _Task) -> TrainingModules:
     settings = task.settings
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -143,10 +143,12 @@ def _set_up(network: nn.Module, task: _Task) -> Parts:
     steps = settings.epochs * -(-batches // settings.accumulate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(steps, settings.warmup))
     average = AveragedWeights(network, settings.ema) if settings.ema > 0 else None
-    return Parts(network, model, wrapped, schedule, average, task.fabric)
+    return TrainingModules(network, model, wrapped, schedule, average, task.fabric)
 
 
-def _train_epoch(parts: Parts, task: _Task, standing: Standing, keep: Callable[[], None]) -> None:
+def _train_epoch(
+    parts: TrainingModules, task: _Task, standing: TrainingState, keep: Callable[[], None]
+) -> None:
     """Take the steps of an epoch that are not done yet; each is of ``accumulate`` batches."""
     fabric, train = task.fabric, task.train
     plan = train.plan(standing.epoch, processes=fabric.world_size)
@@ -175,9 +177,9 @@ def _train_epoch(parts: Parts, task: _Task, standing: Standing, keep: Callable[[
 
 
 def _step(
-    parts: Parts,
+    parts: TrainingModules,
     task: _Task,
-    standing: Standing,
+    standing: TrainingState,
     groups: list[Rows],
     batches: Iterator[Batch],
     *,
@@ -219,7 +221,7 @@ def _step(
 
 
 def _forward(
-    parts: Parts, task: _Task, host: Batch, rows: Rows, *, counters: tuple[int, int]
+    parts: TrainingModules, task: _Task, host: Batch, rows: Rows, *, counters: tuple[int, int]
 ) -> Tensor:
     """Return the mean loss over this process' part of a batch."""
     fabric = task.fabric
@@ -233,7 +235,7 @@ def _forward(
     return task.loss(log10_flux, logits, batch)
 
 
-def _clip(parts: Parts, task: _Task) -> Tensor:
+def _clip(parts: TrainingModules, task: _Task) -> Tensor:
     """Shorten the gradient to ``clip``, if that is not 0; return its length before."""
     limit = task.settings.clip if task.settings.clip > 0 else float("inf")
     norm = task.fabric.clip_gradients(
@@ -261,7 +263,7 @@ def _check(values: list[float], groups: list[Rows], task: _Task, epoch: int, fir
 
 
 def _validated(
-    parts: Parts, task: _Task, standing: Standing, keep: Callable[[], None]
+    parts: TrainingModules, task: _Task, standing: TrainingState, keep: Callable[[], None]
 ) -> ValidationScores:
     if task.validation is None:
         return ValidationScores()
@@ -286,7 +288,9 @@ def _validated(
     return scores
 
 
-def _record(standing: Standing, scores: ValidationScores, settings: FitSettings) -> EpochRecord:
+def _record(
+    standing: TrainingState, scores: ValidationScores, settings: FitSettings
+) -> EpochRecord:
     seconds, steps = max(standing.seconds, 1e-9), max(standing.step, 1)
     anew = standing.epoch == first_settled(settings.epochs)
     lowest = float("inf") if anew else standing.lowest
@@ -316,7 +320,9 @@ def _copied(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 
-def _alone(parts: Parts, fabric: Fabric, *, enabled: bool) -> AbstractContextManager[None]:
+def _alone(
+    parts: TrainingModules, fabric: Fabric, *, enabled: bool
+) -> AbstractContextManager[None]:
     """Let gradients add up in this process, where others will want them later."""
     if fabric.world_size == 1:
         return nullcontext()

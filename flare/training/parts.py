@@ -9,11 +9,11 @@ from torch import nn
 
 from flare.training.averaging import AveragedWeights
 from flare.training.checkpoint import State
-from flare.training.records import Standing
+from flare.training.records import TrainingState
 
 
 @dataclass(frozen=True)
-class Parts:
+class TrainingModules:
     """What a training changes, beside its ``Standing``."""
 
     network: nn.Module
@@ -33,7 +33,7 @@ class Parts:
         }
         return {name: keeper for name, keeper in keepers.items() if keeper is not None}
 
-    def state(self, standing: Standing) -> State:
+    def state(self, standing: TrainingState) -> State:
         """Return everything that the next step depends on."""
         kept = {name: keeper.state_dict() for name, keeper in self._keepers().items()}
         return {**kept, "standing": standing.state()}

@@ -74,7 +74,7 @@ class EpochRecord:
 
 
 @dataclass
-class Standing:
+class TrainingState:
     """Where a training stands between two steps.
 
     Parameters

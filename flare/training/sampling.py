@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.goes import CLASS_LETTERS, class_index
-from flare.training.aims import Aims
+from flare.training.objective import Objective
 
 #: Given an epoch's random generator, the row numbers of the epoch in order.
 Sampler = Callable[[np.random.Generator], NDArray[np.intp]]
@@ -20,7 +20,7 @@ _STRONGEST = CLASS_LETTERS.index("M")
 
 
 def build_sampler(
-    aims: Aims,
+    objective: Objective,
     rows: NDArray[np.intp],
     peak_flux: NDArray[np.float64],
     regions: NDArray[np.integer],
@@ -38,9 +38,9 @@ def build_sampler(
     peak_flux, regions
         Their labels in W m^-2 and active regions, (n,).
     """
-    if aims.sampling == "natural":
+    if objective.sampling == "natural":
         return lambda rng: rng.permutation(rows)
-    groups = _classes(peak_flux) if aims.sampling == "class_balanced" else regions
+    groups = _classes(peak_flux) if objective.sampling == "class_balanced" else regions
     members = [rows[groups == group] for group in np.unique(groups)]
 
     def sampler(rng: np.random.Generator) -> NDArray[np.intp]:
@@ -51,7 +51,7 @@ def build_sampler(
     return sampler
 
 
-def class_weights(aims: Aims, peak_flux: NDArray[np.float64]) -> tuple[float, ...]:
+def class_weights(objective: Objective, peak_flux: NDArray[np.float64]) -> tuple[float, ...]:
     """Return how much oftener than they are each class is drawn: below B1.0, B, C, M, X.
 
     Empty where classes are drawn as they are. Probabilities learnt from balanced classes are
@@ -62,7 +62,7 @@ def class_weights(aims: Aims, peak_flux: NDArray[np.float64]) -> tuple[float, ..
     peak_flux
         Labels of the training samples in W m^-2, (n,).
     """
-    if aims.sampling != "class_balanced":
+    if objective.sampling != "class_balanced":
         return ()
     counts = np.bincount(_classes(peak_flux), minlength=_STRONGEST + 1)
     equal = len(peak_flux) / np.count_nonzero(counts)

@@ -24,7 +24,7 @@ from flare.workflows.fitting.out_of_fold import log_out_of_fold
 from flare.workflows.fitting.registration import Trained, register
 from flare.workflows.fitting.row_features import features_of
 from flare.workflows.fitting.sample_predictions import log_sample_predictions
-from flare.workflows.fitting.scoring import Unseen, tuned_and_scored
+from flare.workflows.fitting.scoring import OutOfFoldForecasts, tuned_and_scored
 from flare.workflows.fitting.training_data import TrainingData, marked, training_data
 
 
@@ -44,7 +44,7 @@ def run(config: BaselineConfig) -> Trained:
             split_seed=config.split_seed,
         )
         ready, validated = tuned_and_scored(fitted, data, unseen, resamples=config.resamples)
-        log_tuning(tracked, ready.tuning, unseen, data)
+        log_tuning(tracked, ready.postprocessing, unseen, data)
         if config.folds:
             log_out_of_fold(tracked, unseen, data)
         log_sample_predictions(tracked, ready, validated, data)
@@ -85,7 +85,7 @@ def fit_and_forecast(
     seed: int,
     folds: int,
     split_seed: int,
-) -> tuple[ForestForecaster, Unseen]:
+) -> tuple[ForestForecaster, OutOfFoldForecasts]:
     """Fit a forest on the training rows; return it with forecasts to tune it on.
 
     ``folds`` 0 is without cross-validation, on the validation rows; ``split_seed`` deals them out.

@@ -21,7 +21,7 @@ from flare.workflows.fitting.environment import log_environment
 from flare.workflows.fitting.out_of_fold import read_out_of_fold
 from flare.workflows.fitting.registration import CHOICE_EVENT, CHOICE_SCORE, Trained, register
 from flare.workflows.fitting.sample_predictions import log_sample_predictions
-from flare.workflows.fitting.scoring import Unseen, Validated, tuned_and_scored
+from flare.workflows.fitting.scoring import OutOfFoldForecasts, Validated, tuned_and_scored
 from flare.workflows.fitting.training_data import TrainingData, marked, training_data
 from flare.workflows.prediction.resolve_model import Resolved, resolve
 
@@ -47,7 +47,7 @@ def run(config: EnsembleConfig) -> Trained:
             )
             unseen = on_validation(ensemble, data, seed=config.split_seed)
         ready, validated = tuned_and_scored(ensemble, data, unseen, resamples=config.resamples)
-        log_tuning(tracked, ready.tuning, unseen, data)
+        log_tuning(tracked, ready.postprocessing, unseen, data)
         log_sample_predictions(tracked, ready, validated, data)
         _log_members(tracked, members, validated, data)
         return register(
@@ -111,7 +111,7 @@ def _check_same_split(members: Sequence[Resolved], data: TrainingData) -> None:
 
 def _out_of_fold(
     members: Sequence[Resolved], data: TrainingData, config: EnsembleConfig
-) -> Unseen | None:
+) -> OutOfFoldForecasts | None:
     """Average what members forecast out of fold, each calibrated fold by fold on its own folds.
 
     None if a member stored no such forecasts.
@@ -126,12 +126,14 @@ def _out_of_fold(
             return None
         forecast, its_folds = stored
         calibrated.append(
-            finished_fold_by_fold(forecast, data.peak_flux[rows], its_folds, one.forecaster.tuning)
+            finished_fold_by_fold(
+                forecast, data.peak_flux[rows], its_folds, one.forecaster.postprocessing
+            )
         )
     flux, probability = mean_of(calibrated)
     folds = training_folds(data, config.folds, seed=config.split_seed)
     assert folds is not None
-    return Unseen(rows, folds, Forecast(flux, flux, flux, probability, events))
+    return OutOfFoldForecasts(rows, folds, Forecast(flux, flux, flux, probability, events))
 
 
 def _log_members(

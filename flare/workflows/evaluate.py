@@ -30,7 +30,7 @@ from flare.workflows.evaluation.comparison import (
     compare,
 )
 from flare.workflows.evaluation.overlap import regions_of, seen_regions, shown
-from flare.workflows.evaluation.references import Rivals, reference_data, rivals_of
+from flare.workflows.evaluation.references import References, reference_data, rivals_of
 from flare.workflows.evaluation.report.files import Reported, write_report
 from flare.workflows.evaluation.report.log import log_report
 from flare.workflows.evaluation.subsets import subsets_of
@@ -87,13 +87,13 @@ def run(config: EvaluateConfig) -> Evaluation:
         overlapping = _overlapping(models, pack, rows, allowed=allowed)  # before rivals are fitted
         training = reference_data(pack, held_out_regions(model, pack))
         log_reference_data(tracked, training, config.data_dir)
-        rivals = rivals_of(training)
-        overlapping += _overlapping(rivals.forecasters, pack, rows, allowed=allowed)
+        references = rivals_of(training)
+        overlapping += _overlapping(references.forecasters, pack, rows, allowed=allowed)
         if overlapping:
             _mark_overlap(tracked, model, config.split, overlapping)
-        told, own = _told(models, rivals, training, rows, config)
+        told, own = _told(models, references, training, rows, config)
         audit = audit_of(pack)
-        comparison = _compared(told, training, rows, config, models=resolved, rivals=rivals)
+        comparison = _compared(told, training, rows, config, models=resolved, references=references)
         reported = Reported(
             model=model,
             label=comparison.model,
@@ -174,7 +174,7 @@ def _overlapping(
 
 def _told(
     models: Mapping[str, Forecaster],
-    rivals: Rivals,
+    references: References,
     training: TrainingData,
     rows: PackedSplit,
     config: EvaluateConfig,
@@ -186,15 +186,18 @@ def _told(
     }
     told = {name: issued(models[name], one) for name, one in forecasts.items()}
     known = training.rows.table.iloc[training.split.train]
-    references = {**rivals.issue(rows), PERSISTENCE: persistence(rows.table, known).issued}
+    by_reference = {
+        **references.issue(rows),
+        PERSISTENCE: persistence(rows.table, known).issued,
+    }
     oracle = oracle_of(config.data_dir, rows.table, known)
     if oracle is not None:
-        references[ORACLE] = oracle
+        by_reference[ORACLE] = oracle
     # The same rule for all rows of the table: a paired difference never compares one that was
     # moved to the stated rates with one that was not.
     own = training_rates(known["peak_flux"].to_numpy(dtype=np.float64), EVENTS)
     stated = base_rates(config.base_rates)
-    told |= {name: at_rates(one, own, stated) for name, one in references.items()}
+    told |= {name: at_rates(one, own, stated) for name, one in by_reference.items()}
     return told, next(iter(forecasts.values()))
 
 
@@ -205,13 +208,13 @@ def _compared(
     config: EvaluateConfig,
     *,
     models: Mapping[str, Resolved],
-    rivals: Rivals,
+    references: References,
 ) -> Comparison:
     events = next(iter(told.values())).events
     known = training.peak_flux[training.split.train]
     climatology = training_rates(known, events, scale=config.scale)
     fitted = {name: fitted_regions(one, training.pack) for name, one in models.items()}
-    for name, one in rivals.forecasters.items():
+    for name, one in references.forecasters.items():
         fitted[name] = len(one.origin.active_regions)
     fitted[PERSISTENCE] = len(training.origin.active_regions)
     return compare(

@@ -31,7 +31,7 @@ from flare.workflows.evaluation.promotion_check import (
     compared_lines,
     scores_of,
 )
-from flare.workflows.evaluation.validation_forecasts import Judged
+from flare.workflows.evaluation.validation_forecasts import PairedComparison
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Promoted:
     before: int | None
     because: str
     synthetic: bool
-    judged: Judged | None = None
+    judged: PairedComparison | None = None
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:

@@ -28,7 +28,7 @@ from flare.seeding import Stream, integer_seed
 from flare.tracking.child_runs import log_child
 from flare.tracking.runs import Run, start
 from flare.tracking.tags import ENTRY_TAG, KIND_TAG
-from flare.training.aims import Aims
+from flare.training.objective import Objective
 from flare.training.precision import chosen_precision
 from flare.training.records import EpochRecord
 from flare.training.settings import FitSettings
@@ -64,7 +64,7 @@ class Found:
         ]
 
 
-class Objective:
+class StudyObjective:
     """Fit one trial's forecaster and return its validation Brier skill score of M1.0."""
 
     def __init__(self, config: SearchConfig, data: TrainingData, tracked: Run) -> None:
@@ -133,7 +133,7 @@ class Objective:
                 hidden=trial.suggest_categorical("hidden", [32, 64, 128]),
                 dropout=trial.suggest_float("dropout", 0.0, 0.5),
                 n_events=len(EVENTS),
-                n_quantiles=Aims().n_quantiles,
+                n_quantiles=Objective().n_quantiles,
             ),
             fit=FitSettings(
                 epochs=self._config.epochs,
@@ -173,7 +173,7 @@ def run(config: SearchConfig) -> Found:
         study = _study(config, f"{config.study_name}-{config.family}-{_conditions(config, data)}")
         # A wild learning rate or too large a batch ends its own trial, not the nights around it.
         study.optimize(
-            Objective(config, data, tracked),
+            StudyObjective(config, data, tracked),
             n_trials=config.trials,
             catch=(TrainingDiverged, DeviceMemoryFull),
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from flare.config import TrainConfig
-from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.network import NetworkForecaster
 from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
 from flare.tracking.runs import Run, connect, newest_unfinished, start
@@ -60,7 +60,7 @@ def run(config: TrainConfig) -> Trained:
                 if config.average_folds:
                     forecaster = averaged(forecaster, weights)
         ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
-        log_tuning(tracked, ready.tuning, unseen, data)
+        log_tuning(tracked, ready.postprocessing, unseen, data)
         if config.folds:
             log_out_of_fold(tracked, unseen, data)
         log_sample_predictions(tracked, ready, validated, data)
@@ -116,7 +116,7 @@ def _states(tracked: Run) -> Path:
 
 def _trained(
     tracked: Run, data: TrainingData, inputs: NetworkInputs, settings: NetworkSettings
-) -> tuple[NeuralForecaster, EpochRecord]:
+) -> tuple[NetworkForecaster, EpochRecord]:
     """Return the trained network and the record of the epoch that it is from."""
     records: list[EpochRecord] = []
     try:

@@ -178,7 +178,7 @@ def sample_npy() -> Response:  # no coroutine: the first call decodes 40 images,
 
 def _described(live: Loaded) -> Model:
     forecaster, details = live.forecaster, live.details
-    spec, tuning, origin = forecaster.spec, forecaster.tuning, forecaster.origin
+    spec, postprocessing, origin = forecaster.spec, forecaster.postprocessing, forecaster.origin
     tags = dict(details.get("tags") or {})
     return Model(
         name=live.name,
@@ -198,8 +198,8 @@ def _described(live: Loaded) -> Model:
         events=list(spec.events),
         window_hours=spec.window_hours,
         interval_level=spec.interval_level,
-        thresholds=dict(tuning.thresholds),
-        base_rates={**tuning.rates, **tuning.stated_rates},
+        thresholds=dict(postprocessing.thresholds),
+        base_rates={**postprocessing.rates, **postprocessing.stated_rates},
         signature=signature_of(spec),
         parameters=dict(details.get("parameters") or {}),
         tags=tags,

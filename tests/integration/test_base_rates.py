@@ -25,7 +25,7 @@ def moved(probability, own: float):
 
 
 def own_rate(trained) -> float:
-    return trained.forecaster.tuning.rates["M1.0"]
+    return trained.forecaster.postprocessing.rates["M1.0"]
 
 
 @pytest.fixture(scope="module")

@@ -39,8 +39,8 @@ def test_with_allow_overlap_it_is_scored_and_marked(models, at_home, tmp_path, f
     found = evaluated(at_home, tmp_path / "yes", model="2", split="training", allow_overlap=True)
     report = json.loads((tmp_path / "yes" / "report.json").read_text(encoding="utf-8"))
     tags = fetch(found.run_id).data.tags
-    rivals = ["forest", "logistic regression", "inversion line", "climatology", "constant"]
-    seen = ["cnn v2", *rivals]
+    references = ["forest", "logistic regression", "inversion line", "climatology", "constant"]
+    seen = ["cnn v2", *references]
     assert list(found.overlapping) == seen
     assert report["trained_on_scored_regions"] == seen
     assert tags["flare.trained_on_scored_regions"] == ", ".join(seen)

@@ -7,7 +7,7 @@ import pytest
 
 from flare.config import TrainConfig
 from flare.training.processes import fabric_for
-from flare.training.records import Standing
+from flare.training.records import TrainingState
 from flare.workflows.fitting.cross_validation import training_folds
 from flare.workflows.fitting.network import train_network
 from flare.workflows.fitting.network_folds import fold_forecasts
@@ -56,13 +56,13 @@ def test_a_signal_after_the_last_epoch_stops_and_the_training_is_saved_whole(
 
 def test_a_signal_in_the_only_epoch_of_a_fold_stops(case, tmp_path, monkeypatch):
     data, inputs, settings = case
-    real = Standing.next_epoch
+    real = TrainingState.next_epoch
 
     def next_epoch(standing, record):
         real(standing, record)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Standing, "next_epoch", next_epoch)
+    monkeypatch.setattr(TrainingState, "next_epoch", next_epoch)
     folds = training_folds(data, 2, seed=0)
     with pytest.raises(KeyboardInterrupt):
         fold_forecasts(data, settings, folds, inputs=inputs, epochs=1, checkpoints=tmp_path)

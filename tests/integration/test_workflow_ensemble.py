@@ -72,17 +72,17 @@ def test_members_are_calibrated_fold_by_fold_on_the_folds_that_they_stored(
 ):
     asked = []
 
-    def ended(forecast, peak_flux, folds, tuning):
-        asked.append((folds, tuning))
+    def ended(forecast, peak_flux, folds, postprocessing):
+        asked.append((folds, postprocessing))
         raise InterruptedError
 
     monkeypatch.setattr(ensemble, "finished_fold_by_fold", ended)
     with pytest.raises(InterruptedError):
         ensemble.run(config(at_home))
-    ((folds, tuning),) = asked
+    ((folds, postprocessing),) = asked
     stored = pd.read_csv(io.StringIO(artifact(models.forest.version.run_id, "out_of_fold.csv")))
     assert folds.tolist() == stored["fold"].tolist()
-    assert tuning == models.forest.forecaster.tuning
+    assert postprocessing == models.forest.forecaster.postprocessing
 
 
 def test_its_run_says_who_the_members_are_and_keeps_what_others_keep(trained, at_home, models):
@@ -103,7 +103,7 @@ def test_its_forecasts_are_the_mean_of_the_members_flux(trained, at_home, models
     present = np.ones((2, 4, 10), dtype=bool)
     loaded = of_version(trained.version).forecaster
     # As it is before it is moved to where the ensemble's own probabilities allow it.
-    loaded = loaded.with_tuning(replace(loaded.tuning, interval_level=None))
+    loaded = loaded.with_postprocessing(replace(loaded.postprocessing, interval_level=None))
     members = [one.forecaster.predict(cubes, present) for one in (models.forest, models.network)]
     np.testing.assert_allclose(
         loaded.predict(cubes, present).log10_flux,

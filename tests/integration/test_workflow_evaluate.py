@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from flare.config import EvaluateConfig
 from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound, TrackingUnavailable
-from flare.forecasters.base import Tuning
+from flare.forecasters.base import PostProcessing
 from flare.goes import EVENTS
 from flare.tracking.registry import RegisteredVersion, put_run_text
 from flare.workflows import evaluate
@@ -244,4 +244,4 @@ def test_of_a_single_region_there_still_is_a_forest_to_stand_beside(elsewhere):
     data = write_tiny_dataset(elsewhere / "few", training_regions=1, test_regions=1)
     pack = open_packed(data, None, image_size=32, processes=1)
     found = rivals_of(reference_data(pack)).forecasters
-    assert found["forest"].tuning == Tuning()
+    assert found["forest"].postprocessing == PostProcessing()

@@ -86,7 +86,7 @@ def test_a_network_trial_logs_its_epochs_and_no_trial_opens_the_test_split(
 
 
 def test_a_trial_that_diverges_fails_alone(at_home, newest, tmp_path, monkeypatch):
-    honest = search.Objective._forest
+    honest = search.StudyObjective._forest
 
     def first_diverges(objective, trial):
         value = honest(objective, trial)
@@ -94,7 +94,7 @@ def test_a_trial_that_diverges_fails_alone(at_home, newest, tmp_path, monkeypatc
             raise TrainingDiverged("the loss is NaN")
         return value
 
-    monkeypatch.setattr(search.Objective, "_forest", first_diverges)
+    monkeypatch.setattr(search.StudyObjective, "_forest", first_diverges)
     found = searched(at_home, tmp_path / "study")
     assert [one.info.status for one in children(newest("search").info.run_id)] == [
         "FAILED",
@@ -131,7 +131,7 @@ def test_an_interrupted_trial_is_killed_and_so_is_the_search(
     def interrupt(*_given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(search.Objective, "_forest", interrupt)
+    monkeypatch.setattr(search.StudyObjective, "_forest", interrupt)
     with pytest.raises(KeyboardInterrupt):
         searched(at_home, tmp_path / "study")
     parent = newest("search")

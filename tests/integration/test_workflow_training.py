@@ -14,7 +14,7 @@ from flare.config import BaselineConfig, PackConfig, TrainConfig
 from flare.config.groups import NO_RESULT
 from flare.datasets.pack.reader import Pack
 from flare.errors import ConfigInvalid, DatasetInvalid
-from flare.forecasters.base import Tuning
+from flare.forecasters.base import PostProcessing
 from flare.forecasters.postprocessing.calibration import METHODS, RATE
 from flare.goes import EVENTS
 from flare.tracking.runs import start
@@ -23,7 +23,7 @@ from flare.workflows.fitting.cross_validation import training_folds
 from flare.workflows.fitting.network import kept, train_network
 from flare.workflows.fitting.network_folds import fold_forecasts
 from flare.workflows.fitting.network_settings import network_settings
-from flare.workflows.fitting.scoring import Unseen
+from flare.workflows.fitting.scoring import OutOfFoldForecasts
 from flare.workflows.fitting.training_data import TrainingData, training_data
 
 from tiny import write_tiny_dataset
@@ -167,7 +167,7 @@ def fitted(family: str, data: TrainingData, *, seed: int) -> float:
     return forecaster.predict(CUBES, PRESENT).probability_of("C1.0")[0]
 
 
-def unseen(family: str, data: TrainingData, *, folds: int = 3) -> Unseen:
+def unseen(family: str, data: TrainingData, *, folds: int = 3) -> OutOfFoldForecasts:
     """Return what a new forecaster would be tuned on."""
     if family == "forest":
         settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
@@ -238,7 +238,9 @@ def test_too_many_folds_are_refused_before_anything_is_fitted(at_home, newest):
 @pytest.mark.parametrize("family", ["forest", "network"])
 def test_the_same_seed_gives_the_same_forecaster_and_another_seed_another(models, data, family):
     registered = getattr(models, family).forecaster
-    registered = registered.with_tuning(Tuning(distribution=registered.tuning.distribution))
+    registered = registered.with_postprocessing(
+        PostProcessing(distribution=registered.postprocessing.distribution)
+    )
     registered = registered.predict(CUBES, PRESENT).probability_of("C1.0")[0]
     assert fitted(family, data, seed=0) == pytest.approx(registered, abs=1e-9)
     assert fitted(family, data, seed=1) != registered

@@ -114,7 +114,7 @@ class _Unpacking:
         judged = _Unpacking(self.folder, self.packed_bytes, self.limits)
         room = 0
         for member in members:
-            place = judged.judge(member)
+            place = judged.compare_paired(member)
             if place is not None:
                 judged.count(member.name, files=1, n_bytes=member.size)
                 room += on_disk(member.size)
@@ -124,7 +124,7 @@ class _Unpacking:
 
     def take(self, member: Member) -> bool:
         """Write a member if it is wanted; return whether it was."""
-        place = self.judge(member)
+        place = self.compare_paired(member)
         if place is None:
             return False
         self.count(member.name, files=1, n_bytes=0)
@@ -162,7 +162,7 @@ class _Unpacking:
     def _aside(self, number: int) -> Path:
         return self.folder / _ASIDE / str(number)
 
-    def judge(self, member: Member) -> Place | None:
+    def compare_paired(self, member: Member) -> Place | None:
         """Return where a member goes, or None if nobody needs it; raise if it is not safe."""
         self.members += 1
         if self.members > self.limits.members:

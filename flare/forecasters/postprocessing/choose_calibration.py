@@ -117,13 +117,13 @@ def _line_in_log_odds(
     from sklearn.linear_model import LogisticRegression
 
     n, events = len(outcomes), np.count_nonzero(outcomes)
-    aims = np.where(outcomes, (events + 1) / (events + 2), 1 / (n - events + 2))
+    objective = np.where(outcomes, (events + 1) / (events + 2), 1 / (n - events + 2))
     # A smoothed outcome is both outcomes at once, each with its share.
     line = LogisticRegression(C=np.inf, fit_intercept=offset, max_iter=1000)
     line.fit(
         np.tile(logit(probability), 2)[:, None],
         np.repeat([True, False], n),
-        sample_weight=np.concatenate([aims, 1 - aims]),
+        sample_weight=np.concatenate([objective, 1 - objective]),
     )
     return float(line.coef_[0, 0]), float(line.intercept_[0]) if offset else 0.0
 

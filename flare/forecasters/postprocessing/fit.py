@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import DatasetInvalid
-from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.base import Forecast, PostProcessing
 from flare.forecasters.postprocessing.calibration import RATE, Calibration
 from flare.forecasters.postprocessing.choose_calibration import choose_calibration, cross_calibrated
 from flare.forecasters.postprocessing.rate_calibration import (
@@ -31,7 +31,7 @@ def tune(
     level: float,
     regions: NDArray[np.integer] | None = None,
     distribution: bool = False,
-) -> Tuning:
+) -> PostProcessing:
     """Choose calibrations, thresholds and residual quantiles.
 
     Each threshold is the one of the highest true skill statistic of the calibrated probability; an
@@ -75,7 +75,7 @@ def tune(
             )
             for k, event in enumerate(forecast.events)
         }
-    calibrated = Tuning(
+    calibrated = PostProcessing(
         distribution=distribution,
         calibrations=calibrations,
         rates=dict(zip(forecast.events, outcomes.mean(axis=0).tolist(), strict=True)),
@@ -116,7 +116,7 @@ def calibration_gains(
     forecast: Forecast,
     peak_flux: NDArray[np.float64],
     folds: NDArray[np.integer],
-    tuning: Tuning,
+    postprocessing: PostProcessing,
 ) -> dict[str, Gain]:
     """Return what the chosen calibration of each event gains; parameters are those of ``tune``."""
     outcomes = event_outcomes(peak_flux, forecast.events)
@@ -124,7 +124,7 @@ def calibration_gains(
     together = cross_rate_calibrated(forecast.probability, outcomes, folds)
     for k, event in enumerate(forecast.events):
         happened, raw = outcomes[:, k], forecast.probability[:, k]
-        method = tuning.calibrations[event].method
+        method = postprocessing.calibrations[event].method
         after = together[:, k] if method == RATE else cross_calibrated(method, raw, happened, folds)
         gains[event] = Gain(
             float(brier_score(happened, raw)),
@@ -138,7 +138,7 @@ def finished_fold_by_fold(
     forecast: Forecast,
     peak_flux: NDArray[np.float64],
     folds: NDArray[np.integer],
-    tuning: Tuning,
+    postprocessing: PostProcessing,
 ) -> Forecast:
     """Calibrate the forecasts of each fold by what was fitted on all the other folds.
 
@@ -150,14 +150,14 @@ def finished_fold_by_fold(
     outcomes = event_outcomes(peak_flux, forecast.events)
     columns = [
         cross_calibrated(
-            tuning.calibrations.get(event, Calibration()).method,
+            postprocessing.calibrations.get(event, Calibration()).method,
             forecast.probability[:, k],
             outcomes[:, k],
             folds,
         )
         for k, event in enumerate(forecast.events)
     ]
-    return Tuning().finish(forecast.log10_flux, np.column_stack(columns), forecast.events)
+    return PostProcessing().finish(forecast.log10_flux, np.column_stack(columns), forecast.events)
 
 
 def _ends(forecast: Forecast, observed: NDArray[np.float64], level: float) -> tuple[float, float]:

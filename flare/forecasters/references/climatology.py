@@ -15,7 +15,7 @@ from flare.forecasters.base import (
     Forecast,
     ForecasterSpec,
     Origin,
-    Tuning,
+    PostProcessing,
     check_cubes,
 )
 from flare.goes import event_outcomes
@@ -34,7 +34,7 @@ class Climatology:
     rates: tuple[float, ...]
     log10_flux_quantiles: tuple[float, float, float]
     spec: ForecasterSpec
-    tuning: Tuning
+    postprocessing: PostProcessing
     origin: Origin
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
@@ -43,12 +43,14 @@ class Climatology:
         n = len(cubes)
         lower, median, upper = (np.full(n, value) for value in self.log10_flux_quantiles)
         rates = np.asarray(self.rates, dtype=np.float64)
-        finished = self.tuning.finish(median, np.tile(rates, (n, 1)), self.spec.events)
-        return self.tuning.coherent(replace(finished, log10_flux=median, lower=lower, upper=upper))
+        finished = self.postprocessing.finish(median, np.tile(rates, (n, 1)), self.spec.events)
+        return self.postprocessing.coherent(
+            replace(finished, log10_flux=median, lower=lower, upper=upper)
+        )
 
-    def with_tuning(self, tuning: Tuning) -> Self:
+    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, tuning=tuning)
+        return replace(self, postprocessing=postprocessing)
 
     def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
         """Return rates and quantiles; there is nothing to write."""
@@ -62,13 +64,13 @@ class Climatology:
         parts: dict[str, Any],
         *,
         spec: ForecasterSpec,
-        tuning: Tuning,
+        postprocessing: PostProcessing,
         origin: Origin,
     ) -> Self:
         """Rebuild from the JSON values of ``save_parts``."""
         low, median, high = (float(value) for value in parts["log10_flux_quantiles"])
         rates = tuple(float(rate) for rate in parts["rates"])
-        return cls(rates, (low, median, high), spec, tuning, origin)
+        return cls(rates, (low, median, high), spec, postprocessing, origin)
 
 
 def fit_climatology(
@@ -88,7 +90,7 @@ def fit_climatology(
         rates=tuple(float(rate) for rate in rates),
         log10_flux_quantiles=(float(low), float(median), float(high)),
         spec=spec,
-        tuning=Tuning(
+        postprocessing=PostProcessing(
             thresholds=dict.fromkeys(spec.events, 0.5),
             rates=dict(zip(spec.events, rates.tolist(), strict=True)),
             interval_level=spec.interval_level,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import DatasetInvalid, ForecasterInvalid, InputInvalid
-from flare.forecasters.base import Forecast, ForecasterSpec, Origin, Tuning, check_cubes
+from flare.forecasters.base import Forecast, ForecasterSpec, Origin, PostProcessing, check_cubes
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present
 
@@ -31,7 +31,7 @@ class Constant:
     log10_flux_interval: tuple[float, float]
     spec: ForecasterSpec
     origin: Origin
-    tuning: Tuning
+    postprocessing: PostProcessing
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Repeat the constant N times; the images are checked and not looked at."""
@@ -47,9 +47,9 @@ class Constant:
             self.spec.events,
         )
 
-    def with_tuning(self, tuning: Tuning) -> Self:
+    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, tuning=tuning)
+        return replace(self, postprocessing=postprocessing)
 
     def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
         """Return flux and interval; there is nothing to write."""
@@ -63,7 +63,7 @@ class Constant:
         parts: dict[str, Any],
         *,
         spec: ForecasterSpec,
-        tuning: Tuning,
+        postprocessing: PostProcessing,
         origin: Origin,
     ) -> Self:
         """Rebuild from the JSON values of ``save_parts``."""
@@ -74,7 +74,7 @@ class Constant:
                 f"the constant in {folder} is {flux} W m^-2 between 10^{low} and 10^{high}; "
                 "fetch it again"
             )
-        return cls(flux, (low, high), spec, origin, tuning)
+        return cls(flux, (low, high), spec, origin, postprocessing)
 
 
 def fit_constant(
@@ -96,4 +96,4 @@ def fit_constant(
     tail = (1 - spec.interval_level) / 2
     low, high = (float(end) for end in np.quantile(np.log10(peak_flux), [tail, 1 - tail]))
     middle = math.log10(flux)
-    return Constant(flux, (min(low, middle), max(high, middle)), spec, origin, Tuning())
+    return Constant(flux, (min(low, middle), max(high, middle)), spec, origin, PostProcessing())

@@ -28,7 +28,7 @@ from flare.forecasters.base import (
     Forecast,
     ForecasterSpec,
     Origin,
-    Tuning,
+    PostProcessing,
     check_cubes,
 )
 from flare.goes import event_outcomes
@@ -70,7 +70,7 @@ class LogisticForecaster:
     models: tuple[Any, ...]
     spec: ForecasterSpec
     origin: Origin
-    tuning: Tuning = field(default_factory=Tuning)
+    postprocessing: PostProcessing = field(default_factory=PostProcessing)
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Compute the features of N samples, and forecast from them."""
@@ -83,15 +83,15 @@ class LogisticForecaster:
         """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
         events = self.spec.events
         if len(features) == 0:  # scikit-learn takes no empty table
-            return self.tuning.finish(np.empty(0), np.empty((0, len(events))), events)
+            return self.postprocessing.finish(np.empty(0), np.empty((0, len(events))), events)
         inputs = _within(self.scaler.transform(features[:, _columns(self.names)]))  # (N, D)
         single = np.column_stack([model.predict_proba(inputs)[:, 1] for model in self.models])
         median = flux_quantiles(np.minimum.accumulate(single, axis=1), events, [0.5])[:, 0]
-        return self.tuning.finish(np.clip(median, *LOG10_FLUX_RANGE), single, events)
+        return self.postprocessing.finish(np.clip(median, *LOG10_FLUX_RANGE), single, events)
 
-    def with_tuning(self, tuning: Tuning) -> Self:
+    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
         """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, tuning=tuning)
+        return replace(self, postprocessing=postprocessing)
 
     def save_parts(self, folder: Path) -> dict[str, object]:
         """Write scaler and models as one skops file; return the names of their features."""
@@ -107,7 +107,7 @@ class LogisticForecaster:
         parts: dict[str, Any],
         *,
         spec: ForecasterSpec,
-        tuning: Tuning,
+        postprocessing: PostProcessing,
         origin: Origin,
     ) -> Self:
         """Read scaler and models; skops refuses every type but its own list.
@@ -127,7 +127,7 @@ class LogisticForecaster:
             )
         scaler, *models = load(folder / MODELS, trusted=[_DTYPE])
         _check(scaler, models, n_features=len(names), n_events=len(spec.events))
-        return cls(names, scaler, tuple(models), spec, origin, tuning)
+        return cls(names, scaler, tuple(models), spec, origin, postprocessing)
 
 
 def fit_logistic(

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flare.goes import event_outcomes, flux_of_class
-from flare.training.aims import INTERVAL_LEVEL, Aims
 from flare.training.batches import Batch
 from flare.training.losses.distribution import interval_likelihood
 from flare.training.losses.events import (
@@ -18,6 +17,7 @@ from flare.training.losses.events import (
     weighted_cross_entropy,
 )
 from flare.training.losses.flux import FluxTerm, absolute, censored, floored, huber, pinball
+from flare.training.objective import INTERVAL_LEVEL, Objective
 from flare.training.sampling import class_weights
 
 #: Of log10 flux (B, Q) and event logits (B, E) for a batch: one number, a mean over its samples.
@@ -41,7 +41,7 @@ def multitask(
     return loss
 
 
-def build_loss(aims: Aims, peak_flux: NDArray[np.float64]) -> Loss:
+def build_loss(objective: Objective, peak_flux: NDArray[np.float64]) -> Loss:
     """Return the loss that the aims name: of one distribution, or of the flux and the events.
 
     Parameters
@@ -50,13 +50,15 @@ def build_loss(aims: Aims, peak_flux: NDArray[np.float64]) -> Loss:
         Labels of the training rows in W m^-2, (n,): event rates are taken from them, and from no
         others, as ``sampling`` will draw them.
     """
-    if aims.head == "distribution":
+    if objective.head == "distribution":
         return interval_likelihood
-    return multitask(aims.event_weight, flux=_flux_term(aims), events=_event_term(aims, peak_flux))
+    return multitask(
+        objective.event_weight, flux=_flux_term(objective), events=_event_term(objective, peak_flux)
+    )
 
 
-def _flux_term(aims: Aims) -> FluxTerm:
-    floor = float(np.log10(aims.label_floor))
+def _flux_term(objective: Objective) -> FluxTerm:
+    floor = float(np.log10(objective.label_floor))
     limit = max(floor, float(np.log10(flux_of_class("B1.0"))))
     terms: dict[str, FluxTerm] = {
         "l1": absolute,
@@ -64,24 +66,24 @@ def _flux_term(aims: Aims) -> FluxTerm:
         "pinball": pinball(INTERVAL_LEVEL),
         "censored": censored(limit),
     }
-    return floored(terms[aims.flux_loss], floor)
+    return floored(terms[objective.flux_loss], floor)
 
 
-def _event_term(aims: Aims, peak_flux: NDArray[np.float64]) -> EventTerm:
-    rates = event_rates(aims, peak_flux)
+def _event_term(objective: Objective, peak_flux: NDArray[np.float64]) -> EventTerm:
+    rates = event_rates(objective, peak_flux)
     terms: dict[str, Callable[[], EventTerm]] = {
         "bce": lambda: cross_entropy,
-        "weighted_bce": lambda: weighted_cross_entropy(rates, aims.event_balance),
-        "focal": lambda: focal(aims.focal_gamma),
+        "weighted_bce": lambda: weighted_cross_entropy(rates, objective.event_balance),
+        "focal": lambda: focal(objective.focal_gamma),
         "score_oriented": lambda: score_oriented(rates),
     }
-    return terms[aims.event_loss]()
+    return terms[objective.event_loss]()
 
 
-def event_rates(aims: Aims, peak_flux: NDArray[np.float64]) -> list[float]:
+def event_rates(objective: Objective, peak_flux: NDArray[np.float64]) -> list[float]:
     """Return how often each event is among the samples drawn, (E,), half an event at the least."""
     happened = event_outcomes(peak_flux)  # (n, E)
-    drawn = class_weights(aims, peak_flux)
+    drawn = class_weights(objective, peak_flux)
     # Column sums of the outcomes are the class of a sample: 0 below B1.0 up to E above X1.0.
     often = np.asarray(drawn)[happened.sum(axis=1)] if drawn else np.ones(len(peak_flux))
     rates = (often[:, None] * happened).sum(axis=0) / often.sum()

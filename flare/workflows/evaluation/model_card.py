@@ -47,7 +47,7 @@ Images of $image_size pixels; missing images are masked, not filled in.
 Fitted after training, on forecasts of active regions that were held out of it; never on a test
 split.
 
-$tuning
+$postprocessing
 
 ## Scores
 $scores
@@ -136,7 +136,7 @@ def model_card(
         split=tags.get(SPLIT_TAG, "unknown"),
         run_id=run_id or "unknown",
         commit=commit or "unknown",
-        tuning="\n".join(f"- {line}" for line in tuning_lines(forecaster)),
+        postprocessing="\n".join(f"- {line}" for line in tuning_lines(forecaster)),
         scores=_scores(validation, test, test_name),
         level=f"{100 * validation.level:g}" if validation else "95",
         limits=(
@@ -151,7 +151,7 @@ def model_card(
 
 def _interval_line(forecaster: Forecaster) -> str:
     """Say what the interval was made from."""
-    low, high = forecaster.tuning.residual_low, forecaster.tuning.residual_high
+    low, high = forecaster.postprocessing.residual_low, forecaster.postprocessing.residual_high
     if _has_quantiles(forecaster):
         return (
             "- The interval lies between quantiles that the network gives each sample, moved by "
@@ -166,24 +166,28 @@ def _interval_line(forecaster: Forecaster) -> str:
 def _has_quantiles(forecaster: Forecaster) -> bool:
     if forecaster.kind != "neural":
         return False
-    from flare.forecasters.network import NeuralForecaster  # torch, which a forest does without
+    from flare.forecasters.network import NetworkForecaster  # torch, which a forest does without
 
-    return isinstance(forecaster, NeuralForecaster) and forecaster.config.n_quantiles > 1
+    return isinstance(forecaster, NetworkForecaster) and forecaster.config.n_quantiles > 1
 
 
 def tuning_lines(forecaster: Forecaster) -> list[str]:
     """Say how each event is calibrated and from which probability on it is an alarm."""
-    tuning = forecaster.tuning
+    postprocessing = forecaster.postprocessing
     lines = []
     for event in forecaster.spec.events:
-        method = tuning.calibrations[event].method if event in tuning.calibrations else "none"
-        rate = tuning.rates.get(event)
+        method = (
+            postprocessing.calibrations[event].method
+            if event in postprocessing.calibrations
+            else "none"
+        )
+        rate = postprocessing.rates.get(event)
         known = "" if rate is None else f", base rate {rate:.3f}"
-        if event in tuning.stated_rates:
-            known += f", moved to the stated {tuning.stated_rates[event]:g}"
+        if event in postprocessing.stated_rates:
+            known += f", moved to the stated {postprocessing.stated_rates[event]:g}"
         lines.append(
             f"{event}: calibration {method}{known}, alarm at a probability of "
-            f"{tuning.thresholds[event]:.3f} and above"
+            f"{postprocessing.thresholds[event]:.3f} and above"
         )
     return lines
 

@@ -24,7 +24,11 @@ from flare.tracking.tags import (
 from flare.verification.named_scores import LOWER_IS_BETTER
 from flare.verification.scorecard import FLUX, Score, json_safe
 from flare.workflows.evaluation.candidates import OF_FLUX, learned_nothing, named, validation_score
-from flare.workflows.evaluation.validation_forecasts import Judged, judge, read_held_out
+from flare.workflows.evaluation.validation_forecasts import (
+    PairedComparison,
+    compare_paired,
+    read_held_out,
+)
 
 #: How a refusal ends.
 FORCE_ADVICE = "; promote it all the same with -P version=N -P force=REASON"
@@ -40,7 +44,7 @@ class Choice:
 
     version: RegisteredVersion
     because: str
-    judged: Judged | None = None
+    judged: PairedComparison | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -76,7 +80,7 @@ def _refuse_unlearned(version: RegisteredVersion) -> None:
 
 def _compared(
     version: RegisteredVersion, incumbent: RegisteredVersion | None, config: PromoteConfig
-) -> Judged | None:
+) -> PairedComparison | None:
     """Compare with Production; None where there is none, or it is this very version."""
     if incumbent is None or incumbent.version == version.version:
         return None
@@ -96,7 +100,7 @@ def _compared(
             f"{pair}: no validation forecasts of {without} are stored with its run{FORCE_ADVICE}"
         )
     try:
-        judged = judge(
+        judged = compare_paired(
             stored[0],
             stored[1],
             event=FLUX if config.score in OF_FLUX else config.event,
@@ -114,7 +118,7 @@ def _tuned_on_validation(version: RegisteredVersion) -> bool:
 
 
 def _refuse_worse(
-    judged: Judged | None, version: RegisteredVersion, incumbent: RegisteredVersion | None
+    judged: PairedComparison | None, version: RegisteredVersion, incumbent: RegisteredVersion | None
 ) -> tuple[str, ...]:
     """Refuse a version that is worse; return what to note where it is promoted all the same."""
     if judged is None or incumbent is None or not (judged.worse or judged.undefined):
@@ -133,7 +137,7 @@ def _refuse_worse(
     )
 
 
-def compared_lines(judged: Judged, synthetic: bool) -> list[str]:
+def compared_lines(judged: PairedComparison, synthetic: bool) -> list[str]:
     """Say both scores and their difference, a line each."""
     name = named(judged.candidate.event, judged.candidate.name)
     data = "synthetic " if synthetic else ""
@@ -162,7 +166,7 @@ def scores_of(choice: Choice, config: PromoteConfig) -> Mapping[str, Any]:
     return {name: json_safe(score) for name, score in found.items()}
 
 
-def _log(tracked: Run, judged: Judged | None) -> None:
+def _log(tracked: Run, judged: PairedComparison | None) -> None:
     if judged is None or judged.undefined:
         return
     for name, score in (

@@ -44,7 +44,7 @@ Featured = TypeVar("Featured", ForestForecaster, LogisticForecaster)
 
 
 @dataclass(frozen=True)
-class Rivals:
+class References:
     """Rivals by what to call them, in the order in which to report them."""
 
     forecasters: dict[str, Forecaster]
@@ -76,7 +76,7 @@ def reference_data(pack: Pack, held_out: Collection[int] = ()) -> TrainingData:
     return TrainingData(pack, rows, Split(np.flatnonzero(used), none, "reference forecasts"))
 
 
-def rivals_of(data: TrainingData) -> Rivals:
+def rivals_of(data: TrainingData) -> References:
     """Fit the reference forecasts on the training rows, with the default settings each."""
     features = training_features(data)
     climatology = climatology_of(data)
@@ -85,7 +85,7 @@ def rivals_of(data: TrainingData) -> Rivals:
         spec=ForecasterSpec(image_size=data.pack.image_size),
         origin=data.origin,
     )
-    return Rivals(
+    return References(
         {
             FOREST: _tuned(data, features, _forest_on(data, features)),
             LOGISTIC: _tuned(data, features, _linear_on(fit_logistic, data, features)),
@@ -145,11 +145,11 @@ def _tuned(
     assert folds is not None
     unseen = out_of_fold(data, without, folds)
     level = fitted.spec.interval_level
-    tuning = tune(
+    postprocessing = tune(
         unseen.forecast,
         data.peak_flux[unseen.rows],
         unseen.folds,
         level=level,
         regions=data.active_regions[unseen.rows],
     )
-    return fitted.with_tuning(tuning)
+    return fitted.with_postprocessing(postprocessing)

@@ -36,7 +36,7 @@ _PROBABILITY = "probability_"
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class ValidationForecasts:
     """Forecasts of N validation samples; ``ids`` is (N,)."""
 
     ids: tuple[str, ...]
@@ -45,7 +45,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Judged:
+class PairedComparison:
     """One score of a candidate and an incumbent on the same samples, and the paired difference.
 
     The difference is candidate minus incumbent, with its sign turned for errors, so that above 0
@@ -82,7 +82,7 @@ def log_held_out(run: Run, card: Scorecard, issued: Issued, table: pd.DataFrame)
     run.log_text(rows.to_csv(index=False), FORECASTS)
 
 
-def read_held_out(version: RegisteredVersion) -> HeldOut | None:
+def read_held_out(version: RegisteredVersion) -> ValidationForecasts | None:
     """Return what a version forecast for validation; None where its run did not keep it."""
     with scratch() as folder:
         found = [run_file(version, name, folder) for name in (FORECASTS, VALIDATION_SCORES)]
@@ -106,7 +106,7 @@ def read_scores(version: RegisteredVersion) -> Scorecard | None:
             return None
 
 
-def _parsed(forecasts: Path, scores: Path) -> HeldOut:
+def _parsed(forecasts: Path, scores: Path) -> ValidationForecasts:
     rows = pd.read_csv(forecasts, dtype={"id": str})
     description: dict[str, Any] = json.loads(scores.read_text(encoding="utf-8"))
     thresholds = {event: float(value) for event, value in description["thresholds"].items()}
@@ -115,22 +115,22 @@ def _parsed(forecasts: Path, scores: Path) -> HeldOut:
     )
     numbers = {name: rows[name].to_numpy(dtype=np.float64) for name in _NUMBERS}
     probability = rows[[f"{_PROBABILITY}{event}" for event in events]].to_numpy(dtype=np.float64)
-    return HeldOut(
+    return ValidationForecasts(
         tuple(rows["id"]),
         Issued(**numbers, probability=probability, events=events, thresholds=thresholds),
         labels_of(rows),
     )
 
 
-def judge(
-    candidate: HeldOut,
-    incumbent: HeldOut,
+def compare_paired(
+    candidate: ValidationForecasts,
+    incumbent: ValidationForecasts,
     *,
     event: str,
     score_name: str,
     lower_is_better: bool,
     resamples: int,
-) -> Judged:
+) -> PairedComparison:
     """Compare a score on the samples that both have.
 
     Parameters
@@ -164,7 +164,7 @@ def judge(
     settings: dict[str, Any] = {"n_resamples": resamples, "seed": 0}
     difference = paired_difference(*issued, truth, event=event, score_name=score_name, **settings)
     cards = [score_forecasts(one, truth, **settings) for one in issued]
-    return Judged(
+    return PairedComparison(
         cards[0].get(event, score_name),
         cards[1].get(event, score_name),
         _turned(difference) if lower_is_better else difference,

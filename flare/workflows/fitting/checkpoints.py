@@ -21,7 +21,7 @@ _FREE = ("checkpoint_steps",)
 
 def identity(data: TrainingData, rows: Rows, settings: NetworkSettings) -> dict[str, str]:
     """Say what a training is of: every setting, the pack, and which samples of it."""
-    parts = asdict(settings.network) | asdict(settings.fit) | asdict(settings.aims)
+    parts = asdict(settings.network) | asdict(settings.fit) | asdict(settings.objective)
     told = {name: str(value) for name, value in parts.items() if name not in _FREE}
     labels = np.ascontiguousarray(data.peak_flux[rows])
     samples = hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes() + labels.tobytes())

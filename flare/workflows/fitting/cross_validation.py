@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from flare.datasets.folds import folds_by_region
 from flare.datasets.splits import region_groups
-from flare.forecasters.base import Forecast, Forecaster, Tuning
+from flare.forecasters.base import Forecast, Forecaster, PostProcessing
 from flare.forecasters.postprocessing.fit import calibration_gains
 from flare.tracking.runs import Run
 from flare.tracking.tags import CALIBRATION_TAG
-from flare.workflows.fitting.scoring import Unseen, concatenate, forecast_rows, taken
+from flare.workflows.fitting.scoring import OutOfFoldForecasts, concatenate, forecast_rows, taken
 from flare.workflows.fitting.training_data import TrainingData
 
 log = logging.getLogger("flare")
@@ -36,7 +36,7 @@ def training_folds(data: TrainingData, n_folds: int, *, seed: int) -> NDArray[np
     return folds_by_region(data.rows.table.iloc[data.split.train], n_folds, seed=seed)
 
 
-def out_of_fold(data: TrainingData, fit: Fit, folds: NDArray[np.intp]) -> Unseen:
+def out_of_fold(data: TrainingData, fit: Fit, folds: NDArray[np.intp]) -> OutOfFoldForecasts:
     """Forecast every training row by a forecaster that was fitted without its fold.
 
     The validation rows are not looked at.
@@ -63,25 +63,29 @@ def out_of_fold(data: TrainingData, fit: Fit, folds: NDArray[np.intp]) -> Unseen
         pieces.append(fit(rows[folds != fold])(rows[left]))
         order.append(left)
     back = np.argsort(np.concatenate(order))
-    return Unseen(rows, folds, taken(concatenate(pieces), back))
+    return OutOfFoldForecasts(rows, folds, taken(concatenate(pieces), back))
 
 
-def on_validation(forecaster: Forecaster, data: TrainingData, *, seed: int) -> Unseen:
+def on_validation(forecaster: Forecaster, data: TrainingData, *, seed: int) -> OutOfFoldForecasts:
     """Forecast the validation rows: cheaper, but their scores flatter after tuning on them."""
     rows = data.split.validation
     table = data.rows.table.iloc[rows]
     n_folds = min(_VALIDATION_FOLDS, len(region_groups(table)))
     folds = folds_by_region(table, n_folds, seed=seed)
-    return Unseen(rows, folds, forecast_rows(forecaster, data.rows, rows, title="validate"))
+    return OutOfFoldForecasts(
+        rows, folds, forecast_rows(forecaster, data.rows, rows, title="validate")
+    )
 
 
-def log_tuning(run: Run, tuning: Tuning, unseen: Unseen, data: TrainingData) -> None:
+def log_tuning(
+    run: Run, postprocessing: PostProcessing, unseen: OutOfFoldForecasts, data: TrainingData
+) -> None:
     """Log which calibration each event got, and what it gains on folds it was not fitted on."""
     peak_flux = data.peak_flux[unseen.rows]
-    gains = calibration_gains(unseen.forecast, peak_flux, unseen.folds, tuning)
+    gains = calibration_gains(unseen.forecast, peak_flux, unseen.folds, postprocessing)
     about: dict[str, dict[str, object]] = {}
     for event, gain in gains.items():
-        method = tuning.calibrations[event].method
+        method = postprocessing.calibrations[event].method
         run.set_tags({f"{CALIBRATION_TAG}/{event}": method})
         about[event] = {
             "method": method,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from flare.errors import DeviceMemoryFull
-from flare.forecasters.base import ForecasterSpec, Tuning
-from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.base import ForecasterSpec, PostProcessing
+from flare.forecasters.network import NetworkForecaster
 from flare.goes import event_outcomes
 from flare.models import build
 from flare.models.network import Network
@@ -29,7 +29,7 @@ from flare.training.linear_curve import fit_linear_curve
 from flare.training.loop import fit
 from flare.training.losses import build_loss
 from flare.training.processes import fabric_for, shared_cores
-from flare.training.records import EpochRecord, Standing
+from flare.training.records import EpochRecord, TrainingState
 from flare.training.sampling import build_sampler, class_weights
 from flare.training.validating import any_process
 from flare.workflows.fitting.checkpoints import identity
@@ -49,7 +49,7 @@ def train_network(
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
     on_resumed: Callable[[Sequence[EpochRecord]], None] = lambda _records: None,
     checkpoints: Path | None = None,
-) -> NeuralForecaster:
+) -> NetworkForecaster:
     """Train a network on the training rows; return the epoch of the lowest cross-entropy.
 
     Parameters
@@ -97,7 +97,7 @@ def train_for(
     checkpoint: Checkpoint | None,
     *,
     epochs: int,
-) -> NeuralForecaster:
+) -> NetworkForecaster:
     """Train a network on some rows, the first of all its epochs, with nothing held out."""
     with (
         _begun(data, inputs, rows, settings, checkpoint) as begun,
@@ -118,7 +118,7 @@ class _Begun:
     fabric: Fabric
     checkpoint: Checkpoint | None
     state: State | None
-    standing: Standing
+    standing: TrainingState
     stop: Callable[[], bool]
 
 
@@ -161,7 +161,7 @@ def _begun(
                 data.active_regions[rows],
                 rates=rates,
             )
-        standing = Standing.of(None if state is None else state["standing"])
+        standing = TrainingState.of(None if state is None else state["standing"])
         yield _Begun(network, inputs, rows, fabric, checkpoint, state, standing, stop)
         if any_process(stop(), fabric):  # after the last step's check; all processes end together
             raise KeyboardInterrupt
@@ -192,9 +192,9 @@ def _epochs(
         train=_batches(data, begun.inputs, begun.rows, settings),
         validation=validation,
         settings=settings.fit,
-        loss=build_loss(settings.aims, data.peak_flux[begun.rows]),
+        loss=build_loss(settings.objective, data.peak_flux[begun.rows]),
         fabric=begun.fabric,
-        augment=build_augmentation(settings.aims, begun.inputs.normalisation),
+        augment=build_augmentation(settings.objective, begun.inputs.normalisation),
         standing=begun.standing,
         resume_from=begun.state,
         save=begun.checkpoint.save if begun.checkpoint is not None else lambda _state: None,
@@ -203,19 +203,19 @@ def _epochs(
     )
 
 
-def _finished(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> NeuralForecaster:
+def _finished(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> NetworkForecaster:
     assert begun.standing.kept_weights is not None
     begun.network.to("cpu").eval()
     begun.network.load_state_dict(begun.standing.kept_weights)
-    return NeuralForecaster(
+    return NetworkForecaster(
         begun.network,
         replace(settings.network, n_features=begun.inputs.n_features),
         begun.inputs.normalisation,
         ForecasterSpec(image_size=data.pack.image_size),
         data.origin,
-        Tuning(distribution=settings.network.n_quantiles == 0),
+        PostProcessing(distribution=settings.network.n_quantiles == 0),
         standardisation=begun.inputs.standardisation,
-        drawn=class_weights(settings.aims, data.peak_flux[begun.rows]),
+        drawn=class_weights(settings.objective, data.peak_flux[begun.rows]),
     )
 
 
@@ -241,7 +241,9 @@ def _batches(
         rows,
         batch_size=settings.fit.batch_size,
         seed=settings.seed,
-        sampler=build_sampler(settings.aims, rows, data.peak_flux[rows], data.active_regions[rows]),
+        sampler=build_sampler(
+            settings.objective, rows, data.peak_flux[rows], data.active_regions[rows]
+        ),
         ids=data.rows.table["id"].tolist(),
         features=inputs.features,
     )
@@ -258,7 +260,7 @@ def checkpoint_of(
     return Checkpoint(folder / f"{name}.pt", about)
 
 
-def _tell_where(standing: Standing) -> None:
+def _tell_where(standing: TrainingState) -> None:
     log.info("going on after %d epochs and %d steps", standing.epoch, standing.step)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.forecasters.base import Forecast
-from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.network import NetworkForecaster
 from flare.models import build
 from flare.models.mean import NetworkMean
 from flare.training.processes import fabric_for
@@ -18,7 +18,7 @@ from flare.workflows.fitting.cross_validation import Rows, out_of_fold
 from flare.workflows.fitting.network import checkpoint_of, prepared, train_for
 from flare.workflows.fitting.network_inputs import NetworkInputs
 from flare.workflows.fitting.network_settings import NetworkSettings
-from flare.workflows.fitting.scoring import Unseen, forecast_rows
+from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
 from flare.workflows.fitting.training_data import TrainingData
 
 log = logging.getLogger("flare")
@@ -32,7 +32,7 @@ def fold_forecasts(
     epochs: int,
     inputs: NetworkInputs | None = None,
     checkpoints: Path | None = None,
-) -> tuple[Unseen, list[Weights]]:
+) -> tuple[OutOfFoldForecasts, list[Weights]]:
     """Forecast every training row by a network that was trained without its fold.
 
     Returns the forecasts, and the weights of the networks.
@@ -65,7 +65,7 @@ def fold_forecasts(
     return out_of_fold(data, without, folds), weights
 
 
-def averaged(forecaster: NeuralForecaster, weights: Sequence[Weights]) -> NeuralForecaster:
+def averaged(forecaster: NetworkForecaster, weights: Sequence[Weights]) -> NetworkForecaster:
     """Return the mean of a network and of others like it, given their weights."""
     others = [build(forecaster.config) for _ in weights]
     for network, own in zip(others, weights, strict=True):

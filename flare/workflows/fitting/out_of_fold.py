@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from flare.forecasters.base import Forecast
 from flare.tracking.registry import RegisteredVersion, run_file
 from flare.tracking.runs import Run, scratch
-from flare.workflows.fitting.scoring import Unseen
+from flare.workflows.fitting.scoring import OutOfFoldForecasts
 from flare.workflows.fitting.training_data import TrainingData
 
 TABLE = "out_of_fold.csv"
@@ -16,7 +16,7 @@ _NUMBERS = ("log10_flux", "lower", "upper")
 _PROBABILITY = "probability_"
 
 
-def log_out_of_fold(run: Run, unseen: Unseen, data: TrainingData) -> None:
+def log_out_of_fold(run: Run, unseen: OutOfFoldForecasts, data: TrainingData) -> None:
     """Keep, of every training sample, what was forecast without its fold, before any tuning."""
     rows = data.rows.table.iloc[unseen.rows][["id"]].reset_index(drop=True)
     rows["fold"] = unseen.folds

@@ -69,7 +69,7 @@ def taken(forecast: Forecast, rows: NDArray[np.intp]) -> Forecast:
 
 
 @dataclass(frozen=True)
-class Unseen:
+class OutOfFoldForecasts:
     """Forecasts to tune on, of samples that whoever issued them was not fitted on.
 
     ``rows`` are row numbers of the training split, (n,); ``folds`` says of each row to which fold
@@ -89,14 +89,14 @@ def issued(forecaster: Forecaster, forecast: Forecast) -> Issued:
         forecast.upper,
         forecast.probability,
         forecast.events,
-        forecaster.tuning.thresholds,
+        forecaster.postprocessing.thresholds,
     )
 
 
 def at_rates(one: Issued, own: Mapping[str, float], stated: Mapping[str, float]) -> Issued:
     """Move forecasts that hold at the event rates ``own`` to stated ones, as a model's are moved.
 
-    Thresholds move with the probabilities, so the alarms stay; see ``Tuning.at_rates``.
+    Thresholds move with the probabilities, so the alarms stay; see ``PostProcessing.at_rates``.
     """
     if not stated:
         return one
@@ -136,7 +136,7 @@ class Validated:
 
 
 def tuned_and_scored(
-    forecaster: Tunable, data: TrainingData, unseen: Unseen, *, resamples: int
+    forecaster: Tunable, data: TrainingData, unseen: OutOfFoldForecasts, *, resamples: int
 ) -> tuple[Tunable, Validated]:
     """Tune a forecaster; return it with what it issues for the validation rows.
 
@@ -144,15 +144,15 @@ def tuned_and_scored(
     a network has chosen on the same rows; tuned on the validation rows they flatter.
     """
     level = forecaster.spec.interval_level
-    tuning = tune(
+    postprocessing = tune(
         unseen.forecast,
         data.peak_flux[unseen.rows],
         unseen.folds,
         level=level,
         regions=data.active_regions[unseen.rows],
-        distribution=forecaster.tuning.distribution,
+        distribution=forecaster.postprocessing.distribution,
     )
-    ready = forecaster.with_tuning(tuning)
+    ready = forecaster.with_postprocessing(postprocessing)
     rows = data.split.validation
     forecast = forecast_rows(ready, data.rows, rows, title="validate")
     told = issued(ready, forecast)

@@ -51,7 +51,9 @@ class Resolved:
         told = ", ".join(f"{event} {rate:g}" for event, rate in stated.items())
         return replace(
             self,
-            forecaster=self.forecaster.with_tuning(self.forecaster.tuning.at_rates(stated)),
+            forecaster=self.forecaster.with_postprocessing(
+                self.forecaster.postprocessing.at_rates(stated)
+            ),
             label=f"{self.label} at stated rates {told}",
             digest=hashlib.sha256(f"{self.digest} {told}".encode()).hexdigest(),
         )

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from flare.features.table import compute_features
-from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, Tuning
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, PostProcessing
 from flare.forecasters.ensemble import EnsembleForecaster, combine
 from flare.forecasters.forest import ForestForecaster, fit_forest
-from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.references.climatology import Climatology, fit_climatology
 from flare.forecasters.references.constant import Constant, fit_constant
 from flare.forecasters.references.logistic import LogisticForecaster, fit_logistic
@@ -22,7 +22,7 @@ KINDS = ("climatology", "constant", "ensemble", "forest", "logistic", "neural")
 SIZE, N = 32, 40
 SPEC = ForecasterSpec(image_size=SIZE)
 ORIGIN = Origin("f" * 16, "tiny", True, (11000, 11010), N)
-TUNING = Tuning(dict(zip(EVENTS, (0.72, 0.41, 0.13, 0.02), strict=True)), -0.7, 1.1)
+TUNING = PostProcessing(dict(zip(EVENTS, (0.72, 0.41, 0.13, 0.02), strict=True)), -0.7, 1.1)
 
 PEAK_FLUX = np.resize(TINY_LABELS, N)
 REGIONS = 11000 + np.arange(N) // 2
@@ -61,17 +61,20 @@ def small_forest(seed: int = 0) -> ForestForecaster:
     return fit_forest(features, PEAK_FLUX, spec=SPEC, origin=ORIGIN, n_trees=5, seed=seed, n_jobs=1)
 
 
-def small_network(*, n_quantiles: int = 1, drawn: tuple[float, ...] = ()) -> NeuralForecaster:
+def small_network(*, n_quantiles: int = 1, drawn: tuple[float, ...] = ()) -> NetworkForecaster:
     config = NetworkConfig(width=2, hidden=8, n_quantiles=n_quantiles)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(config).eval()
     normalisation = fit_normalisation(CUBES, PRESENT, np.arange(N))
-    return NeuralForecaster(network, config, normalisation, SPEC, ORIGIN, drawn=drawn)
+    return NetworkForecaster(network, config, normalisation, SPEC, ORIGIN, drawn=drawn)
 
 
 def small_ensemble() -> EnsembleForecaster:
-    members = small_forest(0).with_tuning(TUNING), small_forest(1).with_tuning(TUNING)
+    members = (
+        small_forest(0).with_postprocessing(TUNING),
+        small_forest(1).with_postprocessing(TUNING),
+    )
     return combine(members)
 
 
@@ -85,4 +88,4 @@ def small(kind: str) -> Forecaster:
         "logistic": small_logistic,
         "neural": small_network,
     }
-    return make[kind]().with_tuning(TUNING)
+    return make[kind]().with_postprocessing(TUNING)

@@ -9,7 +9,7 @@ from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecast
 from flare.goes import EVENTS
 
-FORECASTER = small_climatology().with_tuning(TUNING)  # alerts of M1.0 from 0.13
+FORECASTER = small_climatology().with_postprocessing(TUNING)  # alerts of M1.0 from 0.13
 
 
 def answer(log10_flux=-5.5, probability=(0.9, 0.6, 0.2, 0.01), forecaster=FORECASTER):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_forecasters import CUBES, KINDS, PRESENT, TUNING, small, small_climatology
 
 from flare.forecasters.answer import answers
-from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.base import Forecast, PostProcessing
 from flare.forecasters.postprocessing.coherence import are_coherent, made_coherent, quantile_bounds
 from flare.goes import CLASS_FLOORS, EVENTS, class_letter
 
@@ -63,7 +63,7 @@ fluxes = st.lists(st.floats(-9, -2), min_size=3, max_size=3).map(sorted)
 def test_whatever_was_issued_the_answer_does_not_contradict_itself(ends, probability):
     lower, flux, upper = (np.array([one]) for one in ends)
     issued = Forecast(flux, lower, upper, np.array([probability]), EVENTS)
-    forecast = Tuning(interval_level=LEVEL).coherent(issued)
+    forecast = PostProcessing(interval_level=LEVEL).coherent(issued)
     assert forecast.lower[0] <= forecast.log10_flux[0] <= forecast.upper[0]
     answer = answers(small_climatology(), forecast)[0]
     assert answer["coherent"]
@@ -84,7 +84,7 @@ def test_an_answer_that_contradicts_itself_says_so():
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "constant"])
 def test_every_kind_is_coherent_once_it_was_tuned(kind):
-    forecast = small(kind).with_tuning(COHERENT).predict(CUBES, PRESENT)
+    forecast = small(kind).with_postprocessing(COHERENT).predict(CUBES, PRESENT)
     ends, probability = (forecast.lower, forecast.upper), forecast.probability
     assert are_coherent(forecast.log10_flux, ends, probability, EVENTS, level=LEVEL).all()
 

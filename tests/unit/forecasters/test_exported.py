@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from small_forecasters import CUBES, ORIGIN, PRESENT, SPEC, small_network
 
 from flare.errors import ForecasterInvalid
-from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.onnx import session
 from flare.forecasters.onnx.export import TOLERANCE, export, export_graph
 from flare.forecasters.onnx.session import ExportedNetwork, check_graph
@@ -39,12 +39,12 @@ def network(architecture: str, n_quantiles: int = 1) -> torch.nn.Module:
 
 
 @functools.cache
-def both(architecture: str, n_quantiles: int = 1) -> tuple[NeuralForecaster, ExportedNetwork]:
+def both(architecture: str, n_quantiles: int = 1) -> tuple[NetworkForecaster, ExportedNetwork]:
     config = NetworkConfig(architecture, width=4, hidden=8, n_quantiles=n_quantiles)
     made = network(architecture, n_quantiles)
     graph = export(made, NORMALISATION, image_size=SIZE)
     assert graph is not None
-    return NeuralForecaster(made, config, NORMALISATION, SPEC, ORIGIN), graph
+    return NetworkForecaster(made, config, NORMALISATION, SPEC, ORIGIN), graph
 
 
 @pytest.fixture

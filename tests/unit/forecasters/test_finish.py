@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from small_forecasters import CUBES, PRESENT, small_climatology
 
 from flare.errors import ConfigInvalid, ForecasterInvalid
-from flare.forecasters.base import Tuning
+from flare.forecasters.base import PostProcessing
 from flare.forecasters.postprocessing.calibration import Calibration, shift_prior
 from flare.goes import EVENTS
 
@@ -15,7 +15,7 @@ COLD = Calibration("temperature", {"temperature": (0.5,), "floor": (1e-6,)})
 LIFTED = Calibration("platt", {"slope": (1.0,), "offset": (3.0,), "floor": (1e-6,)})
 RATES = dict(zip(EVENTS, (0.7, 0.4, 0.1, 0.01), strict=True))
 THRESHOLDS = dict(zip(EVENTS, (0.6, 0.35, 0.08, 0.02), strict=True))
-KNOWN = Tuning(thresholds=THRESHOLDS, rates=RATES)
+KNOWN = PostProcessing(thresholds=THRESHOLDS, rates=RATES)
 ISSUED = np.array([[0.9, 0.6, 0.2, 0.01], [0.5, 0.1, 0.05, 0.001]])
 
 issues = st.lists(
@@ -25,22 +25,22 @@ issues = st.lists(
 ).map(np.array)
 
 
-def finished(tuning, issued=ISSUED):
-    return tuning.finish(np.full(len(issued), -6.0), issued, EVENTS)
+def finished(postprocessing, issued=ISSUED):
+    return postprocessing.finish(np.full(len(issued), -6.0), issued, EVENTS)
 
 
 def test_without_calibrations_an_ordered_forecast_is_as_issued():
-    np.testing.assert_array_equal(finished(Tuning()).probability, ISSUED)
+    np.testing.assert_array_equal(finished(PostProcessing()).probability, ISSUED)
 
 
 def test_each_event_is_calibrated_by_its_own():
-    probability = finished(Tuning(calibrations={"M1.0": COLD})).probability
+    probability = finished(PostProcessing(calibrations={"M1.0": COLD})).probability
     np.testing.assert_array_equal(probability[:, [0, 1, 3]], ISSUED[:, [0, 1, 3]])
     np.testing.assert_array_equal(probability[:, 2], COLD.apply(ISSUED[:, 2]))
 
 
 def test_a_stronger_event_that_calibration_lifts_stops_at_the_weaker_one():
-    probability = finished(Tuning(calibrations={"M1.0": LIFTED})).probability
+    probability = finished(PostProcessing(calibrations={"M1.0": LIFTED})).probability
     np.testing.assert_array_equal(probability[:, 2], ISSUED[:, 1])
 
 
@@ -52,7 +52,7 @@ def test_a_stated_rate_moves_its_event():
 
 @given(issues, st.floats(0.001, 0.999), st.sampled_from(EVENTS))
 def test_at_any_stated_rate_a_stronger_event_is_never_likelier(issued, rate, event):
-    moved = Tuning(thresholds=THRESHOLDS, rates=RATES, stated_rates={event: rate})
+    moved = PostProcessing(thresholds=THRESHOLDS, rates=RATES, stated_rates={event: rate})
     probability = finished(moved, issued).probability
     assert (np.diff(probability, axis=1) <= 0).all()
 
@@ -62,8 +62,8 @@ def test_alarms_of_an_event_that_becomes_rarer_stay_the_same(issued, rate):
     column = EVENTS.index("M1.0")
     rarer = KNOWN.at_rates({"M1.0": rate})
     before, after = (
-        finished(tuning, issued).probability[:, column] >= tuning.thresholds["M1.0"]
-        for tuning in (KNOWN, rarer)
+        finished(postprocessing, issued).probability[:, column] >= postprocessing.thresholds["M1.0"]
+        for postprocessing in (KNOWN, rarer)
     )
     clear = np.abs(issued[:, column] - THRESHOLDS["M1.0"]) > 1e-12
     np.testing.assert_array_equal(before[clear], after[clear])
@@ -75,8 +75,9 @@ def test_alarms_stay_the_same_where_all_events_become_more_frequent():
     issued = -np.sort(-np.random.default_rng(0).random((200, 4)), axis=1)
     for column, event in enumerate(EVENTS):
         before, after = (
-            finished(tuning, issued).probability[:, column] >= tuning.thresholds[event]
-            for tuning in (KNOWN, frequent)
+            finished(postprocessing, issued).probability[:, column]
+            >= postprocessing.thresholds[event]
+            for postprocessing in (KNOWN, frequent)
         )
         np.testing.assert_array_equal(before, after)
 
@@ -93,7 +94,7 @@ def test_no_stated_rate_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    ("tuning", "stated", "message"),
+    ("postprocessing", "stated", "message"),
     [
         (KNOWN, {"M5.0": 0.1}, "'M5.0'; choose from B1.0, C1.0"),
         (KNOWN, {"M1.0": 0.0}, "stated rate of M1.0 is 0.0"),
@@ -101,13 +102,13 @@ def test_no_stated_rate_changes_nothing():
         (KNOWN, {"M1.0": float("nan")}, "stated rate of M1.0 is nan"),
         (KNOWN, {"C1.0": 0.05}, "M1.0 is at 0.1 and C1.0 at 0.05, but every M1.0 is a C1.0"),
         (KNOWN, {"M1.0": 0.2, "C1.0": 0.1}, "M1.0 is at 0.2 and C1.0 at 0.1"),
-        (Tuning(), {"M1.0": 0.1}, "does not know at which rate of M1.0"),
-        (Tuning(rates={"M1.0": 0.0}), {"M1.0": 0.1}, "does not know at which rate of M1.0"),
+        (PostProcessing(), {"M1.0": 0.1}, "does not know at which rate of M1.0"),
+        (PostProcessing(rates={"M1.0": 0.0}), {"M1.0": 0.1}, "does not know at which rate of M1.0"),
     ],
 )
-def test_a_rate_that_cannot_be_moved_to_says_why(tuning, stated, message):
+def test_a_rate_that_cannot_be_moved_to_says_why(postprocessing, stated, message):
     with pytest.raises(ConfigInvalid, match=message):
-        tuning.at_rates(stated)
+        postprocessing.at_rates(stated)
 
 
 @pytest.mark.parametrize(
@@ -121,12 +122,12 @@ def test_a_rate_that_cannot_be_moved_to_says_why(tuning, stated, message):
 )
 def test_a_tuning_of_impossible_rates_is_refused(fields):
     with pytest.raises(ForecasterInvalid, match="rate"):
-        Tuning(**fields)
+        PostProcessing(**fields)
 
 
 def test_climatology_at_a_stated_rate_forecasts_that_rate():
     climatology = small_climatology()
-    moved = climatology.with_tuning(climatology.tuning.at_rates({"M1.0": 0.15}))
+    moved = climatology.with_postprocessing(climatology.postprocessing.at_rates({"M1.0": 0.15}))
     probability = moved.predict(CUBES[:2], PRESENT[:2]).probability_of("M1.0")
     np.testing.assert_allclose(probability, 0.15)
 

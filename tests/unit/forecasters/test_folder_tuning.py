@@ -19,7 +19,7 @@ from test_forecaster_folder import describe
 
 from flare.errors import ForecasterInvalid
 from flare.features.table import compute_features
-from flare.forecasters.base import Tuning
+from flare.forecasters.base import PostProcessing
 from flare.forecasters.forest import fit_forest
 from flare.forecasters.postprocessing.calibration import Calibration
 from flare.forecasters.storage import load, read_description, save
@@ -40,9 +40,9 @@ CALIBRATED = replace(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_calibrations_and_rates_travel_in_the_folder(kind, tmp_path):
-    forecaster = small(kind).with_tuning(CALIBRATED)
+    forecaster = small(kind).with_postprocessing(CALIBRATED)
     loaded = load(save(forecaster, tmp_path / kind))
-    assert loaded.tuning == CALIBRATED
+    assert loaded.postprocessing == CALIBRATED
     np.testing.assert_array_equal(
         loaded.predict(CUBES, PRESENT).probability, forecaster.predict(CUBES, PRESENT).probability
     )
@@ -63,8 +63,8 @@ def test_calibrations_and_rates_travel_in_the_folder(kind, tmp_path):
 )
 def test_a_damaged_calibration_is_refused(damaged, tmp_path):
     folder = save(small_climatology(), tmp_path / "folder")
-    tuning = read_description(folder)["tuning"]
-    describe(folder, tuning={**tuning, "calibrations": {"M1.0": damaged}})
+    postprocessing = read_description(folder)["tuning"]
+    describe(folder, tuning={**postprocessing, "calibrations": {"M1.0": damaged}})
     with pytest.raises(ForecasterInvalid, match="does not hold a usable forecaster"):
         load(folder)
 
@@ -74,13 +74,15 @@ def test_a_forest_of_before_the_fourth_event_and_calibration_still_forecasts(tmp
     spec = replace(SPEC, events=events)
     forest = fit_forest(
         compute_features(CUBES, PRESENT), PEAK_FLUX, spec=spec, origin=ORIGIN, n_trees=5, n_jobs=1
-    ).with_tuning(Tuning(dict.fromkeys(events, 0.2), -0.5, 0.5))
+    ).with_postprocessing(PostProcessing(dict.fromkeys(events, 0.2), -0.5, 0.5))
     folder = save(forest, tmp_path / "old")
     old = {"thresholds", "residual_low", "residual_high"}
-    tuning = {key: value for key, value in read_description(folder)["tuning"].items() if key in old}
-    describe(folder, format=1, tuning=tuning)
+    postprocessing = {
+        key: value for key, value in read_description(folder)["tuning"].items() if key in old
+    }
+    describe(folder, format=1, tuning=postprocessing)
     loaded = load(folder)
-    assert loaded.tuning == forest.tuning
+    assert loaded.postprocessing == forest.postprocessing
     assert loaded.predict(CUBES, PRESENT).events == events
     np.testing.assert_array_equal(
         loaded.predict(CUBES, PRESENT).probability, forest.predict(CUBES, PRESENT).probability

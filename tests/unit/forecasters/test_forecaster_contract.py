@@ -7,7 +7,7 @@ import pytest
 from small_forecasters import CUBES, ORIGIN, PRESENT, SIZE, SPEC, TUNING, N, small
 
 from flare.errors import InputInvalid
-from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.base import Forecast, PostProcessing
 from flare.goes import EVENTS
 from flare.sample import reduce_cubes
 
@@ -114,8 +114,8 @@ def test_predicting_leaves_the_input_as_it_was(forecaster):
 
 
 def test_tuning_is_replaced_in_a_copy(forecaster):
-    other = forecaster.with_tuning(Tuning())
-    assert (other.tuning, forecaster.tuning) == (Tuning(), TUNING)
+    other = forecaster.with_postprocessing(PostProcessing())
+    assert (other.postprocessing, forecaster.postprocessing) == (PostProcessing(), TUNING)
     assert (other.kind, other.spec, other.origin) == (forecaster.kind, SPEC, ORIGIN)
 
 

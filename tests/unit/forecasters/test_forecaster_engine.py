@@ -27,7 +27,7 @@ PARTS = ("log10_flux", "lower", "upper", "probability")
 
 @pytest.fixture(scope="module")
 def forecaster():
-    return exported(small_network(n_quantiles=3).with_tuning(TUNING))
+    return exported(small_network(n_quantiles=3).with_postprocessing(TUNING))
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def assert_same(one, two, *, atol: float = 0.0) -> None:
 
 
 def test_exported_it_forecasts_what_it_did(forecaster):
-    before = small_network(n_quantiles=3).with_tuning(TUNING)
+    before = small_network(n_quantiles=3).with_postprocessing(TUNING)
     assert (engine_of(before), engine_of(forecaster)) == ("torch", "onnxruntime")
     assert_same(before.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
 
@@ -64,7 +64,7 @@ def test_the_graph_travels_in_the_folder_with_its_digest(forecaster, folder):
 
 
 def test_a_new_tuning_and_another_saving_keep_the_engine(folder, tmp_path):
-    again = load(save(load(folder).with_tuning(TUNING), tmp_path / "again"))
+    again = load(save(load(folder).with_postprocessing(TUNING), tmp_path / "again"))
     assert engine_of(again) == "onnxruntime"
 
 
@@ -140,7 +140,7 @@ def test_a_forecaster_without_networks_stays_as_it_is(kind):
 
 
 def test_an_ensemble_has_its_networks_exported_and_gives_them_their_threads(tmp_path):
-    before = combine([small_forest(), small_network()]).with_tuning(TUNING)
+    before = combine([small_forest(), small_network()]).with_postprocessing(TUNING)
     made = exported(before)
     assert (engine_of(before), engine_of(made)) == ("numpy, torch", "numpy, onnxruntime")
     assert device_of(made) == "cpu"

@@ -42,7 +42,7 @@ def test_a_forecast_is_the_mean_of_what_the_tuned_members_issue(mixed):
 
 
 def test_its_own_tuning_comes_on_top_and_leaves_the_members_alone(mixed):
-    tuned = mixed.with_tuning(TUNING)
+    tuned = mixed.with_postprocessing(TUNING)
     assert tuned.members == mixed.members
     forecast = tuned.predict(CUBES, PRESENT)
     np.testing.assert_allclose(forecast.upper - forecast.log10_flux, TUNING.residual_high)

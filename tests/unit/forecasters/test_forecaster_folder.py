@@ -69,7 +69,7 @@ def test_a_loaded_forecaster_knows_what_it_is_and_where_it_comes_from(forecaster
     loaded = load(folder)
     assert type(loaded) is type(forecaster)
     assert (loaded.kind, loaded.spec) == (forecaster.kind, forecaster.spec)
-    assert (loaded.tuning, loaded.origin) == (forecaster.tuning, forecaster.origin)
+    assert (loaded.postprocessing, loaded.origin) == (forecaster.postprocessing, forecaster.origin)
 
 
 def test_a_loaded_forecaster_can_be_saved_again(folder, tmp_path):

@@ -8,7 +8,7 @@ from small_forecasters import CUBES, PRESENT, small_network
 from test_forecaster_folder import describe
 
 from flare.errors import ForecasterInvalid
-from flare.forecasters.base import Tuning
+from flare.forecasters.base import PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.storage import DESCRIPTION, load, save
 
@@ -52,7 +52,9 @@ def test_a_stronger_event_takes_the_probability_of_a_weaker_one_where_its_own_is
 
 
 def test_the_interval_is_the_forecast_and_the_residuals(forecaster):
-    forecast = forecaster.with_tuning(Tuning({}, -0.5, 0.75)).predict(CUBES, PRESENT)
+    forecast = forecaster.with_postprocessing(PostProcessing({}, -0.5, 0.75)).predict(
+        CUBES, PRESENT
+    )
     np.testing.assert_allclose(forecast.lower, forecast.log10_flux - 0.5)
     np.testing.assert_allclose(forecast.upper, forecast.log10_flux + 0.75)
 
@@ -74,7 +76,9 @@ def test_the_ends_of_three_quantiles_are_the_interval_that_the_residuals_move():
     assert (raw.lower < raw.log10_flux).all()
     assert (raw.log10_flux < raw.upper).all()
     assert np.ptp(raw.upper - raw.lower) > 0
-    forecast = forecaster.with_tuning(Tuning({}, 0.01, 0.75)).predict(CUBES, PRESENT)
+    forecast = forecaster.with_postprocessing(PostProcessing({}, 0.01, 0.75)).predict(
+        CUBES, PRESENT
+    )
     np.testing.assert_allclose(forecast.lower, raw.lower + 0.01)
     np.testing.assert_allclose(forecast.upper, raw.upper + 0.75)
     np.testing.assert_array_equal(forecast.log10_flux, raw.log10_flux)

@@ -8,8 +8,8 @@ import torch
 
 from flare.errors import ForecasterInvalid
 from flare.features.table import compute_features
-from flare.forecasters.base import ForecasterSpec, Origin, Tuning
-from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.base import ForecasterSpec, Origin, PostProcessing
+from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.storage import load, save
 from flare.models import NetworkConfig, build, build_forecasting
 from flare.models.normalisation import ChannelNormalisation, fit_standardisation
@@ -20,20 +20,20 @@ PRESENT = RNG.random((6, 4, 10)) < 0.8
 SCALE = fit_standardisation(compute_features(CUBES, PRESENT))
 
 
-def forecaster(members: int = 1) -> NeuralForecaster:
+def forecaster(members: int = 1) -> NetworkForecaster:
     config = NetworkConfig(
         width=2, hidden=8, n_quantiles=0, n_features=len(SCALE.mean), members=members
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_forecasting(config).eval()
-    return NeuralForecaster(
+    return NetworkForecaster(
         network,
         config,
         ChannelNormalisation((100.0,) * 10, (30.0,) * 10),
         ForecasterSpec(image_size=32),
         Origin("f" * 16, "tiny", True, (11000,), 4),
-        Tuning(distribution=True),
+        PostProcessing(distribution=True),
         standardisation=SCALE,
     )
 
@@ -98,4 +98,4 @@ def test_a_scale_of_other_features_than_the_network_takes_is_refused(tmp_path):
 
 def test_a_distribution_with_the_tuning_of_two_heads_is_refused():
     with pytest.raises(ForecasterInvalid, match="train it again"):
-        forecaster().with_tuning(Tuning())
+        forecaster().with_postprocessing(PostProcessing())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flare.flux_curve import log_rates, probabilities
-from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.base import Forecast, PostProcessing
 from flare.forecasters.postprocessing.calibration import RATE
 from flare.forecasters.postprocessing.fit import calibration_gains, tune
 from flare.forecasters.postprocessing.rate_calibration import choose_rate_calibration
@@ -54,9 +54,9 @@ def test_without_enough_events_nothing_is_fitted():
 
 def test_all_events_flux_and_interval_come_from_one_curve():
     raw = distorted(2.0, -0.5)
-    tuning = tune(forecast(raw), LABELS, FOLDS, level=0.9, distribution=True)
-    assert len({str(one) for one in tuning.calibrations.values()}) == 1
-    made = tuning.finish(np.empty(N), raw, EVENTS)
+    postprocessing = tune(forecast(raw), LABELS, FOLDS, level=0.9, distribution=True)
+    assert len({str(one) for one in postprocessing.calibrations.values()}) == 1
+    made = postprocessing.finish(np.empty(N), raw, EVENTS)
     assert (np.diff(made.probability, axis=1) <= 0).all()
     for k, flux in enumerate((-7.0, -6.0, -5.0, -4.0)):
         likely = made.probability[:, k] > 0.5 + 1e-9
@@ -67,10 +67,12 @@ def test_all_events_flux_and_interval_come_from_one_curve():
 
 
 def test_what_it_gains_is_told_of_each_event():
-    tuning = tune(forecast(distorted(0.5, 0.8)), LABELS, FOLDS, level=0.9, distribution=True)
-    gains = calibration_gains(forecast(distorted(0.5, 0.8)), LABELS, FOLDS, tuning)
+    postprocessing = tune(
+        forecast(distorted(0.5, 0.8)), LABELS, FOLDS, level=0.9, distribution=True
+    )
+    gains = calibration_gains(forecast(distorted(0.5, 0.8)), LABELS, FOLDS, postprocessing)
     assert all(gains[event].after < gains[event].before for event in ("B1.0", "C1.0"))
 
 
 def test_without_a_distribution_nothing_changes():
-    assert not Tuning().distribution
+    assert not PostProcessing().distribution

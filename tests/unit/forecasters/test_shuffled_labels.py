@@ -66,12 +66,12 @@ def skill(kind: str, seed: int, *, shuffled: bool, held_out: bool = True) -> Sco
         part = fit(kind, known[~left], flux[~left], regions[~left]).predict_features(known[left])
         pieces[left], log10_flux[left] = part.probability, part.log10_flux
     unseen = Forecast(log10_flux, log10_flux, log10_flux, pieces, SPEC.events)
-    tuning = tune(unseen, flux, folds, level=SPEC.interval_level)
-    forecaster = fit(kind, known, flux, regions).with_tuning(tuning)
+    postprocessing = tune(unseen, flux, folds, level=SPEC.interval_level)
+    forecaster = fit(kind, known, flux, regions).with_postprocessing(postprocessing)
     scored = ~TRAIN if held_out else TRAIN
     told = forecaster.predict_features(features[scored])
     ends = (told.log10_flux, told.lower, told.upper)
-    issued = Issued(*ends, told.probability, told.events, tuning.thresholds)
+    issued = Issued(*ends, told.probability, told.events, postprocessing.thresholds)
     truth = Observed(peak_flux[scored], REGION[scored])
     return score_forecasts(issued, truth, n_resamples=200).get(
         HEADLINE_EVENT, "true_skill_statistic"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flare.errors import DatasetInvalid
-from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.base import Forecast, PostProcessing
 from flare.forecasters.postprocessing.fit import calibration_gains, finished_fold_by_fold, tune
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.probabilistic import brier_score
@@ -32,8 +32,8 @@ def tuned_on(forecast, flux, level=0.9):
     return tune(forecast, flux, np.arange(len(flux)) % 3, level=level)
 
 
-def inside(residual: float, tuning) -> bool:
-    return tuning.residual_low - 1e-9 <= residual <= tuning.residual_high + 1e-9
+def inside(residual: float, postprocessing) -> bool:
+    return postprocessing.residual_low - 1e-9 <= residual <= postprocessing.residual_high + 1e-9
 
 
 @settings(max_examples=40)
@@ -54,31 +54,33 @@ def test_new_cases_fall_inside_as_often_as_the_level_says(level, n):
     rng = np.random.default_rng(0)
     shares = []
     for _ in range(400):
-        tuning = tuned(rng.standard_normal(n), level)
+        postprocessing = tuned(rng.standard_normal(n), level)
         new = rng.standard_normal(200)
-        shares.append(np.mean((new >= tuning.residual_low) & (new <= tuning.residual_high)))
+        shares.append(
+            np.mean((new >= postprocessing.residual_low) & (new <= postprocessing.residual_high))
+        )
     # Between the level and 2 / (n + 1) above it; the mean over 400 draws is known to 0.005.
     assert level - 0.01 < np.mean(shares) < level + 2 / (n + 1) + 0.01
 
 
 def test_the_interval_ends_at_order_statistics_of_the_residuals():
     # n = 39 at level 0.9: the second smallest and the second largest.
-    tuning = tuned(np.arange(-19, 20) / 10)
-    assert (tuning.residual_low, tuning.residual_high) == pytest.approx((-1.8, 1.8))
+    postprocessing = tuned(np.arange(-19, 20) / 10)
+    assert (postprocessing.residual_low, postprocessing.residual_high) == pytest.approx((-1.8, 1.8))
 
 
 @pytest.mark.parametrize("n", [1, 2, 18])
 def test_of_too_few_cases_all_fall_inside(n):
     residuals = np.linspace(-1, 1, n) + 0.01
-    tuning = tuned(residuals)
-    assert all(inside(residual, tuning) for residual in residuals)
+    postprocessing = tuned(residuals)
+    assert all(inside(residual, postprocessing) for residual in residuals)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_interval_holds_its_forecast_even_of_a_biased_forecaster(sign):
-    tuning = tuned(sign * np.linspace(1, 2, 50))
-    assert tuning.residual_low <= 0 <= tuning.residual_high
-    assert min(-tuning.residual_low, tuning.residual_high) == 0
+    postprocessing = tuned(sign * np.linspace(1, 2, 50))
+    assert postprocessing.residual_low <= 0 <= postprocessing.residual_high
+    assert min(-postprocessing.residual_low, postprocessing.residual_high) == 0
 
 
 def test_a_threshold_lies_between_the_events_and_the_others_where_they_can_be_told_apart():
@@ -119,10 +121,10 @@ def distorted(forecast, power):
 @pytest.mark.parametrize("power", [0.3, 0.5, 2.0, 4.0])
 def test_tuning_undoes_most_of_a_power_on_new_samples(power):
     forecast, peak_flux = simulated(1500, seed=0)
-    tuning = tuned_on(distorted(forecast, power), peak_flux)
+    postprocessing = tuned_on(distorted(forecast, power), peak_flux)
     new, new_flux = simulated(3000, seed=1)
     spoilt = distorted(new, power)
-    done = tuning.finish(spoilt.log10_flux, spoilt.probability, EVENTS)
+    done = postprocessing.finish(spoilt.log10_flux, spoilt.probability, EVENTS)
     happened = event_outcomes(new_flux)
     for k in (1, 2):
         right, before, after = (
@@ -133,9 +135,9 @@ def test_tuning_undoes_most_of_a_power_on_new_samples(power):
 
 def test_calibration_costs_a_right_forecast_next_to_nothing():
     forecast, peak_flux = simulated(400, seed=0)
-    tuning = tuned_on(forecast, peak_flux)
+    postprocessing = tuned_on(forecast, peak_flux)
     new, new_flux = simulated(5000, seed=1)
-    done = tuning.finish(new.log10_flux, new.probability, EVENTS)
+    done = postprocessing.finish(new.log10_flux, new.probability, EVENTS)
     happened = event_outcomes(new_flux)
     for k in range(4):
         before, after = (brier_score(happened[:, k], one.probability[:, k]) for one in (new, done))
@@ -145,9 +147,9 @@ def test_calibration_costs_a_right_forecast_next_to_nothing():
 def test_the_interval_holds_nine_tenths_of_new_samples():
     shares = []
     for seed in range(20):
-        tuning = tuned_on(*simulated(300, seed))
+        postprocessing = tuned_on(*simulated(300, seed))
         new, new_flux = simulated(1000, 100 + seed)
-        done = tuning.finish(new.log10_flux, new.probability, EVENTS)
+        done = postprocessing.finish(new.log10_flux, new.probability, EVENTS)
         log10_flux = np.log10(new_flux)
         shares.append(np.mean((log10_flux >= done.lower) & (log10_flux <= done.upper)))
     assert 0.89 < np.mean(shares) < 0.92
@@ -163,19 +165,19 @@ def test_a_threshold_is_of_the_calibrated_probability():
 
 def test_the_rates_are_those_of_the_samples_tuned_on():
     flux = np.array([2e-6, 2e-5, 3e-6, 1e-9])
-    tuning = tuned_on(forecast_of(np.log10(flux)), flux)
-    assert tuning.rates == {"B1.0": 0.75, "C1.0": 0.75, "M1.0": 0.25, "X1.0": 0.0}
+    postprocessing = tuned_on(forecast_of(np.log10(flux)), flux)
+    assert postprocessing.rates == {"B1.0": 0.75, "C1.0": 0.75, "M1.0": 0.25, "X1.0": 0.0}
 
 
 def test_a_gain_is_measured_on_folds_that_the_calibration_was_not_fitted_on():
     forecast, peak_flux = simulated(600, seed=0)
     forecast = distorted(forecast, 3)
     folds = np.arange(600) % 3
-    tuning = tune(forecast, peak_flux, folds, level=0.9)
-    gain = calibration_gains(forecast, peak_flux, folds, tuning)["C1.0"]
+    postprocessing = tune(forecast, peak_flux, folds, level=0.9)
+    gain = calibration_gains(forecast, peak_flux, folds, postprocessing)["C1.0"]
     happened = event_outcomes(peak_flux, ("C1.0",))[:, 0]
     raw = forecast.probability_of("C1.0")
-    itself = brier_score(happened, tuning.calibrations["C1.0"].apply(raw))
+    itself = brier_score(happened, postprocessing.calibrations["C1.0"].apply(raw))
     assert gain.n_events == happened.sum()
     assert gain.before == pytest.approx(brier_score(happened, raw))
     assert itself < gain.after < gain.before
@@ -194,10 +196,10 @@ def with_ends(n: int, seed: int = 0) -> tuple[Forecast, np.ndarray]:
     return replace(forecast, lower=middle - reach, upper=middle + reach), labels
 
 
-def finished_with_ends(tuning, forecast: Forecast) -> Forecast:
+def finished_with_ends(postprocessing, forecast: Forecast) -> Forecast:
     """Return the interval as it was fitted: the probabilities here have nothing to do with it."""
     ends = forecast.lower, forecast.upper
-    return replace(tuning, interval_level=None).finish(
+    return replace(postprocessing, interval_level=None).finish(
         forecast.log10_flux, forecast.probability, EVENTS, ends=ends
     )
 
@@ -205,9 +207,9 @@ def finished_with_ends(tuning, forecast: Forecast) -> Forecast:
 def test_ends_that_a_model_issued_are_moved_until_they_hold_the_level():
     shares = []
     for seed in range(20):
-        tuning = tuned_on(*with_ends(199, seed))
+        postprocessing = tuned_on(*with_ends(199, seed))
         new, labels = with_ends(2000, 1000 + seed)
-        done = finished_with_ends(tuning, new)
+        done = finished_with_ends(postprocessing, new)
         shares.append(np.mean((done.lower <= np.log10(labels)) & (np.log10(labels) <= done.upper)))
     assert 0.89 < np.mean(shares) < 0.92
 
@@ -223,15 +225,15 @@ def test_ends_that_a_model_issued_keep_their_differences_in_width():
 def test_ends_that_lie_too_far_out_are_drawn_in():
     forecast, labels = with_ends(999)
     far = replace(forecast, lower=forecast.log10_flux - 5, upper=forecast.log10_flux + 5)
-    tuning = tuned_on(far, labels)
-    assert tuning.residual_low > 0 > tuning.residual_high
-    done = finished_with_ends(tuning, far)
+    postprocessing = tuned_on(far, labels)
+    assert postprocessing.residual_low > 0 > postprocessing.residual_high
+    done = finished_with_ends(postprocessing, far)
     held = np.mean((done.lower <= np.log10(labels)) & (np.log10(labels) <= done.upper))
     assert held == pytest.approx(0.9, abs=0.01)
 
 
 def test_the_interval_holds_its_forecast_even_where_the_ends_are_drawn_in_beyond_it():
-    drawn_in = Tuning(residual_low=2.0, residual_high=-2.0)
+    drawn_in = PostProcessing(residual_low=2.0, residual_high=-2.0)
     forecast, _ = with_ends(50)
     done = finished_with_ends(drawn_in, forecast)
     np.testing.assert_array_equal(done.lower, done.log10_flux)
@@ -241,10 +243,12 @@ def test_the_interval_holds_its_forecast_even_where_the_ends_are_drawn_in_beyond
 def test_ends_at_the_forecast_are_tuned_as_no_ends_are():
     forecast, labels = with_ends(100)
     bare = forecast_of(forecast.log10_flux)
-    tuning = tuned_on(bare, labels)
+    postprocessing = tuned_on(bare, labels)
     done, same = (
-        finished_with_ends(tuning, bare),
-        replace(tuning, interval_level=None).finish(bare.log10_flux, bare.probability, EVENTS),
+        finished_with_ends(postprocessing, bare),
+        replace(postprocessing, interval_level=None).finish(
+            bare.log10_flux, bare.probability, EVENTS
+        ),
     )
     np.testing.assert_array_equal(done.lower, same.lower)
     np.testing.assert_array_equal(done.upper, same.upper)
@@ -253,10 +257,10 @@ def test_ends_at_the_forecast_are_tuned_as_no_ends_are():
 def test_calibrated_fold_by_fold_the_forecasts_of_a_fold_do_not_depend_on_its_own_labels():
     forecast, flux, folds = *simulated(600, seed=1), np.arange(600) % 3
     forecast = distorted(forecast, 3)
-    tuning = tuned_on(forecast, flux)
+    postprocessing = tuned_on(forecast, flux)
     other = np.where(folds == 0, np.roll(flux, 30), flux)  # the same labels for the other folds
     one, changed = (
-        finished_fold_by_fold(forecast, labels, folds, tuning).probability
+        finished_fold_by_fold(forecast, labels, folds, postprocessing).probability
         for labels in (flux, other)
     )
     np.testing.assert_array_equal(one[folds == 0], changed[folds == 0])
@@ -272,13 +276,13 @@ def test_calibrated_fold_by_fold_the_mean_of_two_scores_as_on_new_samples():
         folds = np.arange(400) % 3
         tunings = [tune(one, flux, folds, level=0.9) for one in members]
         by_fold = [
-            finished_fold_by_fold(one, flux, folds, tuning)
-            for one, tuning in zip(members, tunings, strict=True)
+            finished_fold_by_fold(one, flux, folds, postprocessing)
+            for one, postprocessing in zip(members, tunings, strict=True)
         ]
         on_all, of_new = (
             [
-                tuning.finish(one.log10_flux, one.probability, one.events)
-                for tuning, one in zip(tunings, some, strict=True)
+                postprocessing.finish(one.log10_flux, one.probability, one.events)
+                for postprocessing, one in zip(tunings, some, strict=True)
             ]
             for some in (members, new_members)
         )

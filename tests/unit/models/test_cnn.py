@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_networks import inputs, network
 
-from flare.config.network_groups import Shape
+from flare.config.network_groups import ArchitectureOptions
 from flare.errors import ConfigInvalid
 from flare.models import ARCHITECTURES, NetworkConfig, build
 from flare.sample import MAGNETOGRAM
@@ -33,5 +33,5 @@ def test_an_architecture_that_is_not_there_is_refused_with_the_choices():
 
 
 def test_the_command_line_offers_the_architectures_and_no_others():
-    offered = get_args(Shape.model_fields["architecture"].annotation)
+    offered = get_args(ArchitectureOptions.model_fields["architecture"].annotation)
     assert offered == tuple(ARCHITECTURES)

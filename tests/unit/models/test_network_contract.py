@@ -6,7 +6,7 @@ import torch
 from small_networks import inputs, network, without
 
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.network import NeuralForecaster
+from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.storage import load, save
 from flare.models import ARCHITECTURES, NetworkConfig
 from flare.models.normalisation import ChannelNormalisation
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.parametrize("architecture", ARCHITECTURES)
 ROUNDING = 2e-6
 
 
-def forecaster(architecture: str, **options: object) -> NeuralForecaster:
-    return NeuralForecaster(
+def forecaster(architecture: str, **options: object) -> NetworkForecaster:
+    return NetworkForecaster(
         network(architecture, **options),
         NetworkConfig(architecture, width=2, hidden=8),
         ChannelNormalisation((100.0,) * 10, (30.0,) * 10),

@@ -74,10 +74,10 @@ def reliability_by_count(case: Case) -> Figure:
 
 
 def roc(case: Case) -> Figure:
-    rivals = {f"{k} {LONG}": case.probability[::-1] * k / 9 for k in range(9)}
+    references = {f"{k} {LONG}": case.probability[::-1] * k / 9 for k in range(9)}
     return roc_curve(
         case.happened, case.probability, event="M1.0", threshold=0.2, weights=case.weights,
-        name=LONG, rivals=rivals,
+        name=LONG, references=references,
     )  # fmt: skip
 
 

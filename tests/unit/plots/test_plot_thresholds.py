@@ -70,9 +70,9 @@ def test_a_chosen_threshold_of_half_is_marked_once() -> None:
 
 
 def test_each_rival_has_a_curve_of_its_own_with_its_area() -> None:
-    rivals = {f"rival {k}": np.roll(PROBABILITY, k) for k in range(1, 9)}
-    axes = roc_curve(OBSERVED, PROBABILITY, event="M1.0", rivals=rivals).axes[0]
+    references = {f"rival {k}": np.roll(PROBABILITY, k) for k in range(1, 9)}
+    axes = roc_curve(OBSERVED, PROBABILITY, event="M1.0", references=references).axes[0]
     drawn = [line for line in axes.lines if line.get_label().startswith("rival")]
-    areas = [f"{name}: {roc_area(OBSERVED, chance):.3f}" for name, chance in rivals.items()]
+    areas = [f"{name}: {roc_area(OBSERVED, chance):.3f}" for name, chance in references.items()]
     assert [line.get_label() for line in drawn] == areas
     assert len({(line.get_color(), line.get_linestyle()) for line in drawn}) == 8

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 from fastapi import FastAPI
 
-from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec, Origin, Tuning
+from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec, Origin, PostProcessing
 from flare.goes import EVENTS
 from serving.app import create_app
 from serving.models.source import Loaded, Version
@@ -45,7 +45,7 @@ class FakeForecaster:
 
     def __post_init__(self) -> None:
         self.spec = ForecasterSpec(image_size=256)
-        self.tuning = Tuning(thresholds=dict.fromkeys(EVENTS, self.threshold))
+        self.postprocessing = PostProcessing(thresholds=dict.fromkeys(EVENTS, self.threshold))
         self.origin = Origin("0", "fake", self.synthetic, (), 1)
 
     def predict(self, cubes: np.ndarray, present: np.ndarray) -> Forecast:

@@ -10,8 +10,8 @@ from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Surroundings
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, grey_levels, physical_values
-from flare.training.aims import Aims
 from flare.training.augment import Draws, build_augmentation
+from flare.training.objective import Objective
 
 N, EDGE = 6, 20
 RNG = np.random.default_rng(0)
@@ -21,11 +21,11 @@ NORMALISE = ChannelNormalisation(
     tuple(np.linspace(40, 180, 10).tolist()), tuple(np.linspace(12, 35, 10).tolist())
 )
 AIMS = {
-    "mirror": Aims(),
-    "shift": Aims(mirror=False, shift=0.1),
-    "drift": Aims(mirror=False, drift=0.5),
-    "drop": Aims(mirror=False, drop=0.3),
-    "all": Aims(shift=0.1, drift=0.5, drop=0.3),
+    "mirror": Objective(),
+    "shift": Objective(mirror=False, shift=0.1),
+    "drift": Objective(mirror=False, drift=0.5),
+    "drop": Objective(mirror=False, drop=0.3),
+    "all": Objective(shift=0.1, drift=0.5, drop=0.3),
 }
 
 
@@ -38,14 +38,14 @@ def nothing(n: int = N) -> Draws:
     )
 
 
-def done(aims, draws, grey=GREY, present=PRESENT):
+def done(objective, draws, grey=GREY, present=PRESENT):
     """Return what becomes of grey levels, and the mask."""
     inputs = NORMALISE(torch.from_numpy(grey.copy()), present)
-    return build_augmentation(aims, NORMALISE)(inputs, present.clone(), draws)
+    return build_augmentation(objective, NORMALISE)(inputs, present.clone(), draws)
 
 
-def drawn(aims, seed=0, n=N) -> Draws:
-    return build_augmentation(aims, NORMALISE).draw(np.random.default_rng(seed), n)
+def drawn(objective, seed=0, n=N) -> Draws:
+    return build_augmentation(objective, NORMALISE).draw(np.random.default_rng(seed), n)
 
 
 def untouched(grey=GREY):
@@ -57,12 +57,12 @@ def close(found, expected):
 
 
 def test_where_every_strength_is_0_there_is_no_augmentation():
-    assert build_augmentation(Aims(mirror=False), NORMALISE) is None
+    assert build_augmentation(Objective(mirror=False), NORMALISE) is None
 
 
-@pytest.mark.parametrize("aims", AIMS.values(), ids=AIMS)
-def test_draws_of_nothing_leave_samples_as_they_are(aims):
-    inputs, present = done(aims, nothing())
+@pytest.mark.parametrize("objective", AIMS.values(), ids=AIMS)
+def test_draws_of_nothing_leave_samples_as_they_are(objective):
+    inputs, present = done(objective, nothing())
     close(inputs, untouched())
     assert torch.equal(present, PRESENT)
 
@@ -76,7 +76,9 @@ def test_a_mirror_is_that_of_the_grey_levels_with_the_polarities_swapped(east_we
     grey = grey.copy()
     if east_west != north_south:
         grey[:, :, MAGNETOGRAM] = 255 - grey[:, :, MAGNETOGRAM]
-    inputs, _ = done(Aims(), replace(nothing(), flips=np.tile([east_west, north_south], (N, 1))))
+    inputs, _ = done(
+        Objective(), replace(nothing(), flips=np.tile([east_west, north_south], (N, 1)))
+    )
     close(inputs, untouched(grey))
 
 
@@ -106,23 +108,26 @@ def test_mirrors_leave_the_share_of_synthetic_regions_that_conform_to_hales_law(
     normalise = ChannelNormalisation((127.5,) * 10, (1.0,) * 10)
     draws = replace(nothing(12), flips=np.tile([east_west, north_south], (12, 1)))
     present = torch.ones((12, 4, 10), dtype=torch.bool)
-    mirrored, _ = build_augmentation(Aims(), normalise)(cubes, present, draws)
+    mirrored, _ = build_augmentation(Objective(), normalise)(cubes, present, draws)
     np.testing.assert_array_equal(leads_negative(mirrored) == (north ^ north_south), conform)
 
 
 def test_a_mirror_of_a_mirror_is_the_sample():
     flips = replace(nothing(), flips=np.tile([True, True], (N, 1)))
-    once, present = done(Aims(), flips)
+    once, present = done(Objective(), flips)
     assert not torch.allclose(once, untouched())
-    close(build_augmentation(Aims(), NORMALISE)(once, present, flips)[0], untouched())
+    close(build_augmentation(Objective(), NORMALISE)(once, present, flips)[0], untouched())
 
 
 def test_each_sample_has_its_own_mirror():
     flips = np.array([[False, False], [True, False], [False, True], [True, True]] * 2)[:N]
-    inputs, _ = done(Aims(), replace(nothing(), flips=flips))
+    inputs, _ = done(Objective(), replace(nothing(), flips=flips))
     for k in range(N):
         alone, _ = done(
-            Aims(), replace(nothing(1), flips=flips[k : k + 1]), GREY[k : k + 1], PRESENT[k : k + 1]
+            Objective(),
+            replace(nothing(1), flips=flips[k : k + 1]),
+            GREY[k : k + 1],
+            PRESENT[k : k + 1],
         )
         assert torch.equal(inputs[k : k + 1], alone)
 
@@ -188,7 +193,7 @@ def test_a_sample_that_would_lose_all_its_images_keeps_them():
 
 
 def test_images_channels_and_steps_are_dropped_as_often_as_told():
-    dropped = drawn(Aims(drop=0.1), n=4000).dropped
+    dropped = drawn(Objective(drop=0.1), n=4000).dropped
     whole_channels = dropped.all(axis=1).any(axis=1).mean()
     whole_steps = dropped.all(axis=2).any(axis=1).mean()
     assert whole_channels == pytest.approx(0.1, abs=0.02)
@@ -197,33 +202,33 @@ def test_images_channels_and_steps_are_dropped_as_often_as_told():
     assert dropped.mean() == pytest.approx(0.131, abs=0.01)
 
 
-@pytest.mark.parametrize("aims", AIMS.values(), ids=AIMS)
-def test_missing_images_stay_zero_and_never_come_back(aims):
-    inputs, present = done(aims, drawn(aims))
+@pytest.mark.parametrize("objective", AIMS.values(), ids=AIMS)
+def test_missing_images_stay_zero_and_never_come_back(objective):
+    inputs, present = done(objective, drawn(objective))
     assert not (present & ~PRESENT).any()
     assert not inputs[~present].any()
     assert present.flatten(1).any(dim=1).all()
 
 
-@pytest.mark.parametrize("aims", AIMS.values(), ids=AIMS)
-def test_the_generator_alone_decides(aims):
-    one, again, other = drawn(aims, 3), drawn(aims, 3), drawn(aims, 4)
-    assert torch.equal(done(aims, one)[0], done(aims, again)[0])
-    assert not torch.equal(done(aims, one)[0], done(aims, other)[0])
+@pytest.mark.parametrize("objective", AIMS.values(), ids=AIMS)
+def test_the_generator_alone_decides(objective):
+    one, again, other = drawn(objective, 3), drawn(objective, 3), drawn(objective, 4)
+    assert torch.equal(done(objective, one)[0], done(objective, again)[0])
+    assert not torch.equal(done(objective, one)[0], done(objective, other)[0])
 
 
 def test_the_result_does_not_depend_on_how_a_step_is_parted_among_processes():
-    aims = AIMS["all"]
-    draws = drawn(aims)
-    whole, there = done(aims, draws)
+    objective = AIMS["all"]
+    draws = drawn(objective)
+    whole, there = done(objective, draws)
     for part in (slice(0, 2), slice(2, 3), slice(3, N)):
-        inputs, present = done(aims, draws[part], GREY[part], PRESENT[part])
+        inputs, present = done(objective, draws[part], GREY[part], PRESENT[part])
         assert torch.equal(inputs, whole[part])
         assert torch.equal(present, there[part])
 
 
 def test_a_strength_changes_its_own_draws_alone():
-    before, after = drawn(Aims(shift=0.1, drift=0.5)), drawn(Aims(shift=0.1, drop=0.3))
+    before, after = drawn(Objective(shift=0.1, drift=0.5)), drawn(Objective(shift=0.1, drop=0.3))
     np.testing.assert_array_equal(before.flips, after.flips)
     np.testing.assert_array_equal(before.shifts, after.shifts)
     assert not after.drifts.any()
@@ -231,7 +236,7 @@ def test_a_strength_changes_its_own_draws_alone():
 
 
 def test_half_of_the_samples_are_mirrored_each_way_and_independently():
-    flips = drawn(Aims(), n=4000).flips
+    flips = drawn(Objective(), n=4000).flips
     counts = np.bincount(flips @ [1, 2], minlength=4) / 4000
     np.testing.assert_allclose(counts, 0.25, atol=0.03)
     assert not drawn(AIMS["shift"], n=100).flips.any()
@@ -246,9 +251,11 @@ def test_a_slice_of_draws_is_of_the_same_samples():
 
 
 def test_half_precision_stays_half_precision():
-    aims = AIMS["all"]
-    inputs, _ = build_augmentation(aims, NORMALISE)(
-        untouched().bfloat16(), PRESENT.clone(), drawn(aims)
+    objective = AIMS["all"]
+    inputs, _ = build_augmentation(objective, NORMALISE)(
+        untouched().bfloat16(), PRESENT.clone(), drawn(objective)
     )
     assert inputs.dtype == torch.bfloat16
-    torch.testing.assert_close(inputs.float(), done(aims, drawn(aims))[0], rtol=0.02, atol=0.1)
+    torch.testing.assert_close(
+        inputs.float(), done(objective, drawn(objective))[0], rtol=0.02, atol=0.1
+    )

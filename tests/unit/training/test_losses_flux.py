@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from flare.training.aims import Aims
 from flare.training.losses import build_loss
 from flare.training.losses.flux import absolute, censored, floored, huber, pinball
+from flare.training.objective import Objective
 
 GRID = torch.linspace(-10, -3, 1401, dtype=torch.float64)
 
@@ -91,8 +91,10 @@ def test_the_floor_and_the_limit_of_the_aims_are_in_watts_per_square_metre():
         log10_flux = told(-9)
         events = torch.zeros(1, 4, dtype=torch.float64)
 
-    def cost(**aims) -> float:
-        made = build_loss(Aims(head="multitask", event_weight=0, **aims), np.full(4, 1e-9))
+    def cost(**objective) -> float:
+        made = build_loss(
+            Objective(head="multitask", event_weight=0, **objective), np.full(4, 1e-9)
+        )
         return made(told(-5.5)[:, None], torch.zeros(1, 4, dtype=torch.float64), Quiet()).item()
 
     assert cost() == pytest.approx(3.5)

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from flare.forecasters.base import Forecast, Tuning
+from flare.forecasters.base import Forecast, PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.postprocessing.fit import tune
 from flare.goes import EVENTS, event_outcomes
-from flare.training.aims import Aims
 from flare.training.losses import build_loss
+from flare.training.objective import Objective
 from flare.training.sampling import build_sampler, class_weights
 from flare.verification.probabilistic import brier_skill_score
 
@@ -37,12 +37,12 @@ HAPPENED = event_outcomes(NEW_LABELS)
 
 
 @cache
-def issued(aims: Aims) -> np.ndarray:
+def issued(objective: Objective) -> np.ndarray:
     """Return what a small network learns to issue for new samples, of events as the aims say."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, len(EVENTS)))
     rows = np.arange(N)
-    sampler, loss = build_sampler(aims, rows, LABELS, rows), build_loss(aims, LABELS)
+    sampler, loss = build_sampler(objective, rows, LABELS, rows), build_loss(objective, LABELS)
     outcomes = torch.from_numpy(event_outcomes(LABELS)).float()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     for epoch in range(12):
@@ -60,8 +60,8 @@ def tuned(probability: np.ndarray) -> np.ndarray:
     """Calibrate as after a training, on forecasts for half of the new samples; return the rest."""
     flux = np.full(N, -6.0)
     forecast = Forecast(flux, flux, flux, probability, EVENTS)
-    tuning: Tuning = tune(forecast, NEW_LABELS, np.arange(N) % 3, level=0.9)
-    return tuning.finish(flux, probability, EVENTS).probability
+    postprocessing: PostProcessing = tune(forecast, NEW_LABELS, np.arange(N) % 3, level=0.9)
+    return postprocessing.finish(flux, probability, EVENTS).probability
 
 
 def near_the_rate(probability: np.ndarray, tolerance: float) -> None:
@@ -71,7 +71,7 @@ def near_the_rate(probability: np.ndarray, tolerance: float) -> None:
     )
 
 
-BALANCED = Aims(head="multitask", sampling="class_balanced")
+BALANCED = Objective(head="multitask", sampling="class_balanced")
 
 
 def test_balanced_classes_alone_make_rare_events_far_too_likely():
@@ -88,7 +88,7 @@ def test_with_the_weights_of_the_classes_taken_back_they_are_as_likely_as_they_a
 
 def test_with_calibration_balanced_classes_forecast_as_well_as_natural_ones():
     balanced = natural_probabilities(issued(BALANCED), class_weights(BALANCED, LABELS))
-    balanced, natural = tuned(balanced), tuned(issued(Aims(head="multitask")))
+    balanced, natural = tuned(balanced), tuned(issued(Objective(head="multitask")))
     near_the_rate(balanced, 0.1)
     skill = [brier_skill_score(HAPPENED[:, 2], p[:, 2]) for p in (balanced, natural)]
     assert skill[0] == pytest.approx(skill[1], abs=0.03)
@@ -96,20 +96,20 @@ def test_with_calibration_balanced_classes_forecast_as_well_as_natural_ones():
 
 @pytest.mark.parametrize("balance", [0.5, 1.0])
 def test_weighted_events_are_forecast_at_the_natural_rate(balance):
-    aims = Aims(head="multitask", event_loss="weighted_bce", event_balance=balance)
-    near_the_rate(issued(aims), 0.15)
+    objective = Objective(head="multitask", event_loss="weighted_bce", event_balance=balance)
+    near_the_rate(issued(objective), 0.15)
 
 
 def test_weighted_events_of_balanced_classes_are_at_the_natural_rate_once_those_are_taken_back():
-    aims = Aims(
+    objective = Objective(
         head="multitask", event_loss="weighted_bce", event_balance=1.0, sampling="class_balanced"
     )
-    probability = natural_probabilities(issued(aims), class_weights(aims, LABELS))
+    probability = natural_probabilities(issued(objective), class_weights(objective, LABELS))
     near_the_rate(probability, 0.15)
 
 
 @pytest.mark.parametrize("event_loss", ["focal", "score_oriented"])
 def test_losses_that_distort_probabilities_are_put_right_by_calibration(event_loss):
-    probability = issued(Aims(head="multitask", event_loss=event_loss))
+    probability = issued(Objective(head="multitask", event_loss=event_loss))
     assert probability[:, 2].mean() > 1.5 * HAPPENED[:, 2].mean()
     near_the_rate(tuned(probability), 0.1)

@@ -15,7 +15,7 @@ from flare.training.augment import Augmentation
 from flare.training.checkpoint import Checkpoint
 from flare.training.loop import fit
 from flare.training.losses import multitask
-from flare.training.records import Standing
+from flare.training.records import TrainingState
 from flare.training.settings import FitSettings
 
 TRAIN, VALIDATION = toy_batches(batch_size=4), toy_batches(n=16)
@@ -42,7 +42,7 @@ def train(checkpoint=None, *, settings=SETTINGS, stop=lambda: False, take=99, tr
     torch.manual_seed(0)
     network = build(NetworkConfig(width=2, hidden=8, dropout=0.5))
     state = checkpoint.load() if checkpoint is not None else None
-    standing = Standing.of(state["standing"] if state is not None else None)
+    standing = TrainingState.of(state["standing"] if state is not None else None)
     records = fit(
         network,
         NORMALISE,
@@ -66,7 +66,7 @@ def train(checkpoint=None, *, settings=SETTINGS, stop=lambda: False, take=99, tr
     return standing, {name: value.clone() for name, value in network.state_dict().items()}
 
 
-def timeless(standing: Standing) -> list[dict[str, object]]:
+def timeless(standing: TrainingState) -> list[dict[str, object]]:
     """Return the records without what a clock says."""
     clocks = ("seconds", "samples_per_second", "waiting")
     return [{k: v for k, v in asdict(one).items() if k not in clocks} for one in standing.records]

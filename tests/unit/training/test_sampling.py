@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flare.goes import class_index
-from flare.training.aims import Aims
+from flare.training.objective import Objective
 from flare.training.sampling import build_sampler, class_weights
 
-BALANCED = Aims(sampling="class_balanced")
-BY_REGION = Aims(sampling="region_balanced")
+BALANCED = Objective(sampling="class_balanced")
+BY_REGION = Objective(sampling="region_balanced")
 
 #: 400 labels as rare as in the dataset: 3 X, 21 M, 140 C, 60 B, 176 quiet; nine samples a region.
 LABELS = np.repeat([2e-4, 3e-5, 4e-6, 5e-7, 1e-9], [3, 21, 140, 60, 176])
@@ -20,8 +20,8 @@ REGIONS = np.sqrt(np.arange(len(LABELS))).astype(int)  # 1, 3, 5, ... samples
 some_labels = st.lists(st.sampled_from(np.unique(LABELS).tolist()), min_size=1, max_size=60)
 
 
-def epoch(aims, seed=0, labels=LABELS, rows=ROWS, regions=REGIONS):
-    return build_sampler(aims, rows, labels, regions)(np.random.default_rng(seed))
+def epoch(objective, seed=0, labels=LABELS, rows=ROWS, regions=REGIONS):
+    return build_sampler(objective, rows, labels, regions)(np.random.default_rng(seed))
 
 
 def counts(drawn) -> np.ndarray:
@@ -31,13 +31,13 @@ def counts(drawn) -> np.ndarray:
 
 def test_naturally_every_row_is_drawn_once_in_the_order_that_the_generator_gives():
     expected = np.random.default_rng(5).permutation(ROWS)
-    np.testing.assert_array_equal(epoch(Aims(), seed=5), expected)
+    np.testing.assert_array_equal(epoch(Objective(), seed=5), expected)
 
 
-@given(some_labels, st.sampled_from([Aims(), BALANCED, BY_REGION]), st.integers(0, 9))
-def test_an_epoch_has_as_many_rows_as_the_split_and_no_others(labels, aims, seed):
+@given(some_labels, st.sampled_from([Objective(), BALANCED, BY_REGION]), st.integers(0, 9))
+def test_an_epoch_has_as_many_rows_as_the_split_and_no_others(labels, objective, seed):
     rows = 7 * np.arange(len(labels))
-    drawn = epoch(aims, seed, np.array(labels), rows, np.arange(len(labels)) // 3)
+    drawn = epoch(objective, seed, np.array(labels), rows, np.arange(len(labels)) // 3)
     assert len(drawn) == len(rows)
     assert set(drawn) <= set(rows)
 
@@ -47,10 +47,10 @@ def test_of_balanced_classes_each_makes_up_a_quarter():
     np.testing.assert_array_equal(np.bincount(classes), [100, 100, 100, 100])
 
 
-@pytest.mark.parametrize(("aims", "groups"), [(BALANCED, None), (BY_REGION, REGIONS)])
-def test_within_a_class_or_region_no_row_is_drawn_two_times_more_than_another(aims, groups):
+@pytest.mark.parametrize(("objective", "groups"), [(BALANCED, None), (BY_REGION, REGIONS)])
+def test_within_a_class_or_region_no_row_is_drawn_two_times_more_than_another(objective, groups):
     groups = np.minimum(class_index(LABELS), 3) if groups is None else groups
-    often = counts(epoch(aims))
+    often = counts(epoch(objective))
     for group in np.unique(groups):
         assert np.ptp(often[groups == group]) <= 1
 
@@ -75,10 +75,10 @@ def test_frequent_rows_left_out_of_one_epoch_come_in_another():
     assert often.min() > 0
 
 
-@pytest.mark.parametrize("aims", [Aims(), BALANCED, BY_REGION])
-def test_the_generator_alone_decides(aims):
-    np.testing.assert_array_equal(epoch(aims, 3), epoch(aims, 3))
-    assert not np.array_equal(epoch(aims, 3), epoch(aims, 4))
+@pytest.mark.parametrize("objective", [Objective(), BALANCED, BY_REGION])
+def test_the_generator_alone_decides(objective):
+    np.testing.assert_array_equal(epoch(objective, 3), epoch(objective, 3))
+    assert not np.array_equal(epoch(objective, 3), epoch(objective, 4))
 
 
 def test_the_rows_come_mixed_and_not_class_by_class():
@@ -100,6 +100,6 @@ def test_a_class_that_is_missing_takes_no_share():
     assert weights == pytest.approx([2 / 3, 1, 2, 1, 1])
 
 
-@pytest.mark.parametrize("aims", [Aims(), BY_REGION])
-def test_without_balanced_classes_there_are_no_weights(aims):
-    assert class_weights(aims, LABELS) == ()
+@pytest.mark.parametrize("objective", [Objective(), BY_REGION])
+def test_without_balanced_classes_there_are_no_weights(objective):
+    assert class_weights(objective, LABELS) == ()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hand_made import TRUTH, scorecard
 
-from flare.forecasters.base import ForecasterSpec, Origin, Tuning
+from flare.forecasters.base import ForecasterSpec, Origin, PostProcessing
 from flare.forecasters.references.climatology import fit_climatology
 from flare.verification.scorecard import Observed
 from flare.workflows.evaluation.model_card import model_card, tuning_lines
@@ -14,10 +14,10 @@ ORIGIN = Origin("f" * 64, "tiny", True, (11000, 11010), 40)
 NEVER = Observed(np.full(60, 1e-9), TRUTH.active_region)
 
 
-def forecaster(*, synthetic=True, tuning=None):
+def forecaster(*, synthetic=True, postprocessing=None):
     origin = replace(ORIGIN, synthetic=synthetic)
     made = fit_climatology(np.array([1e-9, 3e-6, 3e-5, 3e-4]), spec=SPEC, origin=origin)
-    return made if tuning is None else made.with_tuning(tuning)
+    return made if postprocessing is None else made.with_postprocessing(postprocessing)
 
 
 def card(one=None, **given):
@@ -90,8 +90,8 @@ def test_a_name_with_a_bar_does_not_part_its_column():
 
 
 def test_the_alarm_of_every_event_is_told_with_its_base_rate_where_that_is_known():
-    tuning = Tuning(rates={"M1.0": 0.25})
-    lines = tuning_lines(forecaster(tuning=tuning))
+    postprocessing = PostProcessing(rates={"M1.0": 0.25})
+    lines = tuning_lines(forecaster(postprocessing=postprocessing))
     assert lines[2] == (
         "M1.0: calibration none, base rate 0.250, alarm at a probability of 0.500 and above"
     )
@@ -99,6 +99,6 @@ def test_the_alarm_of_every_event_is_told_with_its_base_rate_where_that_is_known
 
 
 def test_a_stated_base_rate_is_told_beside_the_models_own():
-    tuning = Tuning(rates={"M1.0": 0.25}).at_rates({"M1.0": 0.1})
-    line = tuning_lines(forecaster(tuning=tuning))[2]
+    postprocessing = PostProcessing(rates={"M1.0": 0.25}).at_rates({"M1.0": 0.1})
+    line = tuning_lines(forecaster(postprocessing=postprocessing))[2]
     assert "base rate 0.250, moved to the stated 0.1, alarm at a probability of 0.250" in line

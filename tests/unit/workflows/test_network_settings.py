@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from flare.config import TrainConfig
-from flare.config.network_groups import Aims as Parameters
-from flare.training.aims import Aims
+from flare.config.network_groups import ObjectiveOptions as Parameters
+from flare.training.objective import Objective
 from flare.workflows.fitting.network_settings import network_settings
 
-CHANGED = Aims(
+CHANGED = Objective(
     head="multitask",
     flux_loss="pinball",
     label_floor=1e-8,
@@ -27,13 +27,13 @@ CHANGED = Aims(
 
 
 def test_every_parameter_of_the_aims_reaches_the_training():
-    assert not set(asdict(CHANGED).items()) & set(asdict(Aims()).items())
-    assert network_settings(TrainConfig(**asdict(CHANGED)), seed=0).aims == CHANGED
+    assert not set(asdict(CHANGED).items()) & set(asdict(Objective()).items())
+    assert network_settings(TrainConfig(**asdict(CHANGED)), seed=0).objective == CHANGED
 
 
 def test_there_is_a_parameter_for_every_aim_with_the_same_default():
     usual = {name: field.default for name, field in Parameters.model_fields.items()}
-    assert usual == asdict(Aims())
+    assert usual == asdict(Objective())
 
 
 def test_the_precision_is_decided_before_the_training(monkeypatch):

@@ -91,7 +91,7 @@ def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
     happened, chance, weights = _headline(drawn)
     told = drawn.comparison.told
     threshold = told[drawn.label].thresholds[HEADLINE_EVENT]
-    rivals = {
+    references = {
         name: one.probability[:, one.events.index(HEADLINE_EVENT)]
         for name, one in told.items()
         if name in (FOREST, *list(told)[1:2], ORACLE)
@@ -107,7 +107,7 @@ def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
             event=HEADLINE_EVENT,
             threshold=threshold,
             name=drawn.label,
-            rivals=rivals,
+            references=references,
             weights=weights,
         ),
         "skill_against_threshold": skill_against_threshold(

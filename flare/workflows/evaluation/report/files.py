@@ -98,7 +98,7 @@ def _drawn(reported: Reported) -> Drawn:
 
 def _as_json(reported: Reported) -> dict[str, Any]:
     version, comparison, pack = reported.model.version, reported.comparison, reported.pack
-    rows, tuning = reported.rows, reported.forecaster.tuning
+    rows, postprocessing = reported.rows, reported.forecaster.postprocessing
     return {
         "model": reported.label,
         "model_version": version.version if version else None,
@@ -106,7 +106,7 @@ def _as_json(reported: Reported) -> dict[str, Any]:
         "model_digest": reported.model.digest,
         "scale": reported.scale,
         "stated_base_rates": dict(reported.base_rates),
-        "calibration": {event: one.method for event, one in tuning.calibrations.items()},
+        "calibration": {event: one.method for event, one in postprocessing.calibrations.items()},
         "data": {
             "name": pack.name,
             "fingerprint": pack.fingerprint,

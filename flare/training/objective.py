@@ -9,7 +9,7 @@ INTERVAL_LEVEL = 0.9
 
 
 @dataclass(frozen=True)
-class Aims:
+class Objective:
     """The parameters of ``flare.config.network_groups.Aims``."""
 
     head: Head = "distribution"

@@ -1,10 +1,11 @@
 """What is fitted out of fold, measured on regions that had no part in it: SYNTHETIC data.
 
-``python -m benchmarks.tuning`` divides the training split of the default synthetic set by several
-seeds. For each a forest is fitted and tuned on its training regions, as ``baseline`` does, and
-measured on its validation regions: what calibration does to the Brier score of the forest's
-probabilities, as they are and distorted; how many labels the flux interval holds; the TSS with the
-thresholds on the test split; and all of it once more with labels shuffled among the regions.
+``python -m benchmarks.postprocessing`` divides the training split of the default synthetic set
+by several seeds. For each a forest is fitted and tuned on its training regions, as ``baseline``
+does, and measured on its validation regions: what calibration does to the Brier score of the
+forest's probabilities, as they are and distorted; how many labels the flux interval holds; the TSS
+with the thresholds on the test split; and all of it once more with labels shuffled among the
+regions.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from flare.datasets.folds import folds_by_region
 from flare.datasets.splits import split_by_region
-from flare.forecasters.base import Forecast, ForecasterSpec, Tuning
+from flare.forecasters.base import Forecast, ForecasterSpec, PostProcessing
 from flare.forecasters.forest import fit_forest
 from flare.forecasters.postprocessing.fit import tune
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
@@ -109,21 +110,21 @@ def main() -> None:
                 distort, out_of_fold, folds, train, bench.regions[split.train], held, validation
             ).items():
                 changes[name][event].append(change)
-        tuning = tune(
+        postprocessing = tune(
             out_of_fold, train, folds, level=SPEC.interval_level, regions=bench.regions[split.train]
         )
-        done = finished(tuning, held)
+        done = finished(postprocessing, held)
         inside = (done.lower <= np.log10(validation)) & (np.log10(validation) <= done.upper)
         coverage.append(float(inside.mean()))
-        skill.append(_skill(tuning, on_test, bench.test.table))
+        skill.append(_skill(postprocessing, on_test, bench.test.table))
         shuffled.append(_shuffled(bench, seed))
         print(f"seed {seed}: done", flush=True)
     report(changes, coverage, skill, shuffled)
 
 
-def finished(tuning: Tuning, raw: Forecast) -> Forecast:
+def finished(postprocessing: PostProcessing, raw: Forecast) -> Forecast:
     """Tune raw forecasts."""
-    return tuning.finish(raw.log10_flux, raw.probability, raw.events)
+    return postprocessing.finish(raw.log10_flux, raw.probability, raw.events)
 
 
 def _brier_changes(
@@ -138,8 +139,8 @@ def _brier_changes(
     """Return by how much calibration changes the Brier score of each event on validation."""
     seen = replace(out_of_fold, probability=distort(out_of_fold.probability))
     raw = replace(held, probability=distort(held.probability))
-    tuning = tune(seen, train, folds, level=SPEC.interval_level, regions=regions)
-    done = finished(tuning, raw)
+    postprocessing = tune(seen, train, folds, level=SPEC.interval_level, regions=regions)
+    done = finished(postprocessing, raw)
     happened = event_outcomes(validation)
     return {
         event: float(
@@ -151,11 +152,11 @@ def _brier_changes(
     }
 
 
-def _skill(tuning: Tuning, raw: Forecast, table) -> tuple[float, float, float]:
+def _skill(postprocessing: PostProcessing, raw: Forecast, table) -> tuple[float, float, float]:
     """Return the TSS of the headline event on a table's labels, with its interval."""
-    done = finished(tuning, raw)
+    done = finished(postprocessing, raw)
     issued = Issued(
-        done.log10_flux, done.lower, done.upper, done.probability, EVENTS, tuning.thresholds
+        done.log10_flux, done.lower, done.upper, done.probability, EVENTS, postprocessing.thresholds
     )
     truth = Observed(
         table["peak_flux"].to_numpy(dtype=np.float64), table["active_region"].to_numpy(np.int64)
@@ -172,14 +173,14 @@ def _shuffled(bench: Bench, seed: int) -> tuple[float, float, float]:
     order = stream(seed, Stream.SHUFFLE, 0).permutation(len(bench.flux))
     flux = bench.flux[order]
     out_of_fold, folds, (split, _, on_test) = bench.forecasts(seed, flux)
-    tuning = tune(
+    postprocessing = tune(
         out_of_fold,
         flux[split.train],
         folds,
         level=SPEC.interval_level,
         regions=bench.regions[split.train],
     )
-    return _skill(tuning, on_test, bench.test.table)
+    return _skill(postprocessing, on_test, bench.test.table)
 
 
 def report(
