@@ -42,7 +42,11 @@ class DownloadFailed(FlareError, ConnectionError):
 
 
 class DiskTooSmall(FlareError, OSError):
-    """The disk has too little room for what is about to be written."""
+    """The disk has too little room."""
+
+
+class PlaceInUse(FlareError, BlockingIOError):
+    """Another process is writing to the same place."""
 
 
 class InputInvalid(FlareError, ValueError):
@@ -96,4 +100,4 @@ class CheckpointInvalid(FlareError, ValueError):
 
 
 class ProcessLost(FlareError, RuntimeError):
-    """One of several processes that train together has ended before the others."""
+    """A process ended before its work was done."""

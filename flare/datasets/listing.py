@@ -19,8 +19,8 @@ from flare.datasets.sdobenchmark.labels import (
     read_table,
     region_of_id,
 )
-from flare.digests import combine, digest
 from flare.errors import DatasetInvalid, DatasetNotFound
+from flare.files import combine_digests, digest
 from flare.images.planes import parse_name
 
 
@@ -68,9 +68,9 @@ class Listing:
         For a split it is the one that a pack of the dataset has in ``contents``.
         """
         if not self.split:
-            return combine(digests)
+            return combine_digests(digests)
         named = {f"{self.split}/{key}": value for key, value in digests.items()}
-        return combine({f"{self.split}.csv": self.table_digest, **named})
+        return combine_digests({f"{self.split}.csv": self.table_digest, **named})
 
 
 def list_samples(data_dir: Path, split: str) -> Listing:
@@ -110,7 +110,7 @@ def list_samples(data_dir: Path, split: str) -> Listing:
         split=split if table else "",
         table_digest=table_digest,
         entries=entries,
-        state=combine(states),
+        state=combine_digests(states),
     )
 
 

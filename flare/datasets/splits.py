@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flare.datasets.sdobenchmark.fingerprint import short
-from flare.digests import digest
 from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.files import digest
 from flare.goes import class_index
 from flare.seeding import Stream, stream
 

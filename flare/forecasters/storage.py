@@ -8,14 +8,13 @@ the JSON's own, so a damaged or half-copied folder is refused instead of forecas
 import hashlib
 import importlib
 import json
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from flare import __version__
 from flare.errors import ForecasterInvalid, ModelNotFound
+from flare.files import atomic_folder, digest_of_file
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, PostProcessing
 from flare.forecasters.postprocessing.calibration import Calibration
 
@@ -45,9 +44,7 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
     """
     if folder.exists():
         raise ForecasterInvalid(f"{folder} exists; give a new folder, or remove it first")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with atomic_folder(folder) as draft:
         parts = forecaster.save_parts(draft)
         description = {
             "format": FORMAT,
@@ -58,7 +55,7 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
             "origin": asdict(forecaster.origin),
             "parts": parts,
             "sha256": {
-                path.relative_to(draft).as_posix(): _sha256(path)
+                path.relative_to(draft).as_posix(): digest_of_file(path)
                 for path in sorted(draft.rglob("*"))
                 if path.is_file()
             },
@@ -66,11 +63,6 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
         description["digest"] = digest_of(description)
         text = json.dumps(description, indent=2, allow_nan=False)
         (draft / DESCRIPTION).write_text(text, encoding="utf-8")
-        draft.chmod(0o755)
-        draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
     return folder
 
 
@@ -87,7 +79,7 @@ def load(folder: Path) -> Forecaster:
     description = read_description(folder)
     for name, digest in description["sha256"].items():
         path = _inside(folder, name)
-        if not path.is_file() or _sha256(path) != digest:
+        if not path.is_file() or digest_of_file(path) != digest:
             raise ForecasterInvalid(
                 f"{path} is missing or not the file that was saved; fetch the forecaster again"
             )
@@ -147,11 +139,6 @@ def _inside(folder: Path, name: str) -> Path:
     if ".." in parts or "/" in parts:
         return folder / Path(name).name
     return folder.joinpath(*parts)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tuning(fields: dict[str, Any]) -> PostProcessing:

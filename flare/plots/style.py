@@ -1,6 +1,5 @@
 """What all figures have in common, set on each figure and nowhere global."""
 
-import os
 import textwrap
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from flare.errors import ConfigInvalid
+from flare.files import atomic_file
 
 Place = Literal["best", "upper left", "upper right", "lower right"]
 
@@ -123,13 +123,8 @@ def save(figure: Figure, path: Path) -> Path:
     options = _FORMATS.get(path.suffix.lower())
     if options is None:
         raise ConfigInvalid(f"{path} is no figure's name; let it end in {', '.join(_FORMATS)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        # TrueType fonts, as publishers want them, and the same ids in the same SVG.
-        with rc_context({"pdf.fonttype": 42, "svg.hashsalt": "flare"}):
-            figure.savefig(partial, **options)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # TrueType fonts, as publishers want them, and the same ids in the same SVG.
+    style = rc_context({"pdf.fonttype": 42, "svg.hashsalt": "flare"})
+    with atomic_file(path) as partial, style:
+        figure.savefig(partial, **options)
     return path

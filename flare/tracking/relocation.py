@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from sqlalchemy import URL, Connection, MetaData, Table, create_engine, select, update
 
+from flare.files import atomic_folder
 from flare.tracking.local_copy import is_held, read_about, runs_dir, write_about
 from flare.tracking.locations import ARTIFACTS, local_path, moved_from
 from flare.tracking.runs import answering, connect
@@ -78,11 +79,9 @@ def _relocate(connection: Connection, old: Path, database: Path) -> Relocated:
 
 
 def _copy(source: Path, dest: Path) -> None:
-    """Copy a folder under another name, and give it its own when it is whole."""
-    partial = dest.with_name(f".{dest.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(source, partial)
-    partial.rename(dest)
+    """Copy a whole folder, or nothing."""
+    with atomic_folder(dest) as partial:
+        shutil.copytree(source, partial, dirs_exist_ok=True)
 
 
 def _rename_runs(old_database: Path) -> None:

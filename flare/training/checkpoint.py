@@ -1,6 +1,5 @@
 """Where a training stands, on disk: written whole or not at all, and read without unpickling."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 
 from flare.errors import CheckpointInvalid
+from flare.files import atomic_file
 
 State = dict[str, Any]
 
@@ -27,14 +27,8 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Replace the state in the file by another, which survives a crash from now on."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f"{self.path.name}.partial")
-        with partial.open("wb") as file:
-            torch.save({**state, "format": _FORMAT, "identity": dict(self.identity)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.path)
-        _settle(self.path.parent)
+        with atomic_file(self.path, durable=True) as partial:
+            torch.save({**state, "format": _FORMAT, "identity": dict(self.identity)}, partial)
 
     def load(self) -> State | None:
         """Return the state in the file, None if there is no file.
@@ -70,15 +64,3 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the file, if there is one."""
         self.path.unlink(missing_ok=True)
-
-
-def _settle(folder: Path) -> None:
-    """Have the new name written down too; not every file system lets a folder be opened."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -26,7 +26,7 @@ from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.datasets.splits import Split, split_by_region
 from flare.errors import DatasetInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
-from flare.files import check_folder, put_file
+from flare.files import check_folder, write_atomically
 from flare.progress import bar, counter
 from flare.tracking.runs import Run, scratch, start
 from flare.tracking.tags import AUDIT_TAG, SPLIT_TAG
@@ -73,7 +73,7 @@ def run(config: AuditConfig) -> Audit:
             _write(draft, report)
             _log(tracked, draft, report)
             for path in sorted(draft.iterdir()):
-                put_file(config.output_dir / path.name, path.read_bytes())
+                write_atomically(config.output_dir / path.name, path.read_bytes())
     return Audit(report, config.output_dir, tracked.id)
 
 

@@ -11,7 +11,7 @@ from flare.config.groups import base_rates
 from flare.datasets.audit.report import AuditReport
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.errors import ConfigInvalid, DatasetInvalid, TrackingUnavailable
-from flare.files import check_folder, put_file
+from flare.files import check_folder, write_atomically
 from flare.forecasters.base import Forecast, Forecaster
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.forecasters.references.persistence import PERSISTENCE, persistence
@@ -244,5 +244,5 @@ def _mark_overlap(tracked: Run, model: Resolved, split: str, names: tuple[str, .
 def _put(draft: Path, output_dir: Path) -> Path:
     """Move the finished report to its place, over an older one."""
     for path in sorted(draft.rglob("*.*")):
-        put_file(output_dir / path.relative_to(draft), path.read_bytes())
+        write_atomically(output_dir / path.relative_to(draft), path.read_bytes())
     return output_dir

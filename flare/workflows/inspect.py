@@ -15,7 +15,7 @@ from flare.datasets.sdobenchmark.fingerprint import available_splits
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.errors import ConfigInvalid, DatasetNotFound
-from flare.files import check_folder, put_file
+from flare.files import check_folder, write_atomically
 from flare.goes import QUIET_FLUX, class_of_flux
 from flare.plots.brightness import brightness_over_time
 from flare.plots.census import census_figure
@@ -68,7 +68,7 @@ def run(config: InspectConfig) -> Inspection:
             _write(draft, census, figures)
             _log(tracked, draft, census, config.data_dir)
             for path in sorted(draft.iterdir()):
-                put_file(config.output_dir / path.name, path.read_bytes())
+                write_atomically(config.output_dir / path.name, path.read_bytes())
     return Inspection(census, str(split.table["id"][row]), config.output_dir, tracked.id)
 
 

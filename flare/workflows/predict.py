@@ -8,8 +8,8 @@ from flare.config import PredictConfig
 from flare.config.groups import PREDICT_EXAMPLE, base_rates
 from flare.datasets.sdobenchmark.labels import identity_above
 from flare.datasets.sdobenchmark.sample_images import infer_start, read_images
-from flare.digests import digest, digest_of_files
 from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid
+from flare.files import digest, digest_of_images
 from flare.forecasters.answer import answers
 from flare.images.grey_scale import LEVEL, Scale
 from flare.images.npy import cube_of_npy
@@ -114,7 +114,7 @@ def _folder_sample(folder: Path) -> _Sample:
         log.info("%s: %s is masked as missing (%s)", folder.name, file, reason)
     identity = identity_above(folder)
     synthetic = None if identity is None else identity.synthetic
-    return _Sample(folder.name, read.cube, read.present, digest_of_files(files), synthetic)
+    return _Sample(folder.name, read.cube, read.present, digest_of_images(files), synthetic)
 
 
 def _holds_images(folder: Path) -> bool:

@@ -20,8 +20,6 @@ ROWS: tuple[frozenset[str], ...] = (
             "seeding",
             "mlproject",
             "files",
-            "digests",
-            "lock",
             "parallel",
             "progress",
         )

@@ -107,7 +107,7 @@ def test_a_model_that_does_not_exist_is_named(place):
 def test_an_output_below_a_file_is_refused(place):
     (place.folder / "file").touch()
     line = refused(place, "predict", data_dir=place.data, output="file/forecasts.csv")
-    assert f"output=file: {place.folder}/file is no folder that can be written to; give" in line
+    assert f"output=file: {place.folder}/file is not a folder that can be written to; give" in line
 
 
 @again_in_a_process_of_its_own

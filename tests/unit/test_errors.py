@@ -12,6 +12,7 @@ KINDS = {
     "ArchiveInvalid": ValueError,
     "DownloadFailed": ConnectionError,
     "DiskTooSmall": OSError,
+    "PlaceInUse": BlockingIOError,
     "InputInvalid": ValueError,
     "ModelNotFound": LookupError,
     "PromotionRefused": PermissionError,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flare.errors import ConfigInvalid
-from flare.lock import alone
+from flare.files import locked
 
 _LOCK, _UNPACKED = "lock", "unpacked.partial"
 
@@ -26,7 +26,7 @@ def workshop(dest: Path) -> Iterator[Path]:
     folder = dest.absolute().with_name(f".{dest.name}.download")
     folder.mkdir(parents=True, exist_ok=True)
     taken = f"another download to {dest} is running; wait for it, or choose another dest"
-    with alone(folder / _LOCK, otherwise=taken):
+    with locked(folder / _LOCK, busy=taken):
         try:
             yield folder
         finally:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flare.datasets.pack.storage import row_bytes, row_digest
 from flare.datasets.sdobenchmark.sample_images import read_images
-from flare.digests import digest_of_files
+from flare.files import digest_of_images
 from flare.images.places import SampleRead
 from flare.sample import (
     IMAGE_SIZE,
@@ -97,4 +97,4 @@ def _samples(task: Task) -> Iterator[tuple[str, str, SampleRead, dict[str, bytes
     kept = np.empty((N_STEPS, N_CHANNELS, IMAGE_SIZE, IMAGE_SIZE), dtype=np.uint8)
     for name, folder, start in task.samples:
         sample, files = read_images(Path(folder), start, cube=kept)
-        yield name, digest_of_files(files), sample, files or {}
+        yield name, digest_of_images(files), sample, files or {}

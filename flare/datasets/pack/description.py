@@ -16,8 +16,8 @@ from flare.datasets.pack.journal import read_journal
 from flare.datasets.pack.reader import FORMAT, SUMS, Pack, fingerprint_of_pack
 from flare.datasets.pack.storage import BULK, Storage
 from flare.datasets.sdobenchmark.labels import dataset_identity, find_table
-from flare.digests import combine, digest
 from flare.errors import DatasetInvalid
+from flare.files import combine_digests, digest
 from flare.sample import CHANNELS, IMAGE_SIZE
 
 _REJECTED = "rejected.csv"
@@ -38,7 +38,7 @@ class _Known:
         """Take the digest of a split's table, and its samples."""
         own = {f"{split}.csv": table} | {stored.name: stored.images for stored in samples}
         self.source |= own
-        self.contents[split] = combine(own)
+        self.contents[split] = combine_digests(own)
         self.packed |= {stored.name: stored.packed for stored in samples}
         present = np.stack([stored.present for stored in samples])
         gaps = (~present).sum(axis=(0, 1)).tolist()
@@ -75,7 +75,7 @@ def describe(
             _require_images(data_dir / split, samples)
             known.add(split, digest(find_table(data_dir, split).read_bytes()), samples)
             known.small += _write_small(building / split, table, samples)
-    identity, fingerprint = dataset_identity(data_dir), combine(known.source)
+    identity, fingerprint = dataset_identity(data_dir), combine_digests(known.source)
     described = Pack(
         folder=building,
         name=identity.name,

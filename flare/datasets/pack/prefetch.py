@@ -16,7 +16,7 @@ import numpy as np
 
 from flare.cores import usable_cores
 from flare.datasets.sdobenchmark.sample_images import infer_start, read_images
-from flare.digests import digest_of_files
+from flare.files import digest_of_images
 from flare.parallel import worker_pool
 from flare.sample import INPUT_WINDOW_HOURS, Cube, Present, reduce_cubes
 
@@ -81,7 +81,7 @@ def read_batch(batch: Iterable[Source], image_size: int) -> ReadBatch:
         cubes.append(reduce_cubes(sample.cube, image_size))
         present.append(sample.present)
         ends.append(start + timedelta(hours=INPUT_WINDOW_HOURS))
-        digests.append(digest_of_files(files))
+        digests.append(digest_of_images(files))
         rejected.append(sample.rejected)
     return ReadBatch(
         np.stack(cubes), np.stack(present), tuple(ends), tuple(digests), tuple(rejected)

@@ -30,8 +30,8 @@ import pandas as pd
 from flare.datasets.pack.jpeg_cubes import JpegCubes
 from flare.datasets.pack.storage import BULK, Storage, StoredRows, jpeg_rows, raw_rows
 from flare.datasets.sdobenchmark.fingerprint import listing_fingerprint
-from flare.digests import combine, digest
 from flare.errors import DatasetInvalid, DatasetNotFound
+from flare.files import combine_digests, digest
 from flare.sample import N_CHANNELS, N_STEPS, Cube, PlaneSums, Present
 
 #: Another number means another layout or other pixels; packs of other formats are made again.
@@ -145,7 +145,7 @@ def fingerprint_of_pack(rows: Mapping[str, str], found: Pack) -> str:
     about = {"format": FORMAT, "storage": found.storage, "dataset": found.fingerprint}
     if found.storage == "raw":
         about["image_size"] = found.image_size
-    return combine({**{name: str(value) for name, value in about.items()}, **rows})
+    return combine_digests({**{name: str(value) for name, value in about.items()}, **rows})
 
 
 def verify_pack(found: Pack, *, progress: Callable[[int, int], None] | None = None) -> None:

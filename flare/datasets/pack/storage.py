@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.cores import usable_cores
-from flare.digests import digest
+from flare.files import digest
 from flare.sample import N_PLANES, Present
 
 Storage = Literal["raw", "jpeg"]

@@ -16,7 +16,7 @@ from flare.datasets.pack.decoding import Stored
 from flare.datasets.pack.journal import read_journal, rewrite_journal, rows_of
 from flare.datasets.pack.storage import BULK, Storage
 from flare.errors import DiskTooSmall, FlareError
-from flare.lock import alone
+from flare.files import locked
 
 log = logging.getLogger("flare")
 
@@ -44,7 +44,7 @@ def unfinished_pack(dest: Path, description: Mapping[str, object]) -> Iterator[P
     workshop = workshop_of(dest)
     workshop.mkdir(parents=True, exist_ok=True)
     taken = f"another process is packing to {dest}; wait for it, or choose another pack_dir"
-    with alone(workshop / "lock", otherwise=taken):
+    with locked(workshop / "lock", busy=taken):
         text = json.dumps(dict(description), indent=1)
         if not _has_text(workshop / _DESCRIPTION, text):
             shutil.rmtree(workshop / "set", ignore_errors=True)

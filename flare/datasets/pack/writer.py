@@ -25,13 +25,13 @@ from flare.datasets.pack.storage import BULK, Storage, row_bytes
 from flare.datasets.pack.unfinished import take_up, unfinished_pack
 from flare.datasets.sdobenchmark.fingerprint import available_splits, listing
 from flare.datasets.sdobenchmark.labels import find_table, read_table
-from flare.digests import combine
 from flare.errors import (
     ConfigInvalid,
     DatasetInvalid,
     DatasetNotFound,
     DiskTooSmall,
 )
+from flare.files import combine_digests
 from flare.parallel import TASK_SAMPLES, Progress, map_in_order
 from flare.sample import IMAGE_SIZE
 
@@ -139,7 +139,7 @@ def pack(
         "format": FORMAT,
         "storage": storage,
         "image_size": stored_size,
-        "listing": combine(files),
+        "listing": combine_digests(files),
     }
     del files  # a hundred bytes for each image, while workers run
     with unfinished_pack(dest, about) as workshop, _full_disk_named(dest):

@@ -28,7 +28,7 @@ from flare.datasets.sdobenchmark.labels import (
 )
 from flare.datasets.sdobenchmark.published import PUBLISHED, PUBLISHED_LAST_IMAGES, classes_of
 from flare.datasets.sdobenchmark.stray_files import find_strays
-from flare.digests import combine, digest
+from flare.files import combine_digests, digest
 from flare.parallel import TASK_SAMPLES, Progress, map_in_order, reported
 from flare.sample import CHANNELS, INPUT_WINDOW_HOURS, Present
 
@@ -159,7 +159,7 @@ def take_census(
             }
             others = {other: tables[other] for other in tables if other != split}
             splits[split] = _sum_up(data_dir, split, table, counted, others=others)
-    return Census(identity.name, identity.synthetic, combine(digests), splits)
+    return Census(identity.name, identity.synthetic, combine_digests(digests), splits)
 
 
 def _tasks(table: pd.DataFrame) -> list[SamplesToCount]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from flare.datasets.sdobenchmark.findings import Finding, found
 from flare.datasets.sdobenchmark.sample_images import list_names, read_files
-from flare.digests import digest_of_files
+from flare.files import digest_of_images
 from flare.images.places import STEP_TOLERANCE_MINUTES, SampleRead, image_places, sample_of_files
 from flare.images.planes import is_ignored_channel, parse_name
 from flare.sample import N_CHANNELS, N_STEPS, Cube, Present
@@ -63,7 +63,7 @@ def count_sample(folder: Path, start: datetime) -> SampleCount:
         on_disk=on_disk,
         grey=median_levels(sample.cube, sample.present),
         minutes_off=max((place.minutes for place in sample.used), default=0.0),
-        digest=digest_of_files(files),
+        digest=digest_of_images(files),
         findings=_findings(folder, sample),
     )
 

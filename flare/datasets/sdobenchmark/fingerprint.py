@@ -11,8 +11,8 @@ from pathlib import Path
 
 from flare.datasets.sdobenchmark.labels import SPLITS, find_table, read_table
 from flare.datasets.sdobenchmark.sample_images import read_files
-from flare.digests import combine, digest, digest_of_files
 from flare.errors import DatasetNotFound
+from flare.files import combine_digests, digest, digest_of_images
 
 SHORT_LENGTH = 16
 _SUFFIXES = (".csv", ".jpg", ".jpeg", ".png")
@@ -54,13 +54,13 @@ def content_fingerprint(data_dir: Path) -> str:
     for split in available_splits(data_dir):
         digests[f"{split}.csv"] = digest(find_table(data_dir, split).read_bytes())
         for row in read_table(data_dir, split).itertuples():
-            digests[f"{split}/{row.id}"] = digest_of_files(read_files(Path(str(row.folder))))
-    return combine(digests)
+            digests[f"{split}/{row.id}"] = digest_of_images(read_files(Path(str(row.folder))))
+    return combine_digests(digests)
 
 
 def listing_fingerprint(data_dir: Path) -> str:
     """Return a fingerprint of the names, sizes and modification times of a dataset's files."""
-    return combine(listing(data_dir))
+    return combine_digests(listing(data_dir))
 
 
 def listing(data_dir: Path) -> dict[str, str]:

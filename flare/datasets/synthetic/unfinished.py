@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from flare.lock import alone
+from flare.files import locked
 
 #: How the names of regions end that are not whole yet.
 PARTIAL = ".partial"
@@ -29,7 +29,7 @@ def unfinished(dest: Path, description: Mapping[str, object]) -> Iterator[Path]:
     workshop = dest.absolute().with_name(f".{dest.name}.synthesize")
     workshop.mkdir(parents=True, exist_ok=True)
     taken = f"another process is making {dest}; wait for it, or choose another data_dir"
-    with alone(workshop / "lock", otherwise=taken):
+    with locked(workshop / "lock", busy=taken):
         folder, text = workshop / "set", json.dumps(dict(description), indent=2) + "\n"
         if not _is_same(folder / _DESCRIPTION, text):
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,6 @@
 """What a stopped training has left, and whether it belongs to the one that is to go on."""
 
 import hashlib
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flare.files import atomic_file
 from flare.forecasters.base import Forecast
 from flare.training.checkpoint import Checkpoint
 from flare.training.reader import Rows
@@ -78,15 +78,11 @@ class FoldsKept:
         path = _path(checkpoint)
         if checkpoint is None or path is None:
             return
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
+        with atomic_file(path, durable=True) as partial, partial.open("wb") as file:
             about = str(sorted(checkpoint.identity.items()))
             arrays = vars(fold.forecast) | {"events": fold.forecast.events, "identity": about}
             arrays |= {f"{_WEIGHT}{name}": value for name, value in fold.weights.items()}
             np.savez(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
         checkpoint.remove()
 
 

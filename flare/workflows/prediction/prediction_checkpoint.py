@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from flare.errors import ConfigInvalid
-from flare.lock import hold
+from flare.files import lock_file
 
 FORMAT = 1
 _SUFFIX = ".partial.jsonl"
@@ -94,9 +94,9 @@ class Journal:
 
     def _lock(self) -> None:
         """Refuse a journal that a living process writes; a dead one's lock is gone with it."""
-        hold(
+        lock_file(
             self._file,
-            otherwise=f"{self.path} is being written by another process; wait for it, "
+            busy=f"{self.path} is being written by another process; wait for it, "
             "or give another -P output=",
         )
 

@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 import pandas as pd
 
 from flare.errors import ConfigInvalid
-from flare.files import check_folder, put_file
+from flare.files import check_folder, write_atomically
 from flare.forecasters.answer import Answer
 from flare.goes import CLASS_LETTERS
 
@@ -72,7 +72,7 @@ def check_output(output: Path) -> None:
 
 def write_forecasts(rows: Sequence[Row], output: Path) -> None:
     """Write rows in the format that the file's ending names: whole, or not at all."""
-    put_file(output, WRITERS[output.suffix](rows))
+    write_atomically(output, WRITERS[output.suffix](rows))
 
 
 def _json(rows: Sequence[Row]) -> bytes:

@@ -13,8 +13,8 @@ from flare.datasets.sdobenchmark.fingerprint import (
     listing_fingerprint,
     short,
 )
-from flare.digests import combine, digest
 from flare.errors import DatasetNotFound
+from flare.files import combine_digests, digest
 
 from tiny import write_tiny_dataset
 
@@ -60,7 +60,7 @@ def test_combining_is_what_sha256sum_prints_of_what_sha256sum_prints(tmp_path: P
         "sha256sum a b | sha256sum", shell=True, cwd=tmp_path, capture_output=True, check=True
     )
     expected = printed.stdout.decode().split()[0]
-    assert combine({name: digest(data) for name, data in files.items()}) == expected
+    assert combine_digests({name: digest(data) for name, data in files.items()}) == expected
 
 
 def test_the_short_form_is_the_first_sixteen_digits() -> None:

@@ -13,8 +13,8 @@ from flare.datasets.listing import list_samples
 from flare.datasets.pack.writer import pack
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.sdobenchmark.sample_images import read_files
-from flare.digests import digest_of_files
 from flare.errors import DatasetInvalid, DatasetNotFound
+from flare.files import digest_of_images
 
 from tiny import write_tiny_dataset
 
@@ -98,7 +98,7 @@ def test_a_seed_of_invented_regions_is_kept(dataset: Path) -> None:
 
 def test_the_content_of_a_split_is_what_its_pack_says(dataset: Path, tmp_path: Path) -> None:
     listing = list_samples(dataset, "test")
-    digests = {entry.id: digest_of_files(read_files(entry.folder)) for entry in listing.entries}
+    digests = {entry.id: digest_of_images(read_files(entry.folder)) for entry in listing.entries}
     made = pack(dataset, tmp_path / "pack", image_size=32, processes=1)
     assert listing.content(digests) == made.contents["test"]
 

@@ -17,8 +17,8 @@ from flare.datasets.pack.reader import Pack, open_pack, verify_pack
 from flare.datasets.pack.storage import BULK
 from flare.datasets.pack.unfinished import workshop_of
 from flare.datasets.pack.writer import pack
-from flare.errors import DatasetInvalid, DiskTooSmall
-from flare.lock import alone
+from flare.errors import DatasetInvalid, DiskTooSmall, PlaceInUse
+from flare.files import locked
 
 from tiny import copy_without_packs
 
@@ -197,8 +197,8 @@ def test_the_other_storage_is_packed_from_the_beginning(tiny_dataset, tmp_path, 
 
 def test_a_second_packer_of_the_same_place_is_told_so(tiny_dataset, whole, tmp_path):
     workshop = interrupt(tiny_dataset, tmp_path / "pack", whole)
-    taken = pytest.raises(DatasetInvalid, match=r"another process is packing to .*pack; wait")
-    with alone(workshop / "lock", otherwise="this test is first"), taken:
+    taken = pytest.raises(PlaceInUse, match=r"another process is packing to .*pack; wait")
+    with locked(workshop / "lock", busy="this test is first"), taken:
         go_on(tiny_dataset, tmp_path / "pack", whole)
     assert go_on(tiny_dataset, tmp_path / "pack", whole)[1][0] == 8
 

@@ -15,7 +15,7 @@ from flare.datasets.synthetic.example import write_example
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Images
 from flare.datasets.synthetic.unfinished import unfinished
-from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.errors import ConfigInvalid, DatasetInvalid, PlaceInUse
 from flare.images.planes import ImageRejected, decode_plane, parse_name
 from flare.sample import CHANNELS, CUBE_SHAPE, STEP_OFFSETS_MINUTES
 
@@ -201,7 +201,7 @@ def test_what_is_there_already_needs_no_room_on_the_disk(tmp_path, monkeypatch):
 def test_a_second_process_in_the_same_place_is_refused(tmp_path):
     with (
         unfinished(tmp_path / "set", {}),
-        pytest.raises(DatasetInvalid, match="another process is making"),
+        pytest.raises(PlaceInUse, match="another process is making"),
     ):
         synthesize(tmp_path / "set", n_training=1, n_test=1, processes=1)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.errors import ConfigInvalid, PlaceInUse
 from flare.workflows.prediction.prediction_checkpoint import Journal, Task
 
 TASK = Task(model="m" * 64, data="d" * 64, split="test", samples=7, batch=3)
@@ -111,7 +111,7 @@ def test_restart_discards_what_was_kept(output: Path, interrupted: Path) -> None
 def test_two_processes_do_not_write_the_same_journal(output: Path) -> None:
     with (
         Journal(output, TASK),
-        pytest.raises(DatasetInvalid, match=r"is being written by another process; wait"),
+        pytest.raises(PlaceInUse, match=r"is being written by another process; wait"),
     ):
         Journal(output, TASK)
 
