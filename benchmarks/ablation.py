@@ -18,7 +18,7 @@ from flare.config import TrainConfig
 from flare.config.groups import SYNTHETIC_DIR
 from flare.datasets.splits import Split
 from flare.flux_curve import flux_quantiles, log_rates, probabilities
-from flare.forecasters.base import Forecast
+from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.probabilistic import brier_skill_score, roc_area
 from flare.verification.ranked import ranked_probability_score

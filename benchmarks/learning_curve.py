@@ -19,17 +19,19 @@ from benchmarks.timing import machine
 from flare.config import TrainConfig
 from flare.config.groups import SYNTHETIC_DIR
 from flare.datasets.splits import split_by_region
+from flare.forecast import Forecast
 from flare.forecasters.forest import fit_forest
 from flare.forecasters.references.oracle import oracle_of
 from flare.goes import HEADLINE_EVENT
 from flare.plots.style import CYCLE, GREY, dress, legend, mark_synthetic, new_figure
 from flare.seeding import Stream, stream
+from flare.verification.inputs import Observations
 from flare.verification.resampled import Score
-from flare.verification.scorecard import Issued, score_forecasts
+from flare.verification.scorecard import score_forecasts
 from flare.workflows.evaluation.references import features_of
 from flare.workflows.fitting.network import train_network
 from flare.workflows.fitting.network_settings import network_settings
-from flare.workflows.fitting.scoring import forecast_rows, issued, observed
+from flare.workflows.fitting.scoring import forecast_rows
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 _SCORES = ("brier_skill_score", "roc_area")
@@ -47,9 +49,11 @@ def part_of(data: TrainingData, share: float) -> TrainingData:
     return replace(data, split=replace(data.split, train=rows))
 
 
-def scores_of(told: Issued, data: TrainingData) -> dict[str, Score]:
+def scores_of(told: Forecast, data: TrainingData) -> dict[str, Score]:
     """Score what was issued for the validation rows."""
-    card = score_forecasts(told, observed(data.rows, data.split.validation))
+    card = score_forecasts(
+        told, Observations.from_table(data.rows.table.iloc[data.split.validation])
+    )
     return {name: card.get(HEADLINE_EVENT, name) for name in _SCORES}
 
 
@@ -59,10 +63,8 @@ def learn(data: TrainingData, config: TrainConfig, features: NDArray[np.float64]
     network = train_network(data, network_settings(config, seed=config.seed))
     forest = fit_forest(features[rows], data.peak_flux[rows], spec=network.spec, origin=data.origin)
     told = {
-        "forest": issued(forest, forest.predict_features(features[held])),
-        config.architecture: issued(
-            network, forecast_rows(network, data.rows, held, title="validate")
-        ),
+        "forest": forest.predict_features(features[held]),
+        config.architecture: forecast_rows(network, data.rows, held, title="validate"),
     }
     scores = {name: scores_of(one, data) for name, one in told.items()}
     return len(set(data.active_regions[rows].tolist())), len(rows), scores

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.forecasters.base import Forecast, PostProcessing
+from flare.forecast import Forecast
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.postprocessing.choose_calibration import choose_calibration, cross_calibrated
-from flare.forecasters.postprocessing.fit import tune
+from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.goes import EVENTS, event_outcomes
 from flare.training.objective import INTERVAL_LEVEL, Objective
 from flare.training.sampling import class_weights
@@ -104,7 +105,7 @@ def _interval(told: Told, bench) -> tuple[float, float]:
     held, width = np.empty(len(observed)), np.empty(len(observed))
     for fold in np.unique(bench.folds):
         left = bench.folds == fold
-        postprocessing = tune(
+        postprocessing = fit_postprocessing(
             _forecast(told, ~left),
             bench.flux[~left],
             np.zeros(np.count_nonzero(~left), dtype=int),
@@ -119,7 +120,7 @@ def _interval(told: Told, bench) -> tuple[float, float]:
 
 def _forecast(told: Told, rows: NDArray[np.bool_]) -> Forecast:
     flux = told.flux[rows]
-    return PostProcessing().finish(
+    return PostProcessing().apply(
         flux[:, flux.shape[1] // 2],
         told.natural[rows],
         EVENTS,

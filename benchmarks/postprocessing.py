@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 
 from flare.datasets.folds import folds_by_region
 from flare.datasets.splits import split_by_region
-from flare.forecasters.base import Forecast, ForecasterSpec, PostProcessing
+from flare.forecast import Forecast
+from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import fit_forest
-from flare.forecasters.postprocessing.fit import tune
+from flare.forecasters.postprocessing.apply import PostProcessing
+from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
 from flare.seeding import Stream, stream
+from flare.verification.inputs import Observations
 from flare.verification.probabilistic import brier_score
 from flare.verification.scorecard import score_forecasts
 from flare.workflows.evaluation.references import reference_data
 from flare.workflows.fitting.row_features import features_of
-from flare.workflows.fitting.scoring import Issued, Observed
 from flare.workflows.fitting.training_data import open_packed
 
 SHOWN = ("C1.0", HEADLINE_EVENT)
@@ -110,7 +112,7 @@ def main() -> None:
                 distort, out_of_fold, folds, train, bench.regions[split.train], held, validation
             ).items():
                 changes[name][event].append(change)
-        postprocessing = tune(
+        postprocessing = fit_postprocessing(
             out_of_fold, train, folds, level=SPEC.interval_level, regions=bench.regions[split.train]
         )
         done = finished(postprocessing, held)
@@ -124,7 +126,7 @@ def main() -> None:
 
 def finished(postprocessing: PostProcessing, raw: Forecast) -> Forecast:
     """Tune raw forecasts."""
-    return postprocessing.finish(raw.log10_flux, raw.probability, raw.events)
+    return postprocessing.apply(raw.log10_flux, raw.probability, raw.events)
 
 
 def _brier_changes(
@@ -139,7 +141,9 @@ def _brier_changes(
     """Return by how much calibration changes the Brier score of each event on validation."""
     seen = replace(out_of_fold, probability=distort(out_of_fold.probability))
     raw = replace(held, probability=distort(held.probability))
-    postprocessing = tune(seen, train, folds, level=SPEC.interval_level, regions=regions)
+    postprocessing = fit_postprocessing(
+        seen, train, folds, level=SPEC.interval_level, regions=regions
+    )
     done = finished(postprocessing, raw)
     happened = event_outcomes(validation)
     return {
@@ -155,13 +159,9 @@ def _brier_changes(
 def _skill(postprocessing: PostProcessing, raw: Forecast, table) -> tuple[float, float, float]:
     """Return the TSS of the headline event on a table's labels, with its interval."""
     done = finished(postprocessing, raw)
-    issued = Issued(
-        done.log10_flux, done.lower, done.upper, done.probability, EVENTS, postprocessing.thresholds
+    score = score_forecasts(done, Observations.from_table(table)).get(
+        HEADLINE_EVENT, "true_skill_statistic"
     )
-    truth = Observed(
-        table["peak_flux"].to_numpy(dtype=np.float64), table["active_region"].to_numpy(np.int64)
-    )
-    score = score_forecasts(issued, truth).get(HEADLINE_EVENT, "true_skill_statistic")
     return score.value, score.low, score.high
 
 
@@ -173,7 +173,7 @@ def _shuffled(bench: Bench, seed: int) -> tuple[float, float, float]:
     order = stream(seed, Stream.SHUFFLE, 0).permutation(len(bench.flux))
     flux = bench.flux[order]
     out_of_fold, folds, (split, _, on_test) = bench.forecasts(seed, flux)
-    postprocessing = tune(
+    postprocessing = fit_postprocessing(
         out_of_fold,
         flux[split.train],
         folds,

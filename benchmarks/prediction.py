@@ -89,7 +89,10 @@ def forecasters(sources: Sequence[Source]) -> Iterator[tuple[str, Forecaster]]:
     yield "forest", fit_forest(features, labels, spec=spec, origin=origin, n_trees=300, seed=0)
     config = NetworkConfig()
     normalisation = fit_normalisation(some.cubes, some.present, np.arange(len(some.cubes)))
-    yield "cnn", NetworkForecaster(build(config).eval(), config, normalisation, spec, origin)
+    yield (
+        "cnn",
+        NetworkForecaster(build(config).eval(), config, normalisation, spec=spec, origin=origin),
+    )
 
 
 def compare(forecaster: Forecaster, sources: Sequence[Source], repeats: int) -> None:

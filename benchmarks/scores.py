@@ -17,9 +17,11 @@ from scores.probability import brier_score as their_brier_score
 from sklearn import metrics
 
 from benchmarks.timing import Timing, machine, time_in_turn
+from flare.forecast import Forecast
 from flare.goes import event_outcomes
+from flare.verification.inputs import Observations
 from flare.verification.named_scores import event_scores, flux_scores
-from flare.verification.scorecard import Issued, Observed, score_forecasts
+from flare.verification.scorecard import score_forecasts
 
 N_SAMPLES, N_REGIONS = 900, 91
 EVENTS = ("C1.0", "M1.0", "X1.0")
@@ -61,7 +63,7 @@ def main() -> None:
     print(table(timings, {name: amount for name, (_, amount) in work.items()}))
 
 
-def made_up() -> tuple[Issued, Observed]:
+def made_up() -> tuple[Forecast, Observations]:
     """Return forecasts with some skill of labels of which a quarter is quiet."""
     generator = np.random.default_rng(0)
     log10_flux = generator.uniform(-7, -3.6, N_SAMPLES)
@@ -69,11 +71,11 @@ def made_up() -> tuple[Issued, Observed]:
     forecast = log10_flux + generator.normal(0, 0.7, N_SAMPLES)
     probability = 1 / (1 + np.exp(-3 * (forecast[:, None] - [-6, -5, -4])))
     thresholds = dict.fromkeys(EVENTS, 0.4)
-    issued = Issued(forecast, forecast - 1, forecast + 1, probability, EVENTS, thresholds)
-    return issued, Observed(10**log10_flux, np.sort(np.arange(N_SAMPLES) % N_REGIONS))
+    issued = Forecast(forecast, forecast - 1, forecast + 1, probability, EVENTS, thresholds)
+    return issued, Observations(10**log10_flux, np.sort(np.arange(N_SAMPLES) % N_REGIONS))
 
 
-def resampled_rows(observed: Observed, n: int) -> list[np.ndarray]:
+def resampled_rows(observed: Observations, n: int) -> list[np.ndarray]:
     """Return the rows of n resamples of the active regions."""
     generator = np.random.default_rng(1)
     of_region = [np.flatnonzero(observed.active_region == r) for r in range(N_REGIONS)]
@@ -85,7 +87,7 @@ def resampled_rows(observed: Observed, n: int) -> list[np.ndarray]:
     ]
 
 
-def loop_ours(issued: Issued, observed: Observed, resamples: list[np.ndarray]) -> None:
+def loop_ours(issued: Forecast, observed: Observations, resamples: list[np.ndarray]) -> None:
     """Call our functions once a resample, on the rows that it drew."""
     for rows in resamples:
         some, labels = issued.take(rows), observed.take(rows)
@@ -104,7 +106,7 @@ def loop_ours(issued: Issued, observed: Observed, resamples: list[np.ndarray]) -
         )
 
 
-def loop_theirs(issued: Issued, observed: Observed, resamples: list[np.ndarray]) -> None:
+def loop_theirs(issued: Forecast, observed: Observations, resamples: list[np.ndarray]) -> None:
     """Compute, of our scores, those that scikit-learn and ``scores`` have, once a resample."""
     for rows in resamples:
         some, labels = issued.take(rows), observed.take(rows)

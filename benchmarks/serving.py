@@ -35,7 +35,6 @@ from benchmarks.timing import machine
 from flare.cores import usable_cores
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 from flare.forecasters.network import NetworkForecaster
-from flare.forecasters.onnx.engine import exported, with_threads
 from flare.forecasters.references.climatology import fit_climatology
 from flare.forecasters.storage import load, save
 from flare.models import NetworkConfig, build
@@ -77,7 +76,7 @@ def network(architecture: str, image_size: int) -> NetworkForecaster:
     normalisation = ChannelNormalisation((0.5,) * N_CHANNELS, (0.25,) * N_CHANNELS)
     spec = ForecasterSpec(image_size=image_size)
     origin = Origin("0", "benchmark", True, (), 0)
-    return NetworkForecaster(build(config).eval(), config, normalisation, spec, origin)
+    return NetworkForecaster(build(config).eval(), config, normalisation, spec=spec, origin=origin)
 
 
 def form(array: np.ndarray[Any, Any]) -> Body:
@@ -206,7 +205,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         plain = network(given.architecture, given.image_size)
-        eager, quick = save(plain, folder / "eager"), save(exported(plain), folder / "model")
+        eager, quick = save(plain, folder / "eager"), save(plain.exported(), folder / "model")
         labels, spec = np.array([1e-9, 1e-5]), ForecasterSpec(image_size=256)
         constant = fit_climatology(labels, spec=spec, origin=plain.origin)
         nothing = save(constant, folder / "nothing")
@@ -278,7 +277,7 @@ def _in_turn(
     """Ask every server in turn; between the turns, the network alone."""
     taken: dict[tuple[str, int, str], Taken] = {}
     bare = Taken()
-    alone = with_threads(forecaster, usable_cores())
+    alone = forecaster.with_threads(usable_cores())
     cubes = planes.reshape(1, *CUBE_SHAPE)
     for number in range(rounds + 1):  # the first one warms up
         for dtype, of_server in bodies.items():

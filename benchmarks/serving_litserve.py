@@ -14,7 +14,6 @@ from fastapi import Request
 from benchmarks.serving_peers import forecaster_of, grey
 from flare.cores import usable_cores
 from flare.forecasters.answer import answers
-from flare.forecasters.onnx.engine import with_threads
 from flare.sample import present_of_cube
 
 
@@ -23,7 +22,7 @@ class Api(litserve.LitAPI):
 
     def setup(self, device: str) -> None:  # noqa: ARG002
         """Load the model, once a worker."""
-        self.forecaster = with_threads(forecaster_of(), 1)
+        self.forecaster = forecaster_of().with_threads(1)
 
     def decode_request(self, request: Request) -> np.ndarray[Any, Any]:
         """Read the upload."""

@@ -13,7 +13,6 @@ from fastapi import FastAPI, File, Request, UploadFile
 
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster
-from flare.forecasters.onnx.engine import with_threads
 from flare.forecasters.storage import load
 from flare.sample import CUBE_SHAPE, present_of_cube
 
@@ -54,7 +53,7 @@ def null_upload() -> FastAPI:
 
 def json_body() -> FastAPI:
     """Make a server of the body that `mlflow models serve` takes, with our engine."""
-    app, forecaster = FastAPI(), with_threads(forecaster_of(), 1)
+    app, forecaster = FastAPI(), forecaster_of().with_threads(1)
 
     @app.post("/invocations")
     async def invocations(request: Request) -> dict[str, Any]:

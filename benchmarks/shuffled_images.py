@@ -22,12 +22,13 @@ from flare.config.groups import SYNTHETIC_DIR
 from flare.datasets.pack.reader import PackedSplit
 from flare.datasets.splits import split_by_region
 from flare.seeding import Stream, stream
+from flare.verification.inputs import Observations
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.evaluation.references import climatology_of
 from flare.workflows.fitting.cross_validation import on_validation
 from flare.workflows.fitting.network import train_network
 from flare.workflows.fitting.network_settings import network_settings
-from flare.workflows.fitting.scoring import forecast_rows, issued, observed, tuned_and_scored
+from flare.workflows.fitting.scoring import forecast_rows, tuned_and_scored
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 _SCORES = (
@@ -52,7 +53,7 @@ def trained_and_scored(data: TrainingData, test: PackedSplit, config: TrainConfi
     unseen = on_validation(network, data, seed=config.split_seed)
     ready, _ = tuned_and_scored(network, data, unseen, resamples=100)
     forecast = forecast_rows(ready, test, np.arange(len(test)), title="test")
-    return score_forecasts(issued(ready, forecast), observed(test))
+    return score_forecasts(forecast, Observations.from_table(test.table))
 
 
 def main() -> None:
@@ -80,7 +81,7 @@ def main() -> None:
     print(f"| mean of the shuffled | {middle} |")
     flat = climatology_of(data)
     forecast = flat.predict(test.cubes[:], test.present)
-    print(_row("climatology", score_forecasts(issued(flat, forecast), observed(test))))
+    print(_row("climatology", score_forecasts(forecast, Observations.from_table(test.table))))
 
 
 def _opened(config: TrainConfig) -> tuple[TrainingData, PackedSplit]:

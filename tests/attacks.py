@@ -190,7 +190,6 @@ ATTACKS: dict[str, Attack] = {
 def main() -> None:
     """Parse, serve, attack, print."""
     from benchmarks.serving import network
-    from flare.forecasters.onnx.engine import exported
     from flare.forecasters.storage import save
     from serving.routes.example import EXAMPLES, example_npy
 
@@ -203,7 +202,7 @@ def main() -> None:
     _say("|---|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = save(exported(network("cnn", 256)), folder / "model")
+        model = save(network("cnn", 256).exported(), folder / "model")
         for attack in given.attacks:
             with serving(folder / attack, model=model, threads=2) as server:
                 for _ in range(4):

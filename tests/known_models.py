@@ -61,7 +61,9 @@ def network(
             for weights in untrained.parameters():
                 weights.fill_(float("nan"))
     scale = ChannelNormalisation((128.0,) * N_CHANNELS, (64.0,) * N_CHANNELS)
-    return NetworkForecaster(untrained, config, scale, ForecasterSpec(image_size=32), ORIGIN)
+    return NetworkForecaster(
+        untrained, config, scale, spec=ForecasterSpec(image_size=32), origin=ORIGIN
+    )
 
 
 def answer_of(forecaster: Forecaster, cube: Cube) -> dict[str, object]:

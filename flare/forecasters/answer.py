@@ -5,8 +5,9 @@ The seed's five fields keep their names and meaning; the others stand beside the
 
 from typing import TypedDict
 
-from flare.forecasters.base import Forecast, Forecaster
-from flare.forecasters.postprocessing.coherence import are_coherent
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster
+from flare.forecasters.postprocessing.apply import are_coherent
 from flare.goes import HEADLINE_EVENT, class_letter, class_of_flux
 
 
@@ -42,13 +43,7 @@ class Answer(TypedDict):
 def answers(forecaster: Forecaster, forecast: Forecast) -> list[Answer]:
     """Put each of the N forecasts into words."""
     threshold = forecaster.postprocessing.thresholds[HEADLINE_EVENT]
-    coherent = are_coherent(
-        forecast.log10_flux,
-        (forecast.lower, forecast.upper),
-        forecast.probability,
-        forecast.events,
-        level=forecaster.spec.interval_level,
-    )
+    coherent = are_coherent(forecast, level=forecaster.spec.interval_level)
     found: list[Answer] = []
     for row in range(len(forecast)):
         log_flux = float(forecast.log10_flux[row])

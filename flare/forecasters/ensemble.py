@@ -7,7 +7,7 @@ Ranjan and Gneiting 2010, doi:10.1111/j.1467-9868.2009.00726.x.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,15 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import ConfigInvalid, ForecasterInvalid
-from flare.forecasters.base import (
-    Forecast,
-    Forecaster,
-    ForecasterSpec,
-    Origin,
-    PostProcessing,
-    check_cubes,
-)
-from flare.forecasters.onnx.engine import device_of, engine_of, exported, with_threads
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster, Origin, check_cubes
 from flare.forecasters.storage import load, read_description, save
 from flare.sample import Cube, Present, reduce_cubes
 
@@ -32,43 +25,36 @@ _MOST = 100  # members: two digits
 
 
 @dataclass(frozen=True)
-class EnsembleForecaster:
+class EnsembleForecaster(Forecaster):
     """The mean of its members: of log10 flux, and of each event's probability."""
 
     kind: ClassVar[str] = "ensemble"
     members: tuple[Forecaster, ...]
-    spec: ForecasterSpec
-    origin: Origin
-    postprocessing: PostProcessing = field(default_factory=PostProcessing)
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Forecast N samples by every member, and average."""
         check_cubes(cubes, present)
         reduced = reduce_cubes(cubes, self.spec.image_size)
         flux, probability = mean_of([one.predict(reduced, present) for one in self.members])
-        return self.postprocessing.finish(flux, probability, self.spec.events)
+        return self.postprocessing.apply(flux, probability, self.spec.events)
 
     @property
     def engine(self) -> str:
         """What its members compute with, each once: ``numpy, onnxruntime``."""
-        return ", ".join(sorted(set(map(engine_of, self.members))))
+        return ", ".join(sorted({one.engine for one in self.members}))
 
     @property
     def device(self) -> str:
         """Where its members compute: ``cuda`` if one of them does."""
-        return max(map(device_of, self.members))
+        return max(one.device for one in self.members)
 
     def exported(self) -> Self:
         """Return it with the networks among its members exported."""
-        return replace(self, members=tuple(map(exported, self.members)))
+        return replace(self, members=tuple(one.exported() for one in self.members))
 
     def with_threads(self, threads: int) -> Self:
         """Return it with so many threads a call in the networks among its members."""
-        return replace(self, members=tuple(with_threads(one, threads) for one in self.members))
-
-    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
-        """Return the same members with other thresholds and residuals."""
-        return replace(self, postprocessing=postprocessing)
+        return replace(self, members=tuple(one.with_threads(threads) for one in self.members))
 
     def save_parts(self, folder: Path) -> dict[str, object]:
         """Save every member in a folder of its own; return their names and digests."""
@@ -80,15 +66,7 @@ class EnsembleForecaster:
         return {"members": members}
 
     @classmethod
-    def load_parts(
-        cls,
-        folder: Path,
-        parts: dict[str, Any],
-        *,
-        spec: ForecasterSpec,
-        postprocessing: PostProcessing,
-        origin: Origin,
-    ) -> Self:
+    def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
         """Load every member; a name that is none of ours, or another member, is refused."""
         members = []
         for one in parts["members"]:
@@ -101,7 +79,7 @@ class EnsembleForecaster:
             members.append(load(place))
         if not members:
             raise ForecasterInvalid(f"the ensemble in {folder} has no members; fetch it again")
-        return cls(tuple(members), spec, origin, postprocessing)
+        return {"members": tuple(members)}
 
 
 def mean_of(forecasts: Sequence[Forecast]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -139,7 +117,7 @@ def combine(members: Sequence[Forecaster]) -> EnsembleForecaster:
                 f"member {number} works on images of {one.spec.image_size} pixels, which does not "
                 f"divide {size}; choose sizes that do"
             )
-    return EnsembleForecaster(tuple(members), first, _origin(members))
+    return EnsembleForecaster(tuple(members), spec=first, origin=_origin(members))
 
 
 def _origin(members: Sequence[Forecaster]) -> Origin:

@@ -4,9 +4,9 @@ One forest regresses log10 of the peak flux, another tells how many of the order
 P(event) is then a sum of class probabilities, so it cannot rise towards stronger events.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,8 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from flare.cores import usable_cores
 from flare.errors import DatasetInvalid, ForecasterInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
-from flare.forecasters.base import (
-    Forecast,
-    ForecasterSpec,
-    Origin,
-    PostProcessing,
-    check_cubes,
-)
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, check_cubes
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present, reduce_cubes
 from flare.seeding import Stream, integer_seed
@@ -34,15 +29,12 @@ REGRESSOR, CLASSIFIER = "regressor.skops", "classifier.skops"
 
 
 @dataclass(frozen=True)
-class ForestForecaster:
+class ForestForecaster(Forecaster):
     """Two forests on the features of ``flare.features``, with what was tuned afterwards."""
 
     kind: ClassVar[str] = "forest"
     regressor: RandomForestRegressor
     classifier: RandomForestClassifier
-    spec: ForecasterSpec
-    origin: Origin
-    postprocessing: PostProcessing = field(default_factory=PostProcessing)
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Compute the features of N samples, and forecast from them."""
@@ -55,23 +47,19 @@ class ForestForecaster:
         """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
         events = self.spec.events
         if len(features) == 0:  # scikit-learn takes no empty table
-            return self.postprocessing.finish(np.empty(0), np.empty((0, len(events))), events)
+            return self.postprocessing.apply(np.empty(0), np.empty((0, len(events))), events)
         log10_flux = np.asarray(self.regressor.predict(features), dtype=np.float64)
         counts = self.classifier.predict_proba(features)
         probability = np.zeros((len(features), len(events)))
         for column, count in enumerate(self.classifier.classes_):
             probability[:, : int(count)] += counts[:, [column]]
         # The sum of many shares may lie a rounding error above 1.
-        return self.postprocessing.finish(log10_flux, np.clip(probability, 0.0, 1.0), events)
+        return self.postprocessing.apply(log10_flux, np.clip(probability, 0.0, 1.0), events)
 
     def importances(self) -> dict[str, float]:
         """Return each feature's share of the regressor's variance reduction; they sum to one."""
         shares = self.regressor.feature_importances_
         return {name: float(share) for name, share in zip(FEATURE_NAMES, shares, strict=True)}
-
-    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
-        """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, postprocessing=postprocessing)
 
     def save_parts(self, folder: Path) -> dict[str, object]:
         """Write both forests as skops files; return the names of the features they expect."""
@@ -82,15 +70,7 @@ class ForestForecaster:
         return {"features": list(FEATURE_NAMES)}
 
     @classmethod
-    def load_parts(
-        cls,
-        folder: Path,
-        parts: dict[str, Any],
-        *,
-        spec: ForecasterSpec,
-        postprocessing: PostProcessing,
-        origin: Origin,
-    ) -> Self:
+    def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
         """Read both forests; skops refuses every type but its own list and checked trees."""
         from skops.io import load
 
@@ -104,7 +84,7 @@ class ForestForecaster:
             forests, (RandomForestRegressor, RandomForestClassifier), strict=True
         ):
             _check_trees(forest, kind)
-        return cls(forests[0], forests[1], spec, origin, postprocessing)
+        return {"regressor": forests[0], "classifier": forests[1]}
 
 
 def fit_forest(
@@ -147,7 +127,7 @@ def fit_forest(
     # One thread from here on: a server answers one sample at a time, and starting threads for 300
     # small trees costs more than walking them.
     regressor.n_jobs = classifier.n_jobs = 1
-    return ForestForecaster(regressor, classifier, spec, origin)
+    return ForestForecaster(regressor, classifier, spec=spec, origin=origin)
 
 
 def _check_trees(forest: Any, kind: type[RandomForestRegressor | RandomForestClassifier]) -> None:

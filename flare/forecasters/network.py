@@ -1,7 +1,7 @@
 """A trained network as a forecaster: architecture, weights, normalisation and tuning together."""
 
 import hashlib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,15 +13,8 @@ from torch import nn
 
 from flare.errors import ForecasterInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
-from flare.forecasters.base import (
-    LOG10_FLUX_RANGE,
-    Forecast,
-    ForecasterSpec,
-    Origin,
-    PostProcessing,
-    check_cubes,
-)
-from flare.forecasters.onnx.engine import ONNX_RUNTIME, TORCH
+from flare.forecast import LOG10_FLUX_RANGE, Forecast
+from flare.forecasters.base import ONNX_RUNTIME, TORCH, Forecaster, check_cubes
 from flare.forecasters.onnx.export import export
 from flare.forecasters.onnx.session import ExportedNetwork, read_graph
 from flare.forecasters.postprocessing.calibration import natural_probabilities
@@ -35,7 +28,7 @@ _CHUNK = 16  # samples at once: larger gains nothing on a CPU and costs memory
 
 
 @dataclass(frozen=True)
-class NetworkForecaster:
+class NetworkForecaster(Forecaster):
     """A network in evaluation mode, with the normalisation that it was trained with.
 
     A network of three quantiles gives the interval too. ``drawn`` is how much oftener than they are
@@ -48,9 +41,6 @@ class NetworkForecaster:
     network: nn.Module
     config: NetworkConfig
     normalisation: ChannelNormalisation
-    spec: ForecasterSpec
-    origin: Origin
-    postprocessing: PostProcessing = field(default_factory=PostProcessing)
     drawn: tuple[float, ...] = ()
     graph: ExportedNetwork | None = None
     standardisation: Standardisation | None = None
@@ -124,11 +114,7 @@ class NetworkForecaster:
         # Sigmoids know nothing of each other; the tuning puts them in order.
         middle = flux[:, flux.shape[1] // 2] if flux.shape[1] else np.full(len(flux), np.nan)
         level = self.spec.interval_level
-        return self.postprocessing.finish(middle, single, self.spec.events, ends=ends, level=level)
-
-    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
-        """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, postprocessing=postprocessing)
+        return self.postprocessing.apply(middle, single, self.spec.events, ends=ends, level=level)
 
     def exported(self) -> Self:
         """Return the same forecaster, its network run by ONNX Runtime where that can be done."""
@@ -166,15 +152,7 @@ class NetworkForecaster:
         return parts
 
     @classmethod
-    def load_parts(
-        cls,
-        folder: Path,
-        parts: dict[str, Any],
-        *,
-        spec: ForecasterSpec,
-        postprocessing: PostProcessing,
-        origin: Origin,
-    ) -> Self:
+    def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
         """Build the network and load its weights, onto a GPU if there is one; every key must fit.
 
         Folders of before have no graph; PyTorch runs their networks.
@@ -195,9 +173,14 @@ class NetworkForecaster:
                 f"the network takes {config.n_features} features and the folder scales "
                 f"{0 if scaled is None else len(scaled.mean)}; train it again"
             )
-        return cls(
-            network, config, normalisation, spec, origin, postprocessing, drawn, graph, scaled
-        )
+        return {
+            "network": network,
+            "config": config,
+            "normalisation": normalisation,
+            "drawn": drawn,
+            "graph": graph,
+            "standardisation": scaled,
+        }
 
 
 def _standardisation(parts: dict[str, Any]) -> Standardisation:

@@ -15,7 +15,8 @@ from typing import Any, cast
 from flare import __version__
 from flare.errors import ForecasterInvalid, ModelNotFound
 from flare.files import atomic_folder, digest_of_file
-from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, PostProcessing
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import Calibration
 
 #: What is written. Format 1 had no calibrations and no rates; it is read as having none.
@@ -89,11 +90,10 @@ def load(folder: Path) -> Forecaster:
     try:
         return cast(
             Forecaster,
-            kind.load_parts(
-                folder,
-                description["parts"],
+            kind(
+                **kind.load_parts(folder, description["parts"]),
                 spec=ForecasterSpec(**{key: _tupled(value) for key, value in spec.items()}),
-                postprocessing=_tuning(postprocessing),
+                postprocessing=_postprocessing(postprocessing),
                 origin=Origin(**{key: _tupled(value) for key, value in origin.items()}),
             ),
         )
@@ -141,7 +141,7 @@ def _inside(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def _tuning(fields: dict[str, Any]) -> PostProcessing:
+def _postprocessing(fields: dict[str, Any]) -> PostProcessing:
     calibrations = {
         event: Calibration(
             one["method"], {name: tuple(numbers) for name, numbers in one["parameters"].items()}

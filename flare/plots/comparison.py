@@ -28,7 +28,8 @@ from flare.plots.style import (
     plain,
 )
 from flare.verification.named_scores import LOWER_IS_BETTER
-from flare.verification.scorecard import FLUX, Score, Scorecard
+from flare.verification.resampled import FLUX, Score
+from flare.verification.scorecard import Scorecard
 
 __all__ = ["paired_differences", "skill_by_subset", "skill_comparison", "skill_panels"]
 

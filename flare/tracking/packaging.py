@@ -25,7 +25,6 @@ import flare
 from flare.errors import TrackingUnavailable
 from flare.forecasters.base import Forecaster
 from flare.forecasters.ensemble import EnsembleForecaster
-from flare.forecasters.onnx.engine import exported
 from flare.forecasters.storage import read_description
 from flare.sample import N_CHANNELS, N_STEPS, Cube
 from flare.tracking import pyfunc_path
@@ -74,7 +73,7 @@ def package(
     """
     texts = {key: str(value) for key, value in tags.items()}
     wanted = Wanted(family, model_name, texts, {} if scores is None else scores.entry())
-    forecaster = exported(forecaster)
+    forecaster = forecaster.exported()
     kept = keep_model(run.local, forecaster, example=example, wanted=wanted)
     run.flush()
     try:

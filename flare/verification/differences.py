@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping
 
 from flare.errors import VerificationInvalid
-from flare.verification.inputs import FloatArray
-from flare.verification.issued import Issued, Observed, check_scorable
+from flare.forecast import Forecast
+from flare.verification.inputs import FloatArray, Observations, check_scorable
 from flare.verification.resampled import Resampled, Score, check_known, scored_events
 
 
 def paired_differences(
-    issued_a: Issued,
-    issued_b: Issued,
-    observed: Observed,
+    issued_a: Forecast,
+    issued_b: Forecast,
+    observed: Observations,
     *,
     wanted: Iterable[tuple[str, str]],
     n_resamples: int = 1000,
@@ -63,9 +63,9 @@ def paired_differences(
 
 
 def paired_difference(
-    issued_a: Issued,
-    issued_b: Issued,
-    observed: Observed,
+    issued_a: Forecast,
+    issued_b: Forecast,
+    observed: Observations,
     *,
     event: str,
     score_name: str,

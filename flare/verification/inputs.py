@@ -4,10 +4,18 @@ Observed outcomes are booleans (N,). Weights say how often each sample counts: N
 for one weighting, (R, N) for R resamples, whose scores then have shape (R,).
 """
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
+from flare.goes import LABEL_SCALES, QUIET_FLUX
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -72,30 +80,6 @@ def probability_array(name: str, probability: ArrayLike, shape: tuple[int, ...])
     return array
 
 
-def row_array(rows: ArrayLike, n: int) -> NDArray[np.intp]:
-    """Return row numbers in 0..n-1, from row numbers or from booleans (n,).
-
-    Negative numbers count from the end.
-
-    Raises
-    ------
-    VerificationInvalid
-        There is no such row, or there are not n booleans.
-    """
-    array = np.asarray(rows)
-    if array.dtype == np.bool_ and array.shape == (n,):
-        return np.flatnonzero(array)
-    if array.size == 0 and array.ndim == 1:
-        return np.empty(0, dtype=np.intp)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise VerificationInvalid(
-            f"rows are {array.dtype} of shape {array.shape}; wanted row numbers or ({n},) booleans"
-        )
-    if array.min() < -n or array.max() >= n:
-        raise VerificationInvalid(f"rows {array.min()}..{array.max()} of {n} samples")
-    return array.astype(np.intp) % n
-
-
 def weight_array(weights: ArrayLike | None, n: int) -> FloatArray:
     """Return weights of shape (n,) or (R, n); None stands for ones.
 
@@ -120,3 +104,57 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> FloatArray:
     quotient = np.full(top.shape, np.nan)
     np.divide(top, bottom, out=quotient, where=bottom != 0)
     return quotient
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Labels of N samples: ``peak_flux`` in W m^-2 and the NOAA ``active_region``, both (N,)."""
+
+    peak_flux: FloatArray
+    active_region: NDArray[np.integer]
+
+    @classmethod
+    def from_table(cls, table: "pd.DataFrame") -> "Observations":
+        """Return the labels of a table with the columns of ``read_table``."""
+        return cls(
+            table["peak_flux"].to_numpy(dtype=np.float64),
+            table["active_region"].to_numpy(dtype=np.int64),
+        )
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Observations":
+        """Return the labels of some samples: row numbers, or booleans (N,)."""
+        return Observations(self.peak_flux[rows], self.active_region[rows])
+
+
+def check_scorable(forecast: Forecast, observations: Observations, scale: str) -> None:
+    """Raise VerificationInvalid unless forecasts and observations can be scored."""
+    if scale not in LABEL_SCALES:
+        raise VerificationInvalid(f"no label scale {scale!r}; choose from {list(LABEL_SCALES)}")
+    n = np.size(observations.peak_flux)
+    _check_observations(observations, n)
+    for name in ("log10_flux", "lower", "upper"):
+        number_array(name, getattr(forecast, name), (n,))
+    if np.any(forecast.lower > forecast.upper):
+        raise VerificationInvalid("an interval whose lower end is above its upper end")
+    probability_array("probability", forecast.probability, (n, len(forecast.events)))
+    for event in forecast.events:
+        if event not in forecast.thresholds:
+            raise VerificationInvalid(
+                f"no threshold for {event}; wanted one for each of {list(forecast.events)}"
+            )
+        probability_array(f"threshold of {event}", forecast.thresholds[event], ())
+
+
+def _check_observations(observations: Observations, n: int) -> None:
+    if n == 0:
+        raise VerificationInvalid("no samples to score; the split is empty")
+    flux = number_array("peak_flux", observations.peak_flux, (n,))
+    if observations.peak_flux.dtype != np.float64:
+        # float32 has no 1e-5: an M1.0 would be scored as a C9.9.
+        raise VerificationInvalid(f"peak_flux is {observations.peak_flux.dtype}; wanted float64")
+    if flux.min() <= 0:
+        raise VerificationInvalid(f"a peak_flux of {flux.min()} W m^-2; quiet is {QUIET_FLUX}")
+    if np.shape(observations.active_region) != (n,):
+        raise VerificationInvalid(
+            f"active_region has shape {np.shape(observations.active_region)}; wanted {(n,)}"
+        )

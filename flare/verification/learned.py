@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from flare.forecast import Forecast
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
-from flare.verification.issued import Issued, Observed
+from flare.verification.inputs import Observations
 from flare.verification.ranked import ranked_probability_score
 
 #: Standard deviations, of a probability and in dex, below which forecasts count as constant.
@@ -13,7 +14,7 @@ CONSTANT_PROBABILITY, CONSTANT_LOG10_FLUX = 1e-4, 1e-3
 
 
 def why_not_learned(
-    forecasts: Issued, observations: Observed, climatology: Mapping[str, float]
+    forecasts: Forecast, observations: Observations, climatology: Mapping[str, float]
 ) -> str | None:
     """Return why forecasts are worth no more than climatology, None where they are worth more.
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
 from flare.verification.bootstrap import interval, region_weights
 from flare.verification.inputs import FloatArray, probability_array
-from flare.verification.issued import Issued
 from flare.verification.named_scores import event_scores
 from flare.verification.resampled import Score
 
@@ -32,7 +32,7 @@ class TrueProbabilities:
 
 
 def noise_free_scores(
-    forecasts: Mapping[str, Issued],
+    forecasts: Mapping[str, Forecast],
     truth: TrueProbabilities,
     *,
     event: str,
@@ -75,7 +75,7 @@ def noise_free_scores(
 
 
 def _values(
-    forecasts: Mapping[str, Issued],
+    forecasts: Mapping[str, Forecast],
     truth: TrueProbabilities,
     event: str,
     *,

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
 from flare.goes import LABEL_SCALES, QUIET_FLUX, event_outcomes
 from flare.verification.bootstrap import interval, region_weights
-from flare.verification.inputs import BoolArray, FloatArray, probability_array
-from flare.verification.issued import Issued, Observed
+from flare.verification.inputs import BoolArray, FloatArray, Observations, probability_array
 from flare.verification.named_scores import class_scores, event_scores, flux_scores
 from flare.verification.ranked import RANKED_EVENTS
 
@@ -59,7 +59,7 @@ def json_safe(score: Score) -> dict[str, object]:
     }
 
 
-def scored_events(issued: Issued) -> tuple[str, ...]:
+def scored_events(issued: Forecast) -> tuple[str, ...]:
     """Return all that has scores: the issued events, ``"published"`` with M1.0, and ``"flux"``."""
     published = (PUBLISHED_EVENT,) if _ISSUED_AS in issued.events else ()
     return (*issued.events, *published, FLUX)
@@ -83,7 +83,7 @@ class Resampled:
 
     def __init__(
         self,
-        observed: Observed,
+        observed: Observations,
         *,
         n_resamples: int,
         seed: int,
@@ -98,7 +98,7 @@ class Resampled:
         # Every sample once, then the resamples: value and interval are then one computation.
         self.weights = np.vstack([np.ones((1, drawn.shape[1])), drawn])
 
-    def values(self, issued: Issued, event: str) -> dict[str, FloatArray]:
+    def values(self, issued: Forecast, event: str) -> dict[str, FloatArray]:
         """Return the scores of one event or the flux by name, (1 + R,) each."""
         if event == FLUX:
             return self._flux_values(issued)
@@ -132,7 +132,7 @@ class Resampled:
             return self.rates.get(_ISSUED_AS)  # the same event
         return self.rates.get(event)
 
-    def _flux_values(self, issued: Issued) -> dict[str, FloatArray]:
+    def _flux_values(self, issued: Forecast) -> dict[str, FloatArray]:
         all_classes = set(RANKED_EVENTS) <= set(issued.events)
         columns = [issued.events.index(event) for event in RANKED_EVENTS] if all_classes else []
         return {

@@ -9,32 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
 from flare.goes import HEADLINE_EVENT, LABEL_SCALES
-from flare.verification.differences import paired_difference, paired_differences
 from flare.verification.flux import class_confusion
-from flare.verification.issued import Issued, Observed, check_scorable
+from flare.verification.inputs import Observations, check_scorable
 from flare.verification.resampled import (
     FLUX,
-    PUBLISHED_EVENT,
     Resampled,
     Score,
     json_safe,
     scored_events,
 )
-
-__all__ = [
-    "FLUX",
-    "HEADLINE_SCORES",
-    "PUBLISHED_EVENT",
-    "Issued",
-    "Observed",
-    "Score",
-    "Scorecard",
-    "json_safe",
-    "paired_difference",
-    "paired_differences",
-    "score_forecasts",
-]
 
 #: What a run's metrics, and a version's card and tags, show of a scorecard.
 HEADLINE_SCORES = (
@@ -141,8 +126,8 @@ class Scorecard:
 
 
 def score_forecasts(
-    issued: Issued,
-    observed: Observed,
+    issued: Forecast,
+    observed: Observations,
     *,
     n_resamples: int = 1000,
     seed: int = 0,

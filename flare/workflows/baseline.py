@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from flare.config import BaselineConfig
 from flare.features.table import FEATURE_NAMES
-from flare.forecasters.base import Forecast, ForecasterSpec
+from flare.forecast import Forecast
+from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.plots.models import feature_importance
 from flare.tracking.runs import start

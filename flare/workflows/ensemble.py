@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flare.config import EnsembleConfig
 from flare.config.groups import SplitConfig
 from flare.errors import ConfigInvalid
-from flare.forecasters.base import Forecast
+from flare.forecast import Forecast
 from flare.forecasters.ensemble import EnsembleForecaster, combine, mean_of
 from flare.forecasters.postprocessing.fit import finished_fold_by_fold
 from flare.plots.comparison import skill_panels

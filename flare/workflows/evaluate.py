@@ -12,14 +12,15 @@ from flare.datasets.audit.report import AuditReport
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.errors import ConfigInvalid, DatasetInvalid, TrackingUnavailable
 from flare.files import check_folder, write_atomically
-from flare.forecasters.base import Forecast, Forecaster
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.forecasters.references.persistence import PERSISTENCE, persistence
 from flare.goes import EVENTS
 from flare.tracking.runs import Run, scratch, start
 from flare.tracking.tags import SEEN_TAG
+from flare.verification.inputs import Observations
 from flare.verification.noise_free import TrueProbabilities
-from flare.verification.scorecard import Issued
 from flare.workflows.audit import audit_of
 from flare.workflows.evaluation.comparison import (
     CLIMATOLOGY,
@@ -30,15 +31,12 @@ from flare.workflows.evaluation.comparison import (
     compare,
 )
 from flare.workflows.evaluation.overlap import regions_of, seen_regions, shown
-from flare.workflows.evaluation.references import References, reference_data, rivals_of
+from flare.workflows.evaluation.references import References, fit_references, reference_data
 from flare.workflows.evaluation.report.files import Reported, write_report
 from flare.workflows.evaluation.report.log import log_report
 from flare.workflows.evaluation.subsets import subsets_of
 from flare.workflows.fitting.scoring import (
-    at_rates,
     forecast_rows,
-    issued,
-    observed,
     training_rates,
 )
 from flare.workflows.fitting.training_data import (
@@ -87,17 +85,19 @@ def run(config: EvaluateConfig) -> Evaluation:
         overlapping = _overlapping(models, pack, rows, allowed=allowed)  # before rivals are fitted
         training = reference_data(pack, held_out_regions(model, pack))
         log_reference_data(tracked, training, config.data_dir)
-        references = rivals_of(training)
+        references = fit_references(training)
         overlapping += _overlapping(references.forecasters, pack, rows, allowed=allowed)
         if overlapping:
             _mark_overlap(tracked, model, config.split, overlapping)
-        told, own = _told(models, references, training, rows, config)
+        forecasts = _forecasts(models, references, training, rows, config)
         audit = audit_of(pack)
-        comparison = _compared(told, training, rows, config, models=resolved, references=references)
+        comparison = _compared(
+            forecasts, training, rows, config, models=resolved, references=references
+        )
         reported = Reported(
             model=model,
             label=comparison.model,
-            forecast=own,
+            forecast=next(iter(forecasts.values())),
             pack=pack,
             rows=rows,
             comparison=comparison,
@@ -172,23 +172,22 @@ def _overlapping(
     return tuple(found)
 
 
-def _told(
+def _forecasts(
     models: Mapping[str, Forecaster],
     references: References,
     training: TrainingData,
     rows: PackedSplit,
     config: EvaluateConfig,
-) -> tuple[dict[str, Issued], Forecast]:
-    """Return what everybody issued for the split, and the whole forecast of the model."""
+) -> dict[str, Forecast]:
+    """Return the forecasts of the split by all forecasters."""
     forecasts = {
         name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
         for name, one in models.items()
     }
-    told = {name: issued(models[name], one) for name, one in forecasts.items()}
     known = training.rows.table.iloc[training.split.train]
     by_reference = {
         **references.issue(rows),
-        PERSISTENCE: persistence(rows.table, known).issued,
+        PERSISTENCE: persistence(rows.table, known),
     }
     oracle = oracle_of(config.data_dir, rows.table, known)
     if oracle is not None:
@@ -197,12 +196,11 @@ def _told(
     # moved to the stated rates with one that was not.
     own = training_rates(known["peak_flux"].to_numpy(dtype=np.float64), EVENTS)
     stated = base_rates(config.base_rates)
-    told |= {name: at_rates(one, own, stated) for name, one in by_reference.items()}
-    return told, next(iter(forecasts.values()))
+    return forecasts | {name: one.at_rates(own, stated) for name, one in by_reference.items()}
 
 
 def _compared(
-    told: Mapping[str, Issued],
+    forecasts: Mapping[str, Forecast],
     training: TrainingData,
     rows: PackedSplit,
     config: EvaluateConfig,
@@ -210,7 +208,7 @@ def _compared(
     models: Mapping[str, Resolved],
     references: References,
 ) -> Comparison:
-    events = next(iter(told.values())).events
+    events = next(iter(forecasts.values())).events
     known = training.peak_flux[training.split.train]
     climatology = training_rates(known, events, scale=config.scale)
     fitted = {name: fitted_regions(one, training.pack) for name, one in models.items()}
@@ -218,8 +216,8 @@ def _compared(
         fitted[name] = len(one.origin.active_regions)
     fitted[PERSISTENCE] = len(training.origin.active_regions)
     return compare(
-        told,
-        observed(rows),
+        forecasts,
+        Observations.from_table(rows.table),
         settings=Settings(config.resamples, config.scale, climatology),
         subsets=subsets_of(rows.table, rows.present, scale=config.scale),
         in_subsets=[*models, FOREST, CLIMATOLOGY],

@@ -9,10 +9,10 @@ from flare.datasets.synthetic import SyntheticSummary
 from flare.forecasters.references.oracle import oracle_of
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import start
+from flare.verification.inputs import Observations
 from flare.verification.scorecard import HEADLINE_SCORES, Scorecard, score_forecasts
 from flare.workflows.evaluation.comparison import ORACLE
 from flare.workflows.fitting.score_table import log_scores, score_rows
-from flare.workflows.fitting.scoring import labels_of
 from flare.workflows.fitting.synthetic_data import make
 
 
@@ -62,5 +62,5 @@ def _score_oracle(config: SynthesizeConfig) -> dict[str, Scorecard]:
     for split, table in tables.items():
         issued = oracle_of(config.data_dir, table, tables["training"])
         if issued is not None:
-            cards[split] = score_forecasts(issued, labels_of(table))
+            cards[split] = score_forecasts(issued, Observations.from_table(table))
     return cards

@@ -6,16 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from flare.errors import ForecasterInvalid
+from flare.forecast import Forecast
 from flare.forecasters.answer import answers
-from flare.forecasters.base import Forecast, Forecaster
-from flare.forecasters.onnx.engine import (
-    ONNX_RUNTIME,
-    TORCH,
-    device_of,
-    engine_of,
-    limit_torch,
-    with_threads,
-)
+from flare.forecasters.base import ONNX_RUNTIME, TORCH, Forecaster, limit_torch
 from flare.goes import HEADLINE_EVENT
 from flare.sample import CHANNELS, CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
 from serving.models.source import Loaded
@@ -68,12 +61,12 @@ def for_cores(cores: int) -> Callable[[Loaded], Loaded]:
 
     def ready(loaded: Loaded) -> Loaded:
         forecaster = loaded.forecaster
-        engine = engine_of(forecaster)
-        if TORCH in engine and device_of(forecaster) == "cpu":
+        engine = forecaster.engine
+        if TORCH in engine and forecaster.device == "cpu":
             limit_torch(1)
         wide = cores > 1 and ONNX_RUNTIME in engine
-        alone = with_threads(forecaster, min(cores, MOST_ALONE)) if wide else None
-        return replace(loaded, forecaster=with_threads(forecaster, 1), alone=alone)
+        alone = forecaster.with_threads(min(cores, MOST_ALONE)) if wide else None
+        return replace(loaded, forecaster=forecaster.with_threads(1), alone=alone)
 
     return ready
 

@@ -12,7 +12,6 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
-from flare.forecasters.onnx.engine import device_of, engine_of
 from flare.tracking.tags import KIND_TAG
 from serving.http.keys import check_key, holds_key
 from serving.http.redaction import without_places
@@ -54,8 +53,8 @@ async def health(request: Request) -> Health:
     return Health(
         status="no model" if live is None else "ok",
         model_loaded=live is not None,
-        device="cpu" if live is None else device_of(live.forecaster),
-        engine=None if live is None else engine_of(live.forecaster),
+        device="cpu" if live is None else live.forecaster.device,
+        engine=None if live is None else live.forecaster.engine,
         model_name=service.settings.model_name if live is None else live.name,
         model_version=None if live is None else live.version.number,
         alias=follower.followed,

@@ -20,6 +20,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "seeding",
             "mlproject",
             "files",
+            "forecast",
             "parallel",
             "progress",
         )

@@ -11,7 +11,6 @@ from attacks import ATTACKS, MEBIBYTE, Watch, batches, claim, connections
 from known_models import network
 from real_server import serving
 
-from flare.forecasters.onnx.engine import exported
 from flare.forecasters.storage import save
 from serving.routes.example import EXAMPLES, example_npy
 
@@ -29,7 +28,7 @@ def file():
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return save(exported(network(-6)), tmp_path_factory.mktemp("model") / "network")
+    return save(network(-6).exported(), tmp_path_factory.mktemp("model") / "network")
 
 
 def honest(server, file: bytes, attack, **given: object) -> Watch:

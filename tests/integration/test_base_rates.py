@@ -65,7 +65,7 @@ def test_an_evaluation_is_named_after_the_stated_rate(stated, fetch):
 
 
 def test_all_forecasts_of_the_table_are_moved_by_the_same_rule(stated, models):
-    plain, at_rate = models.evaluation.comparison.told, stated.comparison.told
+    plain, at_rate = models.evaluation.comparison.forecasts, stated.comparison.forecasts
     references = [name for name in plain if name in at_rate]
     assert {"climatology", "persistence", "forest", "logistic regression"} <= set(references)
     for name in references:

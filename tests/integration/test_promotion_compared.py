@@ -6,6 +6,7 @@ import pytest
 
 from flare.config import PromoteConfig
 from flare.errors import PromotionRefused
+from flare.forecast import Forecast
 from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.references.climatology import fit_climatology
 from flare.goes import EVENTS, event_outcomes
@@ -20,11 +21,11 @@ from flare.tracking.tags import (
     SPLIT_TAG,
     TUNED_TAG,
 )
-from flare.verification.scorecard import Issued, score_forecasts
+from flare.verification.inputs import Observations
+from flare.verification.scorecard import score_forecasts
 from flare.workflows import promote
 from flare.workflows.evaluation.validation_forecasts import log_held_out
 from flare.workflows.fitting.registration import CHOICE_TAG
-from flare.workflows.fitting.scoring import labels_of
 
 N_REGIONS, PER_REGION = 40, 3
 DATA, SPLIT = "a" * 64, "b" * 16
@@ -38,7 +39,7 @@ def labels(first_region: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"id": ids, "active_region": region, "peak_flux": flux})
 
 
-def forecasts(table: pd.DataFrame, skill: float) -> Issued:
+def forecasts(table: pd.DataFrame, skill: float) -> Forecast:
     """Return forecasts between climatology, 0, and perfect, 1."""
     flux = table["peak_flux"].to_numpy()
     happened = event_outcomes(flux).astype(float)
@@ -46,7 +47,7 @@ def forecasts(table: pd.DataFrame, skill: float) -> Issued:
     log10_flux = skill * np.log10(flux) - (1 - skill) * 8
     thresholds = dict.fromkeys(EVENTS, 0.5)
     ends = (log10_flux - 1, log10_flux + 1)
-    return Issued(log10_flux, *ends, probability, EVENTS, thresholds)
+    return Forecast(log10_flux, *ends, probability, EVENTS, thresholds)
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def register(at_home, request):
         )
         table = labels() if table is None else table
         issued = forecasts(table, skill)
-        card = score_forecasts(issued, labels_of(table), n_resamples=100)
+        card = score_forecasts(issued, Observations.from_table(table), n_resamples=100)
         value = card.value("M1.0", "brier_skill_score")
         with start("baseline", name="some") as run:
             run.log_metrics(card.metrics("validation"))

@@ -11,7 +11,6 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
-from flare.forecasters.onnx.engine import engine_of
 from flare.forecasters.storage import load
 from flare.sample import present_of_cube
 
@@ -86,7 +85,7 @@ def test_requirements_are_pinned_and_name_no_local_version(packaged):
 
 def test_a_packaged_network_is_run_by_onnx_runtime(packaged):
     forecaster = load(packaged["network"] / "artifacts" / "forecaster")
-    assert engine_of(forecaster) == "onnxruntime"
+    assert forecaster.engine == "onnxruntime"
 
 
 def requirements(folder: Path) -> list[str]:

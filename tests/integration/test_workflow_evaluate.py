@@ -7,11 +7,11 @@ from mlflow import MlflowClient
 
 from flare.config import EvaluateConfig
 from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound, TrackingUnavailable
-from flare.forecasters.base import PostProcessing
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import EVENTS
 from flare.tracking.registry import RegisteredVersion, put_run_text
 from flare.workflows import evaluate
-from flare.workflows.evaluation.references import reference_data, rivals_of
+from flare.workflows.evaluation.references import fit_references, reference_data
 from flare.workflows.fitting.training_data import open_packed
 
 from tiny import write_tiny_dataset
@@ -243,5 +243,5 @@ def test_a_version_whose_run_was_purged_is_evaluated_without_its_card(at_home, c
 def test_of_a_single_region_there_still_is_a_forest_to_stand_beside(elsewhere):
     data = write_tiny_dataset(elsewhere / "few", training_regions=1, test_regions=1)
     pack = open_packed(data, None, image_size=32, processes=1)
-    found = rivals_of(reference_data(pack)).forecasters
+    found = fit_references(reference_data(pack)).forecasters
     assert found["forest"].postprocessing == PostProcessing()

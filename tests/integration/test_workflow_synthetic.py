@@ -12,9 +12,9 @@ from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.splits import split_by_region
 from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
+from flare.verification.inputs import Observations
 from flare.workflows import inspect, synthesize
 from flare.workflows.evaluation.comparison import Settings, compare
-from flare.workflows.fitting.scoring import labels_of
 from flare.workflows.fitting.synthetic_data import sizes
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
@@ -76,7 +76,7 @@ def test_all_forecasters_are_compared_with_the_true_probabilities_too(made, tabl
     oracle = oracle_of(made.summary.path, table, tables["training"])
     found = compare(
         {"model": oracle, "climatology": oracle, "oracle": oracle},
-        labels_of(table),
+        Observations.from_table(table),
         settings=Settings(resamples=20),
         subsets={"all": np.ones(len(table), dtype=bool)},
         in_subsets=["model"],

@@ -14,7 +14,7 @@ from flare.config import BaselineConfig, PackConfig, TrainConfig
 from flare.config.groups import NO_RESULT
 from flare.datasets.pack.reader import Pack
 from flare.errors import ConfigInvalid, DatasetInvalid
-from flare.forecasters.base import PostProcessing
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import METHODS, RATE
 from flare.goes import EVENTS
 from flare.tracking.runs import start

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from flare.forecasters.base import LOG10_FLUX_RANGE
+from flare.forecast import LOG10_FLUX_RANGE
 from flare.forecasters.onnx.session import (
     FEATURES,
     INPUTS,

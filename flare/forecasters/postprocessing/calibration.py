@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from flare.errors import ConfigInvalid, ForecasterInvalid
+from flare.errors import ForecasterInvalid
 from flare.flux_curve import log_rates, probabilities
 from flare.verification.inputs import FloatArray
 
@@ -78,25 +78,6 @@ class Calibration:
         else:
             moved = _sigmoid(logit(inside) / given["temperature"][0])
         return np.clip(moved, floor, 1 - floor)
-
-
-def shift_prior(probability: FloatArray, from_rate: float, to_rate: float) -> FloatArray:
-    """Move probabilities that hold at one event rate to another rate.
-
-    odds' = odds * [b' / (1 - b')] / [b / (1 - b)], for events that look the same and are only more
-    or less frequent. Source: Saerens et al. 2002, doi:10.1162/089976602753284446.
-
-    Raises
-    ------
-    ConfigInvalid
-        A rate is not strictly between 0 and 1.
-    """
-    for name, rate in (("from_rate", from_rate), ("to_rate", to_rate)):
-        if not 0 < rate < 1:
-            raise ConfigInvalid(f"{name} is {rate}; an event rate lies strictly between 0 and 1")
-    more, less = to_rate / from_rate, (1 - to_rate) / (1 - from_rate)
-    happens, fails = probability * more, (1 - probability) * less
-    return np.asarray(happens / (happens + fails), dtype=np.float64)
 
 
 def natural_probabilities(probability: FloatArray, drawn: Sequence[float]) -> FloatArray:

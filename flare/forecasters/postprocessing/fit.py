@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import DatasetInvalid
-from flare.forecasters.base import Forecast, PostProcessing
+from flare.forecast import Forecast
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import RATE, Calibration
 from flare.forecasters.postprocessing.choose_calibration import choose_calibration, cross_calibrated
 from flare.forecasters.postprocessing.rate_calibration import (
@@ -23,7 +24,7 @@ from flare.verification.probabilistic import brier_score
 from flare.verification.thresholds import best_threshold
 
 
-def tune(
+def fit_postprocessing(
     forecast: Forecast,
     peak_flux: NDArray[np.float64],
     folds: NDArray[np.integer],
@@ -80,7 +81,7 @@ def tune(
         calibrations=calibrations,
         rates=dict(zip(forecast.events, outcomes.mean(axis=0).tolist(), strict=True)),
     )
-    finished = calibrated.finish(
+    finished = calibrated.apply(
         forecast.log10_flux, forecast.probability, forecast.events, level=level
     )
     # What is issued changes with the calibration of a distribution.
@@ -118,7 +119,7 @@ def calibration_gains(
     folds: NDArray[np.integer],
     postprocessing: PostProcessing,
 ) -> dict[str, Gain]:
-    """Return what the chosen calibration of each event gains; parameters are those of ``tune``."""
+    """Return the gain of each event's calibration; parameters as in ``fit_postprocessing``."""
     outcomes = event_outcomes(peak_flux, forecast.events)
     gains = {}
     together = cross_rate_calibrated(forecast.probability, outcomes, folds)
@@ -142,10 +143,10 @@ def finished_fold_by_fold(
 ) -> Forecast:
     """Calibrate the forecasts of each fold by what was fitted on all the other folds.
 
-    ``tuning.finish`` would calibrate them by what was fitted on these very forecasts and labels, so
-    that scores and further calibrations of the result are optimistic. The method of each event is
-    the one that ``tuning`` has, so that the result is like what the forecaster issues for new
-    samples. Other parameters are those of ``tune``; the interval has no width.
+    ``postprocessing.apply`` would use calibrations that were fitted on these very forecasts and
+    labels; scores and further calibrations of the result would then be optimistic. The method of
+    each event is the one in ``postprocessing``, so that the result is like the forecasts of new
+    samples. Other parameters are those of ``fit_postprocessing``; the interval has no width.
     """
     outcomes = event_outcomes(peak_flux, forecast.events)
     columns = [
@@ -157,7 +158,7 @@ def finished_fold_by_fold(
         )
         for k, event in enumerate(forecast.events)
     ]
-    return PostProcessing().finish(forecast.log10_flux, np.column_stack(columns), forecast.events)
+    return PostProcessing().apply(forecast.log10_flux, np.column_stack(columns), forecast.events)
 
 
 def _ends(forecast: Forecast, observed: NDArray[np.float64], level: float) -> tuple[float, float]:

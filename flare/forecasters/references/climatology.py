@@ -5,25 +5,21 @@ The rival that every model has to beat, and the honest fallback where there is n
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import DatasetInvalid
-from flare.forecasters.base import (
-    Forecast,
-    ForecasterSpec,
-    Origin,
-    PostProcessing,
-    check_cubes,
-)
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, check_cubes
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present
 
 
 @dataclass(frozen=True)
-class Climatology:
+class Climatology(Forecaster):
     """Forecast the same for every sample: the training split's rates, median and quantiles.
 
     ``rates`` is P(event) in the order of ``spec.events``; ``log10_flux_quantiles`` are the lower
@@ -33,9 +29,6 @@ class Climatology:
     kind: ClassVar[str] = "climatology"
     rates: tuple[float, ...]
     log10_flux_quantiles: tuple[float, float, float]
-    spec: ForecasterSpec
-    postprocessing: PostProcessing
-    origin: Origin
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Repeat the climatology N times; the images are checked and not looked at."""
@@ -43,14 +36,10 @@ class Climatology:
         n = len(cubes)
         lower, median, upper = (np.full(n, value) for value in self.log10_flux_quantiles)
         rates = np.asarray(self.rates, dtype=np.float64)
-        finished = self.postprocessing.finish(median, np.tile(rates, (n, 1)), self.spec.events)
+        finished = self.postprocessing.apply(median, np.tile(rates, (n, 1)), self.spec.events)
         return self.postprocessing.coherent(
             replace(finished, log10_flux=median, lower=lower, upper=upper)
         )
-
-    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
-        """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, postprocessing=postprocessing)
 
     def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
         """Return rates and quantiles; there is nothing to write."""
@@ -58,19 +47,11 @@ class Climatology:
         return {"rates": list(self.rates), "log10_flux_quantiles": quantiles}
 
     @classmethod
-    def load_parts(
-        cls,
-        folder: Path,  # noqa: ARG003 - it has no weights
-        parts: dict[str, Any],
-        *,
-        spec: ForecasterSpec,
-        postprocessing: PostProcessing,
-        origin: Origin,
-    ) -> Self:
+    def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG003
         """Rebuild from the JSON values of ``save_parts``."""
         low, median, high = (float(value) for value in parts["log10_flux_quantiles"])
         rates = tuple(float(rate) for rate in parts["rates"])
-        return cls(rates, (low, median, high), spec, postprocessing, origin)
+        return {"rates": rates, "log10_flux_quantiles": (low, median, high)}
 
 
 def fit_climatology(

@@ -5,21 +5,22 @@ the flux is worth that knows nothing at all, and is certain of every event.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import DatasetInvalid, ForecasterInvalid, InputInvalid
-from flare.forecasters.base import Forecast, ForecasterSpec, Origin, PostProcessing, check_cubes
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, check_cubes
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Forecaster):
     """Forecast one peak flux for every sample, and each event with probability 1 or 0.
 
     ``peak_flux`` is in W m^-2; an event has probability 1 where that flux reaches it.
@@ -29,9 +30,6 @@ class Constant:
     kind: ClassVar[str] = "constant"
     peak_flux: float
     log10_flux_interval: tuple[float, float]
-    spec: ForecasterSpec
-    origin: Origin
-    postprocessing: PostProcessing
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Repeat the constant N times; the images are checked and not looked at."""
@@ -45,11 +43,8 @@ class Constant:
             np.full(n, high),
             reached.repeat(n, axis=0),
             self.spec.events,
+            self.postprocessing.thresholds,
         )
-
-    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
-        """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, postprocessing=postprocessing)
 
     def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
         """Return flux and interval; there is nothing to write."""
@@ -57,15 +52,7 @@ class Constant:
         return {"peak_flux": self.peak_flux, "log10_flux_interval": interval}
 
     @classmethod
-    def load_parts(
-        cls,
-        folder: Path,
-        parts: dict[str, Any],
-        *,
-        spec: ForecasterSpec,
-        postprocessing: PostProcessing,
-        origin: Origin,
-    ) -> Self:
+    def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
         """Rebuild from the JSON values of ``save_parts``."""
         flux = float(parts["peak_flux"])
         low, high = (float(value) for value in parts["log10_flux_interval"])
@@ -74,7 +61,7 @@ class Constant:
                 f"the constant in {folder} is {flux} W m^-2 between 10^{low} and 10^{high}; "
                 "fetch it again"
             )
-        return cls(flux, (low, high), spec, origin, postprocessing)
+        return {"peak_flux": flux, "log10_flux_interval": (low, high)}
 
 
 def fit_constant(
@@ -96,4 +83,4 @@ def fit_constant(
     tail = (1 - spec.interval_level) / 2
     low, high = (float(end) for end in np.quantile(np.log10(peak_flux), [tail, 1 - tail]))
     middle = math.log10(flux)
-    return Constant(flux, (min(low, middle), max(high, middle)), spec, origin, PostProcessing())
+    return Constant(flux, (min(low, middle), max(high, middle)), spec=spec, origin=origin)

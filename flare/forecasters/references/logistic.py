@@ -5,9 +5,9 @@ the median of the distribution of which these are the probabilities (``flare.flu
 single feature that measures the polarity inversion line it is the physics threshold of the field.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,8 @@ from threadpoolctl import threadpool_limits
 from flare.errors import DatasetInvalid, ForecasterInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
 from flare.flux_curve import flux_quantiles
-from flare.forecasters.base import (
-    LOG10_FLUX_RANGE,
-    Forecast,
-    ForecasterSpec,
-    Origin,
-    PostProcessing,
-    check_cubes,
-)
+from flare.forecast import LOG10_FLUX_RANGE, Forecast
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, check_cubes
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present, reduce_cubes
 from flare.seeding import Stream, integer_seed
@@ -56,7 +50,7 @@ _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class LogisticForecaster:
+class LogisticForecaster(Forecaster):
     """Fill, flag and scale the features of some ``names``; then one of ``models`` for each event.
 
     ``models`` are a LogisticRegression or, where an event was too rare, a DummyClassifier.
@@ -68,9 +62,14 @@ class LogisticForecaster:
     names: tuple[str, ...]
     scaler: Pipeline
     models: tuple[Any, ...]
-    spec: ForecasterSpec
-    origin: Origin
-    postprocessing: PostProcessing = field(default_factory=PostProcessing)
+
+    def __post_init__(self) -> None:
+        """Refuse another number of models than events, as a damaged folder has."""
+        if len(self.models) != len(self.spec.events):
+            raise ForecasterInvalid(
+                f"wanted a model for each of {len(self.spec.events)} events and got "
+                f"{len(self.models)}; fit it again"
+            )
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
         """Compute the features of N samples, and forecast from them."""
@@ -83,15 +82,11 @@ class LogisticForecaster:
         """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
         events = self.spec.events
         if len(features) == 0:  # scikit-learn takes no empty table
-            return self.postprocessing.finish(np.empty(0), np.empty((0, len(events))), events)
+            return self.postprocessing.apply(np.empty(0), np.empty((0, len(events))), events)
         inputs = _within(self.scaler.transform(features[:, _columns(self.names)]))  # (N, D)
         single = np.column_stack([model.predict_proba(inputs)[:, 1] for model in self.models])
         median = flux_quantiles(np.minimum.accumulate(single, axis=1), events, [0.5])[:, 0]
-        return self.postprocessing.finish(np.clip(median, *LOG10_FLUX_RANGE), single, events)
-
-    def with_postprocessing(self, postprocessing: PostProcessing) -> Self:
-        """Return the same forecaster with other thresholds and residuals."""
-        return replace(self, postprocessing=postprocessing)
+        return self.postprocessing.apply(np.clip(median, *LOG10_FLUX_RANGE), single, events)
 
     def save_parts(self, folder: Path) -> dict[str, object]:
         """Write scaler and models as one skops file; return the names of their features."""
@@ -101,15 +96,7 @@ class LogisticForecaster:
         return {"features": list(self.names)}
 
     @classmethod
-    def load_parts(
-        cls,
-        folder: Path,
-        parts: dict[str, Any],
-        *,
-        spec: ForecasterSpec,
-        postprocessing: PostProcessing,
-        origin: Origin,
-    ) -> Self:
+    def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
         """Read scaler and models; skops refuses every type but its own list.
 
         Raises
@@ -126,8 +113,8 @@ class LogisticForecaster:
                 "version computes; fit it again"
             )
         scaler, *models = load(folder / MODELS, trusted=[_DTYPE])
-        _check(scaler, models, n_features=len(names), n_events=len(spec.events))
-        return cls(names, scaler, tuple(models), spec, origin, postprocessing)
+        _check(scaler, models, n_features=len(names))
+        return {"names": names, "scaler": scaler, "models": tuple(models)}
 
 
 def fit_logistic(
@@ -170,7 +157,7 @@ def fit_logistic(
         inputs = _within(scaler.fit_transform(features[:, _columns(names)]))
         outcomes = event_outcomes(peak_flux, spec.events).T
         models = tuple(_fit_event(inputs, happened, groups, seed) for happened in outcomes)
-    return LogisticForecaster(names, scaler, models, spec, origin)
+    return LogisticForecaster(names, scaler, models, spec=spec, origin=origin)
 
 
 def fit_inversion_line(
@@ -226,13 +213,11 @@ def _columns(names: tuple[str, ...]) -> list[int]:
     return [FEATURE_NAMES.index(name) for name in names]
 
 
-def _check(scaler: Any, models: list[Any], *, n_features: int, n_events: int) -> None:
+def _check(scaler: Any, models: list[Any], *, n_features: int) -> None:
     """Refuse models of another kind, and numbers that do not fit together or are not finite."""
     kinds = [type(step) for step in getattr(scaler, "named_steps", {}).values()]
-    if kinds != [SimpleImputer, StandardScaler] or len(models) != n_events:
-        raise ForecasterInvalid(
-            f"wanted an imputer, a scaler and a model for each of {n_events} events; fit it again"
-        )
+    if kinds != [SimpleImputer, StandardScaler]:
+        raise ForecasterInvalid("wanted an imputer and a scaler before the models; fit it again")
     gone, there = np.full((1, n_features), np.nan), np.zeros((1, n_features))
     for model in models:
         if type(model) not in (LogisticRegression, DummyClassifier):

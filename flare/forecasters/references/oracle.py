@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 
 from flare.errors import DatasetInvalid
+from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.noise_free import TrueProbabilities
-from flare.verification.scorecard import Issued
 from flare.verification.thresholds import best_threshold
 
 _QUANTILES = ("log10_flux_q05", "log10_flux_q50", "log10_flux_q95")
 
 
-def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Issued | None:
+def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Forecast | None:
     """Return the oracle's forecasts; None where nobody knows the true rates.
 
     Parameters
@@ -46,7 +46,7 @@ def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Is
     rows, tuned_on = _rows(known, table, path), _rows(known, training, path)
     outcomes = event_outcomes(training["peak_flux"].to_numpy(dtype=np.float64), EVENTS)
     low, median, high = (rows[name].to_numpy(dtype=np.float64) for name in _QUANTILES)
-    return Issued(
+    return Forecast(
         log10_flux=median,
         lower=low,
         upper=high,

@@ -12,23 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flare.errors import DatasetInvalid
-from flare.forecasters.base import LOG10_FLUX_RANGE
+from flare.forecast import LOG10_FLUX_RANGE, Forecast
 from flare.goes import EVENTS, event_outcomes
 from flare.sample import FORECAST_WINDOW_HOURS
-from flare.verification.scorecard import Issued
 
 #: What the rival is called.
 PERSISTENCE = "persistence"
 
 _Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Persistence:
-    """What persistence issued for N samples, and where it is ``defined``, (N,)."""
-
-    issued: Issued
-    defined: NDArray[np.bool_]
 
 
 def persistence(
@@ -37,7 +28,7 @@ def persistence(
     *,
     events: tuple[str, ...] = EVENTS,
     interval_level: float = 0.9,
-) -> Persistence:
+) -> Forecast:
     """Forecast each sample from what its region did before.
 
     The flux is that of the earlier window, its interval the quantiles of what training added to
@@ -66,7 +57,7 @@ def persistence(
     earlier = earlier_flux(table)
     if learnt.never:
         earlier[:] = np.nan
-    return Persistence(learnt.issue(earlier, events), np.isfinite(earlier))
+    return learnt.issue(earlier, events)
 
 
 def earlier_flux(table: pd.DataFrame) -> _Floats:
@@ -110,13 +101,13 @@ class _Learnt:
     climatology: tuple[float, float, float]
     never: bool
 
-    def issue(self, earlier: _Floats, events: tuple[str, ...]) -> Issued:
+    def issue(self, earlier: _Floats, events: tuple[str, ...]) -> Forecast:
         """Forecast from the earlier fluxes in W m^-2, (N,), NaN where there is none."""
         known = np.isfinite(earlier)
         state = np.where(known, event_outcomes(earlier, events).sum(axis=1), len(events) + 1)
         low, median, high = self.climatology
         flux = np.where(known, np.log10(earlier), median)
-        return Issued(
+        return Forecast(
             log10_flux=flux,
             lower=np.where(known, np.clip(flux + self.residuals[0], *LOG10_FLUX_RANGE), low),
             upper=np.where(known, np.clip(flux + self.residuals[1], *LOG10_FLUX_RANGE), high),

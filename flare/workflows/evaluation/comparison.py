@@ -5,17 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from flare.forecast import Forecast
 from flare.goes import HEADLINE_EVENT
+from flare.verification.differences import paired_differences
+from flare.verification.inputs import Observations
 from flare.verification.noise_free import TrueProbabilities, noise_free_scores
-from flare.verification.scorecard import (
-    FLUX,
-    Issued,
-    Observed,
-    Score,
-    Scorecard,
-    paired_differences,
-    score_forecasts,
-)
+from flare.verification.resampled import FLUX, Score
+from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.evaluation.subsets import ALL, Rows
 
 CLIMATOLOGY = "climatology"
@@ -67,7 +63,7 @@ class Comparison:
     """
 
     model: str
-    told: dict[str, Issued]
+    forecasts: dict[str, Forecast]
     scorecards: dict[str, Scorecard]
     subsets: dict[str, dict[str, Scorecard]]
     above_climatology: dict[str, Score]
@@ -123,8 +119,8 @@ def signed(score: Score) -> str:
 
 
 def compare(
-    told: Mapping[str, Issued],
-    truth: Observed,
+    forecasts: Mapping[str, Forecast],
+    truth: Observations,
     *,
     settings: Settings,
     subsets: Mapping[str, Rows],
@@ -136,7 +132,7 @@ def compare(
 
     Parameters
     ----------
-    told
+    forecasts
         The model that it is about first; climatology must be among them.
     subsets
         From names to booleans (N,); ``all`` is among them.
@@ -147,11 +143,12 @@ def compare(
     true_probabilities
         Of the N samples, where they are known.
     """
-    model = next(iter(told))
-    cards = {name: _card(one, truth, settings) for name, one in told.items()}
+    model = next(iter(forecasts))
+    cards = {name: _card(one, truth, settings) for name, one in forecasts.items()}
     parts = {
         subset: {
-            name: _card(told[name].take(rows), truth.take(rows), settings) for name in in_subsets
+            name: _card(forecasts[name].take(rows), truth.take(rows), settings)
+            for name in in_subsets
         }
         for subset, rows in subsets.items()
         if subset != ALL
@@ -159,36 +156,36 @@ def compare(
     headline = COMPARED[:1]
     return Comparison(
         model,
-        dict(told),
+        dict(forecasts),
         cards,
         {ALL: {name: cards[name] for name in in_subsets}, **parts},
         {
-            name: _differences(one, told[CLIMATOLOGY], truth, settings, headline)[0]
-            for name, one in told.items()
+            name: _differences(one, forecasts[CLIMATOLOGY], truth, settings, headline)[0]
+            for name, one in forecasts.items()
             if name != CLIMATOLOGY
         },
         {
-            name: _differences(told[model], one, truth, settings, COMPARED)
-            for name, one in told.items()
+            name: _differences(forecasts[model], one, truth, settings, COMPARED)
+            for name, one in forecasts.items()
             if name != model
         },
         dict(fitted or {}),
-        {} if true_probabilities is None else _noise_free(told, true_probabilities, settings),
+        {} if true_probabilities is None else _noise_free(forecasts, true_probabilities, settings),
     )
 
 
 def _noise_free(
-    told: Mapping[str, Issued], truth: TrueProbabilities, settings: Settings
+    forecasts: Mapping[str, Forecast], truth: TrueProbabilities, settings: Settings
 ) -> dict[str, dict[str, tuple[Score, ...]]]:
     return {
-        event: noise_free_scores(told, truth, event=event, n_resamples=settings.resamples)
+        event: noise_free_scores(forecasts, truth, event=event, n_resamples=settings.resamples)
         for event in NOISE_FREE_EVENTS
     }
 
 
-def _card(issued: Issued, truth: Observed, settings: Settings) -> Scorecard:
+def _card(forecast: Forecast, truth: Observations, settings: Settings) -> Scorecard:
     return score_forecasts(
-        issued,
+        forecast,
         truth,
         n_resamples=settings.resamples,
         scale=settings.scale,
@@ -197,9 +194,9 @@ def _card(issued: Issued, truth: Observed, settings: Settings) -> Scorecard:
 
 
 def _differences(
-    one: Issued,
-    other: Issued,
-    truth: Observed,
+    one: Forecast,
+    other: Forecast,
+    truth: Observations,
     settings: Settings,
     wanted: Sequence[tuple[str, str]],
 ) -> tuple[Score, ...]:

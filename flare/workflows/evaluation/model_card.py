@@ -18,7 +18,8 @@ from flare.tracking.tags import (
     SPLIT_TAG,
     TUNED_TAG,
 )
-from flare.verification.scorecard import FLUX, Score, Scorecard
+from flare.verification.resampled import FLUX, Score
+from flare.verification.scorecard import Scorecard
 
 TEMPLATE = Template(
     """\

@@ -22,7 +22,7 @@ from flare.tracking.tags import (
     TUNED_TAG,
 )
 from flare.verification.named_scores import LOWER_IS_BETTER
-from flare.verification.scorecard import FLUX, Score, json_safe
+from flare.verification.resampled import FLUX, Score, json_safe
 from flare.workflows.evaluation.candidates import OF_FLUX, learned_nothing, named, validation_score
 from flare.workflows.evaluation.validation_forecasts import (
     PairedComparison,

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from flare.config import BaselineConfig
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.datasets.splits import Split, region_groups
-from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster, ForecasterSpec
 from flare.forecasters.forest import ForestForecaster
-from flare.forecasters.postprocessing.fit import tune
+from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.forecasters.references.climatology import fit_climatology
 from flare.forecasters.references.constant import fit_constant
 from flare.forecasters.references.logistic import (
@@ -25,12 +26,11 @@ from flare.forecasters.references.logistic import (
     fit_inversion_line,
     fit_logistic,
 )
-from flare.verification.scorecard import Issued
 from flare.workflows.baseline import fit_rows, forest_settings, training_features
 from flare.workflows.evaluation.comparison import CLIMATOLOGY, FOREST
 from flare.workflows.fitting.cross_validation import Rows, out_of_fold, training_folds
 from flare.workflows.fitting.row_features import features_of
-from flare.workflows.fitting.scoring import forecast_rows, issued
+from flare.workflows.fitting.scoring import forecast_rows
 from flare.workflows.fitting.training_data import TrainingData
 
 LOGISTIC, INVERSION_LINE, CONSTANT = "logistic regression", "inversion line", "constant"
@@ -49,20 +49,20 @@ class References:
 
     forecasters: dict[str, Forecaster]
 
-    def issue(self, rows: PackedSplit) -> dict[str, Issued]:
+    def issue(self, rows: PackedSplit) -> dict[str, Forecast]:
         """Forecast a split; features are computed once for all that want them."""
         features: NDArray[np.float64] | None = None
-        told = {}
+        forecasts = {}
         for name, one in self.forecasters.items():
             whole = one.spec.image_size == rows.cubes.shape[-1]
             if isinstance(one, ForestForecaster | LogisticForecaster) and whole:
                 if features is None:
                     features = features_of(rows, f"features of the {rows.name} split")
-                told[name] = issued(one, one.predict_features(features))
+                forecasts[name] = one.predict_features(features)
             else:
                 every = np.arange(len(rows))
-                told[name] = issued(one, forecast_rows(one, rows, every, title=f"forecast {name}"))
-        return told
+                forecasts[name] = forecast_rows(one, rows, every, title=f"forecast {name}")
+        return forecasts
 
 
 def reference_data(pack: Pack, held_out: Collection[int] = ()) -> TrainingData:
@@ -76,7 +76,7 @@ def reference_data(pack: Pack, held_out: Collection[int] = ()) -> TrainingData:
     return TrainingData(pack, rows, Split(np.flatnonzero(used), none, "reference forecasts"))
 
 
-def rivals_of(data: TrainingData) -> References:
+def fit_references(data: TrainingData) -> References:
     """Fit the reference forecasts on the training rows, with the default settings each."""
     features = training_features(data)
     climatology = climatology_of(data)
@@ -145,7 +145,7 @@ def _tuned(
     assert folds is not None
     unseen = out_of_fold(data, without, folds)
     level = fitted.spec.interval_level
-    postprocessing = tune(
+    postprocessing = fit_postprocessing(
         unseen.forecast,
         data.peak_flux[unseen.rows],
         unseen.folds,

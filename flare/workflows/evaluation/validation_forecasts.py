@@ -13,18 +13,14 @@ import numpy as np
 import pandas as pd
 
 from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
 from flare.tracking.registry import RegisteredVersion, run_file
 from flare.tracking.runs import Run, scratch
 from flare.tracking.tags import VALIDATION_SCORES
-from flare.verification.scorecard import (
-    Issued,
-    Observed,
-    Score,
-    Scorecard,
-    paired_difference,
-    score_forecasts,
-)
-from flare.workflows.fitting.scoring import labels_of
+from flare.verification.differences import paired_difference
+from flare.verification.inputs import Observations
+from flare.verification.resampled import Score
+from flare.verification.scorecard import Scorecard, score_forecasts
 
 FORECASTS = "validation_forecasts.csv"
 
@@ -40,8 +36,8 @@ class ValidationForecasts:
     """Forecasts of N validation samples; ``ids`` is (N,)."""
 
     ids: tuple[str, ...]
-    issued: Issued
-    observed: Observed
+    forecast: Forecast
+    observations: Observations
 
 
 @dataclass(frozen=True)
@@ -68,16 +64,16 @@ class PairedComparison:
         return bool(np.isnan([self.gain.value, self.gain.low, self.gain.high]).any())
 
 
-def log_held_out(run: Run, card: Scorecard, issued: Issued, table: pd.DataFrame) -> None:
+def log_held_out(run: Run, card: Scorecard, forecast: Forecast, table: pd.DataFrame) -> None:
     """Keep the validation scores and forecasts with a run.
 
     ``table`` has the labels of the samples, as ``read_table`` returns them.
     """
     rows = table[["id", "active_region", "peak_flux"]].reset_index(drop=True)
     for name in _NUMBERS:
-        rows[name] = getattr(issued, name)
-    for column, event in enumerate(issued.events):
-        rows[f"{_PROBABILITY}{event}"] = issued.probability[:, column]
+        rows[name] = getattr(forecast, name)
+    for column, event in enumerate(forecast.events):
+        rows[f"{_PROBABILITY}{event}"] = forecast.probability[:, column]
     run.log_json(card.as_dict(), VALIDATION_SCORES)
     run.log_text(rows.to_csv(index=False), FORECASTS)
 
@@ -117,8 +113,8 @@ def _parsed(forecasts: Path, scores: Path) -> ValidationForecasts:
     probability = rows[[f"{_PROBABILITY}{event}" for event in events]].to_numpy(dtype=np.float64)
     return ValidationForecasts(
         tuple(rows["id"]),
-        Issued(**numbers, probability=probability, events=events, thresholds=thresholds),
-        labels_of(rows),
+        Forecast(**numbers, probability=probability, events=events, thresholds=thresholds),
+        Observations.from_table(rows),
     )
 
 
@@ -136,7 +132,7 @@ def compare_paired(
     Parameters
     ----------
     event
-        A class that both issued, or ``"flux"``.
+        A class that both forecast, or ``"flux"``.
 
     Raises
     ------
@@ -148,22 +144,22 @@ def compare_paired(
     shared = [sample for sample in candidate.ids if sample in place]
     own = [row for row, sample in enumerate(candidate.ids) if sample in place]
     other = [place[sample] for sample in shared]
-    truth = candidate.observed.take(np.array(own, dtype=np.intp))
+    truth = candidate.observations.take(np.array(own, dtype=np.intp))
     n_regions = len(np.unique(truth.active_region))
     if n_regions < MIN_REGIONS:
         raise VerificationInvalid(
             f"they were validated on {n_regions} active regions in common; at least {MIN_REGIONS} "
             "are needed"
         )
-    if not np.array_equal(truth.peak_flux, incumbent.observed.peak_flux[other]):
+    if not np.array_equal(truth.peak_flux, incumbent.observations.peak_flux[other]):
         raise VerificationInvalid("they were validated against different labels")
-    issued = (
-        candidate.issued.take(np.array(own, dtype=np.intp)),
-        incumbent.issued.take(np.array(other, dtype=np.intp)),
+    forecast = (
+        candidate.forecast.take(np.array(own, dtype=np.intp)),
+        incumbent.forecast.take(np.array(other, dtype=np.intp)),
     )
     settings: dict[str, Any] = {"n_resamples": resamples, "seed": 0}
-    difference = paired_difference(*issued, truth, event=event, score_name=score_name, **settings)
-    cards = [score_forecasts(one, truth, **settings) for one in issued]
+    difference = paired_difference(*forecast, truth, event=event, score_name=score_name, **settings)
+    cards = [score_forecasts(one, truth, **settings) for one in forecast]
     return PairedComparison(
         cards[0].get(event, score_name),
         cards[1].get(event, score_name),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flare.files import atomic_file
-from flare.forecasters.base import Forecast
+from flare.forecast import Forecast
 from flare.training.checkpoint import Checkpoint
 from flare.training.reader import Rows
 from flare.workflows.fitting.network_settings import NetworkSettings
@@ -37,6 +37,8 @@ def identity(data: TrainingData, rows: Rows, settings: NetworkSettings) -> dict[
 #: The state of a network: its tensors by name.
 Weights = dict[str, Tensor]
 
+#: The arrays of a forecast in a file.
+_ARRAYS = ("log10_flux", "lower", "upper", "probability")
 _WEIGHT = "weight/"  # before the names of tensors in a file
 
 
@@ -63,9 +65,7 @@ class FoldsKept:
             if str(kept["identity"]) != str(sorted(checkpoint.identity.items())):
                 return None
             events = tuple(str(event) for event in kept["events"])
-            forecast = Forecast(
-                kept["log10_flux"], kept["lower"], kept["upper"], kept["probability"], events
-            )
+            forecast = Forecast(**{name: kept[name] for name in _ARRAYS}, events=events)
             weights = {
                 name.removeprefix(_WEIGHT): torch.from_numpy(kept[name])
                 for name in kept.files
@@ -80,7 +80,8 @@ class FoldsKept:
             return
         with atomic_file(path, durable=True) as partial, partial.open("wb") as file:
             about = str(sorted(checkpoint.identity.items()))
-            arrays = vars(fold.forecast) | {"events": fold.forecast.events, "identity": about}
+            arrays = {name: getattr(fold.forecast, name) for name in (*_ARRAYS, "events")}
+            arrays["identity"] = about
             arrays |= {f"{_WEIGHT}{name}": value for name, value in fold.weights.items()}
             np.savez(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})
         checkpoint.remove()

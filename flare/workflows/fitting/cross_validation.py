@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from flare.datasets.folds import folds_by_region
 from flare.datasets.splits import region_groups
-from flare.forecasters.base import Forecast, Forecaster, PostProcessing
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.fit import calibration_gains
 from flare.tracking.runs import Run
 from flare.tracking.tags import CALIBRATION_TAG
-from flare.workflows.fitting.scoring import OutOfFoldForecasts, concatenate, forecast_rows, taken
+from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
 from flare.workflows.fitting.training_data import TrainingData
 
 log = logging.getLogger("flare")
@@ -63,7 +65,7 @@ def out_of_fold(data: TrainingData, fit: Fit, folds: NDArray[np.intp]) -> OutOfF
         pieces.append(fit(rows[folds != fold])(rows[left]))
         order.append(left)
     back = np.argsort(np.concatenate(order))
-    return OutOfFoldForecasts(rows, folds, taken(concatenate(pieces), back))
+    return OutOfFoldForecasts(rows, folds, Forecast.concatenate(pieces).take(back))
 
 
 def on_validation(forecaster: Forecaster, data: TrainingData, *, seed: int) -> OutOfFoldForecasts:

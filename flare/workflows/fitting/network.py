@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from flare.errors import DeviceMemoryFull
-from flare.forecasters.base import ForecasterSpec, PostProcessing
+from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.network import NetworkForecaster
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import event_outcomes
 from flare.models import build
 from flare.models.network import Network
@@ -211,9 +212,9 @@ def _finished(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> N
         begun.network,
         replace(settings.network, n_features=begun.inputs.n_features),
         begun.inputs.normalisation,
-        ForecasterSpec(image_size=data.pack.image_size),
-        data.origin,
-        PostProcessing(distribution=settings.network.n_quantiles == 0),
+        spec=ForecasterSpec(image_size=data.pack.image_size),
+        origin=data.origin,
+        postprocessing=PostProcessing(distribution=settings.network.n_quantiles == 0),
         standardisation=begun.inputs.standardisation,
         drawn=class_weights(settings.objective, data.peak_flux[begun.rows]),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.forecasters.base import Forecast
+from flare.forecast import Forecast
 from flare.forecasters.network import NetworkForecaster
 from flare.models import build
 from flare.models.mean import NetworkMean

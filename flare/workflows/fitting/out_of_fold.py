@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flare.forecasters.base import Forecast
+from flare.forecast import Forecast
 from flare.tracking.registry import RegisteredVersion, run_file
 from flare.tracking.runs import Run, scratch
 from flare.workflows.fitting.scoring import OutOfFoldForecasts

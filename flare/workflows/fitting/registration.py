@@ -87,7 +87,7 @@ def register(
     scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
     run.log_scores(scores)
     log_scores(run, score_rows(validation.scores, split="validation", forecaster=family))
-    log_held_out(run, validation, validated.issued, data.rows.table.iloc[data.split.validation])
+    log_held_out(run, validation, validated.forecast, data.rows.table.iloc[data.split.validation])
     tags = {
         KIND_TAG: family,
         DATA_TAG: data.pack.name,

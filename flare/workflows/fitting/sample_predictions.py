@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
 from flare.plots.predictions import Shown, sample_predictions
 from flare.tracking.runs import Run
-from flare.verification.scorecard import Issued
 from flare.workflows.fitting.scoring import Validated
 from flare.workflows.fitting.training_data import TrainingData, marked
 
@@ -26,10 +26,10 @@ def log_sample_predictions(
     """
     peak_flux = data.peak_flux[data.split.validation]
     chosen = spread(peak_flux, _MOST)
-    samples = [_shown(int(place), validated.issued, data) for place in chosen]
+    samples = [_shown(int(place), validated.forecast, data) for place in chosen]
     figure = sample_predictions(samples, level=forecaster.spec.interval_level)
     run.log_figure(marked(figure, data.pack), FIGURE)
-    run.log_text(_table(chosen, validated.issued, data).to_csv(index=False), TABLE)
+    run.log_text(_table(chosen, validated.forecast, data).to_csv(index=False), TABLE)
 
 
 def spread(peak_flux: NDArray[np.float64], most: int) -> NDArray[np.intp]:
@@ -39,27 +39,27 @@ def spread(peak_flux: NDArray[np.float64], most: int) -> NDArray[np.intp]:
     return order[np.round(places).astype(np.intp)]
 
 
-def _shown(place: int, issued: Issued, data: TrainingData) -> Shown:
+def _shown(place: int, forecast: Forecast, data: TrainingData) -> Shown:
     row = int(data.split.validation[place])
     label = data.rows.table.iloc[row]
-    event = issued.events.index(HEADLINE_EVENT)
+    event = forecast.events.index(HEADLINE_EVENT)
     return Shown(
         title=f"AR {int(label['active_region'])}\n{label['end']:%Y-%m-%d}",
         cube=np.asarray(data.rows.cubes[row]),
         present=np.asarray(data.rows.present[row]),
-        log10_flux=float(issued.log10_flux[place]),
-        lower=float(issued.lower[place]),
-        upper=float(issued.upper[place]),
-        probability=float(issued.probability[place, event]),
+        log10_flux=float(forecast.log10_flux[place]),
+        lower=float(forecast.lower[place]),
+        upper=float(forecast.upper[place]),
+        probability=float(forecast.probability[place, event]),
         happened=float(np.log10(label["peak_flux"])),
     )
 
 
-def _table(chosen: NDArray[np.intp], issued: Issued, data: TrainingData) -> pd.DataFrame:
+def _table(chosen: NDArray[np.intp], forecast: Forecast, data: TrainingData) -> pd.DataFrame:
     rows = data.split.validation[chosen]
     found = data.rows.table.iloc[rows][["id", "active_region", "peak_flux"]].reset_index(drop=True)
     for name in ("log10_flux", "lower", "upper"):
-        found[name] = getattr(issued, name)[chosen]
-    for column, event in enumerate(issued.events):
-        found[f"probability_{event}"] = issued.probability[chosen, column]
+        found[name] = getattr(forecast, name)[chosen]
+    for column, event in enumerate(forecast.events):
+        found[f"probability_{event}"] = forecast.probability[chosen, column]
     return found

@@ -19,7 +19,7 @@ def held_out_regions(model: Resolved, pack: Pack) -> frozenset[int]:
     ):
         return frozenset()
     found = read_held_out(model.version)
-    return frozenset() if found is None else frozenset(found.observed.active_region.tolist())
+    return frozenset() if found is None else frozenset(found.observations.active_region.tolist())
 
 
 def fitted_regions(model: Resolved, pack: Pack) -> int:

@@ -4,10 +4,11 @@ import numpy as np
 import torch
 
 from flare.features.table import compute_features
-from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, PostProcessing
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 from flare.forecasters.ensemble import EnsembleForecaster, combine
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.forecasters.network import NetworkForecaster
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.references.climatology import Climatology, fit_climatology
 from flare.forecasters.references.constant import Constant, fit_constant
 from flare.forecasters.references.logistic import LogisticForecaster, fit_logistic
@@ -67,7 +68,7 @@ def small_network(*, n_quantiles: int = 1, drawn: tuple[float, ...] = ()) -> Net
         torch.manual_seed(0)
         network = build(config).eval()
     normalisation = fit_normalisation(CUBES, PRESENT, np.arange(N))
-    return NetworkForecaster(network, config, normalisation, SPEC, ORIGIN, drawn=drawn)
+    return NetworkForecaster(network, config, normalisation, spec=SPEC, origin=ORIGIN, drawn=drawn)
 
 
 def small_ensemble() -> EnsembleForecaster:

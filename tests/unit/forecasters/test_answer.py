@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from small_forecasters import TUNING, small_climatology
 
+from flare.forecast import Forecast
 from flare.forecasters.answer import answers
-from flare.forecasters.base import Forecast
 from flare.goes import EVENTS
 
 FORECASTER = small_climatology().with_postprocessing(TUNING)  # alerts of M1.0 from 0.13

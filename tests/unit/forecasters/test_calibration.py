@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flare.errors import ConfigInvalid, ForecasterInvalid, VerificationInvalid
-from flare.forecasters.postprocessing.calibration import METHODS, Calibration, logit, shift_prior
+from flare.forecast import shift_prior
+from flare.forecasters.postprocessing.calibration import METHODS, Calibration, logit
 from flare.forecasters.postprocessing.choose_calibration import (
     FEWEST_EVENTS,
     choose_calibration,

@@ -8,9 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_forecasters import CUBES, KINDS, PRESENT, TUNING, small, small_climatology
 
+from flare.forecast import Forecast
 from flare.forecasters.answer import answers
-from flare.forecasters.base import Forecast, PostProcessing
-from flare.forecasters.postprocessing.coherence import are_coherent, made_coherent, quantile_bounds
+from flare.forecasters.postprocessing.apply import (
+    PostProcessing,
+    are_coherent,
+    made_coherent,
+    quantile_bounds,
+)
 from flare.goes import CLASS_FLOORS, EVENTS, class_letter
 
 LEVEL = 0.9
@@ -19,8 +24,8 @@ COHERENT = replace(TUNING, interval_level=LEVEL)
 
 def coherent(flux, lower, upper, probability) -> tuple[float, float, float]:
     one = [np.array([value], dtype=float) for value in (flux, lower, upper)]
-    moved = made_coherent(one[0], (one[1], one[2]), np.array([probability]), EVENTS, level=LEVEL)
-    return tuple(float(values[0]) for values in moved)
+    moved = made_coherent(Forecast(*one, np.array([probability]), EVENTS), level=LEVEL)
+    return float(moved.log10_flux[0]), float(moved.lower[0]), float(moved.upper[0])
 
 
 def test_an_interval_does_not_begin_above_what_is_unlikely_to_be_reached():
@@ -85,8 +90,7 @@ def test_an_answer_that_contradicts_itself_says_so():
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "constant"])
 def test_every_kind_is_coherent_once_it_was_tuned(kind):
     forecast = small(kind).with_postprocessing(COHERENT).predict(CUBES, PRESENT)
-    ends, probability = (forecast.lower, forecast.upper), forecast.probability
-    assert are_coherent(forecast.log10_flux, ends, probability, EVENTS, level=LEVEL).all()
+    assert are_coherent(forecast, level=LEVEL).all()
 
 
 def test_a_constant_is_certain_of_every_event_whatever_its_interval_and_says_so():
@@ -98,7 +102,7 @@ def test_moving_to_other_rates_moves_flux_and_interval_along():
     plain = replace(COHERENT, rates=dict(zip(EVENTS, (0.6, 0.4, 0.2, 0.02), strict=True)))
     moved = plain.at_rates({"M1.0": 0.01, "X1.0": 0.001})
     issued = np.array([-4.9]), np.array([[0.95, 0.8, 0.6, 0.1]])
-    before, after = plain.finish(*issued, EVENTS), moved.finish(*issued, EVENTS)
+    before, after = plain.apply(*issued, EVENTS), moved.apply(*issued, EVENTS)
     assert class_letter(10 ** before.log10_flux[0]) == "M"
     assert after.probability_of("M1.0")[0] < 0.1
     assert class_letter(10 ** after.log10_flux[0]) == "C"

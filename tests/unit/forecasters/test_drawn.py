@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flare.forecasters.postprocessing.calibration import natural_probabilities, shift_prior
+from flare.forecast import shift_prior
+from flare.forecasters.postprocessing.calibration import natural_probabilities
 
 WEIGHTS = (0.5, 2.0, 0.7, 4.0, 4.0)
 

@@ -44,7 +44,7 @@ def both(architecture: str, n_quantiles: int = 1) -> tuple[NetworkForecaster, Ex
     made = network(architecture, n_quantiles)
     graph = export(made, NORMALISATION, image_size=SIZE)
     assert graph is not None
-    return NetworkForecaster(made, config, NORMALISATION, SPEC, ORIGIN), graph
+    return NetworkForecaster(made, config, NORMALISATION, spec=SPEC, origin=ORIGIN), graph
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from small_forecasters import CUBES, PRESENT, small_climatology
 
 from flare.errors import ConfigInvalid, ForecasterInvalid
-from flare.forecasters.base import PostProcessing
-from flare.forecasters.postprocessing.calibration import Calibration, shift_prior
+from flare.forecast import shift_prior
+from flare.forecasters.postprocessing.apply import PostProcessing
+from flare.forecasters.postprocessing.calibration import Calibration
 from flare.goes import EVENTS
 
 COLD = Calibration("temperature", {"temperature": (0.5,), "floor": (1e-6,)})
@@ -26,7 +27,7 @@ issues = st.lists(
 
 
 def finished(postprocessing, issued=ISSUED):
-    return postprocessing.finish(np.full(len(issued), -6.0), issued, EVENTS)
+    return postprocessing.apply(np.full(len(issued), -6.0), issued, EVENTS)
 
 
 def test_without_calibrations_an_ordered_forecast_is_as_issued():

@@ -19,8 +19,8 @@ from test_forecaster_folder import describe
 
 from flare.errors import ForecasterInvalid
 from flare.features.table import compute_features
-from flare.forecasters.base import PostProcessing
 from flare.forecasters.forest import fit_forest
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import Calibration
 from flare.forecasters.storage import load, read_description, save
 

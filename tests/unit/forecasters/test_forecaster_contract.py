@@ -7,7 +7,8 @@ import pytest
 from small_forecasters import CUBES, ORIGIN, PRESENT, SIZE, SPEC, TUNING, N, small
 
 from flare.errors import InputInvalid
-from flare.forecasters.base import Forecast, PostProcessing
+from flare.forecast import Forecast
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import EVENTS
 from flare.sample import reduce_cubes
 

@@ -268,11 +268,10 @@ def test_a_coefficient_that_is_not_finite_is_refused(value, tmp_path):
     ("damage", "message"),
     [
         (lambda one: replace(one, models=one.models[:-1]), "a model for each of 4 events"),
-        (lambda one: replace(one, scaler=one.scaler[:1]), "wanted an imputer, a scaler"),
+        (lambda one: replace(one, scaler=one.scaler[:1]), "wanted an imputer and a scaler"),
         (lambda one: replace(one, models=(Ridge(), *one.models[1:])), "a Ridge is no logistic"),
     ],
 )
 def test_models_that_do_not_belong_together_are_refused(damage, message, tmp_path):
-    folder = save(damage(small_logistic()), tmp_path / "logistic")
     with pytest.raises(ForecasterInvalid, match=message):
-        load(folder)
+        load(save(damage(small_logistic()), tmp_path / "logistic"))

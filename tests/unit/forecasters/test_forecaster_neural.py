@@ -8,7 +8,7 @@ from small_forecasters import CUBES, PRESENT, small_network
 from test_forecaster_folder import describe
 
 from flare.errors import ForecasterInvalid
-from flare.forecasters.base import PostProcessing
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.storage import DESCRIPTION, load, save
 

@@ -8,8 +8,9 @@ import torch
 
 from flare.errors import ForecasterInvalid
 from flare.features.table import compute_features
-from flare.forecasters.base import ForecasterSpec, Origin, PostProcessing
+from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.network import NetworkForecaster
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.storage import load, save
 from flare.models import NetworkConfig, build, build_forecasting
 from flare.models.normalisation import ChannelNormalisation, fit_standardisation
@@ -31,9 +32,9 @@ def forecaster(members: int = 1) -> NetworkForecaster:
         network,
         config,
         ChannelNormalisation((100.0,) * 10, (30.0,) * 10),
-        ForecasterSpec(image_size=32),
-        Origin("f" * 16, "tiny", True, (11000,), 4),
-        PostProcessing(distribution=True),
+        spec=ForecasterSpec(image_size=32),
+        origin=Origin("f" * 16, "tiny", True, (11000,), 4),
+        postprocessing=PostProcessing(distribution=True),
         standardisation=SCALE,
     )
 

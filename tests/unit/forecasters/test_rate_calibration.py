@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from flare.flux_curve import log_rates, probabilities
-from flare.forecasters.base import Forecast, PostProcessing
+from flare.forecast import Forecast
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import RATE
-from flare.forecasters.postprocessing.fit import calibration_gains, tune
+from flare.forecasters.postprocessing.fit import calibration_gains, fit_postprocessing
 from flare.forecasters.postprocessing.rate_calibration import choose_rate_calibration
 from flare.goes import EVENTS
 
@@ -54,9 +55,9 @@ def test_without_enough_events_nothing_is_fitted():
 
 def test_all_events_flux_and_interval_come_from_one_curve():
     raw = distorted(2.0, -0.5)
-    postprocessing = tune(forecast(raw), LABELS, FOLDS, level=0.9, distribution=True)
+    postprocessing = fit_postprocessing(forecast(raw), LABELS, FOLDS, level=0.9, distribution=True)
     assert len({str(one) for one in postprocessing.calibrations.values()}) == 1
-    made = postprocessing.finish(np.empty(N), raw, EVENTS)
+    made = postprocessing.apply(np.empty(N), raw, EVENTS)
     assert (np.diff(made.probability, axis=1) <= 0).all()
     for k, flux in enumerate((-7.0, -6.0, -5.0, -4.0)):
         likely = made.probability[:, k] > 0.5 + 1e-9
@@ -67,7 +68,7 @@ def test_all_events_flux_and_interval_come_from_one_curve():
 
 
 def test_what_it_gains_is_told_of_each_event():
-    postprocessing = tune(
+    postprocessing = fit_postprocessing(
         forecast(distorted(0.5, 0.8)), LABELS, FOLDS, level=0.9, distribution=True
     )
     gains = calibration_gains(forecast(distorted(0.5, 0.8)), LABELS, FOLDS, postprocessing)

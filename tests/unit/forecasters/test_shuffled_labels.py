@@ -12,13 +12,15 @@ from small_forecasters import ORIGIN
 from small_forecasters import SPEC as WHOLE_SPEC
 
 from flare.features.table import FEATURE_NAMES
-from flare.forecasters.base import Forecast
+from flare.forecast import Forecast
 from flare.forecasters.forest import fit_forest
-from flare.forecasters.postprocessing.fit import tune
+from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.forecasters.references import logistic
 from flare.forecasters.references.logistic import fit_logistic
 from flare.goes import HEADLINE_EVENT
-from flare.verification.scorecard import Issued, Observed, Score, score_forecasts
+from flare.verification.inputs import Observations
+from flare.verification.resampled import Score
+from flare.verification.scorecard import score_forecasts
 
 SPEC = replace(WHOLE_SPEC, events=("C1.0", HEADLINE_EVENT))
 REGIONS, PER_REGION, FOLDS = 160, 3, 4
@@ -66,14 +68,12 @@ def skill(kind: str, seed: int, *, shuffled: bool, held_out: bool = True) -> Sco
         part = fit(kind, known[~left], flux[~left], regions[~left]).predict_features(known[left])
         pieces[left], log10_flux[left] = part.probability, part.log10_flux
     unseen = Forecast(log10_flux, log10_flux, log10_flux, pieces, SPEC.events)
-    postprocessing = tune(unseen, flux, folds, level=SPEC.interval_level)
+    postprocessing = fit_postprocessing(unseen, flux, folds, level=SPEC.interval_level)
     forecaster = fit(kind, known, flux, regions).with_postprocessing(postprocessing)
     scored = ~TRAIN if held_out else TRAIN
-    told = forecaster.predict_features(features[scored])
-    ends = (told.log10_flux, told.lower, told.upper)
-    issued = Issued(*ends, told.probability, told.events, postprocessing.thresholds)
-    truth = Observed(peak_flux[scored], REGION[scored])
-    return score_forecasts(issued, truth, n_resamples=200).get(
+    forecast = forecaster.predict_features(features[scored])
+    truth = Observations(peak_flux[scored], REGION[scored])
+    return score_forecasts(forecast, truth, n_resamples=200).get(
         HEADLINE_EVENT, "true_skill_statistic"
     )
 

@@ -6,8 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flare.errors import DatasetInvalid
-from flare.forecasters.base import Forecast, PostProcessing
-from flare.forecasters.postprocessing.fit import calibration_gains, finished_fold_by_fold, tune
+from flare.forecast import Forecast
+from flare.forecasters.postprocessing.apply import PostProcessing
+from flare.forecasters.postprocessing.fit import (
+    calibration_gains,
+    finished_fold_by_fold,
+    fit_postprocessing,
+)
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.probabilistic import brier_score
 
@@ -24,12 +29,12 @@ def tuned(residuals, level=0.9):
     residuals = np.asarray(residuals, dtype=np.float64)
     forecast = forecast_of(np.full(len(residuals), -6.0))
     one_fold = np.zeros(len(residuals), dtype=int)  # so that there is no time spent on calibrating
-    return tune(forecast, 10 ** (residuals - 6), one_fold, level=level)
+    return fit_postprocessing(forecast, 10 ** (residuals - 6), one_fold, level=level)
 
 
 def tuned_on(forecast, flux, level=0.9):
     """Tune with the samples dealt out into three folds in turn."""
-    return tune(forecast, flux, np.arange(len(flux)) % 3, level=level)
+    return fit_postprocessing(forecast, flux, np.arange(len(flux)) % 3, level=level)
 
 
 def inside(residual: float, postprocessing) -> bool:
@@ -124,7 +129,7 @@ def test_tuning_undoes_most_of_a_power_on_new_samples(power):
     postprocessing = tuned_on(distorted(forecast, power), peak_flux)
     new, new_flux = simulated(3000, seed=1)
     spoilt = distorted(new, power)
-    done = postprocessing.finish(spoilt.log10_flux, spoilt.probability, EVENTS)
+    done = postprocessing.apply(spoilt.log10_flux, spoilt.probability, EVENTS)
     happened = event_outcomes(new_flux)
     for k in (1, 2):
         right, before, after = (
@@ -137,7 +142,7 @@ def test_calibration_costs_a_right_forecast_next_to_nothing():
     forecast, peak_flux = simulated(400, seed=0)
     postprocessing = tuned_on(forecast, peak_flux)
     new, new_flux = simulated(5000, seed=1)
-    done = postprocessing.finish(new.log10_flux, new.probability, EVENTS)
+    done = postprocessing.apply(new.log10_flux, new.probability, EVENTS)
     happened = event_outcomes(new_flux)
     for k in range(4):
         before, after = (brier_score(happened[:, k], one.probability[:, k]) for one in (new, done))
@@ -149,7 +154,7 @@ def test_the_interval_holds_nine_tenths_of_new_samples():
     for seed in range(20):
         postprocessing = tuned_on(*simulated(300, seed))
         new, new_flux = simulated(1000, 100 + seed)
-        done = postprocessing.finish(new.log10_flux, new.probability, EVENTS)
+        done = postprocessing.apply(new.log10_flux, new.probability, EVENTS)
         log10_flux = np.log10(new_flux)
         shares.append(np.mean((log10_flux >= done.lower) & (log10_flux <= done.upper)))
     assert 0.89 < np.mean(shares) < 0.92
@@ -173,7 +178,7 @@ def test_a_gain_is_measured_on_folds_that_the_calibration_was_not_fitted_on():
     forecast, peak_flux = simulated(600, seed=0)
     forecast = distorted(forecast, 3)
     folds = np.arange(600) % 3
-    postprocessing = tune(forecast, peak_flux, folds, level=0.9)
+    postprocessing = fit_postprocessing(forecast, peak_flux, folds, level=0.9)
     gain = calibration_gains(forecast, peak_flux, folds, postprocessing)["C1.0"]
     happened = event_outcomes(peak_flux, ("C1.0",))[:, 0]
     raw = forecast.probability_of("C1.0")
@@ -199,7 +204,7 @@ def with_ends(n: int, seed: int = 0) -> tuple[Forecast, np.ndarray]:
 def finished_with_ends(postprocessing, forecast: Forecast) -> Forecast:
     """Return the interval as it was fitted: the probabilities here have nothing to do with it."""
     ends = forecast.lower, forecast.upper
-    return replace(postprocessing, interval_level=None).finish(
+    return replace(postprocessing, interval_level=None).apply(
         forecast.log10_flux, forecast.probability, EVENTS, ends=ends
     )
 
@@ -246,7 +251,7 @@ def test_ends_at_the_forecast_are_tuned_as_no_ends_are():
     postprocessing = tuned_on(bare, labels)
     done, same = (
         finished_with_ends(postprocessing, bare),
-        replace(postprocessing, interval_level=None).finish(
+        replace(postprocessing, interval_level=None).apply(
             bare.log10_flux, bare.probability, EVENTS
         ),
     )
@@ -274,14 +279,14 @@ def test_calibrated_fold_by_fold_the_mean_of_two_scores_as_on_new_samples():
         rng = np.random.default_rng(seed)
         (flux, members), (new_flux, new_members) = two_members(rng, 400), two_members(rng, 20_000)
         folds = np.arange(400) % 3
-        tunings = [tune(one, flux, folds, level=0.9) for one in members]
+        tunings = [fit_postprocessing(one, flux, folds, level=0.9) for one in members]
         by_fold = [
             finished_fold_by_fold(one, flux, folds, postprocessing)
             for one, postprocessing in zip(members, tunings, strict=True)
         ]
         on_all, of_new = (
             [
-                postprocessing.finish(one.log10_flux, one.probability, one.events)
+                postprocessing.apply(one.log10_flux, one.probability, one.events)
                 for postprocessing, one in zip(tunings, some, strict=True)
             ]
             for some in (members, new_members)

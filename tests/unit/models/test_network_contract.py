@@ -25,8 +25,8 @@ def forecaster(architecture: str, **options: object) -> NetworkForecaster:
         network(architecture, **options),
         NetworkConfig(architecture, width=2, hidden=8),
         ChannelNormalisation((100.0,) * 10, (30.0,) * 10),
-        ForecasterSpec(image_size=32),
-        Origin("f" * 16, "tiny", True, (11000,), 4),
+        spec=ForecasterSpec(image_size=32),
+        origin=Origin("f" * 16, "tiny", True, (11000,), 4),
     )
 
 

@@ -4,6 +4,7 @@ from layout import all_text
 from matplotlib.axes import Axes
 
 from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
 from flare.plots.comparison import (
     paired_differences,
     skill_by_subset,
@@ -11,7 +12,9 @@ from flare.plots.comparison import (
     skill_panels,
 )
 from flare.plots.style import BLUE, GREY, VERMILLION
-from flare.verification.scorecard import Issued, Observed, Score, Scorecard, score_forecasts
+from flare.verification.inputs import Observations
+from flare.verification.resampled import Score
+from flare.verification.scorecard import Scorecard, score_forecasts
 
 EVENTS = ("M1.0",)
 
@@ -20,11 +23,11 @@ EVENTS = ("M1.0",)
 def cards() -> dict[str, Scorecard]:
     generator = np.random.default_rng(0)
     log10_flux = generator.uniform(-7, -4, 60)
-    observed = Observed(10**log10_flux, np.repeat(np.arange(12), 5))
+    observed = Observations(10**log10_flux, np.repeat(np.arange(12), 5))
     skilled = 1 / (1 + np.exp(-2 * (log10_flux + 5 + generator.normal(0, 1, 60))))
 
     def card(probability: np.ndarray, threshold: float) -> Scorecard:
-        issued = Issued(
+        issued = Forecast(
             log10_flux, log10_flux, log10_flux, probability[:, None], EVENTS, {"M1.0": threshold}
         )
         return score_forecasts(issued, observed, n_resamples=50)
@@ -65,11 +68,11 @@ def test_the_axis_says_how_many_events_are_behind_the_scores(cards: dict[str, Sc
 
 
 def test_a_flux_error_of_a_millionth_is_not_printed_as_zero(cards: dict[str, Scorecard]) -> None:
-    bad = Issued(
+    bad = Forecast(
         np.full(60, -5.0), np.full(60, -6.0), np.full(60, -4.0), np.full((60, 1), 0.5), EVENTS,
         {"M1.0": 0.5},
     )  # fmt: skip
-    observed = Observed(np.full(60, 1.2e-5), np.arange(60))
+    observed = Observations(np.full(60, 1.2e-5), np.arange(60))
     card = score_forecasts(bad, observed, n_resamples=10)
     axes = skill_comparison({"x": card}, event="flux", score_name="flux_mae").axes[0]
     assert [text.get_text() for text in axes.texts] == ["2.00e-06"]
@@ -136,8 +139,8 @@ def test_no_scorecards_are_refused() -> None:
 
 
 def test_a_rival_scored_on_fewer_samples_says_so(cards: dict[str, Scorecard]) -> None:
-    observed = Observed(np.full(20, 2e-5), np.arange(20))
-    issued = Issued(
+    observed = Observations(np.full(20, 2e-5), np.arange(20))
+    issued = Forecast(
         np.full(20, -5.0), np.full(20, -6.0), np.full(20, -4.0), np.full((20, 1), 0.5), EVENTS,
         {"M1.0": 0.5},
     )  # fmt: skip

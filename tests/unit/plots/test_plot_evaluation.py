@@ -7,6 +7,7 @@ import pytest
 from layout import unreadable
 from matplotlib.figure import Figure
 
+from flare.forecast import Forecast
 from flare.goes import event_outcomes
 from flare.plots.comparison import paired_differences, skill_by_subset, skill_panels
 from flare.plots.coverage import interval_coverage
@@ -15,8 +16,10 @@ from flare.plots.missing import error_against_missing
 from flare.plots.probability import reliability_diagram, roc_curve, skill_against_threshold
 from flare.plots.style import mark_synthetic
 from flare.verification.bootstrap import region_weights
+from flare.verification.differences import paired_difference
 from flare.verification.flux import class_confusion
-from flare.verification.scorecard import Issued, Observed, Scorecard, paired_difference
+from flare.verification.inputs import Observations
+from flare.verification.scorecard import Scorecard
 from flare.verification.scorecard import score_forecasts as scored
 
 LONG = "a network of convolutions, version 12 (trained on SYNTHETIC data), of $5 and _more_"
@@ -31,7 +34,7 @@ class Case:
         spread = generator.normal(0, 0.9, n)
         self.peak_flux = 10 ** np.clip(around + spread, -9, -3.5)
         self.peak_flux[self.peak_flux < 2e-7] = 1e-9
-        self.observed = Observed(self.peak_flux, np.arange(n) // 4)
+        self.observed = Observations(self.peak_flux, np.arange(n) // 4)
         guess = 0 if constant else 0.6 * spread + generator.normal(0, 0.4, n)
         self.log10_flux = np.full(n, -5.8) + guess
         self.probability = 1 / (1 + np.exp(-3 * (self.log10_flux + 5)))
@@ -39,8 +42,8 @@ class Case:
         self.weights = region_weights(self.observed.active_region, n_resamples=40, seed=0)
         self.n_missing = np.minimum(generator.geometric(0.4, n) - 1, 40)
 
-    def issued(self, share: float = 1.0) -> Issued:
-        return Issued(
+    def issued(self, share: float = 1.0) -> Forecast:
+        return Forecast(
             self.log10_flux, self.log10_flux - 1, self.log10_flux + 1,
             share * self.probability[:, None], EVENTS, {"M1.0": 0.2},
         )  # fmt: skip

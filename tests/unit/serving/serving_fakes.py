@@ -13,7 +13,9 @@ import httpx
 import numpy as np
 from fastapi import FastAPI
 
-from flare.forecasters.base import Forecast, Forecaster, ForecasterSpec, Origin, PostProcessing
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import EVENTS
 from serving.app import create_app
 from serving.models.source import Loaded, Version
@@ -54,8 +56,10 @@ class FakeForecaster:
         probability = np.tile(self.probabilities, (len(cubes), 1))
         return Forecast(flux, flux - 1, flux + 1, probability, EVENTS)
 
-    def save_parts(self, folder: Path) -> dict[str, object]:
-        raise AssertionError("a server never saves")
+    engine, device = "numpy", "cpu"
+
+    def with_threads(self, threads: int) -> Self:
+        return self
 
 
 class Blocking(FakeForecaster):

@@ -11,7 +11,7 @@ import pytest
 from sample_images import RAMP, all_images, encoded, form_of, name_of, zip_of
 from serving_fakes import CUBE, NPY, Blocking, Client, FakeForecaster, FakeSource, npy
 
-from flare.forecasters.base import Forecast
+from flare.forecast import Forecast
 from flare.goes import EVENTS
 from flare.sample import CHANNELS
 from serving.models.source import Loaded

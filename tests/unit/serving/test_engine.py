@@ -6,9 +6,8 @@ from known_models import network
 from serving_fakes import CUBE, FakeForecaster
 
 from flare.errors import ForecasterInvalid, InputInvalid
+from flare.forecast import Forecast
 from flare.forecasters.answer import Answer
-from flare.forecasters.base import Forecast
-from flare.forecasters.onnx.engine import exported
 from flare.goes import EVENTS
 from flare.models import ARCHITECTURES
 from flare.sample import present_of_cube
@@ -46,14 +45,14 @@ def test_what_has_all_cores_is_asked_only_for_a_request_that_is_alone():
 
 @pytest.mark.parametrize(("cores", "alone"), [(3, 3), (64, MOST_ALONE)])
 def test_an_exported_network_takes_one_core_or_all(cores, alone):
-    ready = for_cores(cores)(loaded(exported(network(-5.0))))
+    ready = for_cores(cores)(loaded(network(-5.0).exported()))
     assert (ready.forecaster.graph.threads, ready.alone.graph.threads) == (1, alone)
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
     made = network(-5.0, architecture=architecture, width=16)
-    ready = for_cores(4)(loaded(exported(made)))
+    ready = for_cores(4)(loaded(made.exported()))
     cubes = np.stack([CUBE, CUBE[::-1], CUBE[:, ::-1]])
     present = np.ones((3, 4, 10), dtype=bool)
     one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.alone))
@@ -65,7 +64,7 @@ def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
 def test_without_a_network_or_a_second_core_all_is_as_it_was(cores):
     before = loaded(FakeForecaster())
     assert for_cores(cores)(before) == before
-    assert for_cores(1)(loaded(exported(network(-5.0)))).alone is None
+    assert for_cores(1)(loaded(network(-5.0).exported())).alone is None
 
 
 def test_a_model_that_answers_nan_is_a_fault_of_the_model_and_not_of_the_input():

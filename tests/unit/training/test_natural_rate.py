@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from flare.forecasters.base import Forecast, PostProcessing
+from flare.forecast import Forecast
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
-from flare.forecasters.postprocessing.fit import tune
+from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.goes import EVENTS, event_outcomes
 from flare.training.losses import build_loss
 from flare.training.objective import Objective
@@ -60,8 +61,10 @@ def tuned(probability: np.ndarray) -> np.ndarray:
     """Calibrate as after a training, on forecasts for half of the new samples; return the rest."""
     flux = np.full(N, -6.0)
     forecast = Forecast(flux, flux, flux, probability, EVENTS)
-    postprocessing: PostProcessing = tune(forecast, NEW_LABELS, np.arange(N) % 3, level=0.9)
-    return postprocessing.finish(flux, probability, EVENTS).probability
+    postprocessing: PostProcessing = fit_postprocessing(
+        forecast, NEW_LABELS, np.arange(N) % 3, level=0.9
+    )
+    return postprocessing.apply(flux, probability, EVENTS).probability
 
 
 def near_the_rate(probability: np.ndarray, tolerance: float) -> None:

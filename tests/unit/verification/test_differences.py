@@ -6,16 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
 from flare.verification import resampled
-from flare.verification.scorecard import (
-    Issued,
-    Observed,
-    paired_difference,
-    paired_differences,
-    score_forecasts,
-)
+from flare.verification.differences import paired_difference, paired_differences
+from flare.verification.inputs import Observations
+from flare.verification.scorecard import score_forecasts
 
-Issue = Callable[[float], Issued]
+Issue = Callable[[float], Forecast]
 
 WANTED = [
     ("M1.0", "brier_skill_score"),
@@ -27,7 +24,7 @@ WANTED = [
 
 
 def test_several_differences_are_those_that_one_at_a_time_gives(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     a, b = issue(0.3), issue(1.0)
     at_once = paired_differences(a, b, observed, wanted=WANTED, n_resamples=50)
@@ -39,14 +36,14 @@ def test_several_differences_are_those_that_one_at_a_time_gives(
 
 
 def test_several_differences_come_in_the_order_in_which_they_were_wanted(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     scores = paired_differences(issue(0.3), issue(1), observed, wanted=WANTED, n_resamples=5)
     assert [(s.event, s.name) for s in scores] == [(e, f"{n}_difference") for e, n in WANTED]
 
 
 def test_several_differences_draw_the_regions_once(
-    issue: Issue, observed: Observed, monkeypatch: pytest.MonkeyPatch
+    issue: Issue, observed: Observations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = []
     draw = resampled.region_weights
@@ -58,7 +55,7 @@ def test_several_differences_draw_the_regions_once(
 
 
 def test_skill_over_a_climatology_has_a_difference_where_the_rates_are_given(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     wanted = [("M1.0", "brier_skill_score_vs_climatology")]
     (score,) = paired_differences(
@@ -69,12 +66,12 @@ def test_skill_over_a_climatology_has_a_difference_where_the_rates_are_given(
         paired_differences(issue(0.3), issue(1), observed, wanted=wanted, n_resamples=5)
 
 
-def test_no_wanted_difference_is_an_empty_list(issue: Issue, observed: Observed) -> None:
+def test_no_wanted_difference_is_an_empty_list(issue: Issue, observed: Observations) -> None:
     assert paired_differences(issue(0.3), issue(1), observed, wanted=[], n_resamples=5) == []
 
 
 def test_the_difference_of_two_forecasts_is_that_of_their_scores(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     good, bad = issue(0.3), issue(2.0)
     difference = paired_difference(good, bad, observed, event="C1.0", score_name="brier_score")
@@ -84,7 +81,7 @@ def test_the_difference_of_two_forecasts_is_that_of_their_scores(
 
 
 def test_the_paired_interval_is_narrower_than_the_two_intervals_apart(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     one, other = issue(0.30), issue(0.32)
     difference = paired_difference(one, other, observed, event="C1.0", score_name="brier_score")
@@ -96,9 +93,9 @@ def test_the_paired_interval_is_narrower_than_the_two_intervals_apart(
 @given(seed=st.integers(0, 10_000))
 def test_a_forecast_does_not_differ_from_itself(seed: int) -> None:
     generator = np.random.default_rng(seed)
-    observed = Observed(10 ** generator.uniform(-7, -4, 20), np.repeat(np.arange(5), 4))
+    observed = Observations(10 ** generator.uniform(-7, -4, 20), np.repeat(np.arange(5), 4))
     log10_flux = generator.uniform(-7, -4, 20)
-    issued = Issued(
+    issued = Forecast(
         log10_flux, log10_flux, log10_flux, generator.random((20, 1)), ("C1.0",), {"C1.0": 0.5}
     )
     difference = paired_difference(
@@ -107,7 +104,9 @@ def test_a_forecast_does_not_differ_from_itself(seed: int) -> None:
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
 
 
-def test_a_difference_of_what_was_not_issued_is_refused(issue: Issue, observed: Observed) -> None:
+def test_a_difference_of_what_was_not_issued_is_refused(
+    issue: Issue, observed: Observations
+) -> None:
     with pytest.raises(VerificationInvalid, match=r"no event 'M5\.0'"):
         paired_difference(
             issue(1), issue(2), observed, event="M5.0", score_name="roc_area", n_resamples=2

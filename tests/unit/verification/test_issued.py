@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 from flare.errors import VerificationInvalid
-from flare.verification.scorecard import Issued, Observed, score_forecasts
+from flare.forecast import Forecast
+from flare.verification.inputs import Observations
+from flare.verification.scorecard import score_forecasts
 
-Issue = Callable[[float], Issued]
+Issue = Callable[[float], Forecast]
 
 
-def test_row_numbers_and_booleans_take_the_same_samples(issue: Issue, observed: Observed) -> None:
+def test_row_numbers_and_booleans_take_the_same_samples(
+    issue: Issue, observed: Observations
+) -> None:
     wanted = observed.active_region >= 11406
     for rows in (wanted, np.flatnonzero(wanted), list(wanted)):
         taken, labels = issue(0.5).take(rows), observed.take(rows)
@@ -26,13 +30,13 @@ def test_events_and_thresholds_stay_with_the_rows_that_were_taken(issue: Issue) 
     assert (taken.events, taken.thresholds) == (whole.events, whole.thresholds)
 
 
-def test_rows_come_in_the_order_in_which_they_were_asked_for(observed: Observed) -> None:
+def test_rows_come_in_the_order_in_which_they_were_asked_for(observed: Observations) -> None:
     taken = observed.take([7, 2, -1])
     np.testing.assert_array_equal(taken.peak_flux, observed.peak_flux[[7, 2, 119]])
 
 
 def test_a_subset_is_scored_like_samples_that_never_had_others_beside_them(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     half = np.arange(120) < 60
     card = score_forecasts(issue(0.5).take(half), observed.take(half), n_resamples=5)
@@ -40,21 +44,8 @@ def test_a_subset_is_scored_like_samples_that_never_had_others_beside_them(
     assert card.get("M1.0", "recall").n_events == (observed.peak_flux[:60] >= 1e-5).sum()
 
 
-def test_no_rows_are_an_empty_split_when_they_are_scored(issue: Issue, observed: Observed) -> None:
+def test_no_rows_are_an_empty_split_when_they_are_scored(
+    issue: Issue, observed: Observations
+) -> None:
     with pytest.raises(VerificationInvalid, match="the split is empty"):
         score_forecasts(issue(0.5).take([]), observed.take(np.zeros(120, dtype=bool)))
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        (np.ones(119, dtype=bool), r"bool of shape \(119,\); wanted .* \(120,\) booleans"),
-        ([0, 120], r"rows 0\.\.120 of 120"),
-        ([-121], r"rows -121\.\.-121 of 120"),
-        ([0.5], "rows are float64"),
-        ([[1, 2]], r"shape \(1, 2\)"),
-    ],
-)
-def test_rows_that_are_not_there_are_named(observed: Observed, rows: object, said: str) -> None:
-    with pytest.raises(VerificationInvalid, match=said):
-        observed.take(rows)

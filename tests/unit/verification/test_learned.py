@@ -2,17 +2,18 @@
 
 import numpy as np
 
+from flare.forecast import Forecast
 from flare.goes import EVENTS
-from flare.verification.issued import Issued, Observed
+from flare.verification.inputs import Observations
 from flare.verification.learned import why_not_learned
 
 FLUX = np.array([1e-9, 1e-9, 2e-6, 3e-5])
-OBSERVATIONS = Observed(FLUX, np.arange(4))
+OBSERVATIONS = Observations(FLUX, np.arange(4))
 CLIMATOLOGY = {"B1.0": 0.5, "C1.0": 0.5, "M1.0": 0.25, "X1.0": 0.01}
 
 
-def forecasts(probability: np.ndarray, log10_flux: np.ndarray) -> Issued:
-    return Issued(
+def forecasts(probability: np.ndarray, log10_flux: np.ndarray) -> Forecast:
+    return Forecast(
         log10_flux, log10_flux, log10_flux, probability, EVENTS, dict.fromkeys(EVENTS, 0.5)
     )
 

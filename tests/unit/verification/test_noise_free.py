@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from flare.errors import VerificationInvalid
-from flare.verification.issued import Issued
+from flare.forecast import Forecast
 from flare.verification.noise_free import TrueProbabilities, noise_free_scores
 from flare.verification.probabilistic import brier_skill_score
 
 EVENT = "M1.0"
 
 
-def issued(probability: np.ndarray, threshold: float = 0.3) -> Issued:
+def issued(probability: np.ndarray, threshold: float = 0.3) -> Forecast:
     flux = np.full(len(probability), -6.0)
-    return Issued(flux, flux, flux, probability[:, None], (EVENT,), {EVENT: threshold})
+    return Forecast(flux, flux, flux, probability[:, None], (EVENT,), {EVENT: threshold})
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from flare.forecast import Forecast
 from flare.verification.contingency import (
     CONTINGENCY_SCORES,
     ContingencyTable,
     accuracy,
     heidke_skill_score,
 )
+from flare.verification.inputs import Observations
 from flare.verification.probabilistic import (
     average_precision,
     brier_score,
@@ -17,7 +19,7 @@ from flare.verification.probabilistic import (
 )
 from flare.verification.ranked import ranked_probability_score
 from flare.verification.reliability import brier_decomposition
-from flare.verification.scorecard import Issued, Observed, score_forecasts
+from flare.verification.scorecard import score_forecasts
 
 
 @pytest.mark.parametrize(
@@ -85,13 +87,13 @@ QUIET, BELOW_C, C, M, X = 248, 111, 351, 151, 25
 
 
 @pytest.fixture
-def test_split() -> Observed:
+def test_split() -> Observations:
     labels = np.repeat([1e-9, 3e-7, 3e-6, 3e-5, 3e-4], [QUIET, BELOW_C, C, M, X])
-    return Observed(labels, np.arange(886) % 91)
+    return Observations(labels, np.arange(886) % 91)
 
 
-def always(log10_flux: float, probability: float) -> Issued:
-    return Issued(
+def always(log10_flux: float, probability: float) -> Forecast:
+    return Forecast(
         np.full(886, log10_flux),
         np.full(886, -9.0),
         np.full(886, -3.0),
@@ -102,7 +104,7 @@ def always(log10_flux: float, probability: float) -> Issued:
 
 
 def test_a_fifth_of_sdobenchmarks_test_split_flares_and_its_uncertainty_follows(
-    test_split: Observed,
+    test_split: Observations,
 ) -> None:
     outcomes = test_split.peak_flux >= 1e-5
     assert outcomes.mean() == pytest.approx(0.1986, abs=5e-5)
@@ -111,7 +113,7 @@ def test_a_fifth_of_sdobenchmarks_test_split_flares_and_its_uncertainty_follows(
 
 
 def test_sdobenchmarks_training_climatology_is_worse_than_the_rate_of_its_test_split(
-    test_split: Observed,
+    test_split: Observations,
 ) -> None:
     climatology = 514 / 8336
     card = score_forecasts(always(-6.0, climatology), test_split, n_resamples=2)
@@ -125,8 +127,8 @@ def test_sdobenchmarks_training_climatology_is_worse_than_the_rate_of_its_test_s
 def test_the_flux_error_of_a_constant_is_the_mean_of_its_four_distances() -> None:
     # 5.294e-7 from 1e-9, 1e-6, 1e-5 and 1e-4, in units of 1e-7.
     by_hand = (5.284 + 4.706 + 94.706 + 994.706) / 4 * 1e-7
-    observed = Observed(np.array([1e-9, 1e-6, 1e-5, 1e-4]), np.arange(4))
+    observed = Observations(np.array([1e-9, 1e-6, 1e-5, 1e-4]), np.arange(4))
     constant = np.full(4, np.log10(5.294e-7))
-    issued = Issued(constant, constant, constant, np.zeros((4, 1)), ("M1.0",), {"M1.0": 0.5})
+    issued = Forecast(constant, constant, constant, np.zeros((4, 1)), ("M1.0",), {"M1.0": 0.5})
     card = score_forecasts(issued, observed, n_resamples=2)
     assert card.value("flux", "flux_mae") == pytest.approx(by_hand, rel=1e-9)

@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 
 from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
+from flare.verification.inputs import Observations
 from flare.verification.ranked import RANKED_EVENTS
-from flare.verification.scorecard import (
-    PUBLISHED_EVENT,
-    Issued,
-    Observed,
-    Scorecard,
-    score_forecasts,
-)
+from flare.verification.resampled import PUBLISHED_EVENT
+from flare.verification.scorecard import Scorecard, score_forecasts
 
-Issue = Callable[[float], Issued]
+Issue = Callable[[float], Forecast]
 
 # Just below and at 1e-5 on the physical, raw and NOAA scale (there 0.7, 1 and 1 / 0.85 as labels).
 LABELS = np.array([1e-9, 8.2e-6, 8.3e-6, 9.9e-6, 1e-5, 1.17e-5, 1.17647e-5, 1.18e-5])
@@ -27,9 +24,9 @@ def scored(scale: str, **options: object) -> Scorecard:
     """Score forecasts of M1.0 that rise with the label, alarms from the fifth on."""
     chance = np.arange(8) / 8
     forecast = np.full(8, -5.0)
-    issued = Issued(forecast, forecast, forecast, chance[:, None], ("M1.0",), {"M1.0": 0.5})
+    issued = Forecast(forecast, forecast, forecast, chance[:, None], ("M1.0",), {"M1.0": 0.5})
     return score_forecasts(
-        issued, Observed(LABELS, np.arange(8)), n_resamples=20, scale=scale, **options
+        issued, Observations(LABELS, np.arange(8)), n_resamples=20, scale=scale, **options
     )
 
 
@@ -54,8 +51,8 @@ def test_a_label_of_1e_5_is_a_c8_on_the_noaa_scale(
     scale: str, observed_class: int, factor: float
 ) -> None:
     forecast = np.array([-9.0])
-    issued = Issued(forecast, forecast, forecast, np.zeros((1, 1)), ("M1.0",), {"M1.0": 0.5})
-    observed = Observed(np.array([1e-5]), np.array([1]))
+    issued = Forecast(forecast, forecast, forecast, np.zeros((1, 1)), ("M1.0",), {"M1.0": 0.5})
+    observed = Observations(np.array([1e-5]), np.array([1]))
     card = score_forecasts(issued, observed, n_resamples=1, scale=scale)
     assert card.confusion[observed_class].sum() == 1
     assert card.value("flux", "flux_mae") == pytest.approx((1e-5 - 1e-9) * factor, rel=1e-4)
@@ -70,19 +67,21 @@ def test_the_published_event_is_a_label_of_1e_5_on_every_scale(scale: str) -> No
 
 
 def test_on_the_raw_scale_the_published_event_has_the_scores_of_m1(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     card = score_forecasts(issue(0.5), observed, n_resamples=20, climatology={"M1.0": 0.06})
     as_m1 = [replace(s, event="M1.0") for s in card.scores if s.event == PUBLISHED_EVENT]
     assert as_m1 == [s for s in card.scores if s.event == "M1.0"]
 
 
-def test_the_published_event_is_not_among_the_issued_ones(issue: Issue, observed: Observed) -> None:
+def test_the_published_event_is_not_among_the_issued_ones(
+    issue: Issue, observed: Observations
+) -> None:
     card = score_forecasts(issue(0.5), observed, n_resamples=2)
     assert card.events == ("C1.0", "M1.0", "X1.0")
 
 
-def test_without_m1_there_is_no_published_event(issue: Issue, observed: Observed) -> None:
+def test_without_m1_there_is_no_published_event(issue: Issue, observed: Observations) -> None:
     whole = issue(0.5)
     without = replace(whole, events=("C1.0", "X1.0"), probability=whole.probability[:, [0, 2]])
     card = score_forecasts(without, observed, n_resamples=2)
@@ -96,7 +95,7 @@ def test_the_scale_is_in_the_dictionary() -> None:
 
 
 def test_forecasting_the_reference_rate_has_no_skill_over_it(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     constant = replace(issue(0.5), probability=np.full((120, 3), 0.06))
     card = score_forecasts(constant, observed, n_resamples=20, climatology={"M1.0": 0.06})
@@ -115,7 +114,7 @@ def test_skill_over_a_climatology_is_one_minus_the_ratio_of_two_brier_scores() -
 
 
 def test_events_without_a_reference_rate_have_no_skill_over_it(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     card = score_forecasts(issue(0.5), observed, n_resamples=2, climatology={"C1.0": 0.4})
     named = {s.event for s in card.scores if s.name == "brier_skill_score_vs_climatology"}
@@ -155,8 +154,8 @@ def ranked_card(events: tuple[str, ...], scale: str = "raw") -> Scorecard:
     reached = np.array([[0, 0, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1.0]])
     columns = [RANKED_EVENTS.index(event) for event in events]
     flux = np.log10(labels)
-    issued = Issued(flux, flux, flux, reached[:, columns], events, dict.fromkeys(events, 0.5))
-    return score_forecasts(issued, Observed(labels, np.arange(3)), n_resamples=20, scale=scale)
+    issued = Forecast(flux, flux, flux, reached[:, columns], events, dict.fromkeys(events, 0.5))
+    return score_forecasts(issued, Observations(labels, np.arange(3)), n_resamples=20, scale=scale)
 
 
 @pytest.mark.parametrize("events", [RANKED_EVENTS, RANKED_EVENTS[::-1]])

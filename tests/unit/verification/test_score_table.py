@@ -4,12 +4,14 @@ import pytest
 from rich.console import Console
 
 from flare.errors import VerificationInvalid
-from flare.verification.scorecard import Issued, Observed, Scorecard, score_forecasts
+from flare.forecast import Forecast
+from flare.verification.inputs import Observations
+from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.verification.table import score_markdown, score_tables
 
 
 @pytest.fixture
-def cards(issue: Callable[[float], Issued], observed: Observed) -> dict[str, Scorecard]:
+def cards(issue: Callable[[float], Forecast], observed: Observations) -> dict[str, Scorecard]:
     return {
         "solar-flare v12 (CNN)": score_forecasts(issue(0.4), observed, n_resamples=50),
         "forest": score_forecasts(issue(0.9), observed, n_resamples=50),
@@ -70,7 +72,7 @@ def test_a_name_with_a_bar_does_not_break_the_markdown(cards: dict[str, Scorecar
 
 
 def test_scorecards_of_different_samples_are_not_put_side_by_side(
-    cards: dict[str, Scorecard], issue: Callable[[float], Issued], observed: Observed
+    cards: dict[str, Scorecard], issue: Callable[[float], Forecast], observed: Observations
 ) -> None:
     other = score_forecasts(issue(0.4), observed, n_resamples=50, scale="noaa")
     with pytest.raises(VerificationInvalid, match="same samples"):

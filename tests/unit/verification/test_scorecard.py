@@ -8,28 +8,24 @@ import numpy as np
 import pytest
 
 from flare.errors import VerificationInvalid
-from flare.verification.scorecard import (
-    HEADLINE_SCORES,
-    Issued,
-    Observed,
-    Score,
-    Scorecard,
-    score_forecasts,
-)
+from flare.forecast import Forecast
+from flare.verification.inputs import Observations
+from flare.verification.resampled import Score
+from flare.verification.scorecard import HEADLINE_SCORES, Scorecard, score_forecasts
 
-Issue = Callable[[float], Issued]
+Issue = Callable[[float], Forecast]
 
 #: Undefined where B1.0 was not issued.
 RANKED = ("ranked_probability_score", "ranked_probability_skill_score")
 
 
 @pytest.fixture
-def card(issue: Issue, observed: Observed) -> Scorecard:
+def card(issue: Issue, observed: Observations) -> Scorecard:
     return score_forecasts(issue(0.5), observed, n_resamples=200)
 
 
 def test_perfect_forecasts_have_perfect_scores_with_perfect_intervals(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     perfect = score_forecasts(issue(0.0), observed, n_resamples=50)
     for name in ("roc_area", "true_skill_statistic_at_0.5", "heidke_skill_score_at_0.5"):
@@ -48,7 +44,7 @@ def test_every_score_has_a_value_inside_its_interval(card: Scorecard) -> None:
 
 
 def test_every_score_says_how_many_samples_and_events_are_behind_it(
-    card: Scorecard, observed: Observed
+    card: Scorecard, observed: Observations
 ) -> None:
     assert {score.n for score in card.scores} == {120}
     assert card.get("M1.0", "roc_area").n_events == (observed.peak_flux >= 1e-5).sum()
@@ -63,7 +59,7 @@ def test_scores_of_an_event_that_never_happened_are_undefined(card: Scorecard) -
 
 
 def test_where_every_sample_is_an_event_only_scores_without_non_events_are_defined(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     flaring = replace(observed, peak_flux=np.full(120, 3e-5))
     card = score_forecasts(issue(0.5), flaring, n_resamples=5)
@@ -79,7 +75,7 @@ def test_where_every_sample_is_an_event_only_scores_without_non_events_are_defin
 
 
 def test_the_issued_threshold_and_one_half_are_both_scored(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     forecasts = issue(1.0)
     at_half = replace(forecasts, thresholds=dict.fromkeys(forecasts.events, 0.5))
@@ -92,7 +88,7 @@ def test_the_issued_threshold_and_one_half_are_both_scored(
 
 @pytest.mark.parametrize(("threshold", "recall"), [(0.0, 1.0), (1.0, 0.0)])
 def test_thresholds_of_exactly_0_and_1_mean_what_they_say(
-    issue: Issue, observed: Observed, threshold: float, recall: float
+    issue: Issue, observed: Observations, threshold: float, recall: float
 ) -> None:
     forecasts = replace(issue(0.5), thresholds=dict.fromkeys(("C1.0", "M1.0", "X1.0"), threshold))
     card = score_forecasts(forecasts, observed, n_resamples=10)
@@ -100,7 +96,9 @@ def test_thresholds_of_exactly_0_and_1_mean_what_they_say(
     assert card.thresholds["M1.0"] == threshold
 
 
-def test_a_constant_forecast_has_no_skill_in_any_resample(issue: Issue, observed: Observed) -> None:
+def test_a_constant_forecast_has_no_skill_in_any_resample(
+    issue: Issue, observed: Observations
+) -> None:
     constant = replace(issue(0.5), probability=np.full((120, 3), 0.06))
     card = score_forecasts(constant, observed, n_resamples=50)
     for name, none in (("true_skill_statistic", 0), ("heidke_skill_score", 0), ("roc_area", 0.5)):
@@ -108,13 +106,15 @@ def test_a_constant_forecast_has_no_skill_in_any_resample(issue: Issue, observed
         assert (score.value, score.low, score.high) == (none, none, none)
 
 
-def test_intervals_are_over_regions_and_not_over_samples(issue: Issue, observed: Observed) -> None:
+def test_intervals_are_over_regions_and_not_over_samples(
+    issue: Issue, observed: Observations
+) -> None:
     # Ten samples of a region have the same error, so only the twelve regions are independent.
     error = np.repeat(np.random.default_rng(2).normal(0, 1, 12), 10)
     log10_flux = np.log10(observed.peak_flux) + error
     forecasts = replace(issue(0.5), log10_flux=log10_flux)
 
-    def width(samples: Observed) -> float:
+    def width(samples: Observations) -> float:
         score = score_forecasts(forecasts, samples).get("flux", "log10_flux_bias")
         return score.high - score.low
 
@@ -122,13 +122,13 @@ def test_intervals_are_over_regions_and_not_over_samples(issue: Issue, observed:
     assert width(observed) == pytest.approx(np.sqrt(10) * naive, rel=0.15)
 
 
-def test_the_interval_is_made_of_the_resamples_alone(issue: Issue, observed: Observed) -> None:
+def test_the_interval_is_made_of_the_resamples_alone(issue: Issue, observed: Observations) -> None:
     score = score_forecasts(issue(0.5), observed, n_resamples=1).get("flux", "log10_flux_mae")
     assert score.low == score.high != score.value
 
 
 def test_the_scale_moves_the_events_and_the_flux_but_not_the_error_in_dex(
-    issue: Issue, observed: Observed
+    issue: Issue, observed: Observations
 ) -> None:
     raw = score_forecasts(issue(0.5), observed, n_resamples=10)
     noaa = score_forecasts(issue(0.5), observed, n_resamples=10, scale="noaa")
@@ -140,9 +140,9 @@ def test_the_scale_moves_the_events_and_the_flux_but_not_the_error_in_dex(
 
 
 def test_the_floored_error_does_not_care_how_quiet_quiet_was_forecast() -> None:
-    observed = Observed(np.array([1e-9, 1e-9, 1e-5]), np.array([1, 2, 3]))
+    observed = Observations(np.array([1e-9, 1e-9, 1e-5]), np.array([1, 2, 3]))
     log10_flux = np.array([-8.0, -7.5, -5.0])
-    issued = Issued(
+    issued = Forecast(
         log10_flux, log10_flux, log10_flux, np.full((3, 1), 0.5), ("M1.0",), {"M1.0": 0.5}
     )
     card = score_forecasts(issued, observed, n_resamples=10)
@@ -169,7 +169,7 @@ def test_a_scorecard_comes_back_from_its_dictionary_with_nan_for_what_is_undefin
         assert getattr(restored, name) == getattr(card, name)
 
 
-def test_the_rates_of_a_reference_come_back_too(issue: Issue, observed: Observed) -> None:
+def test_the_rates_of_a_reference_come_back_too(issue: Issue, observed: Observations) -> None:
     rates = {"C1.0": 0.4, "M1.0": 0.1, "X1.0": 0.01}
     card = score_forecasts(issue(0.5), observed, n_resamples=10, climatology=rates)
     assert card.climatology is not None
@@ -246,7 +246,7 @@ def nan_at(index: int) -> np.ndarray:
     ],
 )
 def test_forecasts_that_cannot_be_scored_are_named(
-    issue: Issue, observed: Observed, changes: dict, said: str
+    issue: Issue, observed: Observations, changes: dict, said: str
 ) -> None:
     with pytest.raises(VerificationInvalid, match=said):
         score_forecasts(replace(issue(0.5), **changes), observed, n_resamples=2)
@@ -263,12 +263,14 @@ def test_forecasts_that_cannot_be_scored_are_named(
     ],
 )
 def test_observations_that_cannot_be_scored_are_named(
-    issue: Issue, observed: Observed, changes: dict, said: str
+    issue: Issue, observed: Observations, changes: dict, said: str
 ) -> None:
     with pytest.raises(VerificationInvalid, match=said):
         score_forecasts(issue(0.5), replace(observed, **changes), n_resamples=2)
 
 
-def test_an_unknown_scale_is_answered_with_the_known_ones(issue: Issue, observed: Observed) -> None:
+def test_an_unknown_scale_is_answered_with_the_known_ones(
+    issue: Issue, observed: Observations
+) -> None:
     with pytest.raises(VerificationInvalid, match=r"'goes'.*noaa"):
         score_forecasts(issue(0.5), observed, scale="goes")

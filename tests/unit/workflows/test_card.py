@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from hand_made import TRUTH, scorecard
 
-from flare.forecasters.base import ForecasterSpec, Origin, PostProcessing
+from flare.forecasters.base import ForecasterSpec, Origin
+from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.references.climatology import fit_climatology
-from flare.verification.scorecard import Observed
+from flare.verification.inputs import Observations
 from flare.workflows.evaluation.model_card import model_card, tuning_lines
 
 SPEC = ForecasterSpec(image_size=32)
 ORIGIN = Origin("f" * 64, "tiny", True, (11000, 11010), 40)
-NEVER = Observed(np.full(60, 1e-9), TRUTH.active_region)
+NEVER = Observations(np.full(60, 1e-9), TRUTH.active_region)
 
 
 def forecaster(*, synthetic=True, postprocessing=None):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flare.datasets.splits import Split
-from flare.forecasters.base import Forecast
+from flare.forecast import Forecast
 from flare.goes import EVENTS
 from flare.workflows.fitting.cross_validation import out_of_fold, training_folds
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from hand_made import EVENTS, TRUTH, scorecard
 
+from flare.forecast import Forecast
 from flare.tracking.registry import RegisteredVersion
 from flare.tracking.tags import VALIDATION_SCORES
-from flare.verification.scorecard import Issued
 from flare.workflows.evaluation import validation_forecasts
 from flare.workflows.evaluation.validation_forecasts import (
     FORECASTS,
@@ -40,12 +40,12 @@ class FolderRun:
 
 
 @pytest.fixture
-def issued() -> Issued:
+def issued() -> Forecast:
     """Forecasts with all the digits that a float64 has."""
     rng = np.random.default_rng(0)
     flux = rng.normal(-6, 1, 60)
     probability = np.sort(rng.random((60, len(EVENTS))))[:, ::-1]
-    return Issued(flux, flux - rng.random(60), flux + rng.random(60), probability, EVENTS, RATES)
+    return Forecast(flux, flux - rng.random(60), flux + rng.random(60), probability, EVENTS, RATES)
 
 
 RATES = dict(zip(EVENTS, (1 / 3, 0.1 + 0.2, 1e-3 / 7, 0.5), strict=True))
@@ -70,19 +70,19 @@ def kept(tmp_path, monkeypatch, issued):
 @pytest.mark.parametrize("name", ["log10_flux", "lower", "upper", "probability"])
 def test_forecasts_come_back_to_the_last_digit(kept, issued, name):
     np.testing.assert_array_equal(
-        getattr(read_held_out(VERSION).issued, name), getattr(issued, name)
+        getattr(read_held_out(VERSION).forecast, name), getattr(issued, name)
     )
 
 
 def test_labels_and_regions_come_back_to_the_last_digit(kept):
     found = read_held_out(VERSION)
     assert found.ids == tuple(IDS)
-    np.testing.assert_array_equal(found.observed.peak_flux, TRUTH.peak_flux)
-    np.testing.assert_array_equal(found.observed.active_region, TRUTH.active_region)
+    np.testing.assert_array_equal(found.observations.peak_flux, TRUTH.peak_flux)
+    np.testing.assert_array_equal(found.observations.active_region, TRUTH.active_region)
 
 
 def test_events_and_thresholds_come_back(kept, issued):
-    found = read_held_out(VERSION).issued
+    found = read_held_out(VERSION).forecast
     assert (found.events, found.thresholds) == (issued.events, issued.thresholds)
 
 

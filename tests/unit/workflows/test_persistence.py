@@ -5,7 +5,8 @@ import pytest
 from flare.errors import DatasetInvalid
 from flare.forecasters.references.persistence import earlier_flux, persistence
 from flare.goes import EVENTS, event_outcomes
-from flare.verification.scorecard import Observed, score_forecasts
+from flare.verification.inputs import Observations
+from flare.verification.scorecard import score_forecasts
 
 QUIET, C, M, X = 1e-9, 3e-6, 2e-5, 1.5e-4
 THREE = ("C1.0", "M1.0", "X1.0")  # of the hand-written tables, whatever others there are
@@ -92,15 +93,14 @@ def test_the_order_of_the_rows_does_not_matter():
     shuffled = table.iloc[order]
     np.testing.assert_array_equal(earlier_flux(shuffled), earlier_flux(table)[order])
     np.testing.assert_array_equal(
-        persistence(shuffled, TRAINING).issued.probability,
-        persistence(table, TRAINING).issued.probability[order],
+        persistence(shuffled, TRAINING).probability,
+        persistence(table, TRAINING).probability[order],
     )
 
 
 def test_the_flux_is_that_of_the_earlier_window():
     found = persistence(labels((1, 1, 0, M), (1, 2, 48, C)), TRAINING)
-    np.testing.assert_array_equal(found.defined, [False, True])
-    assert found.issued.log10_flux[1] == np.log10(M)
+    assert found.log10_flux[1] == np.log10(M)
 
 
 def test_the_probability_is_how_often_the_event_followed_in_training():
@@ -108,14 +108,14 @@ def test_the_probability_is_how_often_the_event_followed_in_training():
     found = persistence(table, TRAINING, events=THREE)
     # 3 of 4 after an M, 1 of 10 after none, 4 of 14 where nothing was known
     expected = [4.5 / 15, 3.5 / 5, 4.5 / 15, 1.5 / 11]
-    np.testing.assert_allclose(found.issued.probability[:, 1], expected)
+    np.testing.assert_allclose(found.probability[:, 1], expected)
 
 
 def test_the_alarm_is_that_it_happened_in_the_earlier_window():
     table = labels(
         *[row for k, flux in enumerate((QUIET, C, M, X)) for row in pairs(k, 1, flux, C)]
     )
-    found = persistence(table, TRAINING).issued
+    found = persistence(table, TRAINING)
     for k, event in enumerate(EVENTS):
         alarm = found.probability[1::2, k] >= found.thresholds[event]
         happened = event_outcomes([QUIET, C, M, X], [event])[:, 0]
@@ -124,24 +124,24 @@ def test_the_alarm_is_that_it_happened_in_the_earlier_window():
 
 def test_where_it_is_undefined_there_is_no_alarm_unless_such_samples_flare_as_often():
     table = labels((1, 1, 0, M))
-    rare = persistence(table, TRAINING, events=THREE).issued
+    rare = persistence(table, TRAINING, events=THREE)
     assert rare.probability[0, 1] < rare.thresholds["M1.0"]
     often = labels(*pairs(1, 20, M, M), *pairs(50, 3, QUIET, QUIET), *pairs(60, 12, M, QUIET))
-    likely = persistence(table, often, events=THREE).issued
+    likely = persistence(table, often, events=THREE)
     assert likely.probability[0, 1] >= likely.thresholds["M1.0"]
 
 
 def test_where_flares_do_not_persist_none_is_an_alarm():
     training = labels(*pairs(1, 9, M, QUIET), *pairs(50, 4, QUIET, M), *pairs(60, 5, QUIET, QUIET))
     found = persistence(labels(*pairs(1, 1, M, C), *pairs(2, 1, QUIET, C)), training, events=THREE)
-    assert found.issued.thresholds["M1.0"] == 0.5
-    assert (found.issued.probability[found.defined, 1] < 0.5).all()
+    assert found.thresholds["M1.0"] == 0.5
+    assert (found.probability[1::2, 1] < 0.5).all()  # second windows
 
 
 def test_an_undefined_sample_gets_the_median_and_quantiles_of_such_samples():
     first = 10 ** np.linspace(-8, -4, 101)
     rows = [row for k, flux in enumerate(first) for row in pairs(k, 1, flux, X)]
-    found = persistence(labels((999, 1, 0, C)), labels(*rows)).issued
+    found = persistence(labels((999, 1, 0, C)), labels(*rows))
     ends = (found.lower[0], found.log10_flux[0], found.upper[0])
     assert ends == pytest.approx((-7.8, -6, -4.2))
 
@@ -149,14 +149,14 @@ def test_an_undefined_sample_gets_the_median_and_quantiles_of_such_samples():
 def test_the_interval_is_what_training_added_to_the_earlier_flux():
     added = np.linspace(-1, 1, 101)
     rows = [row for k, dex in enumerate(added) for row in pairs(k, 1, 1e-6, 10 ** (-6 + dex))]
-    found = persistence(labels(*pairs(999, 1, M, C)), labels(*rows)).issued
+    found = persistence(labels(*pairs(999, 1, M, C)), labels(*rows))
     assert found.lower[1] == pytest.approx(np.log10(M) - 0.9)
     assert found.upper[1] == pytest.approx(np.log10(M) + 0.9)
 
 
 def test_the_interval_holds_the_forecast_even_where_training_only_fell():
     training = labels(*pairs(1, 10, M, C))
-    found = persistence(labels(*pairs(99, 1, M, C)), training).issued
+    found = persistence(labels(*pairs(99, 1, M, C)), training)
     assert found.lower[1] < found.log10_flux[1] == found.upper[1]
 
 
@@ -165,21 +165,20 @@ def test_a_stronger_event_is_never_more_probable():
     table = labels(
         *[row for k, flux in enumerate((QUIET, C, M, X)) for row in pairs(k, 1, flux, C)]
     )
-    assert (np.diff(persistence(table, training).issued.probability, axis=1) <= 0).all()
+    assert (np.diff(persistence(table, training).probability, axis=1) <= 0).all()
 
 
-def test_without_an_earlier_window_in_training_it_is_defined_nowhere():
+def test_without_an_earlier_window_in_training_all_get_the_climatology():
     training = labels((1, 1, 0, M), (2, 1, 0, QUIET), (3, 1, 0, QUIET))
     found = persistence(labels(*pairs(9, 1, M, C)), training, events=THREE)
-    assert not found.defined.any()
-    np.testing.assert_allclose(found.issued.probability[:, 1], 1.5 / 4)
-    np.testing.assert_allclose(found.issued.log10_flux, np.log10(QUIET))
+    np.testing.assert_allclose(found.probability[:, 1], 1.5 / 4)
+    np.testing.assert_allclose(found.log10_flux, np.log10(QUIET))
 
 
 def test_what_it_issues_can_be_scored():
     table = labels(*pairs(1, 3, M, C), *pairs(10, 3, QUIET, M))
-    truth = Observed(table["peak_flux"].to_numpy(), table["active_region"].to_numpy())
-    card = score_forecasts(persistence(table, TRAINING).issued, truth, n_resamples=10)
+    truth = Observations(table["peak_flux"].to_numpy(), table["active_region"].to_numpy())
+    card = score_forecasts(persistence(table, TRAINING), truth, n_resamples=10)
     # Of six first windows none is an alarm; of the second, three are, none of them rightly.
     assert card.value("M1.0", "true_skill_statistic") == pytest.approx(-3 / 6)
 
@@ -188,8 +187,8 @@ def test_labels_of_the_table_are_never_learnt_from():
     table = labels(*pairs(1, 3, M, C))
     changed = table.assign(peak_flux=[M, X, M, X, M, X])
     np.testing.assert_array_equal(
-        persistence(changed, TRAINING).issued.probability,
-        persistence(table, TRAINING).issued.probability,
+        persistence(changed, TRAINING).probability,
+        persistence(table, TRAINING).probability,
     )
 
 

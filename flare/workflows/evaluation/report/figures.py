@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from flare.datasets.pack.reader import PackedSplit
-from flare.forecasters.base import Forecast
+from flare.forecast import Forecast
 from flare.goes import HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, event_outcomes
 from flare.plots.comparison import paired_differences, skill_by_subset, skill_panels
 from flare.plots.coverage import interval_coverage
@@ -89,12 +89,12 @@ def figures_of(drawn: Drawn) -> dict[str, Figure]:
 
 def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
     happened, chance, weights = _headline(drawn)
-    told = drawn.comparison.told
-    threshold = told[drawn.label].thresholds[HEADLINE_EVENT]
+    forecasts = drawn.comparison.forecasts
+    threshold = forecasts[drawn.label].thresholds[HEADLINE_EVENT]
     references = {
         name: one.probability[:, one.events.index(HEADLINE_EVENT)]
-        for name, one in told.items()
-        if name in (FOREST, *list(told)[1:2], ORACLE)
+        for name, one in forecasts.items()
+        if name in (FOREST, *list(forecasts)[1:2], ORACLE)
         if name != drawn.label
     }
     return {
@@ -125,7 +125,7 @@ def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
 
 def _of_flux(drawn: Drawn) -> Mapping[str, Figure]:
     _, chance, weights = _headline(drawn)
-    threshold = drawn.comparison.told[drawn.label].thresholds[HEADLINE_EVENT]
+    threshold = drawn.comparison.forecasts[drawn.label].thresholds[HEADLINE_EVENT]
     shift = np.log10(LABEL_SCALES[drawn.scale])
     forecast, flux = drawn.forecast, _labels(drawn)
     ends = (forecast.log10_flux + shift, forecast.lower + shift, forecast.upper + shift)

@@ -11,10 +11,11 @@ import pandas as pd
 from flare.datasets.audit.report import AuditReport
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.datasets.sdobenchmark.fingerprint import short
+from flare.forecast import Forecast
 from flare.forecasters.answer import answers
-from flare.forecasters.base import Forecast, Forecaster
+from flare.forecasters.base import Forecaster
 from flare.plots.style import save
-from flare.verification.scorecard import json_safe
+from flare.verification.resampled import json_safe
 from flare.workflows.evaluation.comparison import Comparison
 from flare.workflows.evaluation.model_card import tuning_lines
 from flare.workflows.evaluation.report.figures import CAPTIONS, Drawn, figures_of

@@ -1,0 +1,115 @@
+"""Forecasts of peak flux and event probabilities, as forecasters return and scores take them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from flare.errors import ConfigInvalid
+
+_Floats = NDArray[np.float64]
+
+#: Limits of forecasts of log10 flux in W m^-2: from SDOBenchmark's quiet to ten times the largest
+#: flare on record. A network that was barely trained can return anything.
+LOG10_FLUX_RANGE = (-9.0, -2.0)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecasts of N samples.
+
+    ``log10_flux`` with ``lower`` and ``upper`` is log10 of the peak flux in W m^-2, shape (N,), on
+    the scale of the labels; ``probability`` is P(event) in 0..1 in the order of ``events``, shape
+    (N, E), and never rises from one event to a stronger one. All are float64 and finite.
+    ``thresholds`` maps each event to the probability at and above which it counts as forecast;
+    scores of yes-or-no forecasts need them.
+    """
+
+    log10_flux: _Floats
+    lower: _Floats
+    upper: _Floats
+    probability: _Floats
+    events: tuple[str, ...]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.log10_flux)
+
+    def probability_of(self, event: str) -> _Floats:
+        """Return P(event), shape (N,)."""
+        return self.probability[:, self.events.index(event)]
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Forecast":
+        """Return the forecasts of some samples: row numbers, or booleans (N,)."""
+        return replace(
+            self,
+            log10_flux=self.log10_flux[rows],
+            lower=self.lower[rows],
+            upper=self.upper[rows],
+            probability=self.probability[rows],
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence["Forecast"]) -> "Forecast":
+        """Join forecasts of the same events with the same thresholds, in their order."""
+        return replace(
+            parts[0],
+            log10_flux=np.concatenate([part.log10_flux for part in parts]),
+            lower=np.concatenate([part.lower for part in parts]),
+            upper=np.concatenate([part.upper for part in parts]),
+            probability=np.concatenate([part.probability for part in parts]),
+        )
+
+    def at_rates(self, own: Mapping[str, float], stated: Mapping[str, float]) -> "Forecast":
+        """Move the forecast from the event rates ``own`` to ``stated`` rates of some events.
+
+        Thresholds move with the probabilities, so the same samples are at or above them; see
+        ``PostProcessing.at_rates``. Flux and interval stay.
+        """
+        if not stated:
+            return self
+        moved = {
+            event: float(shift_prior(self.thresholds[event], own[event], rate))
+            for event, rate in stated.items()
+        }
+        probability = move_to_rates(self.probability, self.events, own, stated)
+        return replace(self, probability=probability, thresholds={**self.thresholds, **moved})
+
+
+def move_to_rates(
+    probability: _Floats,
+    events: Sequence[str],
+    own: Mapping[str, float],
+    stated: Mapping[str, float],
+) -> _Floats:
+    """Move probabilities (N, E) from their own event rates to the stated ones.
+
+    A stronger event is never left more likely than a weaker one. Events without a stated rate keep
+    theirs.
+    """
+    moved = probability.copy()
+    for k, event in enumerate(events):
+        if event in stated:
+            moved[:, k] = shift_prior(moved[:, k], own[event], stated[event])
+    return np.asarray(np.minimum.accumulate(moved, axis=1))
+
+
+def shift_prior(probability: ArrayLike, from_rate: float, to_rate: float) -> _Floats:
+    """Move probabilities that hold at one event rate to another rate.
+
+    odds' = odds * [b' / (1 - b')] / [b / (1 - b)], for events that look the same and are only more
+    or less frequent. Source: Saerens et al. 2002, doi:10.1162/089976602753284446.
+
+    Raises
+    ------
+    ConfigInvalid
+        A rate is not strictly between 0 and 1.
+    """
+    for name, rate in (("from_rate", from_rate), ("to_rate", to_rate)):
+        if not 0 < rate < 1:
+            raise ConfigInvalid(f"{name} is {rate}; an event rate lies strictly between 0 and 1")
+    chance = np.asarray(probability, dtype=np.float64)
+    more, less = to_rate / from_rate, (1 - to_rate) / (1 - from_rate)
+    happens, fails = chance * more, (1 - chance) * less
+    return np.asarray(happens / (happens + fails), dtype=np.float64)
