@@ -18,13 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import machine
 from flare.models import ARCHITECTURES, NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation, Normaliser
-from flare.sample import N_CHANNELS, N_STEPS, Cube
+from flare.sample import N_CHANNELS, N_STEPS
 from flare.training.batches import Batches
 from flare.training.loop import fit
 from flare.training.losses import multitask
@@ -35,21 +34,6 @@ SIZES = (128, 256)
 DISTINCT = 64  # random samples, of which a set is made
 _COUNTED = 2  # samples whose operations are counted: batch normalisation needs two
 NORMALISATION = ChannelNormalisation((128.0,) * N_CHANNELS, (74.0,) * N_CHANNELS)
-
-
-class RepeatedImages:
-    """A set of N samples whose images are a few random ones, so that any N fits the host."""
-
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, samples: int, size: int) -> None:
-        self.shape: tuple[int, ...] = (samples, N_STEPS, N_CHANNELS, size, size)
-        shape = (min(samples, DISTINCT), *self.shape[1:])
-        self._images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-
-    def read_into(self, rows: NDArray[np.intp], out: Cube) -> None:
-        """Put some rows into the first ``len(rows)`` places of ``out``."""
-        np.take(self._images, rows % len(self._images), axis=0, out=out[: len(rows)])
 
 
 @dataclass(frozen=True)
@@ -80,8 +64,11 @@ def batches_of(samples: int, size: int, batch: int, device: torch.device) -> Bat
     """Return random samples in batches, their images in the device's memory if it has room."""
     flux = 10 ** np.random.default_rng(1).uniform(-8, -4, samples)
     present = np.ones((samples, N_STEPS, N_CHANNELS), dtype=np.bool_)
-    images = RepeatedImages(samples, size)
-    return Batches(images, present, flux, np.arange(samples), batch).where_it_pays(device)
+    shape = (min(samples, DISTINCT), N_STEPS, N_CHANNELS, size, size)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    return Batches(
+        images[np.arange(samples) % len(images)], present, flux, np.arange(samples), batch
+    ).where_it_pays(device)
 
 
 def throughput(

@@ -19,7 +19,6 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.timing import machine, rate_table, time_in_turn
-from flare.datasets.pack.storage import Storage
 from flare.datasets.pack.writer import pack
 from flare.datasets.sdobenchmark.fingerprint import available_splits
 from flare.datasets.sdobenchmark.labels import read_table
@@ -53,10 +52,8 @@ def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> No
     timings = time_in_turn(
         {
             PEER: partial(pillow_loop, folders, place / "cubes.u8", image_size),
-            "pack, 1 process": partial(done, "raw", 1),
-            "pack, all cores": partial(done, "raw", None),
-            "pack as JPEG, 1 process": partial(done, "jpeg", 1),
-            "pack as JPEG, all cores": partial(done, "jpeg", None),
+            "pack, 1 process": partial(done, 1),
+            "pack, all cores": partial(done, None),
         },
         repeats=repeats,
     )
@@ -66,8 +63,8 @@ def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> No
     print(rate_table(timings, amount=len(folders), unit="samples", beside=PEER))
     print()
     loop = timings[PEER].cpu_median
-    for name in ("pack, 1 process", "pack as JPEG, 1 process"):
-        print(f"{name}: {loop / timings[name].cpu_median:.2f} x the loop per core")
+    one = timings["pack, 1 process"].cpu_median
+    print(f"pack, 1 process: {loop / one:.2f} x the loop per core")
 
 
 def pillow_loop(folders: Sequence[Path], dest: Path, image_size: int) -> None:
@@ -82,12 +79,10 @@ def pillow_loop(folders: Sequence[Path], dest: Path, image_size: int) -> None:
                 out.write(blocks.mean(axis=(1, 3)).round().astype(np.uint8).tobytes())
 
 
-def pack_again(
-    data_dir: Path, dest: Path, image_size: int, storage: Storage, processes: int | None
-) -> None:
+def pack_again(data_dir: Path, dest: Path, image_size: int, processes: int | None) -> None:
     """Pack anew."""
     shutil.rmtree(dest, ignore_errors=True)
-    pack(data_dir, dest, image_size=image_size, storage=storage, processes=processes)
+    pack(data_dir, dest, image_size=image_size, processes=processes)
 
 
 if __name__ == "__main__":

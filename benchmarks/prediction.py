@@ -20,7 +20,7 @@ import numpy as np
 
 from flare.cores import usable_cores
 from flare.datasets.listing import list_samples
-from flare.datasets.pack.prefetch import Source, read_ahead, read_batch
+from flare.datasets.sample_batches import Source, decode_batch, decode_batches
 from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.datasets.synthetic import synthesize
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
@@ -49,7 +49,7 @@ def batches_of(sources: Sequence[Source]) -> list[Sequence[Source]]:
 def with_thread(forecaster: Forecaster, sources: Sequence[Source]) -> None:
     """Forecast batches while one thread reads the next."""
     with ThreadPoolExecutor(1) as pool:
-        for batch in pool.map(lambda some: read_batch(some, SIZE), batches_of(sources)):
+        for batch in pool.map(lambda some: decode_batch(some, SIZE), batches_of(sources)):
             forecaster.predict(batch.cubes, batch.present)
 
 
@@ -57,7 +57,7 @@ def with_processes(count: int) -> Way:
     """Forecast batches while so many processes read the next; 1 reads in this one."""
 
     def way(forecaster: Forecaster, sources: Sequence[Source]) -> None:
-        read = read_ahead(batches_of(sources), image_size=SIZE, processes=count)
+        read = decode_batches(batches_of(sources), image_size=SIZE, processes=count)
         with closing(read):
             for batch in read:
                 forecaster.predict(batch.cubes, batch.present)
@@ -81,7 +81,7 @@ def forecasters(sources: Sequence[Source]) -> Iterator[tuple[str, Forecaster]]:
     from flare.models import NetworkConfig, build
     from flare.models.normalisation import fit_normalisation
 
-    some = read_batch(sources[:32], SIZE)
+    some = decode_batch(sources[:32], SIZE)
     spec, rng = ForecasterSpec(image_size=SIZE), np.random.default_rng(0)
     origin = Origin("0" * 64, "benchmark", True, (), len(some.cubes))
     features = compute_features(some.cubes, some.present)

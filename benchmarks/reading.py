@@ -4,8 +4,8 @@
 
 A pass over the training samples in batches of 16, in shuffled order, to float32 tensors of zero
 mean and unit deviation on the CPU. The DataLoader has a Dataset of the plain kind: one sample is
-forty files, opened, decoded and averaged down, and its workers are kept from pass to pass. Packs
-are made before, since they are made once. Each way has a process of its own, because ours, like
+forty files, opened, decoded and averaged down, and its workers last from pass to pass. The pack
+is made before, since it is made once. Each way has a process of its own, because ours, like
 `train`, changes how memory is handed out; the DataLoader is also shown with that change.
 """
 
@@ -23,7 +23,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import machine, rate_table, time_in_own_processes
 from flare.datasets.pack.reader import PackedSplit, open_pack
-from flare.datasets.pack.storage import Storage
 from flare.datasets.pack.writer import pack
 from flare.datasets.synthetic import synthesize
 from flare.models.normalisation import ChannelNormalisation, Normaliser, fit_normalisation
@@ -33,7 +32,6 @@ from flare.training.batches import Batches
 
 BATCH = 16
 PEER, TWO_WORKERS = "Pillow, DataLoader, 0 workers", "Pillow, DataLoader, 2 workers"
-STORAGES: tuple[Storage, ...] = ("raw", "jpeg")
 Samples = Sequence[dict[tuple[int, int], Path]]
 
 
@@ -79,17 +77,15 @@ def main() -> None:
 
 def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> None:
     """Print the table of one dataset."""
-    for storage in STORAGES:
-        pack(data_dir, place / storage, image_size=image_size, storage=storage)
-    n = len(pack_at(place / "raw"))
-    files = partial(pass_over_files, data_dir, place / "raw")
+    pack(data_dir, place / "pack", image_size=image_size)
+    n = len(pack_at(place / "pack"))
+    files = partial(pass_over_files, data_dir, place / "pack")
     timings = time_in_own_processes(
         {
             PEER: partial(files, workers=0),
             TWO_WORKERS: partial(files, workers=2),
             "the same, 0 workers, freed memory kept": partial(files, workers=0, kept=True),
-            "raw pack": partial(pass_over_pack, place / "raw"),
-            "JPEG pack": partial(pass_over_pack, place / "jpeg"),
+            "pack": partial(pass_over_pack, place / "pack"),
         },
         repeats=repeats,
     )
@@ -97,10 +93,8 @@ def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> No
     print(machine("pillow", "simplejpeg", "torch", "numpy"))
     print()
     print(rate_table(timings, amount=n, unit="samples", beside=PEER))
-    two = timings[TWO_WORKERS].median
-    print()
-    for name in ("raw pack", "JPEG pack"):
-        print(f"{name}: {two / timings[name].median:.2f} x the DataLoader with 2 workers")
+    ratio = timings[TWO_WORKERS].median / timings["pack"].median
+    print(f"\npack: {ratio:.2f} x the DataLoader with 2 workers")
 
 
 def pass_over_pack(place: Path) -> float:

@@ -10,8 +10,7 @@ def main(config: PackConfig) -> None:
 
     found = pack(config)
     samples = ", ".join(f"{count} {split}" for split, count in found.samples.items())
-    stored = f"at {found.image_size} px" if found.storage == "raw" else "as JPEG"
-    print(f"{found.folder}: {samples} samples {stored}")
+    print(f"{found.folder}: {samples} samples at {found.image_size} px")
     print(f"dataset's fingerprint {found.fingerprint}")
     print(f"pack's fingerprint    {found.pack_fingerprint}")
     if config.verify:

@@ -32,8 +32,6 @@ def show_synthesized(made: "Synthesized") -> None:
         "Scores of the oracle, which knows the true flare rates [95 % interval]", style="bold"
     )
     console.print(_oracle_table(made.oracle))
-    if made.summary.kept:
-        print(f"{made.summary.kept} regions were there from a run that was interrupted")
     print(f"{made.summary.path}: fingerprint {short(made.fingerprint)}")
     print(f"next: mlflow run . -e inspect -P data_dir={made.summary.path}")
 

@@ -1,4 +1,4 @@
-"""Work on thousands of samples in several processes: in order, with progress, stopped by Ctrl-C."""
+"""Map a function over many tasks in several processes: in order, in bounded memory."""
 
 import multiprocessing
 import os
@@ -7,17 +7,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
 from flare.cores import usable_cores
+from flare.errors import ProcessLost
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 Progress = Callable[[int, int], None]
-"""Called with the samples that are done and the samples in all."""
+"""Called with the number of samples that are done, and of all samples."""
 
 #: Samples that make a task worth sending to another process; Ctrl-C waits for those under way.
 TASK_SAMPLES = 8
@@ -25,54 +26,60 @@ _TASKS_WORTH_A_PROCESS = 20  # starting two takes 1.5 s, in which one packs some
 
 
 def map_in_order(
-    function: Callable[[Task], list[Result]], tasks: Sequence[Task], *, processes: int | None
-) -> Generator[list[Result]]:
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    processes: int | None = None,
+    at_once: int | None = None,
+) -> Generator[Result]:
     """Yield what the function returns for each task, in the order of the tasks.
 
-    Close the generator, as ``contextlib.closing`` does, to stop its processes before the end.
+    Close the generator, as ``contextlib.closing`` does, to stop its processes before the end. They
+    ignore Ctrl-C and SIGTERM, which stop this process and so them, and end when it is killed.
 
     Parameters
     ----------
     function
-        Importable by name; it and the tasks are sent to other processes.
+        Importable by name; it and the tasks are pickled.
     processes
-        How many work; by default one per core, fewer for few tasks. With 1 all happens here.
+        Worker processes; by default one per core, fewer for few tasks. With 1 all happens here.
+    at_once
+        Tasks that run or whose results wait to be used; by default four for each process.
+
+    Raises
+    ------
+    ProcessLost
+        A worker was killed, as the system does where memory runs out.
     """
     if processes is None:
         processes = min(usable_cores(), len(tasks) // _TASKS_WORTH_A_PROCESS)
     if processes <= 1:
         yield from map(function, tasks)
         return
-    waiting = iter(tasks)
-    with worker_pool(processes) as pool:
-        # Not `Executor.map`, which takes all tasks into its queue, and keeps all results that come
-        # while its caller is busy.
-        running = deque(pool.submit(function, task) for task in islice(waiting, 4 * processes))
-        while running:
-            result = running.popleft().result()
-            running.extend(pool.submit(function, task) for task in islice(waiting, 1))
-            yield result
-
-
-@contextmanager
-def worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Give processes that this one starts, stops and takes with it when it is killed.
-
-    Processes, because drawing and decoding hold the interpreter's lock for most of their time;
-    spawned, because a fork copies the locks of whatever threads MLflow and PyTorch have running.
-    """
+    # Spawned, because a fork copies the locks of the threads that MLflow and PyTorch have running.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_obey_parent) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_follow_parent) as pool:
+        # `Executor.map` and joblib take new tasks however many results wait for a slow caller.
+        submitted = (pool.submit(function, task) for task in tasks)
+        running = deque(islice(submitted, at_once or 4 * processes))
         try:
-            yield pool
+            while running:
+                result = running.popleft().result()
+                running.extend(islice(submitted, 1))
+                yield result
+        except BrokenProcessPool as error:
+            raise ProcessLost(
+                "a worker process was killed, probably because memory ran out; use fewer, such as "
+                f"-P processes={processes // 2}"
+            ) from error
         finally:
-            pool.shutdown(cancel_futures=True)  # waits for what is under way
+            pool.shutdown(cancel_futures=True)
 
 
 def reported(
     results: Iterable[list[Result]], progress: Progress | None, total: int
 ) -> Iterator[Result]:
-    """Yield the single results of tasks, and say for each task how many there are now."""
+    """Yield the items of lists one by one, and report after each list how many there are now."""
     done = 0
     for result in results:
         done += len(result)
@@ -81,8 +88,8 @@ def reported(
         yield from result
 
 
-def _obey_parent() -> None:
-    """Leave Ctrl-C and SIGTERM to the parent, which stops its workers; end when it was killed."""
+def _follow_parent() -> None:
+    """Leave signals to the parent, which stops its workers, and end when it was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -183,12 +183,8 @@ class Dataset(DatasetOptions):
 
     pack_dir: OptionalPath = Field(
         None,
-        description="where the packed set lies; empty: packed-SIZE or packed-jpeg inside data_dir",
-    )
-    storage: Literal["raw", "jpeg"] = Field(
-        "raw",
-        description="raw: grey levels, 0.6 MB a sample at 128 pixels, 2.6 at 256; jpeg: the images "
-        "as they are, decoded when read, one pack for every size",
+        description="where the packed set lies; empty: packed-SIZE inside data_dir. A sample takes "
+        "0.6 MB at 128 pixels, 2.6 MB at 256",
     )
 
 

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flare.datasets.pack.rows import RowsReader
 from flare.errors import ConfigInvalid
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present
@@ -70,7 +69,7 @@ class Batches:
     each of them comes once an epoch. ``batch_size`` is that of one process.
     """
 
-    cubes: Cube | RowsReader | ResidentCubes
+    cubes: Cube | ResidentCubes
     present: Present
     peak_flux: NDArray[np.float64]
     rows: Rows

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flare.datasets.pack.rows import RowsReader
 from flare.sample import Cube
 from flare.training.reader import Rows, in_pieces, read_ahead
 
@@ -40,7 +39,7 @@ class ResidentCubes:
         return self.cubes.index_select(0, places)
 
 
-def upload(cubes: Cube | RowsReader, rows: Rows, device: torch.device) -> ResidentCubes:
+def upload(cubes: Cube, rows: Rows, device: torch.device) -> ResidentCubes:
     """Copy some rows to a device, a few at a time; a row that is named twice lies there once."""
     wanted = np.unique(rows)
     places = np.full(cubes.shape[0], -1, dtype=np.intp)
@@ -53,9 +52,7 @@ def upload(cubes: Cube | RowsReader, rows: Rows, device: torch.device) -> Reside
     return ResidentCubes(there, places)
 
 
-def upload_if_room(
-    cubes: Cube | RowsReader, rows: Rows, device: torch.device
-) -> ResidentCubes | None:
+def upload_if_room(cubes: Cube, rows: Rows, device: torch.device) -> ResidentCubes | None:
     """Copy some rows to a GPU that has room for them; None for one that has not, and for a CPU."""
     if device.type != "cuda":
         return None

@@ -56,7 +56,6 @@ def run(config: AuditConfig) -> Audit:
             config.pack_dir,
             image_size=config.image_size,
             processes=config.processes,
-            storage=config.storage,
         )
         for name in pack.samples:
             log_split(tracked, pack, pack.split(name), config.data_dir, context=name)

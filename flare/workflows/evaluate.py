@@ -75,7 +75,6 @@ def run(config: EvaluateConfig) -> Evaluation:
             config.pack_dir,
             image_size=model.forecaster.spec.image_size,
             processes=config.processes,
-            storage=config.storage,
         )
         rows = pack.split(config.split)
         log_split(tracked, pack, rows, config.data_dir, context=rows.name)

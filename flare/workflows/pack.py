@@ -9,14 +9,13 @@ from flare.workflows.fitting.training_data import log_pack, open_packed
 
 def run(config: PackConfig) -> Pack:
     """Pack the dataset, verify the pack if asked to, log its identity and what is missing."""
-    with start("pack", name=_title(config)) as tracked:
+    with start("pack", name=f"pack {config.data_dir.name} {config.image_size} px") as tracked:
         tracked.log_config(config)
         found = open_packed(
             config.data_dir,
             config.pack_dir,
             image_size=config.image_size,
             processes=config.processes,
-            storage=config.storage,
         )
         if config.verify:
             with counter("verify") as progress:
@@ -27,8 +26,3 @@ def run(config: PackConfig) -> Pack:
         tracked.log_file(found.folder / "pack.json")
         tracked.log_file(found.folder / "rejected.csv")
     return found
-
-
-def _title(config: PackConfig) -> str:
-    size = f"{config.image_size} px" if config.storage == "raw" else "as JPEG"
-    return f"pack {config.data_dir.name} {size}"

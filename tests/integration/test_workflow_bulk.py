@@ -110,10 +110,10 @@ def test_the_numbers_are_those_of_the_evaluation(at_home, models, home, tmp_path
 
 def test_the_batch_does_not_change_a_forecast(models, many):
     from flare.datasets.listing import list_samples
-    from flare.datasets.pack.prefetch import read_batch
+    from flare.datasets.sample_batches import decode_batch
 
     entries = list_samples(many, "test").entries[:16]
-    batch = read_batch([(entry.folder, entry.start) for entry in entries], 32)
+    batch = decode_batch([(entry.folder, entry.start) for entry in entries], 32)
     for trained in (models.forest, models.network):
         ask = trained.forecaster.predict
         together = ask(batch.cubes, batch.present).log10_flux

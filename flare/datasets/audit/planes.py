@@ -83,7 +83,7 @@ _Looked = tuple[NDArray[np.uint64], NDArray[np.bool_]]
 
 def _look(task: _Task) -> list[_Looked]:
     pixels = task.pack.image_size**2
-    cubes = task.pack.cubes(task.split, threads=1)  # there is a process for each core
+    cubes = task.pack.cubes(task.split)
     return [
         look_at(np.asarray(cubes[row]).reshape(N_PLANES, pixels), has)
         for row, has in enumerate(task.present, start=task.row)

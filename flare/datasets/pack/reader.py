@@ -1,34 +1,28 @@
-"""A dataset read once: grey levels, or images as they came, in one large file per split.
+"""Open a pack: a dataset whose images were decoded once into one large file per split.
 
 Opening forty small files costs, and decoding a JPEG costs more than everything else that happens to
-it. So ``packing`` does both once. A pack is a folder::
+it. A pack is a folder::
 
-    pack.json            format, storage, image size, fingerprints, counts of what is missing
+    pack.json            format, image size, fingerprints, counts of what is missing
     rejected.csv         every image that could not be used: split, id, file, reason
+    {split}/cubes.u8     uint8 (N, 4, 10, S, S), grey levels, C order, no header
     {split}/present.npy  bool (N, 4, 10)
+    {split}/sums.npy     int64 (N, 4, 10, 2), sums of each image's grey levels and of their squares;
+                         packs that were made before 2027 have none
     {split}/table.csv    the labels, one row per sample in the same order
     {split}/rows.csv     id, SHA-256 of its image files, SHA-256 of what is stored of it
-
-and, by storage::
-
-    raw   {split}/cubes.u8     uint8 (N, 4, 10, S, S), C order, no header
-          {split}/sums.npy     int64 (N, 4, 10, 2), sums of each image's grey levels and of their
-                               squares; packs that were made before 2027 have none
-    jpeg  {split}/images.bin   the bytes of the images that can be used, sample by sample
-          {split}/lengths.npy  int64 (N, 4, 10), bytes of each, 0 where it is missing
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flare.datasets.pack.jpeg_cubes import JpegCubes
-from flare.datasets.pack.storage import BULK, Storage, StoredRows, jpeg_rows, raw_rows
+from flare.datasets.pack.decoding import row_digest
 from flare.datasets.sdobenchmark.fingerprint import listing_fingerprint
 from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.files import combine_digests, digest
@@ -37,9 +31,9 @@ from flare.sample import N_CHANNELS, N_STEPS, Cube, PlaneSums, Present
 #: Another number means another layout or other pixels; packs of other formats are made again.
 FORMAT = 4
 
-#: Of each split of a raw pack.
-SUMS = "sums.npy"
+DESCRIPTION, REJECTED, CUBES, SUMS = "pack.json", "rejected.csv", "cubes.u8", "sums.npy"
 
+_STORAGE = "raw"  # packs of an earlier version may hold JPEGs
 _AGAIN = "run `mlflow run . -e pack` again"
 
 
@@ -47,8 +41,7 @@ _AGAIN = "run `mlflow run . -e pack` again"
 class PackedSplit:
     """One split of a pack.
 
-    ``cubes`` uint8 (N, 4, 10, S, S) is a file that is mapped read-only, or the `JpegCubes` of a
-    JPEG pack, which read like it: choose rows first, or use `rows.read_rows`. ``present`` is bool
+    ``cubes`` uint8 (N, 4, 10, S, S) is a file that is mapped read-only. ``present`` is bool
     (N, 4, 10), and ``table`` has the columns of `read_table` except ``folder``. ``sums`` int64
     (N, 4, 10, 2) are the `plane_sums` of the cubes, None where the pack has none.
     """
@@ -70,9 +63,8 @@ class Pack:
     ``fingerprint`` is the dataset's content fingerprint, ``contents`` those of its splits alone,
     ``listing_fingerprint`` the one of its files' names, sizes and times, and ``pack_fingerprint``
     that of the pack itself: of its format, image size and dataset, and of every byte of its
-    rows. ``image_size`` is that of the cubes: a JPEG pack, whose images are of 256 pixels, can be
-    opened at any. ``synthetic_seed`` is the seed that invented the regions, None where they are
-    real or nobody knows. ``samples`` counts by split, ``missing`` images by channel,
+    rows. ``synthetic_seed`` is the seed of synthetic regions, None where they are real or the
+    seed is unknown. ``samples`` counts by split, ``missing`` images by channel,
     ``rejected_counts`` images by reason (a rejected image is missing too; ``rejected.csv`` names
     it). ``bulk_bytes`` are those of the splits' large files, ``digests`` those of the small ones.
     """
@@ -81,7 +73,6 @@ class Pack:
     name: str
     synthetic: bool
     synthetic_seed: int | None
-    storage: Storage
     image_size: int
     fingerprint: str
     contents: dict[str, str]
@@ -107,77 +98,42 @@ class Pack:
                 f"add {name}/meta_data.csv to the dataset and {_AGAIN}"
             )
         folder = self.folder / name
-        cubes = self.cubes(name)
         # Labels by way of text: pandas 2 rounds floats in a file by its own, faster rules.
         table = pd.read_csv(folder / "table.csv", dtype={"id": str, "peak_flux": str})
         table["peak_flux"] = table["peak_flux"].astype("float64")
         for column in ("start", "end"):
             table[column] = pd.to_datetime(table[column], format="ISO8601").astype("datetime64[ns]")
         sums = np.load(folder / SUMS) if f"{name}/{SUMS}" in self.digests else None
-        return PackedSplit(name, cubes, np.load(folder / "present.npy"), table, sums)
+        return PackedSplit(name, self.cubes(name), np.load(folder / "present.npy"), table, sums)
 
-    def cubes(self, name: str, *, threads: int | None = None) -> Cube:
-        """Map the images of a split; ``threads`` decode those of a JPEG pack, one per core."""
-        folder = self.folder / name
-        path = folder / BULK[self.storage]
-        if self.storage == "jpeg":
-            lengths = np.load(folder / "lengths.npy")
-            cubes = JpegCubes(path, lengths, self.image_size, threads=threads)
-            return cast(Cube, cubes)  # it is one to whoever chooses rows before anything else
+    def cubes(self, name: str) -> Cube:
+        """Map the images of a split."""
         shape = (self.samples[name], N_STEPS, N_CHANNELS, self.image_size, self.image_size)
-        return np.memmap(path, dtype=np.uint8, mode="r", shape=shape)
-
-    def stored_rows(self, name: str) -> StoredRows:
-        """Return where the bytes of each of a split's samples lie."""
-        folder = self.folder / name
-        present, path = np.load(folder / "present.npy"), folder / BULK[self.storage]
-        if self.storage == "jpeg":
-            return jpeg_rows(path, present, np.load(folder / "lengths.npy"))
-        return raw_rows(path, present, self.image_size)
+        return np.memmap(self.folder / name / CUBES, dtype=np.uint8, mode="r", shape=shape)
 
     def rejected_images(self) -> pd.DataFrame:
         """Read what ``rejected.csv`` names: one image a row, with split, id, file and reason."""
-        return pd.read_csv(self.folder / "rejected.csv", dtype=str, keep_default_na=False)
+        return pd.read_csv(self.folder / REJECTED, dtype=str, keep_default_na=False)
+
+    def write_description(self) -> None:
+        """Write ``pack.json``."""
+        content = {"format": FORMAT, "storage": _STORAGE, **asdict(self)}
+        del content["folder"]
+        (self.folder / DESCRIPTION).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def fingerprint_of_pack(rows: Mapping[str, str], found: Pack) -> str:
+def fingerprint_of_pack(pack: Pack, rows: Mapping[str, str]) -> str:
     """Return the fingerprint of a pack from the row digests of its samples, by ``split/id``."""
-    about = {"format": FORMAT, "storage": found.storage, "dataset": found.fingerprint}
-    if found.storage == "raw":
-        about["image_size"] = found.image_size
-    return combine_digests({**{name: str(value) for name, value in about.items()}, **rows})
+    about = {
+        "format": str(FORMAT),
+        "storage": _STORAGE,
+        "dataset": pack.fingerprint,
+        "image_size": str(pack.image_size),
+    }
+    return combine_digests({**about, **rows})
 
 
-def verify_pack(found: Pack, *, progress: Callable[[int, int], None] | None = None) -> None:
-    """Read every byte of an opened pack again; `open_pack` looks at sizes and small files alone.
-
-    Raises
-    ------
-    DatasetInvalid
-        A sample is not what was packed, or the fingerprint is not that of the samples.
-    """
-    again = f"delete {found.folder} and {_AGAIN}"
-    known: dict[str, str] = {}
-    done, total = 0, sum(found.samples.values())
-    for name in found.samples:
-        stored = found.stored_rows(name)
-        rows = pd.read_csv(found.folder / name / "rows.csv", dtype=str)
-        for key, wanted, have in zip(rows["id"], rows["packed"], stored.digests(), strict=True):
-            if have != wanted:
-                raise DatasetInvalid(
-                    f"sample {key} in {stored.path} is not what was packed; {again}"
-                )
-            known[f"{name}/{key}"] = wanted
-            done += 1
-            if progress is not None:
-                progress(done, total)
-    if fingerprint_of_pack(known, found) != found.pack_fingerprint:
-        raise DatasetInvalid(
-            f"the fingerprint in {found.folder / 'pack.json'} is not that of its samples; {again}"
-        )
-
-
-def open_pack(pack_dir: Path, *, source: Path | None = None, image_size: int | None = None) -> Pack:
+def open_pack(pack_dir: Path, *, source: Path | None = None) -> Pack:
     """Open a pack after checking that it is whole, without reading its cubes; see `verify_pack`.
 
     Parameters
@@ -186,9 +142,6 @@ def open_pack(pack_dir: Path, *, source: Path | None = None, image_size: int | N
         Its folder.
     source
         The dataset that it should be of; names, sizes and times of its files are then compared.
-    image_size
-        Pixels of an edge that a JPEG pack's images are averaged down to, instead of 256; a raw
-        pack has the one that it was made with.
 
     Raises
     ------
@@ -197,32 +150,61 @@ def open_pack(pack_dir: Path, *, source: Path | None = None, image_size: int | N
     DatasetInvalid
         The pack is damaged, of another format, or its dataset has changed.
     """
-    found = _read_description(pack_dir)
-    for split, wanted in found.bulk_bytes.items():
-        path = pack_dir / split / BULK[found.storage]
+    pack = _read_description(pack_dir)
+    for split, wanted in pack.bulk_bytes.items():
+        path = pack_dir / split / CUBES
         size = path.stat().st_size if path.is_file() else 0
         if size != wanted:
             raise DatasetInvalid(f"{path} has {size} bytes instead of {wanted}; {_AGAIN}")
-    for name, wanted_digest in found.digests.items():
+    for name, wanted_digest in pack.digests.items():
         path = pack_dir / name
         if not path.is_file() or digest(path.read_bytes()) != wanted_digest:
             raise DatasetInvalid(f"{path} is missing or was changed; {_AGAIN}")
-    if source is not None and listing_fingerprint(source) != found.listing_fingerprint:
+    if source is not None and listing_fingerprint(source) != pack.listing_fingerprint:
         raise DatasetInvalid(f"{source} changed since it was packed in {pack_dir}; {_AGAIN}")
-    if found.storage == "jpeg" and image_size is not None:
-        return replace(found, image_size=image_size)
-    return found
+    return pack
+
+
+def verify_pack(pack: Pack, *, progress: Callable[[int, int], None] | None = None) -> None:
+    """Read every byte of an opened pack again; `open_pack` looks at sizes and small files alone.
+
+    Raises
+    ------
+    DatasetInvalid
+        A sample is not what was packed, or the fingerprint is not that of the samples.
+    """
+    again = f"delete {pack.folder} and {_AGAIN}"
+    rows: dict[str, str] = {}
+    for name in pack.samples:
+        folder, cubes = pack.folder / name, pack.cubes(name)
+        present = np.load(folder / "present.npy")
+        table = pd.read_csv(folder / "rows.csv", dtype=str)
+        for row, (key, wanted) in enumerate(zip(table["id"], table["packed"], strict=True)):
+            if row_digest(cubes[row].data, present[row]) != wanted:
+                raise DatasetInvalid(
+                    f"sample {key} in {folder / CUBES} is not what was packed; {again}"
+                )
+            rows[f"{name}/{key}"] = wanted
+            if progress is not None:
+                progress(len(rows), sum(pack.samples.values()))
+    if fingerprint_of_pack(pack, rows) != pack.pack_fingerprint:
+        raise DatasetInvalid(
+            f"the fingerprint in {pack.folder / DESCRIPTION} is not that of its samples; {again}"
+        )
 
 
 def _read_description(pack_dir: Path) -> Pack:
-    path = pack_dir / "pack.json"
+    path = pack_dir / DESCRIPTION
     if not path.is_file():
-        raise DatasetNotFound(f"no pack.json in {pack_dir}; run `mlflow run . -e pack`")
+        raise DatasetNotFound(f"no {DESCRIPTION} in {pack_dir}; run `mlflow run . -e pack`")
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = content.pop("format")
-        if version == FORMAT:
+        version, storage = content.pop("format"), content.pop("storage", _STORAGE)
+        if (version, storage) == (FORMAT, _STORAGE):
             return Pack(folder=pack_dir, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetInvalid(f"{path} is damaged ({error}); {_AGAIN}") from error
-    raise DatasetInvalid(f"{path} has format {version}, this version reads {FORMAT}; {_AGAIN}")
+    raise DatasetInvalid(
+        f"{path} has format {version} ({storage}), this version reads {FORMAT} ({_STORAGE}); "
+        f"{_AGAIN}"
+    )

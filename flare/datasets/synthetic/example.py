@@ -1,11 +1,11 @@
 """Make the one sample that the project ships: ``python -m flare.datasets.synthetic.example``."""
 
-import tempfile
 from pathlib import Path
 
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Surroundings
 from flare.datasets.synthetic.write import refuse_existing, write_sample
+from flare.files import atomic_folder
 from flare.goes import class_letter
 
 _SEED = 0
@@ -34,11 +34,8 @@ def write_example(dest: Path) -> Path:
             if (~images.present).sum() in _MISSING:
                 folder = Path(dest) / window.sample_id
                 refuse_existing(folder)
-                with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-                    whole = Path(temporary) / "sample"
-                    whole.mkdir()
-                    write_sample(whole, window, images)
-                    whole.rename(folder)
+                with atomic_folder(folder) as partial:
+                    write_sample(partial, window, images)
                 return folder
         index += 1
 

@@ -1,14 +1,12 @@
-"""Write a synthetic dataset in SDOBenchmark's layout, beside it an oracle that knows the rates."""
+"""Write a synthetic dataset in SDOBenchmark's layout, with a table of the true flare rates."""
 
 import csv
-import os
-import shutil
-from collections.abc import Callable, Iterable
+import json
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -16,18 +14,16 @@ from flare.cores import usable_cores
 from flare.datasets.synthetic.difficulty import level_of
 from flare.datasets.synthetic.region import SPLITS, TEST_SPLITS, Region, Window, make_regions
 from flare.datasets.synthetic.render import Images, Surroundings
-from flare.datasets.synthetic.unfinished import PARTIAL, unfinished
 from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.files import atomic_folder, require_space
 from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter
-from flare.parallel import worker_pool
+from flare.parallel import Progress, map_in_order
 from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
 
 GENERATOR_VERSION = 2
 BYTES_PER_SAMPLE = 450_000
 JPEG_QUALITY = 75
 MOST_SAMPLES = 200_000  # a split's regions then stay within their block of numbers
-
-Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 _IMAGE_DESCRIPTION = 0x010E  # EXIF tag
 _FLAGGED_REMARK = "flagged: synthetic image of doubtful quality"
@@ -44,12 +40,11 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class SyntheticSummary:
-    """What was written, by split; ``kept`` regions were there from an interrupted run."""
+    """What was written, by split."""
 
     path: Path
     training: SplitSummary
     test: SplitSummary
-    kept: int = 0
 
 
 def synthesize(
@@ -66,8 +61,7 @@ def synthesize(
     """Write a dataset with the layout, the gaps and the class mix of SDOBenchmark.
 
     Sample k of a split is the same to the byte for every size of the set and number of processes.
-    ``dest`` appears only when everything is written; an interrupted run leaves whole regions in a
-    hidden folder beside it, and the same call goes on from there.
+    ``dest`` appears when everything is written; an interrupted run leaves nothing.
 
     Parameters
     ----------
@@ -86,7 +80,7 @@ def synthesize(
     processes
         Worker processes; the number of CPUs if None, and with 1 everything happens in this one.
     progress
-        Wraps the regions being written, for instance ``tqdm``.
+        Called with the number of regions that are written, and of all regions.
 
     Raises
     ------
@@ -94,7 +88,11 @@ def synthesize(
         A size, the seed or the number of processes is out of bounds, or there is no such way to
         choose test regions.
     DatasetInvalid
-        ``dest`` exists, another process is making it, or the disk has too little space for it.
+        ``dest`` exists.
+    DiskTooSmall
+        The disk has too little space for it.
+    PlaceInUse
+        Another process is making ``dest``.
     """
     dest = Path(dest)
     workers = processes if processes is not None else usable_cores()
@@ -118,15 +116,17 @@ def synthesize(
         "n_training": n_training,
         "n_test": n_test,
     }
-    with unfinished(dest, description) as folder:
-        missing = [region for region in regions if not _folder_of(region, folder).exists()]
-        _check_space(dest, missing)
+    instead = "ask for fewer samples, or choose another data_dir"
+    require_space(dest, sum(sizes.values()) * BYTES_PER_SAMPLE, str(dest), instead=instead)
+    with atomic_folder(dest) as folder:
+        text = json.dumps(description, indent=2) + "\n"
+        (folder / "dataset.json").write_text(text, encoding="utf-8")
         for split in SPLITS:
             _write_meta_data(folder / split, [r for r in regions if r.split == split])
         _write_oracle(folder / "oracle" / "oracle.csv", regions)
-        _write_all_images(folder, missing, seed, workers, progress)
+        _write_images(folder, regions, seed, workers, progress)
     summaries = {split: summarise(regions, split) for split in SPLITS}
-    return SyntheticSummary(dest, **summaries, kept=len(regions) - len(missing))
+    return SyntheticSummary(dest, **summaries)
 
 
 def summarise(regions: list[Region], split: str) -> SplitSummary:
@@ -168,21 +168,10 @@ def _check(dest: Path, n_training: int, n_test: int, seed: int, workers: int) ->
     refuse_existing(dest)
 
 
-def _check_space(dest: Path, missing: list[Region]) -> None:
-    needed = sum(len(region.windows) for region in missing) * BYTES_PER_SAMPLE
-    free = shutil.disk_usage(dest.parent).free
-    if free < needed:
-        raise DatasetInvalid(
-            f"{dest} needs about {needed / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; "
-            "free some space, ask for fewer samples, or choose another disk"
-        )
-
-
 def refuse_existing(dest: Path) -> None:
-    """Raise DatasetInvalid if ``dest`` is there; otherwise see that its parent is."""
+    """Raise DatasetInvalid if ``dest`` exists."""
     if dest.exists():
         raise DatasetInvalid(f"{dest} already exists; delete it or choose another folder")
-    dest.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _write_meta_data(folder: Path, regions: list[Region]) -> None:
@@ -214,32 +203,23 @@ def _write_oracle(path: Path, regions: list[Region]) -> None:
         rows.writerows(rates)
 
 
-def _write_all_images(
+def _write_images(
     folder: Path, regions: list[Region], seed: int, workers: int, progress: Progress | None
 ) -> None:
-    shown: Progress = progress if progress is not None else iter
     write = partial(write_region, folder, seed)
-    if workers == 1:
-        for region in shown(regions):
-            write(region)
-        return
-    with worker_pool(workers) as pool:
-        futures = [pool.submit(write, region) for region in regions]
-        for future in shown(futures):
-            future.result()
-
-
-def _folder_of(region: Region, folder: Path) -> Path:
-    return folder / region.split / str(region.number)
+    done = 0
+    with closing(map_in_order(write, regions, processes=workers)) as samples:
+        for _ in samples:
+            done += 1
+            if progress is not None:
+                progress(done, len(regions))
 
 
 def write_region(folder: Path, seed: int, region: Region) -> None:
-    """Write all samples of a region under ``folder``; its folder appears when it is whole."""
-    dest = _folder_of(region, folder)
-    partial = dest.with_name(f".{dest.name}.{os.getpid()}{PARTIAL}")
+    """Write all samples of a region under ``folder``."""
     surroundings = Surroundings(region, seed)
     for position, window in enumerate(region.windows):
-        sample = partial / window.sample_id.removeprefix(f"{region.number}_")
+        name = window.sample_id.removeprefix(f"{region.number}_")
+        sample = folder / region.split / str(region.number) / name
         sample.mkdir(parents=True)
         write_sample(sample, window, surroundings.images(window, position))
-    partial.rename(dest)

@@ -9,7 +9,7 @@ from flare.config.groups import SYNTHETIC_DIR
 from flare.datasets.sdobenchmark.labels import dataset_identity
 from flare.datasets.synthetic import SyntheticSummary, synthesize
 from flare.errors import ConfigInvalid
-from flare.progress import bar
+from flare.progress import counter
 
 log = logging.getLogger("flare")
 
@@ -22,15 +22,16 @@ def sizes(config: SynthesizeConfig) -> dict[str, int]:
 
 def make(config: SynthesizeConfig) -> SyntheticSummary:
     """Make the dataset that a config describes."""
-    return synthesize(
-        config.data_dir,
-        **sizes(config),
-        seed=config.data_seed,
-        difficulty=config.difficulty,
-        test=config.test,
-        processes=config.processes or None,
-        progress=bar("synthesize", unit="regions"),
-    )
+    with counter("synthesize", unit="regions") as progress:
+        return synthesize(
+            config.data_dir,
+            **sizes(config),
+            seed=config.data_seed,
+            difficulty=config.difficulty,
+            test=config.test,
+            processes=config.processes or None,
+            progress=progress,
+        )
 
 
 def make_default(data_dir: Path, config: SynthesizeConfig | None = None) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from flare.config.groups import SplitConfig
 from flare.datasets.pack.reader import Pack, PackedSplit
-from flare.datasets.pack.storage import Storage
 from flare.datasets.pack.writer import ensure_pack
 from flare.datasets.sdobenchmark.fingerprint import short
 from flare.datasets.splits import Split, split_by_region
@@ -54,8 +53,7 @@ class TrainingData:
     def plane_sums(self) -> PlaneSums:
         """Sums of all rows' images, (N, T, C, 2); measured where the pack has none.
 
-        A pack of JPEGs has none, because its images can have any size, nor has an old one: their
-        images are then read once, for all networks that are trained on parts of them.
+        The images of an old pack are read once, for all networks that are trained on parts of them.
         """
         if self.rows.sums is not None:
             return self.rows.sums
@@ -83,17 +81,14 @@ def open_packed(
     *,
     image_size: int,
     processes: int,
-    storage: Storage = "raw",
 ) -> Pack:
     """Return the pack of a dataset, made or made again if need be."""
     make_default(data_dir)
-    name = "packed-jpeg" if storage == "jpeg" else f"packed-{image_size}"
     with counter("pack") as progress:
         pack = ensure_pack(
             data_dir,
-            pack_dir or data_dir / name,
+            pack_dir or data_dir / f"packed-{image_size}",
             image_size=image_size,
-            storage=storage,
             processes=processes or None,
             progress=progress,
         )
@@ -129,7 +124,6 @@ def training_rows(config: SplitConfig) -> TrainingData:
         config.pack_dir,
         image_size=config.image_size,
         processes=config.processes,
-        storage=config.storage,
     )
     rows = pack.split("training")
     split = split_by_region(

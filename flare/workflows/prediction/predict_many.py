@@ -18,7 +18,7 @@ import pandas as pd
 from flare.config import PredictConfig
 from flare.config.groups import PREDICT_OUTPUT, base_rates
 from flare.datasets.listing import Entry, Listing, list_samples
-from flare.datasets.pack.prefetch import ReadBatch, read_ahead
+from flare.datasets.sample_batches import SampleBatch, decode_batches
 from flare.errors import InputInvalid
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster
@@ -95,7 +95,7 @@ def _fill(
     size = forecaster.spec.image_size
     seen = frozenset(seen_regions(forecaster.origin, _regions(listing)))
     with (
-        closing(read_ahead(sources, image_size=size, processes=processes)) as read,
+        closing(decode_batches(sources, image_size=size, processes=processes)) as read,
         counter("predict") as progress,
     ):
         for entries, batch in zip(batches, read, strict=True):
@@ -113,7 +113,7 @@ def _regions(listing: Listing) -> Regions:
 
 
 def _rows(
-    forecaster: Forecaster, entries: Sequence[Entry], batch: ReadBatch, *, seen: frozenset[int]
+    forecaster: Forecaster, entries: Sequence[Entry], batch: SampleBatch, *, seen: frozenset[int]
 ) -> list[Row]:
     """Forecast one batch; a sample without an image takes no part and gets an empty row."""
     usable = np.asarray(batch.present.any(axis=(1, 2)))  # (n,)

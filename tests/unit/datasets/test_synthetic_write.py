@@ -14,8 +14,8 @@ from flare.datasets.synthetic import SyntheticSummary, synthesize, write
 from flare.datasets.synthetic.example import write_example
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Images
-from flare.datasets.synthetic.unfinished import unfinished
-from flare.errors import ConfigInvalid, DatasetInvalid, PlaceInUse
+from flare.errors import ConfigInvalid, DatasetInvalid, DiskTooSmall, PlaceInUse
+from flare.files import atomic_folder
 from flare.images.planes import ImageRejected, decode_plane, parse_name
 from flare.sample import CHANNELS, CUBE_SHAPE, STEP_OFFSETS_MINUTES
 
@@ -126,7 +126,7 @@ def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
 
 def test_too_small_a_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=800_000))
-    with pytest.raises(DatasetInvalid, match=r"needs about 0\.0 GB"):
+    with pytest.raises(DiskTooSmall, match=r"set takes 0\.00 GB .*; make room, ask for fewer"):
         synthesize(tmp_path / "set", n_training=1, n_test=1)
     assert list(tmp_path.iterdir()) == []
 
@@ -139,71 +139,23 @@ def test_impossible_settings_are_refused(tmp_path, wrong):
         synthesize(tmp_path / "set", **{"n_training": 1, "n_test": 1} | wrong)
 
 
-def interrupted(regions):
-    """Let one region be made, and then press Ctrl-C."""
-    for count, region in enumerate(regions):
-        if count:
-            raise KeyboardInterrupt
-        yield region
+def press_ctrl_c(done: int, _total: int) -> None:
+    raise KeyboardInterrupt
 
 
-def interrupt(dest: Path, **settings: object) -> None:
+def test_ctrl_c_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        synthesize(
-            dest,
-            **{"n_training": 9, "n_test": 2, "seed": 5, "processes": 1} | settings,
-            progress=interrupted,
-        )
-
-
-def test_ctrl_c_leaves_nothing_under_the_name_of_the_dataset(tmp_path):
-    interrupt(tmp_path / "set")
-    assert [path.name for path in tmp_path.iterdir()] == [".set.synthesize"]
-
-
-def test_an_interrupted_set_is_gone_on_with_and_equals_one_made_at_once(tmp_path):
-    interrupt(tmp_path / "set")
-    again = synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1)
-    assert again.kept == 1
-    whole = synthesize(tmp_path / "whole", n_training=9, n_test=2, seed=5, processes=1)
-    assert whole.kept == 0
-    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "whole"]
-
-
-def test_half_a_region_is_made_anew(tmp_path):
-    interrupt(tmp_path / "set")
-    (region,) = (tmp_path / ".set.synthesize" / "set" / "training").glob("3*")
-    half = region.rename(region.with_name(f".{region.name}.17.partial"))  # as a kill leaves it
-    next(half.rglob("*.jpg")).unlink()
-    assert synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1).kept == 0
-    synthesize(tmp_path / "whole", n_training=9, n_test=2, seed=5, processes=1)
-    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
-
-
-@pytest.mark.parametrize("other", [{"seed": 6}, {"n_training": 10}, {"difficulty": "easy"}])
-def test_what_was_begun_with_other_settings_is_not_gone_on_with(tmp_path, other):
-    interrupt(tmp_path / "set", **other)
-    assert synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1).kept == 0
-    synthesize(tmp_path / "whole", n_training=9, n_test=2, seed=5, processes=1)
-    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
-
-
-def test_what_is_there_already_needs_no_room_on_the_disk(tmp_path, monkeypatch):
-    interrupt(tmp_path / "set")
-    (region,) = (tmp_path / ".set.synthesize" / "set" / "training").glob("3*")
-    left = 11 - len(list(region.iterdir()))
-    room = left * write.BYTES_PER_SAMPLE
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room))
-    assert synthesize(tmp_path / "set", n_training=9, n_test=2, seed=5, processes=1).kept == 1
+        synthesize(tmp_path / "set", n_training=9, n_test=2, processes=1, progress=press_ctrl_c)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_process_in_the_same_place_is_refused(tmp_path):
-    with (
-        unfinished(tmp_path / "set", {}),
-        pytest.raises(PlaceInUse, match="another process is making"),
-    ):
-        synthesize(tmp_path / "set", n_training=1, n_test=1, processes=1)
+    def second() -> None:
+        with pytest.raises(PlaceInUse, match="another process is writing"):
+            synthesize(tmp_path / "set", n_training=1, n_test=1, processes=1)
+
+    with atomic_folder(tmp_path / "set"):
+        second()
 
 
 def test_the_error_of_a_worker_surfaces_and_leaves_no_dataset(tmp_path, monkeypatch):
@@ -214,15 +166,13 @@ def test_the_error_of_a_worker_surfaces_and_leaves_no_dataset(tmp_path, monkeypa
     assert not (tmp_path / "set").exists()
 
 
-def test_progress_is_told_how_many_regions_there_are(tmp_path):
+def test_progress_is_reported_in_regions(tmp_path):
     seen = []
-
-    def watched(regions):
-        seen.append(len(regions))
-        return regions
-
-    summary = synthesize(tmp_path / "s", n_training=1, n_test=1, processes=1, progress=watched)
-    assert seen == [summary.training.regions + summary.test.regions]
+    summary = synthesize(
+        tmp_path / "s", n_training=1, n_test=1, processes=1, progress=lambda *n: seen.append(n)
+    )
+    assert summary.training.regions + summary.test.regions == 2
+    assert seen == [(1, 2), (2, 2)]
 
 
 def test_the_shipped_example_is_the_one_that_the_code_makes(tmp_path):

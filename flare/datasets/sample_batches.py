@@ -1,15 +1,9 @@
-"""Read and decode samples ahead of whoever uses them, batch by batch, in bounded memory.
+"""Decode the images of many samples, batch by batch, while earlier batches are used."""
 
-Decoding forty JPEGs holds the interpreter's lock for most of its time, so threads gain nothing
-(`benchmarks/prediction.py`) and processes do it; a few samples are read where they are needed.
-"""
-
-from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +11,14 @@ import numpy as np
 from flare.cores import usable_cores
 from flare.datasets.sdobenchmark.sample_images import infer_start, read_images
 from flare.files import digest_of_images
-from flare.parallel import worker_pool
+from flare.parallel import map_in_order
 from flare.sample import INPUT_WINDOW_HOURS, Cube, Present, reduce_cubes
 
 #: So many batches of 16 are worth starting processes for, which takes seconds on a busy machine.
 _BATCHES_WORTH_PROCESSES = 32
 
-#: Processes that are started at most, and batches that may wait beside one for each of them: at
-#: 256 pixels a batch takes 42 MB, and soon it is the forecaster that is waited for.
+#: Processes that are started at most, and decoded batches that may wait in addition to one for each
+#: of them: at 256 pixels a batch takes 42 MB, and the forecaster is soon the slower part.
 _MOST_PROCESSES, _WAITING = 8, 2
 
 #: A folder of images, and when its window begins; None to find out from the images' times.
@@ -32,8 +26,8 @@ Source = tuple[Path, datetime | None]
 
 
 @dataclass(frozen=True)
-class ReadBatch:
-    """Samples of one batch, in their order.
+class SampleBatch:
+    """Decoded samples, in order.
 
     ``cubes`` is uint8 (n, 4, 10, S, S), ``present`` bool (n, 4, 10); ``ends`` of their input
     windows are UTC without a zone; ``digests`` are those of their image files; ``rejected`` names
@@ -47,32 +41,29 @@ class ReadBatch:
     rejected: tuple[tuple[tuple[str, str], ...], ...]
 
 
-def read_ahead(
+def decode_batches(
     batches: Sequence[Sequence[Source]], *, image_size: int, processes: int | None = None
-) -> Generator[ReadBatch]:
-    """Yield the batches decoded, in their order, while the next ones are read.
+) -> Generator[SampleBatch]:
+    """Yield the batches decoded, in their order, while the next ones are being decoded.
 
-    Close the generator, as ``contextlib.closing`` does, to stop its processes before the end.
+    Processes decode, because threads hold the interpreter's lock for most of that time
+    (`benchmarks/prediction.py`). Close the generator to stop them before the end.
 
     Parameters
     ----------
     image_size
         Pixels of an edge that images of 256 are averaged down to.
     processes
-        How many decode; by default one per core up to eight, none for a few batches. With 1 all
-        happens here.
+        How many decode; by default one per core up to eight, or 1, this one, for few batches.
     """
     if processes is None:
         enough = len(batches) >= _BATCHES_WORTH_PROCESSES
         processes = min(usable_cores(), _MOST_PROCESSES) if enough else 1
-    if processes <= 1:
-        yield from (read_batch(batch, image_size) for batch in batches)
-        return
-    with worker_pool(processes) as pool:
-        yield from _in_order(pool, batches, image_size, at_once=processes + _WAITING)
+    decode = partial(decode_batch, image_size=image_size)
+    return map_in_order(decode, batches, processes=processes, at_once=processes + _WAITING)
 
 
-def read_batch(batch: Iterable[Source], image_size: int) -> ReadBatch:
+def decode_batch(batch: Iterable[Source], image_size: int) -> SampleBatch:
     """Read and decode the samples of one batch."""
     cubes, present, ends, digests, rejected = [], [], [], [], []
     for folder, known in batch:
@@ -83,25 +74,6 @@ def read_batch(batch: Iterable[Source], image_size: int) -> ReadBatch:
         ends.append(start + timedelta(hours=INPUT_WINDOW_HOURS))
         digests.append(digest_of_images(files))
         rejected.append(sample.rejected)
-    return ReadBatch(
+    return SampleBatch(
         np.stack(cubes), np.stack(present), tuple(ends), tuple(digests), tuple(rejected)
     )
-
-
-def _in_order(
-    pool: ProcessPoolExecutor,
-    batches: Iterable[Sequence[Source]],
-    image_size: int,
-    *,
-    at_once: int,
-) -> Generator[ReadBatch]:
-    """Keep so many batches in the pool; `Executor.map` would take all of them into memory."""
-    waiting = iter(batches)
-    running: deque[Future[ReadBatch]] = deque()
-    for batch in islice(waiting, at_once):
-        running.append(pool.submit(read_batch, batch, image_size))
-    while running:
-        done = running.popleft().result()
-        for batch in islice(waiting, 1):
-            running.append(pool.submit(read_batch, batch, image_size))
-        yield done

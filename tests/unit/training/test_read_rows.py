@@ -1,10 +1,10 @@
-"""Rows of cubes into a kept array."""
+"""Rows of cubes are copied into an array that is used again."""
 
 import numpy as np
 import pytest
 
-from flare.datasets.pack.rows import read_rows
 from flare.errors import InputInvalid
+from flare.training.reader import read_rows
 
 CUBES = np.random.default_rng(0).integers(0, 256, (6, 4, 10, 8, 8), dtype=np.uint8)
 
@@ -25,7 +25,7 @@ def test_rows_are_those_of_the_cubes_in_the_order_asked_for(cubes, rows):
     np.testing.assert_array_equal(out, CUBES[rows])
 
 
-def test_what_lies_after_the_rows_is_kept(cubes):
+def test_what_follows_the_rows_stays_as_it_is(cubes):
     out = np.full(CUBES.shape, 7, dtype=np.uint8)
     read_rows(cubes, np.array([4, 1]), out)
     np.testing.assert_array_equal(out[:2], CUBES[[4, 1]])
@@ -48,15 +48,3 @@ def test_an_array_that_rows_do_not_fit_into_is_refused(cubes, out):
 def test_a_row_that_is_not_there_is_an_error_and_not_another_row(cubes):
     with pytest.raises(IndexError):
         read_rows(cubes, np.array([6]), np.zeros((1, *CUBES.shape[1:]), dtype=np.uint8))
-
-
-def test_cubes_that_read_themselves_are_asked_to():
-    class Reader:
-        shape, dtype = CUBES.shape, CUBES.dtype
-
-        def read_into(self, rows, out):
-            out[: len(rows)] = 255 - CUBES[rows]
-
-    out = np.zeros((2, *CUBES.shape[1:]), dtype=np.uint8)
-    read_rows(Reader(), np.array([1, 3]), out)
-    np.testing.assert_array_equal(out, 255 - CUBES[[1, 3]])

@@ -1,18 +1,14 @@
-"""Samples that are read ahead are the same in any number of processes, and bounded in number."""
+"""Samples decoded in batches are those of the reader, in any number of processes."""
 
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from flare.datasets.pack import prefetch
-from flare.datasets.pack.prefetch import ReadBatch, Source, read_ahead
+from flare.datasets.sample_batches import SampleBatch, Source, decode_batches
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.sample import reduce_cubes
@@ -26,8 +22,8 @@ def batches(tiny_dataset: Path) -> list[list[Source]]:
     return [sources[:3], sources[3:6], sources[6:]]
 
 
-def read(batches: list[list[Source]], processes: int) -> list[ReadBatch]:
-    with closing(read_ahead(batches, image_size=64, processes=processes)) as found:
+def read(batches: list[list[Source]], processes: int) -> list[SampleBatch]:
+    with closing(decode_batches(batches, image_size=64, processes=processes)) as found:
         return list(found)
 
 
@@ -58,24 +54,6 @@ def test_a_start_that_is_not_known_is_worked_out_from_the_images(
         assert np.array_equal(given.cubes, found.cubes)
 
 
-def test_no_more_batches_wait_than_are_asked_for(
-    monkeypatch: pytest.MonkeyPatch, batches: list[list[Source]]
-) -> None:
-    asked: list[int] = []
-
-    class Pool:
-        def submit(self, _function: object, batch: int, _size: int) -> "Future[int]":
-            asked.append(batch)
-            done: Future[int] = Future()
-            done.set_result(batch)
-            return done
-
-    found: Iterator[int] = prefetch._in_order(Pool(), range(10), 64, at_once=4)
-    for taken in range(10):
-        assert next(found) == taken
-        assert len(asked) <= taken + 1 + 4
-
-
 def test_a_damaged_image_is_masked_and_named(tmp_path: Path, batches: list[list[Source]]) -> None:
     folder, start = batches[1][0]
     copy = shutil.copytree(folder, tmp_path / "copy")
@@ -83,14 +61,4 @@ def test_a_damaged_image_is_masked_and_named(tmp_path: Path, batches: list[list[
     image.write_bytes(b"no image")
     (batch,) = read([[(copy, start)]], 1)
     assert batch.rejected == (((image.name, "unreadable"),),)
-    assert (~batch.present).sum() == 1
-
-
-def test_a_uniform_image_is_masked_and_named(tmp_path: Path, batches: list[list[Source]]) -> None:
-    folder, start = batches[1][0]
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    image = sorted(copy.iterdir())[0]
-    Image.new("L", (256, 256), 128).save(image)
-    (batch,) = read([[(copy, start)]], 1)
-    assert batch.rejected == (((image.name, "uniform"),),)
     assert (~batch.present).sum() == 1

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flare.datasets.pack import space
 from flare.datasets.pack.reader import Pack, open_pack, verify_pack
 from flare.datasets.pack.writer import ensure_pack, pack
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.sdobenchmark.sample_images import read_sample
-from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound, DiskTooSmall
+from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound, DiskTooSmall, PlaceInUse
+from flare.files import atomic_folder
 from flare.sample import CHANNELS, plane_sums, reduce_cubes
 
 from tiny import sample_folder, write_tiny_dataset
 
+ROOT = Path(__file__).parents[3]
 FIRST = "11000_2012_01_01_00_00_00_0"
 
 
@@ -109,7 +112,7 @@ def test_images_of_the_original_size_are_not_touched(dataset: Path, tmp_path: Pa
     assert np.array_equal(packed.cubes[0], read_sample(row["folder"], row["start"]).cube)
 
 
-def test_an_opened_pack_says_what_the_packing_said(tiny_pack: Pack) -> None:
+def test_an_opened_pack_equals_the_one_that_was_made(tiny_pack: Pack) -> None:
     assert open_pack(tiny_pack.folder) == tiny_pack
 
 
@@ -167,7 +170,7 @@ def test_a_pack_of_before_uniform_images_were_masked_is_made_again(
     made = pack(dataset, tmp_path / "pack", image_size=64)
     content = json.loads((made.folder / "pack.json").read_text())
     (made.folder / "pack.json").write_text(json.dumps(content | {"format": 2}))
-    with pytest.raises(DatasetInvalid, match=r"has format 2, .* run `mlflow run \. -e pack` again"):
+    with pytest.raises(DatasetInvalid, match=r"has format 2 .* run `mlflow run \. -e pack` again"):
         open_pack(made.folder)
     assert ensure_pack(dataset, made.folder, image_size=64) == made == open_pack(made.folder)
 
@@ -283,6 +286,57 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_an_interrupted_pack_leaves_nothing(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        pack(dataset, tmp_path / "packs" / "tiny", image_size=64, progress=interrupt)
+    assert list((tmp_path / "packs").iterdir()) == []
+
+
+def test_a_second_packer_of_the_same_place_is_refused(dataset: Path, tmp_path: Path) -> None:
+    refused = pytest.raises(PlaceInUse, match=r"another process is writing .*pack; wait")
+    with atomic_folder(tmp_path / "pack"), refused:
+        pack(dataset, tmp_path / "pack", image_size=64)
+
+
+#: Packs, and waits after the eighth sample until it is killed.
+_WAITS = """
+import sys, threading
+from pathlib import Path
+from flare.datasets.pack.writer import pack
+
+def progress(done, total):
+    print(done, flush=True)
+    if done >= 8:
+        threading.Event().wait()
+
+if __name__ == "__main__":
+    data, dest = sys.argv[1:]
+    pack(Path(data), Path(dest), image_size=64, processes=2, progress=progress)
+"""
+
+
+def test_a_pack_that_was_killed_is_made_again(
+    tiny_dataset: Path, tiny_pack: Pack, tmp_path: Path
+) -> None:
+    program, dest = tmp_path / "program.py", tmp_path / "packs" / "pack"
+    program.write_text(_WAITS, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, program, tiny_dataset, dest],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    assert process.returncode == -9
+    assert not dest.exists()
+    made = pack(tiny_dataset, dest, image_size=64, processes=1)
+    assert made.pack_fingerprint == tiny_pack.pack_fingerprint
+    verify_pack(made)
+    assert list(dest.parent.iterdir()) == [dest]
+
+
 def test_an_interrupted_repacking_leaves_the_old_pack(dataset: Path, tmp_path: Path) -> None:
     old = pack(dataset, tmp_path / "packs" / "tiny", image_size=64)
     with pytest.raises(KeyboardInterrupt):
@@ -336,6 +390,15 @@ def test_files_that_no_reader_looks_at_make_no_pack_stale(dataset: Path, tmp_pat
 def test_a_fresh_pack_is_opened_and_not_made_again(dataset: Path, tmp_path: Path) -> None:
     made = ensure_pack(dataset, tmp_path / "pack", image_size=64)
     assert ensure_pack(dataset, tmp_path / "pack", image_size=64, progress=interrupt) == made
+
+
+def test_a_pack_of_jpegs_of_an_earlier_version_is_replaced(dataset: Path, tmp_path: Path) -> None:
+    made = ensure_pack(dataset, tmp_path / "pack", image_size=64)
+    content = json.loads((made.folder / "pack.json").read_text())
+    (made.folder / "pack.json").write_text(json.dumps(content | {"storage": "jpeg"}))
+    with pytest.raises(DatasetInvalid, match=r"format 4 \(jpeg\), this version reads 4 \(raw\)"):
+        open_pack(made.folder)
+    assert ensure_pack(dataset, made.folder, image_size=64) == made == open_pack(made.folder)
 
 
 def test_a_pack_of_another_image_size_is_replaced(dataset: Path, tmp_path: Path) -> None:
@@ -413,8 +476,8 @@ def test_a_full_disk_is_noticed_before_anything_is_written(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(DiskTooSmall, match=r"make room.* storage=jpeg"):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(DiskTooSmall, match=r"the pack takes .*; make room, halve image_size"):
         pack(dataset, tmp_path / "packs" / "tiny", image_size=64)
     assert not (tmp_path / "packs").exists()
 
