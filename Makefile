@@ -47,7 +47,7 @@ ui: setup  ## MLflow's UI on http://127.0.0.1:5000
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --default-artifact-root "$(CURDIR)/mlruns"
 
 serve: setup  ## the Production model on http://127.0.0.1:8000
-	uvicorn serving.app:create_app --factory --host 127.0.0.1 --port 8000
+	python -m serving --host 127.0.0.1 --port 8000
 
 mlproject: setup  ## write MLproject from flare/config/__init__.py
 	python -m flare.mlproject > MLproject.new && mv MLproject.new MLproject

@@ -8,14 +8,14 @@ from flare.config import ServeConfig
 
 def main(config: ServeConfig) -> None:
     """Serve until stopped."""
-    from serving.launch import serve
+    from serving.__main__ import serve
 
-    # What was left at its default leaves the word to the environment variable.
-    usual = ServeConfig()
+    # A parameter that was not set leaves the choice to the environment variable.
+    defaults = ServeConfig()
     given = {
         name: getattr(config, name)
         for name in ("model_name", "poll_seconds")
-        if getattr(config, name) != getattr(usual, name)
+        if getattr(config, name) != getattr(defaults, name)
     }
     serve(host=config.host, port=config.port, workers=config.workers, **given)
 
@@ -25,6 +25,6 @@ if __name__ == "__main__":
         run("serve", ServeConfig, main)
     finally:
         if {"-h", "--help"} & set(sys.argv):
-            from serving.launch import settings_help
+            from serving.settings import settings_help
 
             print(f"\n{settings_help()}")

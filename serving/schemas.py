@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from flare.images.grey_scale import LEVEL, Scale
-from serving.http.error_codes import ErrorCode
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -307,34 +306,3 @@ class History(BaseModel):
         int | None,
         Field(description="What to give as `before` for the next page; null where it is empty."),
     ] = None
-
-
-class Problem(BaseModel):
-    """The body of every answer that is not a success: problem details of RFC 9457, and more."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={
-            "example": {
-                "type": "about:blank",
-                "title": "Unprocessable Content",
-                "status": 422,
-                "error": "wrong_shape",
-                "detail": "the array has shape (10, 256, 256)",
-                "hint": "send (40, 256, 256), or (4, 10, 256, 256)",
-                "request_id": "6f1c2f8e0d7b4b6f9c3f5a7be2c4d1aa",
-            }
-        },
-    )
-
-    type: Annotated[
-        Literal["about:blank"], Field(description="Always the same: `error` says which kind.")
-    ] = "about:blank"
-    title: Annotated[str, Field(description="What the HTTP status means.")]
-    status: Annotated[int, Field(ge=400, le=599, description="The HTTP status.")]
-    error: Annotated[ErrorCode, Field(description="What kind of problem, for programs.")]
-    detail: Annotated[str, Field(description="What is wrong, for people.")]
-    hint: Annotated[str | None, Field(description="What to do about it.")] = None
-    request_id: Annotated[str | None, Field(description="Where to look in the server's log.")] = (
-        None
-    )

@@ -1,16 +1,15 @@
-"""What the endpoints share while the application lives, and how a forecast is made."""
+"""What the endpoints share while the application runs, and how an upload becomes forecasts."""
 
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
 from fastapi import Request
 
 from serving.history import History
-from serving.http.shutdown import Shutdown
+from serving.http.connections import Shutdown
 from serving.metrics import Metrics
 from serving.models.engine import predict
 from serving.models.follower import Follower
@@ -18,14 +17,14 @@ from serving.models.pool import Place, Pool
 from serving.models.source import Loaded
 from serving.schemas import Prediction
 from serving.settings import Settings
-from serving.uploads.body import Pace, read_body
-from serving.uploads.buffers import Buffers
-from serving.uploads.cubes import BatchUpload, Samples, check_encoding
+from serving.uploads.body import Buffers, Pace, read_body
+from serving.uploads.files import check_encoding
+from serving.uploads.samples import BatchUpload, Samples
 
 
 @dataclass(frozen=True)
 class Service:
-    """Kept in ``app.state.service``."""
+    """The parts of the application, in ``app.state.service``."""
 
     settings: Settings
     follower: Follower
@@ -35,25 +34,15 @@ class Service:
     metrics: Metrics
     shutdown: Shutdown
 
-    @property
-    def pace(self) -> Pace:
-        """The slowest upload that is accepted."""
-        chosen = self.settings
-        return Pace(
-            seconds=chosen.upload_seconds,
-            grace=chosen.upload_grace_seconds,
-            bytes_per_second=chosen.min_upload_rate,
-        )
-
 
 @dataclass(frozen=True)
 class Forecasts:
-    """The forecasts of N samples, all by one model, with their names and the images left out."""
+    """The forecasts of N samples, all by one model, their ids, and the images left out."""
 
     live: Loaded
     predictions: list[Prediction]
     ids: tuple[str, ...]
-    rejected: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def service_of(request: Request) -> Service:
@@ -62,91 +51,90 @@ def service_of(request: Request) -> Service:
 
 
 async def forecast(request: Request, read: Callable[[bytes], Samples], *, source: str) -> Forecasts:
-    """Read the body, then take a place; one thread checks it and forecasts with one model.
+    """Forecast from one sample: in one thread, with the model that is live when it is checked.
 
-    ``read`` turns the body into samples; the thread calls it.
+    ``read`` turns the body into a sample; the thread calls it.
     """
     service = service_of(request)
-    async with (
-        _uploaded(request) as body,
-        service.pool.place(gone=request.is_disconnected) as place,
-    ):
-        watch = _Watch(service.metrics)
+    async with _upload(request) as body, _place(request) as place:
+        timer = _Timer(service.metrics)
 
         def work() -> Forecasts:
-            with watch:
+            with timer:
                 samples = read(body)
-                live = service.follower.snapshot()  # this one and no other answers
-                return _forecasts(live, samples, alone=service.pool.requests == 1)
+                return _forecasts(service, service.follower.snapshot(), samples)
 
         result = await place.run(work)
-    return _recorded(request, result, source, watch)
+    return _recorded(request, result, source, timer)
 
 
 async def forecast_batch(
     request: Request, open_batch: Callable[[bytes], BatchUpload], *, source: str
 ) -> Forecasts:
-    """Read the body, then take places for its samples, and forecast them a few at a time."""
+    """Forecast from many samples, a few at a time, all with one model."""
     service = service_of(request)
-    async with (
-        _uploaded(request) as body,
-        service.pool.place(batch=True, gone=request.is_disconnected) as place,
-    ):
-        watch = _Watch(service.metrics)
-        result = await _in_pieces(service, place, partial(open_batch, body), watch)
-    return _recorded(request, result, source, watch)
+    async with _upload(request) as body, _place(request, batch=True) as place:
+        timer = _Timer(service.metrics)
 
+        def start() -> tuple[Loaded, BatchUpload]:
+            with timer:
+                return service.follower.snapshot(), open_batch(body)
 
-async def _in_pieces(
-    service: Service, place: Place, opened: Callable[[], BatchUpload], watch: "_Watch"
-) -> Forecasts:
-    def first() -> tuple[Loaded, BatchUpload]:
-        with watch:
-            return service.follower.snapshot(), opened()
+        live, batch = await place.run(start)
+        place.take(batch.n_samples - 1)
 
-    live, batch = await place.run(first)
-    place.take(batch.samples - 1)
-    done: list[Forecasts] = []
+        def next_piece() -> Forecasts | None:
+            with timer:
+                samples = next(batch.pieces, None)
+                return None if samples is None else _forecasts(service, live, samples)
 
-    def piece() -> Forecasts | None:
-        with watch:
-            samples = next(batch.pieces, None)
-            alone = service.pool.requests == 1
-            return None if samples is None else _forecasts(live, samples, alone=alone)
-
-    while (result := await place.run(piece)) is not None:
-        done.append(result)
-    return Forecasts(
+        pieces = []
+        while (piece := await place.run(next_piece)) is not None:
+            pieces.append(piece)
+    result = Forecasts(
         live,
-        [one for piece in done for one in piece.predictions],
-        tuple(name for piece in done for name in piece.ids),
+        [prediction for piece in pieces for prediction in piece.predictions],
+        tuple(name for piece in pieces for name in piece.ids),
     )
+    return _recorded(request, result, source, timer)
 
 
-def _forecasts(live: Loaded, samples: Samples, *, alone: bool) -> Forecasts:
-    predictions = [
-        one.model_copy(update={"scale": scale})
-        for one, scale in zip(
-            predict(live, samples.cubes, samples.present, alone=alone), samples.scales, strict=True
-        )
+def _forecasts(service: Service, live: Loaded, samples: Samples) -> Forecasts:
+    only_request = service.pool.requests == 1
+    predictions = predict(live, samples.cubes, samples.present, all_cores=only_request)
+    scaled = [
+        prediction.model_copy(update={"scale": scale})
+        for prediction, scale in zip(predictions, samples.scales, strict=True)
     ]
-    return Forecasts(live, predictions, samples.ids, samples.rejected)
+    return Forecasts(live, scaled, samples.ids, samples.left_out)
 
 
 @asynccontextmanager
-async def _uploaded(request: Request) -> AsyncIterator[bytes]:
-    """Read the body of a request for a forecast, and account for it until the block ends."""
+async def _upload(request: Request) -> AsyncIterator[bytes]:
+    """Read the body of a request for a forecast; its memory counts until the block ends."""
     service = service_of(request)
     service.shutdown.check()
     check_encoding(",".join(request.headers.getlist("content-encoding")))
-    service.follower.snapshot()  # there is a model at all
+    service.follower.snapshot()  # refuse the upload where there is no model
     address = request.client.host if request.client else ""
+    pace = Pace(
+        seconds=service.settings.upload_seconds,
+        grace=service.settings.upload_grace_seconds,
+        bytes_per_second=service.settings.min_upload_rate,
+    )
     with service.metrics.in_progress(), service.buffers.upload(address) as upload:
-        yield await read_body(request, upload, pace=service.pace)
+        yield await read_body(request, upload, pace=pace)
 
 
-class _Watch:
-    """Seconds that a request waited for a core at first, and that cores worked for it."""
+@asynccontextmanager
+async def _place(request: Request, *, batch: bool = False) -> AsyncIterator[Place]:
+    pool = service_of(request).pool
+    async with pool.place(batch=batch, gone=request.is_disconnected) as place:
+        yield place
+
+
+class _Timer:
+    """Seconds that a request waited for its first core, and that cores worked for it."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics, self._ready = metrics, time.perf_counter()
@@ -162,12 +150,12 @@ class _Watch:
         self.seconds += time.perf_counter() - self._start
 
 
-def _recorded(request: Request, result: Forecasts, source: str, watch: _Watch) -> Forecasts:
-    """Count forecasts, add them to the history, and name them in the log."""
+def _recorded(request: Request, result: Forecasts, source: str, timer: _Timer) -> Forecasts:
+    """Count the forecasts, and add them to the history and to the request's line in the log."""
     service = service_of(request)
-    service.metrics.forecast_seconds.labels(source).observe(watch.seconds)
+    service.metrics.forecast_seconds.labels(source).observe(timer.seconds)
     service.metrics.count(result.predictions)
     service.history.add(source, result.predictions)
     version = result.live.version.number
-    request.state.said = {"model_version": version, "forecasts": len(result.predictions)}
+    request.state.log_fields = {"model_version": version, "forecasts": len(result.predictions)}
     return result

@@ -1,6 +1,7 @@
 """What the server can be told, all of it through environment variables that start with FLARE_."""
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -258,6 +259,16 @@ def described() -> list[tuple[str, str, str]]:
             default = default.lower()
         found.append((f"{ENV_PREFIX}{name.upper()}", default, field.description or ""))
     return found
+
+
+def settings_help() -> str:
+    """Describe every environment variable, one below the other."""
+    lines = ["environment variables (values here are the defaults):"]
+    indent = " " * 6
+    for name, default, description in described():
+        lines.append(f"  {name}={default}")
+        lines += textwrap.wrap(description, 100, initial_indent=indent, subsequent_indent=indent)
+    return "\n".join(lines)
 
 
 def _name(error: Any) -> str:

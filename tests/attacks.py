@@ -191,7 +191,7 @@ def main() -> None:
     """Parse, serve, attack, print."""
     from benchmarks.serving import network
     from flare.forecasters.storage import save
-    from serving.routes.example import EXAMPLES, example_npy
+    from serving.routes.information import EXAMPLES, example_npy
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each attack")

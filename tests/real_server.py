@@ -93,14 +93,14 @@ class Server:
 def serving(state: Path, *command: str, cwd: Path = ROOT, **settings: object) -> Iterator[Server]:
     """Run ``python -m command`` with settings; kill what is left of it when the block ends.
 
-    ``command`` is uvicorn with our application where none is given; ``settings`` are named as in
+    ``command`` is our own where none is given; ``settings`` are named as in
     ``serving.settings``, or in capitals as any other environment variable.
     """
     given = {"poll_seconds": 0.2, "state_dir": state, "access_log": "false"} | settings
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "FLARE_"))}
     ours = {k if k.isupper() else f"FLARE_{k.upper()}": str(v) for k, v in given.items()}
     with subprocess.Popen(
-        [sys.executable, "-m", *(command or UVICORN)],
+        [sys.executable, "-m", *(command or OURS)],
         cwd=cwd,
         env={**kept, "PYTHONPATH": str(ROOT), **ours},
         stdout=subprocess.PIPE,

@@ -1,1 +1,1 @@
-"""What concerns every request, whatever it asks: access, limits, errors, logs, the protocol."""
+"""What applies to every request: access, limits, errors, the log, connections."""

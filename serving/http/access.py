@@ -1,100 +1,83 @@
-"""What every request passes: an id, security headers, a line in the log, a count.
+"""Who may ask: requests with an API key, and for one of the server's own host names."""
 
-Plain ASGI, so that a body is neither read nor buffered here.
-"""
+import hmac
+from typing import Annotated
 
-import logging
-import re
-import time
-import uuid
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from serving.http.problems import problem, request_id_of
+from serving.settings import Settings
 
-from serving.http.logs import FIELDS
-from serving.http.problems import unexpected
-from serving.metrics import Metrics
-
-log = logging.getLogger("flare.access")
-
-REQUEST_ID = "x-request-id"
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-_GIVEN_ID = re.compile(r"[0-9A-Za-z_.:-]{1,64}")
-
-#: The page's own files and nothing else; its images are drawn from what the user dropped on it.
-PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
+_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="Only where the server has a FLARE_API_KEY."
 )
-#: Swagger's page has a script inside it.
-DOCS_POLICY = f"{PAGE_POLICY}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+_bearer = HTTPBearer(auto_error=False, description="The same key as a bearer token.")
 
-_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-}
+#: Probes ask by the address of a pod, which nobody knows beforehand; these endpoints say nothing.
+OPEN_PATHS = frozenset(("/health", "/ready"))
 
 
-class Access:
-    """ASGI middleware around everything else."""
+async def check_key(
+    request: Request,
+    header: Annotated[str | None, Security(_header)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> None:
+    """Refuse a request without one of the keys, where some are set, before its body is read."""
+    settings: Settings = request.app.state.settings
+    if settings.api_keys and not holds_key(request):
+        raise HTTPException(
+            401,
+            "the API key is missing or wrong" if header or bearer else "an API key is needed",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, logged: bool) -> None:
-        self._app, self._metrics, self._logged = app, metrics, logged
+
+def holds_key(request: Request) -> bool:
+    """Return whether a request brings one of the keys; False where none is set."""
+    settings: Settings = request.app.state.settings
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    key = (request.headers.get("x-api-key") or bearer).encode()
+    return any(hmac.compare_digest(key, one.encode()) for one in settings.api_keys)
+
+
+class Hosts:
+    """ASGI middleware that refuses requests for another host, where FLARE_HOSTS is set.
+
+    CORS does not stop a page whose host name was made to point here (DNS rebinding). Starlette's
+    TrustedHostMiddleware takes no IPv6 addresses and answers in plain text.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...]) -> None:
+        self._app, self._hosts = app, tuple(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        given = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        began, status, started = time.perf_counter(), 500, False
+        """Pass on a request for one of the hosts, or for a path that is open to probes."""
+        app = self._app
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            host = Headers(scope=scope).get("host", "")
+            if not self._is_known(_without_port(host)):
+                app = problem(
+                    400,
+                    "unknown_host",
+                    f"this server does not answer for the host {host[:80]!r}",
+                    hint="use one of the server's own names (FLARE_HOSTS)",
+                    request_id=request_id_of(scope),
+                )
+        await app(scope, receive, send)
 
-        async def answered(message: Message) -> None:
-            nonlocal status, started
-            if message["type"] == "http.response.start":
-                status, started = message["status"], True
-                _dress(MutableHeaders(scope=message), scope["path"], request_id)
-            await send(message)
-
-        try:
-            await self._app(scope, receive, answered)
-        except Exception as error:
-            if started:
-                raise
-            # Here and not in a handler of the framework's, whose answers pass no middleware.
-            where = f"{scope['method']} {scope['path']}"
-            await unexpected(where, error, request_id=request_id)(scope, receive, answered)
-        finally:
-            self._note(scope, status, time.perf_counter() - began, request_id)
-
-    def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        # The route's own path and a known method: those of a stranger's making would be a new
-        # series each time.
-        route = getattr(scope.get("route"), "path", None) or "other"
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.requests.labels(method, route, str(status)).inc()
-        self._metrics.request_seconds.labels(route).observe(seconds)
-        if self._logged:
-            fields = {
-                "request_id": request_id,
-                "client": (scope.get("client") or ("",))[0],
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "ms": round(1000 * seconds, 2),
-                **scope["state"].get("said", {}),
-            }
-            log.info("request", extra={FIELDS: fields})
+    def _is_known(self, host: str) -> bool:
+        return any(
+            known in ("*", host) or (known.startswith("*.") and host.endswith(known[1:]))
+            for known in self._hosts
+        )
 
 
-def _dress(headers: MutableHeaders, path: str, request_id: str) -> None:
-    headers[REQUEST_ID] = request_id
-    for name, value in _HEADERS.items():
-        headers.setdefault(name, value)
-    policy = DOCS_POLICY if path.startswith(("/docs", "/static-offline-docs")) else PAGE_POLICY
-    headers.setdefault("content-security-policy", policy)
-    headers.setdefault("cache-control", "no-store")
+def _without_port(header: str) -> str:
+    header = header.strip().lower()
+    name, _, port = header.rpartition(":")
+    return (name if name and port.isdecimal() else header).removesuffix(".")

@@ -1,62 +1,124 @@
-"""Every failure as JSON: what kind, what is wrong, what to do; never a traceback."""
+"""The body of every answer that is not a success: problem details of RFC 9457, with an error code.
 
-import logging
-import math
+Also where an upload is refused (`UploadRejected`), how a message loses paths and addresses before a
+stranger reads it, and how the OpenAPI document names the type of these answers.
+"""
+
+import re
+from enum import StrEnum
 from http import HTTPStatus
-from typing import cast
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Scope
 
-from flare.errors import (
-    DatasetNotFound,
-    FlareError,
-    ForecasterInvalid,
-    InputInvalid,
-    ModelNotFound,
-    TrackingUnavailable,
-)
-from serving.http.document import PROBLEM_JSON
-from serving.http.error_codes import ErrorCode
-from serving.http.keys import holds_key
-from serving.http.redaction import without_places
-from serving.models.follower import StillLoading
-from serving.models.pool import Busy, ClientGone, ShuttingDown, TookTooLong
-from serving.schemas import Problem
-from serving.settings import Settings
-from serving.uploads.rejections import UploadRejected
+from flare.errors import InputInvalid
 
-log = logging.getLogger("flare.serving")
-
+PROBLEM_JSON = "application/problem+json"
 UPLOAD_HINT = "curl -F file=@sample.npy <server>/predict_npy; GET /sample.npy is an example"
-PROMOTE_HINT = "train and promote a model: `mlflow run . -e promote`; then wait for GET /ready"
-LOADING_HINT = "wait for GET /ready; GET /health says why if it takes long"
-REGISTRY_HINT = "start the MLflow server, or check FLARE_TRACKING_URI; then wait for GET /ready"
-FIXED_HINT = "FLARE_MODEL names what is served: put it there, or name another; then GET /ready"
-BUSY_HINT = "ask again after the seconds in Retry-After, or start more servers"
-KEY_HINT = "send it in the header X-API-Key, or as a bearer token"
-LOG_HINT = "the server's log has the details under this request id"
+HIDDEN = "(hidden)"
 
-#: Status and kind of the errors that reach a client; any other is a defect, and a 500.
-STATUS_OF: dict[type[FlareError], tuple[int, str]] = {
-    InputInvalid: (422, "invalid_input"),
-    ModelNotFound: (503, "no_model"),
-    TrackingUnavailable: (503, "registry_unavailable"),
-    ForecasterInvalid: (500, "model_failed"),
-    DatasetNotFound: (404, "no_example"),
-    Busy: (503, "busy"),
-    TookTooLong: (503, "took_too_long"),
-    ShuttingDown: (503, "shutting_down"),
-    ClientGone: (400, "cut_off"),
-}
-KIND_OF_STATUS = {
-    401: "unauthorized",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "too_large",
-}
+#: A word with a slash, an address or a name with dots in it; punctuation around it stays.
+_PLACE = re.compile(
+    r"""[^\s"'`(;,]*
+        (?:[/\\@] | \d+\.\d+\.\d+\.\d+ | [A-Za-z]\.[A-Za-z] | (?<=\w):\d{2,5}\b | \bport=\d)
+        [^\s"'`);,]*""",
+    re.VERBOSE,
+)
+
+
+class ErrorCode(StrEnum):
+    """What kind of problem; new ones may come, so treat an unknown one by its HTTP status."""
+
+    # The request and its key.
+    BAD_REQUEST = "bad_request"
+    UNKNOWN_HOST = "unknown_host"
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    INVALID_REQUEST = "invalid_request"
+    # The upload as a whole.
+    EMPTY = "empty"
+    CUT_OFF = "cut_off"
+    TOO_SLOW = "too_slow"
+    TOO_LARGE = "too_large"
+    TOO_MANY_FILES = "too_many_files"
+    WRONG_TYPE = "wrong_type"
+    COMPRESSED = "compressed"
+    BAD_FORM = "bad_form"
+    NO_FILE = "no_file"
+    BAD_ZIP = "bad_zip"
+    NOT_ZIP = "not_zip"
+    BAD_NAME = "bad_name"
+    INVALID_INPUT = "invalid_input"
+    # Arrays.
+    NOT_NPY = "not_npy"
+    NPZ = "npz"
+    BAD_HEADER = "bad_header"
+    WRONG_LENGTH = "wrong_length"
+    WRONG_DTYPE = "wrong_dtype"
+    WRONG_SHAPE = "wrong_shape"
+    FORTRAN_ORDER = "fortran_order"
+    NOT_FINITE = "not_finite"
+    OUT_OF_RANGE = "out_of_range"
+    WRONG_SCALE = "wrong_scale"
+    AMBIGUOUS_SCALE = "ambiguous_scale"
+    ALL_MISSING = "all_missing"
+    # Images.
+    NPY = "npy"
+    MIXED = "mixed"
+    NO_IMAGES = "no_images"
+    BAD_IMAGE = "bad_image"
+    # The server and its model.
+    NO_MODEL = "no_model"
+    REGISTRY_UNAVAILABLE = "registry_unavailable"
+    BUSY = "busy"
+    TOOK_TOO_LONG = "took_too_long"
+    SHUTTING_DOWN = "shutting_down"
+    NO_EXAMPLE = "no_example"
+    MODEL_FAILED = "model_failed"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Problem(BaseModel):
+    """The body of every answer that is not a success: problem details of RFC 9457, and more."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "example": {
+                "type": "about:blank",
+                "title": "Unprocessable Content",
+                "status": 422,
+                "error": "wrong_shape",
+                "detail": "the array has shape (10, 256, 256)",
+                "hint": "send (40, 256, 256), or (4, 10, 256, 256)",
+                "request_id": "6f1c2f8e0d7b4b6f9c3f5a7be2c4d1aa",
+            }
+        },
+    )
+
+    type: Annotated[
+        Literal["about:blank"], Field(description="Always the same: `error` says which kind.")
+    ] = "about:blank"
+    title: Annotated[str, Field(description="What the HTTP status means.")]
+    status: Annotated[int, Field(ge=400, le=599, description="The HTTP status.")]
+    error: Annotated[ErrorCode, Field(description="What kind of problem, for programs.")]
+    detail: Annotated[str, Field(description="What is wrong, for people.")]
+    hint: Annotated[str | None, Field(description="What to do about it.")] = None
+    request_id: Annotated[str | None, Field(description="Where to look in the server's log.")] = (
+        None
+    )
+
+
+class UploadRejected(InputInvalid):
+    """An upload that is not a usable sample, with the HTTP status and the `ErrorCode` for it."""
+
+    def __init__(self, status: int, code: str, detail: str, *, hint: str) -> None:
+        super().__init__(f"{detail}; {hint}")
+        self.status, self.code, self.detail, self.hint = status, code, detail, hint
 
 
 def problem(
@@ -80,87 +142,33 @@ def problem(
     return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM_JSON)
 
 
-def answer_failures(app: FastAPI, settings: Settings) -> None:
-    """Give the app its handlers for expected errors and the framework's own."""
-    app.state.settings = settings
-    app.add_exception_handler(FlareError, _expected)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
+def request_id_of(scope: Scope) -> str | None:
+    """Return the id that `RequestLog` gave the request; None where it has not passed there."""
+    request_id: str | None = scope.get("state", {}).get("request_id")
+    return request_id
 
 
-def unexpected(where: str, error: Exception, *, request_id: str) -> JSONResponse:
-    """Log a defect with its traceback, and answer without it."""
-    log.error("request %s failed: %s", request_id, where, exc_info=error)
-    detail = "the server failed; this is not the fault of the request"
-    return problem(500, "internal_error", detail, hint=LOG_HINT, request_id=request_id)
+def without_places(text: str) -> str:
+    """Replace every word that may be a path, an address or a host's name."""
+    return _PLACE.sub(HIDDEN, text)
 
 
-async def _expected(request: Request, error: Exception) -> JSONResponse:
-    request_id = _id_of(request)
-    if isinstance(error, UploadRejected):
-        return problem(
-            error.status, error.code, error.detail, hint=error.hint, request_id=request_id
-        )
-    settings = cast(Settings, request.app.state.settings)
-    for kind, (status, name) in STATUS_OF.items():
-        if isinstance(error, kind):
-            if status == 500:
-                log.error("request %s failed: %s", request_id, error)
-            return problem(
-                status,
-                name,
-                str(error) if holds_key(request) else without_places(str(error)),
-                hint=_hint(error, settings),
-                request_id=request_id,
-                headers=_retry_after(status, error, settings.poll_seconds),
-            )
-    return unexpected(f"{request.method} {request.url.path}", error, request_id=request_id or "")
+def document_problems(app: FastAPI) -> None:
+    """Name the media type of failures in the OpenAPI document.
 
+    Replaces ``app.openapi``, as FastAPI's documentation does it ("Extending OpenAPI").
+    """
+    document_of_fastapi = app.openapi
+    schema = {"$ref": "#/components/schemas/Problem"}
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """Answer the framework's refusals, and BodyLimit's."""
-    assert isinstance(error, HTTPException)
-    status = error.status_code
-    name = KIND_OF_STATUS.get(status, "bad_request")
-    hints = {400: UPLOAD_HINT, 413: UPLOAD_HINT, 401: KEY_HINT}
-    detail = f"{request.method} {request.url.path}: {error.detail}"
-    return problem(
-        status,
-        name,
-        detail,
-        hint=hints.get(status, "GET /docs lists the endpoints"),
-        request_id=_id_of(request),
-        headers=None if error.headers is None else dict(error.headers),
-    )
+    def openapi() -> dict[str, Any]:
+        document = document_of_fastapi()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for answer in operation["responses"].values():
+                    content = answer.get("content", {})
+                    if content.get("application/json", {}).get("schema") == schema:
+                        content[PROBLEM_JSON] = content.pop("application/json")
+        return document
 
-
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    # Without the input itself.
-    found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-    detail, request_id = "; ".join(found), _id_of(request)
-    hint = "GET /docs lists the parameters"
-    return problem(422, "invalid_request", detail, hint=hint, request_id=request_id)
-
-
-def _id_of(request: Request) -> str | None:
-    return getattr(request.state, "request_id", None)
-
-
-def _hint(error: FlareError, settings: Settings) -> str | None:
-    if isinstance(error, Busy | TookTooLong | ShuttingDown):
-        return BUSY_HINT
-    if isinstance(error, TrackingUnavailable):
-        return REGISTRY_HINT
-    if isinstance(error, StillLoading):
-        return LOADING_HINT
-    if isinstance(error, ModelNotFound):
-        return FIXED_HINT if settings.model else PROMOTE_HINT
-    return LOG_HINT if isinstance(error, ForecasterInvalid) else None
-
-
-def _retry_after(status: int, error: FlareError, seconds: float) -> dict[str, str] | None:
-    if status != 503:
-        return None
-    soon = isinstance(error, Busy | TookTooLong | ShuttingDown)
-    return {"Retry-After": "1" if soon else str(math.ceil(seconds))}
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,1 +1,1 @@
-"""The production model: where it comes from, following new versions, running it."""
+"""The production model: where it comes from, how it is followed, and how it forecasts."""

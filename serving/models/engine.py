@@ -1,4 +1,4 @@
-"""From checked cubes and one model to answers, and the proof that a model can answer at all."""
+"""Forecast with one model, and test before it goes live that it can."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,22 +14,21 @@ from flare.sample import CHANNELS, CUBE_SHAPE, N_PLANES, Cube, Present, present_
 from serving.models.source import Loaded
 from serving.schemas import Missing, Prediction
 
-#: Cores for one request: it was measured with two, and threads that wait for each other gain less
-#: the more they are.
-MOST_ALONE = 4
+#: Most cores for one request: threads that wait for each other gain less the more there are.
+MAX_CORES_PER_REQUEST = 4
 
 
 def predict(
-    live: Loaded, cubes: Cube, present: Present, *, alone: bool = False
+    live: Loaded, cubes: Cube, present: Present, *, all_cores: bool = False
 ) -> list[Prediction]:
-    """Forecast from N samples with one model; blocks a thread. ``alone``: with all cores.
+    """Forecast from N samples with one model; blocks a thread.
 
     Raises
     ------
     ForecasterInvalid
-        The model answered nonsense.
+        The model's numbers are not finite, not ordered or not probabilities.
     """
-    forecaster = live.alone if alone and live.alone is not None else live.forecaster
+    forecaster = live.multi_core if all_cores and live.multi_core else live.forecaster
     forecast = forecaster.predict(cubes, present)
     check_forecast(forecast, n=len(cubes))
     return [
@@ -37,10 +36,10 @@ def predict(
             **answer,
             model_name=live.name,
             model_version=live.version.number,
-            missing_images=N_PLANES - int(there.sum()),
-            missing=missing_of(there),
+            missing_images=N_PLANES - int(images.sum()),
+            missing=missing_of(images),
         )
-        for answer, there in zip(answers(live.forecaster, forecast), present, strict=True)
+        for answer, images in zip(answers(live.forecaster, forecast), present, strict=True)
     ]
 
 
@@ -53,10 +52,10 @@ def missing_of(present: Present) -> list[Missing]:
 
 
 def for_cores(cores: int) -> Callable[[Loaded], Loaded]:
-    """Return what makes a model ready for so many cores.
+    """Return a function that prepares a model for this number of cores.
 
-    Its calls take one core, so that others run beside it; one that is alone takes all of them, up
-    to `MOST_ALONE`, which is a matter of threads in ONNX Runtime: it sums alike, to within 1e-7.
+    A forecast takes one core, so that others run at the same time; the only request takes all of
+    them, up to `MAX_CORES_PER_REQUEST`, as threads of ONNX Runtime (equal to within 1e-7).
     """
 
     def ready(loaded: Loaded) -> Loaded:
@@ -64,9 +63,9 @@ def for_cores(cores: int) -> Callable[[Loaded], Loaded]:
         engine = forecaster.engine
         if TORCH in engine and forecaster.device == "cpu":
             limit_torch(1)
-        wide = cores > 1 and ONNX_RUNTIME in engine
-        alone = forecaster.with_threads(min(cores, MOST_ALONE)) if wide else None
-        return replace(loaded, forecaster=forecaster.with_threads(1), alone=alone)
+        threads = min(cores, MAX_CORES_PER_REQUEST) if ONNX_RUNTIME in engine else 1
+        multi_core = forecaster.with_threads(threads) if threads > 1 else None
+        return replace(loaded, forecaster=forecaster.with_threads(1), multi_core=multi_core)
 
     return ready
 
@@ -77,20 +76,20 @@ def self_test(forecaster: Forecaster) -> None:
     Raises
     ------
     ForecasterInvalid
-        It fails, or answers other than a Forecast must be.
+        It fails, or its numbers are not those of a forecast.
     """
     ramp = np.linspace(1, 255, np.prod(CUBE_SHAPE)).astype(np.uint8).reshape(CUBE_SHAPE)
     cubes = np.stack([ramp, ramp])
     cubes[1, :, ::2] = 0
-    cubes.flags.writeable = False  # as an upload's are
+    cubes.flags.writeable = False  # like those of an upload
     try:
         forecast = forecaster.predict(cubes, present_of_cube(cubes))
         check_forecast(forecast, n=2)
         answers(forecaster, forecast)
     except (ForecasterInvalid, MemoryError):
-        raise  # without memory now, it may answer later
+        raise  # there may be enough memory later
     except Exception as error:
-        raise ForecasterInvalid(f"the self-test ends in {type(error).__name__}: {error}") from error
+        raise ForecasterInvalid(f"the self-test raised {type(error).__name__}: {error}") from error
 
 
 def check_forecast(forecast: Forecast, *, n: int) -> None:

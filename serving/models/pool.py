@@ -1,8 +1,8 @@
 """One thread for each core, and a bounded number of samples that wait for one.
 
-A network that runs in a thread of its own, single-threaded and without the interpreter's lock, uses
-one core whole; batches gain nothing on a CPU (`benchmarks.serving`). So a batch is computed in
-pieces of a few samples, between which single samples get their turn.
+A network in a thread of its own, single-threaded and without the interpreter's lock, uses all of
+one core; batches gain nothing on a CPU (`benchmarks.serving`). So a batch is computed in pieces of
+a few samples, between which single samples get their turn.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from flare.errors import FlareError
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-#: While both wait, every so many turns one is a batch's.
-TURNS_OF_SINGLES = 4
+#: While both wait, one turn of this many is a batch's.
+TURNS_PER_BATCH = 4
 
 
 class Busy(FlareError):
@@ -25,11 +25,11 @@ class Busy(FlareError):
 
 
 class TookTooLong(FlareError):
-    """The time limit was over before there was an answer."""
+    """The time limit was over before the forecast was ready."""
 
 
 class ShuttingDown(FlareError):
-    """The server accepts no more forecasts."""
+    """The server accepts no more requests for a forecast."""
 
 
 class ClientGone(FlareError):
@@ -48,9 +48,9 @@ class Pool:
     max_waiting
         Single samples that may wait for a core.
     max_batch_samples
-        Samples of batches that may wait or be computed; a batch of more has to be the only one.
+        Samples of batches that may wait or be computed; a larger batch must be the only one.
     time_limit
-        Seconds from a request's first turn to its answer.
+        Seconds from a request's first turn to its result.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class Pool:
     def take(self, samples: int, *, batch: bool, more: bool) -> None:
         """Count samples; raise Busy where there is no place for them.
 
-        ``more``: they belong to a batch that has a place already.
+        ``more`` says that they belong to a batch that has one place already.
         """
-        taken, places = (
+        used, places = (
             (self.batch_samples, self.batch_places) if batch else (self.singles, self.places)
         )
-        alone = taken == (1 if more else 0)
-        if taken + samples > places and not (batch and alone):
+        only_batch = batch and used == (1 if more else 0)
+        if used + samples > places and not only_batch:
             kind = "samples in batches" if batch else "samples"
             setting = "twice FLARE_MAX_BATCH" if batch else "cores and FLARE_MAX_WAITING"
             raise Busy(f"the server is at its limit of {places} {kind} ({setting})")
@@ -107,12 +107,12 @@ class Pool:
         else:
             self.singles -= samples
 
-    def submit(self, work: Callable[[], Answer]) -> "Future[Answer]":
-        """Have work done by a thread, on a core that was waited for."""
+    def submit(self, work: Callable[[], Result]) -> "Future[Result]":
+        """Run work in a thread, on a core that `core` has returned."""
         loop = asyncio.get_running_loop()
         job = self._threads.submit(work)
 
-        def done(_: "Future[Answer]") -> None:
+        def done(_: "Future[Result]") -> None:
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self.release)
 
@@ -120,7 +120,7 @@ class Pool:
         return job
 
     async def core(self, *, batch: bool) -> bool:
-        """Wait for a core; return whether it had to be waited for."""
+        """Wait for a core; return whether there was none at once."""
         if self._idle:
             self._idle -= 1
             return False
@@ -129,16 +129,16 @@ class Pool:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # a core came at the same moment
+            if turn.done() and not turn.cancelled():  # it got a core at the same moment
                 self.release()
             raise
         return True
 
     def release(self) -> None:
-        """Give a core to the next one who waits."""
+        """Give a core to the next request that waits."""
         while queue := self._next_queue():
             turn = queue.popleft()
-            if not turn.done():  # it gave up otherwise
+            if not turn.done():  # otherwise it gave up
                 turn.set_result(None)
                 return
         self._idle += 1
@@ -146,19 +146,19 @@ class Pool:
     def _next_queue(self) -> "deque[asyncio.Future[None]] | None":
         singles, batches = self._waiting[False], self._waiting[True]
         if singles and batches:
-            self._turn = (self._turn + 1) % TURNS_OF_SINGLES
+            self._turn = (self._turn + 1) % TURNS_PER_BATCH
             return singles if self._turn else batches
         return singles or batches or None
 
     async def close(self) -> None:
-        """Finish what was accepted."""
+        """Wait for the accepted requests."""
         while self.requests:
             await asyncio.sleep(0.01)
         self._threads.shutdown(wait=True)
 
 
 class Place:
-    """One request's places. They are free again when nothing of the request computes any more."""
+    """The places of one request; they are free again once none of its work runs any more."""
 
     def __init__(
         self, pool: Pool, *, batch: bool, gone: Callable[[], Awaitable[bool]] | None
@@ -174,16 +174,16 @@ class Place:
         self._pool.take(samples, batch=self._batch, more=self._samples > 0)
         self._samples += samples
 
-    async def run(self, work: Callable[[], Answer]) -> Answer:
-        """Return what ``work`` does, once a core is free and it is done.
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Run ``work`` once a core is free, and return its result.
 
         Raises
         ------
         TookTooLong
-            That was not within the time limit, which begins with the first call. What a thread
-            has started is finished, for nobody.
+            The time limit, which begins with the first call, was over first. A thread finishes
+            work that it has begun.
         ClientGone
-            Nobody waits for the answer.
+            The client hung up.
         """
         if self._ends is None:
             self._ends = self._loop.time() + self._pool.time_limit
@@ -203,7 +203,7 @@ class Place:
             ) from error
 
     async def _core(self) -> None:
-        """Wait for a core, and give it back where nobody waits for the answer any more."""
+        """Wait for a core, and give it back where the client hung up."""
         waited = await self._pool.core(batch=self._batch)
         try:
             if self._gone is not None and (waited or self._batch) and await self._gone():

@@ -6,10 +6,11 @@ from typing import Annotated, Any, get_args
 from fastapi import APIRouter, Depends, Query, Request
 
 from flare.images.grey_scale import Scale
-from serving.http.keys import check_key
-from serving.schemas import Batch, BatchMember, ImagesPrediction, LeftOut, Prediction, Problem
+from serving.http.access import check_key
+from serving.http.problems import Problem, UploadRejected
+from serving.schemas import Batch, BatchMember, ImagesPrediction, LeftOut, Prediction
 from serving.service import forecast, forecast_batch, service_of
-from serving.uploads.cubes import open_batch, sample_of_images, sample_of_npy
+from serving.uploads.samples import open_batch, sample_of_images, sample_of_npy
 
 router = APIRouter(dependencies=[Depends(check_key)], tags=["forecasts"])
 
@@ -33,20 +34,16 @@ IMAGES_DESCRIPTION = (
 )
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The form, file or zip is damaged, or broke off."},
+    400: {"model": Problem, "description": "The form, file or zip is damaged or incomplete."},
     401: {"model": Problem, "description": "The API key is missing or wrong."},
     408: {"model": Problem, "description": "The upload is too slow."},
     413: {"model": Problem, "description": "The body, or what a zip unpacks to, is too large."},
-    415: {"model": Problem, "description": "It is of another type."},
-    422: {
-        "model": Problem,
-        "description": "Shape, type, order, values, names or images.",
-    },
+    415: {"model": Problem, "description": "The body or file is of another type."},
+    422: {"model": Problem, "description": "Wrong shape, type, order, values, names or images."},
     500: {"model": Problem, "description": "A defect of the server or the model."},
     503: {
         "model": Problem,
-        "description": "No model yet, a limit is reached, the time limit is over, or the "
-        "server is shutting down.",
+        "description": "No model yet, a limit is reached, or the server is shutting down.",
         "headers": {
             "Retry-After": {
                 "description": "Seconds after which to ask again.",
@@ -59,14 +56,27 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 _BINARY = {"type": "string", "format": "binary"}
 
 SCALE_DESCRIPTION = (
-    "On which scale floats are: `fraction` where 1 is white, `level` where 255 is. Without it the "
-    "values decide, and floats that could be either are refused."
+    "Scale of floats: `fraction` where 1 is white, `level` where 255 is. Without it the values "
+    "decide, and floats that could be either are refused."
 )
-StatedScale = Annotated[Scale | None, Query(description=SCALE_DESCRIPTION)]
+
+
+async def _scale_of_query(
+    request: Request,
+    scale: Annotated[Scale | None, Query(description=SCALE_DESCRIPTION)] = None,
+) -> Scale | None:
+    stated = set(request.query_params.getlist("scale"))
+    if len(stated) > 1:
+        detail = f"the scale is stated as {' and '.join(map(repr, sorted(stated)))}"
+        raise UploadRejected(422, "wrong_scale", detail, hint="state one: fraction or level")
+    return scale
+
+
+StatedScale = Annotated[Scale | None, Depends(_scale_of_query)]
 
 
 def _body(description: str, raw: str, *, field: str = "file", many: bool = False) -> dict[str, Any]:
-    """Describe a body that is a form with a file, or the file itself."""
+    """Describe a body that is a form with a file, or the file itself, for OpenAPI."""
     fields: dict[str, Any] = {field: {**_BINARY, "description": description}}
     if many:
         fields[field] = {"type": "array", "items": _BINARY, "description": description}
@@ -117,9 +127,9 @@ async def predict_images(request: Request) -> ImagesPrediction:
         content_type=request.headers.get("content-type", ""),
         max_bytes=service_of(request).settings.max_upload_bytes,
     )
-    found = await forecast(request, read, source="images")
-    left_out = [LeftOut(file=name, reason=reason) for name, reason in found.rejected]
-    return ImagesPrediction(**dict(found.predictions[0]), left_out=left_out)
+    result = await forecast(request, read, source="images")
+    left_out = [LeftOut(file=name, reason=reason) for name, reason in result.left_out]
+    return ImagesPrediction(**dict(result.predictions[0]), left_out=left_out)
 
 
 @router.post(
@@ -130,16 +140,16 @@ async def predict_images(request: Request) -> ImagesPrediction:
     openapi_extra=_body(BATCH_DESCRIPTION, "application/octet-stream"),
 )
 async def predict_batch(request: Request, scale: StatedScale = None) -> Batch:
-    """Forecast from N samples by one model version; one that is wrong refuses all."""
+    """Forecast from N samples with one model version; all are refused where one cannot be used."""
     settings = service_of(request).settings
-    opened = partial(
+    read = partial(
         open_batch,
         content_type=request.headers.get("content-type", ""),
         most=settings.max_batch,
         max_bytes=settings.max_upload_bytes,
         scale=scale,
     )
-    result = await forecast_batch(request, opened, source="batch")
+    result = await forecast_batch(request, read, source="batch")
     members = [
         BatchMember(**dict(one), id=name)
         for name, one in zip(result.ids, result.predictions, strict=True)

@@ -1,24 +1,32 @@
-"""The endpoints that tell: health, the model, the history, metrics, an example."""
+"""The endpoints that inform: health, the model, the history, metrics, an example input."""
 
+import io
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
+from flare.errors import DatasetNotFound
+from flare.forecasters.base import ForecasterSpec
+from flare.images.npy import PLANES_SHAPE
+from flare.images.places import sample_of_files, start_of
+from flare.images.planes import parse_name
+from flare.sample import IMAGE_SIZE
 from flare.tracking.tags import KIND_TAG
-from serving.http.keys import check_key, holds_key
-from serving.http.redaction import without_places
+from serving.http.access import check_key, holds_key
+from serving.http.problems import Problem, without_places
 from serving.models.source import Loaded
-from serving.routes.described import signature_of
-from serving.routes.example import EXAMPLES, example_npy
-from serving.schemas import Health, History, Model, Problem, Ready, ScoreValue
+from serving.schemas import Health, History, Model, Prediction, Ready, ScoreValue
 from serving.service import service_of
 
 router = APIRouter()
@@ -27,8 +35,10 @@ FORECASTS: list[str | Enum] = ["forecasts"]
 MODEL: list[str | Enum] = ["model"]
 OPERATIONS: list[str | Enum] = ["operations"]
 
-#: Forecasts in one answer of GET /history; its `next` leads on.
-MOST_ROWS = 500
+EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "example"
+
+#: Forecasts in one answer of GET /history; its `next` leads to the next page.
+MAX_ROWS = 500
 
 NO_MODEL: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "No model yet; `Retry-After` says when to ask again."}
@@ -43,13 +53,13 @@ NO_KEY: dict[int | str, dict[str, Any]] = {
     "/health", summary="How the server is doing", operation_id="get_health", tags=OPERATIONS
 )
 async def health(request: Request) -> Health:
-    """Say whether a model is loaded, which one, and why the latest look for one failed.
+    """Report whether a model is loaded, which one, and why the latest look for one failed.
 
-    Paths and addresses are only for those who have the API key.
+    Paths and addresses are only shown to requests with the API key.
     """
     service = service_of(request)
     follower, live = service.follower, service.follower.live
-    insider, error = holds_key(request), follower.last_error
+    has_key, error = holds_key(request), follower.last_error
     return Health(
         status="no model" if live is None else "ok",
         model_loaded=live is not None,
@@ -57,12 +67,12 @@ async def health(request: Request) -> Health:
         engine=None if live is None else live.forecaster.engine,
         model_name=service.settings.model_name if live is None else live.name,
         model_version=None if live is None else live.version.number,
-        alias=follower.followed,
-        checkpoint_path=str(live.folder) if insider and live and live.folder else None,
+        alias=follower.alias,
+        checkpoint_path=str(live.folder) if has_key and live and live.folder else None,
         loaded_at=None if live is None else live.loaded_at,
         age_seconds=None if live is None else (datetime.now(UTC) - live.loaded_at).total_seconds(),
         polled_at=follower.polled_at,
-        last_error=error if insider or error is None else without_places(error),
+        last_error=error if has_key or error is None else without_places(error),
     )
 
 
@@ -102,25 +112,25 @@ async def model(request: Request) -> Model:
     tags=FORECASTS,
     response_model=History,
     responses=NO_KEY
-    | {422: {"model": Problem, "description": f"The limit is not a number of 1 to {MOST_ROWS}."}},
+    | {422: {"model": Problem, "description": f"`limit` must be between 1 and {MAX_ROWS}."}},
     dependencies=[Depends(check_key)],
 )
 async def history(
     request: Request,
     limit: Annotated[
-        int, Query(ge=1, le=MOST_ROWS, description="How many, the newest first.")
+        int, Query(ge=1, le=MAX_ROWS, description="How many, the newest first.")
     ] = 200,
     before: Annotated[
         int | None, Query(ge=1, description="Only those before this `id`: `next` of a page.")
     ] = None,
 ) -> Response:
-    """List what was forecast, without the pixels; kept across restarts."""
+    """List recent forecasts without the pixels, those before a restart too."""
     forecasts = service_of(request).history
 
     def page() -> str:
         return forecasts.page(limit, before=before).model_dump_json()
 
-    # In a thread, the writing of JSON too: the loop answers others meanwhile.
+    # In a thread, so that the event loop answers other requests meanwhile.
     return Response(await to_thread.run_sync(page), media_type="application/json")
 
 
@@ -140,7 +150,7 @@ async def history(
     dependencies=[Depends(check_key)],
 )
 async def metrics(request: Request) -> Response:
-    """Tell requests, times, the queue, the live version, and how forecasts are distributed."""
+    """Report requests, times, the queue, the live version and the distribution of forecasts."""
     service = service_of(request)
     page = service.metrics.page(
         service.follower.live,
@@ -199,7 +209,7 @@ def _described(live: Loaded) -> Model:
         interval_level=spec.interval_level,
         thresholds=dict(postprocessing.thresholds),
         base_rates={**postprocessing.rates, **postprocessing.stated_rates},
-        signature=signature_of(spec),
+        signature=_signature(spec),
         parameters=dict(details.get("parameters") or {}),
         tags=tags,
         scores=_scores(details.get("scores") or ()),
@@ -208,10 +218,44 @@ def _described(live: Loaded) -> Model:
     )
 
 
-def _scores(found: Iterable[dict[str, Any]]) -> list[ScoreValue]:
-    """Return those that are scores: the report may be from another version of this project."""
+@lru_cache(maxsize=1)
+def example_npy(examples: Path) -> bytes:
+    """Return the first sample of ``<examples>/<id>/*.jpg`` as a .npy file of (40, 256, 256).
+
+    Raises
+    ------
+    DatasetNotFound
+        There are no images of a sample.
+    """
+    paths = [path for path in sorted(examples.glob("*/*.jpg")) if parse_name(path.name)]
+    files = {path.name: path.read_bytes() for path in paths if path.parent == paths[0].parent}
+    start = start_of(files)
+    if start is None:
+        raise DatasetNotFound(f"no images in {examples}; check the project out again, with data/")
+    file = io.BytesIO()
+    np.save(file, sample_of_files(files, start).cube.reshape(PLANES_SHAPE), allow_pickle=False)
+    return file.getvalue()
+
+
+def _signature(spec: ForecasterSpec) -> dict[str, Any]:
+    steps, channels = len(spec.step_offsets_minutes), len(spec.channels)
+    fields = Prediction.model_json_schema()["properties"]
+    return {
+        "inputs": {
+            "name": "cube",
+            "dtype": "uint8",
+            "shape": [steps, channels, IMAGE_SIZE, IMAGE_SIZE],
+            "axes": ["time step", "channel", "row", "column"],
+            "unit": "SDOBenchmark's grey levels 0..255",
+        },
+        "outputs": {name: field.get("description", "") for name, field in fields.items()},
+    }
+
+
+def _scores(reported: Iterable[dict[str, Any]]) -> list[ScoreValue]:
+    """Return the scores that can be read: another version of this project may have written them."""
     scores = []
-    for one in found:
+    for one in reported:
         with suppress(ValidationError):
             scores.append(ScoreValue(**one))
     return scores

@@ -1,1 +1,1 @@
-"""From the body of a request to checked cubes."""
+"""From the body of a request to checked samples."""

@@ -1,13 +1,186 @@
-"""The body of a request: in memory as it arrives, never on disk, and at a minimum pace."""
+"""Read request bodies: bounded in size, pace and total memory, and never on disk.
+
+`BodyLimit` refuses bodies above a size, `Buffers` bounds what all uploads have in memory, and
+`read_body` reads one upload at a minimum pace.
+"""
 
 import asyncio
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.uploads.buffers import Upload
-from serving.uploads.rejections import UploadRejected
+from serving.http.problems import UPLOAD_HINT, UploadRejected, problem, request_id_of
+from serving.models.pool import Busy
+
+#: How large the body of a request other than a POST may be; nobody reads it.
+UNREAD_BYTES = 65_536
+
+#: How long the rest of a refused body is read, and how long a pause of its client may be.
+LINGER_SECONDS, LINGER_PAUSE_SECONDS = 30.0, 2.0
+
+#: What a connection that uploads takes besides the body: uvicorn's buffer and a task.
+CONNECTION_BYTES = 65_536
+
+#: The network that counts as one address of IPv6: what one customer of a provider has.
+IPV6_PREFIX = 64
+
+
+class BodyLimit:
+    """ASGI middleware that refuses bodies above a size, so that every client gets the refusal.
+
+    A body that comes with another method than POST would wait in memory until the answer, so only
+    a small one is accepted. FastAPI's ``max_body_size`` answers too large a Content-Length in plain
+    text.
+
+    Uvicorn drops the rest of a body that was answered before its end. If the connection is to be
+    closed after the answer (HTTP/1.0, ``Connection: close``: urllib, and nginx's default), it
+    closes at once, which resets the connection, and the client may never see the answer. There the
+    rest of the body is read and dropped for a while before the answer ends.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, counting the bytes of its body."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        post = scope["method"] == "POST"
+        most = self._max_bytes if post else UNREAD_BYTES
+        detail = f"a body may have at most {most} bytes (FLARE_MAX_UPLOAD_BYTES)"
+        if not post:
+            detail = f"only a POST may have a body above {most} bytes or without a Content-Length"
+        body = _Body(headers, receive, send, most=most, detail=detail)
+        app = self._app
+        if body.too_long or (not post and "transfer-encoding" in headers):
+            app = problem(
+                413, "too_large", detail, hint=UPLOAD_HINT, request_id=request_id_of(scope)
+            )
+        await app(scope, body.receive, body.send if _closes(scope, headers) else send)
+
+
+class _Body:
+    """The body of one request, counted while it arrives, and the answer to it."""
+
+    def __init__(
+        self, headers: Headers, receive: Receive, send: Send, *, most: int, detail: str
+    ) -> None:
+        length = headers.get("content-length", "")
+        # Python refuses to convert thousands of digits.
+        self.too_long = length.isdecimal() and (len(length) > 18 or int(length) > most)
+        self._ended = "transfer-encoding" not in headers and length in ("", "0")
+        self._awaits_100 = headers.get("expect", "").lower() == "100-continue"
+        self._receive, self._send = receive, send
+        self._most, self._detail, self._bytes = most, detail, 0
+
+    async def receive(self) -> Message:
+        """Return the next piece; raise a 413 once they are too many bytes."""
+        message = await self._next()
+        self._bytes += len(message.get("body", b""))
+        if self._bytes > self._most:
+            raise HTTPException(413, self._detail)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a piece of the answer; before the last one, drop the rest of the body."""
+        last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if last and not self._ended:
+            await self._send({**message, "more_body": True})
+            await self._drop()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def _drop(self) -> None:
+        if self._awaits_100:  # it was refused before it began to send the body
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not self._ended:
+                    async with asyncio.timeout(LINGER_PAUSE_SECONDS):
+                        await self._next()
+
+    async def _next(self) -> Message:
+        self._awaits_100 = False
+        message = await self._receive()
+        self._ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+
+def _closes(scope: Scope, headers: Headers) -> bool:
+    options = headers.get("connection", "").lower().split(",")
+    return scope.get("http_version") == "1.0" or "close" in map(str.strip, options)
+
+
+class Buffers:
+    """Bytes of request bodies in memory, over all requests and by address."""
+
+    def __init__(self, *, max_bytes: int, max_body_bytes: int) -> None:
+        self.max_bytes = max(max_bytes, max_body_bytes + CONNECTION_BYTES)
+        self.max_bytes_per_address = max(self.max_bytes // 2, max_body_bytes + CONNECTION_BYTES)
+        self.bytes = 0
+        self._by_address: Counter[str] = Counter()
+
+    @contextmanager
+    def upload(self, address: str) -> Iterator["Upload"]:
+        """Count one upload from an address until the block ends."""
+        upload = Upload(self, _network_of(address))
+        try:
+            upload.add(CONNECTION_BYTES)
+            yield upload
+        finally:
+            self.add(-upload.bytes, upload.network)
+
+    def add(self, count: int, network: str) -> None:
+        """Count bytes of an address; raise Busy where they are over a limit."""
+        if count > 0 and self.bytes + count > self.max_bytes:
+            raise Busy(
+                f"the server is at its limit of {self.max_bytes} bytes of uploads "
+                "(FLARE_MAX_BUFFERED_BYTES)"
+            )
+        if count > 0 and self._by_address[network] + count > self.max_bytes_per_address:
+            raise Busy(
+                f"uploads from {network} are at the limit of {self.max_bytes_per_address} bytes "
+                "for one address (half of FLARE_MAX_BUFFERED_BYTES)"
+            )
+        self.bytes += count
+        self._by_address[network] += count
+        if not self._by_address[network]:
+            del self._by_address[network]
+
+
+class Upload:
+    """What one request has in memory."""
+
+    def __init__(self, buffers: Buffers, network: str) -> None:
+        self._buffers, self.network, self.bytes = buffers, network, 0
+
+    def add(self, count: int) -> None:
+        """Count bytes that arrived; raise Busy where they are over a limit of `Buffers`."""
+        self._buffers.add(count, self.network)
+        self.bytes += count
+
+
+def _network_of(address: str) -> str:
+    """Return an IPv4 address itself, and of an IPv6 address its network."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # a Unix socket has none
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False))
+    return str(parsed)
 
 
 @dataclass(frozen=True)
@@ -25,16 +198,14 @@ class Pace:
 
 
 async def read_body(request: Request, upload: Upload, *, pace: Pace) -> bytes:
-    """Read the body; memory follows what arrives, whatever length is claimed.
-
-    `BodyLimit` refuses bodies that are too long.
+    """Read the body; memory follows the bytes that arrive, whatever Content-Length says.
 
     Raises
     ------
     UploadRejected
         408 where it is too slow; 400 where the client went away.
     Busy
-        All uploads together have too much in memory.
+        All uploads together, or those of the address, have too much in memory.
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
@@ -42,36 +213,31 @@ async def read_body(request: Request, upload: Upload, *, pace: Pace) -> bytes:
     try:
         async with asyncio.timeout_at(start + min(pace.grace, pace.seconds)) as limit:
             while more:
-                chunk, more = await _next(request)
+                chunk, more = await _next_chunk(request)
                 upload.add(len(chunk))
                 body += chunk
-                del chunk  # not to be held while the next one is waited for
+                del chunk  # do not hold it while waiting for the next one
                 if len(body) >= due:
                     due = len(body) + pace.step
                     limit.reschedule(min(loop.time() + pace.grace, start + pace.seconds))
     except TimeoutError:
-        raise _too_slow(pace, took=loop.time() - start) from None
+        detail = f"the upload took longer than {pace.seconds:g} s (FLARE_UPLOAD_SECONDS)"
+        if loop.time() - start < pace.seconds:
+            detail = (
+                f"fewer than {pace.step:.0f} bytes of the upload arrived within {pace.grace:g} s "
+                "(FLARE_UPLOAD_GRACE_SECONDS, FLARE_MIN_UPLOAD_RATE)"
+            )
+        hint = "send it over a faster line"
+        raise UploadRejected(408, "too_slow", detail, hint=hint) from None
     except ClientDisconnect:
         raise UploadRejected(400, "cut_off", "the upload broke off", hint="send it again") from None
     return bytes(body)
 
 
-def _too_slow(pace: Pace, *, took: float) -> UploadRejected:
-    if took >= pace.seconds:
-        detail = f"the upload took longer than {pace.seconds:g} s (FLARE_UPLOAD_SECONDS)"
-    else:
-        detail = (
-            f"fewer than {pace.step:.0f} bytes of the upload arrived within {pace.grace:g} s "
-            "(FLARE_UPLOAD_GRACE_SECONDS, FLARE_MIN_UPLOAD_RATE)"
-        )
-    return UploadRejected(408, "too_slow", detail, hint="send it over a faster line")
-
-
-async def _next(request: Request) -> tuple[bytes, bool]:
+async def _next_chunk(request: Request) -> tuple[bytes, bool]:
     """Return a piece of the body, and whether there are more.
 
-    `Request.stream` would do, but keeps each piece until the next one comes, and a piece may be a
-    whole sample.
+    `Request.stream` keeps each piece until the next one comes, and a piece may be a whole sample.
     """
     message = await request.receive()
     if message["type"] == "http.disconnect":

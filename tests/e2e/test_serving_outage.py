@@ -13,7 +13,7 @@ from load import Load, connect, post, uploads_of
 from real_server import OURS, serving
 from tracking_server import Gate, mlflow_server
 
-from serving.routes.example import EXAMPLES, example_npy
+from serving.routes.information import EXAMPLES, example_npy
 
 pytestmark = pytest.mark.slow
 log = logging.getLogger("measured")  # shown by `-o log_cli=true --log-cli-level=INFO`

@@ -13,8 +13,8 @@ from load import Load, connect, uploads_of
 from real_server import OURS, UVICORN, serving
 
 from flare.forecasters.storage import save
-from serving.models.source import source_of
-from serving.routes.example import EXAMPLES, example_npy
+from serving.models.mlflow_source import source_of
+from serving.routes.information import EXAMPLES, example_npy
 from serving.settings import Settings
 
 from workplace import store_uri

@@ -12,7 +12,7 @@ from known_models import network
 from real_server import serving
 
 from flare.forecasters.storage import save
-from serving.routes.example import EXAMPLES, example_npy
+from serving.routes.information import EXAMPLES, example_npy
 
 pytestmark = pytest.mark.slow
 log = logging.getLogger("measured")  # shown by `-o log_cli=true --log-cli-level=INFO`

@@ -9,7 +9,7 @@ from known_models import climatology, network, shelf
 from load import Load, connect, post, uploads_of
 from real_server import serving
 
-from serving.routes.example import EXAMPLES, example_npy
+from serving.routes.information import EXAMPLES, example_npy
 
 from workplace import store_uri
 

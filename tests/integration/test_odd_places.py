@@ -17,8 +17,7 @@ from flare.tracking.registry import check_there
 from flare.tracking.runs import start
 from flare.tracking.store import database_file, plain_address
 from flare.workflows import baseline, predict, promote, relocate
-from serving.models.cache import KeptModels
-from serving.models.source import MLflowSource
+from serving.models.mlflow_source import MLflowSource, ModelCache
 
 from workplace import SMALL_FOREST, store_uri, tree, working_in
 
@@ -34,7 +33,7 @@ def no_address_is_kept() -> Iterator[None]:
 
 def served(state: Path):
     """Return what a server in this folder loads."""
-    kept = KeptModels(state, PRODUCTION)
+    kept = ModelCache(state, PRODUCTION)
     source = MLflowSource(PRODUCTION, model_name="solar-flare", tracking_uri=None, kept=kept)
     return source.load(source.current_version())
 

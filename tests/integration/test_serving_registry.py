@@ -8,9 +8,8 @@ from flare.errors import ModelNotFound
 from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.references.climatology import fit_climatology
 from flare.sample import CUBE_SHAPE
-from serving.models.cache import KeptModels
 from serving.models.follower import Follower
-from serving.models.source import MLflowSource
+from serving.models.mlflow_source import MLflowSource, ModelCache
 
 NAME = "solar-flare"
 
@@ -49,8 +48,8 @@ def test_the_follower_serves_what_the_registry_promotes(uri, versions, tmp_path)
     from flare.tracking.registry import move_production
 
     address = f"models:/{NAME}@Production"
-    kept = KeptModels(tmp_path, address)
-    source = MLflowSource(address, model_name=NAME, tracking_uri=uri, kept=kept)
+    cache = ModelCache(tmp_path, address)
+    source = MLflowSource(address, model_name=NAME, tracking_uri=uri, cache=cache)
     follower = Follower(source, poll_seconds=60)
     follower.poll_once()
     with pytest.raises(ModelNotFound, match="-e promote"):

@@ -12,8 +12,7 @@ from flare.forecasters.references.climatology import fit_climatology
 from flare.forecasters.storage import save
 from flare.tracking import registry, version_details
 from flare.tracking.registry import RegisteredVersion
-from serving.models.cache import KeptModels
-from serving.models.source import MLflowSource
+from serving.models.mlflow_source import MLflowSource, ModelCache
 
 ADDRESS, NAME = "models:/solar-flare@Production", "solar-flare"
 ROUNDS, PROCESSES = 30, 4
@@ -55,7 +54,7 @@ def test_processes_that_load_a_version_at_once_fetch_it_once_and_all_get_it(
     )
     sources = [
         MLflowSource(
-            ADDRESS, model_name=NAME, tracking_uri=None, kept=KeptModels(tmp_path, ADDRESS)
+            ADDRESS, model_name=NAME, tracking_uri=None, cache=ModelCache(tmp_path, ADDRESS)
         )
         for _ in range(PROCESSES)
     ]

@@ -88,7 +88,7 @@ class FakeSource:
         self.renewal: dict[str, Any] = {}
 
     @property
-    def followed(self) -> str:
+    def alias(self) -> str:
         return "Production"
 
     def current_version(self) -> Version:
@@ -109,7 +109,7 @@ class FakeSource:
     def refuse(self, loaded: Loaded) -> None:
         self.refused.append(loaded.version.number)
 
-    def renewed(self, loaded: Loaded) -> Loaded:
+    def with_new_details(self, loaded: Loaded) -> Loaded:
         return replace(loaded, details=self.renewal) if self.renewal else loaded
 
     def _loaded(self, version: Version) -> Loaded:

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from serving_fakes import NPY, Client, FakeForecaster, FakeSource
 
-from serving.http.logs import JsonLines, Text
+from serving.http.request_log import JsonLines, Text
 
 LIMIT = 3 * 2**20
 SECURE = {

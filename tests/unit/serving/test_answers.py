@@ -15,7 +15,7 @@ from flare.forecast import Forecast
 from flare.goes import EVENTS
 from flare.sample import CHANNELS
 from serving.models.source import Loaded
-from serving.uploads.cubes import PIECE, sample_of_images
+from serving.uploads.samples import PIECE, sample_of_images
 
 
 class Looking(FakeForecaster):
@@ -291,7 +291,7 @@ def test_a_request_beside_others_takes_one_core_and_one_that_is_alone_takes_all(
     one_core, all_cores = FakeForecaster(), FakeForecaster()
     waiting = Blocking()
     monkeypatch.setattr(
-        "serving.app.for_cores", lambda _: lambda loaded: replace(loaded, alone=all_cores)
+        "serving.app.for_cores", lambda _: lambda loaded: replace(loaded, multi_core=all_cores)
     )
 
     async def two(client: Client) -> None:

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.uploads.archives import MAX_ENTRIES, files_of_zip
-from serving.uploads.rejections import UploadRejected
+from serving.http.problems import UploadRejected
+from serving.uploads.files import MAX_ENTRIES, Archive
+
+
+def files_of_zip(data: bytes, *, max_bytes: int) -> dict[str, bytes]:
+    archive = Archive(data, max_bytes=max_bytes)
+    return {name: archive.read(name) for name in archive.names}
+
 
 FILES = {"AR/sample/a.jpg": bytes(range(256)) * 9, "AR/sample/b.jpg": b"", "c.txt": b"hello"}
 LIMIT = 100_000

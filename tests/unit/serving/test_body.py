@@ -6,10 +6,9 @@ from sys import getrefcount
 import pytest
 from starlette.requests import Request
 
+from serving.http.problems import UploadRejected
 from serving.models.pool import Busy
-from serving.uploads.body import Pace, read_body
-from serving.uploads.buffers import CONNECTION_BYTES, Buffers
-from serving.uploads.rejections import UploadRejected
+from serving.uploads.body import CONNECTION_BYTES, Buffers, Pace, read_body
 
 PATIENT = Pace(seconds=60, grace=60, bytes_per_second=0)
 

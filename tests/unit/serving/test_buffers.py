@@ -3,7 +3,7 @@
 import pytest
 
 from serving.models.pool import Busy
-from serving.uploads.buffers import CONNECTION_BYTES, Buffers
+from serving.uploads.body import CONNECTION_BYTES, Buffers
 
 BODY = 1_000_000
 TOTAL = 4 * (BODY + CONNECTION_BYTES)

@@ -11,7 +11,13 @@ from flare.forecasters.answer import Answer
 from flare.goes import EVENTS
 from flare.models import ARCHITECTURES
 from flare.sample import present_of_cube
-from serving.models.engine import MOST_ALONE, check_forecast, for_cores, predict, self_test
+from serving.models.engine import (
+    MAX_CORES_PER_REQUEST,
+    check_forecast,
+    for_cores,
+    predict,
+    self_test,
+)
 from serving.models.source import Loaded, Version
 from serving.schemas import Prediction
 
@@ -34,19 +40,19 @@ def test_the_forecaster_sees_the_uploaded_grey_levels_unchanged():
 
 def test_what_has_all_cores_is_asked_only_for_a_request_that_is_alone():
     usual, wide = FakeForecaster(), FakeForecaster()
-    both = replace(loaded(usual), alone=wide)
-    predict(both, CUBE[None], ALL, alone=True)
+    both = replace(loaded(usual), multi_core=wide)
+    predict(both, CUBE[None], ALL, all_cores=True)
     assert (len(usual.asked), len(wide.asked)) == (0, 1)
     predict(both, CUBE[None], ALL)
     assert (len(usual.asked), len(wide.asked)) == (1, 1)
-    predict(loaded(usual), CUBE[None], ALL, alone=True)
+    predict(loaded(usual), CUBE[None], ALL, all_cores=True)
     assert len(usual.asked) == 2
 
 
-@pytest.mark.parametrize(("cores", "alone"), [(3, 3), (64, MOST_ALONE)])
+@pytest.mark.parametrize(("cores", "alone"), [(3, 3), (64, MAX_CORES_PER_REQUEST)])
 def test_an_exported_network_takes_one_core_or_all(cores, alone):
     ready = for_cores(cores)(loaded(network(-5.0).exported()))
-    assert (ready.forecaster.graph.threads, ready.alone.graph.threads) == (1, alone)
+    assert (ready.forecaster.graph.threads, ready.multi_core.graph.threads) == (1, alone)
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
@@ -55,7 +61,7 @@ def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
     ready = for_cores(4)(loaded(made.exported()))
     cubes = np.stack([CUBE, CUBE[::-1], CUBE[:, ::-1]])
     present = np.ones((3, 4, 10), dtype=bool)
-    one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.alone))
+    one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.multi_core))
     for name in ("log10_flux", "lower", "upper", "probability"):
         np.testing.assert_allclose(getattr(one, name), getattr(all_cores, name), atol=1e-6)
 
@@ -64,7 +70,7 @@ def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
 def test_without_a_network_or_a_second_core_all_is_as_it_was(cores):
     before = loaded(FakeForecaster())
     assert for_cores(cores)(before) == before
-    assert for_cores(1)(loaded(network(-5.0).exported())).alone is None
+    assert for_cores(1)(loaded(network(-5.0).exported())).multi_core is None
 
 
 def test_a_model_that_answers_nan_is_a_fault_of_the_model_and_not_of_the_input():

@@ -6,8 +6,8 @@ from PIL import Image
 
 from flare.errors import DatasetNotFound
 from flare.sample import CHANNELS, N_CHANNELS
-from serving.routes.example import EXAMPLES, example_npy
-from serving.uploads.cubes import sample_of_npy
+from serving.routes.information import EXAMPLES, example_npy
+from serving.uploads.samples import sample_of_npy
 
 TIMES = ("2012-01-15T000000", "2012-01-15T070000", "2012-01-15T103000", "2012-01-15T115000")
 

@@ -231,7 +231,7 @@ def test_what_answers_a_request_that_is_alone_must_prove_itself_too():
     good, broken = FakeForecaster(), FakeForecaster(log10_flux=NAN)
     source = FakeSource(v1=good)
     follower = Follower(
-        source, poll_seconds=3600, prepare=lambda loaded: replace(loaded, alone=broken)
+        source, poll_seconds=3600, prepare=lambda loaded: replace(loaded, multi_core=broken)
     )
     follower.poll_once()
     assert follower.live is None
@@ -247,7 +247,7 @@ def test_a_stop_does_not_wait_for_the_next_poll():
 
 
 def test_what_is_known_of_the_live_model_is_asked_for_again(monkeypatch):
-    monkeypatch.setattr("serving.models.follower.RENEW_SECONDS", 0.0)
+    monkeypatch.setattr("serving.models.follower.DETAILS_SECONDS", 0.0)
     source = FakeSource(v1=FakeForecaster())
     follower = follower_of(source)
     follower.poll_once()

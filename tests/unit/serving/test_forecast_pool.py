@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.models.pool import TURNS_OF_SINGLES, Busy, ClientGone, Pool, TookTooLong
+from serving.models.pool import TURNS_PER_BATCH, Busy, ClientGone, Pool, TookTooLong
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def test_single_samples_overtake_a_batch_and_leave_it_a_turn_now_and_then():
 
     with pool_of(max_waiting=10) as pool:
         run(scenario(pool))
-    singles = ["single"] * (TURNS_OF_SINGLES - 1)
+    singles = ["single"] * (TURNS_PER_BATCH - 1)
     assert order == [*singles, "batch", *singles, "batch", "batch"]
 
 

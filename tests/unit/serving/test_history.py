@@ -1,11 +1,11 @@
-"""Recent forecasts: bounded, across restarts, by several processes, never in the way."""
+"""Recent forecasts: a limited number, across restarts and several processes."""
 
 import logging
 import multiprocessing
 import sqlite3
 import time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_the_newest_come_first_and_no_more_than_asked_for(tmp_path):
         assert [one.id for one in history.page(9).forecasts] == [3, 2, 1]
 
 
-def test_no_more_than_its_rows_are_kept(tmp_path):
+def test_no_more_rows_are_stored_than_the_setting_says(tmp_path):
     with history_of(tmp_path, rows=5) as history:
         for version in "abcdefgh":
             history.add("npy", forecasts(2, version=version))
@@ -69,7 +69,7 @@ def test_no_more_than_its_rows_are_kept(tmp_path):
         assert [one.model_version for one in history.page(100).forecasts] == list("hhggf")
 
 
-def test_a_smaller_bound_holds_for_what_was_there_before(tmp_path):
+def test_a_smaller_limit_applies_to_older_rows_too(tmp_path):
     with history_of(tmp_path, rows=100) as history:
         history.add("npy", forecasts(50))
     with history_of(tmp_path, rows=3) as history:
@@ -79,7 +79,7 @@ def test_a_smaller_bound_holds_for_what_was_there_before(tmp_path):
         assert [one.model_version for one in history.page(100).forecasts] == ["new", "3", "3"]
 
 
-def test_without_rows_nothing_is_kept_and_no_file_is_made(tmp_path):
+def test_without_rows_nothing_is_stored_and_no_file_is_made(tmp_path):
     with history_of(tmp_path / "state", rows=0) as history:
         history.add("npy", forecasts())
         assert history.page(10).forecasts == []
@@ -111,26 +111,26 @@ def spoil_by_another_table(folder: Path) -> Path:
 @pytest.mark.parametrize(
     "spoil", [spoil_by_a_file, spoil_by_a_folder, spoil_by_other_bytes, spoil_by_another_table]
 )
-def test_where_nothing_can_be_kept_it_says_so_and_lives_on(tmp_path, caplog, spoil):
+def test_where_nothing_can_be_stored_the_log_says_so(tmp_path, caplog, spoil):
     with history_of(spoil(tmp_path)) as history:
         history.add("npy", forecasts())
         assert (history.rows, history.page(10).forecasts) == (0, [])
     assert "FLARE_STATE_DIR" in caplog.text
 
 
-def test_a_failing_write_is_a_line_in_the_log_and_the_next_one_is_tried_again(tmp_path, caplog):
+def test_a_failing_write_is_a_line_in_the_log_and_the_next_one_is_tried_again(
+    tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr("serving.history._BUSY_SECONDS", 0.01)
     with history_of(tmp_path) as history:
-        with sqlite3.connect(tmp_path / FILE) as file:
-            file.execute("ALTER TABLE forecasts RENAME TO away")
-        history.add("npy", forecasts(version="lost"))
-        while "not in the history" not in caplog.text:
-            time.sleep(0.001)  # until its thread has come to it
-        with file:
-            file.execute("ALTER TABLE away RENAME TO forecasts")
-        file.close()
-        history.add("npy", forecasts(version="kept"))
+        with closing(sqlite3.connect(tmp_path / FILE)) as file, file:
+            file.execute("DELETE FROM forecasts")  # locks the file until the block ends
+            history.add("npy", forecasts(version="lost"))
+            while "not in the history" not in caplog.text:
+                time.sleep(0.001)  # until its thread has tried
+        history.add("npy", forecasts(version="written"))
     with history_of(tmp_path) as history:
-        assert [one.model_version for one in history.page(9).forecasts] == ["kept"]
+        assert [one.model_version for one in history.page(9).forecasts] == ["written"]
 
 
 def test_a_file_that_is_damaged_meanwhile_is_an_empty_history_and_a_line_in_the_log(
@@ -147,12 +147,12 @@ def test_a_file_that_is_damaged_meanwhile_is_an_empty_history_and_a_line_in_the_
 def test_forecasts_that_come_faster_than_they_are_written_are_left_out(
     tmp_path, caplog, monkeypatch
 ):
-    monkeypatch.setattr("serving.history._WAITING", 3)
+    monkeypatch.setattr("serving.history._MAX_WAITING", 3)
     monkeypatch.setattr(History, "_write", lambda _: None)
     history = History(tmp_path, rows=100)
     history.add("npy", forecasts(10))
     history.add("npy", forecasts(10))
-    assert history._waiting.qsize() == 3
+    assert len(history._waiting) == 3
     assert caplog.text.count("faster than the history is written") == 1
 
 

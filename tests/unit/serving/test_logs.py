@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from serving.http.logs import FIELDS, JsonLines, Text, show_log
+from serving.http.request_log import FIELDS, JsonLines, Text, set_up_log
 from serving.settings import Settings
 
 
@@ -70,7 +70,7 @@ def usual_loggers():
 def said_by(form: str, capsys, *names: str) -> list[str]:
     """Return the lines on stderr after each of some loggers said something."""
     for _ in range(2):  # making two apps says nothing twice
-        show_log(Settings(log_format=form))
+        set_up_log(Settings(log_format=form))
     for name in names:
         logging.getLogger(name).warning("by %s", name)
     return capsys.readouterr().err.splitlines()
@@ -90,7 +90,7 @@ def test_as_text_every_line_is_text_whoever_says_it(capsys):
 
 
 def test_uvicorn_says_that_it_runs_and_libraries_only_what_goes_wrong(capsys):
-    show_log(Settings(log_format="json"))
+    set_up_log(Settings(log_format="json"))
     for name in ("uvicorn.error", "some.library"):
         logging.getLogger(name).info("by %s", name)
     (line,) = capsys.readouterr().err.splitlines()
@@ -98,6 +98,6 @@ def test_uvicorn_says_that_it_runs_and_libraries_only_what_goes_wrong(capsys):
 
 
 def test_uvicorns_own_line_for_each_request_goes_where_ours_is_written(capsys):
-    show_log(Settings(log_format="json"))
+    set_up_log(Settings(log_format="json"))
     logging.getLogger("uvicorn.access").info("GET /health")
     assert capsys.readouterr().err == ""

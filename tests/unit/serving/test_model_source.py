@@ -12,8 +12,8 @@ from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.references.climatology import Climatology, fit_climatology
 from flare.forecasters.storage import save
-from serving.models.cache import KeptModels
-from serving.models.source import FolderSource, MLflowSource, Version, source_of
+from serving.models.mlflow_source import MLflowSource, ModelCache, source_of
+from serving.models.source import FolderSource, Version
 from serving.settings import Settings
 
 ORIGIN = Origin("0", "test", True, (), 3)
@@ -102,18 +102,18 @@ def registry(folder, monkeypatch):
 
 @pytest.fixture
 def source(registry, tmp_path):
-    return made(tmp_path)
+    return source_at(tmp_path)
 
 
-def made(tmp_path, address="models:/solar-flare@Production"):
-    kept = KeptModels(tmp_path / "state", address)
+def source_at(tmp_path, address="models:/solar-flare@Production"):
+    cache = ModelCache(tmp_path / "state", address)
     uri = "http://mlflow:5000"
-    return MLflowSource(address, model_name="solar-flare", tracking_uri=uri, kept=kept)
+    return MLflowSource(address, model_name="solar-flare", tracking_uri=uri, cache=cache)
 
 
 def test_a_folder_is_served_under_its_own_name(folder):
     source = FolderSource(folder)
-    assert source.followed is None
+    assert source.alias is None
     loaded = source.load(source.current_version())
     assert (loaded.name, loaded.folder) == ("forecaster", folder)
     assert loaded.forecaster == climatology(1e-9, 1e-6, 1e-5)
@@ -168,12 +168,12 @@ def test_what_was_fetched_stays_and_is_not_fetched_again(source, registry, tmp_p
     first = source.load(source.current_version())
     assert first.folder.is_dir()
     assert not registry.downloads[0].exists()  # it was moved whole
-    again = made(tmp_path)
+    again = source_at(tmp_path)
     assert again.load(again.current_version()).forecaster == first.forecaster
     assert len(registry.asked) == 1
 
 
-def test_a_number_that_comes_back_with_other_files_is_another_version(source, registry):
+def test_a_version_number_with_other_files_is_another_version(source, registry):
     source.load(source.current_version())
     registry.current = Registered(source="models:/m-2")
     source.load(source.current_version())
@@ -186,21 +186,21 @@ def test_the_last_good_version_needs_no_registry(source, registry, tmp_path):
     assert source.last_good() is None  # until it has proved itself
     source.accept(loaded)
     registry.current = TrackingUnavailable("gone")
-    kept = made(tmp_path).last_good()
-    assert (kept.version, kept.forecaster) == (loaded.version, loaded.forecaster)
+    good = source_at(tmp_path).last_good()
+    assert (good.version, good.forecaster) == (loaded.version, loaded.forecaster)
 
 
 def test_a_last_good_version_that_was_damaged_meanwhile_is_none(source, tmp_path):
     loaded = source.load(source.current_version())
     source.accept(loaded)
     (loaded.folder / "forecaster.json").write_text("{}")
-    assert made(tmp_path).last_good() is None
+    assert source_at(tmp_path).last_good() is None
 
 
-def test_a_kept_version_that_was_damaged_is_fetched_again(source, registry, tmp_path):
+def test_a_cached_version_that_was_damaged_is_fetched_again(source, registry, tmp_path):
     loaded = source.load(source.current_version())
     (loaded.folder / "forecaster.json").write_text("{}")
-    again = made(tmp_path)
+    again = source_at(tmp_path)
     assert again.load(again.current_version()).forecaster == loaded.forecaster
     assert len(registry.asked) == 2
 
@@ -211,7 +211,7 @@ def test_a_refused_version_is_removed(source):
     assert not loaded.folder.exists()
 
 
-def test_only_a_few_old_versions_are_kept(source, registry, tmp_path):
+def test_only_a_few_old_versions_stay_on_the_disk(source, registry, tmp_path):
     for number in range(8):
         registry.current = Registered(version=number, source=f"models:/m-{number}")
         source.accept(source.load(source.current_version()))
@@ -228,8 +228,8 @@ def test_only_a_few_old_versions_are_kept(source, registry, tmp_path):
     ],
 )
 def test_any_address_or_run_can_be_served(registry, tmp_path, address, asked, number):
-    source = made(tmp_path, address)
-    assert source.followed is None
+    source = source_at(tmp_path, address)
+    assert source.alias is None
     loaded = source.load(source.current_version())
     assert (registry.asked, loaded.version.number) == ([asked], number)
     assert source.current_version() == loaded.version
@@ -270,13 +270,13 @@ def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(folder, monkey
         source.load(version)
 
 
-def test_details_are_renewed_on_this_disk_too(source, registry, tmp_path, monkeypatch):
+def test_new_details_are_stored_on_this_disk_too(source, registry, tmp_path, monkeypatch):
     loaded = source.load(source.current_version())
     source.accept(loaded)
     known = {"run_id": None, "parameters": {"epochs": "3"}, "scores_on": "test split"}
-    monkeypatch.setattr(MLflowSource, "_details", lambda *_: known)
-    assert source.renewed(loaded).details == known
-    assert made(tmp_path).last_good().details == known
+    monkeypatch.setattr("serving.models.mlflow_source._details", lambda _: known)
+    assert source.with_new_details(loaded).details == known
+    assert source_at(tmp_path).last_good().details == known
 
 
 def test_a_state_folder_that_was_removed_is_made_again(source, tmp_path):

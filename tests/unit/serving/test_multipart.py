@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.uploads.multipart import MAX_BOUNDARIES, MAX_PADDING, MAX_PARTS, Part, parts_of
-from serving.uploads.rejections import UploadRejected
+from serving.http.problems import UploadRejected
+from serving.uploads.files import MAX_BOUNDARIES, MAX_PADDING, MAX_PARTS, Part, parts_of
 
 TYPE = "multipart/form-data; boundary=xyz"
 

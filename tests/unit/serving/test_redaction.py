@@ -1,6 +1,6 @@
 import pytest
 
-from serving.http.redaction import without_places
+from serving.http.problems import without_places
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from sample_images import form_of, zip_of
 from serving_fakes import CUBE, npy
 
 from flare.sample import CUBE_SHAPE
-from serving.uploads.cubes import PIECE, UNPACKED, Samples, open_batch
-from serving.uploads.rejections import UploadRejected
+from serving.http.problems import UploadRejected
+from serving.uploads.samples import PIECE, UNPACKED_RATIO, Samples, open_batch
 
 MOST = 4
 MAX_BYTES = 20_000_000
@@ -30,7 +30,7 @@ def read(data: bytes, content_type: str = "", *, most: int = MOST, **given: str)
     pieces = list(upload.pieces)
     assert [len(piece.ids) for piece in pieces[:-1]] == [PIECE] * (len(pieces) - 1)
     ids = tuple(name for piece in pieces for name in piece.ids)
-    assert len(ids) == upload.samples
+    assert len(ids) == upload.n_samples
     cubes, present = zip(*((piece.cubes, piece.present) for piece in pieces), strict=True)
     scales = tuple(scale for piece in pieces for scale in piece.scales)
     return Samples(np.concatenate(cubes), np.concatenate(present), ids, scales)
@@ -221,7 +221,7 @@ def test_an_npz_with_something_else_inside_says_which():
 
 
 def test_an_npz_that_unpacks_to_too_much_is_refused():
-    many = {f"{n}.npy": bytes(MAX_BYTES) for n in range(UNPACKED)} | {"last.npy": b"x"}
+    many = {f"{n}.npy": bytes(MAX_BYTES) for n in range(UNPACKED_RATIO)} | {"last.npy": b"x"}
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in many.items():

@@ -17,8 +17,8 @@ from sample_images import (
 )
 
 from flare.sample import CHANNELS, CUBE_SHAPE
-from serving.uploads.cubes import Samples, sample_of_images
-from serving.uploads.rejections import UploadRejected
+from serving.http.problems import UploadRejected
+from serving.uploads.samples import Samples, sample_of_images
 
 LIMIT = 10_000_000
 ONE = {name_of(3, "131"): encoded(RAMP)}
@@ -45,7 +45,7 @@ def test_forty_images_are_a_whole_sample_each_in_its_place():
     samples = read(all_images())
     assert samples.cubes.shape == (1, *CUBE_SHAPE)
     assert samples.present.all()
-    assert samples.rejected == ()
+    assert samples.left_out == ()
     corner = 100 + 10 * np.arange(4)[:, None] + np.arange(10)
     np.testing.assert_array_equal(samples.cubes[0, :, :, 0, 0], corner)
     np.testing.assert_array_equal(samples.cubes[0, 2, 5, 1:], RAMP[1:])
@@ -63,7 +63,7 @@ def test_images_that_are_not_sent_are_missing():
     assert samples.present.sum() == 35
     assert not samples.present[0, :, CHANNELS.index("171")].any()
     assert not samples.cubes[0, 0, 0].any()
-    assert samples.rejected == ()
+    assert samples.left_out == ()
 
 
 def test_one_image_counts_as_the_newest_of_its_window():
@@ -93,7 +93,7 @@ def test_a_jpeg_and_capital_letters_are_read():
 def test_an_image_that_the_dataset_has_as_a_gap_is_left_out_and_named(data, reason):
     name = name_of(1, "304")
     samples = read(all_images() | {name: data})
-    assert samples.rejected == ((name, reason),)
+    assert samples.left_out == ((name, reason),)
     assert not samples.present[0, 1, CHANNELS.index("304")]
     assert samples.present.sum() == 39
 
@@ -215,7 +215,7 @@ def test_a_zip_of_nested_folders_and_what_a_desktop_adds_is_the_same_sample(cont
     nested = {f"AR/sample/{name}": data for name, data in all_images().items()}
     samples = read_zip(JUNK | nested, content_type)
     np.testing.assert_array_equal(samples.cubes, read(all_images()).cubes)
-    assert samples.rejected == ()
+    assert samples.left_out == ()
 
 
 def test_a_zip_in_a_form_is_read_whatever_its_name():

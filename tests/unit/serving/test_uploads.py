@@ -10,8 +10,8 @@ from serving_fakes import CUBE, NPY, npy
 
 from flare.errors import InputInvalid
 from flare.sample import CUBE_SHAPE
-from serving.uploads.cubes import sample_of_npy
-from serving.uploads.rejections import UploadRejected
+from serving.http.problems import UploadRejected
+from serving.uploads.samples import sample_of_npy
 
 PLANES = CUBE.reshape(40, 256, 256)
 

@@ -1,4 +1,4 @@
-"""From the body of a request to checked cubes; every refusal with the HTTP status that fits it."""
+"""From the body of a request to checked samples; each refusal has the HTTP status that fits it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, repeat
@@ -20,24 +20,32 @@ from flare.images.npy import (
 from flare.images.places import sample_of_files, start_of
 from flare.images.planes import UNIFORM, is_ignored_channel, parse_name
 from flare.sample import CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
-from serving.uploads.archives import Archive, files_of_zip, open_zip
-from serving.uploads.multipart import parts_of
-from serving.uploads.rejections import UploadRejected
+from serving.http.problems import UploadRejected
+from serving.uploads.files import (
+    BYTES,
+    FORM,
+    GZIP_MAGIC,
+    NPY_MAGIC,
+    NPY_TYPES,
+    ZIP_MAGIC,
+    ZIP_TYPES,
+    Archive,
+    check_not_empty,
+    compressed,
+    media_type,
+    parts_of,
+    wrong_type,
+)
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-#: What is no .npy file at all is of the wrong media type, what is damaged is a bad request, and
-#: what is a whole array but no sample cannot be processed.
+#: What is not a .npy file has the wrong media type, a damaged file is a bad request, and an array
+#: that is not a sample cannot be processed (422).
 STATUS = {"empty": 400, "npz": 415, "not_npy": 415, "bad_header": 400, "wrong_length": 400}
-OTHERWISE = 422
 
-FORM, BYTES = "multipart/form-data", "application/octet-stream"
-#: Types of a raw body; a client that says nothing sends bytes too.
-NPY_TYPES = ("", BYTES, "application/x-npy", "application/npy")
-ZIP_TYPES = ("application/zip", "application/x-zip-compressed")
-
-#: How much more than a body may be an archive takes unpacked: `savez_compressed` halves a sample.
-UNPACKED = 4
+#: How much larger than the largest body an archive may be unpacked: `savez_compressed` halves a
+#: sample.
+UNPACKED_RATIO = 4
 
 #: Samples of a batch that are read and forecast in one turn of a core.
 PIECE = 2
@@ -45,34 +53,29 @@ PIECE = 2
 #: Why an image counts as missing instead of being refused: real datasets have such gaps.
 GAPS = ("flagged", UNIFORM)
 
-_ZIP_MAGIC, _GZIP_MAGIC = b"PK", b"\x1f\x8b"
-_NPY_MAGIC = b"\x93NUMPY"
 _NAME_HINT = "name images as SDOBenchmark does: 2012-01-15T000000__131.jpg"
 
 
 class Samples(NamedTuple):
-    """N samples: uint8 (N, T, C, S, S) and bool (N, T, C), their names, and images left out.
+    """N samples.
 
-    ``scales`` says for each sample on which scale its numbers were.
+    ``cubes`` is uint8 (N, T, C, S, S), ``present`` bool (N, T, C). ``scales`` is the scale on which
+    the numbers of each sample were, ``left_out`` the name and reason of images that count as
+    missing.
     """
 
     cubes: Cube
     present: Present
     ids: tuple[str, ...]
     scales: tuple[Scale, ...]
-    rejected: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 class BatchUpload(NamedTuple):
     """N samples that are still to be read, in pieces of up to `PIECE`."""
 
-    samples: int
+    n_samples: int
     pieces: Iterator[Samples]
-
-
-def media_type(content_type: str) -> str:
-    """Return a Content-Type header's type without its options."""
-    return content_type.partition(";")[0].strip().lower()
 
 
 def sample_of_npy(body: bytes, content_type: str, *, scale: Scale | None = None) -> Samples:
@@ -83,11 +86,11 @@ def sample_of_npy(body: bytes, content_type: str, *, scale: Scale | None = None)
     Raises
     ------
     UploadRejected
-        415 for what is no .npy file; 400 for one that is empty, damaged or not as long as it
-        claims; 422 for another type, shape, range or scale, for NaN, and where all images are
-        missing.
+        415 for what is not a .npy file; 400 for one that is empty, damaged or shorter or longer
+        than its header states; 422 for another type, shape, range or scale, for NaN, and where all
+        images are missing.
     """
-    data, stated = _file(body, content_type, NPY_TYPES, scale)
+    data, stated = _file_and_scale(body, content_type, NPY_TYPES, scale)
     cube, used = _checked(lambda: cube_of_npy(data, scale=stated, fortran=False))
     return Samples(cube[None], present_of_cube(cube[None]), ("0",), (used,))
 
@@ -104,11 +107,11 @@ def open_batch(
     UploadRejected
         As for one sample, here or while the pieces are read; the detail names the sample.
     """
-    data, stated = _file(body, content_type, (*NPY_TYPES, *ZIP_TYPES), scale)
-    if bytes(data[:2]) != _ZIP_MAGIC:
+    data, stated = _file_and_scale(body, content_type, (*NPY_TYPES, *ZIP_TYPES), scale)
+    if bytes(data[:2]) != ZIP_MAGIC:
         cubes, used = _checked(lambda: cubes_of_npy(data, most=most, scale=stated, fortran=False))
         return BatchUpload(len(cubes), _in_pieces(_numbered(NpySamples(c, used) for c in cubes)))
-    archive = open_zip(data, max_bytes=max_bytes * UNPACKED)
+    archive = Archive(data, max_bytes=max_bytes * UNPACKED_RATIO)
     names = archive.names
     if len(names) == 1 and not _is_sample(archive, names[0]):
         return _open_array(archive, names[0], most, stated)
@@ -171,8 +174,8 @@ def _in_pieces(named: Iterable[tuple[str, NpySamples]]) -> Iterator[Samples]:
 def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Samples:
     """Read one sample from its images: a form with a file each or one zip, or a zip as the body.
 
-    Images belong to time steps by their names; the input window is the one that fits most. An
-    image that SDOBenchmark itself would have as a gap (all of one value, flagged by the instrument
+    Images belong to time steps by their names; the input window is the one that fits most of them.
+    An image that would be a gap in SDOBenchmark itself (all of one value, flagged by the instrument
     team) is missing; any other that cannot be used is refused.
 
     Raises
@@ -180,41 +183,46 @@ def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Sampl
     UploadRejected
         400, 413 or 415 for a form, zip or type that cannot be read; 422 for names and images.
     """
-    _check_some(body)
+    check_not_empty(body)
     kind = media_type(content_type)
     if kind == FORM:
         parts = [part for part in parts_of(body, content_type) if part.filename]
-        zipped = [part.data for part in parts if bytes(part.data[:2]) == _ZIP_MAGIC]
-        if zipped and len(parts) > 1:
+        zips = [part.data for part in parts if bytes(part.data[:2]) == ZIP_MAGIC]
+        if zips and len(parts) > 1:
             detail = f"{len(parts)} files were sent, one of them a zip"
             raise UploadRejected(422, "mixed", detail, hint="send one zip, or images")
-        files = {part.filename or "": bytes(part.data) for part in parts} if not zipped else {}
-        if len(files) < len(parts) - len(zipped):
+        files = {part.filename or "": bytes(part.data) for part in parts} if not zips else {}
+        if len(files) < len(parts) - len(zips):
             raise UploadRejected(422, "bad_name", "two files have one name", hint=_NAME_HINT)
     elif kind in ("", BYTES, *ZIP_TYPES):
-        zipped, files = [memoryview(body)], {}
+        _check_zip(body)
+        zips, files = [memoryview(body)], {}
     else:
-        raise _wrong_type(kind, (FORM, *ZIP_TYPES))
-    if zipped and bytes(zipped[0][:2]) != _ZIP_MAGIC:
-        if bytes(zipped[0][:2]) == _GZIP_MAGIC:
-            raise _compressed("the file is compressed with gzip")
+        raise wrong_type(kind, FORM, *ZIP_TYPES)
+    if zips:
+        archive = Archive(zips[0], max_bytes=max_bytes)
+        files = {name: archive.read(name) for name in archive.names}
+    return _decoded(_images_by_name(files, zipped=bool(zips)))
+
+
+def _check_zip(body: bytes) -> None:
+    if body.startswith(GZIP_MAGIC):
+        raise compressed("the file is compressed with gzip")
+    if body.startswith(NPY_MAGIC):
+        detail, hint = "the body is a .npy array, not images", "send it to POST /predict_npy"
+        raise UploadRejected(415, "npy", detail, hint=hint)
+    if not body.startswith(ZIP_MAGIC):
         hint = "send images as a form: curl -F files=@IMAGE -F files=@IMAGE, or one zip"
-        if bytes(zipped[0][:6]) == _NPY_MAGIC:
-            hint = "send it to POST /predict_npy"
-            raise UploadRejected(415, "npy", "the body is a .npy array, not images", hint=hint)
         raise UploadRejected(415, "not_zip", "the body is not a zip", hint=hint)
-    if zipped:
-        files = files_of_zip(zipped[0], max_bytes=max_bytes)
-    return _placed(_images(files, zipped=bool(zipped)))
 
 
-def _images(files: dict[str, bytes], *, zipped: bool) -> dict[str, bytes]:
-    """Return the images of a sample by their bare names."""
+def _images_by_name(files: dict[str, bytes], *, zipped: bool) -> dict[str, bytes]:
+    """Return the images of a sample by their names without folders."""
     if files and all(path.endswith(".npy") for path in files):
         detail = "the files are .npy arrays, not images"
         hint = "send one to POST /predict_npy, or a .npz to POST /predict_batch"
         raise UploadRejected(415, "npy", detail, hint=hint)
-    found: dict[str, bytes] = {}
+    images: dict[str, bytes] = {}
     for path, data in files.items():
         name = path.replace("\\", "/").rpartition("/")[2]
         if parse_name(name) is None:
@@ -223,43 +231,39 @@ def _images(files: dict[str, bytes], *, zipped: bool) -> dict[str, bytes]:
                 continue
             detail = f"the name {name[:80]!r} does not say which image it is"
             raise UploadRejected(422, "bad_name", detail, hint=_NAME_HINT)
-        if name in found:
+        if name in images:
             detail = f"there are two images of the name {name}"
             raise UploadRejected(422, "bad_name", detail, hint="send one sample's images")
-        found[name] = data
-    if not found:
+        images[name] = data
+    if not images:
         detail = "there is no image of a sample among the files"
         raise UploadRejected(422, "no_images", detail, hint=_NAME_HINT)
-    if len(found) > N_PLANES:
-        detail = f"{len(found)} images; a sample has at most {N_PLANES}"
+    if len(images) > N_PLANES:
+        detail = f"{len(images)} images; a sample has at most {N_PLANES}"
         raise UploadRejected(422, "too_many_files", detail, hint="send one sample's images")
-    return found
+    return images
 
 
-def _placed(files: dict[str, bytes]) -> Samples:
-    start = start_of(files)
+def _decoded(images: dict[str, bytes]) -> Samples:
+    start = start_of(images)
     assert start is not None  # every name was parsed
-    read = sample_of_files(files, start)
-    refused = [(name, reason) for name, reason in read.rejected if reason not in GAPS]
-    if refused:
-        told = "; ".join(f"{name}: {reason}" for name, reason in refused[:5])
-        more = f" and {len(refused) - 5} more" if len(refused) > 5 else ""
+    sample = sample_of_files(images, start)
+    bad = [f"{name}: {reason}" for name, reason in sample.rejected if reason not in GAPS]
+    if bad:
+        detail = "; ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
         hint = "send grey JPEG or PNG images of 256 x 256 pixels, of four times within 12 hours"
-        raise UploadRejected(422, "bad_image", f"{told}{more}", hint=hint)
-    if not read.present.any():
+        raise UploadRejected(422, "bad_image", detail, hint=hint)
+    if not sample.present.any():
         detail = "no image can be used: all are flagged or of one value"
         raise UploadRejected(422, "all_missing", detail, hint="send at least one other image")
-    return Samples(read.cube[None], read.present[None], ("0",), (LEVEL,), read.rejected)
+    return Samples(sample.cube[None], sample.present[None], ("0",), (LEVEL,), sample.rejected)
 
 
-def _file(
+def _file_and_scale(
     body: bytes, content_type: str, types: tuple[str, ...], scale: Scale | None
 ) -> tuple[memoryview, Scale | None]:
-    """Return the bytes of the uploaded file, those of the form's field or all of the body.
-
-    Also return the scale that the query, ``scale``, or a field of the form states.
-    """
-    _check_some(body)
+    """Return the uploaded file, and the scale that the query or a field of the form states."""
+    check_not_empty(body)
     kind = media_type(content_type)
     if kind == FORM:
         parts = parts_of(body, content_type)
@@ -269,12 +273,11 @@ def _file(
             raise UploadRejected(422, "no_file", detail, hint="send one: curl -F file=@sample.npy")
         return files[0].data, _stated([p.data for p in parts if p.name == "scale"], scale)
     if kind not in types:
-        raise _wrong_type(kind, (FORM, *types[1:]))
+        raise wrong_type(kind, FORM, *types[1:])
     return memoryview(body), scale
 
 
 def _stated(fields: list[memoryview], query: Scale | None) -> Scale | None:
-    """Return the scale that the form's fields and the query state; None where neither does."""
     stated = {bytes(field[:80]).decode("latin-1").strip() for field in fields} - {""}
     stated |= {query} if query else set()
     for scale in (FRACTION, LEVEL):
@@ -286,35 +289,12 @@ def _stated(fields: list[memoryview], query: Scale | None) -> Scale | None:
     raise UploadRejected(422, "wrong_scale", detail, hint="state one: fraction or level")
 
 
-def check_encoding(content_encoding: str) -> None:
-    """Refuse a body that is compressed as a whole; raise UploadRejected, 415."""
-    codings = {one.strip().lower() for one in content_encoding.split(",")}
-    if codings - {"", "identity"}:
-        raise _compressed(f"the body is compressed (Content-Encoding: {content_encoding[:80]!r})")
-
-
-def _compressed(detail: str) -> UploadRejected:
-    hint = "send it uncompressed, or many samples as a .npz of numpy.savez_compressed"
-    return UploadRejected(415, "compressed", detail, hint=hint)
-
-
-def _check_some(body: bytes) -> None:
-    if not body:
-        hint = "send a file: curl -F file=@sample.npy, or curl --data-binary @sample.npy"
-        raise UploadRejected(400, "empty", "the body is empty", hint=hint)
-
-
-def _wrong_type(kind: str, wanted: tuple[str, ...]) -> UploadRejected:
-    detail = f"the body is of type {kind[:80]!r}"
-    return UploadRejected(415, "wrong_type", detail, hint=f"send {' or '.join(wanted)}")
-
-
-def _checked(read: Callable[[], Answer], which: str = "") -> Answer:
+def _checked(read: Callable[[], Result], which: str = "") -> Result:
     try:
         return read()
     except NpyRejected as error:
-        status = STATUS.get(error.code, OTHERWISE)
         hint = f"{error.hint}; GET /sample.npy is an example"
         if error.code == "npz":
             hint = "send it to POST /predict_batch, or one array that numpy.save wrote"
+        status = STATUS.get(error.code, 422)
         raise UploadRejected(status, error.code, which + error.detail, hint=hint) from error
