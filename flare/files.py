@@ -159,9 +159,17 @@ def require_space(folder: Path, n_bytes: int, what: str, *, instead: str) -> Non
     free = shutil.disk_usage(place).free
     if free < n_bytes + SPARE_BYTES:
         raise DiskTooSmall(
-            f"{what} takes {n_bytes / 1e9:.2f} GB and {place} has {free / 1e9:.2f} GB free; "
+            f"{what} takes {size_text(n_bytes)} and {place} has {size_text(free)} free; "
             f"make room, {instead}"
         )
+
+
+def size_text(n_bytes: int) -> str:
+    """Write a number of bytes with a unit, in powers of 1000."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if n_bytes >= factor:
+            return f"{n_bytes / factor:.2f} {unit}"
+    return f"{n_bytes} bytes"
 
 
 def _nearest(folder: Path, exists: Callable[[Path], bool]) -> Path:

@@ -4,6 +4,7 @@ import json
 import logging
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_a_download_is_a_run_with_its_counts_its_data_and_its_artifacts(
 ):
     url = server.tell("/full", Served(content, stop_after=30_000), Served(content))
     dest = tmp_path / "raw"
-    found = download.run(DownloadConfig(what="full", source=url, dest=dest, processes=1))
+    downloaded = download.run(DownloadConfig(what="full", source=url, dest=dest, processes=1))
     logged = newest_run()
     assert logged.info.status == "FINISHED"
     assert logged.data.params["source"] == url
@@ -95,7 +96,7 @@ def test_a_download_is_a_run_with_its_counts_its_data_and_its_artifacts(
     (figure,) = client.list_artifacts(logged.info.run_id, "figures")
     assert figure.path == "figures/census.png"
     stored = client.download_artifacts(logged.info.run_id, "dataset.json", str(tmp_path))
-    assert json.loads(Path(stored).read_text()) == found.record.as_dict()
+    assert json.loads(Path(stored).read_text()) == asdict(downloaded.record)
 
 
 def test_a_download_that_fails_is_a_failed_run_that_says_why(store, server, tmp_path):

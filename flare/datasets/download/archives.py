@@ -1,90 +1,65 @@
-"""Zip, tar and tar.gz as one thing: a row of members, read with nothing believed.
-
-Every format can lie about itself. What is read goes through `Guarded`, which counts bytes and
-refuses what only a hostile archive asks for.
-"""
+"""Read the members of a zip, tar or tar.gz, and believe nothing that its headers claim."""
 
 import gzip
+import io
 import stat
 import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, Any, cast
 
-from flare.datasets.download.guarded import Guarded
 from flare.errors import ArchiveInvalid, FlareError
+from flare.files import size_text
 
 #: No header of a tar, and no list of a zip's files, is larger: 370,000 files take about 60 MB.
-_LARGEST_TAR_READ = 2**20
-_LARGEST_ZIP_READ = 128 * 2**20
+_MAX_TAR_HEADER, _MAX_ZIP_READ = 2**20, 128 * 2**20
 
-_BLOCK = 512
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_CHUNK = 2**18
 
 
 @dataclass(frozen=True)
 class Member:
     """One entry of an archive.
 
-    ``size`` is what its header says of its unpacked bytes; ``packed`` of its packed ones, None
-    where the format packs all files together. ``special`` names what a link or device is.
+    ``kind`` is ``file``, ``folder``, or what else it is (``link``, ``device``). ``size`` is what
+    its header says of its unpacked bytes; ``packed`` of its packed ones, None in a tar.
     """
 
     name: str
-    kind: Literal["file", "folder", "special"]
+    kind: str
     size: int
     packed: int | None
-    open: Callable[[], IO[bytes]]
-    special: str = ""
+    open: Callable[[], IO[bytes] | None]
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The members in their order; ``known`` holds all of them where the archive has a list."""
+def members_of(path: Path, max_bytes: int) -> Iterator[Member]:
+    """Yield the members of an archive, whose format is recognised by its first bytes.
 
-    members: Iterator[Member]
-    known: tuple[Member, ...] | None
-
-
-@contextmanager
-def open_archive(path: Path, *, most_bytes: int) -> Iterator[Listing]:
-    """Open an archive of any of the three formats, told by its first bytes.
-
-    Parameters
-    ----------
-    most_bytes
-        Unpacked bytes of a tar.gz beyond which it is refused.
-
-    Raises
-    ------
-    ArchiveInvalid
-        It is none of them, encrypted, damaged or cut off; also while its members are read.
+    ``max_bytes`` is the size to which a tar.gz may unpack, skipped members included.
     """
-    with ExitStack() as stack:
-        stack.enter_context(_damage_told())
-        raw = stack.enter_context(path.open("rb"))
-        head = raw.read(_BLOCK)
+    with path.open("rb") as raw:
+        head = raw.read(tarfile.BLOCKSIZE)
         raw.seek(0)
         if head[:4] in (b"PK\3\4", b"PK\5\6"):
-            yield _zip_listing(Guarded(raw, largest_read=_LARGEST_ZIP_READ))
+            with _BoundedFile(path) as file, zipfile.ZipFile(file) as archive:
+                yield from (_zip_member(archive, info) for info in archive.infolist())
         elif head[:2] == b"\x1f\x8b":
-            unpacked = stack.enter_context(gzip.open(raw))
-            yield _tar_listing(unpacked, most_bytes)
+            with gzip.open(raw) as unpacked:
+                yield from _tar_members(_BoundedStream(unpacked, max_bytes))
         elif head[257:262] == b"ustar":
-            yield _tar_listing(raw, most_bytes)
+            yield from _tar_members(_BoundedStream(raw, path.stat().st_size))
         else:
-            raise ArchiveInvalid("it is no zip, tar or tar.gz")
+            raise ArchiveInvalid("it is not a zip, tar or tar.gz")
 
 
 @contextmanager
-def _damage_told() -> Iterator[None]:
-    """Turn what the three formats' readers raise into one error."""
+def damage_as_archive_invalid() -> Iterator[None]:
+    """Turn what the readers of zip, tar and gzip raise into one error."""
     try:
         yield
     except FlareError:
@@ -94,71 +69,89 @@ def _damage_told() -> Iterator[None]:
         tarfile.TarError,
         gzip.BadGzipFile,
         zlib.error,
-        struct.error,
         EOFError,
         NotImplementedError,
         OverflowError,
-        ValueError,  # tarfile's and zipfile's, where they do not look before they convert
+        struct.error,
+        ValueError,
         IndexError,
     ) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ArchiveInvalid(f"it is damaged or cut off ({first})") from error
 
 
-def _zip_listing(file: Guarded) -> Listing:
-    archive = zipfile.ZipFile(cast("IO[bytes]", file))  # it reads, seeks and tells
-    members = tuple(_zip_member(archive, info) for info in archive.infolist())
-    return Listing(iter(members), members)
+class _BoundedFile(io.FileIO):
+    """A zip file, whose headers cannot ask for more than the memory holds."""
+
+    def read(self, size: int | None = -1, /) -> Any:
+        if size is not None and size > _MAX_ZIP_READ:
+            raise ArchiveInvalid(f"a header of it claims {size} bytes")
+        return super().read(size)
 
 
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    name = info.orig_filename  # as it is stored: zipfile's own name ends at a zero byte
     if info.flag_bits & 1:
-        raise ArchiveInvalid(f"its member {info.filename!r} is encrypted")
-    if info.compress_type not in _ZIP_METHODS:
-        raise ArchiveInvalid(f"its member {info.filename!r} is packed in an unusual way")
+        raise ArchiveInvalid(f"its member {name!r} is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ArchiveInvalid(f"its member {name!r} has an unusual compression method")
     mode = info.external_attr >> 16
-    kind: Literal["file", "folder", "special"] = "folder" if info.is_dir() else "file"
-    special = ""
+    kind = "folder" if info.is_dir() else "file"
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        kind, special = "special", "link" if stat.S_ISLNK(mode) else "device"
-    # The name as it is stored: zipfile's own ends at a zero byte.
-    return Member(
-        info.orig_filename,
-        kind,
-        info.file_size,
-        info.compress_size,
-        lambda: archive.open(info),
-        special,
-    )
+        kind = "link" if stat.S_ISLNK(mode) else "device"
+    return Member(name, kind, info.file_size, info.compress_size, lambda: archive.open(info))
 
 
-def _tar_listing(file: BufferedIOBase, most_bytes: int) -> Listing:
-    return Listing(_tar_members(file, most_bytes), None)
+class _BoundedStream:
+    """What tarfile needs of a stream; it refuses more bytes than a dataset can have."""
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile, max_bytes: int):
+        self._file, self._max_bytes, self._position = file, max_bytes, 0
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._position += len(data)
+        if self._position > self._max_bytes:
+            raise ArchiveInvalid(f"it unpacks to more than {size_text(self._max_bytes)}")
+        return data
 
 
-def _tar_members(file: BufferedIOBase, most_bytes: int) -> Iterator[Member]:
-    guarded = Guarded(file, largest_read=_LARGEST_TAR_READ, forward=True, most_bytes=most_bytes)
-    with tarfile.open(fileobj=cast("IO[bytes]", guarded), mode="r:") as archive:
+class _StrictTarInfo(tarfile.TarInfo):
+    """A header of a tar; tarfile takes a damaged one for the end, and believes any length."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "_StrictTarInfo":
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # zeros: the end
+            raise
+        except tarfile.HeaderError as error:
+            raise ArchiveInvalid(f"it is damaged or cut off ({error})") from error
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_StrictTarInfo":
+        info = super().frombuf(buf, encoding, errors)
+        if info.size < 0 or (info.size > _MAX_TAR_HEADER and not (info.isreg() or info.isdir())):
+            raise ArchiveInvalid(f"a header of it claims {info.size} bytes")
+        return info
+
+
+def _tar_members(stream: _BoundedStream) -> Iterator[Member]:
+    # As a stream ("r|") tarfile never seeks backwards, whatever sizes the headers claim.
+    fileobj = cast("IO[bytes]", stream)
+    with tarfile.open(fileobj=fileobj, mode="r|", tarinfo=_StrictTarInfo) as archive:
         while (info := archive.next()) is not None:
             yield _tar_member(archive, info)
-            archive.members = []  # type: ignore[attr-defined]  # it would keep all of them
-        # tarfile takes a damaged or missing header for the end; the end is a block of zeros.
-        if guarded.last_read != bytes(_BLOCK):
-            raise ArchiveInvalid("it is damaged or cut off (no end of the tar)")
-        while guarded.read(_LARGEST_TAR_READ):
+            archive.members = []  # type: ignore[attr-defined]  # or it would hold all of them
+        while stream.read(_CHUNK):
             pass  # gzip compares its checksum at the very end
 
 
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
-    def opened() -> IO[bytes]:
-        content = archive.extractfile(info)
-        if content is None:
-            raise ArchiveInvalid(f"its member {info.name!r} has no content")
-        return content
-
     if info.isdir():
-        return Member(info.name, "folder", 0, None, opened)
-    if info.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
-        return Member(info.name, "file", info.size, None, opened)
-    special = "link" if info.issym() or info.islnk() else "device or the like"
-    return Member(info.name, "special", 0, None, opened, special)
+        kind = "folder"
+    elif info.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+        kind = "file"
+    else:
+        kind = "link" if info.issym() or info.islnk() else "device or the like"
+    return Member(info.name, kind, info.size, None, lambda: archive.extractfile(info))

@@ -1,64 +1,42 @@
-"""From a list of mirrors to a dataset in its place: fetched, unpacked, counted, then named."""
+"""From a list of mirrors to a dataset in its folder: download, unpack, count, then rename."""
 
+import hashlib
 import json
 import logging
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from flare.datasets.download.checksums import Pins
-from flare.datasets.download.fetch import Archive, fetch, take_file
-from flare.datasets.download.patience import Patience
-from flare.datasets.download.present import Record, check_unchanged, read_record
+from flare.datasets.download.records import Checksums, Record, read_record
 from flare.datasets.download.sources import SIZES, Mirror, MirrorFailed
-from flare.datasets.download.space import size_text
-from flare.datasets.download.stages import Stage, unseen
+from flare.datasets.download.transfer import INSTEAD, Transfer
 from flare.datasets.download.unpack import Limits, unpack
-from flare.datasets.download.workshop import check_dest, clear, unpacking_folder, workshop
-from flare.datasets.sdobenchmark.census import Census, SplitCensus, take_census
+from flare.datasets.sdobenchmark.census import Census, take_census
 from flare.datasets.synthetic.region import FIRST_NUMBER
-from flare.errors import ArchiveInvalid, DatasetInvalid, DatasetNotFound, DownloadFailed, FlareError
+from flare.errors import (
+    ArchiveInvalid,
+    ConfigInvalid,
+    DatasetInvalid,
+    DatasetNotFound,
+    DownloadFailed,
+    FlareError,
+)
+from flare.files import digest_of_file, locked, require_space, size_text
+from flare.progress import counter
 
 log = logging.getLogger("flare")
 
-
-@dataclass(frozen=True)
-class Downloaded:
-    """A dataset in its place. ``fresh`` tells whether this call put it there."""
-
-    folder: Path
-    record: Record
-    census: Census
-    fresh: bool
-    archive: Path | None
-
-    def lines(self) -> list[str]:
-        """Say where it is, what it is, and what to do with it."""
-        record = self.record
-        came = "from" if self.fresh else "was here already and is unchanged; it came from"
-        told = [
-            f"{self.folder}: {record.name} {came} {record.source}",
-            f"archive of {size_text(record.bytes)}, SHA-256 {record.sha256}",
-        ]
-        if self.archive is not None:
-            told.append(
-                f"the archive is kept as {self.archive}; pass it as source= to use it again"
-            )
-        if record.synthetic:
-            told.append("its regions have the numbers of synthetic ones, so it is called SYNTHETIC")
-        elif record.name == "sdobenchmark-full" and not self.census.matches_published:
-            told.append(
-                "CAUTION: what=full, but samples, regions or classes are not the published ones "
-                "(first table above)"
-            )
-        return [*told, f"next: mlflow run . -e pack -P data_dir={self.folder}"]
+_UNPACKED = "unpacked.partial"  # in the work folder
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What is wanted, and where.
+class DownloadRequest:
+    """What to download, and where to.
 
     Parameters
     ----------
@@ -69,9 +47,11 @@ class Demand:
     mirrors
         Where to look, in this order.
     sha256
-        What the archive must have; empty if that is not known.
+        SHA-256 that the archive must have; empty if unknown.
     keep_archive
-        Whether a downloaded archive stays when the dataset is there.
+        Whether a downloaded archive stays after the dataset is complete.
+    attempts, timeout
+        Failures in a row, and seconds without a byte, after which a mirror is given up.
     processes
         How many read images; by default one per core.
     """
@@ -81,96 +61,183 @@ class Demand:
     mirrors: Sequence[Mirror]
     sha256: str = ""
     keep_archive: bool = False
+    attempts: int = 6
+    timeout: float = 60.0
     processes: int | None = None
-    patience: Patience = field(default_factory=Patience)
-    stage: Stage = unseen
     limits: Limits = field(default_factory=Limits)
 
     @property
     def name(self) -> str:
-        """What the dataset is called from now on."""
+        """Name of the dataset."""
         return f"sdobenchmark-{self.what}"
 
 
-def download(demand: Demand) -> Downloaded:
-    """Put a dataset in its place, or verify the one that is there.
+@dataclass(frozen=True)
+class Downloaded:
+    """A dataset in its folder. ``fresh`` says whether this call made it."""
 
-    Everything happens in a hidden folder beside ``dest``, which keeps what has arrived when it is
-    interrupted; ``dest`` appears when the dataset is whole.
+    folder: Path
+    record: Record
+    census: Census
+    fresh: bool
+    archive: Path | None
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """A whole archive; one that the user passed as a file is never deleted (``own`` is False)."""
+
+    path: Path
+    sha256: str
+    own: bool
+
+
+def download(request: DownloadRequest) -> Downloaded:
+    """Download a dataset to its folder, or verify the one that is there.
+
+    The work is done in a hidden folder next to ``dest``, in which the received bytes stay after
+    an interruption; ``dest`` appears when the dataset is complete.
 
     Raises
     ------
     DatasetInvalid
-        ``dest`` holds something else, or has changed since; or the only place there is to get it
-        from gave an archive that cannot be trusted (ArchiveInvalid) or read.
+        ``dest`` holds something else, or has changed since; or the only mirror sent an archive
+        that is unsafe (ArchiveInvalid) or cannot be read.
     DownloadFailed
-        None of several places gave it; each is named with its reason.
+        None of several mirrors delivered it; each is named with its reason.
     DiskTooSmall
         There is no room for it.
     """
-    check_dest(demand.dest)
-    record = read_record(demand.dest, demand.name, sha256=demand.sha256)
+    dest = request.dest
+    if not dest.name or dest.name == "..":
+        raise ConfigInvalid(f"dest={dest} is not the name of a folder; write dest=data/raw")
+    if dest.is_mount() or dest.is_symlink():
+        raise ConfigInvalid(f"dest={dest} is a mount point or a link; choose a new folder in it")
+    record = read_record(dest, request.name, sha256=request.sha256)
     if record is not None:
-        return _verify(demand, record)
-    with workshop(demand.dest) as folder:
+        return _verify(request, record)
+    with _work_folder(dest) as folder:
         failures: list[tuple[Mirror, Exception]] = []
-        for mirror in demand.mirrors:
-            log.info("%s from %s", demand.name, mirror.address)
+        for mirror in request.mirrors:
+            log.info("%s from %s", request.name, mirror.address)
             try:
-                return _obtain(demand, mirror, folder)
+                return _obtain(request, mirror, folder)
             except (MirrorFailed, DatasetInvalid, DatasetNotFound) as error:
                 failures.append((mirror, error))
-                if len(demand.mirrors) > len(failures):
-                    log.info("%s: %s; trying the next place", mirror.address, error)
-        raise _failed(demand, folder, failures)
+                if len(request.mirrors) > len(failures):
+                    log.info("%s: %s; trying the next mirror", mirror.address, error)
+        raise _failure(request, folder, failures)
 
 
-def _verify(demand: Demand, record: Record) -> Downloaded:
-    """Count what is in place already, and compare its fingerprint with the record."""
-    log.info("%s holds %s already: verifying it", demand.dest, demand.name)
-    census = _count(demand, demand.dest)
-    check_unchanged(demand.dest, record, census.fingerprint)
-    return Downloaded(demand.dest, record, census, fresh=False, archive=None)
-
-
-def _obtain(demand: Demand, mirror: Mirror, folder: Path) -> Downloaded:
-    """Make the dataset from one mirror."""
-    pins = Pins(demand.dest.absolute().parent / "checksums.json")
-    if mirror.file is not None:
-        archive = take_file(mirror.file, sha256=demand.sha256)
-    else:
-        archive = fetch(
-            mirror,
-            folder,
-            expected=SIZES[demand.what] if mirror.published else None,
-            sha256=demand.sha256,
-            pins=pins,
-            patience=demand.patience,
-            stage=demand.stage,
+def _verify(request: DownloadRequest, record: Record) -> Downloaded:
+    log.info("%s already holds %s: verifying it", request.dest, request.name)
+    census = _count(request.dest, request.processes)
+    if census.fingerprint != record.fingerprint:
+        raise DatasetInvalid(
+            f"{request.dest} has changed since it was downloaded: its fingerprint is "
+            f"{census.fingerprint} and was {record.fingerprint}; delete the folder to download it "
+            "again"
         )
-    with unpacking_folder(folder) as unpacked:
-        _unpack(demand, archive, unpacked)
-        record, census = _describe(demand, archive, unpacked)
-        if not archive.kept:  # not before: it would stand against the repair of one without use
-            pins.put(mirror.address, archive.sha256, archive.bytes)
-        unpacked.replace(demand.dest)
-    keep = archive.path if demand.keep_archive and not archive.kept else None
-    clear(folder, keep=keep)
-    return Downloaded(demand.dest, record, census, fresh=True, archive=keep)
+    return Downloaded(request.dest, record, census, fresh=False, archive=None)
 
 
-def _unpack(demand: Demand, archive: Archive, folder: Path) -> None:
+@contextmanager
+def _work_folder(dest: Path) -> Iterator[Path]:
+    """Yield the hidden folder in which a dataset is made, by one process at a time."""
+    folder = dest.absolute().with_name(f".{dest.name}.download")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    busy = f"another download to {dest} is running; wait for its end"
+    with locked(folder.with_name(f"{folder.name}.lock"), busy=busy):
+        folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder / _UNPACKED, ignore_errors=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _obtain(request: DownloadRequest, mirror: Mirror, folder: Path) -> Downloaded:
+    """Make the dataset from one mirror."""
+    checksums = Checksums(request.dest.absolute().parent / "checksums.json")
+    archive = _take_file(mirror.file, request.sha256) if mirror.file else None
+    archive = archive or _fetch(request, mirror, folder, checksums)
+    unpacked = folder / _UNPACKED
+    shutil.rmtree(unpacked, ignore_errors=True)  # of a run that was killed
+    unpacked.mkdir()
+    _unpack(request, archive, unpacked)
+    record, census = _describe(request, mirror, archive, unpacked)
+    if archive.own:  # not before: an unusable archive may be repaired on the server
+        checksums.put(mirror.address, archive.sha256, record.bytes)
+    unpacked.replace(request.dest)
+    kept = archive.path if archive.own and request.keep_archive else None
+    for path in folder.iterdir():
+        if path != kept:
+            path.unlink()
+    return Downloaded(request.dest, record, census, fresh=True, archive=kept)
+
+
+def _take_file(file: Path, sha256: str) -> _Archive:
+    actual = digest_of_file(file)
+    if sha256 and actual != sha256:
+        raise DatasetInvalid(
+            f"it has the SHA-256 {actual} and not {sha256}: it is another file, or damaged"
+        )
+    return _Archive(file, actual, own=False)
+
+
+def archive_name(url: str) -> str:
+    """Return the file name of an address's archive, the same in every run."""
+    key = hashlib.sha256(url.encode()).hexdigest()[:12]
+    return f"{urlsplit(url).hostname or 'archive'}-{key}"
+
+
+def _fetch(
+    request: DownloadRequest, mirror: Mirror, folder: Path, checksums: Checksums
+) -> _Archive:
+    """Transfer the archive of an address, or take the whole one that an earlier run left."""
+    path = folder / archive_name(mirror.address)
+    first = None if request.sha256 else checksums.get(mirror.address)
+    expected = request.sha256 or (first["sha256"] if first else "")
+    if not path.exists():
+        transfer = Transfer(
+            mirror.address, path, request.attempts, request.timeout, login=mirror.login
+        )
+        if mirror.published:
+            size = SIZES[request.what]
+            missing = max(0, size.archive - transfer.received) + size.unpacked
+            what = "the download with its unpacked files"
+            require_space(folder, missing, what, instead=INSTEAD)
+        began = time.monotonic()
+        with counter("download", unit="B") as transfer.report:
+            transfer.run()
+        seconds = time.monotonic() - began
+        log.info("received %s in %.0f s", size_text(path.stat().st_size), seconds)
+    actual = digest_of_file(path)
+    log.info("%s, SHA-256 %s", size_text(path.stat().st_size), actual)
+    if expected in ("", actual):
+        return _Archive(path, actual, own=True)
+    path.unlink()
+    if first is None:
+        raise MirrorFailed(f"it sent a file of SHA-256 {actual} and not {expected}; it is deleted")
+    raise MirrorFailed(
+        f"it sent other bytes (SHA-256 {actual}) than on {first['first_seen']} ({expected}); they "
+        f"are deleted; if the new ones are right, pass -P sha256={actual}"
+    )
+
+
+def _unpack(request: DownloadRequest, archive: _Archive, folder: Path) -> None:
     began = time.monotonic()
     try:
-        with demand.stage("unpack", unit="files") as report:
-            done = unpack(archive.path, folder, report=report, limits=demand.limits)
+        with counter("unpack", unit="files") as report:
+            done = unpack(archive.path, folder, report=report, limits=request.limits)
     except ArchiveInvalid as error:
-        end = _end_of(archive, keep=False)
-        raise ArchiveInvalid(f"this archive cannot be trusted: {error}{end}") from error
+        end = _fate_of(archive, keep=False)
+        raise ArchiveInvalid(f"this archive is unsafe or damaged: {error}{end}") from error
     except DatasetInvalid as error:
-        raise DatasetInvalid(f"{error}{_end_of(archive, keep=demand.keep_archive)}") from error
+        raise DatasetInvalid(f"{error}{_fate_of(archive, keep=request.keep_archive)}") from error
     log.info(
-        "unpacked %d files, %s, in %.0f s; files that no dataset needs, left out: %d",
+        "unpacked %d files, %s, in %.0f s; other files left out: %d",
         done.files,
         size_text(done.n_bytes),
         time.monotonic() - began,
@@ -178,66 +245,61 @@ def _unpack(demand: Demand, archive: Archive, folder: Path) -> None:
     )
 
 
-def _end_of(archive: Archive, *, keep: bool) -> str:
-    """Delete an archive without use, unless it is to be kept or the user's; return what to say.
-
-    One that stays is what the next run takes, whatever the server has by then.
-    """
-    if archive.kept:
+def _fate_of(archive: _Archive, *, keep: bool) -> str:
+    """Delete an unusable archive, unless it is to be kept or the user's; return what to say."""
+    if not archive.own:
         return ""
     if keep:
-        return f"; the archive is kept as {archive.path} (delete it to ask the server again)"
+        return f"; the archive stays as {archive.path} (delete it to ask the server again)"
     archive.path.unlink()
     return "; it is deleted"
 
 
-def _describe(demand: Demand, archive: Archive, folder: Path) -> tuple[Record, Census]:
+def _describe(
+    request: DownloadRequest, mirror: Mirror, archive: _Archive, folder: Path
+) -> tuple[Record, Census]:
     """Count what was unpacked, and write dataset.json last."""
-    path = folder / "dataset.json"
-    # Its name first, for whoever asks for it while counting.
-    path.write_text(json.dumps({"name": demand.name, "synthetic": False}), encoding="utf-8")
+    identity = {"name": request.name, "synthetic": False}  # which the census reads
+    (folder / "dataset.json").write_text(json.dumps(identity), encoding="utf-8")
     try:
-        census = _count(demand, folder)
+        census = _count(folder, request.processes)
     except (DatasetInvalid, DatasetNotFound) as error:
-        told = str(error).replace(f"{folder}/", "").replace(str(folder), "it")
-        end = _end_of(archive, keep=True)
-        raise DatasetInvalid(f"what it holds cannot be read: {told}{end}") from error
-    made = any(_is_made_up(split) for split in census.splits.values())
-    census = replace(census, synthetic=made)
+        reason = str(error).replace(f"{folder}/", "").replace(str(folder), "it")
+        end = _fate_of(archive, keep=True)
+        raise DatasetInvalid(f"what it holds cannot be read: {reason}{end}") from error
+    regions = [split.table["active_region"].max() for split in census.splits.values()]
+    # Only this project's generator gives regions such high numbers.
+    census = replace(census, synthetic=bool(max(regions) >= min(FIRST_NUMBER.values())))
     record = Record(
-        name=demand.name,
-        synthetic=made,
-        source=archive.source,
+        name=request.name,
+        synthetic=census.synthetic,
+        source=mirror.address,
         sha256=archive.sha256,
-        bytes=archive.bytes,
+        bytes=archive.path.stat().st_size,
         downloaded_at=datetime.now(UTC).isoformat(timespec="seconds"),
         fingerprint=census.fingerprint,
         census=census.as_dict(),
     )
-    path.write_text(json.dumps(record.as_dict(), indent=1) + "\n", encoding="utf-8")
+    record.write(folder)
     return record, census
 
 
-def _is_made_up(split: SplitCensus) -> bool:
-    """Tell whether a split has regions that only this project's generator numbers so high."""
-    return bool((split.table["active_region"] >= min(FIRST_NUMBER.values())).any())
+def _count(folder: Path, processes: int | None) -> Census:
+    with counter("count") as report:
+        return take_census(folder, processes=processes, progress=report)
 
 
-def _count(demand: Demand, folder: Path) -> Census:
-    with demand.stage("count", unit="samples") as report:
-        return take_census(folder, processes=demand.processes, progress=report)
-
-
-def _failed(
-    demand: Demand, folder: Path, failures: Sequence[tuple[Mirror, Exception]]
+def _failure(
+    request: DownloadRequest, folder: Path, failures: Sequence[tuple[Mirror, Exception]]
 ) -> FlareError:
-    """Return the error that names every place with its reason."""
-    told = "; ".join(f"{mirror.address}: {error}" for mirror, error in failures)
-    kept = any(path.suffix == ".partial" for path in folder.iterdir())
+    """Return the error that names every mirror with its reason."""
+    reasons = "; ".join(f"{mirror.address}: {error}" for mirror, error in failures)
     (_, error), *others = failures
     if not others and isinstance(error, FlareError):
-        return type(error)(f"{told}; give another source")
-    again = "run it again to go on from what has arrived" if kept else "try again later"
+        return type(error)(f"{reasons}; give another source")
+    partial = any(path.suffix == ".partial" for path in folder.iterdir() if path.is_file())
+    again = "run it again to resume" if partial else "try again later"
     return DownloadFailed(
-        f"no {demand.name}: {told}; {again}, or pass -P source=FILE with an archive from elsewhere"
+        f"no {request.name}: {reasons}; {again}, or pass -P source=FILE with an archive from "
+        "elsewhere"
     )

@@ -1,4 +1,4 @@
-"""Where SDOBenchmark can be had: mirrors by name, addresses and files, and about how big it is."""
+"""Name the mirrors of SDOBenchmark, and the approximate size of its archives."""
 
 import os
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from flare.errors import ConfigInvalid
 _REPOSITORY = "i4Ds/SDOBenchmark"
 _BRANCHES = {"full": "data-full", "example": "data-example"}
 
-#: Archives of a branch: GitHub's address, and the one that it redirects to.
+#: Archives of a branch: GitHub's address, and the address that it redirects to.
 GITHUB = (
     "https://github.com/{repository}/archive/refs/heads/{branch}.zip",
     "https://codeload.github.com/{repository}/zip/refs/heads/{branch}",
 )
 
-#: Public data sets need no login there; some networks and quotas do.
+#: Kaggle's public data sets need no login; some networks and quotas do.
 KAGGLE = "https://www.kaggle.com/api/v1/datasets/download/fhnw-i4ds/sdobenchmark"
 
 NAMES = ("github", "kaggle")
@@ -25,7 +25,7 @@ NAMES = ("github", "kaggle")
 
 @dataclass(frozen=True)
 class Size:
-    """About how many bytes something takes on disk: the archive, and its unpacked files."""
+    """Approximate bytes on disk of an archive and of its unpacked files."""
 
     archive: int
     unpacked: int
@@ -38,19 +38,19 @@ SIZES = {
     "example": Size(200_000_000, 240_000_000),
 }
 
-#: No archive may be larger: several times the full set, far below a server that never ends.
-MOST_ARCHIVE_BYTES = 20_000_000_000
+#: The largest archive that is accepted: several times the full set.
+MAX_ARCHIVE_BYTES = 20_000_000_000
 
 
 class MirrorFailed(Exception):
-    """One mirror could not give the archive, for a reason; the next one may."""
+    """One mirror did not deliver the archive; the message says why. The next one may."""
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """One place to try: an address, or a file of this machine.
+    """One place to try: an address, or a file on disk.
 
-    ``name`` is what the user called it. ``login`` is sent to the host of the address alone.
+    ``name`` is the word of the user. ``login`` is sent to the host of the address alone.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Mirror:
 
     @property
     def published(self) -> bool:
-        """Whether it is one of the named mirrors, whose size is known beforehand."""
+        """Whether it is a named mirror, the size of whose archive is known."""
         return self.name in NAMES
 
 
@@ -75,19 +75,18 @@ def mirrors_of(what: str, source: str, environment: Mapping[str, str] = os.envir
         Names (``github``, ``kaggle``), http(s) addresses and files; a comma within an address is
         written %2C.
     environment
-        Where KAGGLE_USERNAME and KAGGLE_KEY are looked up.
+        Mapping with KAGGLE_USERNAME and KAGGLE_KEY.
 
     Raises
     ------
     ConfigInvalid
-        A word of it is nothing of these, or none of the mirrors has ``what``.
+        A word is none of these, or none of the mirrors has ``what``.
     """
     words = [word.strip() for word in source.split(",") if word.strip()]
     mirrors = [mirror for word in words for mirror in _mirrors_of_word(what, word, environment)]
     if not mirrors:
         raise ConfigInvalid(
-            f"source={source}: none of it has what={what}; Kaggle has only what=full, "
-            "github has both"
+            f"source={source} does not have what={what}; Kaggle has only what=full, github has both"
         )
     return mirrors
 
@@ -106,19 +105,19 @@ def _mirrors_of_word(what: str, word: str, environment: Mapping[str, str]) -> li
     file = Path(word).expanduser()
     if not file.is_file():
         raise ConfigInvalid(
-            f"source={word}: choose from {', '.join(NAMES)}, an http(s) address, or an archive "
-            "that is there; several of them with commas between"
+            f"source={word}: choose from {', '.join(NAMES)}, an http(s) address, or an existing "
+            "archive file; separate several of them by commas"
         )
     return [Mirror(word, str(file.absolute()), file=file)]
 
 
 def _check_address(address: str) -> None:
-    """Raise ConfigInvalid for an address that cannot be asked, or must not be written down."""
+    """Raise ConfigInvalid for an unusable address, and for a password, which would be logged."""
     try:
         parts = urlsplit(address)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
         login = parts.username is not None
-        parts.port  # noqa: B018 - raises when it is no number
+        parts.port  # noqa: B018 - raises if it is not a number
     except ValueError:
         usable, login = False, False
     if login:
@@ -128,5 +127,5 @@ def _check_address(address: str) -> None:
         )
     if not usable:
         raise ConfigInvalid(
-            f"source={address}: this is no address; write https://host/path or http://..."
+            f"source={address} is not an address; write https://host/path or http://..."
         )

@@ -1,30 +1,38 @@
-"""Unpack an archive that may be hostile: only what a dataset has, and never too much of it.
+"""Unpack an archive that may be hostile: only a dataset's files, and only within bounds.
 
-Names are judged before anything is written (`members`), bytes are counted as they come, and nothing
-an archive says of itself is believed. Permissions, owners and times in it are ignored.
+An archive is read twice. The first pass judges every name and size before anything is written;
+the second one writes. Permissions, owners and times in the archive are ignored. The standard
+library's filters for tar archives do not know zip archives, nor which files a dataset has.
 """
 
-from collections.abc import Iterator
+import re
+import shutil
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from flare.datasets.download.archives import Member, open_archive
-from flare.datasets.download.members import Place, is_split_folder, is_wanted, key_of, place_of
-from flare.datasets.download.space import on_disk, require_space, size_text
-from flare.datasets.download.stages import Report
+from flare.datasets.download.archives import Member, damage_as_archive_invalid, members_of
+from flare.datasets.download.transfer import INSTEAD, Report
+from flare.datasets.sdobenchmark.labels import ROOT_TABLES, SPLITS
 from flare.errors import ArchiveInvalid, DatasetInvalid
+from flare.files import require_space, size_text
 
-_ASIDE = ".aside"  # no place begins with a dot
+SUFFIXES = (".csv", ".jpg", ".jpeg", ".png", ".txt")
+
 _CHUNK = 2**18
-_ROOM_EVERY = 256 * 2**20
+_BLOCK = 4096  # bytes in which a file system stores files
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # characters that control a terminal
+_MAX_PART_BYTES, _MAX_DEPTH = 255, 8  # of a path; 255 is the limit of the usual file systems
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What no honest archive of SDOBenchmark (370,000 files, 4.1 GB) comes near.
+    """Bounds far above an honest archive of SDOBenchmark (370,000 files, 4.1 GB).
 
-    ``total_bytes`` and ``file_bytes`` are unpacked; ``ratio`` is unpacked to packed bytes, looked
-    at beyond ``ratio_from`` bytes, since JPEGs hardly compress and short tables do.
+    ``total_bytes`` and ``file_bytes`` are unpacked. ``ratio`` is unpacked to packed bytes, and
+    counts above ``ratio_from`` bytes: JPEGs hardly compress, short tables do.
     """
 
     members: int = 2_000_000
@@ -34,10 +42,14 @@ class Limits:
     ratio: int = 100
     ratio_from: int = 32 * 2**20
 
+    def unpacked(self, packed_bytes: int) -> int:
+        """Return the most bytes that so many packed ones may become."""
+        return min(self.total_bytes, max(self.ratio_from, packed_bytes * self.ratio))
+
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What was written, and how many files of the archive were left where they are."""
+    """The number and size of the files written; ``ignored`` files are not part of a dataset."""
 
     files: int
     n_bytes: int
@@ -47,188 +59,170 @@ class Unpacked:
 def unpack(
     archive: Path, folder: Path, *, report: Report, limits: Limits | None = None
 ) -> Unpacked:
-    """Write the files of ``training`` and ``test``, and tables beside these, to an empty folder.
+    """Write the files of ``training`` and ``test``, and tables next to these, to an empty folder.
 
-    What is in the folder after an error must be deleted.
+    After an error the folder must be deleted.
 
     Parameters
     ----------
     archive
         A zip, tar or tar.gz.
     report
-        Called with the files that are written, and those to write in all where that is known.
+        Called with the number of files written, and of those to write.
 
     Raises
     ------
     ArchiveInvalid
         The archive is damaged, cut off or encrypted; it holds a link, a device, a name that leads
-        elsewhere or occurs twice; or it goes beyond the limits.
+        elsewhere or occurs twice; or it exceeds the limits.
     DatasetInvalid
-        It is sound, but has no file in ``training`` or ``test``.
+        It is intact, but has no file in ``training`` or ``test``.
     DiskTooSmall
         There is no room for its files.
     """
-    work = _Unpacking(folder, archive.stat().st_size, limits or Limits())
-    most = min(work.limits.total_bytes, work.most_by_ratio(work.packed_bytes))
-    with open_archive(archive, most_bytes=most) as listing:
-        total = None
-        if listing.known is not None:
-            total = work.look_through(listing.known)
-        report(0, total)
-        for member in listing.members:
-            if work.take(member):
-                report(work.files, total)
-    work.settle()
-    if not work.files:
-        raise DatasetInvalid("it holds no table or image in a folder training or test")
-    return Unpacked(work.files, work.n_bytes, work.ignored)
+    bounds = limits or Limits()
+    max_bytes = bounds.unpacked(archive.stat().st_size)
+    with damage_as_archive_invalid():
+        plan = _Plan(bounds, archive.stat().st_size)
+        for member in members_of(archive, max_bytes):
+            plan.add(member)
+        paths = plan.finish()
+        if not paths:
+            raise DatasetInvalid("it holds no table or image in a folder training or test")
+        require_space(folder, plan.disk_bytes, "unpacking", instead=INSTEAD)
+        done = Unpacked(0, 0, plan.n_files - len(paths))
+        report(0, len(paths))
+        for number, member in enumerate(members_of(archive, max_bytes)):
+            if number in paths:
+                n_bytes = _write(member, folder / paths[number])
+                done = Unpacked(done.files + 1, done.n_bytes + n_bytes, done.ignored)
+                report(done.files, len(paths))
+    return done
+
+
+def _write(member: Member, target: Path) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = member.open()
+    if source is None:
+        raise ArchiveInvalid(f"its member {member.name!r} has no content")
+    with source, target.open("xb") as file:
+        shutil.copyfileobj(source, file, _CHUNK)
+        size = file.tell()
+    if size != member.size:
+        raise ArchiveInvalid(f"its member {member.name!r} is damaged or cut off ({size} bytes)")
+    return size
 
 
 @dataclass
-class _Unpacking:
-    """An archive on its way to a folder, with everything counted.
+class _Plan:
+    """Which members of an archive go where; adding one that is not safe raises ArchiveInvalid.
 
-    ``tables`` lie aside by their numbers until all is seen: a tar may have the split folders, and
-    so the ``roots`` beside which a table is the dataset's, after them.
+    ``tables`` are next to the folders of the splits, if ``roots`` turns out to have their folder.
     """
 
-    folder: Path
-    packed_bytes: int
     limits: Limits
-    members: int = 0
-    files: int = 0
+    packed_bytes: int
+    n_members: int = 0
+    n_files: int = 0
     n_bytes: int = 0
-    ignored: int = 0
-    room_looked: int = 0
-    taken: set[str] = field(default_factory=set)
-    folders: set[str] = field(default_factory=set)
+    disk_bytes: int = 0
+    paths: dict[int, PurePosixPath] = field(default_factory=dict)
+    tables: list[tuple[int, str, PurePosixPath, PurePosixPath]] = field(default_factory=list)
     roots: set[PurePosixPath] = field(default_factory=set)
-    tables: list[tuple[str, Place]] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
 
-    def most_by_ratio(self, packed: int) -> int:
-        """Return how many bytes so many packed ones may become."""
-        return max(self.limits.ratio_from, packed * self.limits.ratio)
-
-    def look_through(self, members: tuple[Member, ...]) -> int:
-        """Judge a list of members before anything is written; return how many are wanted."""
-        judged = _Unpacking(self.folder, self.packed_bytes, self.limits)
-        room = 0
-        for member in members:
-            place = judged.compare_paired(member)
-            if place is not None:
-                judged.count(member.name, files=1, n_bytes=member.size)
-                room += on_disk(member.size)
-        judged.check_tables()
-        require_space(self.folder, room, "unpacking")
-        return judged.files
-
-    def take(self, member: Member) -> bool:
-        """Write a member if it is wanted; return whether it was."""
-        place = self.compare_paired(member)
-        if place is None:
-            return False
-        self.count(member.name, files=1, n_bytes=0)
-        target = self._aside(len(self.tables) - 1) if place.at_root else self.folder / place.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with member.open() as content, target.open("xb") as file:
-            for chunk in self._chunks(member, iter(lambda: content.read(_CHUNK), b"")):
-                file.write(chunk)
-        return True
-
-    def check_tables(self) -> dict[int, PurePosixPath]:
-        """Return the path of each table that is the dataset's by its number; refuse second ones."""
-        paths = {}
-        for number, (name, place) in enumerate(self.tables):
-            if place.root in self.roots:
-                self._check_new(name, place.path)
-                paths[number] = place.path
-        return paths
-
-    def settle(self) -> None:
-        """Put the dataset's tables in their places, and delete others of such names."""
-        paths = self.check_tables()
-        for number in range(len(self.tables)):
-            table = self._aside(number)
-            if number in paths:
-                table.rename(self.folder / paths[number])
-            else:
-                self.files -= 1
-                self.n_bytes -= table.stat().st_size
-                self.ignored += 1
-                table.unlink()
-        if self.tables:
-            (self.folder / _ASIDE).rmdir()
-
-    def _aside(self, number: int) -> Path:
-        return self.folder / _ASIDE / str(number)
-
-    def compare_paired(self, member: Member) -> Place | None:
-        """Return where a member goes, or None if nobody needs it; raise if it is not safe."""
-        self.members += 1
-        if self.members > self.limits.members:
+    def add(self, member: Member) -> None:
+        number, self.n_members = self.n_members, self.n_members + 1
+        if self.n_members > self.limits.members:
             raise ArchiveInvalid(f"it has more than {self.limits.members} members")
+        self.n_files += member.kind == "file"
         place = place_of(member.name)
-        within = place is not None and not place.at_root
-        if member.kind == "special" and (within or is_split_folder(member.name)):
-            raise ArchiveInvalid(f"its member {member.name!r} is a {member.special}, not a file")
-        if place is None or member.kind != "file" or not is_wanted(place.path):
-            self.ignored += member.kind == "file"
-            return None
-        if place.at_root:
-            self.tables.append((member.name, place))
+        in_split = place is not None and len(place[1].parts) > 1
+        if member.kind not in ("file", "folder") and (
+            in_split or PurePosixPath(member.name).name in SPLITS
+        ):
+            raise ArchiveInvalid(f"its member {member.name!r} is a {member.kind}, not a file")
+        if place is None or member.kind != "file" or place[1].suffix.lower() not in SUFFIXES:
+            return
+        root, path = place
+        self._check_bounds(member)
+        if in_split:
+            self._assign(number, member.name, path)
+            self.roots.add(root)
         else:
-            self._check_new(member.name, place.path)
-            self.roots.add(place.root)
-        self._check_size(member, member.size)
-        return place
+            self.tables.append((number, member.name, root, path))
 
-    def count(self, name: str, *, files: int, n_bytes: int) -> None:
-        """Count what is written, and stop at the limits."""
-        self.files += files
-        self.n_bytes += n_bytes
-        if self.files > self.limits.files:
-            raise ArchiveInvalid(f"it has more than {self.limits.files} files")
-        most = min(self.limits.total_bytes, self.most_by_ratio(self.packed_bytes))
-        if self.n_bytes > most:
-            raise ArchiveInvalid(
-                f"{size_text(self.packed_bytes)} unpack to more than {size_text(most)} by "
-                f"{name!r}; this is a bomb, or no SDOBenchmark"
-            )
+    def finish(self) -> dict[int, PurePosixPath]:
+        """Return the path of each member to write, by its number in the archive."""
+        for number, name, root, path in self.tables:
+            if root in self.roots:
+                self._assign(number, name, path)
+        return self.paths
 
-    def _check_new(self, name: str, path: PurePosixPath) -> None:
+    def _assign(self, number: int, name: str, path: PurePosixPath) -> None:
         """Refuse a second file of one path, and a file where another one needs a folder."""
-        key = key_of(path)
-        above = [key_of(parent) for parent in path.parents[:-1]]
-        if key in self.taken or key in self.folders or self.taken.intersection(above):
+        key = _key_of(path)
+        above = [_key_of(parent) for parent in path.parents[:-1]]
+        if key in self.files or key in self.folders or self.files.intersection(above):
             raise ArchiveInvalid(f"its member {name!r} would overwrite another one")
-        self.taken.add(key)
+        self.files.add(key)
         self.folders.update(above)
+        self.paths[number] = path
 
-    def _check_size(self, member: Member, size: int) -> None:
+    def _check_bounds(self, member: Member) -> None:
+        name, size = member.name, member.size
         most = self.limits.file_bytes
         if member.packed is not None:
-            most = min(most, self.most_by_ratio(member.packed))
+            most = min(most, self.limits.unpacked(member.packed))
         if size < 0:
-            raise ArchiveInvalid(f"its member {member.name!r} claims {size} bytes")
-        if size > most:
-            raise ArchiveInvalid(
-                f"its member {member.name!r} unpacks to more than {size_text(most)}; this is a "
-                "bomb, or no SDOBenchmark"
-            )
+            raise ArchiveInvalid(f"its member {name!r} claims {size} bytes")
+        self.n_bytes += size
+        self.disk_bytes += -(-size // _BLOCK) * _BLOCK
+        total = self.limits.unpacked(self.packed_bytes)
+        too_large = (
+            f"its member {name!r} unpacks to more than {size_text(most)}"
+            if size > most
+            else f"{size_text(self.packed_bytes)} unpack to more than {size_text(total)}"
+        )
+        if size > most or self.n_bytes > total:
+            raise ArchiveInvalid(f"{too_large}: a decompression bomb, or not SDOBenchmark")
+        if len(self.paths) + len(self.tables) >= self.limits.files:
+            raise ArchiveInvalid(f"it has more than {self.limits.files} files")
 
-    def _chunks(self, member: Member, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Pass on a member's bytes as they are counted."""
-        size = 0
-        for chunk in chunks:
-            size += len(chunk)
-            self._check_size(member, size)
-            self.count(member.name, files=0, n_bytes=len(chunk))
-            if self.n_bytes >= self.room_looked + _ROOM_EVERY:
-                require_space(self.folder, 0, "unpacking the rest")
-                self.room_looked = self.n_bytes
-            yield chunk
-        if size != member.size:
-            raise ArchiveInvalid(
-                f"its member {member.name!r} has {size} bytes and not {member.size}: it is "
-                "damaged or cut off"
-            )
+
+def place_of(name: str) -> tuple[PurePosixPath, PurePosixPath] | None:
+    """Return the folder of the dataset within an archive, and a member's path below it, or None.
+
+    None is for everything outside ``training`` and ``test``, wherever these are in the archive
+    (``SDOBenchmark-data-full/training/...``), except a table's name that some copies have next to
+    these; of folders of these names within one another the innermost counts.
+
+    Raises
+    ------
+    ArchiveInvalid
+        The name could lead out of a folder on some system: it is absolute, climbs with ``..``,
+        has a drive letter, a backslash, or characters that no name of the dataset has.
+    """
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts or "\\" in name or _DRIVE.match(name):
+        raise ArchiveInvalid(f"its member {name!r} would be written outside the folder")
+    if _CONTROL.search(name):
+        raise ArchiveInvalid(f"its member {name!r} has control characters in its name")
+    parts = [part for part in parts if part not in ("", ".")]
+    cuts = [index for index, part in enumerate(parts[:-1]) if part in SPLITS]
+    if not cuts and parts and parts[-1] in ROOT_TABLES:
+        cuts = [len(parts) - 1]
+    if not cuts or any(part.startswith((".", "__MACOSX")) for part in parts):
+        return None
+    root, path = parts[: cuts[-1]], parts[cuts[-1] :]
+    if len(path) > _MAX_DEPTH or any(
+        _DRIVE.match(part) or len(part.encode()) > _MAX_PART_BYTES for part in path
+    ):
+        raise ArchiveInvalid(f"its member {name!r} has a name that not every file system takes")
+    return PurePosixPath(*root), PurePosixPath(*path)
+
+
+def _key_of(path: PurePosixPath) -> str:
+    """Return what two paths have in common that some file system takes for the same file."""
+    return unicodedata.normalize("NFC", str(path)).casefold()

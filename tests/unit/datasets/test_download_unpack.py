@@ -1,4 +1,4 @@
-"""Archives that are sound come out whole; hostile and damaged ones are one line, and no harm."""
+"""Intact archives are unpacked whole; hostile and damaged ones are one line and do no harm."""
 
 import gzip
 import io
@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flare.datasets.download.space import SPARE_BYTES
 from flare.datasets.download.unpack import Limits, Unpacked, unpack
 from flare.errors import ArchiveInvalid, DatasetInvalid, DiskTooSmall
+from flare.files import SPARE_BYTES
 
 from archives_of_all_kinds import FILES, KINDS, add_to_tar, archive_of, zip_info
 
@@ -76,7 +76,7 @@ def test_the_splits_come_out_wherever_they_lie(tmp_path, unpacked, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_root_may_be_nested_as_on_kaggle(tmp_path, unpacked, kind, prefix):
     entries = {f"{prefix}{name}": data for name, data in WANTED.items()}
-    if prefix == "training/":  # training/training/... beside training/test/...
+    if prefix == "training/":  # training/training/... and training/test/...
         entries = {name: data for name, data in entries.items() if "training/training" in name}
     assert unpacked(archive_of(tmp_path / "a", kind, entries)).items() <= WANTED.items()
 
@@ -84,7 +84,7 @@ def test_the_root_may_be_nested_as_on_kaggle(tmp_path, unpacked, kind, prefix):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("root", ["", "./", "x/", "a/b/c/"])
 @pytest.mark.parametrize("last", [False, True])
-def test_tables_beside_the_split_folders_come_out(tmp_path, unpacked, kind, root, last):
+def test_tables_next_to_the_split_folders_come_out(tmp_path, unpacked, kind, root, last):
     tables = {"training.csv": b"one", "train.csv": b"two", "test.csv": b"three"}
     wanted = WANTED | tables if last else tables | WANTED
     entries = {f"{root}{name}": data for name, data in wanted.items()}
@@ -111,7 +111,7 @@ def test_tables_of_these_names_in_other_folders_are_left_out_and_no_second_ones(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("again", ["SDO-full/./train.csv", "other/train.csv"])
-def test_a_second_table_beside_the_split_folders_is_refused(tmp_path, refused, kind, again):
+def test_a_second_table_next_to_the_split_folders_is_refused(tmp_path, refused, kind, again):
     entries = [
         ("SDO-full/train.csv", b"one"),
         (again, b"two"),
@@ -138,7 +138,7 @@ def test_what_was_done_is_counted(tmp_path, kind):
         archive_of(tmp_path / "a", kind), tmp_path / "out", report=lambda *r: reports.append(r)
     )
     assert done == Unpacked(3, sum(map(len, WANTED.values())), ignored=1)
-    assert reports == [(n, 3 if kind == "zip" else None) for n in range(4)]
+    assert reports == [(n, 3) for n in range(4)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,7 +157,7 @@ def test_permissions_of_the_archive_are_not_taken_over(tmp_path, unpacked, kind)
     assert not mode & (stat.S_ISUID | stat.S_ISGID | stat.S_IXUSR)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["zip", "tar"])
 @pytest.mark.parametrize(
     "name",
     [
@@ -184,7 +184,9 @@ def test_a_name_that_leads_elsewhere_refuses_the_archive(tmp_path, refused, kind
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../.bashrc", "docs/../../x"])
-def test_even_where_nobody_needs_the_file(tmp_path, refused, name):
+def test_a_name_that_leads_elsewhere_is_refused_even_for_a_file_that_is_not_used(
+    tmp_path, refused, name
+):
     refused(archive_of(tmp_path / "a", "zip", {**FILES, name: b"harm"}))
 
 
@@ -230,16 +232,15 @@ def test_a_link_or_device_in_a_zip_is_refused(tmp_path, refused, mode):
     assert "not a file" in refused(path)
 
 
-@pytest.mark.parametrize("kind", ["tar", "tar.gz"])
 @pytest.mark.parametrize("name", ["SDO-full/training/link.csv", "SDO-full/training", "training"])
 @pytest.mark.parametrize(
     "what",
     [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE,
      tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE],
 )  # fmt: skip
-def test_a_link_or_device_in_a_tar_is_refused(tmp_path, refused, kind, name, what):
+def test_a_link_or_device_in_a_tar_is_refused(tmp_path, refused, name, what):
     path = tmp_path / "a"
-    with tarfile.open(path, "w:gz" if kind == "tar.gz" else "w") as tar:
+    with tarfile.open(path, "w") as tar:
         add_to_tar(tar, name, kind=what, target="/etc/passwd")
         add_to_tar(tar, IMAGE, b"x")
     refused(path)
@@ -265,10 +266,10 @@ def test_an_encrypted_zip_is_refused(tmp_path, refused):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_packed_in_an_unusual_way_is_refused(tmp_path, refused, method):
+def test_a_zip_of_an_unusual_compression_method_is_refused(tmp_path, refused, method):
     with zipfile.ZipFile(tmp_path / "a", "w", method) as file:
         file.writestr(IMAGE, b"x" * 100)
-    assert "unusual" in refused(tmp_path / "a")
+    assert "unusual compression" in refused(tmp_path / "a")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -290,8 +291,7 @@ def test_an_archive_beyond_a_limit_is_refused(tmp_path, refused, kind, limits, s
 def test_a_bomb_is_refused_by_its_ratio(tmp_path, refused, kind):
     bomb = archive_of(tmp_path / "a", kind, {**FILES, "training/bomb.txt": bytes(3_000_000)})
     refused(bomb, limits=Limits(ratio_from=1_000_000))
-    written = sum(map(len, contents(tmp_path / "out").values()))
-    assert written <= 1_000_000 + 2**18
+    assert contents(tmp_path / "out") == {}
 
 
 def test_a_bomb_of_many_small_files_is_refused_by_the_ratio_of_all(tmp_path, refused):
@@ -302,7 +302,7 @@ def test_a_bomb_of_many_small_files_is_refused_by_the_ratio_of_all(tmp_path, ref
 
 def test_a_bomb_that_nobody_would_unpack_is_refused_while_it_is_skipped(tmp_path, refused):
     bomb = archive_of(tmp_path / "a", "tar.gz", {"bomb.bin": bytes(3_000_000), **FILES})
-    assert "far more" in refused(bomb, limits=Limits(ratio_from=1_000_000))
+    assert "unpacks to more than 1.00 MB" in refused(bomb, limits=Limits(ratio_from=1_000_000))
 
 
 def test_a_zip_that_understates_a_size_is_refused_by_what_comes(tmp_path, refused):
@@ -334,15 +334,25 @@ def test_a_header_that_claims_gigabytes_is_refused_and_not_read(tmp_path, refuse
     assert "claims 4294967296 bytes" in refused(tmp_path / "a")
 
 
-@pytest.mark.parametrize(("name", "says"), [("a.bin", "leads backwards"), (IMAGE, "claims -1024")])
-def test_a_header_of_negative_size_does_not_make_a_circle(tmp_path, refused, name, says):
+@pytest.mark.parametrize("name", ["a.bin", IMAGE])
+def test_a_header_of_negative_size_does_not_make_a_circle(tmp_path, refused, name):
     first, second = tarfile.TarInfo("training/a.csv"), tarfile.TarInfo(name)
     first.size = 512
     head = bytearray(second.tobuf(tarfile.GNU_FORMAT))
     head[124:136] = (-1024).to_bytes(12, "big", signed=True)
     head[148:156] = f"{sum(head[:148]) + 8 * 32 + sum(head[156:512]):06o}\0 ".encode()
     (tmp_path / "a").write_bytes(first.tobuf() + b"x" * 512 + bytes(head) + bytes(10_240))
-    assert says in refused(tmp_path / "a")
+    assert "claims -1024" in refused(tmp_path / "a")
+
+
+def test_a_negative_size_in_an_extended_header_does_not_end_the_archive(tmp_path, refused):
+    with tarfile.open(tmp_path / "a", "w", format=tarfile.PAX_FORMAT) as tar:
+        add_to_tar(tar, "training/a.csv", b"x" * 512)
+        info = tarfile.TarInfo("a.bin")
+        info.pax_headers = {"size": "-1024"}
+        tar.addfile(info)
+        add_to_tar(tar, IMAGE, b"x")
+    refused(tmp_path / "a")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -358,7 +368,7 @@ def test_an_archive_cut_off_anywhere_is_refused(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-def test_a_byte_that_is_wrong_in_a_file_is_found(tmp_path, refused, kind):
+def test_a_wrong_byte_in_a_file_is_noticed(tmp_path, refused, kind):
     archive = archive_of(tmp_path / "a", kind, {**FILES, "test/a.jpg": os.urandom(5000)})
     data = bytearray(archive.read_bytes())
     data[-3000] ^= 1
@@ -384,27 +394,25 @@ def test_what_is_no_archive_is_refused(tmp_path, refused, content):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_sound_archive_without_a_dataset_says_so(tmp_path, refused, kind):
+def test_an_intact_archive_without_a_dataset_says_so(tmp_path, refused, kind):
     archive = archive_of(tmp_path / "a", kind, {"README.md": b"x", "a/train.csv": b"x"})
     message = refused(archive, DatasetInvalid)
     assert message == "it holds no table or image in a folder training or test"
 
 
-def test_too_small_a_disk_is_told_before_anything_is_written(tmp_path, refused, monkeypatch):
+def test_too_small_a_disk_is_reported_before_anything_is_written(tmp_path, refused, monkeypatch):
     monkeypatch.setattr(
         "shutil.disk_usage", lambda _place: SimpleNamespace(free=SPARE_BYTES + 8192)
     )
     message = refused(archive_of(tmp_path / "a", "zip"), DiskTooSmall)
-    assert "unpacking takes about 12.29 kB" in message
+    assert "unpacking takes 12.29 kB" in message
     assert contents(tmp_path / "out") == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_bytes_are_wrong_it_ends_in_one_line_or_in_files_of_the_splits(
-    tmp_path_factory, kind, data
-):
+def test_any_wrong_bytes_end_in_one_line_or_in_files_of_the_splits(tmp_path_factory, kind, data):
     folder = tmp_path_factory.mktemp("fuzz")
     archive = archive_of(folder / "a", kind)
     content = bytearray(archive.read_bytes())
@@ -413,11 +421,11 @@ def test_whatever_bytes_are_wrong_it_ends_in_one_line_or_in_files_of_the_splits(
         content[place] = value
     archive.write_bytes(content)
     (folder / "out").mkdir()
-    told = ""
+    message = ""
     try:
         unpack(archive, folder / "out", report=lambda *_report: None)
     except DatasetInvalid as error:
-        told = str(error)
-    assert "\n" not in told
+        message = str(error)
+    assert "\n" not in message
     assert {path.name for path in folder.iterdir()} == {"a", "out"}
     assert {path.name for path in (folder / "out").iterdir()} <= {"training", "test"}
