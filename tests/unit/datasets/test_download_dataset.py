@@ -1,6 +1,5 @@
 """From mirrors to a dataset in its folder: never a half-made one, and every failure is named."""
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -32,7 +31,7 @@ from flare.errors import (
     DownloadFailed,
     PlaceInUse,
 )
-from flare.files import SPARE_BYTES
+from flare.files import SPARE_BYTES, locked
 
 from archive_server import Served, Status, redirect
 from archives_of_all_kinds import KINDS, archive_of, archive_of_folder
@@ -288,11 +287,12 @@ def test_a_link_may_not_be_dest(get, data, tmp_path):
 
 
 def test_two_downloads_to_one_folder_are_refused(get, data):
-    (data / ".raw.download").mkdir(parents=True)
-    with (data / ".raw.download/lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(PlaceInUse, match="another download"):
-            get("http://127.0.0.1:9/a")
+    data.mkdir()
+    with (
+        locked(data / ".raw.download.lock"),
+        pytest.raises(PlaceInUse, match="another download"),
+    ):
+        get("http://127.0.0.1:9/a")
 
 
 def test_the_right_sha256_lets_it_through(server, get, content):
@@ -445,7 +445,7 @@ def test_too_small_a_disk_is_reported_before_a_known_mirror_is_asked(get, data, 
     free = SimpleNamespace(free=8_000_000_000)
     monkeypatch.setattr("shutil.disk_usage", lambda _place: free)
     known = Mirror("github", "http://127.0.0.1:9/full")
-    with pytest.raises(DiskTooSmall, match=r"takes about 9\.00 GB and .* has 8\.00 GB free"):
+    with pytest.raises(DiskTooSmall, match=r"takes 9\.00 GB and .* has 8\.00 GB free"):
         get(mirrors=[known])
 
 
