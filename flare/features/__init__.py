@@ -1,1 +1,1 @@
-"""Cubes become tables of image statistics and magnetic proxies with stable column names."""
+"""Named image statistics and magnetogram proxies of cubes."""

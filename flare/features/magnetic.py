@@ -1,18 +1,18 @@
-"""What a line-of-sight magnetogram says of a region's power to flare.
+"""Compute magnetic proxies of flare productivity from line-of-sight magnetograms.
 
-The measures are proxies. Fields beyond +-250 G are cut off in these images, nothing is corrected
+Fields beyond +-250 G are cut off in these images, nothing is corrected
 for the projection near the limb, and lengths are those at disk centre.
 
 - R, the unsigned flux near strong-gradient polarity inversion lines: Schrijver 2007, ApJL 655,
   L117, doi:10.1086/511857.
 - Polarity overlap, the flux that both polarities have in the same place once it is blurred: the
-  same idea without thresholds, so that it changes smoothly and with the pixel size but little;
+  same idea without thresholds, so that it changes smoothly and hardly with the pixel size;
   compare the effective connected field of Georgoulis and Rust 2007, doi:10.1086/518718.
 """
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 
 from flare.features.structure import WORKING_SIZE, blur, pixel_mm
 from flare.sample import physical_values, reduce_cubes
@@ -35,7 +35,7 @@ PROXY_NAMES = (
 
 MX_PER_GAUSS_MM2 = 1e16
 
-#: Added to fluxes before the logarithm: below 1e19 Mx of R Schrijver finds no flare of class M, and
+#: Added to fluxes before the logarithm: Schrijver finds no M-class flare below R = 1e19 Mx, and
 #: without it the regions with R = 0 would lie three decades from all others.
 FLOOR_MX = 1e19
 STRONG_FIELD_GAUSS = 150.0  # Schrijver 2007
@@ -56,7 +56,10 @@ def unsigned_flux(gauss: NDArray[np.floating], pixel: float) -> NDArray[np.float
 
 def strong_inversion_line(gauss: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return where fields beyond +-150 G touch, both dilated by 3 x 3 pixels: (..., H, W)."""
-    return _dilate(gauss > STRONG_FIELD_GAUSS) & _dilate(gauss < -STRONG_FIELD_GAUSS)
+    neighbours = (1,) * (gauss.ndim - 2) + (3, 3)
+    positive = maximum_filter(gauss > STRONG_FIELD_GAUSS, neighbours)
+    negative = maximum_filter(gauss < -STRONG_FIELD_GAUSS, neighbours)
+    return np.asarray(positive & negative)
 
 
 def schrijver_r(gauss: NDArray[np.float32], pixel: float) -> NDArray[np.float64]:
@@ -94,8 +97,8 @@ def polarity_overlap(
 def polarities(planes: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the unsigned field of both polarities in gauss, each (P, s, s), s at most 64.
 
-    Pixels are parted by their sign before they are averaged, so that small opposite polarities do
-    not cancel and the flux is that of the image.
+    Pixels are separated by sign before they are averaged, so that small opposite polarities do not
+    cancel and the flux is that of the image.
     """
     return _averaged(_POSITIVE[planes]), _averaged(_NEGATIVE[planes])
 
@@ -148,9 +151,9 @@ def magnetic_proxies(planes: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def overlap_weights(planes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return weights that say where the polarities of magnetograms overlap, (P, s, s).
+    """Return weights where the polarities of magnetograms overlap, (P, s, s).
 
-    They sum to one, and are the same everywhere where nothing overlaps.
+    They sum to one, and are uniform where nothing overlaps.
     """
     _, common = polarity_overlap(*polarities(planes), WEIGHTS_SCALE_MM)
     common += np.float32(1e-3)  # gauss
@@ -169,14 +172,3 @@ def _averaged(images: NDArray[np.float32]) -> NDArray[np.float32]:
     for part in parts[1:]:
         total += part
     return total / np.float32(block**2)
-
-
-def _dilate(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Grow masks (..., H, W) by one pixel in all eight directions."""
-    rows = masks.copy()
-    rows[..., 1:, :] |= masks[..., :-1, :]
-    rows[..., :-1, :] |= masks[..., 1:, :]
-    grown = rows.copy()
-    grown[..., 1:] |= rows[..., :-1]
-    grown[..., :-1] |= rows[..., 1:]
-    return grown

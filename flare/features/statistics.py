@@ -1,7 +1,7 @@
-"""Grey-level statistics of images, all of them from one histogram per image.
+"""Compute grey-level statistics of images from one histogram per image.
 
-An image has at most 256 grey levels, so 256 counts hold everything that a mean, a moment or a
-percentile can say: the pixels are read once, whatever the number of statistics.
+An image has at most 256 grey levels, so 256 counts determine every mean, moment and percentile, and
+the pixels are read once, whatever the number of statistics.
 """
 
 import numpy as np

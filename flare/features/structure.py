@@ -1,12 +1,12 @@
-"""How rough an image's centre is at several scales: loops and moss of a region that flares.
+"""Measure the contrast of an image's centre at several scales: loops and moss of a region.
 
-A small flaring region is not brighter than a large quiet one, but its corona is finer and more
-contrasty. Contrast is the root mean square of grey levels between two Gaussian blurs, weighted with
-a Gaussian about the centre, where SDOBenchmark's cut-outs have their region: other regions stand at
+A small flaring region is not brighter than a large quiet one, but its corona has finer and stronger
+contrasts. Contrast is the root mean square of grey levels between two Gaussian blurs, weighted with
+a Gaussian about the centre, where SDOBenchmark's cut-outs have their region: other regions lie at
 the edge. Grey levels of AIA are logarithms, so a contrast is a relative one.
 
 Scales are Mm at disk centre. All images are averaged down to 64 pixels first (3.5 Mm), so that the
-measures barely depend on the image size; the finest band is what lies below ``SCALES_MM[0]``.
+measures hardly depend on the image size; the finest band is what lies below ``SCALES_MM[0]``.
 """
 
 from functools import cache

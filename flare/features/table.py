@@ -1,7 +1,7 @@
-"""The table of features that forecasters learn from: one row per sample, the same columns always.
+"""Compute the table of features that forecasters learn from, one row per sample.
 
-Columns are made from pixels and the present mask alone. No id, start or time of day comes in:
-in this dataset they tell the label.
+Columns are made from pixels and the present mask alone. No id, start or time of day is used:
+in this dataset they leak the label.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ _MEASURES: tuple[str, ...] = (
 _CHANGING = {"mean", "intensity", "excess", "line", *PROXY_NAMES}
 _WITH_CHANGE = [k for k, name in enumerate(_MEASURES) if name.split("_", 1)[1] in _CHANGING]
 
-#: Which channels a measure looks at, (measures, C).
+#: Which channels a measure depends on, (measures, C).
 _CHANNELS_OF = np.array(
     [
         [
@@ -61,7 +61,7 @@ def compute_features(cubes: Cube, present: Present) -> NDArray[np.float64]:
     cubes
         uint8 (N, 4, 10, S, S); may be mapped from a file, a part of it is read at a time.
     present
-        bool (N, 4, 10); a plane that is False is not looked at.
+        bool (N, 4, 10); a plane that is False is ignored.
 
     Returns
     -------

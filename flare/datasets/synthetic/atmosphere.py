@@ -16,10 +16,9 @@ from functools import cached_property
 import numpy as np
 
 from flare.datasets.synthetic.exact import F32, exp_of_image, log_of_image
-from flare.datasets.synthetic.field import Field, blurred, enlarge, hazy
+from flare.datasets.synthetic.field import Field, View, blurred, enlarge, hazy
 from flare.datasets.synthetic.loops import Loops
-from flare.datasets.synthetic.noise import crop
-from flare.datasets.synthetic.view import View
+from flare.datasets.synthetic.textures import crop
 from flare.sample import IMAGE_SIZE, PIXEL_SCALES
 
 

@@ -1,25 +1,66 @@
-"""The magnetic field that a region's flux concentrations show at the surface.
+"""The direction a region is seen from, and its magnetic field at the surface.
+
+Lengths are image pixels: 1.2 arcsec, about 0.87 Mm at disk centre. A region has its own tangent
+plane: ``u`` to solar west, ``v`` to solar north, ``height`` outwards. Images have north up.
 
 The smooth field of the concentrations says how densely a place is covered; a random field decides
 which fragments are there. That gives the saturated, frayed look of plage in HMI's magnetograms.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from flare.datasets.synthetic.exact import F32, exp, log_of_image
-from flare.datasets.synthetic.noise import Drift
+from flare.datasets.synthetic.exact import F32, F64, exp, log_of_image
 from flare.datasets.synthetic.sources import Sources
-from flare.datasets.synthetic.view import View
+from flare.datasets.synthetic.textures import Drift
 from flare.sample import IMAGE_SIZE
+
+SOLAR_RADIUS = 960 / 1.2
+_CENTRE = (IMAGE_SIZE - 1) / 2
 
 GRID = 128  # smooth maps are drawn at half the resolution; concentrations are wider than a pixel
 _EDGE_GAUSS = 100.0  # smooth field at which half of the area is covered by fragments
 _FRAGMENT_GAUSS = 220.0
 _MIXING = 0.35
 _HAZE = 16  # cells of an edge in which the haze of a coarse map is averaged
+
+
+@dataclass(frozen=True)
+class View:
+    """The direction of a region at (latitude, longitude) in degrees; the disk's tilt is left out.
+
+    ``mu`` (256, 256): cosine of the angle to the vertical, 0 beyond the limb. ``beyond``
+    (256, 256): distance above the limb in pixels, 0 on the disk.
+    """
+
+    west: tuple[float, float]
+    north: tuple[float, float]
+    up: tuple[float, float]
+    mu: F32
+    beyond: F32
+
+    def project(self, u: F64, v: F64, height: F64 | float = 0.0) -> tuple[F64, F64]:
+        """Return the column and row, in pixels, of points around the region's centre."""
+        x = u * self.west[0] + v * self.north[0] + height * self.up[0]
+        y = u * self.west[1] + v * self.north[1] + height * self.up[1]
+        return _CENTRE + x, _CENTRE - y
+
+
+def view_of(latitude: float, longitude: float) -> View:
+    """Return the view of a region at heliographic coordinates in degrees."""
+    lat, lon = math.radians(latitude), math.radians(longitude)
+    up = (math.cos(lat) * math.sin(lon), math.sin(lat))
+    axis = np.arange(IMAGE_SIZE, dtype=np.float32) - np.float32(_CENTRE)
+    x = axis[None, :] + np.float32(SOLAR_RADIUS * up[0])
+    y = np.float32(SOLAR_RADIUS * up[1]) - axis[:, None]
+    rho2 = (x * x + y * y) / np.float32(SOLAR_RADIUS**2)
+    mu = np.sqrt(np.maximum(1 - rho2, 0))
+    beyond = np.maximum(np.sqrt(rho2) - 1, 0) * np.float32(SOLAR_RADIUS)
+    west, north = (math.cos(lon), 0.0), (-math.sin(lat) * math.sin(lon), math.cos(lat))
+    return View(west, north, up, mu, beyond)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.datasets.synthetic.exact import F32, F64, exp
-from flare.datasets.synthetic.field import GRID
+from flare.datasets.synthetic.field import GRID, View
 from flare.datasets.synthetic.sources import Sources
-from flare.datasets.synthetic.view import View
 from flare.sample import IMAGE_SIZE
 
 _LINES, _STEPS = 540, 84

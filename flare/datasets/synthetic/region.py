@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.datasets.synthetic.difficulty import EMERGENCE, LEVELS, Level
-from flare.datasets.synthetic.labels import FlareProcess
+from flare.datasets.synthetic.flares import EMERGENCE, LEVELS, FlareProcess, Level
 from flare.datasets.synthetic.sources import Latents, Skeleton, make_skeleton
 from flare.goes import HEADLINE_EVENT, QUIET_FLUX, class_letter, event_outcomes
 from flare.sample import INPUT_WINDOW_HOURS

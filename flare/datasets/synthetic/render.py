@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.datasets.synthetic.atmosphere import Instant, draw
-from flare.datasets.synthetic.field import Field, Network, field_at
+from flare.datasets.synthetic.field import Field, Network, field_at, view_of
 from flare.datasets.synthetic.loops import loops_of
-from flare.datasets.synthetic.noise import Drift, crop
 from flare.datasets.synthetic.region import ROTATION, SPLITS, Region, Window
-from flare.datasets.synthetic.view import view_of
+from flare.datasets.synthetic.textures import Drift, crop
 from flare.sample import (
     CHANNELS,
     CUBE_SHAPE,

@@ -1,10 +1,12 @@
 """Periodic random textures of the solar surface, made once per process and then cropped.
 
+They do not depend on the user's seed. Because images only crop them, forty images take tens of ms.
 Filtered noise for grains, cells and clouds; noise smeared along a smooth direction field (line
 integral convolution: Cabral and Leedom 1993, doi:10.1145/166117.166151) for the hair of the corona
 and the fibrils of the chromosphere; noise displaced by noise for the blotches of the quiet corona.
 """
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -142,3 +144,25 @@ def bank(kind: str) -> tuple[F32, ...]:
     rng = np.random.default_rng(np.random.SeedSequence([2012, list(_KINDS).index(kind)]))
     fields = (_KINDS[kind](rng).astype(np.float32) for _ in range(_FIELDS))
     return tuple(np.pad(field, (0, IMAGE_SIZE), mode="wrap") for field in fields)
+
+
+def crop(kind: str, rng: np.random.Generator) -> F32:
+    """Return a random (256, 256) piece of unit variance; a view, not to be written to."""
+    fields = bank(kind)
+    pick, row, column, mirror = rng.integers((len(fields), EDGE, EDGE, 4))
+    piece = fields[pick][row : row + IMAGE_SIZE, column : column + IMAGE_SIZE]
+    return np.asarray(piece[:: 1 - 2 * (mirror & 1), :: 1 - 2 * (mirror >> 1)])
+
+
+class Drift:
+    """A random field that changes slowly with time and stays of unit variance."""
+
+    def __init__(self, kind: str, rng: np.random.Generator, *, lifetime: float) -> None:
+        self._fields = crop(kind, rng), crop(kind, rng)
+        self._turn = 0.5 * math.pi / lifetime  # radians an hour: a new field after one lifetime
+
+    def at(self, hours: float) -> F32:
+        """Return the field (256, 256) at a time; it changes within about ``lifetime`` hours."""
+        angle = self._turn * hours
+        a, b = self._fields
+        return np.asarray(np.float32(math.cos(angle)) * a + np.float32(math.sin(angle)) * b)

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from flare.cores import usable_cores
-from flare.datasets.synthetic.difficulty import level_of
+from flare.datasets.synthetic.flares import level_of
 from flare.datasets.synthetic.region import SPLITS, TEST_SPLITS, Region, Window, make_regions
 from flare.datasets.synthetic.render import Images, Surroundings
 from flare.errors import ConfigInvalid, DatasetInvalid
@@ -72,7 +72,7 @@ def synthesize(
     seed
         Of everything random, >= 0.
     difficulty
-        ``easy``, ``medium`` or ``hard``; see ``flare.datasets.synthetic.difficulty``.
+        ``easy``, ``medium`` or ``hard``; see ``flare.datasets.synthetic.flares``.
     test
         How the regions of the test split are chosen: ``as_observed``, as they come, so that the
         oracle's probabilities are right there, or ``selected`` by their labels as SDOBenchmark's

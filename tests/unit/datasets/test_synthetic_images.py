@@ -5,10 +5,10 @@ import pytest
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from flare.datasets.synthetic.atmosphere import Instant, draw
-from flare.datasets.synthetic.noise import Drift, crop
+from flare.datasets.synthetic.field import view_of
 from flare.datasets.synthetic.region import make_regions
 from flare.datasets.synthetic.render import Surroundings, draw_gaps
-from flare.datasets.synthetic.view import view_of
+from flare.datasets.synthetic.textures import Drift, crop
 from flare.sample import CHANNELS, N_CHANNELS, physical_values
 
 

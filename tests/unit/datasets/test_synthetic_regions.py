@@ -4,7 +4,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from flare.datasets.synthetic.difficulty import LEVELS
+from flare.datasets.synthetic.flares import LEVELS
 from flare.datasets.synthetic.region import Region, Window, make_region, make_regions
 from flare.datasets.synthetic.sources import Latents, make_skeleton
 from flare.goes import QUIET_FLUX

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flare.errors import ConfigInvalid
 from flare.goes import CLASS_FLOORS, EVENTS, LABEL_SCALES, QUIET_FLUX, flux_of_class
 
 _REFERENCE = CLASS_FLOORS["C"]
@@ -133,3 +134,56 @@ def rounded(flux: float) -> float:
     multiple = round(noaa / 10.0**exponent, 1)
     # Through decimal text, so that C8.5 becomes 1e-5 and not the float just below it.
     return float(f"{multiple / LABEL_SCALES['noaa']:.12f}e{exponent}")
+
+
+#: Weight of emergence in the standardised logarithm of the flare rate, at every level.
+EMERGENCE = 0.20
+
+
+@dataclass(frozen=True)
+class Level:
+    """One world.
+
+    ``rate_mean`` and ``rate_deviation``: of ln(flares with a label >= 1e-6 in 24 h), were there no
+    largest flare. ``slope``: of the cumulative size distribution. ``corner`` and ``corner_rise``:
+    log10 of the flux (W m^-2) where that distribution is tapered off, for a region of typical
+    contact between its polarities, and its rise for each standard deviation of the contact.
+    ``hidden``: weight in the standardised log rate of what no magnetogram shows; squares of the
+    weights of contact, emergence and hidden add up to 1. ``heating``: how much of the standardised
+    log rate shows in the brightness of the hot corona, in e-folds.
+    """
+
+    rate_mean: float
+    rate_deviation: float
+    slope: float
+    corner: float
+    corner_rise: float
+    hidden: float
+    heating: float
+
+    @property
+    def contact(self) -> float:
+        """Weight of the contact between the polarities."""
+        return float((1 - EMERGENCE**2 - self.hidden**2) ** 0.5)
+
+
+#: ``medium`` has the spread of rates that was fitted to the Sun's class mix; in ``easy`` rates lie
+#: further apart, in ``hard`` closer together and half hidden.
+LEVELS: dict[str, Level] = {
+    "easy": Level(-0.305, 2.20, 1.15, -6.00, 0.60, hidden=0.10, heating=0.55),
+    "medium": Level(-0.80, 1.74, 1.15, -5.22, 0.60, hidden=0.20, heating=0.45),
+    "hard": Level(-0.893, 1.40, 1.25, -2.05, 0.15, hidden=0.50, heating=0.25),
+}
+
+
+def level_of(difficulty: str) -> Level:
+    """Return a level by its name.
+
+    Raises
+    ------
+    ConfigInvalid
+        There is no such level.
+    """
+    if difficulty not in LEVELS:
+        raise ConfigInvalid(f"difficulty is {difficulty!r}; choose one of {', '.join(LEVELS)}")
+    return LEVELS[difficulty]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flare.datasets.synthetic.labels import FlareProcess, rounded
+from flare.datasets.synthetic.flares import FlareProcess, rounded
 from flare.goes import EVENTS, QUIET_FLUX, flux_of_class
 
 processes = st.builds(
