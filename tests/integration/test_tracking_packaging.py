@@ -94,7 +94,7 @@ def requirements(folder: Path) -> list[str]:
 
 def test_the_projects_code_goes_with_the_model(folder):
     copied = folder / "code" / "flare"
-    assert (copied / "forecasters" / "folder.py").is_file()
+    assert (copied / "forecasters" / "storage.py").is_file()
     assert list(copied.rglob("*.pyc")) == []
 
 

@@ -214,7 +214,7 @@ def test_a_model_that_does_not_exist_is_named(models, at_home, tmp_path, name):
 
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(at_home, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigInvalid, match=r"output_dir=.*/file/report: .*/file is no folder"):
+    with pytest.raises(ConfigInvalid, match=r"output_dir=.*/file/report: .*/file is not a folder"):
         evaluated(at_home, tmp_path / "file" / "report", model="no need to look")
 
 

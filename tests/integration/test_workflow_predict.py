@@ -174,14 +174,14 @@ def test_a_text_file_called_npy_is_refused_by_its_name(forecast, tmp_path):
     ("output", "reason"),
     [
         ("a.xlsx", "ending in .csv, .json, .jsonl, .parquet"),
-        ("file/a.csv", "no folder"),
+        ("file/a.csv", "is not a folder"),
         ("there.csv", "is a folder; give the name of a file"),
     ],
 )
 def test_a_bad_output_is_refused_before_any_forecast(
     forecast, sample, home, tmp_path, monkeypatch, output, reason, many
 ):
-    for module in ("predict", "bulk"):
+    for module in ("predict", "prediction.predict_many"):
         monkeypatch.setattr(f"flare.workflows.{module}.resolve", lambda *_: pytest.fail("too late"))
     (tmp_path / "file").touch()
     (tmp_path / "there.csv").mkdir()
