@@ -1,11 +1,12 @@
-"""What `GET /metrics` tells Prometheus: requests, times, the queue, the model, its forecasts.
+"""The metrics of `GET /metrics` for Prometheus: requests, times, the queue, the model, forecasts.
 
-Of one process: several workers of one server answer in turn, each for itself, so run one worker a
-server, and several servers.
+They are those of one process. Several workers of one server answer in turn, each with its own, so
+run one worker a server, and several servers.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -19,79 +20,57 @@ _PROBABILITY = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1
 
 
 class Metrics:
-    """The numbers of one application, in a registry of its own."""
+    """The metrics of one application, in a registry of its own."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
-        self.requests = Counter(
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        seconds = partial(histogram, buckets=_SECONDS)
+        self.requests = counter(
             "flare_requests",
             "Requests by method, endpoint and status.",
             ("method", "endpoint", "status"),
-            registry=registry,
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = seconds(
             "flare_request_seconds",
             "Seconds from a request's first byte to its answer's last.",
             ("endpoint",),
-            buckets=_SECONDS,
-            registry=registry,
         )
-        self.forecast_seconds = Histogram(
+        self.forecast_seconds = seconds(
             "flare_forecast_seconds",
             "Seconds that a core checked an upload and forecast.",
             ("source",),
-            buckets=_SECONDS,
-            registry=registry,
         )
-        self.waiting_seconds = Histogram(
-            "flare_waiting_seconds",
-            "Seconds that a request waited for a core.",
-            buckets=_SECONDS,
-            registry=registry,
+        self.waiting_seconds = seconds(
+            "flare_waiting_seconds", "Seconds that a request waited for a core."
         )
-        self.queue = Gauge(
-            "flare_queue_requests",
-            "Requests that are uploaded, wait for a core or are computed.",
-            registry=registry,
+        self.queue = gauge(
+            "flare_queue_requests", "Requests that are uploaded, wait for a core or are computed."
         )
-        self.model = Gauge(
+        self.model = gauge(
             "flare_model_live",
             "1 for the model version that answers now.",
             ("name", "version", "kind"),
-            registry=registry,
         )
-        self.following = Gauge(
-            "flare_following_failed",
-            "1 if the latest look for a new version failed.",
-            registry=registry,
+        self.following = gauge(
+            "flare_following_failed", "1 if the latest poll for a new version failed."
         )
-        self.forecasts = Counter(
+        self.forecasts = counter(
             "flare_forecasts",
             "Forecasts by model version and GOES class letter.",
             ("version", "flare_class"),
-            registry=registry,
         )
-        self.alerts = Counter(
-            "flare_alerts", "Forecasts of M or X above the threshold.", registry=registry
+        self.alerts = counter("flare_alerts", "Forecasts of M or X above the threshold.")
+        self.log_flux = histogram(
+            "flare_log10_flux", "Forecast log10 peak flux in W m^-2.", buckets=_LOG10_FLUX
         )
-        self.log_flux = Histogram(
-            "flare_log10_flux",
-            "Forecast log10 peak flux in W m^-2.",
-            buckets=_LOG10_FLUX,
-            registry=registry,
+        self.probability = histogram(
+            "flare_mx_probability", "Forecast probability of M or X.", buckets=_PROBABILITY
         )
-        self.probability = Histogram(
-            "flare_mx_probability",
-            "Forecast probability of M or X.",
-            buckets=_PROBABILITY,
-            registry=registry,
-        )
-        self.images = Counter(
-            "flare_images", "Images that samples have room for.", registry=registry
-        )
-        self.missing = Counter(
-            "flare_images_missing", "Those that were missing.", registry=registry
-        )
+        self.images = counter("flare_images", "Images of complete samples: 40 for each forecast.")
+        self.missing = counter("flare_images_missing", "Images that were missing.")
 
     def count(self, forecasts: Sequence[Prediction]) -> None:
         """Count forecasts."""
@@ -115,7 +94,7 @@ class Metrics:
     def page(self, live: Loaded | None, *, failed: bool) -> bytes:
         """Return everything in Prometheus' text format."""
         self.following.set(failed)
-        self.model.clear()  # no series of a version that answers no more
+        self.model.clear()  # no series of a version that does not answer any more
         if live is not None:
             self.model.labels(live.name, live.version.number, live.forecaster.kind).set(1)
         return generate_latest(self._registry)

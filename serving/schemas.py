@@ -1,4 +1,4 @@
-"""What the server answers, field by field; the API's documentation is made from it."""
+"""The answers of the server, field by field; the API's documentation is made from them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from flare.images.grey_scale import LEVEL, Scale
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-
 
 _EXAMPLE: dict[str, Any] = {
     "peak_flux_w_m2": 5.754e-06,
@@ -34,105 +33,79 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class Missing(BaseModel):
-    """One image of a sample that is not there."""
+class Answer(BaseModel):
+    """A part of an answer."""
 
     model_config = ConfigDict(frozen=True)
 
-    step: Annotated[int, Field(ge=0, le=3, description="Time step, the earliest first.")]
-    channel: Annotated[str, Field(description="Wavelength in Angstrom, or the HMI product.")]
+
+class Missing(Answer):
+    """One image of a sample that is missing."""
+
+    step: int = Field(ge=0, le=3, description="Time step, the earliest first.")
+    channel: str = Field(description="Wavelength in Angstrom, or the HMI product.")
 
 
-class Prediction(BaseModel):
+class Prediction(Answer):
     """A forecast for the window that follows the sample's last image, from one model version."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        allow_inf_nan=False,
-        json_schema_extra={"example": _EXAMPLE},
+    model_config = ConfigDict(allow_inf_nan=False, json_schema_extra={"example": _EXAMPLE})
+
+    peak_flux_w_m2: float = Field(
+        gt=0,
+        description="Forecast peak GOES 1-8 Angstrom flux of the window in W m^-2, on the scale "
+        "of SDOBenchmark's labels (NOAA class flux divided by 0.85).",
+    )
+    log_flux: float = Field(description="log10 of `peak_flux_w_m2`.")
+    flare_class: Literal["A", "B", "C", "M", "X"] = Field(
+        description="Class letter of `peak_flux_w_m2`."
+    )
+    is_mx_flare: bool = Field(
+        description="Whether `mx_probability` is at least 0.5, whatever `flare_class` is; see "
+        "`alert` for the decision at the model's own threshold."
+    )
+    mx_probability: Probability = Field(
+        description="P(a peak of at least 1e-5 W m^-2, so class M or X, in the window)."
+    )
+    goes_class: str = Field(description="Class with a digit of `peak_flux_w_m2`.")
+    flux_low_w_m2: float = Field(gt=0, description="Lower end of the flux interval in W m^-2.")
+    flux_high_w_m2: float = Field(gt=0, description="Upper end of the flux interval in W m^-2.")
+    interval_level: Probability = Field(description="Nominal coverage of the flux interval.")
+    probabilities: dict[str, Probability] = Field(
+        description="P(a flare of at least this class in the window) by class."
+    )
+    alert: bool = Field(description="Whether `mx_probability` is at least `alert_threshold`.")
+    alert_threshold: float = Field(
+        description="Decision threshold: the probability with the highest true skill statistic "
+        "on the forecasts that the model was calibrated on (`tags` of `GET /model`); 0.5 where "
+        "these had no events."
+    )
+    window_hours: int = Field(gt=0, description="Length of the window in hours.")
+    synthetic: bool = Field(
+        description="Whether the model was trained on synthetic data: for testing only."
+    )
+    coherent: bool = Field(
+        description="Whether flux, interval and probabilities fit one distribution. Models of "
+        "earlier versions may contradict themselves; then use the probabilities."
+    )
+    model_name: str = Field(description="Model that answered.")
+    model_version: str = Field(description="The one version that answered.")
+    missing_images: int = Field(
+        ge=0, le=39, description="Number of missing images: planes of a single value, or not sent."
+    )
+    missing: list[Missing] = Field(description="The missing images.")
+    scale: Scale = Field(
+        LEVEL,
+        description="Scale of the pixel values: `fraction`, where 1 is white, or `level`, where "
+        "255 is.",
     )
 
-    peak_flux_w_m2: Annotated[
-        float,
-        Field(
-            gt=0,
-            description="Forecast peak GOES 1-8 Angstrom flux of the window in W m^-2, on the "
-            "scale of SDOBenchmark's labels (NOAA class flux divided by 0.85).",
-        ),
-    ]
-    log_flux: Annotated[float, Field(description="log10 of `peak_flux_w_m2`.")]
-    flare_class: Annotated[
-        Literal["A", "B", "C", "M", "X"], Field(description="Class letter of `peak_flux_w_m2`.")
-    ]
-    is_mx_flare: Annotated[
-        bool,
-        Field(
-            description="Whether `mx_probability` is at least 0.5. It follows the probability and "
-            "not `flare_class`, and is not tuned; see `alert` for the tuned decision."
-        ),
-    ]
-    mx_probability: Annotated[
-        Probability,
-        Field(description="P(a peak of at least 1e-5 W m^-2, so class M or X, in the window)."),
-    ]
-    goes_class: Annotated[str, Field(description="Class with a digit of `peak_flux_w_m2`.")]
-    flux_low_w_m2: Annotated[
-        float, Field(gt=0, description="Lower end of the flux interval in W m^-2.")
-    ]
-    flux_high_w_m2: Annotated[
-        float, Field(gt=0, description="Upper end of the flux interval in W m^-2.")
-    ]
-    interval_level: Annotated[
-        Probability, Field(description="Share of cases that the flux interval is meant to hold.")
-    ]
-    probabilities: Annotated[
-        dict[str, Probability],
-        Field(description="P(a flare of at least this class in the window) by class."),
-    ]
-    alert: Annotated[bool, Field(description="Whether `mx_probability` reaches `alert_threshold`.")]
-    alert_threshold: Annotated[
-        float,
-        Field(
-            description="Probability of the highest true skill statistic on what the model was "
-            "tuned on, which `GET /model` names under `tags`; 0.5 where that held no events."
-        ),
-    ]
-    window_hours: Annotated[int, Field(gt=0, description="Length of the window in hours.")]
-    synthetic: Annotated[
-        bool,
-        Field(description="True if the model was trained on synthetic data: for trying out only."),
-    ]
-    coherent: Annotated[
-        bool,
-        Field(
-            description="Whether flux, interval and probabilities can be of one distribution. "
-            "Models that were registered by earlier versions may contradict themselves; then "
-            "believe the probabilities."
-        ),
-    ]
-    model_name: Annotated[str, Field(description="Model that answered.")]
-    model_version: Annotated[str, Field(description="The one version that answered.")]
-    missing_images: Annotated[
-        int,
-        Field(ge=0, le=39, description="Images missing: planes of a single value, or not sent."),
-    ]
-    missing: Annotated[list[Missing], Field(description="Which ones.")]
-    scale: Annotated[
-        Scale,
-        Field(
-            description="How the numbers that were sent were read: as a `fraction`, of which 1 is "
-            "white, or as a `level`, of which 255 is."
-        ),
-    ] = LEVEL
 
-
-class LeftOut(BaseModel):
+class LeftOut(Answer):
     """An image that was sent and counts as missing."""
 
-    model_config = ConfigDict(frozen=True)
-
-    file: Annotated[str, Field(description="Its name.")]
-    reason: Annotated[str, Field(description="Why: `flagged` or `uniform`.")]
+    file: str = Field(description="Name of the file.")
+    reason: str = Field(description="Why it counts as missing: `flagged` or `uniform`.")
 
 
 class ImagesPrediction(Prediction):
@@ -145,7 +118,7 @@ class ImagesPrediction(Prediction):
         }
     )
 
-    left_out: Annotated[list[LeftOut], Field(description="Images that count as missing.")]
+    left_out: list[LeftOut] = Field(description="Images that were sent and count as missing.")
 
 
 class BatchMember(Prediction):
@@ -153,156 +126,135 @@ class BatchMember(Prediction):
 
     model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE | {"id": "0"}})
 
-    id: Annotated[str, Field(description="Its position from 0, or its name in the .npz.")]
+    id: str = Field(description="Position of the sample from 0, or its name in the .npz.")
 
 
-class Batch(BaseModel):
+class Batch(Answer):
     """The forecasts of a batch, all from one model version, in the order of the samples."""
 
-    model_config = ConfigDict(frozen=True)
-
-    model_name: Annotated[str, Field(description="Model that answered.")]
-    model_version: Annotated[str, Field(description="The one version that answered.")]
-    forecasts: Annotated[list[BatchMember], Field(description="One for each sample.")]
+    model_name: str = Field(description="Model that answered.")
+    model_version: str = Field(description="The one version that answered.")
+    forecasts: list[BatchMember] = Field(description="One forecast for each sample.")
 
 
-class Health(BaseModel):
-    """How the process is doing; answered with 200 as long as it lives."""
+class Health(Answer):
+    """The state of the server; answered with 200 as long as the process runs."""
 
-    model_config = ConfigDict(frozen=True)
-
-    status: Annotated[Literal["ok", "no model"], Field(description="Whether it can forecast.")]
-    model_loaded: Annotated[bool, Field(description="The same as a boolean.")]
-    device: Annotated[str, Field(description="Where the model computes: `cpu` or `cuda`.")]
-    engine: Annotated[
-        str | None, Field(description="What computes: `onnxruntime`, `torch` or `numpy`.")
-    ]
-    model_name: Annotated[str, Field(description="Model that is served, or waited for.")]
-    model_version: Annotated[str | None, Field(description="Version that answers now.")]
-    alias: Annotated[
-        str | None, Field(description="Alias that is followed; null for a folder or a fixed model.")
-    ]
-    checkpoint_path: Annotated[
-        str | None, Field(description="Folder it was loaded from; only for those who have the key.")
-    ]
-    loaded_at: Annotated[datetime | None, Field(description="When it was loaded, UTC.")]
-    age_seconds: Annotated[float | None, Field(description="Seconds since then.")]
-    polled_at: Annotated[
-        datetime | None,
-        Field(description="When the registry last said which version is current, UTC."),
-    ]
-    last_error: Annotated[
-        str | None,
-        Field(
-            description="Why the latest look for a model failed; null if it did not. Paths and "
-            "addresses in it are for those who have the key, and in the log."
-        ),
-    ]
+    status: Literal["ok", "no model"] = Field(description="Whether the server can forecast.")
+    model_loaded: bool = Field(description="The same as `status`, as a boolean.")
+    device: str = Field(description="Device of the model: `cpu` or `cuda`.")
+    engine: str | None = Field(
+        description="Library that runs the model: `onnxruntime`, `torch` or `numpy`."
+    )
+    model_name: str = Field(description="Model that is served, or will be.")
+    model_version: str | None = Field(description="Version that answers now.")
+    alias: str | None = Field(
+        description="Alias that is followed; null for a folder or a fixed model."
+    )
+    checkpoint_path: str | None = Field(
+        description="Folder of the model; only for requests with the API key."
+    )
+    loaded_at: datetime | None = Field(description="When the model was loaded, UTC.")
+    age_seconds: float | None = Field(description="Seconds since the model was loaded.")
+    polled_at: datetime | None = Field(
+        description="When the registry last answered which version is current, UTC."
+    )
+    last_error: str | None = Field(
+        description="Why the latest poll for a model failed; null if it did not. Paths and "
+        "addresses in it are shown only to requests with the API key, and in the log."
+    )
 
 
-class Ready(BaseModel):
-    """That the server can forecast."""
+class Ready(Answer):
+    """The server can forecast."""
 
-    model_config = ConfigDict(frozen=True)
-
-    status: Annotated[Literal["ready"], Field(description="Always the same: it can forecast.")]
-    model_version: Annotated[str, Field(description="Version that answers now.")]
+    status: Literal["ready"] = Field(description="Always the same: the server can forecast.")
+    model_version: str = Field(description="Version that answers now.")
 
 
-class ScoreValue(BaseModel):
+class ScoreValue(Answer):
     """One verification score with its interval over active regions."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
-    event: Annotated[str, Field(description="Event such as `M1.0`, or `flux`.")]
-    name: Annotated[str, Field(description="Score, in the field's term.")]
-    value: Annotated[float | None, Field(description="The score; null where it is undefined.")]
-    low: Annotated[float | None, Field(description="Lower end of its 95 % interval.")]
-    high: Annotated[float | None, Field(description="Upper end.")]
-    n: Annotated[int, Field(description="Samples.")]
-    n_events: Annotated[int | None, Field(description="Events among them.")] = None
-    split: Annotated[str | None, Field(description="Split of the data that they are of.")] = None
-    data: Annotated[str | None, Field(description="Name of these data, where it is known.")] = None
-    synthetic: Annotated[bool | None, Field(description="Whether these data are invented.")] = None
-    scale: Annotated[
-        str | None,
-        Field(
-            description="Scale of the labels that events are counted on: `raw` as SDOBenchmark has "
-            "them, `noaa` or `physical`."
-        ),
-    ] = None
+    event: str = Field(description="Event such as `M1.0`, or `flux`.")
+    name: str = Field(description="Name of the score, such as `true_skill_statistic`.")
+    value: float | None = Field(description="The score; null where it is undefined.")
+    low: float | None = Field(description="Lower end of its 95 % interval.")
+    high: float | None = Field(description="Upper end of its 95 % interval.")
+    n: int = Field(description="Number of samples.")
+    n_events: int | None = Field(None, description="Number of events among the samples.")
+    split: str | None = Field(None, description="Split of the data that was scored.")
+    data: str | None = Field(None, description="Name of the data, where it is known.")
+    synthetic: bool | None = Field(None, description="Whether the data are synthetic.")
+    scale: str | None = Field(
+        None,
+        description="Scale of the labels that define events: `raw` as in SDOBenchmark, `noaa` "
+        "or `physical`.",
+    )
 
 
-class Model(BaseModel):
+class Model(Answer):
     """The model that answers now, as its registry knows it."""
 
-    model_config = ConfigDict(frozen=True)
-
-    name: Annotated[str, Field(description="Name of the model.")]
-    version: Annotated[str, Field(description="Version that answers now.")]
-    uri: Annotated[str, Field(description="Address or folder it came from.")]
-    kind: Annotated[str, Field(description="What it is: `neural`, `forest`, `ensemble`, ...")]
-    family: Annotated[str | None, Field(description="Architecture or family by its usual name.")]
-    run_id: Annotated[str | None, Field(description="MLflow run that made it.")]
-    synthetic: Annotated[bool, Field(description="Whether it was trained on synthetic data.")]
-    data_name: Annotated[str, Field(description="Dataset it was trained on.")]
-    data_fingerprint: Annotated[str, Field(description="That dataset's fingerprint.")]
-    n_samples: Annotated[int, Field(description="Samples it was trained or tuned on.")]
-    n_active_regions: Annotated[int, Field(description="Active regions of those.")]
-    image_size: Annotated[int, Field(description="Pixels of an edge that it works on.")]
-    channels: Annotated[list[str], Field(description="Channels in the order of the planes.")]
-    step_offsets_minutes: Annotated[
-        list[int], Field(description="Time steps, in minutes into the input window.")
-    ]
-    events: Annotated[list[str], Field(description="Events that it gives probabilities of.")]
-    window_hours: Annotated[int, Field(description="Hours that it forecasts.")]
-    interval_level: Annotated[Probability, Field(description="Level of the flux interval.")]
-    thresholds: Annotated[
-        dict[str, float], Field(description="Probability from which an event is forecast.")
-    ]
-    base_rates: Annotated[
-        dict[str, float], Field(description="Event rates that the probabilities are meant for.")
-    ]
-    signature: Annotated[
-        dict[str, Any], Field(description="Arrays that it takes and fields that it answers.")
-    ]
-    parameters: Annotated[dict[str, str], Field(description="Parameters of the run.")]
-    tags: Annotated[dict[str, str], Field(description="Tags of the version.")]
-    scores: Annotated[list[ScoreValue], Field(description="Scores from its latest report.")]
-    scores_on: Annotated[
-        str | None, Field(description="Split, data and label scale of these scores, for people.")
-    ]
-    card: Annotated[str | None, Field(description="Model card, in Markdown.")]
+    name: str = Field(description="Name of the model.")
+    version: str = Field(description="Version that answers now.")
+    uri: str = Field(description="Address or folder of the model.")
+    kind: str = Field(description="Kind of model: `neural`, `forest`, `ensemble`, ...")
+    family: str | None = Field(description="Architecture or model family.")
+    run_id: str | None = Field(description="MLflow run that trained the model.")
+    synthetic: bool = Field(description="Whether the model was trained on synthetic data.")
+    data_name: str = Field(description="Dataset that the model was trained on.")
+    data_fingerprint: str = Field(description="Fingerprint of that dataset.")
+    n_samples: int = Field(
+        description="Number of samples that the model was trained or calibrated on."
+    )
+    n_active_regions: int = Field(description="Number of active regions of these samples.")
+    image_size: int = Field(description="Pixels of an edge of the images that the model uses.")
+    channels: list[str] = Field(description="Channels in the order of the planes.")
+    step_offsets_minutes: list[int] = Field(
+        description="Time steps, in minutes into the input window."
+    )
+    events: list[str] = Field(description="Events with a forecast probability.")
+    window_hours: int = Field(description="Length of the forecast window in hours.")
+    interval_level: Probability = Field(
+        description="Nominal coverage probability of the flux interval."
+    )
+    thresholds: dict[str, float] = Field(description="Probability from which an event is forecast.")
+    base_rates: dict[str, float] = Field(
+        description="Event rates that the probabilities are calibrated for."
+    )
+    signature: dict[str, Any] = Field(description="Input array and fields of an answer.")
+    parameters: dict[str, str] = Field(description="Parameters of the run.")
+    tags: dict[str, str] = Field(description="Tags of the version.")
+    scores: list[ScoreValue] = Field(description="Scores of the latest evaluation.")
+    scores_on: str | None = Field(description="Split, data and label scale of the scores, as text.")
+    card: str | None = Field(description="Model card, in Markdown.")
 
 
-class PastForecast(BaseModel):
-    """A forecast that was made, without the pixels."""
+class PastForecast(Answer):
+    """A recent forecast, without the pixels."""
 
-    model_config = ConfigDict(frozen=True)
-
-    id: Annotated[int, Field(description="Number, rising with time.")]
-    time: Annotated[datetime, Field(description="When it was made, UTC.")]
-    source: Annotated[str, Field(description="Endpoint: `npy`, `images` or `batch`.")]
-    model_name: Annotated[str, Field(description="Model that answered.")]
-    model_version: Annotated[str, Field(description="The one version that answered.")]
-    peak_flux_w_m2: Annotated[float, Field(description="Forecast peak flux in W m^-2.")]
-    flux_low_w_m2: Annotated[float, Field(description="Lower end of its interval in W m^-2.")]
-    flux_high_w_m2: Annotated[float, Field(description="Upper end of its interval in W m^-2.")]
-    goes_class: Annotated[str, Field(description="Class with a digit of `peak_flux_w_m2`.")]
-    mx_probability: Annotated[Probability, Field(description="P(class M or X in the window).")]
-    alert: Annotated[bool, Field(description="Whether it reached the model's threshold.")]
-    missing_images: Annotated[int, Field(description="Images that were missing, of 40.")]
-    synthetic: Annotated[bool, Field(description="Whether the model knew synthetic data only.")]
+    id: int = Field(description="Number of the forecast, increasing with time.")
+    time: datetime = Field(description="When it was made, UTC.")
+    source: str = Field(description="Endpoint: `npy`, `images` or `batch`.")
+    model_name: str = Field(description="Model that answered.")
+    model_version: str = Field(description="The one version that answered.")
+    peak_flux_w_m2: float = Field(description="Forecast peak flux in W m^-2.")
+    flux_low_w_m2: float = Field(description="Lower end of its interval in W m^-2.")
+    flux_high_w_m2: float = Field(description="Upper end of its interval in W m^-2.")
+    goes_class: str = Field(description="Class with a digit of `peak_flux_w_m2`.")
+    mx_probability: Probability = Field(description="P(class M or X in the window).")
+    alert: bool = Field(description="Whether `mx_probability` was at least the model's threshold.")
+    missing_images: int = Field(description="Number of missing images, of 40.")
+    synthetic: bool = Field(description="Whether the model was trained on synthetic data.")
 
 
-class History(BaseModel):
+class History(Answer):
     """Recent forecasts, the newest first."""
 
-    model_config = ConfigDict(frozen=True)
-
-    kept: Annotated[int, Field(description="How many the server keeps at most; 0: none.")]
-    forecasts: Annotated[list[PastForecast], Field(description="At most as many as asked for.")]
-    next: Annotated[
-        int | None,
-        Field(description="What to give as `before` for the next page; null where it is empty."),
-    ] = None
+    kept: int = Field(description="Largest number of forecasts that the server stores; 0: none.")
+    forecasts: list[PastForecast] = Field(description="The forecasts, at most `limit`.")
+    next: int | None = Field(
+        None, description="Value of `before` for the next page; null where that is empty."
+    )

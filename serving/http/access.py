@@ -17,7 +17,7 @@ _header = APIKeyHeader(
 )
 _bearer = HTTPBearer(auto_error=False, description="The same key as a bearer token.")
 
-#: Probes ask by the address of a pod, which nobody knows beforehand; these endpoints say nothing.
+#: Probes use the address of a pod, which changes; these endpoints reveal nothing.
 OPEN_PATHS = frozenset(("/health", "/ready"))
 
 

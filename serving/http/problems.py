@@ -1,7 +1,7 @@
 """The body of every answer that is not a success: problem details of RFC 9457, with an error code.
 
-Also where an upload is refused (`UploadRejected`), how a message loses paths and addresses before a
-stranger reads it, and how the OpenAPI document names the type of these answers.
+Also the refusal of an upload (`UploadRejected`), the removal of paths and addresses from messages
+(`without_places`), and the media type of these answers in the OpenAPI document.
 """
 
 import re

@@ -32,7 +32,7 @@ _RUN = re.compile(r"runs:/(?P<run_id>[^/]+)/(?P<name>.+)")
 
 FORECASTER, ABOUT, LAST_GOOD, LOCK = "forecaster", "about.json", "last-good.json", ".lock"
 
-#: Models that stay on the disk besides the one in use: a rollback finds its version here.
+#: Models that stay on the disk next to the one in use, for a rollback.
 OLD_MODELS = 3
 
 #: Drafts of processes that were killed are removed after this many seconds.
@@ -217,7 +217,7 @@ class ModelCache:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Wait for other processes that fetch, replace or remove models, and keep them waiting."""
+        """Let one process at a time fetch, replace or remove models."""
         with ExitStack() as stack:
             with suppress(OSError):  # a full disk
                 stack.enter_context(locked(self.folder / LOCK))

@@ -19,7 +19,7 @@ NPY_DESCRIPTION = (
     "(4, 10, 256, 256), in C order. Channels: 94, 131, 171, 193, 211, 304, 335, 1700 Angstrom, HMI "
     "continuum, HMI magnetogram; steps: 0, 420, 630 and 710 minutes into the 12-hour input window. "
     "Values are SDOBenchmark's grey levels: integers or floats in 0..255, or floats of at most 1, "
-    "meant as fractions of 255; floats are rounded to the nearest level. Floats that could be "
+    "read as fractions of 255; floats are rounded to the nearest level. Floats that could be "
     "either are refused unless `scale` says which. An image of a single value counts as missing; "
     "NaN is refused."
 )

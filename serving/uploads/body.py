@@ -20,13 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.http.problems import UPLOAD_HINT, UploadRejected, problem, request_id_of
 from serving.models.pool import Busy
 
-#: How large the body of a request other than a POST may be; nobody reads it.
+#: Largest body of a request other than a POST; it is never read.
 UNREAD_BYTES = 65_536
 
 #: How long the rest of a refused body is read, and how long a pause of its client may be.
 LINGER_SECONDS, LINGER_PAUSE_SECONDS = 30.0, 2.0
 
-#: What a connection that uploads takes besides the body: uvicorn's buffer and a task.
+#: Memory of a connection that uploads, without the body: uvicorn's buffer and a task.
 CONNECTION_BYTES = 65_536
 
 #: The network that counts as one address of IPv6: what one customer of a provider has.

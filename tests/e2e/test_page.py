@@ -128,7 +128,7 @@ def test_files_that_can_be_no_sample_are_refused_at_once(visit: Open):
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.method))
     for says, files in {
-        "notes.txt is no .npy, .zip, JPEG or PNG file": [("notes.txt", b"no sample")],
+        "notes.txt is not a .npy, .zip, JPEG or PNG file": [("notes.txt", b"no sample")],
         "empty.npy is empty": [("empty.npy", b"")],
         "2 files": [("a.npy", b"\x93NUMPY"), ("b.npy", b"\x93NUMPY")],
         "41 images": [(f"{k}.png", b"\x89PNG") for k in range(41)],
@@ -163,7 +163,7 @@ def test_the_model_panel_names_kind_version_and_scores(server: Server, shown: An
     panel = shown.inner_text(".model")
     assert httpx.get(f"{server.address}/health").json()["model_version"] in panel
     assert "climatology" in panel
-    assert "None are stored with this version" in panel
+    assert "No scores are stored with this version" in panel
 
 
 def test_a_new_version_is_noticed_while_the_page_is_open(

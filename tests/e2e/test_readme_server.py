@@ -10,7 +10,7 @@ from known_models import climatology
 from real_server import OURS, ROOT, serving
 
 from flare.forecasters.storage import save
-from serving.settings import described
+from serving.settings import variables
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = README.split("## Serve the Production version")[1].split("\n## ")[0]
@@ -70,7 +70,7 @@ def test_the_settings_that_the_documents_name_exist():
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("serving*.md")]
     named = set(re.findall(r"FLARE_[A-Z_]+", "\n".join([SECTION, *texts])))
     assert len(named) > 5
-    assert named <= {name for name, _, _ in described()}
+    assert named <= {name for name, _, _ in variables()}
 
 
 def shape(value: object) -> object:

@@ -1,6 +1,6 @@
 // The server's endpoints. Every failure becomes a Failure with what is wrong and what to do.
 
-/** What the server refused, or why it cannot be reached: status 0. */
+/** A refusal of the server, or status 0 where it cannot be reached. */
 export class Failure extends Error {
   constructor(status, { error = "", detail = "", hint = null, request_id: id = null } = {}, retryAfter = null) {
     super(detail || error || `the server answered ${status}`);

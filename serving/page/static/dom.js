@@ -1,5 +1,5 @@
-// Making elements: text only ever through textContent, styles only through CSSOM, so that nothing a
-// server or a file says can become markup, and a strict Content-Security-Policy holds.
+// Make elements: text only through textContent, styles only through CSSOM, so that no text of a server
+// or a file becomes markup, and a strict Content-Security-Policy is possible.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -35,5 +35,5 @@ export function setStyle(node, styles) {
 /** An entry of a legend: a sign, which has the class, and what it means. */
 export const legendItem = (sign, text) => el("span", { class: "item" }, el("span", { class: sign }), text);
 
-/** Text that only screen readers have. */
-export const unseen = (text) => el("span", { class: "unseen", text });
+/** Text for screen readers only. */
+export const visuallyHidden = (text) => el("span", { class: "visually-hidden", text });

@@ -3,7 +3,7 @@
 import { el, legendItem, setStyle } from "./dom.js";
 import { BANDS, classOf, fluxText, letterOf, orStronger, percent, percents, placeOf, power, SCALE, UNIT } from "./goes.js";
 
-/** The forecast as sentences, for everybody. */
+/** The forecast as sentences. */
 export function wordsOf(answer) {
   const [chance, threshold] = percents(answer.mx_probability, answer.alert_threshold);
   const [low, high] = [classOf(answer.flux_low_w_m2), classOf(answer.flux_high_w_m2)];
@@ -43,7 +43,7 @@ export function showForecast(place, answer, rates = {}) {
 }
 
 function contradiction() {
-  const text = "This model's flux and probabilities contradict each other; believe the probabilities.";
+  const text = "This model's flux and probabilities contradict each other; use the probabilities.";
   return el("p", { class: "small", text });
 }
 
@@ -52,7 +52,7 @@ function synthetic() {
     "p",
     { class: "synthetic" },
     el("strong", { text: "SYNTHETIC" }),
-    " This model learned from invented active regions. Its forecasts are for trying out, never for a decision.",
+    " This model was trained on synthetic data. Use its forecasts for testing only, not for decisions.",
   );
 }
 
@@ -101,12 +101,12 @@ function probabilities(answer, rates) {
     const bar = el("div", { class: "bar", "aria-hidden": "true" }, at(el("span", { class: `fill class-${event[0]}` }), 0, share));
     if (event in rates) bar.append(at(el("span", { class: "rate" }), rates[event]));
     if (headline) bar.append(at(el("span", { class: "threshold" }), Math.min(1, answer.alert_threshold)));
-    const extra = headline ? `, alert from ${threshold}` : "";
-    const term = el("dt", {}, orStronger(event), el("span", { class: "unseen", text: extra }));
+    const extra = headline ? `, alert threshold ${threshold}` : "";
+    const term = el("dt", {}, orStronger(event), el("span", { class: "visually-hidden", text: extra }));
     return el("div", { class: "row" }, term, bar, el("dd", { text: headline ? chance : percent(share) }));
   });
-  const legend = [legendItem("key-threshold", `alert from ${threshold} for M`)];
-  if (Object.keys(rates).length > 0) legend.push(legendItem("key-rate", "base rate that the model assumes"));
+  const legend = [legendItem("key-threshold", `alert threshold of class M: ${threshold}`)];
+  if (Object.keys(rates).length > 0) legend.push(legendItem("key-rate", "base rate that the model is calibrated for"));
   return el(
     "div",
     { class: "probabilities" },

@@ -52,7 +52,7 @@ export function fluxText(flux) {
 
 export const UNIT = "W\u202fm\u207b\u00b2";
 
-/** A probability in percent, as precise as it deserves; `digits` forces decimals. */
+/** A probability in percent, with more decimals the smaller it is; `digits` sets them. */
 export function percent(share, digits = null) {
   const value = share * 100;
   if (digits !== null) return `${value.toFixed(digits)}${NARROW}%`;
@@ -62,7 +62,7 @@ export function percent(share, digits = null) {
   return `${value.toFixed(few)}${NARROW}%`;
 }
 
-/** Two probabilities that are compared: with as many digits as it takes to tell them apart. */
+/** Two probabilities that are compared: with enough digits to see a difference. */
 export function percents(one, other) {
   for (const digits of [null, 1, 2, 3]) {
     const both = [percent(one, digits), percent(other, digits)];
@@ -77,7 +77,7 @@ export function number(value, digits = 2) {
   return value.toFixed(digits).replace("-", MINUS);
 }
 
-/** "M1.0" as people say it. */
+/** "M1.0" as text for people. */
 export const orStronger = (event) => `${event.replace(/\.0$/, "")} or stronger`;
 
 /** An ISO time as 2026-11-28 10:31 UTC. */
@@ -90,7 +90,7 @@ export function utc(time, { seconds = false } = {}) {
 /** A server's message as a sentence: with a capital, unless it begins with code. */
 export const sentence = (text) => (/^[a-z]+[ ,]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
 
-/** Seconds as people say them: 40 s, 5 min, 3 h, 2 days. */
+/** A duration as text for people: 40 s, 5 min, 3 h, 2 days. */
 export function duration(seconds) {
   if (seconds < 90) return `${Math.round(seconds)}${NARROW}s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)}${NARROW}min`;

@@ -1,13 +1,13 @@
-// The 4 x 10 images as a grid of tiles: arrow keys move, Enter opens, gaps say that they are gaps.
+// The 4 x 10 images as a grid of tiles: arrow keys move, Enter opens, missing images are marked.
 
 import { drawPlane } from "./colours.js";
-import { el, setStyle, unseen } from "./dom.js";
+import { el, setStyle, visuallyHidden } from "./dom.js";
 import { CHANNELS, COUNT, gapsOf, instrument, SIZE, STEPS, title } from "./sample.js";
 
 /** On narrow screens channels are rows and times are columns; adapted.css has the same width. */
 const NARROW = matchMedia("(max-width: 719px)");
 
-/** What an image is called in words. */
+/** The name of an image in words. */
 export const nameOf = (index) => {
   const channel = CHANNELS[index % CHANNELS.length];
   const step = STEPS[Math.floor(index / CHANNELS.length)];
@@ -17,7 +17,7 @@ export const nameOf = (index) => {
 /** The gaps of a sample as a sentence. */
 export function gapsText(sample) {
   const gaps = gapsOf(sample);
-  if (gaps.length === 0) return "All 40 images are there.";
+  if (gaps.length === 0) return "All 40 images are present.";
   const count = `${COUNT - gaps.length} of 40 images`;
   if (gaps.length > 4) return `${count}; ${gaps.length} are missing and masked.`;
   const names = gaps.map(({ step, channel }) => `${title(CHANNELS[channel])} ${STEPS[step]} before`);
@@ -27,7 +27,7 @@ export function gapsText(sample) {
 /** Fill `place` with the grid of a sample; `open(index, tile)` is called for a tile. */
 export function showGrid(place, sample, open) {
   const tiles = sample.planes.map((plane, index) => tileOf(plane, index, open));
-  const corner = el("div", { role: "columnheader", class: "corner" }, unseen("Time before the forecast window"));
+  const corner = el("div", { role: "columnheader", class: "corner" }, visuallyHidden("Time before the forecast window"));
   const head = el("div", { role: "row" }, corner, ...CHANNELS.map(channelHeader));
   const rows = STEPS.map((step, row) => {
     const header = el("div", { role: "rowheader", class: "step" }, el("span", { text: step }), el("span", { class: "before", text: " before" }));

@@ -1,4 +1,4 @@
-// Recent forecasts as a plot over time, and as a table for everybody who prefers one.
+// Recent forecasts as a plot over time, and as a table.
 
 import { el, legendItem, svg } from "./dom.js";
 import { BANDS, classOf, percent, placeOf, SCALE, utc } from "./goes.js";
@@ -8,7 +8,7 @@ const MARGIN = { top: 14, right: 16, bottom: 30, left: 34 };
 const HUES = 4; // of versions, which style.css names
 const ROWS = 50; // of the table
 
-let drawn = null; // what is to be drawn again at another width
+let drawn = null; // to draw again at another width
 
 /** Fill `place` with forecasts, the newest first. */
 export function showHistory(place, note, forecasts) {
@@ -16,7 +16,7 @@ export function showHistory(place, note, forecasts) {
   drawn = null;
   if (forecasts.length === 0) {
     note.textContent = "";
-    place.replaceChildren(el("p", { class: "small empty", text: "None yet. Every forecast of this server will appear here." }));
+    place.replaceChildren(el("p", { class: "small empty", text: "No forecasts yet. Every forecast of this server appears here." }));
     return;
   }
   const items = [...forecasts].reverse().map((one) => ({ ...one, at: new Date(one.time).getTime() }));
@@ -148,7 +148,7 @@ function table(forecasts) {
       el(
         "table",
         { class: "log" },
-        el("caption", { class: "unseen", text: "Recent forecasts, the newest first" }),
+        el("caption", { class: "visually-hidden", text: "Recent forecasts, the newest first" }),
         el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", text })))),
         el("tbody", {}, ...rows),
       ),

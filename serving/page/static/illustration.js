@@ -1,5 +1,5 @@
-// The picture in the empty drop zone: forty little tiles of an invented bipole in SDO's colours.
-// An ornament that says what a sample looks like; it is no data and never sent.
+// The picture in the empty drop zone: forty small tiles of an artificial bipole in SDO's colours.
+// It shows what a sample looks like; it is not data and is never sent.
 
 import { colourOf } from "./colours.js";
 import { CHANNELS, OFFSETS } from "./sample.js";

@@ -21,11 +21,11 @@ const state = {
   model: null,
   described: null, // the version that the model panel shows
   answer: null, // the forecast on the screen
-  running: null, // AbortController of the forecast under way
-  looks: 0, // at /health that were answered
+  running: null, // AbortController of the forecast in progress
+  looks: 0, // answered requests for /health
   newest: undefined, // id of the newest forecast in the history that is shown
   historyAsked: 0,
-  again: null, // what to do once there is a key, or on "Try again"
+  again: null, // what to do once the user has entered a key, or on "Try again"
 };
 
 // --- a sample comes in ------------------------------------------------------------------------
@@ -75,7 +75,7 @@ function reset() {
   byId("drop-title").textContent = "Drop a sample here";
   byId("drop-text").hidden = false;
   document.title = TITLE;
-  byId("spoken").textContent = "The forecast is gone.";
+  byId("spoken").textContent = "The forecast was removed.";
   byId("choose").focus();
 }
 
@@ -118,7 +118,7 @@ function showImages(sample, answer, left) {
   const notes = [];
   if (sample instanceof Error) {
     byId("grid").replaceChildren();
-    const why = sample instanceof Unreadable ? sample.message : "its format is unknown to this browser";
+    const why = sample instanceof Unreadable ? sample.message : "this browser cannot read its format";
     notes.push(`The server read this sample, but the page cannot show it: ${why}.`);
   } else {
     for (const { step, channel } of answer.missing ?? []) {
@@ -128,11 +128,11 @@ function showImages(sample, answer, left) {
     showGrid(byId("grid"), sample, (index) => openViewer(sample, index));
     notes.push(gapsText(sample));
     const seen = sample.planes.filter((plane) => plane !== null).length;
-    if (answer.missing_images !== COUNT - seen) notes.push(`The server counted ${answer.missing_images} missing.`);
+    if (answer.missing_images !== COUNT - seen) notes.push(`The server counted ${answer.missing_images} missing images.`);
   }
   const out = (answer.left_out ?? []).map(({ file, reason }) => `${file} (${reason})`);
   if (out.length > 0) notes.push(`Left out: ${out.slice(0, 3).join(", ")}${out.length > 3 ? `, and ${out.length - 3} more` : ""}.`);
-  if (left.length > 0) notes.push(`${left.length} of 1600 \u00c5 were left out.`);
+  if (left.length > 0) notes.push(`${left.length} images of 1600 \u00c5 were left out.`);
   byId("images-note").textContent = notes.join(" ");
   document.querySelector(".hint-keys").hidden = sample instanceof Error;
 }
@@ -142,15 +142,15 @@ function showImages(sample, answer, left) {
 const TITLES = {
   0: "No connection",
   400: "The file is damaged",
-  401: "This server wants a key",
-  403: "This key is not accepted",
+  401: "An API key is needed",
+  403: "The API key was not accepted",
   408: "The upload took too long",
   413: "The upload is too large",
   415: "The file is of the wrong type",
-  422: "This is no sample",
+  422: "This file is not a usable sample",
   429: "Too many requests",
   500: "The server failed",
-  503: "No model is ready",
+  503: "The server is not ready",
 };
 
 function showProblem(error) {
@@ -160,7 +160,7 @@ function showProblem(error) {
   const detail = local || error instanceof api.Failure ? error.message : `The page failed: ${error.message}`;
   const parts = [el("p", { class: "problem-title", text: title }), el("p", { text: sentence(detail) })];
   if (error.hint && error.status !== 401) parts.push(el("p", { class: "hint", text: sentence(error.hint) }));
-  if (error.retryAfter) parts.push(el("p", { class: "hint", text: `The server asks to wait ${error.retryAfter} s.` }));
+  if (error.retryAfter) parts.push(el("p", { class: "hint", text: `Try again in ${error.retryAfter} s.` }));
   if (error.requestId) parts.push(el("p", { class: "small", text: `Request ${error.requestId}` }));
   if (!local && [0, 408, 429, 500, 503].includes(error.status) && state.again) {
     parts.push(el("button", { type: "button", text: "Try again", on: { click: () => state.again() } }));
@@ -182,19 +182,19 @@ function askForKey() {
 
 // --- the model and its history ----------------------------------------------------------------
 
-const HISTORY_EVERY = 6; // looks at /health
+const HISTORY_EVERY = 6; // requests for /health
 
 async function seen(health, failure) {
   showState(health ?? state.health, failure);
   if (failure) return;
   state.health = health;
-  if (++state.looks % HISTORY_EVERY === 0) refreshHistory(); // others use this server too
+  if (++state.looks % HISTORY_EVERY === 0) refreshHistory(); // other clients use this server too
   const name = `${health.model_name} ${health.model_version}`;
   if (state.described === name) return;
   state.described = name;
   try {
     const model = health.model_loaded ? await api.model() : null;
-    if (state.described !== name) return; // another one since
+    if (state.described !== name) return; // there is another one since then
     state.model = model;
   } catch (error) {
     if (state.described !== name) return;
@@ -225,7 +225,7 @@ function notice(text) {
 
 const LATER = [200, 500, 1000, 2000]; // milliseconds
 
-/** Show the history; `changed` says that there is a new forecast, which is written soon after it was answered. */
+/** Show the history; `changed`: a new forecast was made; the server stores it soon after. */
 async function refreshHistory({ changed = false } = {}) {
   const mine = (state.historyAsked += 1);
   try {
@@ -235,7 +235,7 @@ async function refreshHistory({ changed = false } = {}) {
       await new Promise((resolve) => setTimeout(resolve, wait));
       found = await api.history();
     }
-    if (mine !== state.historyAsked) return; // a later question has a newer answer
+    if (mine !== state.historyAsked) return; // a later request has a newer answer
     if (found.kept === 0) throw new api.Failure(404);
     const newest = found.forecasts[0]?.id ?? null;
     if (newest !== null && newest === state.newest) return; // as it is shown
@@ -244,7 +244,7 @@ async function refreshHistory({ changed = false } = {}) {
   } catch (error) {
     if (mine !== state.historyAsked) return;
     state.newest = undefined;
-    const known = { 401: "It can be seen with the key of this server.", 404: "This server keeps no history." };
+    const known = { 401: "Enter the API key to see them.", 404: "This server stores no history." };
     const text = known[error.status] ?? `The history cannot be shown: ${error.message}`;
     byId("history-note").textContent = "";
     byId("history-body").replaceChildren(el("p", { class: "small empty", text }));

@@ -1,5 +1,5 @@
-// The little Markdown that model cards use, as elements. Text stays text: there is no way from it to
-// markup, links included.
+// The subset of Markdown that model cards use, as elements. Text stays text, links included, and never
+// becomes markup.
 
 import { el } from "./dom.js";
 
@@ -59,7 +59,7 @@ function table(lines) {
   );
 }
 
-/** Bold and code; everything else as it stands. */
+/** Bold and code; everything else unchanged. */
 function inline(text) {
   return text
     .split(/(\*\*[^*]+\*\*|`[^`]+`)/)

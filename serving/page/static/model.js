@@ -4,15 +4,15 @@ import { byId, el } from "./dom.js";
 import { duration, number, percent, utc } from "./goes.js";
 import { markdown } from "./markdown.js";
 
-/** The scores worth a glance, with what they mean; the API has all of them. */
+/** The most important scores and their meaning; the API has all of them. */
 const SCORES = [
   ["true_skill_statistic", "True skill statistic", "0 no skill, 1 perfect"],
   ["brier_skill_score_vs_climatology", "Brier skill over climatology", "0 no skill, 1 perfect"],
   ["brier_skill_score", "Brier skill score", "0 no skill, 1 perfect"],
   ["roc_area", "ROC area", "0.5 no skill, 1 perfect"],
   ["heidke_skill_score", "Heidke skill score", "0 no skill, 1 perfect"],
-  ["probability_of_detection", "Flares caught", "share of M and X flares with an alert"],
-  ["false_alarm_ratio", "False alarms", "share of alerts without such a flare"],
+  ["probability_of_detection", "Probability of detection", "share of M and X flares with an alert"],
+  ["false_alarm_ratio", "False alarm ratio", "share of alerts without such a flare"],
 ];
 const MOST = 4;
 const EVENT = "M1.0";
@@ -36,7 +36,7 @@ function facts(model, health) {
     ["Kind", kind(model)],
     ["Trained on", data(model)],
     ["Images", model?.image_size ? `${model.image_size} \u00d7 ${model.image_size} pixels` : null],
-    ["Alert from", model?.thresholds?.[EVENT] !== undefined ? `P(M or X) \u2265 ${percent(model.thresholds[EVENT])}` : null],
+    ["Alert threshold", model?.thresholds?.[EVENT] !== undefined ? `P(M or X) \u2265 ${percent(model.thresholds[EVENT])}` : null],
     ["Runs on", [health?.engine, health?.device].filter(Boolean).join(", ") || null],
     ["Live since", health?.loaded_at ? utc(health.loaded_at) : null],
   ];
@@ -61,13 +61,13 @@ function scores(model) {
     .filter(({ value }) => Number.isFinite(value))
     .slice(0, MOST);
   const heading = el("h3", { text: "Scores for class M and X" });
-  if (rows.length === 0) return [heading, el("p", { class: "small", text: "None are stored with this version." })];
+  if (rows.length === 0) return [heading, el("p", { class: "small", text: "No scores are stored with this version." })];
   const [first] = rows;
   const table = el(
     "table",
     { class: "scores" },
-    el("caption", { class: "unseen", text: "Scores of this version with their intervals" }),
-    el("thead", { class: "unseen" }, el("tr", {}, ...["Score", "Value and interval"].map((text) => el("th", { scope: "col", text })))),
+    el("caption", { class: "visually-hidden", text: "Scores of this version with their intervals" }),
+    el("thead", { class: "visually-hidden" }, el("tr", {}, ...["Score", "Value and interval"].map((text) => el("th", { scope: "col", text })))),
     el("tbody", {}, ...rows.map(row)),
   );
   const many = [first.n ? `${first.n.toLocaleString("en")} samples` : null, Number.isFinite(first.n_events) ? `${first.n_events.toLocaleString("en")} of them with a flare of class M or X` : null];
@@ -99,12 +99,12 @@ function links(model) {
   return place;
 }
 
-/** Say in the header how the server is. */
+/** Show the state of the server in the header. */
 export function showState(health, failure) {
   const state = byId("state");
   if (failure) {
     state.dataset.state = "off";
-    byId("state-text").textContent = failure.status === 0 ? "Server not reachable" : "Server in trouble";
+    byId("state-text").textContent = failure.status === 0 ? "Server not reachable" : "Server error";
   } else if (!health.model_loaded) {
     state.dataset.state = "waiting";
     byId("state-text").textContent = "No model yet";
@@ -116,7 +116,7 @@ export function showState(health, failure) {
   state.title = health?.last_error ?? "";
 }
 
-/** Give the card's dialog its ways out, once. */
+/** Set up how the card's dialog closes, once. */
 export function setUpCard() {
   const dialog = byId("card");
   byId("card-close").addEventListener("click", () => dialog.close());

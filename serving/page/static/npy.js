@@ -1,5 +1,5 @@
-// A .npy file as forty grey planes, by the rules of flare/npy.py. What cannot be read here is for
-// the server to refuse: this only says so.
+// A .npy file as forty grey planes, by the rules of flare/images/npy.py. Where it cannot be read
+// here the server decides; the page only reports it.
 
 import { COUNT, PLANE, SIZE } from "./sample.js";
 
@@ -11,7 +11,7 @@ const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 export function readHeader(buffer) {
   const bytes = new Uint8Array(buffer);
   if (bytes.length < 12 || String.fromCharCode(...bytes.subarray(1, 6)) !== "NUMPY" || bytes[0] !== 0x93) {
-    throw new Unreadable("it is no .npy file");
+    throw new Unreadable("it is not a .npy file");
   }
   const view = new DataView(buffer);
   const wide = bytes[6] >= 2; // format 2.0 has four bytes for the header's length
@@ -33,7 +33,7 @@ export function planesOfNpy(buffer) {
   const known = [`${COUNT},${SIZE},${SIZE}`, `4,10,${SIZE},${SIZE}`];
   if (!known.includes(shape.join())) throw new Unreadable(`its shape is (${shape.join(", ")})`);
   const values = valuesOf(buffer, offset, descr);
-  if (values.length !== COUNT * PLANE) throw new Unreadable("it is not as long as its header says");
+  if (values.length !== COUNT * PLANE) throw new Unreadable("its length is not the one in its header");
   const grey = greyLevels(values, descr);
   const planes = [];
   for (let index = 0; index < COUNT; index++) {
@@ -93,7 +93,7 @@ function half(bits) {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** A float plane that gets this bright is on the scale of levels; flare/grey_scale.py says why. */
+/** A float plane that gets this bright is on the scale of levels; flare/images/grey_scale.py says why. */
 const SURELY_LEVEL = 16;
 
 function greyLevels(values, descr) {

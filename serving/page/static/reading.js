@@ -1,4 +1,4 @@
-// From files that somebody dropped to what is sent to the server and what is drawn.
+// From files that the user chose to what is sent to the server and what is drawn.
 
 import { entriesOf } from "./zip.js";
 import { planesOfNpy, Unreadable } from "./npy.js";
@@ -15,27 +15,27 @@ export class Refused extends Error {
 const HINT = "Choose one .npy file, one .zip of images, or up to 40 JPEG or PNG images of one sample.";
 
 /**
- * Say what some files are: {kind: "npy" | "zip" | "images", files, left}, `left` being the names of
- * images that no sample has (1600 Å). By their first bytes, else by their names.
+ * Return what files are: {kind: "npy" | "zip" | "images", files, left}, `left` being the names of
+ * images that are not part of a sample (1600 Å). By their first bytes, else by their names.
  */
 export async function kindOf(files) {
-  if (files.length === 0) throw new Refused("There is no file in this.", HINT);
+  if (files.length === 0) throw new Refused("No file was chosen.", HINT);
   const kinds = await Promise.all(files.map(oneKind));
   const empty = files.find((file) => file.size === 0);
   if (empty) throw new Refused(`${empty.name} is empty.`, HINT);
   const unknown = kinds.indexOf(null);
-  if (unknown >= 0) throw new Refused(`${files[unknown].name} is no .npy, .zip, JPEG or PNG file.`, HINT);
+  if (unknown >= 0) throw new Refused(`${files[unknown].name} is not a .npy, .zip, JPEG or PNG file.`, HINT);
   if (files.length === 1 && kinds[0] !== "images") return { kind: kinds[0], files, left: [] };
   if (kinds.some((kind) => kind !== "images")) {
-    throw new Refused(`These are ${files.length} files of different kinds, or several samples.`, HINT);
+    throw new Refused(`${files.length} files of different kinds, or several samples.`, HINT);
   }
   const left = files.filter((file) => isIgnored(file.name));
-  const kept = files.filter((file) => !isIgnored(file.name));
-  if (kept.length > COUNT) {
-    throw new Refused(`These are ${kept.length} images; a sample has at most ${COUNT}.`, HINT);
+  const used = files.filter((file) => !isIgnored(file.name));
+  if (used.length > COUNT) {
+    throw new Refused(`${used.length} images; a sample has at most ${COUNT}.`, HINT);
   }
-  if (kept.length === 0) throw new Refused("A sample has no images of 1600 \u00c5.", HINT);
-  return { kind: "images", files: kept, left: left.map((file) => file.name) };
+  if (used.length === 0) throw new Refused("Images of 1600 \u00c5 are not part of a sample.", HINT);
+  return { kind: "images", files: used, left: left.map((file) => file.name) };
 }
 
 async function oneKind(file) {
@@ -60,13 +60,13 @@ export async function readSample(kind, files) {
 
 async function sampleOfImages(named) {
   const { places } = placesOf(named.map(({ name }) => name));
-  if (places.length === 0) throw new Unreadable("no image in it is named as 2012-01-15T000000__131.jpg");
+  if (places.length === 0) throw new Unreadable("no image in it has a name such as 2012-01-15T000000__131.jpg");
   const reads = new Map(named.map(({ name, read }) => [name, read]));
   const planes = Array(COUNT).fill(null);
   const times = Array(COUNT).fill(null);
   for (const { name, step, channel, time } of places) {
     const index = step * CHANNELS.length + channel;
-    if (planes[index] !== null) continue; // a nearer one is there
+    if (planes[index] !== null) continue; // there is a nearer one
     planes[index] = await decodePlane(await reads.get(name)());
     times[index] = time;
   }

@@ -1,5 +1,5 @@
 // What a sample is: ten channels at four times; which image belongs where. The rules of
-// flare/sample.py, flare/images.py and flare/datasets/sample_images.py.
+// flare/sample.py, flare/images/.
 
 export const CHANNELS = ["94", "131", "171", "193", "211", "304", "335", "1700", "continuum", "magnetogram"];
 export const OFFSETS = [0, 420, 630, 710]; // minutes into the input window of 12 hours
@@ -13,12 +13,12 @@ export const COUNT = CHANNELS.length * OFFSETS.length;
 
 /** Minutes that an image may lie from its time step. */
 const TOLERANCE = 15;
-const IGNORED = ["1600"]; // SDO has it, a sample has not
+const IGNORED = ["1600"]; // SDO takes it, a sample does not have it
 
 export const title = (channel) => (/^\d/.test(channel) ? `${channel} \u00c5` : channel);
 export const instrument = (channel) => (/^\d/.test(channel) ? "AIA" : "HMI");
 
-/** What a channel shows, for people who do not know SDO by heart. */
+/** What a channel shows. */
 export const SHOWS = {
   94: "Iron XVIII: flaring regions of the corona, about 6 million kelvin",
   131: "Iron VIII and XXI: transition region and flares, 0.4 and 10 million kelvin",
@@ -67,14 +67,14 @@ export function parseName(path) {
   if (match === null) return null;
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number);
   const time = Date.UTC(year, month - 1, day, hour, minute, second);
-  const back = new Date(time); // 31 February and 25 o'clock come back as something else
+  const back = new Date(time); // for 31 February or 25 o'clock this is another time
   if (back.getUTCDate() !== day || back.getUTCMonth() !== month - 1 || back.getUTCHours() !== hour) return null;
   if (minute > 59 || second > 59) return null;
   const channel = match[7].toLowerCase();
   return CHANNELS.includes(channel) || IGNORED.includes(channel) ? { time, channel } : null;
 }
 
-/** Whether a file is an image that SDO makes and no sample has. */
+/** Whether a file is an image of SDO that is not part of a sample. */
 export const isIgnored = (path) => IGNORED.includes(parseName(path)?.channel);
 
 /**

@@ -1,4 +1,4 @@
-// One image, large, in a dialog: with its colours in physical units, and the others a key away.
+// One image, large, in a dialog: with its colours in physical units; keys lead to the other images.
 
 import { drawBar, drawPlane } from "./colours.js";
 import { byId, el, setStyle } from "./dom.js";
@@ -21,7 +21,7 @@ const TICKS = {
 
 let shown = null; // {sample, index}
 
-/** Open the dialog with one image of a sample; focus goes back where it came from by itself. */
+/** Open the dialog with one image of a sample; the browser then returns the focus. */
 export function openViewer(sample, index) {
   shown = { sample, index };
   show();
@@ -91,7 +91,7 @@ function goBy(steps, channels) {
   go(Math.floor(shown.index / CHANNELS.length) + steps, (shown.index % CHANNELS.length) + channels);
 }
 
-/** Give the dialog its keys and buttons, once. */
+/** Set up the dialog's keys and buttons, once. */
 export function setUpViewer() {
   const dialog = byId("viewer");
   byId("viewer-close").addEventListener("click", () => dialog.close());

@@ -1,11 +1,11 @@
-// Asking /health again and again while somebody looks, more slowly while the server is away.
+// Poll /health while the page is visible, more slowly while the server does not answer.
 
 import * as api from "./api.js";
 
 const EVERY = 5000; // milliseconds
 const SLOWEST = 30000;
 
-/** Call `seen(health, failure)` after every look; returns a function that looks at once. */
+/** Call `seen(health, failure)` after every poll; returns a function that polls at once. */
 export function watch(seen) {
   let timer = null;
   let failures = 0;
@@ -20,7 +20,7 @@ export function watch(seen) {
       failures = 0;
       await seen(health, null);
     } catch (error) {
-      if (looking !== mine) return; // another look has begun
+      if (looking !== mine) return; // another poll has begun
       failures++;
       await seen(null, error instanceof api.Failure ? error : new api.Failure(0, { detail: "The server does not answer." }));
     } finally {

@@ -1,5 +1,5 @@
-// The files of a zip archive, through its central directory; nothing is unpacked before it is asked
-// for, and nothing beyond a size.
+// The files of a zip archive, through its central directory; each file is unpacked when it is
+// needed, up to a size.
 
 import { Unreadable } from "./npy.js";
 
@@ -40,7 +40,7 @@ function findEnd(view) {
   for (let at = view.byteLength - 22; at >= Math.max(0, view.byteLength - 22 - 65535); at--) {
     if (view.getUint32(at, true) === 0x06054b50) return at;
   }
-  throw new Unreadable("it is no zip archive, or cut short");
+  throw new Unreadable("it is not a zip archive, or it is cut short");
 }
 
 async function unpack(buffer, view, { flags, method, packed, start }) {
@@ -50,7 +50,7 @@ async function unpack(buffer, view, { flags, method, packed, start }) {
   if (data + packed > view.byteLength) throw new Unreadable("it is cut short");
   const bytes = new Uint8Array(buffer, data, packed);
   if (method === 0) return bytes;
-  if (method !== 8) throw new Unreadable(`a file in it is packed by method ${method}`);
+  if (method !== 8) throw new Unreadable(`a file in it is compressed by method ${method}`);
   return inflate(bytes);
 }
 

@@ -2,7 +2,7 @@ import pytest
 
 from flare.errors import ConfigInvalid
 from serving.app import create_app
-from serving.settings import Settings, described, read_settings
+from serving.settings import Settings, variables, read_settings
 
 
 def test_the_defaults_follow_the_production_alias_of_the_registered_model(monkeypatch):
@@ -69,7 +69,7 @@ def test_the_environment_is_not_read_when_settings_are_given(monkeypatch, tmp_pa
 
 
 def test_every_setting_is_described_with_its_variable_and_default():
-    found = {name: (default, text) for name, default, text in described()}
+    found = {name: (default, text) for name, default, text in variables()}
     assert set(found) == {f"FLARE_{name.upper()}" for name in Settings.model_fields}
     assert all(text.endswith(".") for _, text in found.values())
     assert {name: found[name][0] for name in ("FLARE_MODEL", "FLARE_ALIAS", "FLARE_API_KEY")} == {
@@ -83,8 +83,8 @@ def test_every_setting_is_described_with_its_variable_and_default():
     assert found["FLARE_CORS_ORIGINS"][0] == found["FLARE_HOSTS"][0] == ""
 
 
-def test_what_is_described_as_the_default_is_read_as_the_default(monkeypatch):
-    for name, default, _ in described():
+def test_the_documented_defaults_are_the_defaults(monkeypatch):
+    for name, default, _ in variables():
         monkeypatch.setenv(name, default)
     monkeypatch.delenv("FLARE_TRACKING_URI")
     assert read_settings() == Settings()
