@@ -2,7 +2,7 @@ import pytest
 
 from flare.errors import ConfigInvalid
 from serving.app import create_app
-from serving.settings import Settings, variables, read_settings
+from serving.settings import Settings, read_settings, variables
 
 
 def test_the_defaults_follow_the_production_alias_of_the_registered_model(monkeypatch):
