@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import math
 from dataclasses import replace
 
 import httpx
@@ -14,7 +13,6 @@ from serving_fakes import CUBE, NPY, Blocking, Client, FakeForecaster, FakeSourc
 from flare.forecast import Forecast
 from flare.goes import EVENTS
 from flare.sample import CHANNELS
-from serving.models.source import Loaded
 from serving.uploads.samples import PIECE, sample_of_images
 
 
@@ -146,6 +144,8 @@ def test_floats_of_either_scale_are_refused_until_the_query_states_it(client, pa
     assert [one["scale"] for one in stated.get("forecasts", [stated])] == ["level"]
     wrong = client.post(f"{path}?scale=levels", content=npy(array))
     assert (wrong.status_code, wrong.json()["error"]) == (422, "invalid_request")
+    both = client.post(f"{path}?scale=fraction&scale=level", content=npy(array))
+    assert (both.status_code, both.json()["error"]) == (422, "wrong_scale")
 
 
 @pytest.mark.parametrize(("array", "scale"), [(CUBE, "level"), (CUBE / 255, "fraction")])
@@ -170,121 +170,6 @@ def test_an_image_of_a_single_value_is_missing_wherever_it_is_sent(client, grey)
     batch = client.post("/predict_batch", content=npy(cube[None])).json()["forecasts"]
     for answer in (*(one.json() for one in answers), *batch):
         assert answer["missing"] == [gap]
-
-
-def test_forecasts_are_in_the_history_the_newest_first(client):
-    one = client.predict().json()
-    body, content_type = form_of(all_images())
-    post(client, "/predict_images", body, content_type)
-    client.post("/predict_batch", content=npy(np.stack([CUBE, CUBE])))
-    client.predict(b"refused")
-    service = client.app.state.service
-    service.history.close()  # written by then
-    answer = client.get("/history").json()
-    assert answer["kept"] == 10_000
-    assert [row["source"] for row in answer["forecasts"]] == ["batch", "batch", "images", "npy"]
-    oldest = answer["forecasts"][-1]
-    shared = oldest.keys() & one.keys()
-    assert len(shared) == 10
-    assert {key: oldest[key] for key in shared} == {key: one[key] for key in shared}
-    assert len(client.get("/history?limit=3").json()["forecasts"]) == 3
-
-
-@pytest.mark.parametrize("limit", ["0", "-1", "501", "10000", "many", "", "1.5", "9" * 5000])
-def test_a_limit_that_is_none_is_422(client, limit):
-    response = client.get(f"/history?limit={limit}")
-    assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
-    assert "limit" in response.json()["detail"]
-
-
-@pytest.mark.parametrize("before", ["0", "-1", "newest", "1.5", "9" * 5000])
-def test_a_cursor_that_is_none_is_422(client, before):
-    response = client.get(f"/history?before={before}")
-    assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
-
-
-def test_the_pages_of_the_history_hold_every_forecast_once(client):
-    client.post("/predict_batch", content=npy(np.stack([CUBE] * 5)))
-    client.app.state.service.history.close()  # written by then
-    ids, cursor, pages = [], "", 0
-    while cursor is not None:
-        page = client.get(f"/history?limit=2{cursor and f'&before={cursor}'}").json()
-        ids += [row["id"] for row in page["forecasts"]]
-        cursor, pages = page["next"], pages + 1
-    assert (ids, pages) == ([5, 4, 3, 2, 1], 3)
-    assert client.get("/history?limit=5").json()["next"] is None
-    assert client.get(f"/history?before={2**70}").json()["forecasts"][0]["id"] == 5
-
-
-def score(event: str, name: str, value: float | None, **more: object) -> dict[str, object]:
-    low, high = (None, None) if value is None else (value - 0.1, value + 0.1)
-    return {"event": event, "name": name, "value": value, "low": low, "high": high, "n": 99, **more}
-
-
-SCORES = (
-    score("M1.0", "tss", 0.41, n_events=9, split="test", data="real", synthetic=False, scale="raw"),
-    score("X1.0", "tss", None, n_events=0),
-    score("flux", "mae", 0.6, unit="dex"),
-)
-DETAILS = {
-    "run_id": "0" * 32,
-    "parameters": {"epochs": "30"},
-    "tags": {"flare.kind": "resnet"},
-    "scores": SCORES,
-    "scores_on": "test split",
-    "card": "# Model card\n",
-}
-
-
-class Detailed(FakeSource):
-    details: dict = DETAILS
-
-    def _loaded(self, version):
-        found = super()._loaded(version)
-        return Loaded(
-            found.forecaster, version, found.name, found.folder, "models:/m/1", self.details
-        )
-
-
-def test_the_model_is_described_with_its_scores_and_its_card():
-    with Client(Detailed(v1=FakeForecaster(synthetic=True))) as client:
-        model = client.get("/model").json()
-    assert (model["name"], model["version"], model["uri"]) == ("solar-flare", "v1", "models:/m/1")
-    assert (model["kind"], model["run_id"], model["synthetic"]) == ("fake", "0" * 32, True)
-    assert (model["parameters"], model["tags"]) == (DETAILS["parameters"], DETAILS["tags"])
-    assert (model["scores_on"], model["card"]) == ("test split", "# Model card\n")
-    assert model["scores"][0] == SCORES[0]
-    assert model["scores"][1]["value"] is model["scores"][1]["data"] is None
-    assert (model["scores"][2]["name"], model["scores"][2]["n_events"]) == ("mae", None)
-    assert model["channels"][-1] == "magnetogram"
-    assert model["signature"]["inputs"]["shape"] == [4, 10, 256, 256]
-    assert model["thresholds"] == dict.fromkeys(EVENTS, 0.5)
-
-
-@pytest.mark.parametrize(
-    "details",
-    [
-        {},
-        {"scores": None, "tags": None, "parameters": None, "card": None},
-        {"scores": ({**SCORES[0], "low": math.nan, "high": math.inf},)},
-        {"scores": ({"event": "M1.0", "name": "tss", "value": 0.4},)},
-        {"scores": ({"of": "another format"},)},
-    ],
-)
-def test_a_model_of_which_little_is_known_is_described_all_the_same(details):
-    source = Detailed(v1=FakeForecaster())
-    source.details = details
-    with Client(source) as client:
-        response = client.get("/model")
-    assert response.status_code == 200
-    assert all(one["high"] is None for one in response.json()["scores"])
-
-
-def test_without_a_model_it_is_503():
-    with Client(FakeSource()) as client:
-        response = client.get("/model")
-    assert response.status_code == 503
-    assert response.headers["Retry-After"]
 
 
 def test_a_request_beside_others_takes_one_core_and_one_that_is_alone_takes_all(monkeypatch):

@@ -53,23 +53,9 @@ def test_files_come_back_by_their_full_names(packed_as):
     assert files_of_zip(zipped(FILES, packed_as), max_bytes=LIMIT) == FILES
 
 
-def test_a_view_of_a_body_is_read_too():
-    body = bytearray(b"before") + zipped(FILES)
-    assert files_of_zip(memoryview(body)[6:], max_bytes=LIMIT) == FILES
-
-
 def test_folders_are_no_files_and_an_empty_zip_has_none():
     assert files_of_zip(zipped([("AR/", b""), ("AR/a", b"x")]), max_bytes=9) == {"AR/a": b"x"}
     assert files_of_zip(zipped({}), max_bytes=9) == {}
-
-
-def test_a_zip_with_a_comment_and_bytes_before_it_is_read():
-    file = io.BytesIO(b"#!/bin/sh\n")
-    file.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr("a", b"x")
-        archive.comment = b"made by hand"
-    assert files_of_zip(file.getvalue(), max_bytes=LIMIT) == {"a": b"x"}
 
 
 def test_what_it_claims_to_unpack_to_is_bounded_as_a_sum():
@@ -111,10 +97,6 @@ def claiming(size: int) -> bytearray:
 
 def test_a_file_that_is_larger_than_its_claim_is_a_damaged_zip():
     assert refusal(claiming(8)) == (400, "bad_zip")
-
-
-def test_a_file_that_is_smaller_than_its_claim_ends_where_it_ends():
-    assert files_of_zip(claiming(10), max_bytes=LIMIT) == {"a": b"123456789"}
 
 
 def test_files_that_share_their_bytes_still_count_each():
@@ -176,12 +158,6 @@ def test_an_encrypted_file_is_refused():
 def test_an_uncommon_compression_is_refused(packed_as):
     data = zipped(FILES)
     data[directory_of(data) + 10] = packed_as
-    assert refusal(data) == (422, "bad_zip")
-
-
-def test_a_newer_format_is_refused():
-    data = zipped(FILES)
-    data[directory_of(data) + 6] = 99
     assert refusal(data) == (422, "bad_zip")
 
 

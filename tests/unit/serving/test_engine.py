@@ -32,12 +32,6 @@ def test_the_answer_has_every_field_that_batch_prediction_has():
     assert Answer.__annotations__.keys() <= Prediction.model_fields.keys()
 
 
-def test_the_forecaster_sees_the_uploaded_grey_levels_unchanged():
-    forecaster = FakeForecaster()
-    predict(loaded(forecaster), CUBE[None], ALL)
-    np.testing.assert_array_equal(forecaster.asked[0], CUBE[None])
-
-
 def test_what_has_all_cores_is_asked_only_for_a_request_that_is_alone():
     usual, wide = FakeForecaster(), FakeForecaster()
     both = replace(loaded(usual), multi_core=wide)

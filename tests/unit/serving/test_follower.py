@@ -25,14 +25,6 @@ def test_the_first_poll_makes_the_current_version_live():
     assert follower.last_error is None
 
 
-def test_a_version_is_loaded_once_however_often_it_is_seen():
-    source = FakeSource(v1=FakeForecaster())
-    follower = follower_of(source)
-    for _ in range(3):
-        follower.poll_once()
-    assert source.loads == ["v1"]
-
-
 def test_a_promoted_version_replaces_the_live_one_and_is_the_last_good_one():
     source = FakeSource(v1=FakeForecaster(), v2=FakeForecaster())
     follower = follower_of(source)
@@ -41,17 +33,6 @@ def test_a_promoted_version_replaces_the_live_one_and_is_the_last_good_one():
     follower.poll_once()
     assert live_version(follower) == "v2"
     assert source.kept == "v2"
-
-
-def test_a_snapshot_taken_before_a_swap_stays_the_old_model():
-    old = FakeForecaster()
-    source = FakeSource(v1=old, v2=FakeForecaster())
-    follower = follower_of(source)
-    follower.poll_once()
-    snapshot = follower.snapshot()
-    source.current = "v2"
-    follower.poll_once()
-    assert (snapshot.version.number, snapshot.forecaster) == ("v1", old)
 
 
 BROKEN = {
@@ -105,25 +86,6 @@ def test_a_broken_version_is_not_loaded_again_and_its_error_stands():
         follower.poll_once()
     assert source.loads == ["v1"]
     assert follower.last_error == "version v1: damaged; promote another version"
-
-
-def test_a_broken_version_is_still_reported_after_the_registry_was_away():
-    source = FakeSource(v1=ForecasterInvalid("damaged"))
-    follower = follower_of(source)
-    for current in ("v1", TrackingUnavailable("no answer"), "v1"):
-        source.current = current
-        follower.poll_once()
-    assert "damaged" in follower.last_error
-
-
-def test_the_error_goes_when_the_alias_moves_back_to_the_live_version():
-    source = FakeSource(v1=FakeForecaster(), v2=ForecasterInvalid("damaged"))
-    follower = follower_of(source)
-    for version in ("v1", "v2", "v1"):
-        source.current = version
-        follower.poll_once()
-    assert follower.last_error is None
-    assert source.loads == ["v1", "v2"]
 
 
 def test_a_download_that_fails_is_tried_again():
@@ -238,14 +200,6 @@ def test_what_answers_a_request_that_is_alone_must_prove_itself_too():
     assert source.refused == ["v1"]
 
 
-def test_a_stop_does_not_wait_for_the_next_poll():
-    follower = follower_of(FakeSource(v1=FakeForecaster()))
-    follower.start()
-    follower.wait_for_first_poll(30)
-    follower.stop()
-    assert not follower._thread.is_alive()
-
-
 def test_what_is_known_of_the_live_model_is_asked_for_again(monkeypatch):
     monkeypatch.setattr("serving.models.follower.DETAILS_SECONDS", 0.0)
     source = FakeSource(v1=FakeForecaster())
@@ -281,3 +235,22 @@ def test_a_defect_that_stays_is_logged_with_its_traceback_once(caplog):
     for _ in range(3):
         follower.poll_once()
     assert caplog.text.count("Traceback") == 1
+
+
+def test_a_broken_version_is_still_reported_after_the_registry_was_away():
+    source = FakeSource(v1=ForecasterInvalid("damaged"))
+    follower = follower_of(source)
+    for current in ("v1", TrackingUnavailable("no answer"), "v1"):
+        source.current = current
+        follower.poll_once()
+    assert "damaged" in follower.last_error
+
+
+def test_the_error_goes_when_the_alias_moves_back_to_the_live_version():
+    source = FakeSource(v1=FakeForecaster(), v2=ForecasterInvalid("damaged"))
+    follower = follower_of(source)
+    for version in ("v1", "v2", "v1"):
+        source.current = version
+        follower.poll_once()
+    assert follower.last_error is None
+    assert source.loads == ["v1", "v2"]

@@ -39,13 +39,6 @@ def run(scenario: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(scenario)
 
 
-def test_work_is_done_by_a_thread_and_its_answer_comes_back():
-    with pool_of() as pool:
-        name = run(in_place(pool, lambda: threading.current_thread().name))
-        assert name.startswith("forecast")
-        assert pool.singles == 0
-
-
 def test_what_the_work_raises_comes_back_and_the_place_is_free():
     with pool_of() as pool:
         for error in (ValueError("mine"), TimeoutError("the work's own")):
@@ -64,17 +57,6 @@ def test_there_are_as_many_places_as_cores_and_waiters_and_not_one_more():
         assert await in_place(pool, lambda: 7) == 7
 
     with pool_of(cores=1, max_waiting=2) as pool:
-        run(scenario(pool))
-
-
-def test_a_place_is_free_again_where_its_body_could_not_be_read():
-    async def scenario(pool: Pool) -> None:
-        with pytest.raises(ValueError, match="broke off"):
-            async with pool.place():
-                raise ValueError("broke off")
-        assert pool.singles == 0
-
-    with pool_of() as pool:
         run(scenario(pool))
 
 
@@ -173,33 +155,6 @@ def test_a_batch_of_more_samples_than_places_is_computed_where_it_is_the_only_on
 
     with pool_of(max_batch_samples=8) as pool:
         run(scenario(pool))
-
-
-def test_a_client_that_hung_up_while_it_waited_is_not_computed():
-    order: list[str] = []
-
-    async def hung_up() -> bool:
-        return True
-
-    async def waiting(pool: Pool) -> None:
-        async with pool.place(gone=hung_up) as place:
-            await place.run(lambda: order.append("computed"))
-
-    async def scenario(pool: Pool) -> None:
-        go_on = threading.Event()
-        stuck = asyncio.create_task(in_place(pool, lambda: go_on.wait(60)))
-        await until(lambda: pool.requests == 1)
-        task = asyncio.create_task(waiting(pool))
-        await until(lambda: pool.requests == 2)
-        go_on.set()
-        with pytest.raises(ClientGone):
-            await task
-        await stuck
-        assert await in_place(pool, lambda: 7) == 7
-
-    with pool_of(max_waiting=1) as pool:
-        run(scenario(pool))
-    assert order == []
 
 
 def test_a_batch_is_given_up_between_two_pieces_where_its_client_hangs_up():
@@ -303,3 +258,30 @@ def test_closing_finishes_what_was_accepted():
 
     with pool_of(max_waiting=4) as pool:
         run(scenario(pool))
+
+
+def test_a_client_that_hung_up_while_it_waited_is_not_computed():
+    order: list[str] = []
+
+    async def hung_up() -> bool:
+        return True
+
+    async def waiting(pool: Pool) -> None:
+        async with pool.place(gone=hung_up) as place:
+            await place.run(lambda: order.append("computed"))
+
+    async def scenario(pool: Pool) -> None:
+        go_on = threading.Event()
+        stuck = asyncio.create_task(in_place(pool, lambda: go_on.wait(60)))
+        await until(lambda: pool.requests == 1)
+        task = asyncio.create_task(waiting(pool))
+        await until(lambda: pool.requests == 2)
+        go_on.set()
+        with pytest.raises(ClientGone):
+            await task
+        await stuck
+        assert await in_place(pool, lambda: 7) == 7
+
+    with pool_of(max_waiting=1) as pool:
+        run(scenario(pool))
+    assert order == []

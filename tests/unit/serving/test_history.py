@@ -49,15 +49,6 @@ def test_a_forecast_comes_back_without_its_pixels(tmp_path):
     assert one.time.tzinfo is not None
 
 
-def test_the_newest_come_first_and_no_more_than_asked_for(tmp_path):
-    with history_of(tmp_path) as history:
-        for version in "abc":
-            history.add("npy", forecasts(version=version))
-    with history_of(tmp_path) as history:
-        assert [one.model_version for one in history.page(2).forecasts] == ["c", "b"]
-        assert [one.id for one in history.page(9).forecasts] == [3, 2, 1]
-
-
 def test_no_more_rows_are_stored_than_the_setting_says(tmp_path):
     with history_of(tmp_path, rows=5) as history:
         for version in "abcdefgh":
@@ -67,16 +58,6 @@ def test_no_more_rows_are_stored_than_the_setting_says(tmp_path):
     file.close()
     with history_of(tmp_path, rows=5) as history:
         assert [one.model_version for one in history.page(100).forecasts] == list("hhggf")
-
-
-def test_a_smaller_limit_applies_to_older_rows_too(tmp_path):
-    with history_of(tmp_path, rows=100) as history:
-        history.add("npy", forecasts(50))
-    with history_of(tmp_path, rows=3) as history:
-        assert len(history.page(100).forecasts) == 3
-        history.add("npy", forecasts(version="new"))
-    with history_of(tmp_path, rows=100) as history:
-        assert [one.model_version for one in history.page(100).forecasts] == ["new", "3", "3"]
 
 
 def test_without_rows_nothing_is_stored_and_no_file_is_made(tmp_path):

@@ -43,12 +43,6 @@ def test_a_line_of_text_is_read_by_people():
     assert Text().format(record("alone")).endswith(" warning alone")
 
 
-def test_a_traceback_is_below_the_line_of_text():
-    lines = Text().format(record("failed", error=failure())).splitlines()
-    assert lines[0].endswith("failed")
-    assert lines[-1] == "ZeroDivisionError: a defect"
-
-
 @pytest.mark.parametrize("formatter", [JsonLines(), Text()])
 @pytest.mark.parametrize("bad", ["a\nb", "a\rb", "\x1b[2J", "a\u2028b", "\x00"])
 def test_neither_a_message_nor_a_field_can_forge_a_line(formatter, bad):

@@ -2,7 +2,7 @@
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from serving_fakes import CUBE, NPY, Client, FakeForecaster, FakeSource, npy
+from serving_fakes import CUBE, Client, FakeForecaster, FakeSource, npy
 
 from flare.errors import ForecasterInvalid
 
@@ -23,15 +23,6 @@ def numbers(client: Client) -> dict[tuple[str, ...], float]:
 def client():
     with Client(FakeSource(v1=FakeForecaster(), v2=FakeForecaster(log10_flux=-3.9))) as client:
         yield client
-
-
-def test_every_family_has_a_help_line_and_a_type(client):
-    families = list(text_string_to_metric_families(client.get("/metrics").text))
-    assert len(families) > 10
-    for family in families:
-        assert family.name.startswith("flare_")
-        assert family.documentation.endswith(".")
-        assert family.type in ("counter", "gauge", "histogram")
 
 
 def test_requests_are_counted_by_method_endpoint_and_status(client):
@@ -78,15 +69,6 @@ def test_forecasts_alerts_and_images_are_counted(client):
     assert found["flare_waiting_seconds_count",] == 2
 
 
-def test_an_alert_is_counted():
-    forecaster = FakeForecaster(log10_flux=-4.1, probabilities=(1, 1, 0.8, 0.1))
-    with Client(FakeSource(v1=forecaster)) as client:
-        client.predict()
-        found = numbers(client)
-    assert found["flare_alerts_total",] == 1
-    assert found["flare_forecasts_total", "flare_class=M", "version=v1"] == 1
-
-
 def test_only_the_live_version_has_a_series_after_a_swap(client):
     source = client.app.state.service.follower._source
     model = "flare_model_live", "kind=fake", "name=solar-flare"
@@ -107,15 +89,3 @@ def test_a_failed_look_for_a_version_and_the_queue_are_gauges(client):
     source.current = "v3"
     client.poll()
     assert numbers(client)["flare_following_failed",] == 1
-
-
-def test_without_a_model_the_page_has_no_version():
-    with Client(FakeSource()) as client:
-        assert not [name for name in numbers(client) if name[0] == "flare_model_live"]
-
-
-def test_two_apps_count_for_themselves():
-    with Client(FakeSource(v1=FakeForecaster())) as one, Client(FakeSource()) as other:
-        one.predict(NPY)
-        assert numbers(one)["flare_images_total",] == 40
-        assert numbers(other)["flare_images_total",] == 0

@@ -12,9 +12,8 @@ from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.references.climatology import Climatology, fit_climatology
 from flare.forecasters.storage import save
-from serving.models.mlflow_source import MLflowSource, ModelCache, source_of
+from serving.models.mlflow_source import MLflowSource, ModelCache
 from serving.models.source import FolderSource, Version
-from serving.settings import Settings
 
 ORIGIN = Origin("0", "test", True, (), 3)
 
@@ -145,12 +144,6 @@ def test_the_version_that_the_alias_marks_is_downloaded_and_loaded(source):
     assert loaded.forecaster == climatology(1e-9, 1e-6, 1e-5)
 
 
-def test_the_registry_is_connected_once(source, registry):
-    source.current_version()
-    source.current_version()
-    assert registry.connected == ["http://mlflow:5000"]
-
-
 @pytest.mark.parametrize("kind", [ModelNotFound, TrackingUnavailable])
 def test_the_registrys_own_errors_come_through(source, registry, kind):
     registry.current = kind("the reason")
@@ -240,12 +233,6 @@ def test_a_damaged_download_is_refused_and_removed(source, folder, tmp_path):
     with pytest.raises(ForecasterInvalid):
         source.load(source.current_version())
     assert not list((tmp_path / "state").rglob("about.json"))
-
-
-def test_a_folder_setting_takes_the_place_of_the_registry(folder):
-    state = folder.parent / "state"
-    assert isinstance(source_of(Settings(model=str(folder), state_dir=state)), FolderSource)
-    assert isinstance(source_of(Settings(state_dir=state)), MLflowSource)
 
 
 def test_a_folder_that_was_half_copied_is_another_one_once_it_is_whole(folder, tmp_path):

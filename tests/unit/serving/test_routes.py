@@ -4,10 +4,9 @@ import threading
 
 import numpy as np
 import pytest
-from serving_fakes import CUBE, NPY, Blocking, Client, FakeForecaster, FakeSource, npy
+from serving_fakes import CUBE, Blocking, Client, FakeForecaster, FakeSource, npy
 
-from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
-from flare.sample import N_CHANNELS
+from flare.errors import ForecasterInvalid, ModelNotFound
 
 
 @pytest.fixture
@@ -52,12 +51,6 @@ def test_the_alert_follows_the_tuned_threshold_and_is_mx_flare_follows_one_half(
     assert answer["is_mx_flare"] is False
 
 
-@pytest.mark.parametrize("synthetic", [True, False])
-def test_the_answer_says_whether_the_model_was_trained_on_synthetic_data(synthetic):
-    with Client(FakeSource(v1=FakeForecaster(synthetic=synthetic))) as client:
-        assert client.predict().json()["synthetic"] is synthetic
-
-
 def test_the_answer_names_its_model_and_counts_the_missing_images():
     cube = CUBE.copy()
     cube[2] = 0
@@ -65,59 +58,6 @@ def test_the_answer_names_its_model_and_counts_the_missing_images():
         answer = client.predict(npy(cube)).json()
     assert (answer["model_name"], answer["model_version"]) == ("solar-flare", "v7")
     assert answer["missing_images"] == 10
-
-
-def test_planes_and_cube_get_the_same_answer():
-    with Client(FakeSource(v1=FakeForecaster())) as client:
-        assert client.predict(npy(CUBE)).json() == client.predict(NPY).json()
-
-
-@pytest.mark.parametrize("path", ["/ready", "/predict_npy"])
-def test_before_a_promotion_the_answer_is_503_and_says_what_to_run(empty, path):
-    with Client(empty, poll_seconds=7.2) as client:
-        response = client.get(path) if path == "/ready" else client.predict()
-    assert response.status_code == 503
-    assert response.headers["Retry-After"] == "8"
-    assert response.json()["error"] == "no_model"
-    assert "mlflow run . -e promote" in response.json()["hint"]
-    assert "no alias 'Production'" in response.json()["detail"]
-
-
-def test_a_registry_that_does_not_answer_is_503_and_named(empty):
-    empty.current = TrackingUnavailable("no answer from http://mlflow:5000")
-    with Client(empty) as client:
-        response = client.predict()
-    assert response.status_code == 503
-    assert response.json()["error"] == "registry_unavailable"
-    assert response.json()["detail"].startswith("no model is loaded: ")
-    assert "mlflow:5000" not in response.text
-
-
-def test_health_is_200_without_a_model_and_says_why_there_is_none(empty):
-    with Client(empty) as client:
-        response = client.get("/health")
-    assert response.status_code == 200
-    health = response.json()
-    assert (health["status"], health["model_loaded"]) == ("no model", False)
-    assert (health["model_name"], health["alias"]) == ("solar-flare", "Production")
-    assert health["model_version"] is health["checkpoint_path"] is health["age_seconds"] is None
-    assert "no alias 'Production'" in health["last_error"]
-
-
-def test_health_describes_the_live_model():
-    with Client(FakeSource(v1=FakeForecaster())) as client:
-        health = client.get("/health").json()
-    assert (health["status"], health["model_loaded"], health["device"]) == ("ok", True, "cpu")
-    assert health["model_version"] == "v1"
-    assert 0 <= health["age_seconds"] < 600
-    assert health["last_error"] is None
-
-
-def test_ready_is_200_with_a_model():
-    with Client(FakeSource(v1=FakeForecaster())) as client:
-        response = client.get("/ready")
-    assert response.status_code == 200
-    assert response.json() == {"status": "ready", "model_version": "v1"}
 
 
 def test_a_promotion_is_served_without_a_restart(empty):
@@ -159,22 +99,6 @@ def test_a_request_in_flight_during_a_swap_is_answered_by_the_model_it_began_wit
     assert (second["model_version"], second["log_flux"]) == ("v2", -4.0)
 
 
-def test_health_answers_while_a_forecast_is_being_computed():
-    slow = Blocking()
-
-    async def scenario(client):
-        request = asyncio.create_task(client.predicting())
-        await asyncio.to_thread(slow.entered.wait, 60)
-        health = await asyncio.wait_for(client.http.get("/health"), timeout=30)
-        still_computing = not request.done()
-        slow.go_on.set()
-        await request
-        return health.status_code, still_computing
-
-    with Client(FakeSource(v1=slow)) as client:
-        assert client.run(scenario(client)) == (200, True)
-
-
 def test_answers_during_swaps_are_each_from_exactly_one_version():
     versions = {f"v{n}": FakeForecaster(log10_flux=-8.0 + n) for n in range(4)}
     source = FakeSource(**versions)
@@ -201,22 +125,6 @@ def test_answers_during_swaps_are_each_from_exactly_one_version():
         answers = client.run(scenario(client))
     for answer in answers:
         assert answer["log_flux"] == versions[answer["model_version"]].log10_flux
-
-
-def test_the_example_input_is_answered_as_it_is():
-    with Client(FakeSource(v1=FakeForecaster())) as client:
-        example = client.get("/sample.npy")
-        answer = client.predict(example.content)
-    assert example.headers["Content-Type"] == "application/octet-stream"
-    assert answer.status_code == 200
-    assert answer.json()["missing_images"] < N_CHANNELS
-
-
-def test_without_example_images_the_example_is_404(monkeypatch, tmp_path):
-    monkeypatch.setattr("serving.routes.information.EXAMPLES", tmp_path)
-    with Client(FakeSource()) as client:
-        response = client.get("/sample.npy")
-    assert (response.status_code, response.json()["error"]) == (404, "no_example")
 
 
 def test_a_model_that_answers_nonsense_for_one_sample_is_500_and_says_so():

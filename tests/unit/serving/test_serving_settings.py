@@ -18,13 +18,6 @@ def test_settings_are_read_when_the_app_is_made_and_not_at_import(monkeypatch):
     assert create_app().state.settings.alias == "Candidate"
 
 
-def test_a_value_that_is_given_takes_precedence_over_the_environment(monkeypatch):
-    monkeypatch.setenv("FLARE_POLL_SECONDS", "60")
-    monkeypatch.setenv("FLARE_ALIAS", "Candidate")
-    settings = read_settings(poll_seconds=2.5)
-    assert (settings.poll_seconds, settings.alias) == (2.5, "Candidate")
-
-
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -60,12 +53,6 @@ def test_a_wrong_environment_ends_the_start_with_one_line_and_code_2(monkeypatch
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("error: FLARE_POLL_SECONDS='soon'")
-
-
-def test_the_environment_is_not_read_when_settings_are_given(monkeypatch, tmp_path):
-    monkeypatch.setenv("FLARE_ALIAS", "Candidate")
-    app = create_app(Settings(alias="Mine", model=str(tmp_path)))
-    assert app.state.settings.alias == "Mine"
 
 
 def test_every_setting_is_described_with_its_variable_and_default():

@@ -1,0 +1,256 @@
+"""Health, the model, the history and the example input, as the server answers them."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+from sample_images import all_images, form_of
+from serving_fakes import CUBE, Client, FakeForecaster, FakeSource, npy
+
+from flare.errors import DatasetNotFound, ModelNotFound, TrackingUnavailable
+from flare.goes import EVENTS
+from flare.sample import CHANNELS, N_CHANNELS
+from serving.models.source import Loaded
+from serving.routes.information import EXAMPLES, example_npy
+from serving.uploads.samples import sample_of_npy
+
+
+@pytest.fixture
+def client():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        yield client
+
+
+@pytest.fixture
+def empty():
+    source = FakeSource()
+    source.current = ModelNotFound("'solar-flare' has no alias 'Production'")
+    return source
+
+
+@pytest.mark.parametrize("path", ["/ready", "/predict_npy"])
+def test_before_a_promotion_the_answer_is_503_and_says_what_to_run(empty, path):
+    with Client(empty, poll_seconds=7.2) as client:
+        response = client.get(path) if path == "/ready" else client.predict()
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "8"
+    assert response.json()["error"] == "no_model"
+    assert "mlflow run . -e promote" in response.json()["hint"]
+    assert "no alias 'Production'" in response.json()["detail"]
+
+
+def test_a_registry_that_does_not_answer_is_503_and_named(empty):
+    empty.current = TrackingUnavailable("no answer from http://mlflow:5000")
+    with Client(empty) as client:
+        response = client.predict()
+    assert response.status_code == 503
+    assert response.json()["error"] == "registry_unavailable"
+    assert response.json()["detail"].startswith("no model is loaded: ")
+    assert "mlflow:5000" not in response.text
+
+
+def test_health_is_200_without_a_model_and_says_why_there_is_none(empty):
+    with Client(empty) as client:
+        response = client.get("/health")
+    assert response.status_code == 200
+    health = response.json()
+    assert (health["status"], health["model_loaded"]) == ("no model", False)
+    assert (health["model_name"], health["alias"]) == ("solar-flare", "Production")
+    assert health["model_version"] is health["checkpoint_path"] is health["age_seconds"] is None
+    assert "no alias 'Production'" in health["last_error"]
+
+
+def test_health_describes_the_live_model():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        health = client.get("/health").json()
+    assert (health["status"], health["model_loaded"], health["device"]) == ("ok", True, "cpu")
+    assert health["model_version"] == "v1"
+    assert 0 <= health["age_seconds"] < 600
+    assert health["last_error"] is None
+
+
+def test_ready_is_200_with_a_model():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        response = client.get("/ready")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ready", "model_version": "v1"}
+
+
+def test_the_example_input_is_answered_as_it_is():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        example = client.get("/sample.npy")
+        answer = client.predict(example.content)
+    assert example.headers["Content-Type"] == "application/octet-stream"
+    assert answer.status_code == 200
+    assert answer.json()["missing_images"] < N_CHANNELS
+
+
+def score(event: str, name: str, value: float | None, **more: object) -> dict[str, object]:
+    low, high = (None, None) if value is None else (value - 0.1, value + 0.1)
+    return {"event": event, "name": name, "value": value, "low": low, "high": high, "n": 99, **more}
+
+
+SCORES = (
+    score("M1.0", "tss", 0.41, n_events=9, split="test", data="real", synthetic=False, scale="raw"),
+    score("X1.0", "tss", None, n_events=0),
+    score("flux", "mae", 0.6, unit="dex"),
+)
+
+
+DETAILS = {
+    "run_id": "0" * 32,
+    "parameters": {"epochs": "30"},
+    "tags": {"flare.kind": "resnet"},
+    "scores": SCORES,
+    "scores_on": "test split",
+    "card": "# Model card\n",
+}
+
+
+class Detailed(FakeSource):
+    details: dict = DETAILS
+
+    def _loaded(self, version):
+        found = super()._loaded(version)
+        return Loaded(
+            found.forecaster, version, found.name, found.folder, "models:/m/1", self.details
+        )
+
+
+def test_the_model_is_described_with_its_scores_and_its_card():
+    with Client(Detailed(v1=FakeForecaster(synthetic=True))) as client:
+        model = client.get("/model").json()
+    assert (model["name"], model["version"], model["uri"]) == ("solar-flare", "v1", "models:/m/1")
+    assert (model["kind"], model["run_id"], model["synthetic"]) == ("fake", "0" * 32, True)
+    assert (model["parameters"], model["tags"]) == (DETAILS["parameters"], DETAILS["tags"])
+    assert (model["scores_on"], model["card"]) == ("test split", "# Model card\n")
+    assert model["scores"][0] == SCORES[0]
+    assert model["scores"][1]["value"] is model["scores"][1]["data"] is None
+    assert (model["scores"][2]["name"], model["scores"][2]["n_events"]) == ("mae", None)
+    assert model["channels"][-1] == "magnetogram"
+    assert model["signature"]["inputs"]["shape"] == [4, 10, 256, 256]
+    assert model["thresholds"] == dict.fromkeys(EVENTS, 0.5)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {},
+        {"scores": None, "tags": None, "parameters": None, "card": None},
+        {"scores": ({**SCORES[0], "low": math.nan, "high": math.inf},)},
+        {"scores": ({"event": "M1.0", "name": "tss", "value": 0.4},)},
+        {"scores": ({"of": "another format"},)},
+    ],
+)
+def test_a_model_without_details_is_described(details):
+    source = Detailed(v1=FakeForecaster())
+    source.details = details
+    with Client(source) as client:
+        response = client.get("/model")
+    assert response.status_code == 200
+    assert all(one["high"] is None for one in response.json()["scores"])
+
+
+def test_without_a_model_its_description_is_503():
+    with Client(FakeSource()) as client:
+        response = client.get("/model")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"]
+
+
+def test_forecasts_are_in_the_history_the_newest_first(client):
+    one = client.predict().json()
+    body, content_type = form_of(all_images())
+    client.post("/predict_images", content=body, headers={"Content-Type": content_type})
+    client.post("/predict_batch", content=npy(np.stack([CUBE, CUBE])))
+    client.predict(b"refused")
+    service = client.app.state.service
+    service.history.close()  # written by then
+    answer = client.get("/history").json()
+    assert answer["kept"] == 10_000
+    assert [row["source"] for row in answer["forecasts"]] == ["batch", "batch", "images", "npy"]
+    oldest = answer["forecasts"][-1]
+    shared = oldest.keys() & one.keys()
+    assert len(shared) == 10
+    assert {key: oldest[key] for key in shared} == {key: one[key] for key in shared}
+    assert len(client.get("/history?limit=3").json()["forecasts"]) == 3
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "501", "10000", "many", "", "1.5", "9" * 5000])
+def test_an_invalid_limit_is_422(client, limit):
+    response = client.get(f"/history?limit={limit}")
+    assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
+    assert "limit" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("before", ["0", "-1", "newest", "1.5", "9" * 5000])
+def test_an_invalid_cursor_is_422(client, before):
+    response = client.get(f"/history?before={before}")
+    assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
+
+
+def test_the_pages_of_the_history_hold_every_forecast_once(client):
+    client.post("/predict_batch", content=npy(np.stack([CUBE] * 5)))
+    client.app.state.service.history.close()  # written by then
+    ids, cursor, pages = [], "", 0
+    while cursor is not None:
+        page = client.get(f"/history?limit=2{cursor and f'&before={cursor}'}").json()
+        ids += [row["id"] for row in page["forecasts"]]
+        cursor, pages = page["next"], pages + 1
+    assert (ids, pages) == ([5, 4, 3, 2, 1], 3)
+    assert client.get("/history?limit=5").json()["next"] is None
+    assert client.get(f"/history?before={2**70}").json()["forecasts"][0]["id"] == 5
+
+
+TIMES = ("2012-01-15T000000", "2012-01-15T070000", "2012-01-15T103000", "2012-01-15T115000")
+
+
+def write_image(path, grey: int) -> None:
+    """Write an image whose mean is this grey; one of that value alone would be no image."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full((256, 256), grey, dtype=np.uint8)
+    pixels[:128] -= 4
+    pixels[128:] += 4
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def sample(tmp_path):
+    for step, time in enumerate(TIMES):
+        for index, channel in enumerate(CHANNELS):
+            write_image(tmp_path / "a" / f"{time}__{channel}.jpg", 10 + step * N_CHANNELS + index)
+    return tmp_path
+
+
+def test_each_image_of_the_example_is_at_its_step_and_channel(sample):
+    planes = np.load(io.BytesIO(example_npy(sample)))
+    assert planes.shape == (40, 256, 256)
+    assert planes.dtype == np.uint8
+    assert planes.mean(axis=(1, 2)).round().tolist() == list(range(10, 50))
+
+
+def test_an_image_that_is_damaged_or_not_there_is_missing(sample):
+    (sample / "a" / f"{TIMES[0]}__94.jpg").write_bytes(b"damaged")
+    (sample / "a" / f"{TIMES[3]}__magnetogram.jpg").unlink()
+    planes = np.load(io.BytesIO(example_npy(sample)))
+    assert np.flatnonzero(~planes.any(axis=(1, 2))).tolist() == [0, 39]
+
+
+def test_only_the_first_sample_and_only_its_channels_are_read(sample):
+    write_image(sample / "b" / f"{TIMES[0]}__94.jpg", 250)
+    write_image(sample / "a" / f"{TIMES[0]}__1600.jpg", 250)
+    planes = np.load(io.BytesIO(example_npy(sample)))
+    assert planes.max() < 60
+
+
+def test_an_example_without_images_names_the_folder(tmp_path):
+    with pytest.raises(DatasetNotFound, match=str(tmp_path)):
+        example_npy(tmp_path)
+
+
+def test_every_image_of_the_committed_example_is_in_it():
+    cube = sample_of_npy(bytearray(example_npy(EXAMPLES)), "").cubes[0]
+    images = len(list(EXAMPLES.glob("*/*.jpg")))
+    assert cube.any(axis=(2, 3)).sum() == images > N_CHANNELS
