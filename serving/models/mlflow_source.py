@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
-from flare.files import locked, write_atomically
+from flare.errors import FlareError, ForecasterInvalid, ModelNotFound, TrackingUnavailable
+from flare.files import atomic_folder, locked, write_atomically
 from flare.forecasters.storage import load
 from serving.models.source import FolderSource, Loaded, ModelSource, Version
 from serving.settings import RUN_ID, Settings
@@ -213,7 +213,6 @@ class ModelCache:
             log.warning("cannot store models in %s (%s); set FLARE_STATE_DIR", state_dir, error)
             self.folder = Path(tempfile.mkdtemp(prefix="flare-serving-"))
             atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
-        self._remove_old_drafts()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -238,28 +237,18 @@ class ModelCache:
         """Store what ``fetch`` writes below the folder that it is called with; it returns where."""
         folder, about = self._folder_of(key), {**about, "key": key}
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.folder))
+            with atomic_folder(folder) as draft:
+                fetched = fetch(draft)
+                if fetched != draft / FORECASTER:
+                    fetched.rename(draft / FORECASTER)
+                (draft / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        except FlareError:  # some are OSErrors too
+            raise
         except OSError as error:
             raise TrackingUnavailable(
-                f"cannot store a model in {self.folder}: {error.strerror}; free some space, change "
-                "the permissions, or set FLARE_STATE_DIR"
+                f"cannot store a model in {self.folder}: {error.strerror or error}; free some "
+                "space, change the permissions, or set FLARE_STATE_DIR"
             ) from error
-        try:
-            fetched = fetch(draft)
-            if fetched != draft / FORECASTER:
-                fetched.rename(draft / FORECASTER)
-            (draft / ABOUT).write_text(json.dumps(about), encoding="utf-8")
-            try:
-                draft.rename(folder)
-            except OSError:
-                # Either another process stored the same model first, and is reading it now, or what
-                # is there is damaged.
-                if self.find(key) is None:
-                    self.remove(key)
-                    draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         return CachedModel(key, folder / FORECASTER, about)
 
     def update(self, key: str, about: dict[str, Any]) -> None:
@@ -285,7 +274,9 @@ class ModelCache:
             good = self._folder_of(key)
             others = [p for p in self.folder.glob("[!.]*") if p.is_dir() and p != good]
             others.sort(key=lambda path: path.stat().st_mtime)
-            for path in others[:-OLD_MODELS]:
+            old = time.time() - _DRAFT_SECONDS
+            drafts = [p for p in self.folder.glob(".*.partial") if p.stat().st_mtime < old]
+            for path in others[:-OLD_MODELS] + drafts:
                 shutil.rmtree(path, ignore_errors=True)
 
     def last_good(self) -> CachedModel | None:
@@ -300,9 +291,3 @@ class ModelCache:
         """Return a readable folder name, which no key can turn into another path."""
         readable = re.sub(r"[^0-9A-Za-z-]+", "-", key).strip("-")[:24]
         return self.folder / f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-
-    def _remove_old_drafts(self) -> None:
-        for path in self.folder.glob(".draft-*"):
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > _DRAFT_SECONDS:
-                    shutil.rmtree(path)

@@ -129,7 +129,7 @@ def test_two_workers_answer_share_one_folder_and_end_together(command, store, fi
     kept = source_of(Settings(tracking_uri=store.uri, state_dir=tmp_path)).last_good()
     assert kept is not None
     assert kept.version.number == "2"
-    assert not list(Path(tmp_path).rglob(".draft-*"))
+    assert not list(Path(tmp_path).rglob("*.partial"))
 
 
 def begun(server, upload) -> HTTPConnection:
