@@ -1,10 +1,10 @@
-"""Forecasts by ONNX Runtime beside PyTorch: `python -m benchmarks.engine [repeats]`.
+"""Compare ONNX Runtime with PyTorch: `python -m benchmarks.engine [repeats]`.
 
-From grey levels to log10 flux and logits, one thread each, for networks of the default width that
-learnt nothing. Three contestants take turns in one process: plain PyTorch, as one would first write
-the network (channels first, ReLU before the pooling); PyTorch as flare has it, which runs a network
-that was not exported; and the graph that is packaged. What counts is the median of the ratios
-within each turn.
+From grey levels to log10 flux and logits, one thread each, for untrained networks of the default
+width. Three implementations take turns in one process: plain PyTorch, as one would first write the
+network (channels first, ReLU before the pooling); PyTorch as in flare, which runs a network that
+was not exported; and the graph that is packaged. The result is the median of the ratios within each
+turn.
 """
 
 import copy
@@ -31,7 +31,7 @@ _PLAIN, _OURS, _GRAPH = "plain PyTorch", "PyTorch, as here", "ONNX Runtime"
 
 
 class PlainCNN(nn.Module):
-    """What MultitaskCNN computes with its weights, as one would first write it."""
+    """The computation of MultitaskCNN with its weights, as one would first write it."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -47,16 +47,16 @@ class PlainCNN(nn.Module):
         frames = torch.cat([steps, steps[:, MAGNETOGRAM : MAGNETOGRAM + 1].abs()], dim=1)
         maps = pool(self.blocks(frames)).view(*present.shape[:2], -1)
         maps = maps * present.any(dim=2, keepdim=True)
-        told: tuple[Tensor, Tensor] = self.heads(
+        outputs: tuple[Tensor, Tensor] = self.heads(
             torch.cat([maps, overview(cubes, present)], dim=2).flatten(1)
         )
-        return told
+        return outputs
 
 
-def contestants(
+def implementations(
     architecture: str, size: int
 ) -> tuple[dict[str, Callable[[Cube, Present], object]], float]:
-    """Return what to run, by name, and how far the graph is from PyTorch at most."""
+    """Return functions by name, and the largest difference of the graph from PyTorch."""
     torch.manual_seed(0)
     network = build(NetworkConfig(architecture)).eval()
     make = {"cnn": PlainCNN, "stacked_cnn": Plain}[architecture]
@@ -68,13 +68,13 @@ def contestants(
 
     @torch.inference_mode()
     def run_plain(cubes: Cube, present: Present) -> object:
-        images, there = torch.tensor(cubes), torch.tensor(present)
-        return plain((images.float() - mean) / std * there[..., None, None], there)
+        images, mask = torch.tensor(cubes), torch.tensor(present)
+        return plain((images.float() - mean) / std * mask[..., None, None], mask)
 
     @torch.inference_mode()
     def run_ours(cubes: Cube, present: Present) -> object:
-        images, there = torch.tensor(cubes), torch.tensor(present)
-        return network(_NORMALISATION(images, there), there)
+        images, mask = torch.tensor(cubes), torch.tensor(present)
+        return network(_NORMALISATION(images, mask), mask)
 
     graph = ExportedNetwork(export_graph(network, _NORMALISATION, image_size=size), threads=1)
     apart = difference(graph, network, _NORMALISATION, image_size=size)
@@ -82,23 +82,23 @@ def contestants(
 
 
 def print_row(architecture: str, size: int, batch: int, repeats: int) -> None:
-    """Let the contestants take turns, and print a row of the table."""
-    run, apart = contestants(architecture, size)
+    """Let the implementations take turns, and print a row of the table."""
+    run, apart = implementations(architecture, size)
     rng = np.random.default_rng(0)
     cubes = rng.integers(0, 256, (batch, N_STEPS, N_CHANNELS, size, size), dtype=np.uint8)
     present = rng.random(cubes.shape[:3]) < 0.95
-    taken: dict[str, list[float]] = {name: [] for name in run}
+    milliseconds: dict[str, list[float]] = {name: [] for name in run}
     for turn in range(1 + repeats):
         for name, work in run.items():
             start = time.perf_counter()
             work(cubes, present)
             if turn:  # the first is for memory and caches
-                taken[name].append(1000 * (time.perf_counter() - start))
+                milliseconds[name].append(1000 * (time.perf_counter() - start))
     ratios = {
-        name: statistics.median(a / b for a, b in zip(seconds, taken[_GRAPH], strict=True))
-        for name, seconds in taken.items()
+        name: statistics.median(a / b for a, b in zip(seconds, milliseconds[_GRAPH], strict=True))
+        for name, seconds in milliseconds.items()
     }
-    medians = " | ".join(f"{statistics.median(seconds):.1f}" for seconds in taken.values())
+    medians = " | ".join(f"{statistics.median(seconds):.1f}" for seconds in milliseconds.values())
     print(
         f"| {architecture} | {size} | {batch} | {medians} "
         f"| {ratios[_PLAIN]:.2f} | {ratios[_OURS]:.2f} | {apart:.0e} |",

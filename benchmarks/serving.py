@@ -1,12 +1,13 @@
-"""The server beside three others, with one network and the same uploads, in one run.
+"""Compare the server with three others, with one network and the same uploads, in one run.
 
     python -m benchmarks.serving [--architecture cnn] [--image_size 256] [--seconds 4] [--rounds 3]
 
-All servers are up; they are asked in turn, by one client and by eight, with a uint8 and a float32
-array. `LitServe` takes part where it is installed (`pip install litserve`; it is no dependency of
-the project), and `mlflow models serve` with its best payload, a tensor as JSON. The same JSON to a
-bare FastAPI application with our engine tells MLflow's server from its payload. What the network
-alone takes, with all cores as for a single client, is measured in this process, between the rounds.
+All servers run at the same time and take turns, with one client and with eight, a uint8 and a
+float32 array. `LitServe` takes part where it is installed (`pip install litserve`; it is not a
+dependency of the project), and `mlflow models serve` with its best payload, a tensor as JSON. The
+same JSON to a bare FastAPI application with our engine separates the cost of MLflow's server from
+that of its payload. The time of the network alone, with all cores as for a single client, is
+measured in this process, between the turns.
 """
 
 import argparse
@@ -51,7 +52,7 @@ NULL, PLAIN_NULL = "no model, this server", "no model, UploadFile"
 
 @dataclass(frozen=True)
 class Body:
-    """What is posted: where to, of which type."""
+    """The body of a request: its path and type."""
 
     path: str
     content_type: str
@@ -59,8 +60,8 @@ class Body:
 
 
 @dataclass
-class Taken:
-    """Seconds of each request, and of each round how many a second were answered."""
+class Times:
+    """Seconds of each request, and the answers per second in each round."""
 
     seconds: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Taken:
 
 
 def network(architecture: str, image_size: int) -> NetworkForecaster:
-    """Make an untrained network: what it answers does not matter here."""
+    """Make an untrained network; its forecasts do not matter here."""
     config = NetworkConfig(architecture)
     normalisation = ChannelNormalisation((0.5,) * N_CHANNELS, (0.25,) * N_CHANNELS)
     spec = ForecasterSpec(image_size=image_size)
@@ -92,41 +93,41 @@ def form(array: np.ndarray[Any, Any]) -> Body:
     return Body("/predict_npy", f"multipart/form-data; boundary={boundary}", data)
 
 
-def ask(port: int, body: Body, *, clients: int, seconds: float, taken: Taken) -> None:
-    """Post the body again and again from several clients, each on a connection that is kept."""
+def post(port: int, body: Body, *, clients: int, seconds: float, times: Times) -> None:
+    """Post the body repeatedly from several clients, each over one connection."""
     until = time.perf_counter() + seconds
-    found: list[list[float]] = [[] for _ in range(clients)]
+    seconds_of: list[list[float]] = [[] for _ in range(clients)]
     failed: list[str] = []
 
     def client(mine: list[float]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         headers = {"Content-Type": body.content_type}
         while not mine or time.perf_counter() < until:
-            began = time.perf_counter()
+            start = time.perf_counter()
             connection.request("POST", body.path, body.data, headers)
             answer = connection.getresponse()
             text = answer.read()
             if answer.status != 200:
                 failed.append(f"port {port}: {answer.status} {text[:200]!r}")
                 break
-            mine.append(time.perf_counter() - began)
+            mine.append(time.perf_counter() - start)
         connection.close()
 
-    began = time.perf_counter()
-    threads = [threading.Thread(target=client, args=(mine,)) for mine in found]
+    start = time.perf_counter()
+    threads = [threading.Thread(target=client, args=(mine,)) for mine in seconds_of]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if failed:
         raise SystemExit(failed[0])
-    every = [one for mine in found for one in mine]
-    taken.seconds += every
-    taken.rates.append(len(every) / (time.perf_counter() - began))
+    every = [one for mine in seconds_of for one in mine]
+    times.seconds += every
+    times.rates.append(len(every) / (time.perf_counter() - start))
 
 
 def free_port() -> int:
-    """Return a port that nobody uses now."""
+    """Return a free port."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
@@ -193,7 +194,7 @@ def mlflow_model(forecaster: Forecaster, folder: Path) -> str:
 
 
 def main() -> None:
-    """Parse, start, ask in turn, print."""
+    """Parse, start the servers, let them take turns, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--architecture", default="cnn")
     parser.add_argument("--image_size", type=int, default=256)
@@ -212,8 +213,8 @@ def main() -> None:
         uri = mlflow_model(plain, folder)
         ports = _start(stack, folder, eager=eager, quick=quick, nothing=nothing, uri=uri)
         bodies = _bodies(planes)
-        taken, bare = _in_turn(ports, bodies, load(quick), planes, given.seconds, given.rounds)
-    _print(taken, bare)
+        times, bare = _in_turn(ports, bodies, load(quick), planes, given.seconds, given.rounds)
+    _print(times, bare)
     print(
         f"\n{given.architecture}, {given.image_size} px, {given.rounds} rounds of "
         f"{given.seconds:g} s each; {machine('torch', 'onnxruntime', 'fastapi', 'uvicorn')}"
@@ -236,7 +237,7 @@ def _start(
             "FLARE_STATE_DIR": state,
             "FLARE_ACCESS_LOG": "false",
         }
-        start(name, uvicorn("serving.app:create_app", port), port, **settings)
+        start(name, ["serving", "--port", str(port)], port, **settings)
     models = {"FLARE_BENCH_EAGER": str(eager), "FLARE_BENCH_MODEL": str(quick)}
     for name, app in ((SEED, "seed"), (PLAIN_NULL, "null_upload"), (JSON_BODY, "json_body")):
         port = free_port()
@@ -248,22 +249,22 @@ def _start(
     words = ["mlflow", "models", "serve", "-m", "models:/bench@Production"]
     words += ["--env-manager", "local", "--port", str(port)]
     start(MLFLOW, words, port, MLFLOW_TRACKING_URI=uri)
-    time.sleep(5)  # those that listen before they can answer
+    time.sleep(5)  # some listen before they can answer
     return ports
 
 
 def _bodies(planes: np.ndarray[Any, Any]) -> dict[str, dict[str, Body]]:
-    """Return what each server is sent, by type of the array."""
-    found: dict[str, dict[str, Body]] = {}
+    """Return the body for each server, by type of the array."""
+    bodies: dict[str, dict[str, Body]] = {}
     for dtype in ("uint8", "float32"):
         array = planes.astype(dtype)
         text = json.dumps({"inputs": array.reshape(1, *CUBE_SHAPE).tolist()}).encode()
         tensor = Body("/invocations", "application/json", text)
         upload = form(array)
-        found[dtype] = dict.fromkeys((OURS, SEED, LIT, NULL, PLAIN_NULL), upload)
+        bodies[dtype] = dict.fromkeys((OURS, SEED, LIT, NULL, PLAIN_NULL), upload)
         if dtype == "uint8":  # MLflow enforces the signature: the tensor is of uint8
-            found[dtype] |= {MLFLOW: tensor, JSON_BODY: tensor}
-    return found
+            bodies[dtype] |= {MLFLOW: tensor, JSON_BODY: tensor}
+    return bodies
 
 
 def _in_turn(
@@ -273,10 +274,10 @@ def _in_turn(
     planes: np.ndarray[Any, Any],
     seconds: float,
     rounds: int,
-) -> tuple[dict[tuple[str, int, str], Taken], Taken]:
-    """Ask every server in turn; between the turns, the network alone."""
-    taken: dict[tuple[str, int, str], Taken] = {}
-    bare = Taken()
+) -> tuple[dict[tuple[str, int, str], Times], Times]:
+    """Let every server take its turns; between them, the network alone."""
+    times: dict[tuple[str, int, str], Times] = {}
+    bare = Times()
     alone = forecaster.with_threads(usable_cores())
     cubes = planes.reshape(1, *CUBE_SHAPE)
     for number in range(rounds + 1):  # the first one warms up
@@ -285,37 +286,37 @@ def _in_turn(
                 for name, body in of_server.items():
                     if name not in ports:
                         continue
-                    kept = taken.setdefault((name, clients, dtype), Taken()) if number else Taken()
+                    one = times.setdefault((name, clients, dtype), Times()) if number else Times()
                     span = seconds if number else 0.5
-                    ask(ports[name], body, clients=clients, seconds=span, taken=kept)
+                    post(ports[name], body, clients=clients, seconds=span, times=one)
                     if name == OURS and clients == 1 and dtype == "uint8":
                         until = time.perf_counter() + span
                         while time.perf_counter() < until:
-                            began = time.perf_counter()
+                            start = time.perf_counter()
                             alone.predict(cubes, present_of_cube(cubes))
                             if number:
-                                bare.seconds.append(time.perf_counter() - began)
-    return taken, bare
+                                bare.seconds.append(time.perf_counter() - start)
+    return times, bare
 
 
-def _print(taken: Mapping[tuple[str, int, str], Taken], bare: Taken) -> None:
+def _print(times: Mapping[tuple[str, int, str], Times], bare: Times) -> None:
     alone = 1000 * statistics.median(bare.seconds)
     print(f"the network alone, all cores: {alone:.1f} ms\n")
     print(
         "| server | array | clients | p50 (ms) | p99 (ms) | requests/s | this server's rate to it |"
     )
     print("|---|---|---:|---:|---:|---:|---:|")
-    for (name, clients, dtype), one in taken.items():
+    for (name, clients, dtype), one in times.items():
         rate = statistics.median(one.rates)
         ours = NULL if name in (NULL, PLAIN_NULL) else OURS
         ratio = statistics.median(
-            a / b for a, b in zip(taken[ours, clients, dtype].rates, one.rates, strict=True)
+            a / b for a, b in zip(times[ours, clients, dtype].rates, one.rates, strict=True)
         )
         print(
             f"| {name} | {dtype} | {clients} | {one.percentile(50):.1f} | {one.percentile(99):.1f} "
             f"| {rate:.1f} | {ratio:.2f} |"
         )
-    over = taken[OURS, 1, "uint8"].percentile(50) / alone - 1
+    over = times[OURS, 1, "uint8"].percentile(50) / alone - 1
     print(f"\nover the network alone, one client, uint8: {100 * over:.1f} %")
 
 

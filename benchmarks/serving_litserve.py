@@ -1,6 +1,6 @@
 """LitServe with our engine, for `benchmarks.serving`.
 
-`pip install litserve`: it is no dependency of the project.
+`pip install litserve`: it is not a dependency of the project.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Servers that `benchmarks.serving` compares ours with. All read FLARE_BENCH_MODEL, a folder.
+"""The servers in the comparison of `benchmarks.serving`. All read FLARE_BENCH_MODEL, a folder.
 
 Applications for uvicorn; LitServe is in `serving_litserve`.
 """
@@ -23,12 +23,12 @@ def forecaster_of(folder: str = "FLARE_BENCH_MODEL") -> Forecaster:
 
 
 def grey(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return one cube of grey levels; floats are taken as such, and nothing is checked."""
+    """Return one cube of grey levels; floats are cast, and nothing is checked."""
     return np.ascontiguousarray(array.astype(np.uint8, copy=False).reshape(1, *CUBE_SHAPE))
 
 
 def seed() -> FastAPI:
-    """Make the plain way: UploadFile, np.load, eager PyTorch; a folder that was never exported."""
+    """Make the simplest server: UploadFile, np.load and eager PyTorch, without ONNX."""
     app, forecaster = FastAPI(), forecaster_of("FLARE_BENCH_EAGER")
 
     @app.post("/predict_npy")
@@ -40,7 +40,7 @@ def seed() -> FastAPI:
 
 
 def null_upload() -> FastAPI:
-    """Make the plain way without a model: UploadFile, np.load, a constant."""
+    """Make the simplest server without a model: UploadFile, np.load and a constant."""
     app = FastAPI()
 
     @app.post("/predict_npy")
@@ -52,7 +52,7 @@ def null_upload() -> FastAPI:
 
 
 def json_body() -> FastAPI:
-    """Make a server of the body that `mlflow models serve` takes, with our engine."""
+    """Make a server for the body that `mlflow models serve` takes, with our engine."""
     app, forecaster = FastAPI(), forecaster_of().with_threads(1)
 
     @app.post("/invocations")
