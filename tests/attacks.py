@@ -1,4 +1,4 @@
-"""What a stranger sends to stop a server, and what honest clients notice of it meanwhile.
+"""Attacks on a server, and how honest clients fare meanwhile.
 
     PYTHONPATH=. python tests/attacks.py [--seconds 15] [ATTACK ...]
 

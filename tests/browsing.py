@@ -13,7 +13,7 @@ from flare.forecasters.storage import save
 
 @contextmanager
 def serving_page(folder: Path, **settings: object) -> Iterator[Server]:
-    """Serve the forecaster of ``folder/model``, a climatology where there is none yet."""
+    """Serve the forecaster of ``folder/model``, a climatology if there is none."""
     model = folder / "model"
     if not model.exists():
         save(climatology_of(), model)

@@ -96,7 +96,7 @@ class Load:
     def promote(self, shelf: Shelf, version: int, seconds: float = 30) -> float:
         """Promote a version that is not live, and wait for an answer of it; say how long it took.
 
-        The bound is no demand on speed: it only ends the test.
+        The time limit only ends the test; it is no measure of speed.
         """
         before, began = self.by_version[str(version)], time.monotonic()
         shelf.promote(version)

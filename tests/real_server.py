@@ -20,7 +20,7 @@ OURS = ("serving", "--host", "127.0.0.1", "--port", "0")
 
 
 class Server:
-    """A started server. What it writes is kept in ``lines``; a full pipe would stop it."""
+    """A started server. Its output is in ``lines``; a full pipe would stop it."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process, self.lines, self.address = process, [], ""
@@ -40,7 +40,7 @@ class Server:
         return httpx.get(f"{self.address}{path}", timeout=60)
 
     def answers(self) -> bool:
-        """Whether anybody does: uvicorn tells its port before its workers listen."""
+        """Return whether a worker answers: uvicorn logs its port before they listen."""
         try:
             return self.get("/health").status_code == 200
         except httpx.TransportError:
@@ -59,7 +59,7 @@ class Server:
             time.sleep(0.05)
 
     def metric(self, line: str) -> float:
-        """Return the number behind the start of a line of /metrics; 0 where there is no such."""
+        """Return the number behind the start of a line of /metrics; 0 where there is none."""
         found = re.search(rf"^{re.escape(line)} (\S+)", self.get("/metrics").text, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
@@ -97,12 +97,12 @@ def serving(state: Path, *command: str, cwd: Path = ROOT, **settings: object) ->
     ``serving.settings``, or in capitals as any other environment variable.
     """
     given = {"poll_seconds": 0.2, "state_dir": state, "access_log": "false"} | settings
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "FLARE_"))}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "FLARE_"))}
     ours = {k if k.isupper() else f"FLARE_{k.upper()}": str(v) for k, v in given.items()}
     with subprocess.Popen(
         [sys.executable, "-m", *(command or OURS)],
         cwd=cwd,
-        env={**kept, "PYTHONPATH": str(ROOT), **ours},
+        env={**environment, "PYTHONPATH": str(ROOT), **ours},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

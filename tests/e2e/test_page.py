@@ -123,7 +123,7 @@ def test_a_wrong_array_is_refused_by_the_server_and_the_page_lives_on(visit: Ope
     assert problem(page) == ""
 
 
-def test_files_that_can_be_no_sample_are_refused_at_once(visit: Open):
+def test_files_that_cannot_be_a_sample_are_refused_at_once(visit: Open):
     tab = visit()
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.method))
@@ -137,7 +137,7 @@ def test_files_that_can_be_no_sample_are_refused_at_once(visit: Open):
     assert "POST" not in asked
 
 
-def test_a_zip_that_holds_no_images_is_told_as_the_server_says(visit: Open):
+def test_the_page_shows_the_servers_message_on_a_broken_zip(visit: Open):
     page = visit().upload(("broken.zip", b"PK\x03\x04 and no more"))
     assert "zip" in problem(page)
     assert page.is_hidden("#forecast")
@@ -185,7 +185,7 @@ def test_a_new_version_is_noticed_while_the_page_is_open(
     assert page.inner_text(".class-name") != peak
 
 
-def test_a_server_that_went_away_is_told(start_server: Any, visit: Open):
+def test_a_server_that_cannot_be_reached_is_reported(start_server: Any, visit: Open):
     server = start_server()
     tab = visit(server.address)
     server.stop()
@@ -210,11 +210,11 @@ def test_a_server_with_a_key_is_used_with_it(start_server: Any, visit: Open):
     page.wait_for_selector("#grid .tile")
     assert problem(page) == ""
     page.wait_for_selector(".plot .mark")
-    kept = page.evaluate("[Object.keys(localStorage).length, Object.keys(sessionStorage).length]")
-    assert kept == [0, 1]
+    stored = page.evaluate("[Object.keys(localStorage).length, Object.keys(sessionStorage).length]")
+    assert stored == [0, 1]
 
 
-def test_the_server_forbids_the_page_all_that_is_not_its_own(server: Server):
+def test_the_policy_allows_the_page_only_its_own_files(server: Server):
     policy = httpx.get(server.address).headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy

@@ -1,4 +1,4 @@
-"""The page for everybody: keyboard alone, screen readers, phones, light and dark."""
+"""Accessibility of the page: keyboard, screen readers, phones, light and dark."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -154,7 +154,7 @@ def test_the_grid_is_one_of_ten_named_channels_for_screen_readers(shown: Any):
     assert shown.locator("#grid .tile[tabindex='0']").count() == 1  # one stop for Tab
 
 
-def test_whoever_asked_for_less_motion_sees_none(visit: Open):
+def test_reduced_motion_means_no_animation(visit: Open):
     page = visit(reduced_motion="reduce").page
     page.evaluate("document.querySelector('#progress').hidden = false")
     assert page.evaluate("document.getAnimations().length") == 0

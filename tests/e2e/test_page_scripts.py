@@ -1,4 +1,4 @@
-"""What the page's scripts work out, beside what the project's Python says of the same."""
+"""The page's scripts compute the same as the project's Python."""
 
 import base64
 import io
@@ -75,7 +75,7 @@ def test_an_array_of_another_type_or_order_shows_the_same_images(
     ],
     ids=["shape", "type", "range", "nan", "scale"],
 )
-def test_an_array_that_cannot_be_shown_is_told(shown: Any, array: np.ndarray, says: str):
+def test_the_reason_why_an_array_cannot_be_shown_is_given(shown: Any, array: np.ndarray, says: str):
     assert read(shown, array) == says
 
 
@@ -96,7 +96,7 @@ def test_classes_are_those_of_the_project(shown: Any):
         ((0.0004, 0.021), ["< 0.1 %", "2.1 %"]),
     ],
 )
-def test_probabilities_that_are_compared_can_be_told_apart(
+def test_different_probabilities_have_different_texts(
     shown: Any, pair: tuple[float, float], texts: list[str]
 ):
     script = 'async (pair) => (await import("/page/goes.js")).percents(...pair)'
@@ -145,7 +145,7 @@ def test_images_are_placed_by_their_names_as_the_dataset_does(shown: Any):
     assert sorted(found) == wanted
 
 
-def test_a_model_card_cannot_bring_markup_along(shown: Any):
+def test_a_model_card_cannot_contain_markup(shown: Any):
     card = '# <b>Title</b>\n\n<img src=x onerror="alert(1)">\n\n- [a](javascript:alert(1)) **bold**'
     script = """async (card) => {
         const { markdown } = await import("/page/markdown.js");

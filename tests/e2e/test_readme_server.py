@@ -31,7 +31,7 @@ def commands(pattern: str, text: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> dict[str, object]:
+def shown() -> dict[str, object]:
     """The JSON that the README shows."""
     return next(json.loads(block) for block in blocks() if block.startswith("{"))
 
@@ -58,12 +58,12 @@ def test_make_serve_starts_the_server():
     assert commands(r"^serve:.*\n\t(.*)$", MAKEFILE) == [list(OURS)]
 
 
-def test_the_readme_shows_the_fields_that_curl_gets(told, answered):
-    assert list(told) == list(answered)
+def test_the_readme_shows_the_fields_that_curl_gets(shown, answered):
+    assert list(shown) == list(answered)
 
 
-def test_the_readmes_values_are_of_the_types_that_curl_gets(told, answered):
-    assert shape(told) == shape(answered)
+def test_the_readmes_values_are_of_the_types_that_curl_gets(shown, answered):
+    assert shape(shown) == shape(answered)
 
 
 def test_the_settings_that_the_documents_name_exist():

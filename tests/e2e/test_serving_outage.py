@@ -154,5 +154,5 @@ def test_a_registry_that_never_answers_keeps_nobody_from_asking_or_stopping(sile
         line.close()
         assert (status, answer["error"], retry_after) == (503, "no_model", "1")
         assert "still being loaded" in answer["detail"]
-        assert "promote" not in answer["hint"]  # nobody knows whether that is what is missing
+        assert "promote" not in answer["hint"]  # it is not known whether a promotion is missing
         assert server.stop() == 0

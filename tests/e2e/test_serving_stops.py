@@ -19,7 +19,7 @@ from serving.settings import Settings
 
 from workplace import store_uri
 
-BEGUN = 1_000_000  # bytes
+FIRST_BYTES = 1_000_000  # bytes
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,12 @@ def test_what_was_accepted_before_sigterm_is_answered(command, code, file, cube,
     folder = save(forecaster, tmp_path / "climatology")
     upload = uploads_of(file)[1]
     with serving(tmp_path / "state", *command, model=folder) as server:
-        lines = [begun(server, upload) for _ in range(16)]
+        lines = [half_uploaded(server, upload) for _ in range(16)]
         server.until(lambda: server.metric("flare_queue_requests") == len(lines))
         server.process.send_signal(signal.SIGTERM)
         server.until(lambda: "Shutting down" in server.log)
         for line in lines:
-            line.send(upload.body[BEGUN:])
+            line.send(upload.body[FIRST_BYTES:])
         answers = [line.getresponse() for line in lines]
         assert [answer.status for answer in answers] == [200] * len(lines)
         wanted = answer_of(forecaster, cube)
@@ -72,7 +72,7 @@ def test_clients_that_hang_up_leave_no_place_taken(file, cube, tmp_path):
     folder = save(forecaster, tmp_path / "climatology")
     with serving(tmp_path / "state", model=folder, max_waiting=16) as server:
         expected = {server.health()["model_version"]: answer_of(forecaster, cube)}
-        lines = [begun(server, upload) for upload in uploads_of(file) * 6]
+        lines = [half_uploaded(server, upload) for upload in uploads_of(file) * 6]
         server.until(lambda: server.metric("flare_queue_requests") == len(lines))
         for line in lines:
             line.close()
@@ -126,19 +126,19 @@ def test_two_workers_answer_share_one_folder_and_end_together(command, store, fi
         assert server.stop() == 0
         assert psutil.wait_procs(workers, timeout=10)[1] == []
     assert "Traceback" not in server.log
-    kept = source_of(Settings(tracking_uri=store.uri, state_dir=tmp_path)).last_good()
-    assert kept is not None
-    assert kept.version.number == "2"
+    last = source_of(Settings(tracking_uri=store.uri, state_dir=tmp_path)).last_good()
+    assert last is not None
+    assert last.version.number == "2"
     assert not list(Path(tmp_path).rglob("*.partial"))
 
 
-def begun(server, upload) -> HTTPConnection:
+def half_uploaded(server, upload) -> HTTPConnection:
     """Send the headers and the beginning of the body."""
     line = connect(server.address)
     line.putrequest("POST", "/predict_npy")
     line.putheader("Content-Type", upload.content_type)
     line.putheader("Content-Length", str(len(upload.body)))
-    line.endheaders(upload.body[:BEGUN])
+    line.endheaders(upload.body[:FIRST_BYTES])
     return line
 
 
@@ -148,7 +148,7 @@ def seen(server, field: str) -> set[object]:
 
 
 def forecasts_of_workers(server, workers: int) -> list[float]:
-    """Return how many forecasts each worker counts; two of the same number are told apart."""
+    """Return how many forecasts each worker counts; two with the same number count twice."""
     line = 'flare_requests_total{endpoint="/predict_npy",method="POST",status="200"}'
     counts = sorted({server.metric(line) for _ in range(12)})
     return counts * workers if len(counts) == 1 and counts[0] else counts

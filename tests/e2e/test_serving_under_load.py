@@ -76,8 +76,8 @@ def test_broken_versions_are_refused_under_load_and_a_good_one_is_taken_after_th
         with Load(server.address, file, store.expected) as load:
             for broken, says in ((4, "not the file that was saved"), (5, "nan")):
                 store.promote(broken)
-                told = f"version {broken}: "
-                server.until(lambda told=told: told in (server.health()["last_error"] or ""))
+                prefix = f"version {broken}: "
+                server.until(lambda prefix=prefix: prefix in (server.health()["last_error"] or ""))
                 assert says in server.health()["last_error"]
                 load.wait_for_more(50)
                 assert server.health()["model_version"] == "1"

@@ -58,14 +58,14 @@ def send(target: Target, path: str, upload: Upload) -> httpx.Response:
 
 def assert_refused(target: Target, path: str, upload: Upload) -> None:
     response = send(target, path, upload)
-    told = f"{path}: {upload!r}: {response.status_code} {response.text[:300]}"
-    assert 400 <= response.status_code < 500, told
-    assert response.headers["content-type"] == "application/problem+json", told
+    shown = f"{path}: {upload!r}: {response.status_code} {response.text[:300]}"
+    assert 400 <= response.status_code < 500, shown
+    assert response.headers["content-type"] == "application/problem+json", shown
     problem = response.json()
-    assert all(isinstance(problem[key], str) for key in ("error", "detail", "hint")), told
-    assert all(problem.values()), told
-    assert "Traceback" not in response.text, told
-    assert len(response.content) < 2000, told
+    assert all(isinstance(problem[key], str) for key in ("error", "detail", "hint")), shown
+    assert all(problem.values()), shown
+    assert "Traceback" not in response.text, shown
+    assert len(response.content) < 2000, shown
     target.refused.add(hash((path, upload.content_type, upload.body)))
 
 
@@ -120,7 +120,7 @@ def images_uploads() -> st.SearchStrategy[Upload]:
         st.sampled_from(
             [
                 Upload("one name twice", form(*[("files", name, good)] * 2), FORM),
-                Upload("a zip beside", form(("files", name, good), ("files", "z", b"PK")), FORM),
+                Upload("zip and image", form(("files", name, good), ("files", "z", b"PK")), FORM),
                 Upload("a zip in a zip", zipped(("a.zip", zipped(GOOD_IMAGE))), ZIP),
                 Upload("an image as the body", good, "image/png"),
             ]

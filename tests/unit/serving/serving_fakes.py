@@ -84,7 +84,7 @@ class FakeSource:
         self.current: str | Exception = next(iter(models), "none")
         self.loads: list[str] = []
         self.refused: list[str] = []
-        self.kept: str | None = None
+        self.accepted: str | None = None
         self.renewal: dict[str, Any] = {}
 
     @property
@@ -101,10 +101,10 @@ class FakeSource:
         return self._loaded(version)
 
     def last_good(self) -> Loaded | None:
-        return self._loaded(Version(self.kept, self.kept)) if self.kept else None
+        return self._loaded(Version(self.accepted, self.accepted)) if self.accepted else None
 
     def accept(self, loaded: Loaded) -> None:
-        self.kept = loaded.version.number
+        self.accepted = loaded.version.number
 
     def refuse(self, loaded: Loaded) -> None:
         self.refused.append(loaded.version.number)

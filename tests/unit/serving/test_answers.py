@@ -1,4 +1,4 @@
-"""The same sample gets the same numbers in whatever form it comes; and what the server tells."""
+"""The same sample gets the same numbers in every form; and the limits of a request."""
 
 import asyncio
 import gzip
@@ -236,12 +236,3 @@ def test_an_upload_that_takes_too_long_is_408_and_frees_its_place():
         assert client.predict().status_code == 200
     assert (response.status_code, response.json()["error"]) == (408, "too_slow")
     assert "FLARE_UPLOAD_SECONDS" in response.json()["detail"]
-
-
-@pytest.mark.parametrize(
-    ("codings", "status"),
-    [(["identity"], 200), (["identity, identity"], 200), (["identity", "br"], 415)],
-)
-def test_every_coding_of_a_body_counts(client, codings, status):
-    headers = [("Content-Encoding", one) for one in codings]
-    assert client.post("/predict_npy", content=NPY, headers=headers).status_code == status

@@ -1,15 +1,12 @@
-"""Zips of strangers: what common programs write is read, everything else costs little."""
+"""Zips: what common programs write is read, and a hostile zip takes little memory."""
 
 import io
 import stat
 import struct
 import tracemalloc
 import zipfile
-import zlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from serving.http.problems import UploadRejected
 from serving.uploads.files import MAX_ENTRIES, Archive
@@ -53,20 +50,10 @@ def test_files_come_back_by_their_full_names(packed_as):
     assert files_of_zip(zipped(FILES, packed_as), max_bytes=LIMIT) == FILES
 
 
-def test_folders_are_no_files_and_an_empty_zip_has_none():
-    assert files_of_zip(zipped([("AR/", b""), ("AR/a", b"x")]), max_bytes=9) == {"AR/a": b"x"}
-    assert files_of_zip(zipped({}), max_bytes=9) == {}
-
-
 def test_what_it_claims_to_unpack_to_is_bounded_as_a_sum():
     two = {"a": bytes(LIMIT // 2), "b": bytes(LIMIT // 2 + 1)}
     assert refusal(zipped(two)) == (413, "too_large")
     assert files_of_zip(zipped(two), max_bytes=LIMIT + 1) == two
-
-
-def test_a_zip_within_a_zip_stays_packed():
-    inner = bytes(zipped({"bomb": bytes(10_000_000)}))
-    assert files_of_zip(zipped({"inner.zip": inner}), max_bytes=LIMIT) == {"inner.zip": inner}
 
 
 def memory_of(data: bytes) -> int:
@@ -85,18 +72,6 @@ def test_a_bomb_that_claims_to_be_small_is_not_unpacked(packed_as):
     place = directory_of(bomb) + 24
     bomb[place : place + 4] = struct.pack("<I", 1000)
     assert memory_of(bytes(bomb)) < 500_000
-
-
-def claiming(size: int) -> bytearray:
-    """Return a zip of nine bytes that are said to be another number."""
-    data = zipped({"a": b"123456789"})
-    place = directory_of(data) + 24
-    data[place : place + 4] = struct.pack("<I", size)
-    return data
-
-
-def test_a_file_that_is_larger_than_its_claim_is_a_damaged_zip():
-    assert refusal(claiming(8)) == (400, "bad_zip")
 
 
 def test_files_that_share_their_bytes_still_count_each():
@@ -166,14 +141,6 @@ def test_a_wrong_checksum_is_a_damaged_zip():
     assert refusal(data.replace(b"pixels", b"pixelS")) == (400, "bad_zip")
 
 
-def test_damaged_packed_bytes_are_a_damaged_zip():
-    data = zipped({"a": bytes(range(256)) * 4})
-    packed = zlib.compressobj(wbits=-15)
-    start = data.index(packed.compress(bytes(range(256)) * 4) + packed.flush())
-    data[start] |= 0b110  # a block of the type that does not exist
-    assert refusal(data) == (400, "bad_zip")
-
-
 @pytest.mark.parametrize("data", [b"", b"PK", b"PK\3\4", b"PK\5\6", b"garbage" * 99, b"\x1f\x8b"])
 def test_what_is_no_zip_is_a_damaged_zip(data):
     assert refusal(data) == (400, "bad_zip")
@@ -183,20 +150,3 @@ def test_a_zip_that_is_cut_anywhere_is_a_damaged_zip():
     data = bytes(zipped(FILES))
     for end in range(len(data)):
         assert refusal(data[:end]) == (400, "bad_zip")
-
-
-@given(
-    flips=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6),
-    packed_as=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
-)
-def test_a_mutated_zip_is_read_or_refused(flips, packed_as):
-    """Nothing but files or an UploadRejected comes out."""
-    data = zipped({"d/a": bytes(40), "d/b": b"123"}, packed_as)
-    for place, value in flips:
-        data[place % len(data)] = value
-    try:
-        files, status = files_of_zip(data, max_bytes=LIMIT), 200
-    except UploadRejected as rejected:
-        files, status = {}, rejected.status
-    assert status in (200, 400, 413, 422)
-    assert sum(map(len, files.values())) <= LIMIT

@@ -43,10 +43,6 @@ def test_the_body_is_whole_whatever_length_is_claimed(chunks, length):
     assert read(request(*chunks, b"", length=length)) == b"abcdef"
 
 
-def test_an_empty_body_is_empty():
-    assert read(request(b"")) == read(request(b"", length=9)) == b""
-
-
 def test_memory_follows_what_arrived_and_not_the_claim():
     buffers = Buffers(max_bytes=10**9, max_body_bytes=10**9)
     amounts = []
@@ -138,12 +134,6 @@ def test_one_address_has_half_and_another_one_has_the_rest(buffers):
             with pytest.raises(Busy, match=f"limit of {TOTAL} bytes"), buffers.upload("192.0.2.3"):
                 pass
     assert buffers.bytes == 0
-
-
-def test_the_largest_body_has_room_whatever_the_limit_of_all():
-    buffers = Buffers(max_bytes=1, max_body_bytes=BODY)
-    with buffers.upload("192.0.2.1") as upload:
-        upload.add(BODY)
 
 
 @pytest.mark.parametrize(

@@ -195,14 +195,14 @@ class Body:
     """What a request holds in memory."""
 
 
-def test_who_gave_up_waiting_has_its_place_free_at_once_and_is_never_computed_or_kept():
+def test_a_request_that_gave_up_waiting_frees_its_place_and_memory_and_is_never_computed():
     go_on, computed = threading.Event(), []
 
     async def scenario(pool: Pool) -> None:
         first = asyncio.create_task(in_place(pool, lambda: go_on.wait(60)))
         await asyncio.sleep(0)
         body = Body()
-        kept = weakref.ref(body)
+        reference = weakref.ref(body)
 
         def work(body: Body = body) -> None:
             computed.append(body)
@@ -216,7 +216,7 @@ def test_who_gave_up_waiting_has_its_place_free_at_once_and_is_never_computed_or
         await asyncio.sleep(0)
         gc.collect()
         assert pool.singles == 1
-        assert kept() is None, "the queue of a stuck core keeps the bodies of those who gave up"
+        assert reference() is None, "the queue holds the body of a request that gave up"
         go_on.set()
         await until(lambda: pool.singles == 0)
 

@@ -148,18 +148,9 @@ def write_some(folder: Path, version: str) -> int:
 def test_several_processes_share_one_file(tmp_path):
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(3, mp_context=context) as processes:
-        kept = list(processes.map(write_some, [tmp_path] * 3, "abc"))
-    assert kept == [1000] * 3
+        rows = list(processes.map(write_some, [tmp_path] * 3, "abc"))
+    assert rows == [1000] * 3
     with history_of(tmp_path, rows=1000) as history:
         found = history.page(1000).forecasts
     assert sorted(one.model_version for one in found) == ["a"] * 50 + ["b"] * 50 + ["c"] * 50
     assert len({one.id for one in found}) == 150
-
-
-def test_a_file_that_is_removed_meanwhile_is_made_again(tmp_path):
-    history = History(tmp_path, rows=10)
-    (tmp_path / FILE).unlink()
-    history.add("npy", forecasts())
-    history.close()
-    with history_of(tmp_path) as again:
-        assert len(again.page(5).forecasts) == 1

@@ -1,7 +1,7 @@
 """Where a key is set, forecasts, history, metrics and the model need it; health never does."""
 
 import pytest
-from serving_fakes import NPY, Client, FakeForecaster, FakeSource
+from serving_fakes import Client, FakeForecaster, FakeSource
 
 from flare.errors import ConfigInvalid, TrackingUnavailable
 from serving.settings import read_settings
@@ -28,21 +28,17 @@ def ask(client: Client, method: str, path: str, **kwargs: object):
     return client.run(client.http.request(method, path, **kwargs))
 
 
+WRONG = [
+    {},
+    {"X-API-Key": KEY[:-1]},
+    {"X-API-Key": "schlüssel".encode()},
+    {"Authorization": "Bearer wrong"},
+    {"Authorization": f"Basic {KEY}"},
+]
+
+
 @pytest.mark.parametrize(("method", "path"), CLOSED)
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"X-API-Key": ""},
-        {"X-API-Key": KEY[:-1]},
-        {"X-API-Key": KEY + "x"},
-        {"X-API-Key": KEY.upper()},
-        {"X-API-Key": "schlüssel".encode()},
-        {"Authorization": "Bearer wrong"},
-        {"Authorization": f"Basic {KEY}"},
-        {"Authorization": KEY},
-    ],
-)
+@pytest.mark.parametrize("headers", WRONG)
 def test_without_the_right_key_the_answer_is_401_before_the_body_is_read(
     client, method, path, headers
 ):
@@ -62,25 +58,14 @@ def test_without_the_right_key_the_answer_is_401_before_the_body_is_read(
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)
 @pytest.mark.parametrize("headers", [{"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}])
-def test_the_key_opens_as_a_header_and_as_a_bearer_token(client, method, path, headers):
+def test_the_key_is_accepted_as_a_header_and_as_a_bearer_token(client, method, path, headers):
     response = ask(client, method, path, headers=headers)
     assert response.status_code in ((200,) if method == "GET" else (400, 415))
-
-
-def test_with_the_key_a_forecast_is_made(client):
-    response = client.post("/predict_npy", content=NPY, headers={"X-API-Key": KEY})
-    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("path", OPEN)
 def test_health_and_the_documentation_are_open(client, path):
     assert client.get(path).status_code == 200
-
-
-def test_without_a_key_all_is_open():
-    with Client(FakeSource(v1=FakeForecaster()), api_key=None) as client:
-        assert client.get("/metrics").status_code == 200
-        assert client.predict().status_code == 200
 
 
 def test_the_documentation_says_where_the_key_goes(client):
@@ -91,24 +76,19 @@ def test_the_documentation_says_where_the_key_goes(client):
     }
 
 
-@pytest.mark.parametrize("key", ["short", "schlüssel-schlüssel", "with a space", "tab\tnewline\n"])
-def test_a_key_that_is_guessed_or_that_no_header_carries_is_refused_and_not_shown(monkeypatch, key):
+@pytest.mark.parametrize("key", ["short", "schlüssel-schlüssel", f"{KEY} short"])
+def test_a_short_key_or_one_that_no_header_can_carry_is_refused_and_not_shown(monkeypatch, key):
     monkeypatch.setenv("FLARE_API_KEY", key)
     with pytest.raises(ConfigInvalid, match="FLARE_API_KEY") as raised:
         read_settings()
     assert key not in str(raised.value)
 
 
-def test_an_empty_key_is_none(monkeypatch):
-    monkeypatch.setenv("FLARE_API_KEY", "")
-    assert read_settings().api_key is None
-
-
 NEW = "another-horse-battery"
 
 
 @pytest.mark.parametrize("between", [" ", "\n", "  \n"])
-def test_one_key_can_replace_another_while_both_open(monkeypatch, between):
+def test_one_key_can_replace_another_while_both_are_accepted(monkeypatch, between):
     monkeypatch.setenv("FLARE_API_KEY", f"{NEW}{between}{KEY}\n")
     settings = read_settings()
     assert settings.api_keys == (NEW, KEY)
@@ -119,40 +99,34 @@ def test_one_key_can_replace_another_while_both_open(monkeypatch, between):
             assert client.get("/model", headers={"X-API-Key": key}).status_code == 401
 
 
-def test_one_short_key_of_two_is_refused(monkeypatch):
-    monkeypatch.setenv("FLARE_API_KEY", f"{KEY} short")
-    with pytest.raises(ConfigInvalid, match=r"FLARE_API_KEY.*fewer than 8 characters"):
-        read_settings()
-
-
 AWAY = TrackingUnavailable("the registry http://db.internal:5000 and /srv/flare do not answer")
 
 
 @pytest.mark.parametrize("key", [None, KEY])
 @pytest.mark.parametrize("path", ["/health", "/ready"])
-def test_paths_and_addresses_are_for_those_who_have_the_key(path, key):
+def test_paths_and_addresses_are_shown_only_with_the_key(path, key):
     def asked(**headers: str) -> str:
         return client.get(path, headers=headers).text
 
     source = FakeSource()
     source.current = AWAY
     with Client(source, api_key=key) as client:
-        told, wrong = asked(), asked(**{"X-API-Key": "wrong"})
+        none, wrong = asked(), asked(**{"X-API-Key": "wrong"})
         known = asked(Authorization=f"Bearer {KEY}")
-    for text in (told, wrong):
+    for text in (none, wrong):
         assert "db.internal" not in text
         assert "/srv" not in text
         assert "the registry (hidden) and (hidden) do not answer" in text
     assert ("http://db.internal:5000 and /srv/flare" in known) == (key is not None)
 
 
-def test_the_folder_of_the_model_is_for_those_who_have_the_key(client):
+def test_the_folder_of_the_model_is_shown_only_with_the_key(client):
     assert client.get("/health").json()["checkpoint_path"] is None
     known = client.get("/health", headers={"X-API-Key": KEY}).json()
     assert known["checkpoint_path"] == "/models/v1"
 
 
-def test_an_example_that_is_not_there_names_no_folder(monkeypatch, tmp_path):
+def test_the_404_of_a_missing_example_names_no_folder(monkeypatch, tmp_path):
     monkeypatch.setattr("serving.routes.information.EXAMPLES", tmp_path)
     with Client(FakeSource()) as client:
         answer = client.get("/sample.npy")

@@ -138,12 +138,6 @@ def test_a_folder_is_not_removed_with_its_model(folder):
     assert (folder / "forecaster.json").is_file()
 
 
-def test_the_version_that_the_alias_marks_is_downloaded_and_loaded(source):
-    loaded = source.load(source.current_version())
-    assert (loaded.name, loaded.version.number) == ("solar-flare", "3")
-    assert loaded.forecaster == climatology(1e-9, 1e-6, 1e-5)
-
-
 @pytest.mark.parametrize("kind", [ModelNotFound, TrackingUnavailable])
 def test_the_registrys_own_errors_come_through(source, registry, kind):
     registry.current = kind("the reason")
@@ -196,19 +190,6 @@ def test_a_cached_version_that_was_damaged_is_fetched_again(source, registry, tm
     again = source_at(tmp_path)
     assert again.load(again.current_version()).forecaster == loaded.forecaster
     assert len(registry.asked) == 2
-
-
-def test_a_refused_version_is_removed(source):
-    loaded = source.load(source.current_version())
-    source.refuse(loaded)
-    assert not loaded.folder.exists()
-
-
-def test_only_a_few_old_versions_stay_on_the_disk(source, registry, tmp_path):
-    for number in range(8):
-        registry.current = Registered(version=number, source=f"models:/m-{number}")
-        source.accept(source.load(source.current_version()))
-    assert len(list((tmp_path / "state").rglob("about.json"))) == 4
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,6 @@ def test_a_batch_compressed_with_gzip_is_415_and_says_so(data):
     assert raised.value.status == 415
 
 
-def test_a_form_and_a_raw_body_are_the_same_batch():
-    body, content_type = form_of({"batch.npy": npy(BATCH)}, "file")
-    np.testing.assert_array_equal(read(body, content_type).cubes, BATCH)
-
-
 def test_an_npz_of_one_array_of_all_is_the_same_batch():
     for data in (npz(BATCH), npz(samples=BATCH.reshape(-1, *PLANES_SHAPE))):
         samples = read(data)
@@ -108,11 +103,6 @@ def test_an_npz_of_an_array_for_each_has_their_names(compressed):
     assert samples.ids == ("AR 11158", "b", "ü.npy")
 
 
-def test_an_npz_of_one_sample_is_one_sample_with_its_name():
-    samples = read(npz(only=BATCH[0]))
-    assert (samples.ids, samples.cubes.shape) == (("only",), (1, *CUBE_SHAPE))
-
-
 def test_arrays_of_an_npz_have_a_scale_each_and_one_array_has_one():
     mixed = [BATCH[0] / 255, BATCH[1].astype(np.float32)]
     samples = read(npz(*mixed))
@@ -120,12 +110,6 @@ def test_arrays_of_an_npz_have_a_scale_each_and_one_array_has_one():
     np.testing.assert_array_equal(samples.cubes, BATCH[:2])
     for data in (npy(np.stack(mixed)), npz(np.stack(mixed))):
         assert refusal(data)[:2] == (422, "ambiguous_scale")
-
-
-def test_a_stated_scale_is_that_of_all_samples():
-    read_as = read(npz(a=BATCH[0] / 255, b=BATCH[1] / 255), scale="fraction")
-    assert read_as.scales == ("fraction", "fraction")
-    np.testing.assert_array_equal(read_as.cubes, BATCH[:2])
 
 
 def test_more_than_the_most_is_refused():
@@ -180,12 +164,6 @@ def test_an_object_array_is_refused_and_never_unpickled(tmp_path):
     for data in (npy(objects), npz(a=objects), npz(a=BATCH[0], b=objects)):
         assert refusal(data)[:2] == (422, "wrong_dtype")
     assert not made.exists()
-
-
-@pytest.mark.parametrize("end", [10, 100, 500_000, -1])
-def test_a_batch_that_is_cut_short_is_a_bad_request(end):
-    assert refusal(npy(BATCH)[:end])[0] == 400
-    assert refusal(npz(*BATCH)[:end])[:2] == (400, "bad_zip")
 
 
 def test_an_npz_with_something_else_inside_says_which():

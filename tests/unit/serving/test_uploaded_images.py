@@ -66,12 +66,6 @@ def test_one_image_counts_as_the_newest_of_its_window():
     assert np.argwhere(samples.present[0]).tolist() == [[3, CHANNELS.index("131")]]
 
 
-def test_images_a_little_off_their_time_are_in_place():
-    images = all_images() | {"2013-09-19T024700__94.png": encoded(RAMP)}
-    del images[name_of(1, "94")]
-    assert read(images).present.all()
-
-
 def test_images_of_1600_angstrom_are_ignored():
     extra = {f"{time}__1600.jpg": b"not even an image" for time in TIMES}
     np.testing.assert_array_equal(read(all_images() | extra).cubes, read(all_images()).cubes)
@@ -204,18 +198,9 @@ def test_a_zip_of_nested_folders_and_what_a_desktop_adds_is_the_same_sample(cont
     assert samples.left_out == ()
 
 
-def test_a_zip_in_a_form_is_read_whatever_its_name():
-    np.testing.assert_array_equal(read({"upload": zip_of(ONE)}).cubes, read(ONE).cubes)
-
-
 def test_a_zip_beside_images_is_refused():
     assert refusal({"a.zip": zip_of(ONE), **ONE})[0] == "mixed"
     assert refusal({"a.zip": zip_of(ONE), "b.zip": zip_of(ONE)})[0] == "mixed"
-
-
-def test_a_zip_with_the_same_image_in_two_folders_is_refused():
-    with pytest.raises(UploadRejected, match="two images of the name"):
-        read_zip({f"{folder}/{name}": data for folder in "ab" for name, data in ONE.items()})
 
 
 def test_a_zip_of_a_whole_dataset_is_refused():
@@ -231,12 +216,6 @@ def test_a_zip_without_images_is_refused(files):
     with pytest.raises(UploadRejected) as raised:
         read_zip(files)
     assert (raised.value.status, raised.value.code) == (422, "no_images")
-
-
-def test_a_zip_that_unpacks_to_more_than_a_body_may_have_is_refused():
-    with pytest.raises(UploadRejected) as raised:
-        sample_of_images(zip_of(ONE), "application/zip", max_bytes=100)
-    assert (raised.value.status, raised.value.code) == (413, "too_large")
 
 
 @pytest.mark.parametrize("reader", [read, read_zip])
