@@ -5,19 +5,19 @@ from flare.config import PackConfig
 
 
 def main(config: PackConfig) -> None:
-    """Pack, and say what was packed and what is missing."""
+    """Pack the dataset and print its counts, fingerprints and missing images."""
     from flare.workflows.pack import run as pack
 
-    found = pack(config)
-    samples = ", ".join(f"{count} {split}" for split, count in found.samples.items())
-    print(f"{found.folder}: {samples} samples at {found.image_size} px")
-    print(f"dataset's fingerprint {found.fingerprint}")
-    print(f"pack's fingerprint    {found.pack_fingerprint}")
+    packed = pack(config)
+    samples = ", ".join(f"{count} {split}" for split, count in packed.samples.items())
+    print(f"{packed.folder}: {samples} samples at {packed.image_size} px")
+    print(f"dataset's fingerprint {packed.fingerprint}")
+    print(f"pack's fingerprint    {packed.pack_fingerprint}")
     if config.verify:
-        print("every byte of it is as it was packed")
-    print(f"missing images by channel: {found.missing}")
-    rejected = sum(found.rejected_counts.values())
-    print(f"images that cannot be used: {rejected}, all of them in {found.folder / 'rejected.csv'}")
+        print("verified: every sample is as it was packed")
+    print(f"missing images by channel: {packed.missing}")
+    rejected = sum(packed.rejected_counts.values())
+    print(f"images that cannot be used: {rejected}, listed in {packed.folder / 'rejected.csv'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A synthetic dataset as a terminal shows it: what is in it, and what could be scored on it."""
+"""Print a synthetic dataset: samples by class, and the oracle's scores."""
 
 import math
 from typing import TYPE_CHECKING

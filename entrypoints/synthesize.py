@@ -6,7 +6,7 @@ from flare.config import SynthesizeConfig
 
 
 def main(config: SynthesizeConfig) -> None:
-    """Make it, and say what is in it and what could be scored on it."""
+    """Make the dataset and print its sizes, classes and the oracle's scores."""
     from flare.workflows.synthesize import run as synthesize
 
     show_synthesized(synthesize(config))

@@ -1,12 +1,12 @@
-"""How many cores this process may use, and how PyTorch's threads wait for each other on them."""
+"""Count the cores that this process may use, and set how PyTorch's threads wait on them."""
 
 import math
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-#: How GCC's OpenMP, which PyTorch divides its work with, lets a thread wait for the others: it
-#: sleeps at once instead of trying again for 3 ms. Measured by `benchmarks.yielding`.
+#: Threads of GCC's OpenMP, which PyTorch uses, sleep at once while they wait for others instead of
+#: trying again for 3 ms. Measured by `benchmarks.yielding`.
 OPENMP_WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 _SYSTEM = Path("/")
@@ -15,7 +15,7 @@ _SYSTEM = Path("/")
 def usable_cores(system: Path = _SYSTEM) -> int:
     """Return how many cores this process may use at once, at least 1.
 
-    The least of those that it may run on (affinity) and of the processor time that its control
+    The smallest of the cores that it may run on (affinity) and the processor time that its control
     groups allow (Linux cgroups, versions 1 and 2), rounded up: a container with a quota of 1.5
     cores gets 2. Without affinity and control groups it is the number of cores of the machine.
 
@@ -32,10 +32,10 @@ def usable_cores(system: Path = _SYSTEM) -> int:
 
 
 def configure_openmp() -> None:
-    """Set how OpenMP's threads wait, and how many there are under a quota, unless the user has.
+    """Set how OpenMP's threads wait, and their number under a quota, unless the user has set it.
 
-    OpenMP reads the environment when PyTorch is imported; afterwards this changes nothing, but in
-    processes that are started from here.
+    OpenMP reads the environment when PyTorch is imported; afterwards this only affects processes
+    that are started from here.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ.update(OPENMP_WAITING)
@@ -46,12 +46,12 @@ def configure_openmp() -> None:
 
 def _quotas(system: Path) -> Iterator[float]:
     """Yield the quota in cores of each control group that this process is in and that has one."""
-    # A sandbox may hide which group this is, and mount its limits all the same.
+    # A sandbox may hide the name of this group but mount its limits.
     for line in (_text(system / "proc/self/cgroup") or "0::/").splitlines():
         number, controllers, group = [*line.split(":", 2), "", ""][:3]
         mounted = system / "sys/fs/cgroup"
         path = PurePosixPath("/", *(part for part in group.split("/") if part not in ("", "..")))
-        # Where a container does not see its own group's path, its limits lie at the top.
+        # Where a container does not see its own group's path, its limits are at the top.
         for place in (path, *path.parents):
             below = str(place).lstrip("/")
             if number == "0" and not controllers:

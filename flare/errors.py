@@ -1,20 +1,20 @@
-"""The errors that a user can cause or meet, each with the value, the place and the next step.
+"""Errors that are no defects of this project; each message has the value and the next step.
 
-Every one is also the builtin that it stands for, so code that knows nothing of this project can
-still catch it. The command line prints them as one line and exits with 2; the server answers them
-with a 4xx or 503. Anything else that is raised is a defect of ours.
+Each is also a builtin, so code that does not know this project can catch it. The command line
+prints them as one line and exits with 2; the server answers with 4xx or 503. Any other exception
+is a defect.
 """
 
 import re
 
-#: Name and password in an address: messages reach terminals, logs and clients.
+#: Name and password in an address; messages reach terminals, logs and clients.
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 
 class FlareError(Exception):
-    """An expected failure whose message is meant for the user as it stands.
+    """An expected failure, with a message for the user.
 
-    What an address in it has before its ``@`` is left out.
+    Names and passwords in addresses are removed from it.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -26,19 +26,19 @@ class ConfigInvalid(FlareError, ValueError):
 
 
 class DatasetNotFound(FlareError, FileNotFoundError):
-    """A dataset folder, or a file that every dataset has, is not there."""
+    """A dataset folder, or a file that every dataset has, does not exist."""
 
 
 class DatasetInvalid(FlareError, ValueError):
-    """A dataset is there but cannot be trusted: a missing column, a NaN label, a broken pack."""
+    """A dataset cannot be trusted: a missing column, a NaN label, a broken pack."""
 
 
 class ArchiveInvalid(DatasetInvalid):
-    """An archive is damaged, no archive at all, or holds what could do harm when unpacked."""
+    """A file is not an archive, is damaged, or holds what could do harm when unpacked."""
 
 
 class DownloadFailed(FlareError, ConnectionError):
-    """None of the places to download from gave the file."""
+    """No source delivered the file."""
 
 
 class DiskTooSmall(FlareError, OSError):
@@ -50,11 +50,11 @@ class PlaceInUse(FlareError, BlockingIOError):
 
 
 class InputInvalid(FlareError, ValueError):
-    """An array or image that somebody asks a forecast for has the wrong shape, type or range."""
+    """An array or image to forecast from has the wrong shape, type or range."""
 
 
 class NpyRejected(InputInvalid):
-    """A .npy file that holds no sample.
+    """A .npy file that does not hold a sample.
 
     ``code`` is the kind of problem: ``empty``, ``npz``, ``not_npy``, ``bad_header``,
     ``wrong_length``, ``wrong_dtype``, ``wrong_shape``, ``fortran_order``, ``not_finite``,
@@ -68,7 +68,7 @@ class NpyRejected(InputInvalid):
 
 
 class ModelNotFound(FlareError, LookupError):
-    """A run, registered version, alias or folder names no model."""
+    """A run, registered version, alias or folder has no model."""
 
 
 class PromotionRefused(FlareError, PermissionError):
@@ -80,7 +80,7 @@ class ForecasterInvalid(FlareError, ValueError):
 
 
 class TrackingUnavailable(FlareError, ConnectionError):
-    """The MLflow tracking server or registry does not answer, or answers nonsense."""
+    """The MLflow tracking server or registry does not answer, or not as MLflow does."""
 
 
 class VerificationInvalid(FlareError, ValueError):
@@ -92,11 +92,11 @@ class TrainingDiverged(FlareError, ArithmeticError):
 
 
 class DeviceMemoryFull(FlareError, MemoryError):
-    """The memory of a GPU is too small for a training."""
+    """The memory of a GPU is too small for the training."""
 
 
 class CheckpointInvalid(FlareError, ValueError):
-    """A checkpoint is damaged, or of a training with other settings or data."""
+    """A checkpoint is damaged, or belongs to other settings or data."""
 
 
 class ProcessLost(FlareError, RuntimeError):

@@ -1,9 +1,9 @@
-"""From the probabilities of some events to the whole distribution of the peak flux.
+"""Convert the probabilities of some events to the distribution of the peak flux.
 
 Flares of at least F arrive at a rate lambda(F), so that P(peak flux >= F) = 1 - exp(-lambda(F)).
 Between two events log lambda is linear in log F: a power law, as flare sizes follow
-(Wheatland 2004, doi:10.1086/421261). Beyond the strongest event it goes on with the last slope;
-what lies below the weakest one is quiet.
+(Wheatland 2004, doi:10.1086/421261). It is extrapolated with the last slope beyond the strongest
+event; fluxes below the weakest event are quiet.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flare.goes import QUIET_FLUX, flux_of_class
 
-#: Probabilities are kept so far from 0 and 1 where logarithms are taken of them.
+#: Probabilities are clipped to this distance from 0 and 1 before logarithms are taken.
 _EDGE = 1e-15
 _STEEPEST = 1e-6  # the least fall of log lambda over the last segment
 
@@ -39,7 +39,7 @@ def flux_quantiles(
     Parameters
     ----------
     probability
-        (N, E), not rising from an event to a stronger one.
+        (N, E), not increasing from an event to a stronger one.
     events
         Two or more classes, from weak to strong.
     levels

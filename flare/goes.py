@@ -1,4 +1,4 @@
-"""GOES soft X-ray classes and peak fluxes: the two ways of saying how large a flare is.
+"""Convert between GOES soft X-ray classes and peak fluxes.
 
 The class is the decade of the 1-8 Angstrom peak flux in W m^-2, and the digits behind it the
 multiple of that decade: ``M2.3`` is 2.3e-5 W m^-2. Class X has no upper end: ``X12.0`` is 1.2e-3.
@@ -19,11 +19,11 @@ from flare.errors import ConfigInvalid, InputInvalid
 CLASS_FLOORS: dict[str, float] = {"A": 1e-8, "B": 1e-7, "C": 1e-6, "M": 1e-5, "X": 1e-4}
 CLASS_LETTERS = tuple(CLASS_FLOORS)
 
-#: What SDOBenchmark writes for "no flare in the window", in W m^-2.
+#: SDOBenchmark's label for "no flare in the window", in W m^-2.
 QUIET_FLUX = 1e-9
 
 #: The events whose probability is forecast: a flare of at least this class within the window. From
-#: weak to strong: with them the probabilities of all five classes are known.
+#: weak to strong, they determine the probabilities of all five classes.
 EVENTS = ("B1.0", "C1.0", "M1.0", "X1.0")
 HEADLINE_EVENT = "M1.0"
 
@@ -47,7 +47,7 @@ def flux_of_class(goes_class: str) -> float:
         raise ConfigInvalid(
             f"{goes_class!r} is not a GOES class; write a letter of A B C M X and a number, as M1.0"
         )
-    # Through the decimal text, so that M2.3 is the float 2.3e-5 and not its neighbour.
+    # By way of decimal text, so that M2.3 is the float 2.3e-5 and not its neighbour.
     return float(f"{match[2]}e{round(math.log10(CLASS_FLOORS[match[1]]))}")
 
 
@@ -86,7 +86,7 @@ def event_outcomes(
     events
         E classes, such as ``("C1.0", "M1.0")``.
     scale
-        One of ``LABEL_SCALES``: on which scale the thresholds of the events are meant.
+        One of ``LABEL_SCALES``: the scale of the events' thresholds.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How long work shows that it is alive: a bar on a terminal, silence in a log file."""
+"""Show the progress of long work: a bar on a terminal, nothing in a log file."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -22,9 +22,9 @@ def bar(title: str, *, unit: str = "samples") -> Callable[[Iterable[Item]], Iter
 
 @contextmanager
 def counter(title: str, *, unit: str = "samples") -> Iterator[Callable[[int, int | None], None]]:
-    """Give a function that shows how many of how many, None if unknown, are done.
+    """Give a function that shows how many items are done, and of how many, None if unknown.
 
-    The unit ``B`` is written in powers of 1000. Log lines go above the bar.
+    The unit ``B`` is written in powers of 1000. Log lines are printed above the bar.
     """
     with (
         logging_redirect_tqdm([logging.getLogger("flare")]),
@@ -34,16 +34,17 @@ def counter(title: str, *, unit: str = "samples") -> Iterator[Callable[[int, int
             unit_scale=unit == "B",
             leave=False,
             disable=None,
-        ) as shown,
+        ) as progress_bar,
     ):
-        begun = False
+        first = True
 
         def report(done: int, total: int | None) -> None:
-            nonlocal begun
-            if not begun:
-                shown.initial = shown.n = done  # what was there before says nothing of the speed
-                begun = True
-            shown.total = total
-            shown.update(done - shown.n)
+            nonlocal first
+            if first:
+                # What was done before this process began is not part of the speed.
+                progress_bar.initial = progress_bar.n = done
+                first = False
+            progress_bar.total = total
+            progress_bar.update(done - progress_bar.n)
 
         yield report

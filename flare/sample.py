@@ -1,8 +1,8 @@
-"""What a sample is: ten channels at four times before the forecast window, and which are there.
+"""Define a sample: ten channels at four times before the forecast window, and which are present.
 
 A cube is uint8 of shape (T, C, H, W) = (4, 10, 256, 256), grey levels as in SDOBenchmark's images;
-``present`` is a boolean (T, C) beside it. A missing image is False there and zero in the cube.
-Zero is also a legal grey level (-250 G in a magnetogram), so nothing may read a cube without it.
+``present`` is a boolean (T, C). A missing image is False there and zero in the cube. Zero is also a
+valid grey level (-250 G in a magnetogram), so a cube is never read without ``present``.
 Layout, offsets and pixel ranges: i4Ds/SDOBenchmark, STRUCTURE.md and its image pipeline.
 """
 
@@ -36,7 +36,7 @@ def _before(offset_minutes: int) -> str:
     return f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes} min"
 
 
-#: What people call the time steps: how long before the forecast window.
+#: Names of the time steps: how long before the forecast window.
 STEP_NAMES = tuple(_before(minutes) for minutes in STEP_OFFSETS_MINUTES)
 
 
@@ -67,7 +67,7 @@ PIXEL_SCALES: dict[str, PixelScale] = {
 
 
 def channel_title(channel: str) -> str:
-    """Return what people call a channel: ``171 Å``, ``continuum``."""
+    """Return the name of a channel in figures and texts: ``171 Å``, ``continuum``."""
     return f"{channel} Å" if channel.isdigit() else channel
 
 
@@ -79,7 +79,7 @@ def channel_unit(channel: str) -> str:
 def physical_values(
     grey: NDArray[np.uint8] | NDArray[np.floating], channel: str
 ) -> NDArray[np.float32]:
-    """Turn grey levels 0..255 of one channel into DN/s (AIA) or gauss (magnetogram), any shape."""
+    """Convert grey levels 0..255 of one channel to DN/s (AIA) or gauss (magnetogram), any shape."""
     scale = PIXEL_SCALES[channel]
     fraction = grey.astype(np.float32) / np.float32(255)
     if scale.log10:
@@ -90,7 +90,7 @@ def physical_values(
 
 
 def grey_levels(values: NDArray[np.floating], channel: str) -> NDArray[np.float64]:
-    """Turn DN/s or gauss into grey levels, the inverse of `physical_values`; not rounded."""
+    """Convert DN/s or gauss to grey levels, the inverse of `physical_values`; not rounded."""
     scale = PIXEL_SCALES[channel]
     wide = np.asarray(values, dtype=np.float64)
     if scale.log10:
@@ -122,12 +122,12 @@ def cube_of_planes(planes: NDArray[np.uint8]) -> Cube:
 
 
 def present_of_cube(cube: Cube) -> Present:
-    """Take every plane of a single value as missing: (..., T, C) from (..., T, C, H, W).
+    """Return which planes are present, (..., T, C) from (..., T, C, H, W).
 
-    As the dataset's images are read (`flare.images.planes.decode_plane`): such a plane is a gap
-    that was filled, with zeros or otherwise, and models learned from masked ones.
+    A plane of a single value counts as missing, as in `flare.images.planes.decode_plane`: it is a
+    gap that was filled, and models were trained with such images masked.
     """
-    # The line in the middle decides for nearly all of them: only the others are read to the end.
+    # The middle line decides for nearly all of them: only the others are read to the end.
     middle = cube[..., cube.shape[-2] // 2, :]
     present = np.asarray((middle != middle[..., :1]).any(axis=-1))
     alike = ~present
@@ -149,14 +149,14 @@ def plane_sums(cubes: Cube) -> PlaneSums:
     return np.stack([one.sum(axis=-1, dtype=np.float64) for one in sums], axis=-1).astype(np.int64)
 
 
-#: Planes that `reduce_cubes` averages at once: what it makes on the way fits the caches.
+#: Planes that `reduce_cubes` averages at once, so that intermediate arrays fit the caches.
 _AT_ONCE = 10
 
 
 def reduce_cubes(cubes: Cube, size: int) -> Cube:
     """Shrink the images of cubes to ``size`` pixels by averaging blocks, rounded half up.
 
-    The pack and the forecasters both come here, so training and serving see the same pixels.
+    Used by the pack and by forecasters, so that training and serving use the same pixels.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Named random streams: one seed, and nothing that draws from it disturbs anything else.
+"""Named random streams: one seed, and uses of randomness that do not affect each other.
 
 ``stream(seed, Stream.SHUFFLE, epoch)`` is the same whatever was drawn before, in another process,
-and on another machine. A new use of randomness gets a new name, never a number of another's.
+and on another machine. A new use of randomness gets a new name and number.
 """
 
 from enum import IntEnum
@@ -37,11 +37,11 @@ def stream(seed: int, name: Stream, *counters: int) -> np.random.Generator:
     name
         What the numbers are for.
     counters
-        What distinguishes one use from the next: an epoch, a region, a sample. Each >= 0.
+        Which use of the stream this is: an epoch, a region, a sample. Each >= 0.
     """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(name), *counters)))
 
 
 def integer_seed(seed: int, name: Stream, *counters: int) -> int:
-    """Return one integer below 2**31 of a stream, for libraries that take nothing else."""
+    """Return one integer below 2**31 of a stream, for libraries that only take an integer."""
     return int(stream(seed, name, *counters).integers(2**31))

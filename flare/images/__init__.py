@@ -1,1 +1,1 @@
-"""The images of a sample: their names, their pixels, and arrays uploaded in their place."""
+"""Images of a sample: file names, pixels, and arrays that are uploaded instead of images."""

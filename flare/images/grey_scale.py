@@ -1,6 +1,6 @@
-"""From the numbers of an array to grey levels 0..255, and on which scale the numbers are.
+"""Convert the numbers of an uploaded array to grey levels 0..255, after deciding on their scale.
 
-Integers are grey levels. Floats may be grey levels or fractions of 255; a wrong reading changes
+Integers are grey levels. Floats may be grey levels or fractions of 255; a wrong choice changes
 every pixel by a factor of 255, so floats that could be either are refused unless the scale is
 stated.
 """
@@ -19,8 +19,8 @@ Scale = Literal["fraction", "level"]
 FRACTION: Scale = "fraction"
 LEVEL: Scale = "level"
 
-#: A float plane that gets this bright is on the scale of levels. Fractions that were interpolated
-#: reach a little above 1, and no image of the Sun on SDOBenchmark's scale stays below it.
+#: A float plane with a value this large is on the scale of levels. Fractions that were interpolated
+#: reach a little above 1, and no image of the Sun on SDOBenchmark's scale stays below 16.
 SURELY_LEVEL = 16.0
 
 GREY_HINT = "send grey levels 0..255 as an integer or float type, or floats in 0..1"
@@ -36,20 +36,20 @@ _HIGHEST = {FRACTION: 1, LEVEL: 255}
 def to_grey_levels(
     values: NDArray[Any], *, scale: Scale | None = None, batch: bool = False
 ) -> tuple[NDArray[np.uint8], Scale]:
-    """Turn integers or floats into grey levels; all of an array has one scale.
+    """Convert integers or floats to grey levels; a whole array has one scale.
 
-    Without a stated scale, floats are fractions where no value is above 1 and some are no whole
+    Without a stated scale, floats are fractions where no value is above 1 and some are not whole
     numbers. They are levels where a plane reaches 16, or holds whole numbers above 1, and no plane
-    holds fractions of 1 alone. Planes of a single value, which count as missing, do not matter.
+    holds only fractions of 1. Planes of a single value, which count as missing, do not matter.
 
     Parameters
     ----------
     values
         C-contiguous, of shape (..., 256, 256).
     scale
-        The scale that somebody stated; None judges by the values.
+        The scale that the user states; None decides by the values.
     batch
-        Whether the first axis is that of samples, which messages then name.
+        Whether the first axis is that of samples; messages then name the sample.
 
     Returns
     -------
@@ -59,8 +59,8 @@ def to_grey_levels(
     Raises
     ------
     NpyRejected
-        ``not_finite``, ``out_of_range``, ``ambiguous_scale``, or ``wrong_dtype`` for integers that
-        are stated to be fractions.
+        ``not_finite``, ``out_of_range``, ``ambiguous_scale``, or ``wrong_dtype`` for integers whose
+        stated scale is fractions.
     """
     planes = values.reshape(-1, IMAGE_SIZE**2)
     if values.dtype.kind in "iu":
@@ -71,7 +71,7 @@ def to_grey_levels(
             return values, LEVEL
         _check_range(planes.min(axis=1), planes.max(axis=1), _HIGHEST[LEVEL], batch)
         return values.astype(np.uint8), LEVEL
-    # The first image nearly always says on which scale all are: one pass over memory then.
+    # The first image nearly always has the scale of all: one pass over memory then.
     guess = scale or (FRACTION if planes[0].max() <= 1 else LEVEL)
     grey, lows, highs = _rounded(planes, guess)
     _check_range(lows, highs, _HIGHEST[scale or LEVEL], batch)

@@ -1,7 +1,7 @@
-"""From the bytes of a .npy file that anybody sent to a checked cube; nothing is ever unpickled.
+"""Read a .npy file from an untrusted source into a checked cube; nothing is ever unpickled.
 
-The header is read and judged before the data is touched, so a file that claims terabytes costs
-nothing. A uint8 array is viewed where it lies; every other type is converted into a new cube.
+The header is checked before the data is touched, so a file that claims terabytes costs nothing.
+A uint8 array is a view of the bytes; every other type is converted into a new cube.
 """
 
 import io
@@ -76,7 +76,7 @@ def cube_of_npy(
         The whole file: format 1.0 or 2.0, either byte order, shape (40, 256, 256) or
         (4, 10, 256, 256).
     scale
-        Whether the values are fractions of 255 or levels; None judges by the values.
+        Whether the values are fractions of 255 or levels; None decides by the values.
     fortran
         Whether an array in Fortran order is put into C order, or refused.
 
@@ -88,8 +88,8 @@ def cube_of_npy(
     Raises
     ------
     NpyRejected
-        It is no .npy file, damaged, not as long as it claims, of another type, shape or range,
-        holds NaN or floats of which nobody can tell the scale, or all its images are missing.
+        It is not a .npy file, is damaged, is not as long as it claims, has another type, shape or
+        range, holds NaN or floats of an ambiguous scale, or all its images are missing.
     """
     values = _array(memoryview(buffer), (PLANES_SHAPE, CUBE_SHAPE), SHAPE_HINT, fortran=fortran)
     levels, used = to_grey_levels(values, scale=scale)
@@ -118,7 +118,7 @@ def cubes_of_npy(
 
 
 class BatchHeader(NamedTuple):
-    """Where the samples of a .npy file are, so that they can be read one after the other.
+    """Where the samples of a .npy file lie, so that they can be read one after the other.
 
     ``sample_header`` and the ``sample_bytes`` of one sample are a .npy file of that sample; the
     first one begins at ``offset``.
@@ -201,8 +201,8 @@ def _checked_header(
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], most: int) -> bool:
     return len(shape) == len(wanted) and all(
-        there == asked or (asked == -1 and 1 <= there <= most)
-        for there, asked in zip(shape, wanted, strict=True)
+        edge == asked or (asked == -1 and 1 <= edge <= most)
+        for edge, asked in zip(shape, wanted, strict=True)
     )
 
 
@@ -225,7 +225,7 @@ def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any]
         version = np.lib.format.read_magic(head)
         reader = _HEADER_READERS[version]
     except (ValueError, KeyError):
-        raise _no_npy(view) from None
+        raise _not_npy(view) from None
     try:
         with _EVALUATING:
             shape, fortran_order, dtype = reader(head, max_header_size=MAX_HEADER_BYTES)
@@ -236,8 +236,8 @@ def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any]
     return shape, fortran_order, dtype, head.tell()
 
 
-def _no_npy(view: memoryview) -> NpyRejected:
-    """Say what a file is that is no .npy file."""
+def _not_npy(view: memoryview) -> NpyRejected:
+    """Return the error that says what a file is instead of a .npy file."""
     if not len(view):
         return NpyRejected("empty", "the file is empty", hint=WRITE_HINT)
     start = bytes(view[:8])
@@ -260,7 +260,7 @@ def _read_usual(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any],
 
 
 def _check_type(dtype: np.dtype[Any]) -> None:
-    """Let plain integers and floats of 2, 4 or 8 bytes pass; object arrays above all do not."""
+    """Accept integers and floats of 2, 4 or 8 bytes; above all, refuse object arrays."""
     if dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize in (2, 4, 8)):
         return
     raise NpyRejected("wrong_dtype", f"the array is of type {str(dtype)[:80]}", hint=GREY_HINT)

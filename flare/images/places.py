@@ -1,8 +1,8 @@
-"""Which image belongs to which time step and channel of a sample, by what its name says.
+"""Put images into the cube of a sample, by the time and channel in their names.
 
-In the bottom row because the dataset reader and the server must agree. A damaged image stops
-nothing: it is masked as missing and listed, since gaps are part of this dataset. Nothing here needs
-pandas, so that processes which only decode start fast and stay small.
+In the bottom row because the dataset reader and the server must agree. A damaged image raises no
+error: it is masked as missing and listed, since gaps are part of this dataset. Nothing here needs
+pandas, so that worker processes start fast and stay small.
 """
 
 from collections.abc import Iterable, Mapping
@@ -61,13 +61,19 @@ def sample_of_files(
     size: int = IMAGE_SIZE,
     cube: Cube | None = None,
 ) -> SampleRead:
-    """Put images where their names say; ``start`` is when the input window begins.
-
-    No files at all (None) is a sample without images.
+    """Decode images into the places that their names give.
 
     An image belongs to the nearest time step within 15 minutes. Of several for one place the
-    nearest that can be used is taken. ``cube`` is a kept (4, 10, S, S) to decode into, whatever
-    it holds.
+    nearest that can be used is taken.
+
+    Parameters
+    ----------
+    files
+        Bytes by file name; None is a sample without a folder.
+    start
+        Beginning of the input window.
+    cube
+        uint8 (4, 10, S, S) to decode into instead of a new one; its content is replaced.
     """
     if cube is None:
         cube = np.empty((N_STEPS, N_CHANNELS, size, size), dtype=np.uint8)
@@ -106,9 +112,9 @@ def image_places(names: Iterable[str], start: datetime) -> list[Place]:
 
 
 def start_of(names: Iterable[str]) -> datetime | None:
-    """Work out from the names of images when their input window begins; UTC without a zone.
+    """Infer from the names of images when their input window begins; UTC without a zone.
 
-    It is the start that puts the most images on time steps, then the one that leaves the least
+    It is the start that puts the most images on time steps, then the one with the least total
     distance, then the earliest: images of a single time count as the newest of the window. None
     where no name is that of an image of a sample.
     """

@@ -18,7 +18,7 @@ from flare.workflows.fitting.synthetic_data import make
 
 @dataclass(frozen=True)
 class Synthesized:
-    """What was made, its fingerprint, and what the best possible forecaster scores, by split."""
+    """Sizes and fingerprint of a synthetic dataset, and the scores of its oracle by split."""
 
     summary: SyntheticSummary
     fingerprint: str
@@ -27,7 +27,7 @@ class Synthesized:
 
 
 def run(config: SynthesizeConfig) -> Synthesized:
-    """Make the dataset, score its oracle, and log what was made."""
+    """Make the dataset, score its oracle, and log both."""
     with start("synthesize", name=f"synthesize {config.data_dir.name}") as tracked:
         tracked.log_config(config)
         summary = make(config)

@@ -221,7 +221,9 @@ def test_pack_prints_its_fingerprints_and_verifies_when_asked(typed, at_home, tm
     assert made["fingerprint"] in out
     assert made["pack_fingerprint"] in out
     assert "as it was packed" not in out
-    assert "every byte of it is as it was packed" in typed("pack", **settings, verify="true")[1]
+    assert (
+        "verified: every sample is as it was packed" in typed("pack", **settings, verify="true")[1]
+    )
     cubes = tmp_path / "pack" / "test" / "cubes.u8"
     cubes.write_bytes(b"x" + cubes.read_bytes()[1:])
     assert typed("pack", **settings)[0] == 0

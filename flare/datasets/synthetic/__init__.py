@@ -1,7 +1,8 @@
-"""Active regions that never were, in SDOBenchmark's layout, with labels that their images explain.
+"""Synthetic active regions in SDOBenchmark's layout, with labels that depend on what images show.
 
-From latent regions (``region``) and their flares (``labels``) to fields (``field``), loops
-(``loops``), images (``atmosphere``, ``render``) and files (``write``).
+From latent regions (``region``) and their flares (``flares``) to magnetic concentrations
+(``sources``), fields (``field``), loops (``loops``), images (``atmosphere``, ``render``) and files
+(``write``).
 """
 
 from flare.datasets.synthetic.write import SplitSummary, SyntheticSummary, synthesize

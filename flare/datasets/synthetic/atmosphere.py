@@ -1,10 +1,10 @@
-"""The channels of one instant of a region, as grey levels before rounding.
+"""Draw the channels of one instant of a region, as grey levels before rounding.
 
 The corona is drawn in DN/s (a quiet background, threads, a haze around them, moss over the plage,
-hot compact emission over the inversion line) and then taken to SDOBenchmark's logarithmic grey
-levels with photon noise, so that a faint channel is as speckled as the real one. Grey levels of the
-quiet Sun and of a core, and how far each channel faded from 2010 to 2017 while the dataset made no
-correction for it, are measured on SDOBenchmark's images.
+hot compact emission over the inversion line) and converted to SDOBenchmark's logarithmic grey
+levels with photon noise, so that a faint channel is as noisy as the real one. Grey levels of the
+quiet Sun and of a core, and how far each channel faded from 2010 to 2017, for which the dataset has
+no correction, were measured on SDOBenchmark's images.
 """
 
 import math
@@ -24,7 +24,7 @@ from flare.sample import IMAGE_SIZE, PIXEL_SCALES
 
 @dataclass(frozen=True)
 class Instant:
-    """All that the ten images of one time step share.
+    """What the ten images of one time step share.
 
     ``hair``, ``fibril``, ``blotch``, ``cloud`` and ``mottle`` (256, 256): textures of the quiet
     Sun, of unit variance. ``network`` (256, 256): its field in gauss. ``hours``: since the region
@@ -45,7 +45,7 @@ class Instant:
     heating: float
     corona: float
     mission: float
-    _drawn: dict[tuple[str, float], F32] = attribute(
+    _cache: dict[tuple[str, float], F32] = attribute(
         default_factory=dict, init=False, compare=False
     )
 
@@ -57,7 +57,7 @@ class Instant:
 
     @cached_property
     def column(self) -> F32:
-        """How much corona is in the line of sight: more towards the limb, less above it."""
+        """Amount of corona in the line of sight: more towards the limb, less above it."""
         return np.asarray(exp_of_image(self.view.beyond * np.float32(-1 / 60)) * (2 - self.view.mu))
 
     def quiet(self, contrast: float) -> F32:
@@ -73,10 +73,10 @@ class Instant:
         return self._once("threads", heat, lambda: self.loops.drawn(heat, self.hours))
 
     def _once(self, name: str, value: float, draw: Callable[[], F32]) -> F32:
-        """Draw what several channels share the first time that one asks for it."""
-        if (name, value) not in self._drawn:
-            self._drawn[name, value] = draw()
-        return self._drawn[name, value]
+        """Draw what several channels share once, when the first one needs it."""
+        if (name, value) not in self._cache:
+            self._cache[name, value] = draw()
+        return self._cache[name, value]
 
     @cached_property
     def kernels(self) -> F32:
@@ -104,10 +104,10 @@ class Instant:
 
 @dataclass(frozen=True)
 class Filter:
-    """How one extreme-ultraviolet channel sees the corona.
+    """Response of one extreme-ultraviolet channel to the corona.
 
     ``quiet`` and ``core``: grey levels in 2010. ``faded``: factor lost by 2017. ``photon``: noise
-    variance per DN/s. ``heat``: standardised temperature of the threads it sees. ``hot``: share
+    variance per DN/s. ``heat``: standardised temperature of its threads. ``hot``: share
     of compact emission over the inversion line. ``hair``: contrast of the quiet background.
     ``moss``: share of bright grains over the plage. ``halo``: of the diffuse glow around.
     """
@@ -148,7 +148,7 @@ def draw(channel: str, instant: Instant, rng: np.random.Generator) -> F32:
 
 
 def _magnetogram(instant: Instant, rng: np.random.Generator) -> F32:
-    """Draw the field and the noise of the instrument, six times as strong beyond the limb."""
+    """Draw the field and instrument noise, which is six times as strong beyond the limb."""
     on_disk, noise = instant.view.mu > 0, np.float32(6.0) * crop("grain", rng)
     gauss = np.where(on_disk, instant.field.gauss + instant.network + noise, 6 * noise)
     low, high = PIXEL_SCALES["magnetogram"].low, PIXEL_SCALES["magnetogram"].high
@@ -156,7 +156,7 @@ def _magnetogram(instant: Instant, rng: np.random.Generator) -> F32:
 
 
 def _continuum(instant: Instant, rng: np.random.Generator) -> F32:
-    """Spots on granulation; limb darkening 1 - 0.6 (1 - mu)."""
+    """Draw spots on granulation; limb darkening 1 - 0.6 (1 - mu)."""
     darkening = (np.float32(0.4) + np.float32(0.6) * instant.view.mu) * (instant.view.mu > 0)
     cover = instant.field.cover + np.float32(0.22) * instant.mottle
     cover += np.float32(0.20) * instant.fibril
@@ -167,7 +167,7 @@ def _continuum(instant: Instant, rng: np.random.Generator) -> F32:
 
 
 def _chromosphere(instant: Instant, rng: np.random.Generator) -> F32:
-    """1700 A: plage and network where the field is strong, dark where there is a spot."""
+    """Draw 1700 A: plage and network where the field is strong, dark where there is a spot."""
     plage = np.float32(4.2) * np.sqrt(np.maximum(instant.plage - np.float32(12), 0))
     spot = np.float32(110) * _ramp(instant.field.cover, 1.7, 2.5)
     grey = np.float32(_QUIET_1700) + plage - spot + np.float32(10.5) * crop("granule", rng)
@@ -179,7 +179,7 @@ def _chromosphere(instant: Instant, rng: np.random.Generator) -> F32:
 
 
 def _transition_region(instant: Instant, rng: np.random.Generator) -> F32:
-    """304 A: fibrils, bright plage and ribbons along the inversion line."""
+    """Draw 304 A: fibrils, bright plage and ribbons along the inversion line."""
     field = instant.field
     glow = np.minimum(blurred(field.strength, coarse=32, edge=IMAGE_SIZE), 450) * np.float32(0.045)
     ribbons = log_of_image(1 + instant.inversion * np.float32(0.02 * instant.heating))
@@ -201,7 +201,7 @@ def _corona(channel: str, instant: Instant, rng: np.random.Generator) -> F32:
     glow = enlarge(bright * np.float32(instant.corona))
     glow = glow + np.float32(0.13 * seen.moss) * instant.moss
     glow += np.float32(seen.hot) * instant.kernels
-    # Only the hottest plasma goes on rising; the rest levels off at a few times a usual core.
+    # Only the hottest plasma keeps brightening; the rest saturates at a few times a usual core.
     glow /= 1 + np.float32(0.4 * (1 - seen.hot)) * glow
     # Intensity in units of the lowest that has a grey level of its own.
     seen_now = seen.faded**-instant.mission / low

@@ -1,8 +1,8 @@
-"""Exponentials and logarithms with the same bits on every processor.
+"""Compute exponentials and logarithms with the same bits on every processor.
 
-numpy picks its own for each kind of processor, and they differ in the last bit: enough to turn a
-grey level here and there, and with it the fingerprint of a dataset. Sums, products and square roots
-are the same everywhere (IEEE 754), so these use nothing else.
+NumPy uses different ones for each kind of processor, which differ in the last bit: enough to change
+a grey level here and there, and with it the fingerprint of a dataset. Sums, products and square
+roots are the same everywhere (IEEE 754), so these functions use nothing else.
 """
 
 from functools import cache

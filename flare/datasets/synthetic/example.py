@@ -1,4 +1,4 @@
-"""Make the one sample that the project ships: ``python -m flare.datasets.synthetic.example``."""
+"""Make the sample in ``data/example``: ``python -m flare.datasets.synthetic.example``."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ def write_example(dest: Path) -> Path:
     """Write the images of the example to ``dest/<id>`` and return that folder.
 
     It is the first sample of a selected test split that an M-class flare follows and that lacks one
-    or two of its images, so that everybody who tries it meets a gap.
+    or two of its images, so that the example shows missing images too.
 
     Raises
     ------
     DatasetInvalid
-        The folder is there already.
+        The folder exists.
     """
     index = 0
     while True:

@@ -3,8 +3,8 @@
 Lengths are image pixels: 1.2 arcsec, about 0.87 Mm at disk centre. A region has its own tangent
 plane: ``u`` to solar west, ``v`` to solar north, ``height`` outwards. Images have north up.
 
-The smooth field of the concentrations says how densely a place is covered; a random field decides
-which fragments are there. That gives the saturated, frayed look of plage in HMI's magnetograms.
+The smooth field of the concentrations gives the density of coverage; a random field decides which
+fragments exist. That gives the saturated, frayed look of plage in HMI's magnetograms.
 """
 
 import math
@@ -81,9 +81,9 @@ class Field:
 def field_at(sources: Sources, view: View, *, fragments: F32, mixing: F32) -> Field:
     """Draw the field of concentrations.
 
-    ``fragments`` and ``mixing`` (256, 256), of unit variance, decide which fragments are there and
-    which of the two polarities wins where both are strong: there the field stays strong right up
-    to a winding inversion line.
+    ``fragments`` and ``mixing`` (256, 256), of unit variance, decide which fragments exist and
+    which of the two polarities dominates where both are strong: there the field stays strong right
+    up to a winding inversion line.
     """
     positive = _smooth(sources, view, sources.flux > 0)
     negative = _smooth(sources, view, sources.flux < 0)
@@ -126,7 +126,7 @@ def blurred(field: F32, *, coarse: int, edge: int) -> F32:
 
 
 def hazy(field: F32, *, near: float, far: float) -> F32:
-    """Return the haze around bright places of a coarse map: what reaches 16 and what 64 pixels."""
+    """Return the haze around bright places of a coarse map, on scales of 16 and 64 pixels."""
     small = _averaged(field, _HAZE)
     wide = blurred(small, coarse=_HAZE // 4, edge=_HAZE)
     return _spread(np.float32(near) * small + np.float32(far) * wide, GRID)
@@ -140,19 +140,19 @@ def _averaged(field: F32, edge: int) -> F32:
 def _spread(small: F32, edge: int) -> F32:
     image = Image.fromarray(small)
     smooth: F32 = np.asarray(image.resize((edge, edge), Image.Resampling.BICUBIC))
-    # Bicubic swings below zero beside a bright spot.
+    # Bicubic interpolation overshoots below zero next to a bright spot.
     return np.asarray(np.maximum(smooth, 0))
 
 
 class Network:
-    """The salt and pepper of the quiet Sun: a few small fragments along supergranules."""
+    """The field of the quiet Sun: a few small fragments along supergranules."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._fine = Drift("network", rng, lifetime=20)
         self._cells = Drift("cloud", rng, lifetime=60)
 
     def lanes(self, hours: float) -> F32:
-        """Return where the lanes between the cells are, 1 and more on them, 0 off; (256, 256)."""
+        """Return the lanes between the cells, 1 and more on them, 0 elsewhere; (256, 256)."""
         return np.asarray(np.maximum(np.float32(1.15) - np.abs(self._cells.at(hours)), 0))
 
     def at(self, hours: float, lanes: F32) -> F32:

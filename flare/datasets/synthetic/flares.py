@@ -1,11 +1,16 @@
-"""How often a region flares, how large its largest flare is, and what the label file then says.
+"""Draw how often a region flares, how large its largest flare is, and the label of a window.
 
-Flares are a Poisson process whose sizes follow a power law that is tapered off at the largest flare
-a region can have (a tapered Pareto distribution: Kagan 2002, doi:10.1046/j.1365-246x.2002.01594.x).
+Flares are a Poisson process whose sizes follow a power law that is tapered at the largest flare a
+region can have (a tapered Pareto distribution: Kagan 2002, doi:10.1046/j.1365-246x.2002.01594.x).
 That largest flare grows with the flux near inversion lines (Schrijver 2007, doi:10.1086/511857).
 Everything here is in the units of SDOBenchmark's labels, W m^-2, which are the NOAA flux divided by
 0.85. The power law itself, dN/dF ~ F^-alpha, has alpha within the observed 2.0 to 2.3
 (Aschwanden and Freeland 2012, doi:10.1088/0004-637X/754/2/112).
+
+``LEVELS`` differ in how far flare rates lie apart, how steeply the largest possible flare rises
+with the flux near the inversion line, and how much of a region's rate its images do not show. In
+each, the mean rate and the slope of the size distribution were fitted so that training labels have
+the class mix of SDOBenchmark.
 """
 
 import math
@@ -20,23 +25,23 @@ from flare.goes import CLASS_FLOORS, EVENTS, LABEL_SCALES, QUIET_FLUX, flux_of_c
 _REFERENCE = CLASS_FLOORS["C"]
 _CEILING = 2e-3  # about X17 on NOAA's scale
 
-# A small flare is lost in the background of the whole Sun: half of them are at this log10 flux.
+# Small flares are lost in the background of the whole Sun: half of them at this log10 flux.
 _DETECTION_CENTRE, _DETECTION_WIDTH = -6.29, 0.1
 _ALWAYS_DETECTED = 0.84e-6  # below the edge of the smallest event, so that its probability is exact
 _SMALLEST = CLASS_FLOORS["B"] / LABEL_SCALES["noaa"]
-#: Quantiles of the label that the oracle tells: the ends of a 90 % interval, and the median.
+#: Quantiles of the label in the oracle's table: the ends of a 90 % interval, and the median.
 QUANTILES = (0.05, 0.5, 0.95)
 
-_LOWEST, _HIGHEST, _GRID = -7.0, -2.6, 0.02  # log10 flux, where quantiles are looked for
-_HALVINGS = 40  # of the seven decades in which a flux is looked for
+_LOWEST, _HIGHEST, _GRID = -7.0, -2.6, 0.02  # log10 flux, where quantiles are searched
+_HALVINGS = 40  # of the seven decades in which a flux is searched
 
 
 @dataclass(frozen=True)
 class FlareProcess:
     """The flares of a region in 24 h.
 
-    ``rate``: how many with a label >= 1e-6 W m^-2 to expect, were sizes not tapered off. ``slope``
-    of the cumulative size distribution (alpha - 1). ``corner``: flux in W m^-2 where it is tapered.
+    ``rate``: expected number with a label >= 1e-6 W m^-2 if sizes were not tapered. ``slope`` of
+    the cumulative size distribution (alpha - 1). ``corner``: flux in W m^-2 where it is tapered.
     """
 
     rate: float
@@ -73,7 +78,7 @@ class FlareProcess:
         return exceeded[-1] + float(np.dot(-np.diff(exceeded), chances))
 
     def truth(self) -> dict[str, float]:
-        """Return what whoever knows this process can say of the label.
+        """Return the true distribution of the label.
 
         The expected numbers of flares >= C, M, X, the probability of each event, and quantiles of
         log10 of the label in W m^-2.
@@ -96,11 +101,11 @@ class FlareProcess:
             label_is_above += step * _detected(middle)
             above.append(label_is_above)
         above.reverse()
-        found = []
+        quantiles = []
         for level in levels:
             first = next(k for k, chance in enumerate(above) if chance <= 1 - level)
-            found.append(math.log10(edges[first] if first else QUIET_FLUX))
-        return found
+            quantiles.append(math.log10(edges[first] if first else QUIET_FLUX))
+        return quantiles
 
     def draw_peak_flux(self, rng: np.random.Generator) -> float:
         """Draw the label of a window: the largest detected flare in W m^-2, or ``QUIET_FLUX``."""
@@ -109,7 +114,7 @@ class FlareProcess:
         return rounded(flux) if luck < _detected(flux) else QUIET_FLUX
 
     def _exceeded(self, number: float) -> float:
-        """Return the flux that so many flares exceed; the largest flare's, for a unit waiting."""
+        """Return the flux that ``number`` flares are expected to exceed."""
         low, high = math.log10(QUIET_FLUX), math.log10(_CEILING)
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
@@ -132,7 +137,7 @@ def rounded(flux: float) -> float:
     noaa = flux * LABEL_SCALES["noaa"]
     exponent = math.floor(math.log10(noaa))
     multiple = round(noaa / 10.0**exponent, 1)
-    # Through decimal text, so that C8.5 becomes 1e-5 and not the float just below it.
+    # By way of decimal text, so that C8.5 becomes 1e-5 and not the float just below it.
     return float(f"{multiple / LABEL_SCALES['noaa']:.12f}e{exponent}")
 
 
@@ -142,13 +147,13 @@ EMERGENCE = 0.20
 
 @dataclass(frozen=True)
 class Level:
-    """One world.
+    """Parameters of one level of difficulty.
 
-    ``rate_mean`` and ``rate_deviation``: of ln(flares with a label >= 1e-6 in 24 h), were there no
-    largest flare. ``slope``: of the cumulative size distribution. ``corner`` and ``corner_rise``:
-    log10 of the flux (W m^-2) where that distribution is tapered off, for a region of typical
+    ``rate_mean`` and ``rate_deviation``: of ln(flares with a label >= 1e-6 in 24 h) if sizes were
+    not tapered. ``slope``: of the cumulative size distribution. ``corner`` and ``corner_rise``:
+    log10 of the flux (W m^-2) where that distribution is tapered, for a region of typical
     contact between its polarities, and its rise for each standard deviation of the contact.
-    ``hidden``: weight in the standardised log rate of what no magnetogram shows; squares of the
+    ``hidden``: weight in the standardised log rate of what magnetograms do not show; squares of the
     weights of contact, emergence and hidden add up to 1. ``heating``: how much of the standardised
     log rate shows in the brightness of the hot corona, in e-folds.
     """

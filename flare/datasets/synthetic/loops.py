@@ -1,4 +1,4 @@
-"""Coronal loops: field lines of a region's concentrations, drawn as thin bright threads."""
+"""Draw coronal loops: field lines of a region's concentrations, as thin bright threads."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from flare.datasets.synthetic.sources import Sources
 from flare.sample import IMAGE_SIZE
 
 _LINES, _STEPS = 540, 84
-# Pixels of 256 from point to point, how that grows with height, and to what.
+# Pixels of 256 from point to point, its growth with height, and its maximum.
 _STRIDE, _LONGER, _LONGEST = 2.0, 0.03, 3.2
 _DEPTH = 5.0  # of the charges below the surface, so that lines leave a concentration as a fan
 
@@ -22,7 +22,7 @@ class Loops:
 
     ``cell`` and ``share`` (4, P): coarse pixels around each point and how it divides among them.
     ``line`` (P,): the thread of each point. ``heat`` and ``brightness``, ``phase`` (L,): standard
-    normal temperature (hot is positive), brightness, and where in its flickering a thread is.
+    normal temperature (hot is positive), brightness, and phase of its flickering.
     """
 
     cell: NDArray[np.intp]
@@ -33,7 +33,7 @@ class Loops:
     phase: F64
 
     def drawn(self, temperature: float, hours: float) -> F32:
-        """Draw what a filter of one temperature (standardised) sees, (128, 128)."""
+        """Draw the loops as a filter of one standardised temperature shows them, (128, 128)."""
         weight = exp(-0.5 * ((self.heat - temperature) / 0.6) ** 2) * self.brightness
         weight = weight * (1 + 0.6 * _wave(self.phase + hours / 6.3))
         values = weight.astype(np.float32)[self.line] * self.share
@@ -42,7 +42,7 @@ class Loops:
 
 
 def _wave(turns: F64) -> F64:
-    """Return a wave of period 1 between -1 and 1, of two parabolas; a sine differs by machine."""
+    """Return a wave of period 1 between -1 and 1: two parabolas, as a sine differs by machine."""
     t = turns - np.floor(turns)
     return np.asarray(np.where(t < 0.5, 8 * t * (1 - 2 * t), 8 * (t - 0.5) * (2 * t - 2)) * 1.0)
 
@@ -72,7 +72,7 @@ def loops_of(sources: Sources, view: View, rng: np.random.Generator) -> Loops:
 
 
 def _stride(height: F32) -> F32:
-    """Return how far the next point is from one at a height, in pixels."""
+    """Return the distance to the next point at a height, in pixels."""
     longer = np.float32(_LONGER) * np.maximum(height, 0)
     return np.asarray(np.minimum(np.float32(_STRIDE) + longer, np.float32(_LONGEST)))
 

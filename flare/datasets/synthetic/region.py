@@ -1,9 +1,9 @@
-"""Latent active regions: what they are like, when they are seen, and how often they flare.
+"""Draw latent active regions: their properties, their windows, and their flare rates.
 
-Five standard normal latents describe a region in one range of 24 h. Three of them lay out its
-concentrations of flux, and how much the two polarities touch there, with emergence and something
-hidden, sets the flare rate. The same concentrations are what the images show, so a forecast can be
-learned from images, and no better than from the true rates.
+Five standard normal latents describe a region in one range of 24 h. Three of them determine its
+concentrations of flux; the contact of the two polarities there, emergence and a hidden latent set
+the flare rate. The images show the same concentrations, so a forecast can be learned from them, and
+the true rates are an upper bound on its skill.
 """
 
 import math
@@ -23,27 +23,27 @@ from flare.seeding import Stream, stream
 SPLITS = ("training", "test")
 
 #: Added to a region's index to make its number; far above the NOAA numbers of SDOBenchmark's time,
-#: so that nobody takes a synthetic region for a real one.
+#: so that a synthetic region cannot be mistaken for a real one.
 FIRST_NUMBER = {"training": 30_001, "test": 90_001}
 
-# Share of each latent's variance that a region keeps for life; the rest is new in every range.
+# Share of each latent's variance that is constant for a region; the rest is new in every range.
 _LASTING = Latents(flux=0.97, closeness=0.93, shear=0.90, emergence=0.60, hidden=0.80)
 
 # ln(contact) of regions drawn at random is about normal, with this mean and deviation.
 _CONTACT_MEAN, _CONTACT_DEVIATION = 8.850, 0.635
 
-#: How the regions of the test split are chosen: as they come, like those of the training split, or
+#: How the regions of the test split are chosen: unselected, like those of the training split, or
 #: selected by their labels as SDOBenchmark's were.
 TEST_SPLITS = ("as_observed", "selected")
 
-# How readily a selected test split takes a region, by its largest flare; with an M one it goes by
-# their share too. Gives about the class mix of SDOBenchmark's test split, which is stratified by
-# regions' largest flares and has 20 % of its labels >= 1e-5.
+# Acceptance of a region by a selected test split, by its largest flare; for M flares multiplied by
+# the share of samples with one. Gives about the class mix of SDOBenchmark's test split, which is
+# stratified by regions' largest flares and has 20 % of its labels >= 1e-5.
 _TEST_ACCEPTANCE = {"quiet": 0.06, "A": 0.09, "B": 0.09, "C": 0.115, "M": 0.75, "X": 1.0}
 
-#: Further ranges after a region's first: how many at most, and the chance of each. That makes 4.5
-#: samples a region where SDOBenchmark has 7.6: it is regions that a score needs, and a set of a few
-#: hundred samples would hold too few of them.
+#: Further ranges after a region's first: the largest number, and the probability of each. That is
+#: 4.5 samples per region where SDOBenchmark has 7.6: scores need many regions, and a set of a few
+#: hundred samples would have too few.
 _FURTHER_RANGES = (5, 0.45)
 
 #: Degrees of longitude a day, synodic.
@@ -78,7 +78,7 @@ class Window:
 class Region:
     """An active region with all its windows; ``latitude`` in degrees, north positive.
 
-    ``heating``: how much its activity shows in the hot corona, see ``Level``.
+    ``heating``: how much the flare rate shows in the hot corona, see ``Level``.
     """
 
     split: str
@@ -163,8 +163,8 @@ def _windows(
 
 
 def _latents(lasting: NDArray[np.float64], rng: np.random.Generator) -> Latents:
-    kept = np.array(astuple(_LASTING))
-    values = np.sqrt(kept) * lasting + np.sqrt(1 - kept) * rng.standard_normal(len(lasting))
+    share = np.array(astuple(_LASTING))
+    values = np.sqrt(share) * lasting + np.sqrt(1 - share) * rng.standard_normal(len(lasting))
     return Latents(*values.tolist())
 
 
@@ -179,10 +179,10 @@ def _flares(latents: Latents, contact: float, level: Level) -> tuple[float, Flar
 
 
 def _test_acceptance(windows: tuple[Window, ...]) -> float:
-    """Return the probability that a selected test split takes a region, from its labels alone."""
+    """Return the probability that a selected test split accepts a region, from its labels alone."""
     fluxes = np.array([window.peak_flux for window in windows])
     largest = float(fluxes.max())
-    taken = _TEST_ACCEPTANCE["quiet" if largest == QUIET_FLUX else class_letter(largest)]
+    acceptance = _TEST_ACCEPTANCE["quiet" if largest == QUIET_FLUX else class_letter(largest)]
     if class_letter(largest) == "M":
-        taken *= float(event_outcomes(fluxes, [HEADLINE_EVENT]).mean())
-    return taken
+        acceptance *= float(event_outcomes(fluxes, [HEADLINE_EVENT]).mean())
+    return acceptance

@@ -1,4 +1,4 @@
-"""From a region to the forty images of each of its samples."""
+"""Draw the forty images of each sample of a region."""
 
 import math
 from collections.abc import Iterator
@@ -38,10 +38,10 @@ _FLAGGED = 0.002
 
 @dataclass(frozen=True)
 class Images:
-    """The images of one sample: uint8 ``cube`` (4, 10, 256, 256), and which exist or are doubted.
+    """The images of one sample: uint8 ``cube`` (4, 10, 256, 256), which exist, which are flagged.
 
     A missing image is zero. ``flagged`` (4, 10) images exist, with a remark in their EXIF data
-    that they are not to be used.
+    that they must not be used.
     """
 
     cube: Cube
@@ -50,7 +50,7 @@ class Images:
 
 
 class Surroundings:
-    """What the windows of one region share: its layout and the textures around it."""
+    """What the windows of one region have in common: its layout and the textures around it."""
 
     def __init__(self, region: Region, seed: int) -> None:
         self._counters = (SPLITS.index(region.split), region.index)
@@ -89,15 +89,15 @@ class Surroundings:
         return Images(cube, present, flagged)
 
     def instants(self, window: Window, rng: np.random.Generator) -> Iterator[Instant]:
-        """Yield what the images of each of the four time steps share."""
+        """Yield what the images of each of the four time steps have in common."""
         last = self._skeleton.place(window.latents, 0.0)
         # Boxes are cut around the region and the view hardly turns in 12 h: one set of loops.
         view = view_of(self._latitude, window.longitude)
         loops = loops_of(last, view, rng)
-        hair = crop("hair", rng)  # two that are mixed would be a hatching
-        # What hardly changes in twelve hours is drawn once.
+        hair = crop("hair", rng)  # a mixture of two would look like hatching
+        # Drawn once, because it hardly changes in twelve hours.
         cloud, lanes = self._cloud.at(_age(window)), self._network.lanes(_age(window))
-        # Many small flares, which no label counts, heat a region that is about to have large ones.
+        # Many small flares, too weak for a label, heat a region before its large ones.
         heating = math.exp(self._heating * window.activity + rng.normal(0, 0.2))
         corona = math.exp(0.50 * window.latents.flux) * math.sqrt(heating)
         for hours in STEP_HOURS:

@@ -1,4 +1,4 @@
-"""Where a region keeps its magnetic flux: concentrations laid out after Hale's and Joy's laws.
+"""Lay out the magnetic flux concentrations of a region, after Hale's and Joy's laws.
 
 A compact leading and a dispersed following cluster of opposite polarity, and parasitic bipoles
 inside the leading one that grow with shear. Lengths are image pixels in the region's tangent plane
@@ -21,8 +21,8 @@ class Latents:
     """Standard normal descriptions of a region during one range of 24 h.
 
     ``flux``: logarithm of the unsigned flux. ``closeness`` of the two polarities. ``shear`` of the
-    inversion line, with parasitic polarity. ``emergence`` (> 0) or decay. ``hidden``: all else
-    that the rate depends on; it shows only in how hot the corona is.
+    inversion line, with parasitic polarity. ``emergence`` (> 0) or decay. ``hidden``: everything
+    else that the rate depends on; it shows only in the temperature of the corona.
     """
 
     flux: float
@@ -43,7 +43,7 @@ class Sources:
 
     @property
     def contact(self) -> float:
-        """How much flux the two polarities have in the same place, in gauss times pixels.
+        """Flux that the two polarities have in the same place, in gauss times pixels.
 
         The square root of the overlap integral of the two smooth fields: the part that the
         unsigned flux near strong-gradient inversion lines plays in Schrijver (2007,
@@ -60,7 +60,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """What stays the same in a region's layout for life; ``angle`` and ``turn`` in radians.
+    """What is constant in a region's layout; ``angle`` and ``turn`` in radians.
 
     ``scatter`` (J, 2) standard normal places within a cluster, leading ones first, ``share`` (J,)
     of the cluster's signed flux, ``thickness`` (J,) relative widths, ``angle`` (K,) of parasites.

@@ -1,4 +1,4 @@
-"""Periodic random textures of the solar surface, made once per process and then cropped.
+"""Make periodic random textures of the solar surface, once per process, and crop them.
 
 They do not depend on the user's seed. Because images only crop them, forty images take tens of ms.
 Filtered noise for grains, cells and clouds; noise smeared along a smooth direction field (line
@@ -22,7 +22,7 @@ Texture = Callable[[np.random.Generator], F64]
 
 
 def filtered(slope: float, blur: float) -> Texture:
-    """Noise of amplitude k^-slope, with a Gaussian cut at scales below ``blur`` pixels."""
+    """Make noise of amplitude k^-slope, with a Gaussian cut at scales below ``blur`` pixels."""
 
     def make(rng: np.random.Generator) -> F64:
         white = rng.standard_normal((EDGE, EDGE))
@@ -64,7 +64,7 @@ def smeared(grains: Texture, *, steps: int, bend: float) -> Texture:
 
 
 def displaced(texture: Texture, *, by: float) -> Texture:
-    """Fetch a texture from places that a smooth noise moves about, ``by`` pixels deep."""
+    """Displace a texture by a smooth noise with a standard deviation of ``by`` pixels."""
 
     def make(rng: np.random.Generator) -> F64:
         field = texture(rng)
@@ -76,7 +76,7 @@ def displaced(texture: Texture, *, by: float) -> Texture:
 
 
 def patchy(texture: Texture, *, level: float) -> Texture:
-    """Press a texture towards two levels, so that it has patches with edges."""
+    """Compress a texture towards two levels, so that it has patches with edges."""
 
     def make(rng: np.random.Generator) -> F64:
         field = texture(rng)

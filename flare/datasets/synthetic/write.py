@@ -60,7 +60,7 @@ def synthesize(
 ) -> SyntheticSummary:
     """Write a dataset with the layout, the gaps and the class mix of SDOBenchmark.
 
-    Sample k of a split is the same to the byte for every size of the set and number of processes.
+    Sample k of a split has the same bytes for every size of the set and number of processes.
     ``dest`` appears when everything is written; an interrupted run leaves nothing.
 
     Parameters
@@ -70,15 +70,15 @@ def synthesize(
     n_training, n_test
         Samples of each split, >= 1.
     seed
-        Of everything random, >= 0.
+        Seed of everything random, >= 0.
     difficulty
-        ``easy``, ``medium`` or ``hard``; see ``flare.datasets.synthetic.flares``.
+        ``easy``, ``medium`` or ``hard``; see ``flare.datasets.synthetic.flares.LEVELS``.
     test
-        How the regions of the test split are chosen: ``as_observed``, as they come, so that the
+        How the regions of the test split are chosen: ``as_observed``, unselected, so that the
         oracle's probabilities are right there, or ``selected`` by their labels as SDOBenchmark's
         were, with three times as many M1.0 events as in training.
     processes
-        Worker processes; the number of CPUs if None, and with 1 everything happens in this one.
+        Worker processes; one per core if None. With 1 everything happens in this process.
     progress
         Called with the number of regions that are written, and of all regions.
 

@@ -126,7 +126,7 @@ def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
 
 def test_too_small_a_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=800_000))
-    with pytest.raises(DiskTooSmall, match=r"set takes 0\.00 GB .*; make room, ask for fewer"):
+    with pytest.raises(DiskTooSmall, match=r"set takes 900\.00 kB .*; make room, ask for fewer"):
         synthesize(tmp_path / "set", n_training=1, n_test=1)
     assert list(tmp_path.iterdir()) == []
 
