@@ -20,8 +20,7 @@ from flare.datasets.splits import Split
 from flare.flux_curve import flux_quantiles, log_rates, probabilities
 from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
-from flare.verification.probabilistic import brier_skill_score, roc_area
-from flare.verification.ranked import ranked_probability_score
+from flare.verification.probabilistic import brier_skill_score, ranked_probability_score, roc_area
 from flare.workflows.fitting.cross_validation import training_folds
 from flare.workflows.fitting.network_folds import fold_forecasts
 from flare.workflows.fitting.network_settings import network_settings

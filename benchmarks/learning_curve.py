@@ -26,8 +26,8 @@ from flare.goes import HEADLINE_EVENT
 from flare.plots.style import CYCLE, GREY, dress, legend, mark_synthetic, new_figure
 from flare.seeding import Stream, stream
 from flare.verification.inputs import Observations
-from flare.verification.resampled import Score
 from flare.verification.scorecard import score_forecasts
+from flare.verification.scores import Score
 from flare.workflows.evaluation.references import features_of
 from flare.workflows.fitting.network import train_network
 from flare.workflows.fitting.network_settings import network_settings

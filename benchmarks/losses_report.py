@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
-from flare.forecasters.postprocessing.choose_calibration import choose_calibration, cross_calibrated
 from flare.forecasters.postprocessing.fit import fit_postprocessing
+from flare.forecasters.postprocessing.fit_calibration import choose_calibration, cross_calibrated
 from flare.goes import EVENTS, event_outcomes
 from flare.training.objective import INTERVAL_LEVEL, Objective
 from flare.training.sampling import class_weights

@@ -20,8 +20,8 @@ from benchmarks.timing import Timing, machine, time_in_turn
 from flare.forecast import Forecast
 from flare.goes import event_outcomes
 from flare.verification.inputs import Observations
-from flare.verification.named_scores import event_scores, flux_scores
 from flare.verification.scorecard import score_forecasts
+from flare.verification.scores import event_scores, flux_scores
 
 N_SAMPLES, N_REGIONS = 900, 91
 EVENTS = ("C1.0", "M1.0", "X1.0")

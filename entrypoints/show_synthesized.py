@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flare.verification.resampled import Score
     from flare.verification.scorecard import Scorecard
+    from flare.verification.scores import Score
     from flare.workflows.synthesize import Synthesized
 
 _SCORES = ("true_skill_statistic", "brier_skill_score", "roc_area")

@@ -27,7 +27,7 @@ DESCRIPTION = "forecaster.json"
 #: Where each kind lives; imported when it is needed, so that a forest loads without torch.
 KINDS: dict[str, tuple[str, str]] = {
     "climatology": ("flare.forecasters.references.climatology", "Climatology"),
-    "constant": ("flare.forecasters.references.constant", "Constant"),
+    "constant": ("flare.forecasters.references.climatology", "Constant"),
     "ensemble": ("flare.forecasters.ensemble", "EnsembleForecaster"),
     "forest": ("flare.forecasters.forest", "ForestForecaster"),
     "logistic": ("flare.forecasters.references.logistic", "LogisticForecaster"),

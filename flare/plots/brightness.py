@@ -14,8 +14,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
 from flare.datasets.sdobenchmark.census import SplitCensus
-from flare.plots.style import BLUE, GREY, INK, LARGE, NORMAL, SMALL, dress, new_figure
-from flare.plots.time_axis import date_ticks, period_days
+from flare.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    LARGE,
+    NORMAL,
+    SMALL,
+    date_ticks,
+    dress,
+    new_figure,
+    period_days,
+)
 from flare.sample import CHANNELS, PIXEL_SCALES, channel_title, channel_unit, physical_values
 
 #: Least height of an axis: a factor of DN/s, a share of the whole range of HMI.

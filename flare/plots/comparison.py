@@ -27,52 +27,13 @@ from flare.plots.style import (
     new_figure,
     plain,
 )
-from flare.verification.named_scores import LOWER_IS_BETTER
-from flare.verification.resampled import FLUX, Score
 from flare.verification.scorecard import Scorecard
-
-__all__ = ["paired_differences", "skill_by_subset", "skill_comparison", "skill_panels"]
+from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score
 
 #: What forecasters are compared by, unless somebody asks for something else.
 HEADLINE_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area", "log10_flux_mae")
 
 _DIFFERENCE = "_difference"
-
-
-def skill_comparison(
-    scorecards: Mapping[str, Scorecard],
-    *,
-    event: str,
-    score_name: str,
-    model: str | None = None,
-) -> Figure:
-    """Draw the value and interval of one score, a row for each forecaster.
-
-    Parameters
-    ----------
-    scorecards
-        From the name of the forecaster to its scores, all on the same samples.
-    event
-        A class, or ``"flux"``.
-    score_name
-        As in a Scorecard. Where it is undefined the row says so.
-    model
-        Whose row is highlighted.
-    """
-    scores = [card.get(event, score_name) for card in scorecards.values()]
-    figure = new_figure(6.4, 1.4 + 0.42 * len(scores))
-    axes = figure.subplots()
-    level = next(iter(scorecards.values())).level if scorecards else 0.95
-    counted = "flares" if event == FLUX else "events"
-    samples = f"{scores[0].n_events} {counted} in {scores[0].n} samples, " if scores else ""
-    title = score_name.replace("_", " ") + ("" if event == FLUX else f", {event} and above")
-    note = f"{samples}{100 * level:g} % intervals over active regions"
-    own = _row_of(model, scorecards)
-    colours = _colours(len(scores), own)
-    reference = NO_SKILL.get(score_name, 0.0)
-    draw_column(axes, Column(title, scores, colours, reference, note), highlighted=own)
-    name_rows(axes, [plain(name) for name in scorecards], highlighted=own)
-    return figure
 
 
 def skill_panels(

@@ -6,8 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from flare.plots.intervals import draw_intervals
-from flare.plots.reliability_bins import Bins, ReliabilityBins, reliability_bins
+from flare.plots.groups import draw_intervals
 from flare.plots.style import (
     BLUE,
     COLUMN,
@@ -23,6 +22,7 @@ from flare.plots.style import (
     legend_below,
     new_figure,
 )
+from flare.verification.reliability import Bins, ReliabilityBins, reliability_bins
 
 
 def reliability_diagram(

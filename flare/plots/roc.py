@@ -1,4 +1,4 @@
-"""The ROC curve of one event, alone or among rivals."""
+"""Figures of the skill at every threshold: the ROC curve, and TSS and HSS."""
 
 from collections.abc import Mapping
 
@@ -6,33 +6,38 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from flare.plots.style import (
     BLUE,
     COLUMN,
     CYCLE,
+    GREEN,
     GREY,
     INK,
     NORMAL,
     SMALL,
     VERMILLION,
     dress,
+    legend_below,
     new_figure,
     plain,
     undefined,
 )
-from flare.verification.bootstrap import interval
+from flare.verification.bootstrap import bands, interval
 from flare.verification.contingency import (
     ContingencyTable,
+    heidke_skill_score,
     probability_of_detection,
     probability_of_false_detection,
+    resampled_tables,
+    tables_at,
     true_skill_statistic,
 )
 from flare.verification.probabilistic import roc_area
-from flare.verification.thresholds import tables_at
 
-_LINES = ("-", "--", ":")
+_LINE_STYLES = ("-", "--", ":")
 
 
 def roc_curve(
@@ -80,17 +85,17 @@ def roc_curve(
         return figure
     for k, (rival, chance) in enumerate(zip(names, references.values(), strict=True)):
         colour = CYCLE[1 + k % (len(CYCLE) - 1)]
-        style = _LINES[k // (len(CYCLE) - 1) % len(_LINES)]
+        style = _LINE_STYLES[k // (len(CYCLE) - 1) % len(_LINE_STYLES)]
         label = f"{rival}: {roc_area(observed, chance):.3f}"
-        _draw(axes, observed, chance, label, color=colour, linewidth=0.9, linestyle=style)
+        _draw_curve(axes, observed, chance, label, color=colour, linewidth=0.9, linestyle=style)
     label = _area_label(observed, probability, weights, level)
     label = f"{plain(name, width=30)}:\n{label}" if name else label
-    own = _draw(axes, observed, probability, label, color=BLUE, linewidth=2, linestyle="-")
+    own = _draw_curve(axes, observed, probability, label, color=BLUE, linewidth=2, linestyle="-")
     if threshold is not None:
-        _mark(axes, observed, probability, threshold, marker="o", face=VERMILLION)
+        _mark_point(axes, observed, probability, threshold, marker="o", face=VERMILLION)
     if threshold != 0.5:
-        _mark(axes, observed, probability, 0.5, marker="D", face="white")
-    _explain(figure, axes, own, outside=bool(references))
+        _mark_point(axes, observed, probability, 0.5, marker="D", face="white")
+    _roc_legend(figure, axes, own, outside=bool(references))
     return figure
 
 
@@ -107,7 +112,7 @@ def _area_label(
     return f"{label} [{low:.3f}, {high:.3f}]"
 
 
-def _draw(
+def _draw_curve(
     axes: Axes,
     observed: NDArray[np.bool_],
     probability: NDArray[np.float64],
@@ -126,7 +131,7 @@ def _draw(
     return line
 
 
-def _mark(
+def _mark_point(
     axes: Axes,
     observed: NDArray[np.bool_],
     probability: NDArray[np.float64],
@@ -144,7 +149,7 @@ def _mark(
     )  # fmt: skip
 
 
-def _explain(figure: Figure, axes: Axes, first: Line2D, *, outside: bool) -> None:
+def _roc_legend(figure: Figure, axes: Axes, first: Line2D, *, outside: bool) -> None:
     """Draw the legend, with one line before all others."""
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda k: handles[k] is not first)
@@ -159,3 +164,90 @@ def _explain(figure: Figure, axes: Axes, first: Line2D, *, outside: bool) -> Non
         *shown, fontsize=SMALL - 0.5, loc="lower right", framealpha=0.9, edgecolor="none",
         labelcolor=INK, handlelength=1.4, borderaxespad=0.2,
     )  # fmt: skip
+
+
+_STEPS, _BAND_STEPS = 400, 100
+
+
+def skill_against_threshold(
+    observed: NDArray[np.bool_],
+    probability: NDArray[np.float64],
+    *,
+    event: str,
+    threshold: float | None = None,
+    weights: NDArray[np.float64] | None = None,
+    level: float = 0.95,
+) -> Figure:
+    """Draw TSS and HSS at each probability at which an alarm could be raised.
+
+    The axis is logarithmic, as the best threshold of a rare event lies near its rate.
+
+    Parameters
+    ----------
+    observed, probability
+        Whether the event happened and what was forecast, (N,).
+    threshold
+        Marked where one is given; one of 0, which such an axis cannot show, at its left end. It
+        must have been chosen on other samples than these.
+    weights
+        Of resampled active regions, (R, N): then both scores have a band.
+    """
+    rate = float(np.mean(observed))
+    lowest = min([1e-3, *(value / 2 for value in (rate, threshold) if value)])
+    figure = new_figure(COLUMN, 3.5)
+    axes = figure.subplots()
+    axes.axhline(0, color=INK, linewidth=0.8)
+    if rate in (0, 1):
+        undefined(axes, "no events" if rate == 0 else "nothing but events")
+    else:
+        _draw_scores(axes, observed, probability, lowest)
+        if weights is not None:
+            _draw_bands(axes, observed, probability, lowest, weights, level)
+    _mark_thresholds(axes, rate, threshold, lowest)
+    axes.set_ylim(min(-0.05, axes.get_ylim()[0]), 1)
+    dress(axes, x="alarm at a probability of at least", y="score")
+    title = f"{event} and above: {np.count_nonzero(observed)} events in {len(observed)}"
+    axes.set_title(title, fontsize=NORMAL, loc="left", color=INK)
+    legend_below(axes)
+    return figure
+
+
+def _draw_scores(
+    axes: Axes, observed: NDArray[np.bool_], probability: NDArray[np.float64], lowest: float
+) -> None:
+    thresholds = np.geomspace(lowest, 1, _STEPS)
+    table = tables_at(observed, probability, thresholds)
+    axes.plot(thresholds, true_skill_statistic(table), color=BLUE, linewidth=1.6, label="TSS")
+    axes.plot(
+        thresholds, heidke_skill_score(table), color=GREEN, linewidth=1.6, linestyle="--",
+        label="HSS",
+    )  # fmt: skip
+
+
+def _draw_bands(
+    axes: Axes,
+    observed: NDArray[np.bool_],
+    probability: NDArray[np.float64],
+    lowest: float,
+    weights: NDArray[np.float64],
+    level: float,
+) -> None:
+    thresholds = np.geomspace(lowest, 1, _BAND_STEPS)
+    tables = resampled_tables(observed, probability, thresholds, weights)
+    for score, colour in ((true_skill_statistic, BLUE), (heidke_skill_score, GREEN)):
+        low, high = bands(score(tables), level)
+        axes.fill_between(
+            thresholds, low, high, color=colour, alpha=0.18, linewidth=0,
+            label=f"{100 * level:g} % of resampled regions" if colour == BLUE else None,
+        )  # fmt: skip
+
+
+def _mark_thresholds(axes: Axes, rate: float, threshold: float | None, lowest: float) -> None:
+    """Draw upright lines at the event rate, at 0.5 and at the chosen threshold."""
+    axes.axvline(rate, color=GREY, linewidth=0.9, linestyle="--", label=f"event rate {rate:.3g}")
+    axes.axvline(0.5, color=GREY, linewidth=0.9, linestyle=":", label="0.5")
+    if threshold is not None:
+        label = f"threshold {threshold:.3g}"
+        axes.axvline(max(threshold, lowest), color=VERMILLION, linewidth=1.2, label=label)
+    axes.set(xscale="log", xlim=(lowest, 1))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from flare.plots.style import BLUE, GREY, INK, NORMAL, SKY, SMALL, dress
-from flare.verification.resampled import Score
+from flare.verification.scores import Score
 
 #: What figures call a score, where its name in words would be too long.
 TITLES = {

@@ -1,8 +1,11 @@
-"""A sample as people look at it: ten channels in their usual colours, four times, gaps marked.
+"""Figures of images: one sample, samples with their forecasts, and two datasets channel by channel.
 
-Colours are grey levels, and the bars under the columns say what those are in DN/s, counts and
-gauss: a logarithmic channel has a logarithmic bar.
+Channels have their usual colours. Colours are grey levels; the bars under the columns of one sample
+say what those are in DN/s, counts and gauss: a logarithmic channel has a logarithmic bar.
 """
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from flare.errors import InputInvalid
-from flare.plots.style import GREY, INK, LARGE, NORMAL, SMALL, new_figure
+from flare.goes import CLASS_FLOORS, HEADLINE_EVENT, class_of_flux
+from flare.plots.style import BLUE, GREY, INK, LARGE, LIGHT, NORMAL, SMALL, VERMILLION, new_figure
 from flare.sample import (
     CHANNELS,
     N_CHANNELS,
@@ -139,3 +143,169 @@ def _mosaic(cube: Cube, present: Present) -> NDArray[np.uint8]:
         picture[step, channel, half : half + height, half : half + width] = image
     # (T, C, S, S, 3) -> (T * S, C * S, 3)
     return picture.swapaxes(1, 2).reshape(N_STEPS * (height + gap), N_CHANNELS * (width + gap), 3)
+
+
+#: Hot plasma, the corona, the sunspots and the field.
+SHOWN_CHANNELS = ("131", "171", "continuum", "magnetogram")
+
+_LOG10_FLUX = (-8.5, -3.0)  # what the axis of a forecast shows
+_GAP2 = 0.03  # of an image, between two of them
+_MISSING = 230  # grey
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One sample and its forecast.
+
+    ``cube`` is uint8 (T, C, H, W) and ``present`` bool (T, C); fluxes are log10 of W m^-2.
+    """
+
+    title: str
+    cube: Cube
+    present: Present
+    log10_flux: float
+    lower: float
+    upper: float
+    probability: float
+    happened: float
+
+
+def sample_predictions(samples: Sequence[Shown], *, level: float) -> Figure:
+    """Draw the last images of each sample, and its forecast beside what happened.
+
+    Parameters
+    ----------
+    samples
+        A row each.
+    level
+        Share of cases that the intervals are meant to hold.
+    """
+    if not samples:
+        raise InputInvalid("no samples to draw forecasts of; check the split")
+    n = len(samples)
+    figure = new_figure(9.0, 0.9 + 1.15 * n)
+    # One picture and one axes: thirty axes would take seconds to lay out.
+    left, right = figure.subplots(1, 2, width_ratios=(len(SHOWN_CHANNELS), 3.0))
+    left.imshow(_forecast_mosaic(samples), extent=(0, len(SHOWN_CHANNELS), n, 0), aspect="auto")
+    for row, shown in enumerate(samples):
+        for column, channel in enumerate(SHOWN_CHANNELS):
+            if not shown.present[-1, CHANNELS.index(channel)]:
+                left.text(column + 0.5, row + 0.5, "missing", ha="center", va="center",
+                          fontsize=SMALL, color=INK)  # fmt: skip
+    left.set_xticks(
+        np.arange(len(SHOWN_CHANNELS)) + 0.5, [channel_title(one) for one in SHOWN_CHANNELS]
+    )
+    left.set_yticks(np.arange(n) + 0.5, [shown.title for shown in samples])
+    left.tick_params(length=0, labelsize=SMALL, top=False, labeltop=True, labelbottom=False)
+    left.spines[:].set_visible(False)
+    _forecasts(right, samples, level=level)
+    return figure
+
+
+def _forecast_mosaic(samples: Sequence[Shown]) -> NDArray[np.uint8]:
+    """Return the last images of all samples as one picture, grey where there is none."""
+    height, width = samples[0].cube.shape[-2:]
+    gap = max(1, round(_GAP2 * width))
+    shape = (len(samples), len(SHOWN_CHANNELS), height + gap, width + gap, 3)
+    picture = np.full(shape, 255, dtype=np.uint8)
+    half = gap // 2
+    for row, shown in enumerate(samples):
+        for column, channel in enumerate(SHOWN_CHANNELS):
+            k = CHANNELS.index(channel)
+            place = picture[row, column, half : half + height, half : half + width]
+            place[:] = _MISSING
+            if shown.present[-1, k]:
+                place[:] = COLORMAPS[channel](shown.cube[-1, k], bytes=True)[..., :3]
+    # (N, C, H, W, 3) -> (N * H, C * W, 3)
+    return picture.swapaxes(1, 2).reshape(shape[0] * shape[2], shape[1] * shape[3], 3)
+
+
+def _forecasts(axes: Axes, samples: Sequence[Shown], *, level: float) -> None:
+    low, high = _LOG10_FLUX
+    for row, shown in enumerate(samples):
+        inside = np.clip([shown.lower, shown.log10_flux, shown.upper, shown.happened], low, high)
+        y = row + 0.6
+        axes.plot(inside[[0, 2]], [y, y], color=BLUE, linewidth=5, alpha=0.35,
+                  solid_capstyle="butt")  # fmt: skip
+        axes.plot(inside[1], y, "o", color=BLUE, markersize=6)
+        axes.plot(inside[3], y, "|", color=VERMILLION, markersize=18, markeredgewidth=2)
+        said = (
+            f"{class_of_flux(10.0**shown.log10_flux)}, P({HEADLINE_EVENT}) "
+            f"{shown.probability:.0%}; came {class_of_flux(10.0**shown.happened)}"
+        )
+        axes.text(low + 0.05, row + 0.08, said, va="top", fontsize=SMALL, color=INK)
+    axes.set_xlim(low, high)
+    axes.set_ylim(len(samples), 0)
+    axes.set_yticks(np.arange(len(samples) + 1), [""] * (len(samples) + 1))
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(GREY)
+    axes.grid(color=LIGHT, linewidth=0.5)
+    floors = {letter: np.log10(flux) for letter, flux in CLASS_FLOORS.items() if flux >= 10**low}
+    axes.set_xticks(list(floors.values()), [f"{letter}1" for letter in floors])
+    axes.tick_params(labelsize=SMALL, length=0, labelcolor=INK)
+    axes.set_title(
+        f"forecast, interval of {level:.0%} (blue), what came (red)", fontsize=SMALL, color=INK
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """The newest image of each channel of one sample, uint8 (C, S, S), and which there are, (C,).
+
+    ``title`` is of at most a few words, ``dataset`` the name of the set that it belongs to.
+    """
+
+    dataset: str
+    title: str
+    planes: NDArray[np.uint8]
+    present: NDArray[np.bool_]
+
+
+def side_by_side(rows: Sequence[Row], counts: Mapping[str, NDArray[np.int64]]) -> Figure:
+    """Draw samples under one another, and below them the grey levels of each dataset.
+
+    Parameters
+    ----------
+    rows
+        Samples, in the order in which they are drawn.
+    counts
+        By dataset how many pixels of each channel have each grey level, (C, 256); two datasets.
+    """
+    figure = new_figure(13.0, 1.45 * len(rows) + 1.9)
+    grid = figure.subplots(len(rows) + 1, N_CHANNELS, squeeze=False)
+    for row, line in zip(rows, grid, strict=False):
+        _draw_row(row, line)
+    for axes, channel in zip(grid[0], CHANNELS, strict=True):
+        axes.set_title(channel_title(channel), fontsize=NORMAL, color=INK)
+    for column, axes in enumerate(grid[-1]):
+        _draw_levels(axes, {name: one[column] for name, one in counts.items()})
+    grid[-1, 0].set_ylabel("share of pixels\n(log, from $10^{-4}$)", fontsize=SMALL, color=INK)
+    figure.legend(
+        *grid[-1, 0].get_legend_handles_labels(), loc="outside lower left", ncols=len(counts),
+        fontsize=SMALL, frameon=False, title="grey level", title_fontsize=SMALL,
+    )  # fmt: skip
+    figure.suptitle(" beside ".join(counts), fontsize=LARGE, color=INK)
+    return figure
+
+
+def _draw_row(row: Row, line: NDArray[np.object_]) -> None:
+    for axes, channel, plane, there in zip(line, CHANNELS, row.planes, row.present, strict=True):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        if there:
+            axes.imshow(COLORMAPS[channel](plane, bytes=True))
+        else:
+            axes.text(0.5, 0.5, "missing", ha="center", va="center", fontsize=SMALL, color=GREY)
+    line[0].set_ylabel(f"{row.dataset}\n{row.title}", fontsize=SMALL, color=INK)
+
+
+def _draw_levels(axes: Axes, counts: Mapping[str, NDArray[np.int64]]) -> None:
+    for (name, one), colour in zip(counts.items(), (BLUE, VERMILLION), strict=False):
+        # In steps of four levels: JPEG leaves a comb in single ones.
+        binned = one.reshape(-1, 4).sum(axis=1) / max(one.sum(), 1)
+        axes.step(np.arange(0, 256, 4), binned, where="post", color=colour, lw=1.1, label=name)
+    axes.set(xlim=(0, 256), xticks=[0, 128, 255], yscale="log", ylim=(1e-4, 1), yticks=[])
+    axes.minorticks_off()
+    axes.tick_params(labelsize=SMALL - 1, color=GREY, labelcolor=INK)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(GREY)

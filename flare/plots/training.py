@@ -1,12 +1,13 @@
-"""How a training went: losses and validation scores by epoch."""
+"""Figures of a fit: losses and validation scores by epoch, feature importances, search trials."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from flare.plots.rows import TITLES
-from flare.plots.style import BLUE, CYCLE, GREY, VERMILLION, dress, legend, new_figure
+from flare.plots.style import BLUE, CYCLE, GREY, SMALL, VERMILLION, dress, legend, new_figure
 
 
 def training_curve(
@@ -50,4 +51,53 @@ def training_curve(
             label = f"kept: epoch {kept_epoch:g}"
             panel.axvline(kept_epoch, color=GREY, linewidth=0.9, linestyle="--", label=label)
         legend(panel)
+    return figure
+
+
+def feature_importance(shares: Mapping[str, float], *, most: int = 20) -> Figure:
+    """Draw the features with the largest shares, the largest on top.
+
+    Parameters
+    ----------
+    shares
+        From the name of a feature to its share; all shares together are 1.
+    most
+        How many to draw.
+    """
+    top = sorted(shares.items(), key=lambda item: item[1], reverse=True)[:most]
+    figure = new_figure(6.4, 1.0 + 0.22 * len(top))
+    axes = figure.subplots()
+    rows = np.arange(len(top))[::-1]
+    axes.barh(rows, [share for _, share in top], color=BLUE, height=0.7)
+    dress(
+        axes,
+        title=f"The {len(top)} largest of {len(shares)} importances",
+        x="share of the variance reduction",
+    )
+    axes.set_yticks(rows, [name for name, _ in top], fontsize=SMALL)
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+def search_history(trials: Sequence[int], values: Sequence[float], *, objective: str) -> Figure:
+    """Draw the value of every finished trial, and the best so far.
+
+    Parameters
+    ----------
+    trials
+        Numbers of the trials, rising.
+    values
+        Their values; higher is better.
+    objective
+        What the values are.
+    """
+    figure = new_figure(6.4, 3.6)
+    axes = figure.subplots()
+    axes.plot(trials, values, "o", color=GREY, markersize=4, label="trial")
+    if len(values):
+        best = np.maximum.accumulate(values)
+        axes.step(trials, best, where="post", color=VERMILLION, linewidth=1.5, label="best so far")
+        legend(axes, "lower right")
+    dress(axes, title="Search", x="trial", y=objective)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

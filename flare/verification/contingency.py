@@ -1,8 +1,9 @@
 """Scores of yes-or-no forecasts, all of them functions of the 2 x 2 contingency table.
 
 With P = hits + misses events and N = false alarms + correct negatives non-events. A score whose
-denominator is 0 is undefined and NaN, never a flattering 0 or 1. Entries of shape (R,), one per
-bootstrap resample, give scores of shape (R,).
+denominator is 0 is undefined and NaN, never 0 or 1. Entries of shape (R,), one per bootstrap
+resample, give scores of shape (R,). An event is forecast where its probability is at or above a
+threshold; thresholds are chosen on out-of-fold forecasts, never on what is scored.
 
 Definitions: Jolliffe & Stephenson 2012, Forecast Verification, ch. 3 (doi:10.1002/9781119960003);
 for flares Barnes et al. 2016 (doi:10.3847/0004-637X/829/2/89).
@@ -14,7 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flare.verification.inputs import BoolArray, FloatArray, outcome_array, ratio, weight_array
+from flare.verification.inputs import (
+    BoolArray,
+    FloatArray,
+    number_array,
+    outcome_array,
+    probability_array,
+    ratio,
+    weight_array,
+)
 
 
 @dataclass(frozen=True)
@@ -196,3 +205,81 @@ CONTINGENCY_SCORES: dict[str, Callable[[ContingencyTable], FloatArray]] = {
         appleman_skill_score,
     )
 }
+
+
+def tables_at(
+    observed: BoolArray, probability: FloatArray, thresholds: FloatArray
+) -> ContingencyTable:
+    """Return the contingency tables at K thresholds; the entries have shape (K,)."""
+    observed = outcome_array("observed", observed)
+    probability = probability_array("probability", probability, observed.shape)
+    thresholds = number_array("thresholds", thresholds, np.shape(thresholds))
+
+    def at_or_above(values: FloatArray) -> FloatArray:
+        return (len(values) - np.searchsorted(np.sort(values), thresholds)).astype(np.float64)
+
+    hits, false_alarms = at_or_above(probability[observed]), at_or_above(probability[~observed])
+    n_events = np.count_nonzero(observed)
+    return ContingencyTable(
+        hits=hits,
+        misses=n_events - hits,
+        false_alarms=false_alarms,
+        correct_negatives=len(observed) - n_events - false_alarms,
+    )
+
+
+def resampled_tables(
+    observed: BoolArray,
+    probability: FloatArray,
+    thresholds: FloatArray,
+    weights: FloatArray,
+) -> ContingencyTable:
+    """Return the contingency tables of R resamples at K thresholds; entries are (R, K)."""
+    weights = weight_array(weights, len(observed))
+    order = np.argsort(probability)
+    # Column k: what the k samples of the lowest probabilities weigh.
+    first = np.searchsorted(probability[order], thresholds)
+    ordered = weights[:, order]
+
+    def at_or_above(counted: FloatArray) -> FloatArray:
+        below = np.pad(np.cumsum(counted, axis=1), ((0, 0), (1, 0)))
+        return np.asarray(below[:, -1:] - below[:, first])
+
+    hits = at_or_above(ordered * observed[order])
+    false_alarms = at_or_above(ordered * ~observed[order])
+    return ContingencyTable(
+        hits=hits,
+        misses=(weights @ observed)[:, None] - hits,
+        false_alarms=false_alarms,
+        correct_negatives=(weights @ ~observed)[:, None] - false_alarms,
+    )
+
+
+def best_threshold(
+    observed: BoolArray, probability: FloatArray, *, otherwise: float = 0.5
+) -> float:
+    """Return the threshold with the highest true skill statistic, for validation data only.
+
+    All thresholds between two neighbouring forecast probabilities give the same alarms, so the
+    middle between them is returned. Where several such gaps have the highest score the widest is
+    taken, and of equally wide ones the lowest: for a constant forecast below 0.5 that is never to
+    raise an alarm.
+
+    Parameters
+    ----------
+    otherwise
+        What to return where the score is undefined: without events, or without non-events.
+    """
+    observed = outcome_array("observed", observed)
+    if observed.all() or not observed.any():
+        return otherwise
+    forecast = np.unique(probability)
+    below, above = np.append(0.0, forecast), np.append(forecast, 1.0)
+    middle = (below + above) / 2
+    # The gap is open below: between neighbouring floats the middle may round onto its lower end.
+    candidates = np.where(middle > below, middle, above)
+    table = tables_at(observed, probability, candidates)
+    # TSS * P * N, in whole numbers, so that equal scores are equal.
+    skill = table.hits * table.non_events - table.false_alarms * table.events
+    width = np.where(skill == np.max(skill), above - below, -1)
+    return float(candidates[np.argmax(width)])

@@ -15,8 +15,7 @@ from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.verification.bootstrap import interval, region_weights
 from flare.verification.inputs import FloatArray, probability_array
-from flare.verification.named_scores import event_scores
-from flare.verification.resampled import Score
+from flare.verification.scores import Score, event_scores
 
 #: The scores that are computed noise-free, the headline first.
 NOISE_FREE_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area")

@@ -10,18 +10,14 @@ from numpy.typing import NDArray
 
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
-from flare.goes import HEADLINE_EVENT, LABEL_SCALES
+from flare.goes import EVENTS, HEADLINE_EVENT, LABEL_SCALES, event_outcomes
 from flare.verification.flux import class_confusion
 from flare.verification.inputs import Observations, check_scorable
-from flare.verification.resampled import (
-    FLUX,
-    Resampled,
-    Score,
-    json_safe,
-    scored_events,
-)
+from flare.verification.probabilistic import ranked_probability_score
+from flare.verification.resampling import Resampled, scored_events
+from flare.verification.scores import FLUX, Score, json_safe
 
-#: What a run's metrics, and a version's card and tags, show of a scorecard.
+#: The scores that a run has as metrics, and a version as tags.
 HEADLINE_SCORES = (
     (HEADLINE_EVENT, "brier_skill_score"),
     (HEADLINE_EVENT, "true_skill_statistic"),
@@ -36,8 +32,8 @@ class Scorecard:
     """The scores of one forecaster on one set of samples.
 
     ``confusion`` counts classes, (5, 5), observed in rows. ``scale`` is the label scale on which
-    the events are meant, ``level`` that of the intervals, ``climatology`` the rates of the
-    reference that ``brier_skill_score_vs_climatology`` is against, where there is one.
+    the events are meant, ``level`` that of the intervals, ``climatology`` the rates that
+    ``brier_skill_score_vs_climatology`` is against, None for none.
     """
 
     scores: tuple[Score, ...]
@@ -55,7 +51,7 @@ class Scorecard:
 
     @property
     def events(self) -> tuple[str, ...]:
-        """The issued events in their order; ``"published"`` is none of them."""
+        """The forecast events in their order, without ``"published"``."""
         return tuple(self.thresholds)
 
     def get(self, event: str, name: str) -> Score:
@@ -94,7 +90,7 @@ class Scorecard:
 
     @classmethod
     def of_dict(cls, values: Mapping[str, Any]) -> "Scorecard":
-        """Return what ``as_dict`` made these values of; raise KeyError or TypeError otherwise."""
+        """Return the scorecard of ``as_dict``'s values; raise KeyError or TypeError for others."""
         scores: list[dict[str, Any]] = [
             {name: math.nan if value is None else value for name, value in score.items()}
             for score in values["scores"]
@@ -113,7 +109,7 @@ class Scorecard:
     def metrics(self, split: str) -> dict[str, float]:
         """Return the headline under MLflow's names: ``split/event/score`` and its interval.
 
-        The ends of an interval have ``_low`` and ``_high`` behind. Undefined scores are left out.
+        The ends of an interval end in ``_low`` and ``_high``. Undefined scores are left out.
         """
         known = {(score.event, score.name): score for score in self.scores}
         named: dict[str, float] = {}
@@ -126,8 +122,8 @@ class Scorecard:
 
 
 def score_forecasts(
-    issued: Forecast,
-    observed: Observations,
+    forecast: Forecast,
+    observations: Observations,
     *,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -137,17 +133,17 @@ def score_forecasts(
 ) -> Scorecard:
     """Compute every score of every event and of the flux.
 
-    Contingency scores are at the issued threshold; the TSS and HSS at a probability of 0.5 are
-    beside them under ``..._at_0.5``. The Brier skill score is against the event rate of these
+    Contingency scores are at the forecast's own threshold; TSS and HSS at a probability of 0.5
+    are under ``..._at_0.5``. The Brier skill score is against the event rate of these
     samples.
 
-    Where M1.0 was issued, its probability and threshold are scored once more as ``"published"``,
+    Where M1.0 was forecast, its probability and threshold are scored once more as ``"published"``,
     against labels of at least 1e-5 W m^-2 as the files have them. On the scale ``raw`` that is
     M1.0 itself; on the others it keeps a number to compare with published results, which took
     the labels at face value.
 
     The ranked probability scores are among those of the flux. They need the probabilities of all
-    ``RANKED_EVENTS``, B1.0 to X1.0, and are NaN where one was not issued.
+    ``RANKED_EVENTS``, B1.0 to X1.0, and are NaN where one was not forecast.
 
     Parameters
     ----------
@@ -171,23 +167,62 @@ def score_forecasts(
         There are no samples, lengths differ, a number is NaN, a probability or rate outside 0..1,
         or an event without a threshold.
     """
-    check_scorable(issued, observed, scale)
+    check_scorable(forecast, observations, scale)
     resampled = Resampled(
-        observed, n_resamples=n_resamples, seed=seed, scale=scale, climatology=climatology
+        observations, n_resamples=n_resamples, seed=seed, scale=scale, climatology=climatology
     )
     scores = [
         resampled.score(event, name, values, level)
-        for event in scored_events(issued)
-        for name, values in resampled.values(issued, event).items()
+        for event in scored_events(forecast)
+        for name, values in resampled.values(forecast, event).items()
     ]
     factor = LABEL_SCALES[scale]
     return Scorecard(
         scores=tuple(scores),
-        confusion=class_confusion(observed.peak_flux * factor, 10**issued.log10_flux * factor),
-        thresholds={event: float(issued.thresholds[event]) for event in issued.events},
+        confusion=class_confusion(
+            observations.peak_flux * factor, 10**forecast.log10_flux * factor
+        ),
+        thresholds={event: float(forecast.thresholds[event]) for event in forecast.events},
         scale=scale,
         level=level,
         n_resamples=n_resamples,
-        n_active_regions=len(np.unique(observed.active_region)),
+        n_active_regions=len(np.unique(observations.active_region)),
         climatology=None if climatology is None else resampled.rates,
+    )
+
+
+#: Standard deviations, of a probability and in dex, below which forecasts count as constant.
+CONSTANT_PROBABILITY, CONSTANT_LOG10_FLUX = 1e-4, 1e-3
+
+
+def why_not_learned(
+    forecast: Forecast, observations: Observations, climatology: Mapping[str, float]
+) -> str | None:
+    """Return why forecasts are no better than climatology; None where they are better.
+
+    No better means: they are the same for all samples, or their ranked probability score over the
+    GOES classes is not below that of the training rates.
+
+    Parameters
+    ----------
+    climatology
+        How often each event happens among the training samples.
+    """
+    spread = forecast.probability_of(HEADLINE_EVENT).std()
+    dex = forecast.log10_flux.std()
+    if spread < CONSTANT_PROBABILITY and dex < CONSTANT_LOG10_FLUX:
+        return (
+            f"it forecasts the same for all validation samples: standard deviation {spread:.1e} "
+            f"of P({HEADLINE_EVENT}) and {dex:.1e} dex of log10 flux"
+        )
+    reached = event_outcomes(observations.peak_flux, EVENTS)
+    columns = [forecast.events.index(event) for event in EVENTS]
+    rates = np.tile([climatology[event] for event in EVENTS], (len(reached), 1))
+    score = float(ranked_probability_score(reached, forecast.probability[:, columns]))
+    reference = float(ranked_probability_score(reached, rates))
+    if score < reference:
+        return None
+    return (
+        f"it is not better than climatology on the validation regions: ranked probability score "
+        f"{score:.4f}, climatology {reference:.4f}"
     )

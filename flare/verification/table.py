@@ -14,8 +14,8 @@ from rich.text import Text
 
 from flare.errors import VerificationInvalid
 from flare.goes import HEADLINE_EVENT
-from flare.verification.resampled import FLUX
 from flare.verification.scorecard import Scorecard
+from flare.verification.scores import FLUX
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from flare.features.table import FEATURE_NAMES
 from flare.forecast import Forecast
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import ForestForecaster, fit_forest
-from flare.plots.models import feature_importance
+from flare.plots.training import feature_importance
 from flare.tracking.runs import start
 from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD
 from flare.workflows.fitting.cross_validation import (

@@ -15,7 +15,7 @@ from flare.errors import DatasetNotFound
 from flare.features.statistics import histograms
 from flare.goes import QUIET_FLUX, class_of_flux
 from flare.images.places import SampleRead
-from flare.plots.beside import Row, side_by_side
+from flare.plots.samples import Row, side_by_side
 from flare.sample import N_CHANNELS, N_STEPS
 
 _DRAWN = 3  # samples of each dataset

@@ -18,8 +18,7 @@ from flare.errors import ConfigInvalid, DatasetNotFound
 from flare.files import check_folder, write_atomically
 from flare.goes import QUIET_FLUX, class_of_flux
 from flare.plots.brightness import brightness_over_time
-from flare.plots.census import census_figure
-from flare.plots.gaps import missing_over_time
+from flare.plots.census import census_figure, missing_over_time
 from flare.plots.labels import label_distributions
 from flare.plots.samples import sample_grid
 from flare.plots.style import mark_synthetic, save

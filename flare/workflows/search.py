@@ -23,7 +23,7 @@ from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import fit_forest
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
 from flare.models import NetworkConfig
-from flare.plots.models import search_history
+from flare.plots.training import search_history
 from flare.seeding import Stream, integer_seed
 from flare.tracking.child_runs import log_child
 from flare.tracking.runs import Run, start

@@ -14,14 +14,15 @@ from flare.errors import DatasetInvalid
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import RATE, Calibration
-from flare.forecasters.postprocessing.choose_calibration import choose_calibration, cross_calibrated
-from flare.forecasters.postprocessing.rate_calibration import (
+from flare.forecasters.postprocessing.fit_calibration import (
+    choose_calibration,
     choose_rate_calibration,
+    cross_calibrated,
     cross_rate_calibrated,
 )
 from flare.goes import event_outcomes
+from flare.verification.contingency import best_threshold
 from flare.verification.probabilistic import brier_score
-from flare.verification.thresholds import best_threshold
 
 
 def fit_postprocessing(

@@ -1,8 +1,11 @@
-"""The forecast that knows only the past: base rates and quantiles of the training labels.
+"""References that do not look at the images: climatology, and one flux for every sample.
 
-The rival that every model has to beat, and the honest fallback where there is no model.
+Climatology is what every model has to beat. The constant is the fixed-point baseline that
+SDOBenchmark publishes, 5.294e-7 W m^-2, the median of the training labels: the error in flux of a
+forecast without any information.
 """
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.errors import DatasetInvalid
+from flare.errors import DatasetInvalid, ForecasterInvalid, InputInvalid
 from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, check_cubes
 from flare.forecasters.postprocessing.apply import PostProcessing
@@ -78,3 +81,70 @@ def fit_climatology(
         ),
         origin=origin,
     )
+
+
+@dataclass(frozen=True)
+class Constant(Forecaster):
+    """Forecast one peak flux for every sample, and each event with probability 1 or 0.
+
+    ``peak_flux`` is in W m^-2; an event has probability 1 where that flux reaches it.
+    ``log10_flux_interval`` are the ends of the interval in log10 W m^-2.
+    """
+
+    kind: ClassVar[str] = "constant"
+    peak_flux: float
+    log10_flux_interval: tuple[float, float]
+
+    def predict(self, cubes: Cube, present: Present) -> Forecast:
+        """Repeat the constant N times; the images are checked and not looked at."""
+        check_cubes(cubes, present)
+        n = len(cubes)
+        low, high = self.log10_flux_interval
+        reached = event_outcomes([self.peak_flux], self.spec.events).astype(np.float64)
+        return Forecast(
+            np.full(n, math.log10(self.peak_flux)),
+            np.full(n, low),
+            np.full(n, high),
+            reached.repeat(n, axis=0),
+            self.spec.events,
+            self.postprocessing.thresholds,
+        )
+
+    def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
+        """Return flux and interval; there is nothing to write."""
+        interval = list(self.log10_flux_interval)
+        return {"peak_flux": self.peak_flux, "log10_flux_interval": interval}
+
+    @classmethod
+    def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
+        """Rebuild from the JSON values of ``save_parts``."""
+        flux = float(parts["peak_flux"])
+        low, high = (float(value) for value in parts["log10_flux_interval"])
+        if not (0 < flux < math.inf and -math.inf < low <= math.log10(flux) <= high < math.inf):
+            raise ForecasterInvalid(
+                f"the constant in {folder} is {flux} W m^-2 between 10^{low} and 10^{high}; "
+                "fetch it again"
+            )
+        return {"peak_flux": flux, "log10_flux_interval": (low, high)}
+
+
+def fit_constant(
+    peak_flux: NDArray[np.float64],
+    *,
+    spec: ForecasterSpec,
+    origin: Origin,
+    stated: float | None = None,
+) -> Constant:
+    """Take the median of training labels in W m^-2, shape (N,), or the flux that is stated.
+
+    The interval lies between quantiles of the labels, and is widened to hold a stated flux.
+    """
+    if len(peak_flux) == 0:
+        raise DatasetInvalid("no training labels to take a constant of; check the split")
+    flux = float(np.median(peak_flux)) if stated is None else stated
+    if not 0 < flux < math.inf:
+        raise InputInvalid(f"a constant of {flux} W m^-2 is no peak flux; give one above 0")
+    tail = (1 - spec.interval_level) / 2
+    low, high = (float(end) for end in np.quantile(np.log10(peak_flux), [tail, 1 - tail]))
+    middle = math.log10(flux)
+    return Constant(flux, (min(low, middle), max(high, middle)), spec=spec, origin=origin)

@@ -16,8 +16,8 @@ import pandas as pd
 from flare.errors import DatasetInvalid
 from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
+from flare.verification.contingency import best_threshold
 from flare.verification.noise_free import TrueProbabilities
-from flare.verification.thresholds import best_threshold
 
 _QUANTILES = ("log10_flux_q05", "log10_flux_q50", "log10_flux_q95")
 

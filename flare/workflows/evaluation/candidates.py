@@ -20,8 +20,7 @@ from flare.tracking.tags import (
     SYNTHETIC_TAG,
     TUNED_TAG,
 )
-from flare.verification.named_scores import LOWER_IS_BETTER
-from flare.verification.resampled import FLUX, Score
+from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score
 from flare.workflows.evaluation.validation_forecasts import read_scores
 from flare.workflows.fitting.registration import CHOICE_EVENT, CHOICE_SCORE, CHOICE_TAG
 

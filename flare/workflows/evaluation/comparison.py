@@ -7,11 +7,11 @@ import numpy as np
 
 from flare.forecast import Forecast
 from flare.goes import HEADLINE_EVENT
-from flare.verification.differences import paired_differences
 from flare.verification.inputs import Observations
 from flare.verification.noise_free import TrueProbabilities, noise_free_scores
-from flare.verification.resampled import FLUX, Score
+from flare.verification.resampling import paired_differences
 from flare.verification.scorecard import Scorecard, score_forecasts
+from flare.verification.scores import FLUX, Score
 from flare.workflows.evaluation.subsets import ALL, Rows
 
 CLIMATOLOGY = "climatology"

@@ -18,8 +18,8 @@ from flare.tracking.tags import (
     SPLIT_TAG,
     TUNED_TAG,
 )
-from flare.verification.resampled import FLUX, Score
 from flare.verification.scorecard import Scorecard
+from flare.verification.scores import FLUX, Score
 
 TEMPLATE = Template(
     """\

@@ -21,8 +21,7 @@ from flare.tracking.tags import (
     SYNTHETIC_TAG,
     TUNED_TAG,
 )
-from flare.verification.named_scores import LOWER_IS_BETTER
-from flare.verification.resampled import FLUX, Score, json_safe
+from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score, json_safe
 from flare.workflows.evaluation.candidates import OF_FLUX, learned_nothing, named, validation_score
 from flare.workflows.evaluation.validation_forecasts import (
     PairedComparison,

@@ -19,8 +19,7 @@ from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster, ForecasterSpec
 from flare.forecasters.forest import ForestForecaster
 from flare.forecasters.postprocessing.fit import fit_postprocessing
-from flare.forecasters.references.climatology import fit_climatology
-from flare.forecasters.references.constant import fit_constant
+from flare.forecasters.references.climatology import fit_climatology, fit_constant
 from flare.forecasters.references.logistic import (
     LogisticForecaster,
     fit_inversion_line,

@@ -17,10 +17,10 @@ from flare.forecast import Forecast
 from flare.tracking.registry import RegisteredVersion, run_file
 from flare.tracking.runs import Run, scratch
 from flare.tracking.tags import VALIDATION_SCORES
-from flare.verification.differences import paired_difference
 from flare.verification.inputs import Observations
-from flare.verification.resampled import Score
+from flare.verification.resampling import paired_difference
 from flare.verification.scorecard import Scorecard, score_forecasts
+from flare.verification.scores import Score
 
 FORECASTS = "validation_forecasts.csv"
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
-from flare.plots.predictions import Shown, sample_predictions
+from flare.plots.samples import Shown, sample_predictions
 from flare.tracking.runs import Run
 from flare.workflows.fitting.scoring import Validated
 from flare.workflows.fitting.training_data import TrainingData, marked

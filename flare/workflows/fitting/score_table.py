@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from flare.tracking.runs import Run
-from flare.verification.resampled import Score
+from flare.verification.scores import Score
 from flare.workflows.evaluation.comparison import Comparison
 from flare.workflows.evaluation.subsets import ALL
 

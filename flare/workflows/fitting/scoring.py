@@ -15,8 +15,7 @@ from flare.goes import event_outcomes
 from flare.progress import bar
 from flare.training.reader import in_pieces, read_ahead
 from flare.verification.inputs import Observations
-from flare.verification.learned import why_not_learned
-from flare.verification.scorecard import Scorecard, score_forecasts
+from flare.verification.scorecard import Scorecard, score_forecasts, why_not_learned
 from flare.workflows.fitting.training_data import TrainingData
 
 _PIECE = 32  # samples: 80 MB of images at 256 pixels

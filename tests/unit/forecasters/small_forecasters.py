@@ -9,8 +9,12 @@ from flare.forecasters.ensemble import EnsembleForecaster, combine
 from flare.forecasters.forest import ForestForecaster, fit_forest
 from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.postprocessing.apply import PostProcessing
-from flare.forecasters.references.climatology import Climatology, fit_climatology
-from flare.forecasters.references.constant import Constant, fit_constant
+from flare.forecasters.references.climatology import (
+    Climatology,
+    Constant,
+    fit_climatology,
+    fit_constant,
+)
 from flare.forecasters.references.logistic import LogisticForecaster, fit_logistic
 from flare.goes import EVENTS
 from flare.models import NetworkConfig, build

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flare.errors import ConfigInvalid, ForecasterInvalid, VerificationInvalid
 from flare.forecast import shift_prior
 from flare.forecasters.postprocessing.calibration import METHODS, Calibration, logit
-from flare.forecasters.postprocessing.choose_calibration import (
+from flare.forecasters.postprocessing.fit_calibration import (
     FEWEST_EVENTS,
     choose_calibration,
     cross_calibrated,

@@ -4,7 +4,7 @@ from small_forecasters import CUBES, ORIGIN, PRESENT, SPEC
 from test_forecaster_folder import describe
 
 from flare.errors import DatasetInvalid, ForecasterInvalid, InputInvalid
-from flare.forecasters.references.constant import fit_constant
+from flare.forecasters.references.climatology import fit_constant
 from flare.forecasters.storage import load, save
 from flare.goes import EVENTS, flux_of_class
 

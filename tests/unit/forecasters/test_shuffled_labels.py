@@ -19,8 +19,8 @@ from flare.forecasters.references import logistic
 from flare.forecasters.references.logistic import fit_logistic
 from flare.goes import HEADLINE_EVENT
 from flare.verification.inputs import Observations
-from flare.verification.resampled import Score
 from flare.verification.scorecard import score_forecasts
+from flare.verification.scores import Score
 
 SPEC = replace(WHOLE_SPEC, events=("C1.0", HEADLINE_EVENT))
 REGIONS, PER_REGION, FOLDS = 160, 3, 4

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from flare.plots.beside import Row, side_by_side
+from flare.plots.samples import Row, side_by_side
 from flare.sample import N_CHANNELS
 
 

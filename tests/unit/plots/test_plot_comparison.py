@@ -8,13 +8,12 @@ from flare.forecast import Forecast
 from flare.plots.comparison import (
     paired_differences,
     skill_by_subset,
-    skill_comparison,
     skill_panels,
 )
 from flare.plots.style import BLUE, GREY, VERMILLION
 from flare.verification.inputs import Observations
-from flare.verification.resampled import Score
 from flare.verification.scorecard import Scorecard, score_forecasts
+from flare.verification.scores import Score
 
 EVENTS = ("M1.0",)
 
@@ -39,7 +38,7 @@ def test_each_forecaster_has_a_row_with_its_value_and_interval(
     cards: dict[str, Scorecard],
 ) -> None:
     name = "true_skill_statistic"
-    axes = skill_comparison(cards, event="M1.0", score_name=name).axes[0]
+    axes = skill_panels(cards, scores=[name]).axes[0]
     drawn = [line.get_xdata().tolist() for line in axes.lines[1:]]
     expected = []
     for card in cards.values():
@@ -50,21 +49,16 @@ def test_each_forecaster_has_a_row_with_its_value_and_interval(
 
 
 def test_the_first_forecaster_is_on_top(cards: dict[str, Scorecard]) -> None:
-    axes = skill_comparison(cards, event="M1.0", score_name="roc_area").axes[0]
+    axes = skill_panels(cards, scores=["roc_area"]).axes[0]
     assert axes.get_yticks()[0] > axes.get_yticks()[1]
 
 
 def test_an_undefined_score_is_said_to_be_so_and_not_drawn_at_zero(
     cards: dict[str, Scorecard],
 ) -> None:
-    axes = skill_comparison(cards, event="M1.0", score_name="precision").axes[0]
+    axes = skill_panels(cards, scores=["precision"]).axes[0]
     assert "undefined" in [text.get_text().strip() for text in axes.texts]
-    assert len(axes.lines) == 1 + 2  # zero, and the interval and value of the model
-
-
-def test_the_axis_says_how_many_events_are_behind_the_scores(cards: dict[str, Scorecard]) -> None:
-    label = skill_comparison(cards, event="M1.0", score_name="recall").axes[0].get_xlabel()
-    assert f"{cards['model'].get('M1.0', 'recall').n_events} events in 60 samples" in label
+    assert len(axes.lines) == 2  # the interval and value of the model
 
 
 def test_a_flux_error_of_a_millionth_is_not_printed_as_zero(cards: dict[str, Scorecard]) -> None:
@@ -74,7 +68,7 @@ def test_a_flux_error_of_a_millionth_is_not_printed_as_zero(cards: dict[str, Sco
     )  # fmt: skip
     observed = Observations(np.full(60, 1.2e-5), np.arange(60))
     card = score_forecasts(bad, observed, n_resamples=10)
-    axes = skill_comparison({"x": card}, event="flux", score_name="flux_mae").axes[0]
+    axes = skill_panels({"x": card}, scores=["flux_mae"]).axes[0]
     assert [text.get_text() for text in axes.texts] == ["2.00e-06"]
 
 

@@ -2,7 +2,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flare.plots.coverage import interval_coverage
+from flare.plots.groups import interval_coverage
 
 PEAK_FLUX = np.array([1e-9, 1e-9, 2e-7, 3e-6, 5e-6, 2e-5, 4e-5, 6e-5, 8e-5, 2e-4])
 FORECAST = np.linspace(-9, -4, 10)

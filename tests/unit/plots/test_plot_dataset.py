@@ -12,10 +12,9 @@ from matplotlib.text import Text
 
 from flare.datasets.sdobenchmark.census import SplitCensus
 from flare.plots.brightness import brightness, brightness_over_time
-from flare.plots.census import census_figure
-from flare.plots.gaps import missing_over_time, missing_share
+from flare.plots.census import census_figure, missing_over_time, missing_share
 from flare.plots.labels import label_distributions
-from flare.plots.time_axis import days_of, period_days
+from flare.plots.style import days_of, period_days
 from flare.sample import CHANNELS, physical_values
 
 Draw = Callable[[Mapping[str, SplitCensus]], Figure]

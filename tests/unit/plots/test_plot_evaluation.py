@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from flare.forecast import Forecast
 from flare.goes import event_outcomes
 from flare.plots.comparison import paired_differences, skill_by_subset, skill_panels
-from flare.plots.coverage import interval_coverage
 from flare.plots.flux import confusion_matrix, predicted_against_true
-from flare.plots.missing import error_against_missing
-from flare.plots.probability import reliability_diagram, roc_curve, skill_against_threshold
+from flare.plots.groups import error_against_missing, interval_coverage
+from flare.plots.reliability import reliability_diagram
+from flare.plots.roc import roc_curve, skill_against_threshold
 from flare.plots.style import mark_synthetic
 from flare.verification.bootstrap import region_weights
-from flare.verification.differences import paired_difference
 from flare.verification.flux import class_confusion
 from flare.verification.inputs import Observations
+from flare.verification.resampling import paired_difference
 from flare.verification.scorecard import Scorecard
 from flare.verification.scorecard import score_forecasts as scored
 

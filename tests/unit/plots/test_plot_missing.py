@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from flare.errors import VerificationInvalid
-from flare.plots.missing import error_against_missing
+from flare.plots.groups import error_against_missing
 from flare.verification.bootstrap import region_weights
 
 N_MISSING = np.array([0, 0, 1, 2, 2, 40])

@@ -1,6 +1,6 @@
 import numpy as np
 
-from flare.plots.models import feature_importance, search_history
+from flare.plots.training import feature_importance, search_history
 
 
 def test_the_largest_importances_stand_on_top_and_the_rest_is_left_out() -> None:

@@ -5,8 +5,7 @@ import pytest
 from layout import all_text, unreadable
 
 from flare.errors import InputInvalid
-from flare.plots.predictions import Shown, sample_predictions
-from flare.plots.samples import COLORMAPS
+from flare.plots.samples import COLORMAPS, Shown, sample_predictions
 from flare.sample import CHANNELS
 
 CUBE = np.random.default_rng(0).integers(1, 255, (4, 10, 32, 32), dtype=np.uint8)

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare.plots.probability import reliability_diagram, roc_curve, skill_against_threshold
+from flare.plots.reliability import reliability_diagram
+from flare.plots.roc import roc_curve, skill_against_threshold
 from flare.plots.style import save
 from flare.verification.probabilistic import roc_area
 

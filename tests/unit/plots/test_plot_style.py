@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from flare import plots
 from flare.errors import ConfigInvalid
 from flare.plots.flux import confusion_matrix
 from flare.plots.style import caption, mark_synthetic, new_figure, plain, save
@@ -86,11 +87,8 @@ def test_drawing_changes_no_global_setting(tmp_path: Path) -> None:
 
 
 def test_no_figure_needs_pyplot() -> None:
-    code = (
-        "import sys, flare.plots.flux, flare.plots.probability, flare.plots.comparison, "
-        "flare.plots.missing, flare.plots.coverage, "
-        "flare.plots.training, flare.plots.samples, flare.plots.census, flare.plots.labels, "
-        "flare.plots.gaps, flare.plots.brightness; print('matplotlib.pyplot' in sys.modules)"
-    )
+    folder = Path(plots.__file__).parent
+    modules = ", ".join(f"flare.plots.{path.stem}" for path in folder.glob("*.py"))
+    code = f"import sys, {modules}; print('matplotlib.pyplot' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.stdout.strip() == "False", answer.stderr

@@ -3,10 +3,9 @@ import pytest
 from layout import all_text
 from matplotlib.collections import FillBetweenPolyCollection
 
-from flare.plots.roc import roc_curve
-from flare.plots.thresholds import resampled_tables, skill_against_threshold
+from flare.plots.roc import roc_curve, skill_against_threshold
 from flare.verification.bootstrap import interval, region_weights
-from flare.verification.contingency import contingency_table, true_skill_statistic
+from flare.verification.contingency import contingency_table, resampled_tables, true_skill_statistic
 from flare.verification.probabilistic import roc_area
 
 generator = np.random.default_rng(1)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
-from flare.verification import resampled
-from flare.verification.differences import paired_difference, paired_differences
+from flare.verification import resampling
 from flare.verification.inputs import Observations
+from flare.verification.resampling import paired_difference, paired_differences
 from flare.verification.scorecard import score_forecasts
 
 Issue = Callable[[float], Forecast]
@@ -46,9 +46,9 @@ def test_several_differences_draw_the_regions_once(
     issue: Issue, observed: Observations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = []
-    draw = resampled.region_weights
+    draw = resampling.region_weights
     monkeypatch.setattr(
-        resampled, "region_weights", lambda *a, **k: drawn.append(1) or draw(*a, **k)
+        resampling, "region_weights", lambda *a, **k: drawn.append(1) or draw(*a, **k)
     )
     paired_differences(issue(0.3), issue(1), observed, wanted=WANTED, n_resamples=5)
     assert len(drawn) == 1

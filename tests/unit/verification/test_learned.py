@@ -5,7 +5,7 @@ import numpy as np
 from flare.forecast import Forecast
 from flare.goes import EVENTS
 from flare.verification.inputs import Observations
-from flare.verification.learned import why_not_learned
+from flare.verification.scorecard import why_not_learned
 
 FLUX = np.array([1e-9, 1e-9, 2e-6, 3e-5])
 OBSERVATIONS = Observations(FLUX, np.arange(4))

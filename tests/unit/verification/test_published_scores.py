@@ -15,9 +15,9 @@ from flare.verification.probabilistic import (
     average_precision,
     brier_score,
     brier_skill_score,
+    ranked_probability_score,
     roc_area,
 )
-from flare.verification.ranked import ranked_probability_score
 from flare.verification.reliability import brier_decomposition
 from flare.verification.scorecard import score_forecasts
 

@@ -7,7 +7,7 @@ from scores.probability import brier_score as their_brier_score
 
 from flare.errors import VerificationInvalid
 from flare.goes import event_outcomes
-from flare.verification.ranked import (
+from flare.verification.probabilistic import (
     RANKED_EVENTS,
     ranked_probability_score,
     ranked_probability_skill_score,

@@ -10,9 +10,9 @@ import pytest
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.verification.inputs import Observations
-from flare.verification.ranked import RANKED_EVENTS
-from flare.verification.resampled import PUBLISHED_EVENT
+from flare.verification.probabilistic import RANKED_EVENTS
 from flare.verification.scorecard import Scorecard, score_forecasts
+from flare.verification.scores import PUBLISHED_EVENT
 
 Issue = Callable[[float], Forecast]
 

@@ -10,8 +10,8 @@ import pytest
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.verification.inputs import Observations
-from flare.verification.resampled import Score
 from flare.verification.scorecard import HEADLINE_SCORES, Scorecard, score_forecasts
+from flare.verification.scores import Score
 
 Issue = Callable[[float], Forecast]
 

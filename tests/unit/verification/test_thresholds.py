@@ -4,8 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flare.errors import VerificationInvalid
-from flare.verification.contingency import contingency_table, true_skill_statistic
-from flare.verification.thresholds import best_threshold, tables_at
+from flare.verification.contingency import (
+    best_threshold,
+    contingency_table,
+    tables_at,
+    true_skill_statistic,
+)
 
 forecasts = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=30)
 

@@ -11,12 +11,10 @@ from flare.datasets.pack.reader import PackedSplit
 from flare.forecast import Forecast
 from flare.goes import HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, event_outcomes
 from flare.plots.comparison import paired_differences, skill_by_subset, skill_panels
-from flare.plots.coverage import interval_coverage
 from flare.plots.flux import confusion_matrix, predicted_against_true
-from flare.plots.missing import error_against_missing
+from flare.plots.groups import error_against_missing, interval_coverage
 from flare.plots.reliability import reliability_diagram
-from flare.plots.roc import roc_curve
-from flare.plots.thresholds import skill_against_threshold
+from flare.plots.roc import roc_curve, skill_against_threshold
 from flare.sample import N_PLANES
 from flare.verification.bootstrap import region_weights
 from flare.workflows.evaluation.comparison import FOREST, ORACLE, Comparison

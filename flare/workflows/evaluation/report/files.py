@@ -15,7 +15,7 @@ from flare.forecast import Forecast
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster
 from flare.plots.style import save
-from flare.verification.resampled import json_safe
+from flare.verification.scores import json_safe
 from flare.workflows.evaluation.comparison import Comparison
 from flare.workflows.evaluation.model_card import tuning_lines
 from flare.workflows.evaluation.report.figures import CAPTIONS, Drawn, figures_of

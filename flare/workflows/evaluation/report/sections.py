@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 
 from flare.goes import HEADLINE_EVENT
-from flare.verification.resampled import FLUX, PUBLISHED_EVENT, Score
 from flare.verification.scorecard import Scorecard
+from flare.verification.scores import FLUX, PUBLISHED_EVENT, Score
 from flare.workflows.evaluation.comparison import COMPARED, Comparison
 from flare.workflows.evaluation.report.page import Block, Bullets, Paragraph, Section, Table, Value
 from flare.workflows.evaluation.subsets import MEANING

@@ -1,7 +1,10 @@
-"""Which scores a scorecard has, under which names.
+"""The scores of a scorecard: their names, and how each is computed.
 
 A new score is one line here. Weights are (R, N) as in ``inputs``; every value is (R,).
 """
+
+import math
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -24,16 +27,62 @@ from flare.verification.probabilistic import (
     brier_skill_score,
     rank,
     ranked_average_precision,
+    ranked_probability_score,
+    ranked_probability_skill_score,
     ranked_roc_area,
 )
-from flare.verification.ranked import ranked_probability_score, ranked_probability_skill_score
 from flare.verification.reliability import brier_decomposition, expected_calibration_error
 
-#: In W m^-2. Below it SDOBenchmark's labels know only quiet, at 1e-9: two decades of nothing that
-#: every error in dex would count. The floored error takes all that is lower for a B1.0.
+#: In place of an event, for scores of the flux and of all classes.
+FLUX = "flux"
+
+#: The event of the published results on SDOBenchmark: a label of at least 1e-5 W m^-2 as the files
+#: have it, whatever the scale of the others. Scored with the forecast of ``PUBLISHED_AS``.
+PUBLISHED_EVENT = "published"
+PUBLISHED_AS = "M1.0"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score with its interval; NaN where it is undefined.
+
+    ``event`` is a class, ``"published"``, or ``"flux"`` for errors of the forecast flux and scores
+    over all classes, where ``n_events`` counts the samples that are not quiet.
+    """
+
+    event: str
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    n_events: int
+
+    def metrics(self, split: str, *, of: str = "") -> dict[str, float]:
+        """Return value and interval as ``split/event/score``, ``..._low`` and ``..._high``.
+
+        Undefined values are left out. ``of`` is the forecaster or subset, written last; empty for
+        a run's own model on all samples.
+        """
+        end = f"/{of}" if of else ""
+        path = f"{split}/{self.event}/{self.name}"
+        named = {path: self.value, f"{path}_low": self.low, f"{path}_high": self.high}
+        return {f"{name}{end}": value for name, value in named.items() if not math.isnan(value)}
+
+
+def json_safe(score: Score) -> dict[str, object]:
+    """Return a score as JSON values, an undefined number as None."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in asdict(score).items()
+    }
+
+
+#: In W m^-2. Below it SDOBenchmark's labels have only quiet, at 1e-9: two empty decades that every
+#: error in dex would count. The floored error raises all lower fluxes to B1.0.
 FLUX_FLOOR = 1e-7
 
-#: The Brier skill score against a rate that was known before, such as the training split's.
+#: The Brier skill score against a rate known beforehand, such as the training split's.
 VS_CLIMATOLOGY = "brier_skill_score_vs_climatology"
 
 #: Errors: a forecaster is better the lower they are.
@@ -63,9 +112,9 @@ def event_scores(
 ) -> dict[str, FloatArray]:
     """Return every score of one event from outcomes (N,) and probabilities (N,).
 
-    Of the five parts of the Brier score the three of Murphy 1973 are here: what is missing to it
-    comes from forecasts that differ within a bin. ``brier_skill_score_vs_climatology`` is there
-    where a ``reference_rate`` is.
+    Of the five parts of the Brier score the three of Murphy 1973 are included; the rest comes from
+    forecasts that differ within a bin. ``brier_skill_score_vs_climatology`` needs a
+    ``reference_rate``.
     """
     table = contingency_table(observed, probability >= threshold, weights=weights)
     at_half = contingency_table(observed, probability >= 0.5, weights=weights)
@@ -103,7 +152,7 @@ def class_scores(
     reached
         Whether each of ``RANKED_EVENTS`` happened, (N, K).
     probability
-        That it would, (N, K). None where not all of them were issued: the scores are then NaN.
+        Of each of them, (N, K). None where one was not forecast: the scores are then NaN.
     """
     if probability is None:
         undefined = np.full(len(weights), np.nan)

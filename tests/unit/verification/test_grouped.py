@@ -1,8 +1,13 @@
 import numpy as np
 import pytest
 
-from flare.plots.intervals import grouped_means, grouped_shares, wilson_interval
-from flare.verification.bootstrap import interval, region_weights
+from flare.verification.bootstrap import (
+    grouped_means,
+    grouped_shares,
+    interval,
+    region_weights,
+    wilson_interval,
+)
 
 VALUES = np.array([1.0, 3.0, 10.0, 20.0, 30.0])
 GROUPS = np.array([[1, 1, 0, 0, 0], [0, 0, 1, 1, 1], [0, 0, 0, 0, 0]], dtype=np.bool_)

@@ -1,0 +1,215 @@
+"""Scores on resamples of active regions, and the paired differences of two forecasts.
+
+Two forecasts are compared with the same weights for both: the interval of the difference is then
+free of what both have in common, the regions that were drawn.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
+from flare.goes import LABEL_SCALES, QUIET_FLUX, event_outcomes
+from flare.verification.bootstrap import interval, region_weights
+from flare.verification.inputs import (
+    BoolArray,
+    FloatArray,
+    Observations,
+    check_scorable,
+    probability_array,
+)
+from flare.verification.probabilistic import RANKED_EVENTS
+from flare.verification.scores import (
+    FLUX,
+    PUBLISHED_AS,
+    PUBLISHED_EVENT,
+    Score,
+    class_scores,
+    event_scores,
+    flux_scores,
+)
+
+
+def scored_events(forecast: Forecast) -> tuple[str, ...]:
+    """Return the events of a forecast, ``"published"`` where M1.0 is among them, and ``"flux"``."""
+    published = (PUBLISHED_EVENT,) if PUBLISHED_AS in forecast.events else ()
+    return (*forecast.events, *published, FLUX)
+
+
+class Resampled:
+    """The whole sample and R resamples of its active regions, drawn once for all scores.
+
+    Parameters
+    ----------
+    scale
+        One of ``LABEL_SCALES``.
+    climatology
+        Rate of each event in a reference sample, or None.
+
+    Raises
+    ------
+    VerificationInvalid
+        A rate is outside 0..1.
+    """
+
+    def __init__(
+        self,
+        observations: Observations,
+        *,
+        n_resamples: int,
+        seed: int,
+        scale: str,
+        climatology: Mapping[str, float] | None,
+    ) -> None:
+        self.observations, self.scale = observations, scale
+        self.rates = dict(climatology or {})
+        for event, rate in self.rates.items():
+            self.rates[event] = float(probability_array(f"climatology of {event}", rate, ()))
+        drawn = region_weights(observations.active_region, n_resamples=n_resamples, seed=seed)
+        # Every sample once, then the resamples: value and interval are then one computation.
+        self.weights = np.vstack([np.ones((1, drawn.shape[1])), drawn])
+
+    def values(self, forecast: Forecast, event: str) -> dict[str, FloatArray]:
+        """Return the scores of one event or the flux by name, (1 + R,) each."""
+        if event == FLUX:
+            return self._flux_values(forecast)
+        column = PUBLISHED_AS if event == PUBLISHED_EVENT else event
+        return event_scores(
+            self.outcomes(event),
+            forecast.probability_of(column),
+            threshold=forecast.thresholds[column],
+            weights=self.weights,
+            reference_rate=self._rate(event),
+        )
+
+    def outcomes(self, event: str) -> BoolArray:
+        """Say for each sample whether the event happened, (N,); for the flux, any flare."""
+        flux = self.observations.peak_flux
+        if event == FLUX:
+            return flux > QUIET_FLUX
+        if event == PUBLISHED_EVENT:
+            return event_outcomes(flux, (PUBLISHED_AS,), scale="raw")[:, 0]
+        return event_outcomes(flux, (event,), scale=self.scale)[:, 0]
+
+    def score(self, event: str, name: str, values: FloatArray, level: float) -> Score:
+        """Make a Score of the values on the whole sample and on the resamples, (1 + R,)."""
+        low, high = interval(values[1:], level)
+        happened = self.outcomes(event)
+        n_events = int(np.count_nonzero(happened))
+        return Score(event, name, float(values[0]), low, high, len(happened), n_events)
+
+    def _rate(self, event: str) -> float | None:
+        if event == PUBLISHED_EVENT and event not in self.rates and self.scale == "raw":
+            return self.rates.get(PUBLISHED_AS)  # the same event
+        return self.rates.get(event)
+
+    def _flux_values(self, forecast: Forecast) -> dict[str, FloatArray]:
+        all_classes = set(RANKED_EVENTS) <= set(forecast.events)
+        columns = [forecast.events.index(event) for event in RANKED_EVENTS] if all_classes else []
+        return {
+            **flux_scores(
+                self.observations.peak_flux,
+                forecast.log10_flux,
+                lower=forecast.lower,
+                upper=forecast.upper,
+                factor=LABEL_SCALES[self.scale],
+                weights=self.weights,
+            ),
+            **class_scores(
+                event_outcomes(self.observations.peak_flux, RANKED_EVENTS, scale=self.scale),
+                forecast.probability[:, columns] if all_classes else None,
+                weights=self.weights,
+            ),
+        }
+
+
+def check_known(event: str, choices: tuple[str, ...]) -> None:
+    """Raise VerificationInvalid unless the event is among those that have scores."""
+    if event not in choices:
+        raise VerificationInvalid(f"no event {event!r}; choose from {list(choices)}")
+
+
+def paired_differences(
+    forecast_a: Forecast,
+    forecast_b: Forecast,
+    observations: Observations,
+    *,
+    wanted: Iterable[tuple[str, str]],
+    n_resamples: int = 1000,
+    seed: int = 0,
+    scale: str = "raw",
+    level: float = 0.95,
+    climatology: Mapping[str, float] | None = None,
+) -> list[Score]:
+    """Return how much higher scores of ``forecast_a`` are than those of ``forecast_b``.
+
+    All come from one set of resamples, the same for both, so each interval is that of the
+    difference: where it does not hold 0, the two differ. Intervals are of one score each: one of
+    twenty differences between equal forecasters is expected to exclude 0.
+
+    Parameters
+    ----------
+    wanted
+        Pairs of an event (a class of both forecasts, ``"published"``, or ``"flux"``) and the name
+        of a score as in a Scorecard. The others are those of ``score_forecasts``.
+
+    Returns
+    -------
+    One Score for each pair, in their order, named ``<score name>_difference``.
+
+    Raises
+    ------
+    VerificationInvalid
+        As ``score_forecasts``, or there is no such event or score.
+    """
+    pairs = list(wanted)
+    for forecast in (forecast_a, forecast_b):
+        check_scorable(forecast, observations, scale)
+        for event, _ in pairs:
+            check_known(event, scored_events(forecast))
+    resampled = Resampled(
+        observations, n_resamples=n_resamples, seed=seed, scale=scale, climatology=climatology
+    )
+    by_event: dict[str, tuple[dict[str, FloatArray], dict[str, FloatArray]]] = {}
+    differences = []
+    for event, name in pairs:
+        if event not in by_event:
+            by_event[event] = (
+                resampled.values(forecast_a, event),
+                resampled.values(forecast_b, event),
+            )
+        of_a, of_b = by_event[event]
+        if name not in of_a:
+            raise VerificationInvalid(f"no score {name!r}; choose from {sorted(of_a)}")
+        difference = of_a[name] - of_b[name]
+        differences.append(resampled.score(event, f"{name}_difference", difference, level))
+    return differences
+
+
+def paired_difference(
+    forecast_a: Forecast,
+    forecast_b: Forecast,
+    observations: Observations,
+    *,
+    event: str,
+    score_name: str,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    scale: str = "raw",
+    level: float = 0.95,
+) -> Score:
+    """Return how much higher one score of ``forecast_a`` is than that of ``forecast_b``.
+
+    Parameters and errors are those of ``paired_differences``, which does several at once.
+    """
+    return paired_differences(
+        forecast_a,
+        forecast_b,
+        observations,
+        wanted=[(event, score_name)],
+        n_resamples=n_resamples,
+        seed=seed,
+        scale=scale,
+        level=level,
+    )[0]
