@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flare.errors import ConfigInvalid
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _Floats = NDArray[np.float64]
 
 #: Limits of forecasts of log10 flux in W m^-2: from SDOBenchmark's quiet to ten times the largest
 #: flare on record. A network that was barely trained can return anything.
 LOG10_FLUX_RANGE = (-9.0, -2.0)
+
+_PROBABILITY = "probability_"  # before the event in the name of a column
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,37 @@ class Forecast:
             upper=np.concatenate([part.upper for part in parts]),
             probability=np.concatenate([part.probability for part in parts]),
         )
+
+    def columns(self) -> dict[str, _Floats]:
+        """Return the columns of a table with a row a sample, each (N,), by name."""
+        probabilities = zip(self.events, self.probability.T, strict=True)
+        return {
+            "log10_flux": self.log10_flux,
+            "lower": self.lower,
+            "upper": self.upper,
+            **{f"{_PROBABILITY}{event}": column for event, column in probabilities},
+        }
+
+    @classmethod
+    def from_columns(
+        cls, table: "pd.DataFrame", thresholds: Mapping[str, float] | None = None
+    ) -> "Forecast":
+        """Return the forecasts of a table with the ``columns``.
+
+        Raises
+        ------
+        KeyError
+            A column of the flux is missing.
+        ValueError
+            A value is no number, or there is no probability.
+        """
+        names = [name for name in table.columns if name.startswith(_PROBABILITY)]
+        flux, lower, upper, *probabilities = (
+            np.asarray(table[name], dtype=np.float64)
+            for name in ("log10_flux", "lower", "upper", *names)
+        )
+        events = tuple(name.removeprefix(_PROBABILITY) for name in names)
+        return cls(flux, lower, upper, np.column_stack(probabilities), events, thresholds or {})
 
     def at_rates(self, own: Mapping[str, float], stated: Mapping[str, float]) -> "Forecast":
         """Move the forecast from the event rates ``own`` to ``stated`` rates of some events.

@@ -1,10 +1,10 @@
-"""Scorecards side by side, one row a forecaster: for the terminal and as Markdown.
+"""Tables of scorecards, one row a forecaster, for the terminal and as Markdown.
 
-Two tables, so that a value and its interval can be read at 100 columns.
+Two tables, so that a value and its interval fit into 100 columns.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -20,7 +20,7 @@ from flare.verification.scores import FLUX
 
 @dataclass(frozen=True)
 class Column:
-    """One score as shown: ``unit`` is what 1 is printed for, with ``digits`` behind the point."""
+    """One score as shown: divided by ``unit``, with ``digits`` decimals."""
 
     title: str
     name: str
@@ -46,6 +46,13 @@ COLUMNS = (
 )
 
 
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table in Markdown, all columns but the first aligned right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    cells = ([str(one).replace("|", "\\|").replace("\n", " ") for one in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
 def score_tables(
     scorecards: Mapping[str, Scorecard], *, event: str = HEADLINE_EVENT, synthetic: bool = False
 ) -> Group:
@@ -56,9 +63,9 @@ def score_tables(
     scorecards
         From the name of the forecaster to its scores, all on the same samples.
     event
-        Whose scores to show beside those of the flux.
+        The event whose scores are shown with those of the flux.
     synthetic
-        Whether the samples are made up, which the title then says.
+        Whether the samples are synthetic, for the title.
 
     Raises
     ------
@@ -85,11 +92,12 @@ def score_markdown(
     """Return the same tables as Markdown; parameters and errors are those of ``score_tables``."""
     lines = [f"**{_title(scorecards, event, synthetic)}**"]
     for columns in COLUMNS:
-        titles = [column.title.replace("\n", " ") for column in columns]
-        lines += ["", _row(["forecaster", *titles]), _row(["---", *["---:"] * len(columns)])]
-        for forecaster, card in scorecards.items():
-            cells = [" ".join(_cell(card, event, column)).strip() for column in columns]
-            lines.append(_row([forecaster.replace("|", "\\|"), *cells]))
+        rows = [
+            [name, *(" ".join(_cell(card, event, column)).strip() for column in columns)]
+            for name, card in scorecards.items()
+        ]
+        header = ["forecaster", *(column.title for column in columns)]
+        lines += ["", markdown_table(header, rows)]
     return "\n".join([*lines, "", _note(scorecards, event), ""])
 
 
@@ -115,7 +123,7 @@ def _note(scorecards: Mapping[str, Scorecard], event: str) -> str:
     card = next(iter(scorecards.values()))
     thresholds = ", ".join(f"{name} {c.thresholds[event]:.3g}" for name, c in scorecards.items())
     return (
-        f"Alarm at a probability of at least: {thresholds}. [{100 * card.level:g} % interval from "
+        f"Decision thresholds: {thresholds}. [{100 * card.level:g} % interval from "
         f"{card.n_resamples} resamples of active regions]. Label scale {card.scale}. BSS against "
         "the event rate of these samples. A dash is undefined."
     )
@@ -133,7 +141,3 @@ def _cell(card: Scorecard, event: str, column: Column) -> tuple[str, str]:
     if math.isnan(score.low):
         return number(score.value), "[-]"
     return number(score.value), f"[{number(score.low)}, {number(score.high)}]"
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

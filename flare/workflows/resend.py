@@ -5,8 +5,8 @@ import logging
 from flare.config import ResendConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.tracking.leftovers import Resent, leftovers, resend
+from flare.workflows.evaluation.model_card import put_card
 from flare.workflows.evaluation.validation_forecasts import read_scores
-from flare.workflows.evaluation.version_page import put_card
 
 log = logging.getLogger("flare")
 

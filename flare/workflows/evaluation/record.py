@@ -24,9 +24,9 @@ from flare.tracking.tags import (
     TEST_RUN_TAG,
     TEST_SCORES,
 )
+from flare.workflows.evaluation.model_card import put_card, score_tags
 from flare.workflows.evaluation.report.files import Reported
 from flare.workflows.evaluation.validation_forecasts import read_scores
-from flare.workflows.evaluation.version_page import put_card, score_tags
 
 
 def record_evaluation(tracked: Run, reported: Reported) -> None:

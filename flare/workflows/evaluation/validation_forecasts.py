@@ -27,9 +27,6 @@ FORECASTS = "validation_forecasts.csv"
 #: Drawing from a single region gives no interval.
 MIN_REGIONS = 2
 
-_NUMBERS = ("log10_flux", "lower", "upper")
-_PROBABILITY = "probability_"
-
 
 @dataclass(frozen=True)
 class ValidationForecasts:
@@ -69,11 +66,8 @@ def log_held_out(run: Run, card: Scorecard, forecast: Forecast, table: pd.DataFr
 
     ``table`` has the labels of the samples, as ``read_table`` returns them.
     """
-    rows = table[["id", "active_region", "peak_flux"]].reset_index(drop=True)
-    for name in _NUMBERS:
-        rows[name] = getattr(forecast, name)
-    for column, event in enumerate(forecast.events):
-        rows[f"{_PROBABILITY}{event}"] = forecast.probability[:, column]
+    labels = table[["id", "active_region", "peak_flux"]].reset_index(drop=True)
+    rows = labels.assign(**forecast.columns())
     run.log_json(card.as_dict(), VALIDATION_SCORES)
     run.log_text(rows.to_csv(index=False), FORECASTS)
 
@@ -106,14 +100,9 @@ def _parsed(forecasts: Path, scores: Path) -> ValidationForecasts:
     rows = pd.read_csv(forecasts, dtype={"id": str})
     description: dict[str, Any] = json.loads(scores.read_text(encoding="utf-8"))
     thresholds = {event: float(value) for event, value in description["thresholds"].items()}
-    events = tuple(
-        name.removeprefix(_PROBABILITY) for name in rows.columns if name.startswith(_PROBABILITY)
-    )
-    numbers = {name: rows[name].to_numpy(dtype=np.float64) for name in _NUMBERS}
-    probability = rows[[f"{_PROBABILITY}{event}" for event in events]].to_numpy(dtype=np.float64)
     return ValidationForecasts(
         tuple(rows["id"]),
-        Forecast(**numbers, probability=probability, events=events, thresholds=thresholds),
+        Forecast.from_columns(rows, thresholds),
         Observations.from_table(rows),
     )
 

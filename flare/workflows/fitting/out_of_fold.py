@@ -12,18 +12,12 @@ from flare.workflows.fitting.training_data import TrainingData
 
 TABLE = "out_of_fold.csv"
 
-_NUMBERS = ("log10_flux", "lower", "upper")
-_PROBABILITY = "probability_"
-
 
 def log_out_of_fold(run: Run, unseen: OutOfFoldForecasts, data: TrainingData) -> None:
     """Keep, of every training sample, what was forecast without its fold, before any tuning."""
     rows = data.rows.table.iloc[unseen.rows][["id"]].reset_index(drop=True)
     rows["fold"] = unseen.folds
-    for name in _NUMBERS:
-        rows[name] = getattr(unseen.forecast, name)
-    for column, event in enumerate(unseen.forecast.events):
-        rows[f"{_PROBABILITY}{event}"] = unseen.forecast.probability[:, column]
+    rows = rows.assign(**unseen.forecast.columns())
     run.log_text(rows.to_csv(index=False), TABLE)
 
 
@@ -42,12 +36,10 @@ def read_out_of_fold(
         try:
             table = pd.read_csv(found, dtype={"id": str}).set_index("id").loc[ids]
             folds = table["fold"].to_numpy(dtype=np.intp)
-            flux, lower, upper = (table[name].to_numpy(dtype=np.float64) for name in _NUMBERS)
-            columns = [f"{_PROBABILITY}{event}" for event in events]
-            probability = table[columns].to_numpy(dtype=np.float64)
+            forecast = Forecast.from_columns(table)
         except (ValueError, KeyError, OSError):
             return None
-    everything = np.column_stack([flux, lower, upper, probability])
-    if len(table) != len(ids) or not np.isfinite(everything).all():
+    numbers = np.column_stack(list(forecast.columns().values()))
+    if len(table) != len(ids) or not np.isfinite(numbers).all() or forecast.events != events:
         return None
-    return Forecast(flux, lower, upper, probability, events), folds
+    return forecast, folds

@@ -24,9 +24,13 @@ from flare.tracking.tags import (
     TUNED_TAG,
 )
 from flare.verification.scorecard import Scorecard
-from flare.workflows.evaluation.model_card import model_card
+from flare.workflows.evaluation.model_card import (
+    TAGGED_SCORES,
+    description_of,
+    model_card,
+    score_tags,
+)
 from flare.workflows.evaluation.validation_forecasts import log_held_out
-from flare.workflows.evaluation.version_page import TAGGED_SCORES, description_of, score_tags
 from flare.workflows.fitting.score_table import log_scores, score_rows
 from flare.workflows.fitting.scoring import Validated
 from flare.workflows.fitting.training_data import TrainingData

@@ -57,9 +57,5 @@ def _shown(place: int, forecast: Forecast, data: TrainingData) -> Shown:
 
 def _table(chosen: NDArray[np.intp], forecast: Forecast, data: TrainingData) -> pd.DataFrame:
     rows = data.split.validation[chosen]
-    found = data.rows.table.iloc[rows][["id", "active_region", "peak_flux"]].reset_index(drop=True)
-    for name in ("log10_flux", "lower", "upper"):
-        found[name] = getattr(forecast, name)[chosen]
-    for column, event in enumerate(forecast.events):
-        found[f"probability_{event}"] = forecast.probability[chosen, column]
-    return found
+    labels = data.rows.table.iloc[rows][["id", "active_region", "peak_flux"]]
+    return labels.reset_index(drop=True).assign(**forecast.take(chosen).columns())

@@ -84,11 +84,11 @@ def _json_lines(rows: Sequence[Row]) -> bytes:
 
 
 def _csv(rows: Sequence[Row]) -> bytes:
-    return _frame(rows).to_csv(index=False).encode()
+    return forecast_frame(rows).to_csv(index=False).encode()
 
 
 def _parquet(rows: Sequence[Row]) -> bytes:
-    frame = _frame(rows)
+    frame = forecast_frame(rows)
     if "issue_time" in frame:
         frame["issue_time"] = pd.to_datetime(frame["issue_time"], format="ISO8601", utc=True)
     buffer = io.BytesIO()
@@ -119,7 +119,7 @@ _KINDS: dict[str, type] = {
 }
 
 
-def _frame(rows: Sequence[Row]) -> pd.DataFrame:
+def forecast_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """Return a flat table: a column a probability, empty cells where there is no forecast.
 
     Types are given, because pandas would write 24.0 for 24 in a column with an empty cell.

@@ -1,7 +1,6 @@
 from pathlib import Path
 
-from flare.workflows.evaluation.report.markdown import markdown_page
-from flare.workflows.evaluation.report.page import (
+from flare.workflows.evaluation.report.render import (
     Block,
     Bullets,
     Paragraph,
@@ -9,6 +8,7 @@ from flare.workflows.evaluation.report.page import (
     Section,
     Table,
     Value,
+    markdown_page,
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 from flare.errors import InputInvalid
 from flare.plots.flux import confusion_matrix
 from flare.plots.style import new_figure, save
-from flare.workflows.evaluation.report.page import (
+from flare.workflows.evaluation.report.render import (
     Block,
     Bullets,
     Paragraph,

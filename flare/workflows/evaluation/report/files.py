@@ -19,14 +19,14 @@ from flare.verification.scores import json_safe
 from flare.workflows.evaluation.comparison import Comparison
 from flare.workflows.evaluation.model_card import tuning_lines
 from flare.workflows.evaluation.report.figures import CAPTIONS, Drawn, figures_of
-from flare.workflows.evaluation.report.markdown import markdown_page
-from flare.workflows.evaluation.report.page import (
+from flare.workflows.evaluation.report.render import (
     Block,
     Bullets,
     Paragraph,
     Picture,
     Section,
     html_page,
+    markdown_page,
 )
 from flare.workflows.evaluation.report.sections import (
     difference_section,
@@ -35,6 +35,7 @@ from flare.workflows.evaluation.report.sections import (
     subset_section,
 )
 from flare.workflows.fitting.training_data import marked
+from flare.workflows.prediction.prediction_table import forecast_frame
 from flare.workflows.prediction.resolve_model import Resolved
 
 AUDIT = "audit.md"
@@ -187,6 +188,5 @@ def predictions(rows: PackedSplit, forecaster: Forecaster, forecast: Forecast) -
         columns={"end": "issue_time", "peak_flux": "observed_peak_flux_w_m2"}
     )
     table["images_present"] = rows.present.sum(axis=(1, 2))
-    told = pd.DataFrame(answers(forecaster, forecast))
-    chances = pd.DataFrame(told.pop("probabilities").tolist()).add_prefix("probability_")
-    return pd.concat([table.reset_index(drop=True), told, chances], axis=1)
+    forecasts = forecast_frame([dict(one) for one in answers(forecaster, forecast)])
+    return pd.concat([table.reset_index(drop=True), forecasts], axis=1)

@@ -7,7 +7,14 @@ from flare.goes import HEADLINE_EVENT
 from flare.verification.scorecard import Scorecard
 from flare.verification.scores import FLUX, PUBLISHED_EVENT, Score
 from flare.workflows.evaluation.comparison import COMPARED, Comparison
-from flare.workflows.evaluation.report.page import Block, Bullets, Paragraph, Section, Table, Value
+from flare.workflows.evaluation.report.render import (
+    Block,
+    Bullets,
+    Paragraph,
+    Section,
+    Table,
+    Value,
+)
 from flare.workflows.evaluation.subsets import MEANING
 
 #: The columns of the tables of an event, and of the flux: title and score.

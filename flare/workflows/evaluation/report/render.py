@@ -1,7 +1,8 @@
-"""A report as one HTML file: no script, nothing from elsewhere, pictures inside it.
+"""A report as blocks of text, tables and pictures, and its pages in HTML and Markdown.
 
-Whoever is sent the file sees all of it, now and in ten years. Every text is escaped: names of
-models and datasets come from people. The layout is in ``report_page.html`` beside this file.
+The HTML page is one file without scripts or external resources; pictures are embedded. Every text
+is escaped, because names of models and datasets come from users. The layouts are the templates
+``page.html`` and ``page.md`` in this folder.
 """
 
 import re
@@ -16,13 +17,14 @@ from typing import ClassVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from flare.errors import InputInvalid
+from flare.verification.table import markdown_table
 
-_FOLDER, _TEMPLATE = Path(__file__).parent, "page.html"
+_FOLDER = Path(__file__).parent
 
-#: What counts as a number in a table: with a sign, an exponent or a unit's %; a dash is undefined.
+#: Numbers in a table: with a sign, an exponent or a %; a dash is undefined.
 _NUMBER = re.compile(r"[-+\N{MINUS SIGN}]?[\d.,]+(e[-+]?\d+)?\s?%?|[-\N{EN DASH}]|", re.IGNORECASE)
 
-#: CSS pixels for one of a PNG: figures have 150 dots per inch, and are shown at 115.
+#: CSS pixels per pixel of a PNG: figures have 150 dots per inch, and are shown at 115.
 _SHOWN = 115 / 150
 
 _PNG, _SVG = b"\x89PNG\r\n\x1a\n", re.compile(rb"\s*(<\?xml[^>]*>)?\s*(<!DOCTYPE[^>]*>)?\s*<svg\b")
@@ -30,7 +32,7 @@ _PNG, _SVG = b"\x89PNG\r\n\x1a\n", re.compile(rb"\s*(<\?xml[^>]*>)?\s*(<!DOCTYPE
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text; ``warning`` sets it apart, for what must not be overlooked."""
+    """Running text; a ``warning`` is set apart."""
 
     kind: ClassVar[str] = "paragraph"
     text: str
@@ -39,7 +41,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Bullets:
-    """Short sentences, one under the other."""
+    """A list of sentences."""
 
     kind: ClassVar[str] = "bullets"
     lines: Sequence[str]
@@ -47,21 +49,21 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Value:
-    """A number as it is printed, and in small type what belongs to it, such as its interval."""
+    """A number as text, and in small type what belongs to it, such as its interval."""
 
     text: str
     small: str = ""
 
     def __str__(self) -> str:
-        return self.text
+        return f"{self.text} {self.small}".strip()
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows of cells under a header; the first cell names its row.
 
-    Columns of numbers stand to the right. A header of empty texts is left out. ``highlighted`` is
-    the number of a row that stands out, from 0.
+    Columns of numbers are aligned right. A header of empty texts is left out. ``highlighted`` is
+    the number of a highlighted row, from 0.
     """
 
     kind: ClassVar[str] = "table"
@@ -78,19 +80,30 @@ class Table:
                     f"wanted {len(self.header)}, as in its header"
                 )
 
+    @property
+    def markdown(self) -> str:
+        """The rows in Markdown, without the caption."""
+        return markdown_table(self.header, self.rows)
+
     def numeric(self, column: int) -> bool:
         """Say whether all cells of a column are numbers."""
-        return column > 0 and all(_NUMBER.fullmatch(str(row[column])) for row in self.rows)
+        return column > 0 and all(_NUMBER.fullmatch(_text(row[column])) for row in self.rows)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG or SVG, as bytes or in a file; ``alt`` says what is on it to who cannot see it."""
+    """A PNG or SVG, as bytes or in a file; ``alt`` describes it in words."""
 
     kind: ClassVar[str] = "picture"
     source: bytes | Path
     alt: str
     caption: str = ""
+
+    @property
+    def link(self) -> str:
+        """The address of the file from the folder above it; empty for bytes."""
+        source = self.source
+        return f"{source.parent.name}/{source.name}" if isinstance(source, Path) else ""
 
     @cached_property
     def content(self) -> bytes:
@@ -119,10 +132,14 @@ class Picture:
 
     @property
     def width(self) -> int | None:
-        """How wide a PNG is shown, in CSS pixels: two of one column beside each other."""
+        """The width of a PNG in CSS pixels, so that two figures of one column fit in a row."""
         if not self.content.startswith(_PNG):
             return None
         return round(int.from_bytes(self.content[16:20], "big") * _SHOWN)  # from its header
+
+
+def _text(cell: str | Value) -> str:
+    return cell.text if isinstance(cell, Value) else cell
 
 
 Block = Paragraph | Bullets | Table | Picture
@@ -130,40 +147,45 @@ Block = Paragraph | Bullets | Table | Picture
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, and what stands under it."""
+    """A heading with its blocks."""
 
     title: str
     blocks: Sequence[Block]
 
     def groups(self) -> Iterator[tuple[str, list[Block]]]:
-        """Yield neighbouring blocks of one kind, so that pictures can stand side by side."""
+        """Yield neighbouring blocks of one kind, so that pictures can share a row."""
         for kind, blocks in groupby(self.blocks, key=lambda block: block.kind):
             yield kind, list(blocks)
 
 
 def html_page(title: str, sections: Sequence[Section], *, summary: str = "") -> str:
-    """Return a whole HTML page.
+    """Return a whole HTML page, with a table of contents from three sections on.
 
-    Parameters
-    ----------
-    title
-        Of the page and its first heading.
-    sections
-        In the order in which they stand; from three on there is a table of contents.
-    summary
-        A sentence under the title.
+    ``summary`` is a sentence under the title.
 
     Raises
     ------
     InputInvalid
-        A picture is not there, or is neither PNG nor SVG.
+        A picture is missing, or is neither PNG nor SVG.
     """
+    return _render("page.html", title, sections, summary)
+
+
+def markdown_page(title: str, sections: Sequence[Section], *, summary: str = "") -> str:
+    """Return a report as Markdown; pictures are links into the folder of figures."""
+    return _render("page.md", title, sections, summary)
+
+
+def _render(template: str, title: str, sections: Sequence[Section], summary: str) -> str:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
+        autoescape=template.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    template = environment.get_template(_TEMPLATE)
-    return template.render(title=title, sections=sections, summary=summary)
+    text = environment.get_template(template).render(
+        title=title, sections=sections, summary=summary
+    )
+    return f"{text.rstrip()}\n"
