@@ -127,7 +127,7 @@ def forecast(models, at_home, tmp_path, monkeypatch):
 def test_another_base_rate_does_not_continue_a_journal(forecast, begun, gone_on):
     with stopped_after(1):
         forecast(begun)
-    with pytest.raises(ConfigInvalid, match=r"keeps forecasts of another model; pass -P restart"):
+    with pytest.raises(ConfigInvalid, match=r"has forecasts of another model; pass -P restart"):
         forecast(gone_on)
 
 

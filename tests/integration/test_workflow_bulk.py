@@ -160,10 +160,10 @@ def test_a_file_finished_in_two_runs_is_the_one_of_a_single_run(
     with stopped_after(batches):
         forecast(output)
     assert not output.exists()
-    assert f"{16 * batches} of 40 samples are kept in {journal_of(output)}" in caplog.text
+    assert f"{16 * batches} of 40 samples are saved in {journal_of(output)}" in caplog.text
     found = forecast(output)
     assert found.resumed == 16 * batches
-    assert f"continuing: {16 * batches} of 40 samples are done already" in caplog.text
+    assert f"resuming: {16 * batches} of 40 samples are done" in caplog.text
     assert output.read_bytes() == whole[suffix]
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
 
@@ -172,18 +172,18 @@ KILLED = """
 import os, signal
 from entrypoints import command, predict
 from flare.config import PredictConfig
-from flare.workflows.prediction.prediction_checkpoint import Journal
+from flare.workflows.prediction.prediction_checkpoint import PredictionCheckpoint
 
-real = Journal.append
+real = PredictionCheckpoint.append
 
 def append(self, batch):
-    if self.lines:
-        self._file.write(b'{"row": {"id": "torn')
+    if self.records:
+        self._file.write(b'[{"row": {"id": "torn')
         self._file.flush()
         os.kill(os.getpid(), signal.SIGKILL)
     real(self, batch)
 
-Journal.append = append
+PredictionCheckpoint.append = append
 command.run("predict", PredictConfig, predict.main)
 """
 
@@ -237,7 +237,7 @@ def test_a_full_disk_at_the_end_keeps_the_forecasts(forecast, whole, tmp_path, m
 def test_another_model_does_not_continue_a_journal(forecast, models, tmp_path):
     with stopped_after(1):
         forecast(tmp_path / "p.csv")
-    with pytest.raises(ConfigInvalid, match=r"keeps forecasts of another model; pass -P restart"):
+    with pytest.raises(ConfigInvalid, match=r"has forecasts of another model; pass -P restart"):
         forecast(tmp_path / "p.csv", model="2")
     assert forecast(tmp_path / "p.csv", model="2", restart=True).resumed == 0
 

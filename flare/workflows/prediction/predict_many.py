@@ -1,7 +1,7 @@
-"""Forecasts of every sample of a folder: read ahead, in batches, continued after an interruption.
+"""Forecast every sample of a folder in batches; an interrupted prediction continues.
 
-A batch holds the same samples in every run, by their number, so a file that was finished in two
-runs equals one that was made in one, to the byte.
+A batch has the same samples in every run, so a file that was finished in two runs is identical to
+one that was made in one.
 """
 
 import logging
@@ -27,7 +27,7 @@ from flare.sample import N_PLANES
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run, start
 from flare.workflows.evaluation.overlap import Regions, seen_regions
-from flare.workflows.prediction.prediction_checkpoint import Journal, Task
+from flare.workflows.prediction.prediction_checkpoint import PredictionCheckpoint, Task
 from flare.workflows.prediction.prediction_table import (
     Forecasts,
     Row,
@@ -39,7 +39,7 @@ from flare.workflows.prediction.resolve_model import resolve
 
 log = logging.getLogger("flare")
 
-#: Samples that go through the forecaster at once; more gains nothing and costs memory.
+#: Samples per batch; more is not faster and costs memory.
 BATCH = 16
 
 _REJECTED = "rejected_images.csv"
@@ -54,40 +54,49 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
         listing = list_samples(data_dir, config.split)
         model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
         task = Task(model.digest, listing.state, listing.split, len(listing), BATCH)
-        with Journal(output, task, restart=config.restart) as journal:
-            resumed = len(journal.lines)
+        with PredictionCheckpoint(output, task, restart=config.restart) as checkpoint:
+            resumed = len(checkpoint.records)
             if resumed:
-                log.info("continuing: %d of %d samples are done already", resumed, len(listing))
+                log.info("resuming: %d of %d samples are done", resumed, len(listing))
             try:
-                _fill(journal, listing, model.forecaster, config.processes or None)
+                _fill(checkpoint, listing, model.forecaster, config.processes or None)
             except KeyboardInterrupt:
-                _tell_how_to_continue(journal, len(listing))
+                if checkpoint.records:
+                    log.info(
+                        "%d of %d samples are saved in %s; the same command continues there",
+                        len(checkpoint.records),
+                        len(listing),
+                        checkpoint.path,
+                    )
                 raise
-            found = Forecasts(
-                [line["row"] for line in journal.lines],
+            forecasts = Forecasts(
+                [record["row"] for record in checkpoint.records],
                 model.label,
                 output,
                 synthetic=model.forecaster.origin.synthetic,
                 synthetic_data=listing.synthetic,
                 resumed=resumed,
             )
-            if len(found.without) == len(found.rows):
-                journal.remove()
+            if len(forecasts.without) == len(forecasts.rows):
+                checkpoint.remove()
                 raise InputInvalid(f"no image in {data_dir} can be used; look at its files")
-            write_forecasts(found.rows, output)
-            _log_data(tracked, listing, journal, data_dir)
+            write_forecasts(forecasts.rows, output)
+            _log_data(tracked, listing, checkpoint, data_dir)
             model.log_use(tracked)
-            tracked.log_metrics({**found.summary(), "resumed": resumed})
+            tracked.log_metrics({**forecasts.summary(), "resumed": resumed})
             tracked.log_file(output)
-            journal.remove()
-    return found
+            checkpoint.remove()
+    return forecasts
 
 
 def _fill(
-    journal: Journal, listing: Listing, forecaster: Forecaster, processes: int | None
+    checkpoint: PredictionCheckpoint,
+    listing: Listing,
+    forecaster: Forecaster,
+    processes: int | None,
 ) -> None:
-    """Forecast the batches that the journal lacks."""
-    first = len(journal.lines)
+    """Forecast the batches that are not in the checkpoint."""
+    first = len(checkpoint.records)
     batches = [
         listing.entries[begin : begin + BATCH] for begin in range(first, len(listing), BATCH)
     ]
@@ -100,11 +109,15 @@ def _fill(
     ):
         for entries, batch in zip(batches, read, strict=True):
             rows = _rows(forecaster, entries, batch, seen=seen)
-            told = zip(rows, batch.digests, batch.rejected, strict=True)
-            journal.append(
-                [{"row": row, "images": images, "rejected": bad} for row, images, bad in told]
+            checkpoint.append(
+                [
+                    {"row": row, "images": digests, "rejected": rejected}
+                    for row, digests, rejected in zip(
+                        rows, batch.digests, batch.rejected, strict=True
+                    )
+                ]
             )
-            progress(len(journal.lines), len(listing))
+            progress(len(checkpoint.records), len(listing))
 
 
 def _regions(listing: Listing) -> Regions:
@@ -115,34 +128,36 @@ def _regions(listing: Listing) -> Regions:
 def _rows(
     forecaster: Forecaster, entries: Sequence[Entry], batch: SampleBatch, *, seen: frozenset[int]
 ) -> list[Row]:
-    """Forecast one batch; a sample without an image takes no part and gets an empty row."""
+    """Forecast one batch; a sample without a usable image gets an empty row."""
     usable = np.asarray(batch.present.any(axis=(1, 2)))  # (n,)
     forecast = forecaster.predict(batch.cubes[usable], batch.present[usable])
-    made = iter(answers(forecaster, forecast))
+    answered = iter(answers(forecaster, forecast))
     rows: list[Row] = []
     for k, entry in enumerate(entries):
         answer: dict[str, Any] = (
-            dict(next(made)) if usable[k] else no_answer(forecaster.spec.events)
+            dict(next(answered)) if usable[k] else no_answer(forecaster.spec.events)
         )
         missing = N_PLANES - int(batch.present[k].sum())
-        about = _about(entry, batch.ends[k], seen)
-        rows.append({"id": entry.id, **about, **answer, "missing_images": missing})
+        known = _known(entry, batch.ends[k], seen)
+        rows.append({"id": entry.id, **known, **answer, "missing_images": missing})
     return rows
 
 
-def _about(entry: Entry, end: datetime, seen: frozenset[int]) -> Row:
-    """Return what is known of a sample: with a table also its label, to verify the forecast by."""
-    issued = entry.end if entry.end is not None else end
-    known: Row = {"issue_time": f"{issued.isoformat()}Z", "active_region": entry.active_region}
+def _known(entry: Entry, end: datetime, seen: frozenset[int]) -> Row:
+    """Return the columns of a sample beside its forecast; with a table also its label."""
+    issue_time = entry.end if entry.end is not None else end
+    known: Row = {"issue_time": f"{issue_time.isoformat()}Z", "active_region": entry.active_region}
     if entry.peak_flux is not None:
         known["observed_peak_flux_w_m2"] = entry.peak_flux
         known["seen_in_training"] = entry.active_region in seen
     return known
 
 
-def _log_data(tracked: Run, listing: Listing, journal: Journal, data_dir: Path) -> None:
+def _log_data(
+    tracked: Run, listing: Listing, checkpoint: PredictionCheckpoint, data_dir: Path
+) -> None:
     """Log the identity of what was forecast, and which images could not be used."""
-    digests = {line["row"]["id"]: line["images"] for line in journal.lines}
+    digests = {record["row"]["id"]: record["images"] for record in checkpoint.records}
     log_data(
         tracked,
         name=listing.name,
@@ -153,22 +168,12 @@ def _log_data(tracked: Run, listing: Listing, journal: Journal, data_dir: Path) 
         profile={"samples": len(listing), "split": listing.split or "no table"},
     )
     rejected = [
-        (line["row"]["id"], file, reason)
-        for line in journal.lines
-        for file, reason in line["rejected"]
+        (record["row"]["id"], file, reason)
+        for record in checkpoint.records
+        for file, reason in record["rejected"]
     ]
     if rejected:
         table = pd.DataFrame(rejected, columns=["id", "file", "reason"])
         tracked.log_text(table.to_csv(index=False), _REJECTED)
         counts = ", ".join(f"{n} {why}" for why, n in sorted(Counter(table["reason"]).items()))
         log.info("images masked as missing: %s (listed in the run's %s)", counts, _REJECTED)
-
-
-def _tell_how_to_continue(journal: Journal, total: int) -> None:
-    if journal.lines:
-        log.info(
-            "%d of %d samples are kept in %s; the same command continues there",
-            len(journal.lines),
-            total,
-            journal.path,
-        )

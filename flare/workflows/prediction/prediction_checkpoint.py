@@ -1,28 +1,27 @@
-"""Forecasts kept while they are made, so that an interrupted prediction can be continued.
+"""The checkpoint of a prediction: an interrupted prediction continues from it.
 
-A journal is a file of JSON lines beside the output. The first line says which model forecasts
-which samples; each other line is one sample. Lines are written a batch at a time, so a process
-that was killed leaves at most one torn batch, which the next one makes again: batches have the
-same members in every run, and so the same numbers.
+It is a file of JSON lines next to the output. The first line identifies model and samples; each
+other line is the forecasts of one batch. A killed process leaves at most one incomplete line, whose
+batch is forecast again: batches have the same members in every run, and so the same numbers.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from flare.errors import ConfigInvalid
 from flare.files import lock_file
 
-FORMAT = 1
+FORMAT = 2
 _SUFFIX = ".partial.jsonl"
+
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What forecasts must share to stand in one file: model, data, split and batches.
+    """What must be the same for a prediction to continue: model, data, split and batch size.
 
     ``model`` is the digest of the forecaster's folder, ``data`` a fingerprint of the samples'
     files; ``split`` is empty for a folder without a table.
@@ -34,8 +33,14 @@ class Task:
     samples: int
     batch: int
 
-    def difference(self, other: dict[str, Any]) -> str:
-        """Say how another journal's first line differs; empty where it does not."""
+    def header(self) -> dict[str, Any]:
+        """Return the first line."""
+        return {"format": FORMAT, **asdict(self)}
+
+    def difference(self, other: Any) -> str:
+        """Describe how the first line of a file differs from this task's; empty if it does not."""
+        if not isinstance(other, dict):
+            return "something else"
         reasons = {
             "format": "another version of flare",
             "split": "another split",
@@ -44,26 +49,35 @@ class Task:
             "model": "another model",
             "batch": "another version of flare",
         }
-        own = {"format": FORMAT, **asdict(self)}
+        own = self.header()
         return next((why for key, why in reasons.items() if own[key] != other.get(key)), "")
 
 
-class Journal:
-    """The open journal of one task; ``lines`` are those of whole batches, in order.
+class PredictionCheckpoint:
+    """The open checkpoint of one task; ``records`` are the samples of complete batches, in order.
 
-    As a context manager it stays where it is when the block ends, unless it is empty: ``remove``
-    it once the output is written.
+    The file stays when the ``with`` block ends, unless it has no records: ``remove`` it once the
+    output is written.
+
+    Raises
+    ------
+    ConfigInvalid
+        The file belongs to another task, and ``restart`` is not set.
+    PlaceInUse
+        Another process writes it.
     """
 
     def __init__(self, output: Path, task: Task, *, restart: bool = False) -> None:
         self.path = output.with_name(output.name + _SUFFIX)
-        self.lines: list[dict[str, Any]] = []
-        self._task = task
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a+b")
         try:
-            self._lock()
-            self._continue(restart=restart)
+            lock_file(
+                self._file,
+                busy=f"{self.path} is being written by another process; wait for it, "
+                "or give another -P output=",
+            )
+            self.records: list[Record] = self._resume(task, restart=restart)
         except BaseException:
             self._file.close()
             raise
@@ -71,83 +85,57 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if not self.lines:
+    def __exit__(self, *_: object) -> None:
+        if not self.records:
             self.path.unlink(missing_ok=True)
         self._file.close()
 
-    def append(self, batch: list[dict[str, Any]]) -> None:
-        """Keep the lines of one batch; they survive this process from now on."""
-        self._file.write(b"".join(_line(line) for line in batch))
+    def append(self, batch: list[Record]) -> None:
+        """Write the records of one batch."""
+        self._file.write(_line(batch))
         self._file.flush()
-        self.lines += batch
+        self.records += batch
 
     def remove(self) -> None:
-        """Delete the journal: what it holds stands elsewhere."""
+        """Delete the file."""
         self.path.unlink(missing_ok=True)
-        self.lines = []
+        self.records = []
 
-    def _lock(self) -> None:
-        """Refuse a journal that a living process writes; a dead one's lock is gone with it."""
-        lock_file(
-            self._file,
-            busy=f"{self.path} is being written by another process; wait for it, "
-            "or give another -P output=",
-        )
-
-    def _continue(self, *, restart: bool) -> None:
-        """Take over what is there up to the last whole batch; begin anew where there is nothing."""
+    def _resume(self, task: Task, *, restart: bool) -> list[Record]:
+        """Return the records of the file and cut an incomplete end; start it if it is empty."""
         self._file.seek(0)
-        content = b"" if restart else self._file.read()
-        header = _line({"format": FORMAT, **asdict(self._task)})
-        first, newline, rest = content.partition(b"\n")
-        if not newline and header.startswith(first):  # empty, or torn in its first line
+        header = _line(task.header())
+        first, newline, rest = (b"" if restart else self._file.read()).partition(b"\n")
+        if not newline and header.startswith(first):  # empty, or interrupted in the first line
             self._file.truncate(0)
             self._file.write(header)
             self._file.flush()
-            return
-        self._check(first)
-        found = _whole_lines(rest)
-        kept = len(found) // self._task.batch * self._task.batch
-        if len(found) >= self._task.samples:
-            kept = self._task.samples
-        self.lines = [line for line, _ in found[:kept]]
-        size = sum(length for _, length in found[:kept])
-        self._file.truncate(len(first) + 1 + size)
-        self._file.seek(0, os.SEEK_END)
-
-    def _check(self, first: bytes) -> None:
-        """Raise ConfigInvalid for a journal of another task."""
-        try:
-            header = json.loads(first)
-            difference = self._task.difference(header)
-        except (ValueError, AttributeError):
-            difference = "something else"
+            return []
+        difference = task.difference(_decoded(first))
         if difference:
             raise ConfigInvalid(
-                f"{self.path} keeps forecasts of {difference}; pass -P restart=true to discard "
+                f"{self.path} has forecasts of {difference}; pass -P restart=true to discard "
                 "them, or another -P output="
             )
+        records: list[Record] = []
+        size = len(first) + 1
+        for line in rest.splitlines(keepends=True):
+            batch = _decoded(line) if line.endswith(b"\n") else None
+            if batch is None:
+                break
+            records += batch
+            size += len(line)
+        self._file.truncate(size)
+        return records
 
 
-def _line(content: dict[str, Any]) -> bytes:
+def _line(content: object) -> bytes:
     return json.dumps(content, allow_nan=False).encode() + b"\n"
 
 
-def _whole_lines(content: bytes) -> list[tuple[dict[str, Any], int]]:
-    """Return the lines, and how long each is, up to the first one that is torn or damaged."""
-    found = []
-    for line in content.split(b"\n")[:-1]:
-        try:
-            decoded = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(decoded, dict):
-            break
-        found.append((decoded, len(line) + 1))
-    return found
+def _decoded(line: bytes) -> Any:
+    """Return the content of a line; None if it is no JSON."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

@@ -1,4 +1,4 @@
-"""A journal keeps whole batches through any end of the process, and serves no other task."""
+"""A checkpoint has the complete batches of one task after any end of the process."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flare.errors import ConfigInvalid, PlaceInUse
-from flare.workflows.prediction.prediction_checkpoint import Journal, Task
+from flare.workflows.prediction.prediction_checkpoint import PredictionCheckpoint, Task
 
 TASK = Task(model="m" * 64, data="d" * 64, split="test", samples=7, batch=3)
 
@@ -22,16 +22,16 @@ def output(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def interrupted(output: Path) -> Path:
-    """A journal with two whole batches of three."""
-    with Journal(output, TASK) as journal:
-        journal.append(batch(0))
-        journal.append(batch(3))
-    return journal.path
+    """A checkpoint with two whole batches of three."""
+    with PredictionCheckpoint(output, TASK) as checkpoint:
+        checkpoint.append(batch(0))
+        checkpoint.append(batch(3))
+    return checkpoint.path
 
 
 def reopened(output: Path) -> list[dict[str, object]]:
-    with Journal(output, TASK) as journal:
-        return journal.lines
+    with PredictionCheckpoint(output, TASK) as checkpoint:
+        return checkpoint.records
 
 
 def test_what_was_appended_is_there_again(output: Path, interrupted: Path) -> None:
@@ -39,7 +39,9 @@ def test_what_was_appended_is_there_again(output: Path, interrupted: Path) -> No
     assert reopened(output) == batch(0) + batch(3)
 
 
-@pytest.mark.parametrize("torn", [b'{"row": {"id": "sa', b'{"row": {"id": "sample 6"}', b"\0\0\n"])
+@pytest.mark.parametrize(
+    "torn", [b'[{"row": {"id": "sa', b'[{"row": {"id": "sample 6"}}]', b"\0\0\n"]
+)
 def test_a_torn_last_line_is_dropped(output: Path, interrupted: Path, torn: bytes) -> None:
     whole = interrupted.read_bytes()
     interrupted.write_bytes(whole + torn)
@@ -47,31 +49,24 @@ def test_a_torn_last_line_is_dropped(output: Path, interrupted: Path, torn: byte
     assert interrupted.read_bytes() == whole
 
 
-def test_a_batch_that_is_not_whole_is_made_again(output: Path, interrupted: Path) -> None:
-    lines = interrupted.read_bytes().splitlines(keepends=True)
-    interrupted.write_bytes(b"".join(lines[:-1]))
-    assert reopened(output) == batch(0)
-    assert interrupted.read_bytes() == b"".join(lines[:4])
-
-
 def test_the_last_batch_may_be_smaller(output: Path, interrupted: Path) -> None:
-    with Journal(output, TASK) as journal:
-        journal.append(batch(6, 1))
+    with PredictionCheckpoint(output, TASK) as checkpoint:
+        checkpoint.append(batch(6, 1))
     assert len(reopened(output)) == TASK.samples
 
 
-def test_a_journal_goes_on_where_it_was(output: Path, interrupted: Path) -> None:
+def test_a_checkpoint_goes_on_where_it_was(output: Path, interrupted: Path) -> None:
     interrupted.write_bytes(interrupted.read_bytes() + b"torn")
-    with Journal(output, TASK) as journal:
-        journal.append(batch(6, 1))
+    with PredictionCheckpoint(output, TASK) as checkpoint:
+        checkpoint.append(batch(6, 1))
     assert reopened(output) == batch(0) + batch(3) + batch(6, 1)
 
 
 def test_a_first_line_that_is_torn_is_written_again(output: Path, interrupted: Path) -> None:
     interrupted.write_bytes(interrupted.read_bytes()[:20])
-    with Journal(output, TASK) as journal:
-        assert journal.lines == []
-        journal.append(batch(0))
+    with PredictionCheckpoint(output, TASK) as checkpoint:
+        assert checkpoint.records == []
+        checkpoint.append(batch(0))
     assert reopened(output) == batch(0)
 
 
@@ -84,12 +79,12 @@ def test_a_first_line_that_is_torn_is_written_again(output: Path, interrupted: P
         ({"batch": 4}, "another version of flare"),
     ],
 )
-def test_a_journal_of_another_task_is_refused_with_what_to_do(
+def test_a_checkpoint_of_another_task_is_refused_with_what_to_do(
     output: Path, interrupted: Path, change: dict[str, object], told: str
 ) -> None:
     before = interrupted.read_bytes()
     with pytest.raises(ConfigInvalid, match=rf"{told}.*; pass -P restart=true"):
-        Journal(output, replace(TASK, **change))
+        PredictionCheckpoint(output, replace(TASK, **change))
     assert interrupted.read_bytes() == before
 
 
@@ -99,30 +94,30 @@ def test_a_file_of_something_else_is_refused(output: Path, content: bytes) -> No
     journal.parent.mkdir()
     journal.write_bytes(content)
     with pytest.raises(ConfigInvalid, match=r"something else.*restart=true"):
-        Journal(output, TASK)
+        PredictionCheckpoint(output, TASK)
     assert journal.read_bytes() == content
 
 
 def test_restart_discards_what_was_kept(output: Path, interrupted: Path) -> None:
-    with Journal(output, replace(TASK, model="x"), restart=True) as journal:
-        assert journal.lines == []
+    with PredictionCheckpoint(output, replace(TASK, model="x"), restart=True) as checkpoint:
+        assert checkpoint.records == []
 
 
-def test_two_processes_do_not_write_the_same_journal(output: Path) -> None:
+def test_two_processes_do_not_write_the_same_checkpoint(output: Path) -> None:
     with (
-        Journal(output, TASK),
+        PredictionCheckpoint(output, TASK),
         pytest.raises(PlaceInUse, match=r"is being written by another process; wait"),
     ):
-        Journal(output, TASK)
+        PredictionCheckpoint(output, TASK)
 
 
-def test_an_empty_journal_is_not_left_behind(output: Path) -> None:
-    with Journal(output, TASK):
+def test_an_empty_checkpoint_is_not_left_behind(output: Path) -> None:
+    with PredictionCheckpoint(output, TASK):
         pass
     assert list(output.parent.iterdir()) == []
 
 
-def test_a_removed_journal_is_gone(output: Path, interrupted: Path) -> None:
-    with Journal(output, TASK) as journal:
-        journal.remove()
+def test_a_removed_checkpoint_is_gone(output: Path, interrupted: Path) -> None:
+    with PredictionCheckpoint(output, TASK) as checkpoint:
+        checkpoint.remove()
     assert list(output.parent.iterdir()) == []
