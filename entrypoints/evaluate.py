@@ -1,4 +1,4 @@
-"""Score a model beside its rivals: `mlflow run . -e evaluate -P model=Production`."""
+"""Score a model and reference forecasts: `mlflow run . -e evaluate -P model=Production`."""
 
 from entrypoints.command import run
 from entrypoints.show import show_evaluation

@@ -31,8 +31,8 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     if evaluation.overlapping:
         names = ", ".join(evaluation.overlapping)
         print(
-            f"NO SCORES OF SKILL (allow_overlap=true): {names} saw regions of the "
-            f"{evaluation.split} split in training or validation"
+            f"NO SCORES OF SKILL (allow_overlap=true): {names} was trained or validated on "
+            f"regions of the {evaluation.split} split"
         )
     print(f"report, predictions and figures: {evaluation.report}/  (run {evaluation.run_id})")
 

@@ -205,7 +205,7 @@ def skill_against_threshold(
             _draw_bands(axes, observed, probability, lowest, weights, level)
     _mark_thresholds(axes, rate, threshold, lowest)
     axes.set_ylim(min(-0.05, axes.get_ylim()[0]), 1)
-    dress(axes, x="alarm at a probability of at least", y="score")
+    dress(axes, x="decision threshold", y="score")
     title = f"{event} and above: {np.count_nonzero(observed)} events in {len(observed)}"
     axes.set_title(title, fontsize=NORMAL, loc="left", color=INK)
     legend_below(axes)

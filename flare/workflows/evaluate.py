@@ -1,4 +1,4 @@
-"""Entry point ``evaluate``: a model beside its rivals on the same samples, in one report."""
+"""Entry point ``evaluate``: score a model and reference forecasts on the same samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,18 +27,15 @@ from flare.workflows.evaluation.comparison import (
     FOREST,
     ORACLE,
     Comparison,
-    Settings,
+    ScoreSettings,
     compare,
+    subsets_of,
 )
-from flare.workflows.evaluation.overlap import regions_of, seen_regions, shown
+from flare.workflows.evaluation.overlap import listed, regions_of, seen_regions
+from flare.workflows.evaluation.record import log_report
 from flare.workflows.evaluation.references import References, fit_references, reference_data
 from flare.workflows.evaluation.report.files import Reported, write_report
-from flare.workflows.evaluation.report.log import log_report
-from flare.workflows.evaluation.subsets import subsets_of
-from flare.workflows.fitting.scoring import (
-    forecast_rows,
-    training_rates,
-)
+from flare.workflows.fitting.scoring import forecast_rows, training_rates
 from flare.workflows.fitting.training_data import (
     TrainingData,
     log_reference_data,
@@ -51,7 +48,7 @@ from flare.workflows.prediction.resolve_model import Resolved, resolve
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores by the name of the forecaster, the model's first; and where the report lies."""
+    """The comparison, the audit of the data, and the folder of the report."""
 
     comparison: Comparison
     synthetic: bool
@@ -78,25 +75,33 @@ def run(config: EvaluateConfig) -> Evaluation:
         )
         rows = pack.split(config.split)
         log_split(tracked, pack, rows, config.data_dir, context=rows.name)
-        resolved = _models(model, pack, config)
-        models = {name: one.forecaster for name, one in resolved.items()}
-        allowed = config.allow_overlap
-        overlapping = _overlapping(models, pack, rows, allowed=allowed)  # before rivals are fitted
+        models = _models(model, pack, config)
+        forecasters = {name: one.forecaster for name, one in models.items()}
+        # Before references are fitted, which takes minutes.
+        overlapping = _overlapping(forecasters, pack, rows, allowed=config.allow_overlap)
         training = reference_data(pack, held_out_regions(model, pack))
         log_reference_data(tracked, training, config.data_dir)
         references = fit_references(training)
-        overlapping += _overlapping(references.forecasters, pack, rows, allowed=allowed)
+        overlapping += _overlapping(
+            references.forecasters, pack, rows, allowed=config.allow_overlap
+        )
         if overlapping:
-            _mark_overlap(tracked, model, config.split, overlapping)
-        forecasts = _forecasts(models, references, training, rows, config)
+            name = f"evaluate {model.label} on {config.split}, regions SEEN in training"
+            tracked.set_tags({"mlflow.runName": name, SEEN_TAG: ", ".join(overlapping)})
+        forecasts = {
+            name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
+            for name, one in forecasters.items()
+        }
+        own = next(iter(forecasts.values()))
+        forecasts |= _reference_forecasts(references, training, rows, config)
         audit = audit_of(pack)
         comparison = _compared(
-            forecasts, training, rows, config, models=resolved, references=references
+            forecasts, training, rows, config, models=models, references=references
         )
         reported = Reported(
             model=model,
             label=comparison.model,
-            forecast=next(iter(forecasts.values())),
+            forecast=own,
             pack=pack,
             rows=rows,
             comparison=comparison,
@@ -105,28 +110,22 @@ def run(config: EvaluateConfig) -> Evaluation:
             base_rates=stated,
             scale=config.scale,
         )
-        with scratch() as draft:
-            write_report(draft, reported)
-            report = _put(draft, config.output_dir)  # before a server is asked for anything
-            try:
-                log_report(tracked, draft, reported, models=list(models))
-            except TrackingUnavailable as error:
-                raise TrackingUnavailable(f"{error}; the report is in {report}") from error
+        report = _report(tracked, reported, config.output_dir, models=list(models))
     return Evaluation(
         comparison, pack.synthetic, config.split, overlapping, audit, report, tracked.id
     )
 
 
 def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Resolved]:
-    """Return the model, and the one to compare it with, by what to call them."""
-    found = {_label(model, pack): model}
+    """Return the model, and the one to compare it with, by their labels."""
+    models = {_label(model, pack): model}
     if config.compare_to:
         stated = base_rates(config.base_rates)
         other = resolve(config.compare_to, config.model_name).at_rates(stated)
         if other.digest == model.digest:
             raise ConfigInvalid(
-                f"compare_to={config.compare_to} is the very model that is evaluated, "
-                f"{model.label}; name another one"
+                f"compare_to={config.compare_to} is the model that is evaluated, {model.label}; "
+                "name another one"
             )
         size = other.forecaster.spec.image_size
         if pack.image_size % size:
@@ -140,62 +139,49 @@ def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Re
                 f"compare_to={config.compare_to} does not forecast {', '.join(sorted(missing))}, "
                 f"which {model.label} does; evaluate it, with compare_to={config.model or 'NUMBER'}"
             )
-        found[_label(other, pack)] = other
-    return found
+        models[_label(other, pack)] = other
+    return models
 
 
 def _label(model: Resolved, pack: Pack) -> str:
-    """Name a model, and say that it knows only synthetic regions where the data are not."""
+    """Return the label of a model, marked where it was trained on synthetic data but not tested."""
     if model.forecaster.origin.synthetic and not pack.synthetic:
         return f"{model.label} (trained on SYNTHETIC data)"
     return model.label
 
 
 def _overlapping(
-    contestants: Mapping[str, Forecaster], pack: Pack, rows: PackedSplit, *, allowed: bool
+    forecasters: Mapping[str, Forecaster], pack: Pack, rows: PackedSplit, *, allowed: bool
 ) -> tuple[str, ...]:
-    """Refuse forecasters, rivals too, that have seen these regions; name those let through."""
-    found = []
+    """Return the forecasters that were trained on regions of the split; refuse unless allowed."""
+    overlapping = []
     regions = regions_of(pack, rows)
-    for name, forecaster in contestants.items():
+    for name, forecaster in forecasters.items():
         seen = seen_regions(forecaster.origin, regions)
         if seen and not allowed:
             raise DatasetInvalid(
-                f"{name} was fitted or tuned on {len(seen)} of the {len(regions.numbers)} active "
-                f"regions of the {rows.name} split ({shown(seen)}), so its scores would be of "
-                "memory; score another split or dataset, or pass -P allow_overlap=true to score "
-                "it all the same, marked as such"
+                f"{name} was fitted on {len(seen)} of the {len(regions.numbers)} active regions of "
+                f"the {rows.name} split ({listed(seen)}): its training regions overlap the scored "
+                "split; score another split or dataset, or pass -P allow_overlap=true to score it "
+                "all the same, marked as such"
             )
         if seen:
-            found.append(name)
-    return tuple(found)
+            overlapping.append(name)
+    return tuple(overlapping)
 
 
-def _forecasts(
-    models: Mapping[str, Forecaster],
-    references: References,
-    training: TrainingData,
-    rows: PackedSplit,
-    config: EvaluateConfig,
+def _reference_forecasts(
+    references: References, training: TrainingData, rows: PackedSplit, config: EvaluateConfig
 ) -> dict[str, Forecast]:
-    """Return the forecasts of the split by all forecasters."""
-    forecasts = {
-        name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
-        for name, one in models.items()
-    }
+    """Return the forecasts of the references, moved to the stated base rates as the model's are."""
     known = training.rows.table.iloc[training.split.train]
-    by_reference = {
-        **references.issue(rows),
-        PERSISTENCE: persistence(rows.table, known),
-    }
+    forecasts = {**references.forecast(rows), PERSISTENCE: persistence(rows.table, known)}
     oracle = oracle_of(config.data_dir, rows.table, known)
     if oracle is not None:
-        by_reference[ORACLE] = oracle
-    # The same rule for all rows of the table: a paired difference never compares one that was
-    # moved to the stated rates with one that was not.
+        forecasts[ORACLE] = oracle
     own = training_rates(known["peak_flux"].to_numpy(dtype=np.float64), EVENTS)
     stated = base_rates(config.base_rates)
-    return forecasts | {name: one.at_rates(own, stated) for name, one in by_reference.items()}
+    return {name: one.at_rates(own, stated) for name, one in forecasts.items()}
 
 
 def _compared(
@@ -217,7 +203,7 @@ def _compared(
     return compare(
         forecasts,
         Observations.from_table(rows.table),
-        settings=Settings(config.resamples, config.scale, climatology),
+        settings=ScoreSettings(config.resamples, config.scale, climatology),
         subsets=subsets_of(rows.table, rows.present, scale=config.scale),
         in_subsets=[*models, FOREST, CLIMATOLOGY],
         fitted=fitted,
@@ -232,14 +218,14 @@ def _true_probabilities(rows: PackedSplit, config: EvaluateConfig) -> TrueProbab
     return true_probabilities(config.data_dir, rows.table, rows.name)
 
 
-def _mark_overlap(tracked: Run, model: Resolved, split: str, names: tuple[str, ...]) -> None:
-    """Make an overruled refusal stand out in the list of runs, from the start."""
-    name = f"evaluate {model.label} on {split}, regions SEEN in training"
-    tracked.set_tags({"mlflow.runName": name, SEEN_TAG: ", ".join(names)})
-
-
-def _put(draft: Path, output_dir: Path) -> Path:
-    """Move the finished report to its place, over an older one."""
-    for path in sorted(draft.rglob("*.*")):
-        write_atomically(output_dir / path.relative_to(draft), path.read_bytes())
+def _report(tracked: Run, reported: Reported, output_dir: Path, *, models: list[str]) -> Path:
+    """Write the report, over an older one, and log it; it is written even if MLflow is away."""
+    with scratch() as draft:
+        write_report(draft, reported)
+        for path in sorted(draft.rglob("*.*")):
+            write_atomically(output_dir / path.relative_to(draft), path.read_bytes())
+        try:
+            log_report(tracked, draft, reported, models=models)
+        except TrackingUnavailable as error:
+            raise TrackingUnavailable(f"{error}; the report is in {output_dir}") from error
     return output_dir

@@ -16,7 +16,7 @@ from tiny import copy_without_packs, plant_leak
 from workplace import working_in
 
 SECTIONS = [
-    "In short",
+    "Summary",
     "Figures",
     "Flares of at least M1.0",
     "Flares of at least B1.0",
@@ -25,8 +25,8 @@ SECTIONS = [
     "The published event: raw label of at least 1e-5",
     "Peak flux",
     "Paired differences",
-    "Parts of the samples",
-    "Calibration and alarms",
+    "Subsets of the samples",
+    "Calibration and thresholds",
     "Audit",
 ]
 

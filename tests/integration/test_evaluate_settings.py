@@ -91,7 +91,7 @@ def test_without_one_there_are_no_such_metrics(models, fetch):
 
 @pytest.mark.parametrize("spelling", ["2", "models:/solar-flare/2"])
 def test_the_same_model_twice_is_refused(models, at_home, tmp_path, spelling):
-    told = rf"compare_to={spelling} is the very model that is evaluated, cnn v2; name another one"
+    told = rf"compare_to={spelling} is the model that is evaluated, cnn v2; name another one"
     with pytest.raises(ConfigInvalid, match=told):
         evaluated(at_home, tmp_path / "no", compare_to=spelling)
     assert not (tmp_path / "no").exists()
@@ -106,7 +106,7 @@ def test_models_of_image_sizes_that_do_not_fit_are_refused(models, at_home, tmp_
 
 def test_a_model_to_compare_with_that_has_seen_the_regions_is_refused(models, at_home, tmp_path):
     seen = stored(tmp_path / "seen", regions=(12000,))
-    with pytest.raises(DatasetInvalid, match=r"seen was fitted or tuned on 1 of the 4 active"):
+    with pytest.raises(DatasetInvalid, match=r"seen was fitted on 1 of the 4 active"):
         evaluated(at_home, tmp_path / "no", compare_to=str(seen))
 
 

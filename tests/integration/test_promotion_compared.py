@@ -24,7 +24,7 @@ from flare.tracking.tags import (
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import score_forecasts
 from flare.workflows import promote
-from flare.workflows.evaluation.validation_forecasts import log_held_out
+from flare.workflows.evaluation.validation_forecasts import log_validation_forecasts
 from flare.workflows.fitting.registration import CHOICE_TAG
 
 N_REGIONS, PER_REGION = 40, 3
@@ -74,7 +74,7 @@ def register(at_home, request):
         with start("baseline", name="some") as run:
             run.log_metrics(card.metrics("validation"))
             if kept:
-                log_held_out(run, card, issued, table)
+                log_validation_forecasts(run, card, issued, table)
             version = package(
                 run,
                 one,

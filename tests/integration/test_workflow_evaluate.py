@@ -164,7 +164,7 @@ def test_reference_forecasts_are_fitted_on_the_regions_that_the_model_was_traine
     assert 0 < n_held_out < 8
     assert models.evaluation.comparison.fitted == report["fitted_on_active_regions"] == fitted
     text = (models.evaluation.report / "report.md").read_text(encoding="utf-8")
-    assert f"active regions that each was fitted on: {8 - n_held_out}: cnn v2, forest" in text
+    assert f"active regions used for fitting: {8 - n_held_out}: cnn v2, forest" in text
 
 
 def test_for_a_model_of_unknown_regions_the_table_says_how_many_each_was_fitted_on(

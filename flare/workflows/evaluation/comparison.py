@@ -1,28 +1,89 @@
-"""Several forecasters on the same samples: scores, subsets, and who beats whom."""
+"""Several forecasters on the same samples: scores, subsets of the samples, paired differences.
+
+A score on all samples hides where it comes from: SDOBenchmark's samples of index 1 and above often
+end inside the flare that they should forecast, some lack images, and solar activity changes with
+the years.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from flare.forecast import Forecast
-from flare.goes import HEADLINE_EVENT
+from flare.goes import CLASS_LETTERS, HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, class_index
+from flare.sample import Present
 from flare.verification.inputs import Observations
 from flare.verification.noise_free import TrueProbabilities, noise_free_scores
 from flare.verification.resampling import paired_differences
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.verification.scores import FLUX, Score
-from flare.workflows.evaluation.subsets import ALL, Rows
+
+Rows = NDArray[np.bool_]
+
+ALL, FORECAST_CLEAN, COMPLETE = "all", "forecast_clean", "complete"
+
+#: Descriptions of the subsets; years and classes need none.
+MEANING = {
+    ALL: "every sample of the split, whatever images it lacks",
+    FORECAST_CLEAN: "without flaring samples of index 1 and above, whose last image may show the "
+    "flare itself",
+    COMPLETE: "all 40 images present",
+}
+
+
+def subsets_of(table: pd.DataFrame, present: Present, *, scale: str = "raw") -> dict[str, Rows]:
+    """Return which of N samples belong to each subset, in the order of the report.
+
+    Parameters
+    ----------
+    table
+        Labels as ``read_table`` returns them, N rows.
+    present
+        bool (N, T, C).
+    scale
+        Label scale on which the observed classes are meant.
+
+    Returns
+    -------
+    From the name - ``all``, ``forecast_clean``, ``complete``, ``class_quiet``, ``class_B`` to
+    ``class_X``, ``year_2014`` ... - to booleans (N,). Subsets without a sample are left out.
+    """
+    flux = table["peak_flux"].to_numpy(dtype=np.float64)
+    flaring = flux > QUIET_FLUX
+    classes = class_index(flux * LABEL_SCALES[scale])
+    years = pd.DatetimeIndex(table["end"]).year.to_numpy()
+    subsets = {
+        ALL: np.ones(len(table), dtype=np.bool_),
+        FORECAST_CLEAN: ~(flaring & (sample_index(table) >= 1)),
+        COMPLETE: np.asarray(present.all(axis=(1, 2))),
+        "class_quiet": ~flaring,
+        **{
+            f"class_{letter}": flaring & (classes == index)
+            for index, letter in enumerate(CLASS_LETTERS)
+        },
+        **{f"year_{year}": years == year for year in np.unique(years)},
+    }
+    return {name: rows for name, rows in subsets.items() if rows.any()}
+
+
+def sample_index(table: pd.DataFrame) -> NDArray[np.intp]:
+    """Return the number of each sample within its range, the last part of its id."""
+    last = table["id"].str.rpartition("_")[2]
+    return np.asarray(last.to_numpy(dtype=np.str_), dtype=np.intp)
+
 
 CLIMATOLOGY = "climatology"
 
-#: The reference forest: fitted afresh for every evaluation, whatever is registered.
+#: The reference forest: fitted for every evaluation, whatever is registered.
 FOREST = "forest"
 
-#: The forecaster that knows the true rates of a synthetic dataset: an upper bound on skill.
+#: The forecaster that uses the true rates of a synthetic dataset: an upper bound on skill.
 ORACLE = "oracle"
 
-#: What is compared pair by pair, the headline first: event and score.
+#: The scores of paired differences, the headline first: event and score.
 COMPARED = (
     (HEADLINE_EVENT, "brier_skill_score"),
     (HEADLINE_EVENT, "true_skill_statistic"),
@@ -39,8 +100,8 @@ NOISE_FREE_EVENTS = (HEADLINE_EVENT, "C1.0")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How scores are computed: the same for all that are compared.
+class ScoreSettings:
+    """Settings of the scores, the same for all forecasters.
 
     ``climatology`` maps events to their rates in the training split.
     """
@@ -52,13 +113,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Forecasters by name, the model that it is about first.
+    """Forecasts and scores by the name of the forecaster, the evaluated ``model`` first.
 
-    ``subsets`` holds the scorecards of some of them on parts of the samples. ``above_climatology``
-    is the paired difference of the headline's Brier skill score, for all but climatology itself;
-    ``against`` holds the differences model minus rival of ``COMPARED``. Where the interval of a
-    difference holds no 0, the two differ. ``fitted`` says on how many active regions each was
-    fitted, where it was fitted at all. ``noise_free`` holds, by event and forecaster, the scores
+    ``subsets`` holds the scorecards of some forecasters on subsets of the samples.
+    ``above_climatology`` is the paired difference of the headline's Brier skill score, for all but
+    climatology; ``against`` holds the differences model minus other of ``COMPARED``. Where the
+    interval of a difference excludes 0, the two differ. ``fitted`` is the number of active regions
+    that each was fitted on, if any. ``noise_free`` holds, by event and forecaster, the scores
     against true probabilities, where these are known.
     """
 
@@ -72,21 +133,21 @@ class Comparison:
     noise_free: dict[str, dict[str, tuple[Score, ...]]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """Say who beats climatology and whom the model beats, a line each."""
-        said = [
+        """Describe the differences in skill, a line each."""
+        lines = [
             f"{name}: {score.event} BSS above climatology's by {signed(score)}"
             for name, score in self.above_climatology.items()
         ]
-        said += [
-            f"{self.model} - {rival}: {HEADLINE_EVENT} BSS {signed(scores[0])}"
-            for rival, scores in self.against.items()
-            if rival != CLIMATOLOGY
+        lines += [
+            f"{self.model} - {other}: {HEADLINE_EVENT} BSS {signed(scores[0])}"
+            for other, scores in self.against.items()
+            if other != CLIMATOLOGY
         ]
         if self.fitted:
-            said.append(f"active regions that each was fitted on: {self._fitted_line()}")
+            lines.append(f"active regions used for fitting: {self._fitted_line()}")
         if ORACLE in self.scorecards:
-            said.append(f"{ORACLE}: uses the generator's true rates; an upper bound on skill")
-        return said + self._noise_free_lines()
+            lines.append(f"{ORACLE}: uses the generator's true rates; an upper bound on skill")
+        return lines + self._noise_free_lines()
 
     def _noise_free_lines(self) -> list[str]:
         """Compare the headline's noise-free scores with the oracle's, a line each."""
@@ -104,7 +165,7 @@ class Comparison:
         return lines
 
     def _fitted_line(self) -> str:
-        """Say on how many active regions each was fitted, with those of one number together."""
+        """List the forecasters by the number of active regions that they were fitted on."""
         by_number: dict[int, list[str]] = {}
         for name, number in self.fitted.items():
             by_number.setdefault(number, []).append(name)
@@ -120,9 +181,9 @@ def signed(score: Score) -> str:
 
 def compare(
     forecasts: Mapping[str, Forecast],
-    truth: Observations,
+    observations: Observations,
     *,
-    settings: Settings,
+    settings: ScoreSettings,
     subsets: Mapping[str, Rows],
     in_subsets: Sequence[str],
     fitted: Mapping[str, int] | None = None,
@@ -133,21 +194,21 @@ def compare(
     Parameters
     ----------
     forecasts
-        The model that it is about first; climatology must be among them.
+        The evaluated model first; climatology must be among them.
     subsets
         From names to booleans (N,); ``all`` is among them.
     in_subsets
-        Who is scored on the subsets too.
+        The forecasters that are scored on the subsets too.
     fitted
-        From names to the number of active regions that a forecaster was fitted on.
+        The number of active regions that each forecaster was fitted on.
     true_probabilities
         Of the N samples, where they are known.
     """
     model = next(iter(forecasts))
-    cards = {name: _card(one, truth, settings) for name, one in forecasts.items()}
+    cards = {name: _card(one, observations, settings) for name, one in forecasts.items()}
     parts = {
         subset: {
-            name: _card(forecasts[name].take(rows), truth.take(rows), settings)
+            name: _card(forecasts[name].take(rows), observations.take(rows), settings)
             for name in in_subsets
         }
         for subset, rows in subsets.items()
@@ -160,12 +221,12 @@ def compare(
         cards,
         {ALL: {name: cards[name] for name in in_subsets}, **parts},
         {
-            name: _differences(one, forecasts[CLIMATOLOGY], truth, settings, headline)[0]
+            name: _differences(one, forecasts[CLIMATOLOGY], observations, settings, headline)[0]
             for name, one in forecasts.items()
             if name != CLIMATOLOGY
         },
         {
-            name: _differences(forecasts[model], one, truth, settings, COMPARED)
+            name: _differences(forecasts[model], one, observations, settings, COMPARED)
             for name, one in forecasts.items()
             if name != model
         },
@@ -175,7 +236,7 @@ def compare(
 
 
 def _noise_free(
-    forecasts: Mapping[str, Forecast], truth: TrueProbabilities, settings: Settings
+    forecasts: Mapping[str, Forecast], truth: TrueProbabilities, settings: ScoreSettings
 ) -> dict[str, dict[str, tuple[Score, ...]]]:
     return {
         event: noise_free_scores(forecasts, truth, event=event, n_resamples=settings.resamples)
@@ -183,10 +244,10 @@ def _noise_free(
     }
 
 
-def _card(forecast: Forecast, truth: Observations, settings: Settings) -> Scorecard:
+def _card(forecast: Forecast, observations: Observations, settings: ScoreSettings) -> Scorecard:
     return score_forecasts(
         forecast,
-        truth,
+        observations,
         n_resamples=settings.resamples,
         scale=settings.scale,
         climatology=settings.climatology,
@@ -196,15 +257,15 @@ def _card(forecast: Forecast, truth: Observations, settings: Settings) -> Scorec
 def _differences(
     one: Forecast,
     other: Forecast,
-    truth: Observations,
-    settings: Settings,
+    observations: Observations,
+    settings: ScoreSettings,
     wanted: Sequence[tuple[str, str]],
 ) -> tuple[Score, ...]:
     return tuple(
         paired_differences(
             one,
             other,
-            truth,
+            observations,
             wanted=wanted,
             n_resamples=settings.resamples,
             scale=settings.scale,

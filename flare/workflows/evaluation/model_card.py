@@ -1,7 +1,7 @@
-"""The model card of a registered version: what it is for, what it knows, how good it is.
+"""The model card of a registered version: purpose, data, postprocessing, scores, limits.
 
-One is made when a version is registered, with its validation scores, and made again with the test
-scores whenever it is evaluated on a test split. After Mitchell et al. 2019, arXiv:1810.03993.
+It is written when a version is registered, with its validation scores, and again with the test
+scores when it is evaluated on a test split. After Mitchell et al. 2019, arXiv:1810.03993.
 """
 
 import math
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from string import Template
 
 from flare.forecasters.base import Forecaster
+from flare.forecasters.postprocessing.calibration import Calibration
 from flare.goes import HEADLINE_EVENT
 from flare.tracking.logged_models import describe_version
 from flare.tracking.registry import (
@@ -81,9 +82,9 @@ _SYNTHETIC_WARNING = (
 )
 _REAL_WARNING = "Made from real observations; its scores below are all that was measured."
 
-_FLATTERING = (
-    "\n- It was tuned on the validation regions themselves (folds=0): its validation scores "
-    "flatter."
+_OPTIMISTIC = (
+    "\n- Its postprocessing was fitted on the validation regions (folds=0): its validation scores "
+    "are optimistic."
 )
 
 #: Which scores a card shows: event, name, title.
@@ -119,8 +120,8 @@ def model_card(
     validation
         Scores on the validation regions.
     test
-        From the name of a forecaster, the version's own first, to its scores on a test split; None
-        where it was not scored yet.
+        Scores on a test split by the name of the forecaster, the version's own first; None where
+        it was not scored yet.
     test_name
         Dataset and split of those scores.
     """
@@ -146,7 +147,7 @@ def model_card(
         split=tags.get(SPLIT_TAG, "unknown"),
         run_id=run_id or "unknown",
         commit=commit or "unknown",
-        postprocessing="\n".join(f"- {line}" for line in tuning_lines(forecaster)),
+        postprocessing="\n".join(f"- {line}" for line in postprocessing_lines(forecaster)),
         scores=_scores(validation, test, test_name),
         level=f"{100 * validation.level:g}" if validation else "95",
         limits=(
@@ -155,12 +156,12 @@ def model_card(
             else ""
         )
         + _interval_line(forecaster)
-        + (_FLATTERING if tags.get(TUNED_TAG) == ON_VALIDATION else ""),
+        + (_OPTIMISTIC if tags.get(TUNED_TAG) == ON_VALIDATION else ""),
     )
 
 
 def _interval_line(forecaster: Forecaster) -> str:
-    """Say what the interval was made from."""
+    """Describe how the interval was made."""
     low, high = forecaster.postprocessing.residual_low, forecaster.postprocessing.residual_high
     if _has_quantiles(forecaster):
         return (
@@ -181,23 +182,19 @@ def _has_quantiles(forecaster: Forecaster) -> bool:
     return isinstance(forecaster, NetworkForecaster) and forecaster.config.n_quantiles > 1
 
 
-def tuning_lines(forecaster: Forecaster) -> list[str]:
-    """Say how each event is calibrated and from which probability on it is an alarm."""
+def postprocessing_lines(forecaster: Forecaster) -> list[str]:
+    """List the calibration, base rate and decision threshold of each event."""
     postprocessing = forecaster.postprocessing
     lines = []
     for event in forecaster.spec.events:
-        method = (
-            postprocessing.calibrations[event].method
-            if event in postprocessing.calibrations
-            else "none"
-        )
+        calibration = postprocessing.calibrations.get(event, Calibration())
         rate = postprocessing.rates.get(event)
         known = "" if rate is None else f", base rate {rate:.3f}"
         if event in postprocessing.stated_rates:
             known += f", moved to the stated {postprocessing.stated_rates[event]:g}"
         lines.append(
-            f"{event}: calibration {method}{known}, alarm at a probability of "
-            f"{postprocessing.thresholds[event]:.3f} and above"
+            f"{event}: calibration {calibration.method}{known}, decision threshold "
+            f"{postprocessing.thresholds[event]:.3f}"
         )
     return lines
 
@@ -240,10 +237,10 @@ def _cell(score: Score) -> str:
     return f"{score.value:z.3f} [{score.low:z.3f}, {score.high:z.3f}]"
 
 
-#: What versions are tagged with, and promoted by: higher is better.
+#: The scores that versions are tagged with and promoted by: higher is better.
 TAGGED_SCORES = ("brier_skill_score", "true_skill_statistic")
 
-_LONGEST = 5000  # characters that a registry keeps of a description
+_LONGEST = 5000  # characters of a description in the registry
 
 
 def score_tags(card: Scorecard, split: str) -> dict[str, str]:

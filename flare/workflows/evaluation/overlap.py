@@ -1,9 +1,9 @@
-"""Which active regions a forecaster has seen before: a score on them would be one of memory.
+"""Which active regions of a split a forecaster was trained on: scores on them are optimistic.
 
-A NOAA number is the same region in every copy of every real dataset. An invented region is known
-by its number and the seed that invented it: sets of one seed share regions whatever their sizes,
-sets of different seeds share none. Where a synthetic set does not say its seed, equal numbers count
-as the same region, because a false alarm can be overruled and a silent leak cannot.
+A NOAA number is the same region in every real dataset. A synthetic region is identified by its
+number and the seed of its dataset: sets of one seed share regions whatever their sizes, sets of
+different seeds share none. Where the seed is unknown, equal numbers count as the same region: a
+false alarm can be overruled, an unnoticed leak cannot.
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ from flare.forecasters.base import Origin
 
 @dataclass(frozen=True)
 class Regions:
-    """Active regions, and what their numbers mean.
+    """Active regions of a dataset.
 
-    ``seed`` invented them, None where they are real or nobody knows; ``fingerprint`` is that of
-    the dataset, None where it is not known.
+    ``seed`` is that of synthetic regions, None for real ones or an unknown seed; ``fingerprint`` is
+    that of the dataset, None where it is unknown.
     """
 
     numbers: frozenset[int]
@@ -34,23 +34,23 @@ def regions_of(pack: Pack, rows: PackedSplit) -> Regions:
 
 
 def seen_regions(origin: Origin, regions: Regions) -> tuple[int, ...]:
-    """Return the regions that a forecaster was fitted or tuned on, validation included."""
+    """Return the regions that a forecaster was fitted or postprocessed on, validation included."""
     if not _same_numbers(origin, regions):
         return ()
     return tuple(sorted(regions.numbers.intersection(origin.active_regions)))
 
 
 def _same_numbers(origin: Origin, regions: Regions) -> bool:
-    """Say whether a number means one and the same region in both."""
+    """Say whether a number is the same region in both."""
     if regions.fingerprint is not None and origin.data_fingerprint == regions.fingerprint:
-        return True  # the very same data, whatever its description says
+        return True  # the same data, whatever its description says
     if origin.synthetic != regions.synthetic:
         return False
     known = origin.synthetic_seed is not None and regions.seed is not None
     return not origin.synthetic or not known or origin.synthetic_seed == regions.seed
 
 
-def shown(regions: Iterable[int], *, most: int = 10) -> str:
-    """Put the first region numbers into words."""
+def listed(regions: Iterable[int], *, most: int = 10) -> str:
+    """Return the first region numbers as text."""
     numbers = sorted(regions)
     return ", ".join(map(str, numbers[:most])) + (", ..." if len(numbers) > most else "")

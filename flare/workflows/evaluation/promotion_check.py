@@ -26,7 +26,7 @@ from flare.workflows.evaluation.candidates import OF_FLUX, learned_nothing, name
 from flare.workflows.evaluation.validation_forecasts import (
     PairedComparison,
     compare_paired,
-    read_held_out,
+    read_validation_forecasts,
 )
 
 #: How a refusal ends.
@@ -92,7 +92,7 @@ def _compared(
             f"{pair}: it was tuned on the validation regions (folds=0), so its scores there are "
             f"optimistic{FORCE_ADVICE}"
         )
-    stored = [read_held_out(one) for one in (version, incumbent)]
+    stored = [read_validation_forecasts(one) for one in (version, incumbent)]
     if stored[0] is None or stored[1] is None:
         without = version.version if stored[0] is None else incumbent.version
         raise NotComparable(

@@ -1,21 +1,24 @@
-"""The scores of an evaluation, stored with the run of the version that was evaluated.
+"""Log the report of an evaluation to MLflow, and store the scores with the evaluated version.
 
-``test.json`` and the model card hold one thing: the scores on the test split of the dataset that
-the version was trained on, on the labels as they are, with its own probabilities. An evaluation on
-other data, another label scale or at stated base rates is stored beside them under
-``evaluations/``, in a file of its own that names all three.
+``test.json`` and the model card hold the scores on the test split of the dataset that the version
+was trained on, on the labels as they are, with its own probabilities. An evaluation on other data,
+another label scale or at stated base rates is stored under ``evaluations/``, in a file that names
+all three.
 """
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 from flare.datasets.sdobenchmark.fingerprint import short
+from flare.tracking.model_scores import ModelScores
 from flare.tracking.registry import (
     RegisteredVersion,
     put_run_text,
     tag_version,
     version_tags,
 )
-from flare.tracking.runs import Run
+from flare.tracking.runs import Run, now
 from flare.tracking.tags import (
     AUDIT_TAG,
     EVALUATIONS,
@@ -24,9 +27,56 @@ from flare.tracking.tags import (
     TEST_RUN_TAG,
     TEST_SCORES,
 )
+from flare.verification.scorecard import HEADLINE_SCORES
+from flare.verification.table import score_markdown
+from flare.workflows.evaluation.comparison import CLIMATOLOGY, Comparison
 from flare.workflows.evaluation.model_card import put_card, score_tags
 from flare.workflows.evaluation.report.files import Reported
 from flare.workflows.evaluation.validation_forecasts import read_scores
+from flare.workflows.fitting.score_table import comparison_rows, log_scores
+
+#: Of references only this score is a metric, and only of these, by the first word of their names;
+#: the table of scores and ``report.json`` have all.
+_REFERENCE_SCORE = HEADLINE_SCORES[0]
+_REFERENCES = ("forest", CLIMATOLOGY)
+_COMPARED_TO = "compare_to"
+
+_DESCRIBED = 7500  # characters of a tag in MLflow
+
+
+def log_report(tracked: Run, folder: Path, reported: Reported, *, models: Sequence[str]) -> None:
+    """Log the report in ``folder``; ``models`` are the evaluated one and the one compared to."""
+    split, comparison = reported.rows.name, reported.comparison
+    cards = comparison.scorecards
+    of_skill = not reported.overlapping and not reported.audit.invalid
+    version = reported.model.version
+    counts = of_skill and version is not None and is_own_test(reported, version)
+    scores = ModelScores(cards[comparison.model].metrics(split), tracked.inputs[split], now())
+    tracked.log_scores(scores, model_id=reported.model.model_id if counts else None)
+    tracked.log_metrics(_of_others(comparison, split, models))
+    log_scores(tracked, comparison_rows(comparison, split))
+    for path in sorted(folder.rglob("*.*")):
+        tracked.log_file(path, None if path.parent == folder else path.parent.name)
+    reported.model.log_use(tracked)
+    tracked.set_tags({AUDIT_TAG: reported.audit.verdict})
+    table = score_markdown(cards, synthetic=reported.pack.synthetic)
+    lines = "\n".join(f"- {line}" for line in comparison.lines())
+    tracked.describe(f"{table}\n{lines}"[:_DESCRIBED])
+    if of_skill:
+        record_evaluation(tracked, reported)
+
+
+def _of_others(comparison: Comparison, split: str, models: Sequence[str]) -> dict[str, float]:
+    """Return the headline of the references and of the model compared to, and the differences."""
+    metrics = comparison.above_climatology[comparison.model].metrics(split, of=CLIMATOLOGY)
+    for name in comparison.against:
+        short = _COMPARED_TO if name in models else name.split(" ")[0]
+        if short in (_COMPARED_TO, *_REFERENCES):
+            score = comparison.scorecards[name].get(*_REFERENCE_SCORE)
+            metrics |= score.metrics(split, of=short)
+        if short == _COMPARED_TO:
+            metrics |= comparison.against[name][0].metrics(split, of=short)
+    return metrics
 
 
 def record_evaluation(tracked: Run, reported: Reported) -> None:
@@ -38,9 +88,9 @@ def record_evaluation(tracked: Run, reported: Reported) -> None:
     version = reported.model.version
     if version is None or version.run_id is None:
         return
-    text = json.dumps(_scores(reported, tracked.id), indent=2)
+    text = json.dumps(_scores_of(reported, tracked.id), indent=2)
     if not is_own_test(reported, version):
-        put_run_text(version, text, f"{EVALUATIONS}/{_name(reported)}.json")
+        put_run_text(version, text, f"{EVALUATIONS}/{_file_name(reported)}.json")
         return
     cards = reported.comparison.scorecards
     put_card(
@@ -70,7 +120,7 @@ def is_own_test(reported: Reported, version: RegisteredVersion) -> bool:
     )
 
 
-def _scores(reported: Reported, run_id: str) -> dict[str, object]:
+def _scores_of(reported: Reported, run_id: str) -> dict[str, object]:
     """Return the scorecard of the model, with what it is of."""
     pack, comparison = reported.pack, reported.comparison
     return {
@@ -86,7 +136,7 @@ def _scores(reported: Reported, run_id: str) -> dict[str, object]:
     }
 
 
-def _name(reported: Reported) -> str:
+def _file_name(reported: Reported) -> str:
     """Name data, split, scale and base rates; the same evaluation again replaces the file."""
     rates = (f"{event}-{rate:g}" for event, rate in sorted(reported.base_rates.items()))
     pack = reported.pack

@@ -1,8 +1,8 @@
 """Reference forecasts: what every model is compared with, fitted on the model's training regions.
 
 A constant flux, climatology, the inversion line alone, logistic regression and the forest. The last
-three learn from features and are tuned out of fold, as the models are. All are fitted afresh with
-the default settings: what is registered changes none of them.
+three use features, and their postprocessing is fitted out of fold, as that of the models. All are
+fitted for each evaluation with the default settings, whatever is registered.
 """
 
 from collections.abc import Callable, Collection
@@ -34,27 +34,27 @@ from flare.workflows.fitting.training_data import TrainingData
 
 LOGISTIC, INVERSION_LINE, CONSTANT = "logistic regression", "inversion line", "constant"
 
-_USUAL = BaselineConfig()
+_DEFAULTS = BaselineConfig()
 
 #: The reference forest is the one of `mlflow run . -e baseline` without parameters.
-FOREST_SETTINGS = forest_settings(_USUAL)
+FOREST_SETTINGS = forest_settings(_DEFAULTS)
 
 Featured = TypeVar("Featured", ForestForecaster, LogisticForecaster)
 
 
 @dataclass(frozen=True)
 class References:
-    """Rivals by what to call them, in the order in which to report them."""
+    """Reference forecasters by name, in the order of the report."""
 
     forecasters: dict[str, Forecaster]
 
-    def issue(self, rows: PackedSplit) -> dict[str, Forecast]:
-        """Forecast a split; features are computed once for all that want them."""
+    def forecast(self, rows: PackedSplit) -> dict[str, Forecast]:
+        """Forecast a split; features are computed once for all that use them."""
         features: NDArray[np.float64] | None = None
         forecasts = {}
         for name, one in self.forecasters.items():
-            whole = one.spec.image_size == rows.cubes.shape[-1]
-            if isinstance(one, ForestForecaster | LogisticForecaster) and whole:
+            same_size = one.spec.image_size == rows.cubes.shape[-1]
+            if isinstance(one, ForestForecaster | LogisticForecaster) and same_size:
                 if features is None:
                     features = features_of(rows, f"features of the {rows.name} split")
                 forecasts[name] = one.predict_features(features)
@@ -67,7 +67,7 @@ class References:
 def reference_data(pack: Pack, held_out: Collection[int] = ()) -> TrainingData:
     """Return the training split without the active regions that a model was not trained on.
 
-    Nothing is held out for validation instead: reference forecasts choose nothing by it.
+    No regions are held out for validation: references choose nothing by it.
     """
     rows = pack.split("training")
     used = ~np.isin(rows.table["active_region"].to_numpy(), list(held_out))
@@ -76,7 +76,7 @@ def reference_data(pack: Pack, held_out: Collection[int] = ()) -> TrainingData:
 
 
 def fit_references(data: TrainingData) -> References:
-    """Fit the reference forecasts on the training rows, with the default settings each."""
+    """Fit the references on the training rows."""
     features = training_features(data)
     climatology = climatology_of(data)
     constant = fit_constant(
@@ -86,9 +86,11 @@ def fit_references(data: TrainingData) -> References:
     )
     return References(
         {
-            FOREST: _tuned(data, features, _forest_on(data, features)),
-            LOGISTIC: _tuned(data, features, _linear_on(fit_logistic, data, features)),
-            INVERSION_LINE: _tuned(data, features, _linear_on(fit_inversion_line, data, features)),
+            FOREST: _postprocessed(data, features, _fit_forest(data, features)),
+            LOGISTIC: _postprocessed(data, features, _fit_linear(fit_logistic, data, features)),
+            INVERSION_LINE: _postprocessed(
+                data, features, _fit_linear(fit_inversion_line, data, features)
+            ),
             CLIMATOLOGY: climatology,
             CONSTANT: constant,
         }
@@ -104,13 +106,13 @@ def climatology_of(data: TrainingData) -> Forecaster:
     )
 
 
-def _forest_on(
+def _fit_forest(
     data: TrainingData, features: NDArray[np.float64]
 ) -> Callable[[Rows], ForestForecaster]:
-    return lambda rows: fit_rows(features, data, rows, FOREST_SETTINGS, seed=_USUAL.seed)
+    return lambda rows: fit_rows(features, data, rows, FOREST_SETTINGS, seed=_DEFAULTS.seed)
 
 
-def _linear_on(
+def _fit_linear(
     fit_one: Callable[..., LogisticForecaster],
     data: TrainingData,
     features: NDArray[np.float64],
@@ -127,28 +129,28 @@ def _linear_on(
     return fit
 
 
-def _tuned(
+def _postprocessed(
     data: TrainingData, features: NDArray[np.float64], fit: Callable[[Rows], Featured]
 ) -> Featured:
-    """Fit on all rows, and tune out of fold; untuned where there are too few regions to part."""
+    """Fit on all rows, with out-of-fold postprocessing; without where there are too few regions."""
     fitted = fit(data.split.train)
-    n_folds = min(_USUAL.folds, len(region_groups(data.rows.table.iloc[data.split.train])))
+    n_folds = min(_DEFAULTS.folds, len(region_groups(data.rows.table.iloc[data.split.train])))
     if n_folds < 2:
         return fitted
 
-    def without(known: Rows) -> Callable[[Rows], Forecast]:
-        part = fit(known)
-        return lambda left: part.predict_features(features[left])
+    def fit_fold(training: Rows) -> Callable[[Rows], Forecast]:
+        fold = fit(training)
+        return lambda left_out: fold.predict_features(features[left_out])
 
-    folds = training_folds(data, n_folds, seed=_USUAL.split_seed)
+    folds = training_folds(data, n_folds, seed=_DEFAULTS.split_seed)
     assert folds is not None
-    unseen = out_of_fold(data, without, folds)
+    forecasts = out_of_fold(data, fit_fold, folds)
     level = fitted.spec.interval_level
     postprocessing = fit_postprocessing(
-        unseen.forecast,
-        data.peak_flux[unseen.rows],
-        unseen.folds,
+        forecasts.forecast,
+        data.peak_flux[forecasts.rows],
+        forecasts.folds,
         level=level,
-        regions=data.active_regions[unseen.rows],
+        regions=data.active_regions[forecasts.rows],
     )
     return fitted.with_postprocessing(postprocessing)

@@ -1,7 +1,7 @@
-"""What a version forecast for its validation regions: kept with its run, compared on promotion.
+"""The validation forecasts of a version: stored with its run, compared on promotion.
 
-Two versions of one dataset are compared on the samples that both were validated on. Where both were
-validated on the same split that is all of them; else it is what neither has learnt from.
+Two versions of one dataset are compared on the samples that both were validated on. With the same
+split that is all of them; else it is those that neither was trained on.
 """
 
 import json
@@ -24,7 +24,7 @@ from flare.verification.scores import Score
 
 FORECASTS = "validation_forecasts.csv"
 
-#: Drawing from a single region gives no interval.
+#: Resampling a single region gives no interval.
 MIN_REGIONS = 2
 
 
@@ -57,12 +57,14 @@ class PairedComparison:
 
     @property
     def undefined(self) -> bool:
-        """Whether nothing can be said, as without events."""
+        """Whether the difference is undefined, as without events."""
         return bool(np.isnan([self.gain.value, self.gain.low, self.gain.high]).any())
 
 
-def log_held_out(run: Run, card: Scorecard, forecast: Forecast, table: pd.DataFrame) -> None:
-    """Keep the validation scores and forecasts with a run.
+def log_validation_forecasts(
+    run: Run, card: Scorecard, forecast: Forecast, table: pd.DataFrame
+) -> None:
+    """Log the validation scores and forecasts to a run.
 
     ``table`` has the labels of the samples, as ``read_table`` returns them.
     """
@@ -72,26 +74,27 @@ def log_held_out(run: Run, card: Scorecard, forecast: Forecast, table: pd.DataFr
     run.log_text(rows.to_csv(index=False), FORECASTS)
 
 
-def read_held_out(version: RegisteredVersion) -> ValidationForecasts | None:
-    """Return what a version forecast for validation; None where its run did not keep it."""
+def read_validation_forecasts(version: RegisteredVersion) -> ValidationForecasts | None:
+    """Return the validation forecasts of a version; None where its run has none."""
     with scratch() as folder:
-        found = [run_file(version, name, folder) for name in (FORECASTS, VALIDATION_SCORES)]
-        if found[0] is None or found[1] is None:
+        forecasts = run_file(version, FORECASTS, folder)
+        scores = run_file(version, VALIDATION_SCORES, folder)
+        if forecasts is None or scores is None:
             return None
         try:
-            return _parsed(found[0], found[1])
+            return _parsed(forecasts, scores)
         except (ValueError, KeyError, TypeError, OSError):
             return None
 
 
 def read_scores(version: RegisteredVersion) -> Scorecard | None:
-    """Return the validation scores of a version; None where its run did not keep them."""
+    """Return the validation scores of a version; None where its run has none."""
     with scratch() as folder:
-        found = run_file(version, VALIDATION_SCORES, folder)
-        if found is None:
+        path = run_file(version, VALIDATION_SCORES, folder)
+        if path is None:
             return None
         try:
-            return Scorecard.of_dict(json.loads(found.read_text(encoding="utf-8")))
+            return Scorecard.of_dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError, OSError):
             return None
 
@@ -133,31 +136,33 @@ def compare_paired(
     shared = [sample for sample in candidate.ids if sample in place]
     own = [row for row, sample in enumerate(candidate.ids) if sample in place]
     other = [place[sample] for sample in shared]
-    truth = candidate.observations.take(np.array(own, dtype=np.intp))
-    n_regions = len(np.unique(truth.active_region))
+    observations = candidate.observations.take(np.array(own, dtype=np.intp))
+    n_regions = len(np.unique(observations.active_region))
     if n_regions < MIN_REGIONS:
         raise VerificationInvalid(
             f"they were validated on {n_regions} active regions in common; at least {MIN_REGIONS} "
             "are needed"
         )
-    if not np.array_equal(truth.peak_flux, incumbent.observations.peak_flux[other]):
+    if not np.array_equal(observations.peak_flux, incumbent.observations.peak_flux[other]):
         raise VerificationInvalid("they were validated against different labels")
-    forecast = (
+    forecasts = (
         candidate.forecast.take(np.array(own, dtype=np.intp)),
         incumbent.forecast.take(np.array(other, dtype=np.intp)),
     )
     settings: dict[str, Any] = {"n_resamples": resamples, "seed": 0}
-    difference = paired_difference(*forecast, truth, event=event, score_name=score_name, **settings)
-    cards = [score_forecasts(one, truth, **settings) for one in forecast]
+    difference = paired_difference(
+        *forecasts, observations, event=event, score_name=score_name, **settings
+    )
+    cards = [score_forecasts(one, observations, **settings) for one in forecasts]
     return PairedComparison(
         cards[0].get(event, score_name),
         cards[1].get(event, score_name),
-        _turned(difference) if lower_is_better else difference,
+        _negated(difference) if lower_is_better else difference,
         n_regions,
     )
 
 
-def _turned(score: Score) -> Score:
+def _negated(score: Score) -> Score:
     return Score(
         score.event, score.name, -score.value, -score.high, -score.low, score.n, score.n_events
     )

@@ -30,7 +30,7 @@ from flare.workflows.evaluation.model_card import (
     model_card,
     score_tags,
 )
-from flare.workflows.evaluation.validation_forecasts import log_held_out
+from flare.workflows.evaluation.validation_forecasts import log_validation_forecasts
 from flare.workflows.fitting.score_table import log_scores, score_rows
 from flare.workflows.fitting.scoring import Validated
 from flare.workflows.fitting.training_data import TrainingData
@@ -91,7 +91,9 @@ def register(
     scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
     run.log_scores(scores)
     log_scores(run, score_rows(validation.scores, split="validation", forecaster=family))
-    log_held_out(run, validation, validated.forecast, data.rows.table.iloc[data.split.validation])
+    log_validation_forecasts(
+        run, validation, validated.forecast, data.rows.table.iloc[data.split.validation]
+    )
     tags = {
         KIND_TAG: family,
         DATA_TAG: data.pack.name,

@@ -6,8 +6,7 @@ import pandas as pd
 
 from flare.tracking.runs import Run
 from flare.verification.scores import Score
-from flare.workflows.evaluation.comparison import Comparison
-from flare.workflows.evaluation.subsets import ALL
+from flare.workflows.evaluation.comparison import ALL, Comparison
 
 #: Its name among a run's artifacts; ``mlflow.load_table`` reads those of several runs at once.
 SCORE_TABLE = "scores.json"

@@ -3,7 +3,7 @@
 from flare.datasets.pack.reader import Pack
 from flare.tracking.registry import version_tags
 from flare.tracking.tags import FINGERPRINT_TAG
-from flare.workflows.evaluation.validation_forecasts import read_held_out
+from flare.workflows.evaluation.validation_forecasts import read_validation_forecasts
 from flare.workflows.prediction.resolve_model import Resolved
 
 
@@ -18,7 +18,7 @@ def held_out_regions(model: Resolved, pack: Pack) -> frozenset[int]:
         or version_tags(model.version).get(FINGERPRINT_TAG) != pack.fingerprint
     ):
         return frozenset()
-    found = read_held_out(model.version)
+    found = read_validation_forecasts(model.version)
     return frozenset() if found is None else frozenset(found.observations.active_region.tolist())
 
 

@@ -8,7 +8,7 @@ from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.references.climatology import fit_climatology
 from flare.verification.inputs import Observations
-from flare.workflows.evaluation.model_card import model_card, tuning_lines
+from flare.workflows.evaluation.model_card import model_card, postprocessing_lines
 
 SPEC = ForecasterSpec(image_size=32)
 ORIGIN = Origin("f" * 64, "tiny", True, (11000, 11010), 40)
@@ -92,14 +92,12 @@ def test_a_name_with_a_bar_does_not_part_its_column():
 
 def test_the_alarm_of_every_event_is_told_with_its_base_rate_where_that_is_known():
     postprocessing = PostProcessing(rates={"M1.0": 0.25})
-    lines = tuning_lines(forecaster(postprocessing=postprocessing))
-    assert lines[2] == (
-        "M1.0: calibration none, base rate 0.250, alarm at a probability of 0.500 and above"
-    )
-    assert lines[1] == "C1.0: calibration none, alarm at a probability of 0.500 and above"
+    lines = postprocessing_lines(forecaster(postprocessing=postprocessing))
+    assert lines[2] == ("M1.0: calibration none, base rate 0.250, decision threshold 0.500")
+    assert lines[1] == "C1.0: calibration none, decision threshold 0.500"
 
 
 def test_a_stated_base_rate_is_told_beside_the_models_own():
     postprocessing = PostProcessing(rates={"M1.0": 0.25}).at_rates({"M1.0": 0.1})
-    line = tuning_lines(forecaster(postprocessing=postprocessing))[2]
-    assert "base rate 0.250, moved to the stated 0.1, alarm at a probability of 0.250" in line
+    line = postprocessing_lines(forecaster(postprocessing=postprocessing))[2]
+    assert "base rate 0.250, moved to the stated 0.1, decision threshold 0.250" in line

@@ -6,8 +6,7 @@ from hand_made import TRUTH, hand_made
 
 from flare.errors import VerificationInvalid
 from flare.verification.scorecard import score_forecasts
-from flare.workflows.evaluation.comparison import COMPARED, Comparison, Settings, compare
-from flare.workflows.evaluation.subsets import ALL
+from flare.workflows.evaluation.comparison import ALL, COMPARED, Comparison, ScoreSettings, compare
 
 TOLD = {
     "good": hand_made(0.9),
@@ -15,7 +14,7 @@ TOLD = {
     "climatology": hand_made(0.0),
 }
 LATE = TRUTH.active_region >= 11006
-SETTINGS = Settings(resamples=200)
+SETTINGS = ScoreSettings(resamples=200)
 
 
 def compared(told=None, *, settings=SETTINGS, **subsets) -> Comparison:
@@ -100,7 +99,7 @@ def test_a_subset_is_scored_on_its_own_samples_by_those_asked_for(comparison):
 
 
 def test_the_label_scale_is_that_of_all_scores(comparison):
-    noaa = compared(settings=Settings(resamples=100, scale="noaa"), late=LATE)
+    noaa = compared(settings=ScoreSettings(resamples=100, scale="noaa"), late=LATE)
     cards = [*noaa.scorecards.values(), *noaa.subsets["late"].values()]
     assert {card.scale for card in cards} == {"noaa"}
 

@@ -14,9 +14,9 @@ from flare.tracking.tags import VALIDATION_SCORES
 from flare.workflows.evaluation import validation_forecasts
 from flare.workflows.evaluation.validation_forecasts import (
     FORECASTS,
-    log_held_out,
-    read_held_out,
+    log_validation_forecasts,
     read_scores,
+    read_validation_forecasts,
 )
 
 VERSION = RegisteredVersion("solar-flare", 1, "a" * 32, "cnn")
@@ -61,7 +61,7 @@ def kept(tmp_path, monkeypatch, issued):
     monkeypatch.setattr(validation_forecasts, "run_file", fetch)
     card = scorecard()
     thresholds = {"thresholds": issued.thresholds}
-    log_held_out(FolderRun(tmp_path), card, issued, TABLE)
+    log_validation_forecasts(FolderRun(tmp_path), card, issued, TABLE)
     content = card.as_dict() | thresholds
     (tmp_path / VALIDATION_SCORES).write_text(json.dumps(content), encoding="utf-8")
     return tmp_path
@@ -70,19 +70,19 @@ def kept(tmp_path, monkeypatch, issued):
 @pytest.mark.parametrize("name", ["log10_flux", "lower", "upper", "probability"])
 def test_forecasts_come_back_to_the_last_digit(kept, issued, name):
     np.testing.assert_array_equal(
-        getattr(read_held_out(VERSION).forecast, name), getattr(issued, name)
+        getattr(read_validation_forecasts(VERSION).forecast, name), getattr(issued, name)
     )
 
 
 def test_labels_and_regions_come_back_to_the_last_digit(kept):
-    found = read_held_out(VERSION)
+    found = read_validation_forecasts(VERSION)
     assert found.ids == tuple(IDS)
     np.testing.assert_array_equal(found.observations.peak_flux, TRUTH.peak_flux)
     np.testing.assert_array_equal(found.observations.active_region, TRUTH.active_region)
 
 
 def test_events_and_thresholds_come_back(kept, issued):
-    found = read_held_out(VERSION).forecast
+    found = read_validation_forecasts(VERSION).forecast
     assert (found.events, found.thresholds) == (issued.events, issued.thresholds)
 
 
@@ -97,7 +97,7 @@ def test_of_a_damaged_or_missing_file_nothing_comes_back(kept, name, content):
         (kept / name).unlink()
     else:
         (kept / name).write_bytes(content)
-    assert read_held_out(VERSION) is None
+    assert read_validation_forecasts(VERSION) is None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe\x00", b"[]", b'{"scores": 3}'])
@@ -114,4 +114,4 @@ def test_a_number_that_is_none_damages_the_forecasts(kept):
     table = pd.read_csv(path, dtype=str)
     table.loc[3, "log10_flux"] = "much"
     table.to_csv(path, index=False)
-    assert read_held_out(VERSION) is None
+    assert read_validation_forecasts(VERSION) is None

@@ -3,7 +3,7 @@
 import pytest
 
 from flare.forecasters.base import Origin
-from flare.workflows.evaluation.overlap import Regions, seen_regions, shown
+from flare.workflows.evaluation.overlap import Regions, listed, seen_regions
 
 NUMBERS = frozenset({11000, 11010, 11020})
 
@@ -47,5 +47,5 @@ def test_no_common_number_is_no_overlap() -> None:
 
 
 def test_only_the_first_numbers_are_shown() -> None:
-    assert shown(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..."
-    assert shown([3, 1]) == "1, 3"
+    assert listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..."
+    assert listed([3, 1]) == "1, 3"

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flare.workflows.evaluation.subsets import subsets_of
+from flare.workflows.evaluation.comparison import subsets_of
 
 TABLE = pd.DataFrame(
     {

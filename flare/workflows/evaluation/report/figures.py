@@ -1,4 +1,4 @@
-"""The figures of an evaluation, by name, with what each shows in a sentence."""
+"""The figures of an evaluation, by name, each with a caption."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ from flare.sample import N_PLANES
 from flare.verification.bootstrap import region_weights
 from flare.workflows.evaluation.comparison import FOREST, ORACLE, Comparison
 
-#: What each figure shows; also the order in which a report has them.
+#: Captions, in the order of the report.
 CAPTIONS = {
-    "skill": "Scores of the model and its rivals, with intervals over active regions.",
-    "paired_differences": "By how much the model's scores differ from those of each rival, on the "
-    "same resamples of active regions.",
+    "skill": "Scores of the model and the references, with intervals over active regions.",
+    "paired_differences": "Differences of the model's scores from those of the others, on the same "
+    "resamples of active regions.",
     "reliability": "How often the event happened where it was forecast with some probability, "
     "and how many forecasts there were of each.",
-    "roc": "Events and non-events that are alarms, at every threshold; the mark is the threshold "
-    "that the model carries.",
-    "skill_against_threshold": "TSS and HSS at every threshold. The line is the threshold that the "
-    "model carries; it was not chosen on these samples.",
+    "roc": "Events and non-events that are alarms, at every threshold; the mark is the model's "
+    "decision threshold.",
+    "skill_against_threshold": "TSS and HSS at every threshold. The line is the model's "
+    "decision threshold; it was not chosen on these samples.",
     "predicted_against_true": "Forecast against observed peak flux, with the forecast interval and "
     "the boundaries of the classes.",
-    "interval_coverage": "How many labels the forecast interval holds.",
-    "confusion_matrix": "GOES classes as observed and as forecast by the flux.",
-    "skill_by_subset": "The model's scores on parts of the samples.",
+    "interval_coverage": "The share of labels inside the forecast interval.",
+    "confusion_matrix": "Observed GOES classes, and those of the forecast flux.",
+    "skill_by_subset": "The model's scores on subsets of the samples.",
     "error_against_missing_images": "Errors by the number of images that a sample lacks.",
 }
 
@@ -42,8 +42,8 @@ _SUBSET_SCORES = ("brier_skill_score", "true_skill_statistic")
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What is drawn: one model on one split."""
+class FigureData:
+    """The data of the figures: one model on one split."""
 
     label: str
     forecast: Forecast
@@ -53,14 +53,14 @@ class Drawn:
     interval_level: float
 
 
-def figures_of(drawn: Drawn) -> dict[str, Figure]:
+def figures_of(data: FigureData) -> dict[str, Figure]:
     """Draw all figures of ``CAPTIONS``."""
-    comparison = drawn.comparison
-    cards, label = comparison.scorecards, drawn.label
-    found = {
+    comparison = data.comparison
+    cards, label = comparison.scorecards, data.label
+    figures = {
         "skill": skill_panels(cards, model=label),
-        **_of_probability(drawn),
-        **_of_flux(drawn),
+        **_of_probability(data),
+        **_of_flux(data),
         "confusion_matrix": confusion_matrix(cards[label].confusion),
         "skill_by_subset": skill_by_subset(
             *(
@@ -75,25 +75,25 @@ def figures_of(drawn: Drawn) -> dict[str, Figure]:
         ),
     }
     if comparison.against:
-        found["paired_differences"] = paired_differences(
+        figures["paired_differences"] = paired_differences(
             *(
-                {rival: scores[place] for rival, scores in comparison.against.items()}
+                {name: scores[place] for name, scores in comparison.against.items()}
                 for place in range(2)
             ),
             model=label,
         )
-    return {name: found[name] for name in CAPTIONS if name in found}
+    return {name: figures[name] for name in CAPTIONS if name in figures}
 
 
-def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
-    happened, chance, weights = _headline(drawn)
-    forecasts = drawn.comparison.forecasts
-    threshold = forecasts[drawn.label].thresholds[HEADLINE_EVENT]
+def _of_probability(data: FigureData) -> Mapping[str, Figure]:
+    happened, chance, weights = _headline(data)
+    forecasts = data.comparison.forecasts
+    threshold = forecasts[data.label].thresholds[HEADLINE_EVENT]
     references = {
         name: one.probability[:, one.events.index(HEADLINE_EVENT)]
         for name, one in forecasts.items()
         if name in (FOREST, *list(forecasts)[1:2], ORACLE)
-        if name != drawn.label
+        if name != data.label
     }
     return {
         "reliability": reliability_diagram(
@@ -104,7 +104,7 @@ def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
             chance,
             event=HEADLINE_EVENT,
             threshold=threshold,
-            name=drawn.label,
+            name=data.label,
             references=references,
             weights=weights,
         ),
@@ -112,8 +112,8 @@ def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
             happened, chance, event=HEADLINE_EVENT, threshold=threshold, weights=weights
         ),
         "error_against_missing_images": error_against_missing(
-            N_PLANES - drawn.rows.present.sum(axis=(1, 2)),
-            np.abs(drawn.forecast.log10_flux - np.log10(_labels(drawn))),
+            N_PLANES - data.rows.present.sum(axis=(1, 2)),
+            np.abs(data.forecast.log10_flux - np.log10(_labels(data))),
             np.square(chance - happened),
             event=HEADLINE_EVENT,
             weights=weights,
@@ -121,43 +121,43 @@ def _of_probability(drawn: Drawn) -> Mapping[str, Figure]:
     }
 
 
-def _of_flux(drawn: Drawn) -> Mapping[str, Figure]:
-    _, chance, weights = _headline(drawn)
-    threshold = drawn.comparison.forecasts[drawn.label].thresholds[HEADLINE_EVENT]
-    shift = np.log10(LABEL_SCALES[drawn.scale])
-    forecast, flux = drawn.forecast, _labels(drawn)
+def _of_flux(data: FigureData) -> Mapping[str, Figure]:
+    _, chance, weights = _headline(data)
+    threshold = data.comparison.forecasts[data.label].thresholds[HEADLINE_EVENT]
+    shift = np.log10(LABEL_SCALES[data.scale])
+    forecast, flux = data.forecast, _labels(data)
     ends = (forecast.log10_flux + shift, forecast.lower + shift, forecast.upper + shift)
-    scaled = np.where(flux > QUIET_FLUX, flux * LABEL_SCALES[drawn.scale], flux)
+    scaled = np.where(flux > QUIET_FLUX, flux * LABEL_SCALES[data.scale], flux)
     return {
         "predicted_against_true": predicted_against_true(
             *ends,
             scaled,
             alarm=chance >= threshold,
             event=HEADLINE_EVENT,
-            level=drawn.interval_level,
+            level=data.interval_level,
         ),
         "interval_coverage": interval_coverage(
             forecast.log10_flux,
             forecast.lower,
             forecast.upper,
             flux,
-            nominal=drawn.interval_level,
+            nominal=data.interval_level,
             weights=weights,
         ),
     }
 
 
 def _headline(
-    drawn: Drawn,
+    data: FigureData,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
     """Return outcomes and probabilities of the headline event, (N,), and resamples, (R, N)."""
-    regions = drawn.rows.table["active_region"].to_numpy(dtype=np.int64)
+    regions = data.rows.table["active_region"].to_numpy(dtype=np.int64)
     return (
-        event_outcomes(_labels(drawn), (HEADLINE_EVENT,), scale=drawn.scale)[:, 0],
-        drawn.forecast.probability_of(HEADLINE_EVENT),
+        event_outcomes(_labels(data), (HEADLINE_EVENT,), scale=data.scale)[:, 0],
+        data.forecast.probability_of(HEADLINE_EVENT),
         region_weights(regions, n_resamples=1000, seed=0),
     )
 
 
-def _labels(drawn: Drawn) -> NDArray[np.float64]:
-    return drawn.rows.table["peak_flux"].to_numpy(dtype=np.float64)
+def _labels(data: FigureData) -> NDArray[np.float64]:
+    return data.rows.table["peak_flux"].to_numpy(dtype=np.float64)

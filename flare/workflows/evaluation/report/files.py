@@ -17,8 +17,8 @@ from flare.forecasters.base import Forecaster
 from flare.plots.style import save
 from flare.verification.scores import json_safe
 from flare.workflows.evaluation.comparison import Comparison
-from flare.workflows.evaluation.model_card import tuning_lines
-from flare.workflows.evaluation.report.figures import CAPTIONS, Drawn, figures_of
+from flare.workflows.evaluation.model_card import postprocessing_lines
+from flare.workflows.evaluation.report.figures import CAPTIONS, FigureData, figures_of
 from flare.workflows.evaluation.report.render import (
     Block,
     Bullets,
@@ -40,13 +40,13 @@ from flare.workflows.prediction.resolve_model import Resolved
 
 AUDIT = "audit.md"
 
-#: Where in the report's folder, and among the artifacts of its run, the figures lie.
+#: The folder of the figures, in the report and among the artifacts of its run.
 FIGURES = "figures"
 
 
 @dataclass(frozen=True)
 class Reported:
-    """What a report is made of; ``label`` is what the model is called in it."""
+    """The content of a report; ``label`` is the name of the model in it."""
 
     model: Resolved
     label: str
@@ -69,11 +69,11 @@ def write_report(folder: Path, reported: Reported) -> None:
     """Write everything into a folder; figures as PNG and SVG."""
     text = json.dumps(_as_json(reported), allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
-    told = predictions(reported.rows, reported.forecaster, reported.forecast)
-    told.to_csv(folder / "predictions.csv", index=False)
+    table = predictions(reported.rows, reported.forecaster, reported.forecast)
+    table.to_csv(folder / "predictions.csv", index=False)
     (folder / AUDIT).write_text(reported.audit.markdown(), encoding="utf-8")
     pictures = []
-    for name, figure in figures_of(_drawn(reported)).items():
+    for name, figure in figures_of(_figure_data(reported)).items():
         path = save(marked(figure, reported.pack), folder / FIGURES / f"{name}.png")
         save(figure, folder / FIGURES / f"{name}.svg")
         pictures.append(Picture(path, name.replace("_", " "), CAPTIONS[name]))
@@ -87,8 +87,8 @@ def write_report(folder: Path, reported: Reported) -> None:
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
-def _drawn(reported: Reported) -> Drawn:
-    return Drawn(
+def _figure_data(reported: Reported) -> FigureData:
+    return FigureData(
         reported.label,
         reported.forecast,
         reported.rows,
@@ -141,18 +141,20 @@ def _as_json(reported: Reported) -> dict[str, Any]:
 
 def _sections(reported: Reported) -> list[Section]:
     comparison, audit = reported.comparison, reported.audit
-    found = [
+    findings = [
         f"{one.title}: {one.count} of {one.total}. {one.meaning}"
         for one in (*audit.invalid, *audit.warnings)
     ]
     return [
-        Section("In short", _summary(reported)),
+        Section("Summary", _summary(reported)),
         *score_sections(comparison),
         *noise_free_sections(comparison),
         difference_section(comparison),
         subset_section(comparison),
-        Section("Calibration and alarms", [Bullets(tuning_lines(reported.forecaster))]),
-        Section("Audit", [Paragraph(f"{audit.line()}; {AUDIT} has every check."), Bullets(found)]),
+        Section("Calibration and thresholds", [Bullets(postprocessing_lines(reported.forecaster))]),
+        Section(
+            "Audit", [Paragraph(f"{audit.line()}; {AUDIT} has every check."), Bullets(findings)]
+        ),
     ]
 
 
@@ -165,8 +167,8 @@ def _summary(reported: Reported) -> list[Block]:
         blocks.append(Paragraph(f"No scores of skill. {reported.audit.line()}", warning=True))
     if reported.overlapping:
         text = (
-            f"No scores of skill: {', '.join(reported.overlapping)} saw active regions of this "
-            "split in training or validation (allow_overlap=true)."
+            f"No scores of skill: {', '.join(reported.overlapping)} was trained or validated on "
+            "active regions of this split (allow_overlap=true)."
         )
         blocks.append(Paragraph(text, warning=True))
     return [*blocks, Bullets(reported.comparison.lines())]
@@ -183,7 +185,7 @@ def _described(reported: Reported) -> str:
 
 
 def predictions(rows: PackedSplit, forecaster: Forecaster, forecast: Forecast) -> pd.DataFrame:
-    """Put labels and forecasts of a split into one table, a row a sample."""
+    """Return labels and forecasts of a split as one table, a row a sample."""
     table = rows.table[["id", "active_region", "end", "peak_flux"]].rename(
         columns={"end": "issue_time", "peak_flux": "observed_peak_flux_w_m2"}
     )

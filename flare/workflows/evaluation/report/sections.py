@@ -1,4 +1,4 @@
-"""What a report of an evaluation says, in sections that are rendered as Markdown and as HTML."""
+"""The sections of the report of an evaluation."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from flare.goes import HEADLINE_EVENT
 from flare.verification.scorecard import Scorecard
 from flare.verification.scores import FLUX, PUBLISHED_EVENT, Score
-from flare.workflows.evaluation.comparison import COMPARED, Comparison
+from flare.workflows.evaluation.comparison import COMPARED, MEANING, Comparison
 from flare.workflows.evaluation.report.render import (
     Block,
     Bullets,
@@ -15,7 +15,6 @@ from flare.workflows.evaluation.report.render import (
     Table,
     Value,
 )
-from flare.workflows.evaluation.subsets import MEANING
 
 #: The columns of the tables of an event, and of the flux: title and score.
 _OF_EVENT = (
@@ -64,21 +63,21 @@ def score_sections(comparison: Comparison) -> list[Section]:
         fitted = comparison.fitted if event == HEADLINE_EVENT else {}
         blocks: list[Block] = [_table(caption, cards, event, _OF_EVENT, fitted)]
         if event == HEADLINE_EVENT:
-            alarms = ", ".join(
+            thresholds = ", ".join(
                 f"{name} {card.thresholds[event]:.3g}" for name, card in cards.items()
             )
-            blocks.append(Paragraph(f"Alarm at a probability of at least: {alarms}."))
+            blocks.append(Paragraph(f"Decision thresholds: {thresholds}."))
         sections.append(Section(_title(event), blocks))
     sections.append(Section("Peak flux", [_table("", cards, FLUX, _OF_FLUX)]))
     return sections
 
 
 def difference_section(comparison: Comparison) -> Section:
-    """Return by how much the model differs from each rival, and each from climatology."""
+    """Return the differences of the model from each reference, and of each from climatology."""
     header = ["model minus", *(f"{_short(name)} {event}" for event, name in COMPARED)]
     rows: list[Cells] = [
-        [rival, *(interval_cell(score, signed=True) for score in scores)]
-        for rival, scores in comparison.against.items()
+        [name, *(interval_cell(score, signed=True) for score in scores)]
+        for name, scores in comparison.against.items()
     ]
     above: list[Cells] = [
         [name, interval_cell(score, signed=True)]
@@ -88,13 +87,13 @@ def difference_section(comparison: Comparison) -> Section:
         "Paired differences",
         [
             Table(
-                f"{comparison.model} minus each rival, on the same resamples of active regions; "
-                "where an interval holds no 0 the two differ. Of errors, below 0 is better.",
+                f"{comparison.model} minus each other forecaster, on the same resamples of active "
+                "regions; where an interval excludes 0 the two differ. Errors: below 0 is better.",
                 header,
                 rows,
             ),
             Table(
-                f"BSS {HEADLINE_EVENT} above that of climatology, of everybody.",
+                f"BSS {HEADLINE_EVENT} above that of climatology.",
                 ["forecaster", "BSS gained"],
                 above,
             ),
@@ -112,7 +111,7 @@ def noise_free_sections(comparison: Comparison) -> list[Section]:
         ]
         caption = (
             f"Against the true probabilities of the generator ({first[0].n_events} events expected "
-            f"in {first[0].n} samples), without luck of the events; the oracle's are the highest."
+            f"in {first[0].n} samples), free of the chance of outcomes; the oracle's are the highest."
         )
         header = ["forecaster", *(_short(score.name) for score in first)]
         table = Table(caption, header, rows, highlighted=0)
@@ -121,7 +120,7 @@ def noise_free_sections(comparison: Comparison) -> list[Section]:
 
 
 def subset_section(comparison: Comparison) -> Section:
-    """Return the scores on parts of the samples, for those that were scored on them."""
+    """Return the scores on subsets of the samples."""
     names = list(next(iter(comparison.subsets.values())))
     blocks: list[Block] = [Bullets([f"{name}: {text}" for name, text in MEANING.items()])]
     for forecaster in names:
@@ -134,11 +133,11 @@ def subset_section(comparison: Comparison) -> Section:
             rows.append([subset, *counts, *cells])
         header = ["subset", "samples", "regions", f"{HEADLINE_EVENT} events"]
         blocks.append(Table(forecaster, [*header, *(title for *_, title in _OF_SUBSET)], rows))
-    return Section("Parts of the samples", blocks)
+    return Section("Subsets of the samples", blocks)
 
 
 def interval_cell(score: Score, *, signed: bool = False) -> Value:
-    """Return a value with its interval in small; a dash where it is undefined."""
+    """Return a value with its interval; a dash where it is undefined."""
     if math.isnan(score.value):
         return Value("-")
     # Fluxes are some 1e-6 W m^-2; everything else is of the order of 1.
