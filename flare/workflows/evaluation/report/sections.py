@@ -111,7 +111,7 @@ def noise_free_sections(comparison: Comparison) -> list[Section]:
         ]
         caption = (
             f"Against the true probabilities of the generator ({first[0].n_events} events expected "
-            f"in {first[0].n} samples), free of the chance of outcomes; the oracle's are the highest."
+            f"in {first[0].n} samples), free of chance in the outcomes; the oracle's are highest."
         )
         header = ["forecaster", *(_short(score.name) for score in first)]
         table = Table(caption, header, rows, highlighted=0)
