@@ -1,6 +1,6 @@
-"""One forecast in the words of the public answer: the same for REST, batch prediction and MLflow.
+"""A forecast with the fields of the public answer: the same for REST, batch prediction and MLflow.
 
-The seed's five fields keep their names and meaning; the others stand beside them.
+The first five fields are those of the original interface; their names and meaning stay.
 """
 
 from typing import TypedDict
@@ -12,15 +12,15 @@ from flare.goes import HEADLINE_EVENT, class_letter, class_of_flux
 
 
 class Answer(TypedDict):
-    """What a forecast says of one sample.
+    """The forecast of one sample.
 
     ``peak_flux_w_m2`` is the forecast peak GOES 1-8 Angstrom flux of the window in W m^-2 and
     ``log_flux`` its log10; ``flare_class`` its letter and ``goes_class`` the class with a digit.
     ``mx_probability`` is P(peak flux >= 1e-5 W m^-2), ``is_mx_flare`` whether that is at least
-    0.5, and ``alert`` whether it reaches ``alert_threshold``, the threshold of the highest true
+    0.5, and ``alert`` whether it reaches ``alert_threshold``, the threshold with the highest true
     skill statistic out of fold. The interval holds ``interval_level`` of all cases if the
     forecaster is calibrated. ``coherent`` says whether flux, interval and probabilities can be of
-    one distribution: a forecaster that was tuned by an earlier version may contradict itself.
+    one distribution; forecasters of an earlier version may contradict themselves.
     """
 
     peak_flux_w_m2: float
@@ -41,15 +41,15 @@ class Answer(TypedDict):
 
 
 def answers(forecaster: Forecaster, forecast: Forecast) -> list[Answer]:
-    """Put each of the N forecasts into words."""
+    """Return the answer for each of the N forecasts."""
     threshold = forecaster.postprocessing.thresholds[HEADLINE_EVENT]
     coherent = are_coherent(forecast, level=forecaster.spec.interval_level)
-    found: list[Answer] = []
+    rows: list[Answer] = []
     for row in range(len(forecast)):
         log_flux = float(forecast.log10_flux[row])
         flux = 10.0**log_flux
         probability = float(forecast.probability_of(HEADLINE_EVENT)[row])
-        found.append(
+        rows.append(
             Answer(
                 peak_flux_w_m2=flux,
                 log_flux=log_flux,
@@ -71,4 +71,4 @@ def answers(forecaster: Forecaster, forecast: Forecast) -> list[Answer]:
                 coherent=bool(coherent[row]),
             )
         )
-    return found
+    return rows

@@ -1,8 +1,8 @@
-"""Several forecasters as one: forests and networks of other seeds, sizes or folds, averaged.
+"""The mean of several forecasters, such as forests and networks of different seeds or sizes.
 
-Members answer with their own calibrated probabilities; the mean is calibrated once more, with what
-was fitted for the ensemble. Mean forecasts are underconfident where members are each calibrated:
-Ranjan and Gneiting 2010, doi:10.1111/j.1467-9868.2009.00726.x.
+The mean of the members' calibrated probabilities is calibrated once more: where members are each
+calibrated their mean is underconfident (Ranjan and Gneiting 2010,
+doi:10.1111/j.1467-9868.2009.00726.x).
 """
 
 import re
@@ -21,7 +21,7 @@ from flare.forecasters.storage import load, read_description, save
 from flare.sample import Cube, Present, reduce_cubes
 
 _MEMBER = re.compile(r"member-\d{2}")
-_MOST = 100  # members: two digits
+_MAX_MEMBERS = 100  # two digits
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class EnsembleForecaster(Forecaster):
     members: tuple[Forecaster, ...]
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
-        """Forecast N samples by every member, and average."""
+        """Return the mean of the members' forecasts of N samples."""
         check_cubes(cubes, present)
         reduced = reduce_cubes(cubes, self.spec.image_size)
         flux, probability = mean_of([one.predict(reduced, present) for one in self.members])
@@ -40,20 +40,20 @@ class EnsembleForecaster(Forecaster):
 
     @property
     def engine(self) -> str:
-        """What its members compute with, each once: ``numpy, onnxruntime``."""
+        """The engines of its members, each once: ``numpy, onnxruntime``."""
         return ", ".join(sorted({one.engine for one in self.members}))
 
     @property
     def device(self) -> str:
-        """Where its members compute: ``cuda`` if one of them does."""
+        """``cuda`` if one of its members computes there, else ``cpu``."""
         return max(one.device for one in self.members)
 
     def exported(self) -> Self:
-        """Return it with the networks among its members exported."""
+        """Return it with the networks of its members exported."""
         return replace(self, members=tuple(one.exported() for one in self.members))
 
     def with_threads(self, threads: int) -> Self:
-        """Return it with so many threads a call in the networks among its members."""
+        """Return it with this number of threads a call in the networks of its members."""
         return replace(self, members=tuple(one.with_threads(threads) for one in self.members))
 
     def save_parts(self, folder: Path) -> dict[str, object]:
@@ -67,11 +67,13 @@ class EnsembleForecaster(Forecaster):
 
     @classmethod
     def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
-        """Load every member; a name that is none of ours, or another member, is refused."""
+        """Load every member; refuse other names and members of another digest."""
         members = []
         for one in parts["members"]:
             if not _MEMBER.fullmatch(one["folder"]):
-                raise ForecasterInvalid(f"{one['folder']!r} is no member's folder; fetch it again")
+                raise ForecasterInvalid(
+                    f"{one['folder']!r} is not the folder of a member; fetch it again"
+                )
             place = folder / one["folder"]
             description = read_description(place)
             if description["digest"] != one["digest"] or description["kind"] == cls.kind:
@@ -85,23 +87,23 @@ class EnsembleForecaster(Forecaster):
 def mean_of(forecasts: Sequence[Forecast]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean log10 flux, (N,), and the mean probabilities, (N, E), of several forecasts.
 
-    A geometric mean of the flux: an error of a factor of ten counts alike up and down.
+    The mean of log10 flux is the geometric mean of the flux.
     """
     flux = np.mean([one.log10_flux for one in forecasts], axis=0)
     return flux, np.mean([one.probability for one in forecasts], axis=0)
 
 
 def combine(members: Sequence[Forecaster]) -> EnsembleForecaster:
-    """Make an ensemble, not tuned yet. It works on images of the largest size of its members.
+    """Make an ensemble without postprocessing, on images of the largest size of its members.
 
     Raises
     ------
     ConfigInvalid
-        Fewer than two members, ensembles among them, members of other data, or members that answer
-        other questions or look at images of sizes that do not divide one another.
+        Fewer than two members, ensembles among them, or members of different data, events,
+        channels or windows, or of image sizes that do not divide one another.
     """
-    if not 2 <= len(members) <= _MOST:
-        raise ConfigInvalid(f"{len(members)} members; an ensemble has from 2 to {_MOST}")
+    if not 2 <= len(members) <= _MAX_MEMBERS:
+        raise ConfigInvalid(f"{len(members)} members; an ensemble has from 2 to {_MAX_MEMBERS}")
     if any(isinstance(one, EnsembleForecaster) for one in members):
         raise ConfigInvalid("an ensemble cannot be a member of another; name its members instead")
     size = max(one.spec.image_size for one in members)
@@ -109,7 +111,7 @@ def combine(members: Sequence[Forecaster]) -> EnsembleForecaster:
     for number, one in enumerate(members, start=1):
         if replace(one.spec, image_size=size) != first:
             raise ConfigInvalid(
-                f"member {number} takes or answers something else than member 1: {one.spec} and "
+                f"member {number} has another input or output than member 1: {one.spec} and "
                 f"{members[0].spec}; choose models of the same events, channels and window"
             )
         if size % one.spec.image_size:
@@ -121,7 +123,7 @@ def combine(members: Sequence[Forecaster]) -> EnsembleForecaster:
 
 
 def _origin(members: Sequence[Forecaster]) -> Origin:
-    """Say what all members together have seen."""
+    """Return the regions of all members together."""
     origins = [one.origin for one in members]
     first = origins[0]
     for number, one in enumerate(origins, start=1):

@@ -1,7 +1,7 @@
-"""The random forest on image statistics and magnetogram proxies: the rival of every network.
+"""The random forest on image statistics and magnetogram proxies.
 
-One forest regresses log10 of the peak flux, another tells how many of the ordered events happened;
-P(event) is then a sum of class probabilities, so it cannot rise towards stronger events.
+One forest regresses log10 of the peak flux, another classifies how many of the ordered events
+happened; P(event) is a sum of class probabilities, so it cannot rise towards stronger events.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from flare.goes import event_outcomes
 from flare.sample import Cube, Present, reduce_cubes
 from flare.seeding import Stream, integer_seed
 
-#: skops does not trust it by itself, because scikit-learn walks a tree's node numbers without
-#: looking at them. ``_check_trees`` looks.
+#: Not trusted by skops, because scikit-learn does not check the node numbers of a tree.
+#: ``_check_trees`` does.
 _TREE = "sklearn.tree._tree.Tree"
 
 REGRESSOR, CLASSIFIER = "regressor.skops", "classifier.skops"
@@ -30,7 +30,7 @@ REGRESSOR, CLASSIFIER = "regressor.skops", "classifier.skops"
 
 @dataclass(frozen=True)
 class ForestForecaster(Forecaster):
-    """Two forests on the features of ``flare.features``, with what was tuned afterwards."""
+    """Two forests on the features of ``flare.features``."""
 
     kind: ClassVar[str] = "forest"
     regressor: RandomForestRegressor
@@ -53,11 +53,11 @@ class ForestForecaster(Forecaster):
         probability = np.zeros((len(features), len(events)))
         for column, count in enumerate(self.classifier.classes_):
             probability[:, : int(count)] += counts[:, [column]]
-        # The sum of many shares may lie a rounding error above 1.
+        # By rounding the sum of shares may be above 1.
         return self.postprocessing.apply(log10_flux, np.clip(probability, 0.0, 1.0), events)
 
     def importances(self) -> dict[str, float]:
-        """Return each feature's share of the regressor's variance reduction; they sum to one."""
+        """Return each feature's share of the regressor's variance reduction; the sum is 1."""
         shares = self.regressor.feature_importances_
         return {name: float(share) for name, share in zip(FEATURE_NAMES, shares, strict=True)}
 
@@ -71,7 +71,7 @@ class ForestForecaster(Forecaster):
 
     @classmethod
     def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
-        """Read both forests; skops refuses every type but its own list and checked trees."""
+        """Read both forests; skops refuses types that are not on its list."""
         from skops.io import load
 
         if tuple(parts["features"]) != FEATURE_NAMES:
@@ -104,13 +104,13 @@ def fit_forest(
     Parameters
     ----------
     features
-        (N, F) as ``compute_features`` gives them; NaN means missing and is split on as such.
+        (N, F) of ``compute_features``; NaN means missing and is a value of its own in splits.
     peak_flux
         Labels in W m^-2, shape (N,).
     min_samples_leaf, max_features
         Smallest leaf in samples, and the share of features that a split may choose from.
     n_jobs
-        Threads that fit trees; None: one for each core that this process may use.
+        Threads that fit trees; None: one for each usable core.
     """
     if len(features) == 0:
         raise DatasetInvalid("no training samples to fit a forest on; check the split")
@@ -124,30 +124,31 @@ def fit_forest(
     regressor = RandomForestRegressor(**trees).fit(features, np.log10(peak_flux))
     happened = event_outcomes(peak_flux, spec.events).sum(axis=1)
     classifier = RandomForestClassifier(**trees).fit(features, happened)
-    # One thread from here on: a server answers one sample at a time, and starting threads for 300
-    # small trees costs more than walking them.
+    # Predict in one thread: for one sample, starting threads costs more than 300 small trees.
     regressor.n_jobs = classifier.n_jobs = 1
     return ForestForecaster(regressor, classifier, spec=spec, origin=origin)
 
 
 def _check_trees(forest: Any, kind: type[RandomForestRegressor | RandomForestClassifier]) -> None:
-    """Refuse a forest of another kind, and trees that lead out of themselves or in circles."""
+    """Refuse a forest of another kind, and trees with invalid or cyclic node numbers."""
     n_features = len(FEATURE_NAMES)
     if type(forest) is not kind or forest.n_features_in_ != n_features:
         raise ForecasterInvalid(f"wanted a {kind.__name__} of {n_features} features")
     for estimator in forest.estimators_:
         tree = estimator.tree_
-        # scikit-learn cuts a node count that is too high down to the nodes that there are, but
-        # leaves one that is too low, and a walk starts at node 0 without asking.
+        # scikit-learn reduces a node count that is too high, but not one that is too low, and
+        # starts at node 0 without a check.
         if tree.node_count < 1:
             raise ForecasterInvalid("a tree of the forest has no nodes; fetch it again")
         number = np.arange(tree.node_count)
         inner = tree.children_left != -1
         for children in (tree.children_left, tree.children_right):
-            # A child always has a higher number than its parent, so a walk must end.
-            ahead = (children > number) & (children < tree.node_count)
-            if not (ahead | (~inner & (children == -1))).all():
-                raise ForecasterInvalid("a tree of the forest leads nowhere; fetch it again")
+            # A child has a higher number than its parent, so every path ends.
+            valid = (children > number) & (children < tree.node_count)
+            if not (valid | (~inner & (children == -1))).all():
+                raise ForecasterInvalid("a tree of the forest has invalid children; fetch it again")
         features = tree.feature[inner]
         if ((features < 0) | (features >= n_features)).any():
-            raise ForecasterInvalid("a tree of the forest asks for a feature that is not there")
+            raise ForecasterInvalid(
+                "a tree of the forest uses a feature that does not exist; fetch it again"
+            )

@@ -1,4 +1,4 @@
-"""A trained network as a forecaster: architecture, weights, normalisation and tuning together."""
+"""A trained network as a forecaster, with its normalisation and postprocessing."""
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
@@ -24,17 +24,17 @@ from flare.sample import Cube, Present, reduce_cubes
 
 WEIGHTS = "weights.safetensors"
 GRAPH = "network.onnx"
-_CHUNK = 16  # samples at once: larger gains nothing on a CPU and costs memory
+_CHUNK = 16  # samples at once; more is not faster on a CPU and costs memory
 
 
 @dataclass(frozen=True)
 class NetworkForecaster(Forecaster):
     """A network in evaluation mode, with the normalisation that it was trained with.
 
-    A network of three quantiles gives the interval too. ``drawn`` is how much oftener than they are
-    the classes were drawn in training, from below the weakest event up; empty where they were not.
-    ``graph`` is the network as ONNX Runtime runs it, None while it was not exported. With a
-    ``standardisation`` the network also gets the features of the images.
+    A network with three quantiles gives the interval too. ``drawn`` are the sampling weights of
+    the classes in training, from below the weakest event up; empty for none. ``graph`` is the
+    network for ONNX Runtime, None where it was not exported. With a ``standardisation`` the network
+    also gets the features of the images.
     """
 
     kind: ClassVar[str] = "neural"
@@ -46,17 +46,17 @@ class NetworkForecaster(Forecaster):
     standardisation: Standardisation | None = None
 
     def __post_init__(self) -> None:
-        """Refuse weights that nothing can be divided by: they were read from a damaged folder."""
+        """Refuse impossible sampling weights, as a damaged folder has them."""
         if not all(0 < weight < float("inf") for weight in self.drawn):
-            raise ForecasterInvalid(f"classes were drawn {self.drawn} times as often; wanted > 0")
+            raise ForecasterInvalid(f"sampling weights of {self.drawn}; wanted numbers above 0")
         if self.postprocessing.distribution != (self.config.n_quantiles == 0):
             raise ForecasterInvalid(
-                "the network gives a distribution and its tuning is for a flux and events, or the "
-                "other way round; train it again"
+                "the network gives a distribution and its postprocessing is for a flux and events, "
+                "or the other way round; train it again"
             )
         if self.drawn and len(self.drawn) != len(self.spec.events) + 1:
             raise ForecasterInvalid(
-                f"there are {len(self.drawn)} weights of classes for {len(self.spec.events)} events"
+                f"there are {len(self.drawn)} sampling weights for {len(self.spec.events)} events"
             )
 
     @property
@@ -80,10 +80,10 @@ class NetworkForecaster(Forecaster):
             rows = slice(start, start + _CHUNK)
             images = reduce_cubes(np.asarray(cubes[rows]), self.spec.image_size)
             there = np.asarray(present[rows])
-            some_flux, some_logits = run(images, there, self._features(images, there))
-            flux.append(some_flux)
-            single.append(torch.from_numpy(some_logits).sigmoid().numpy())
-        return self._finished(
+            flux_part, logits = run(images, there, self._features(images, there))
+            flux.append(flux_part)
+            single.append(torch.from_numpy(logits).sigmoid().numpy())
+        return self._forecast(
             np.concatenate(flux) if flux else np.empty((0, self.config.n_quantiles)),
             np.concatenate(single) if single else np.empty((0, len(self.spec.events))),
         )
@@ -105,19 +105,19 @@ class NetworkForecaster(Forecaster):
         log10_flux, logits = self.network(self.normalisation(images, there), there, numbers)
         return log10_flux.double().cpu().numpy(), logits.double().cpu().numpy()
 
-    def _finished(self, flux: NDArray[np.float64], single: NDArray[np.float64]) -> Forecast:
-        """Make the forecast of quantiles (N, Q) and probabilities (N, E) as the network issues."""
+    def _forecast(self, flux: NDArray[np.float64], single: NDArray[np.float64]) -> Forecast:
+        """Make the forecast from the network's quantiles (N, Q) and probabilities (N, E)."""
         flux = np.clip(flux, *LOG10_FLUX_RANGE)
         ends = (flux[:, 0], flux[:, -1]) if flux.shape[1] > 1 else None
         if self.drawn:
             single = natural_probabilities(single, self.drawn)
-        # Sigmoids know nothing of each other; the tuning puts them in order.
+        # The probabilities are independent sigmoids; the postprocessing puts them in order.
         middle = flux[:, flux.shape[1] // 2] if flux.shape[1] else np.full(len(flux), np.nan)
         level = self.spec.interval_level
         return self.postprocessing.apply(middle, single, self.spec.events, ends=ends, level=level)
 
     def exported(self) -> Self:
-        """Return the same forecaster, its network run by ONNX Runtime where that can be done."""
+        """Return it with its network exported to ONNX, where that works."""
         if self.graph is not None:
             return self
         size = self.spec.image_size
@@ -127,13 +127,13 @@ class NetworkForecaster(Forecaster):
         return replace(self, graph=graph)
 
     def with_threads(self, threads: int) -> Self:
-        """Return the same forecaster, so many threads a call in ONNX Runtime."""
+        """Return it with this number of threads a call in ONNX Runtime."""
         if self.graph is None:
             return self
         return replace(self, graph=self.graph.with_threads(threads))
 
     def save_parts(self, folder: Path) -> dict[str, object]:
-        """Write the weights as safetensors and what was exported; return what else is needed."""
+        """Write the weights as safetensors, and the graph; return what else is needed."""
         weights = {key: value.contiguous() for key, value in self.network.state_dict().items()}
         save_file(weights, folder / WEIGHTS)
         parts: dict[str, object] = {
@@ -153,9 +153,9 @@ class NetworkForecaster(Forecaster):
 
     @classmethod
     def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
-        """Build the network and load its weights, onto a GPU if there is one; every key must fit.
+        """Build the network and load its weights, onto a GPU if there is one.
 
-        Folders of before have no graph; PyTorch runs their networks.
+        Older folders have no graph; PyTorch runs their networks.
         """
         config = NetworkConfig(**parts["network"])
         network = build_forecasting(config)
@@ -163,7 +163,7 @@ class NetworkForecaster(Forecaster):
         network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         scale = parts["normalisation"]
         normalisation = ChannelNormalisation(tuple(scale["mean"]), tuple(scale["std"]))
-        drawn = tuple(parts.get("drawn", ()))  # folders of before have none
+        drawn = tuple(parts.get("drawn", ()))  # older folders have none
         digest = parts.get("graph_sha256")
         graph = None if digest is None else read_graph(folder / GRAPH, sha256=digest)
         features = parts.get("standardisation")

@@ -1,8 +1,8 @@
-"""A forecaster as a folder: ``forecaster.json`` beside the weights, and back again.
+"""Save a forecaster as a folder of ``forecaster.json`` and weights, and load it again.
 
-The folder loads without MLflow, and nothing in it is unpickled or executed: JSON, safetensors and
-skops (whose loader builds only types on its own list). Every file's SHA-256 stands in the JSON, and
-the JSON's own, so a damaged or half-copied folder is refused instead of forecasting nonsense.
+The folder loads without MLflow, and nothing in it is unpickled or executed: JSON, safetensors,
+ONNX and skops (whose loader builds only types on its list). The JSON has the SHA-256 of every file
+and of itself, so a damaged or incomplete folder is refused.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import Calibration
 
-#: What is written. Format 1 had no calibrations and no rates; it is read as having none.
+#: The format that is written. Format 1 had no calibrations and no rates.
 FORMAT = 2
 READABLE = (1, 2)
 DESCRIPTION = "forecaster.json"
 
-#: Where each kind lives; imported when it is needed, so that a forest loads without torch.
+#: Module and class of each kind; imported when needed, so that a forest loads without torch.
 KINDS: dict[str, tuple[str, str]] = {
     "climatology": ("flare.forecasters.references.climatology", "Climatology"),
     "constant": ("flare.forecasters.references.climatology", "Constant"),
@@ -98,8 +98,8 @@ def load(folder: Path) -> Forecaster:
             ),
         )
     except MemoryError:
-        raise  # the machine's state, and no fault of the folder
-    # Of weights that fit their checksum and no model, every library says so with its own exception.
+        raise  # the machine's fault, not the folder's
+    # For weights that fit no model every library has exceptions of its own.
     except Exception as error:
         raise ForecasterInvalid(f"{folder} does not hold a usable forecaster: {error}") from error
 
@@ -111,12 +111,12 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise ModelNotFound(f"no {DESCRIPTION} in {folder}; give the folder of a saved forecaster")
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = description["format"], str(description["kind"])
+        version, kind = description["format"], str(description["kind"])
     except (ValueError, KeyError, TypeError) as error:
         raise ForecasterInvalid(f"{path} is damaged ({error}); fetch it again") from error
-    if found[0] not in READABLE or found[1] not in KINDS:
+    if version not in READABLE or kind not in KINDS:
         raise ForecasterInvalid(
-            f"{path} has format {found[0]} and kind {found[1]!r}; this version reads the formats "
+            f"{path} has format {version} and kind {kind!r}; this version reads the formats "
             f"{' and '.join(map(str, READABLE))} and the kinds {', '.join(KINDS)}"
         )
     if description.get("digest") != digest_of(description):
@@ -128,13 +128,13 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def digest_of(description: dict[str, Any]) -> str:
-    """Hash everything in a description but the digest itself: a changed threshold is noticed."""
+    """Return the SHA-256 of a description without its digest."""
     content = {key: value for key, value in description.items() if key != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """Return where a listed file should be: in the folder or below it, whatever its name says."""
+    """Return the path of a listed file, which is always below the folder."""
     parts = PurePosixPath(name).parts
     if ".." in parts or "/" in parts:
         return folder / Path(name).name

@@ -93,14 +93,14 @@ def test_a_dataset_without_an_oracle_has_none(home):
 
 def test_an_oracle_that_does_not_know_a_sample_is_refused(made, tables):
     stranger = tables["test"].assign(id="1_2014_01_01_00_00_00_0")
-    with pytest.raises(DatasetInvalid, match="does not know all samples"):
+    with pytest.raises(DatasetInvalid, match="lacks samples"):
         oracle_of(made.summary.path, stranger, tables["training"])
 
 
 def test_a_damaged_oracle_is_one_line(made, tables, tmp_path):
     (tmp_path / "oracle").mkdir()
     (tmp_path / "oracle" / "oracle.csv").write_text("nothing\n1\n")
-    with pytest.raises(DatasetInvalid, match="is no table with an id"):
+    with pytest.raises(DatasetInvalid, match="is not a table with an id"):
         oracle_of(tmp_path, tables["test"], tables["training"])
 
 
@@ -117,7 +117,7 @@ def test_an_oracle_with_a_sample_twice_or_a_word_for_a_number_is_refused(
     known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv")
     (tmp_path / "oracle").mkdir()
     damage(known).to_csv(tmp_path / "oracle" / "oracle.csv", index=False)
-    with pytest.raises(DatasetInvalid, match="does not know all samples"):
+    with pytest.raises(DatasetInvalid, match="lacks samples"):
         oracle_of(tmp_path, tables["test"], tables["training"])
 
 

@@ -1,1 +1,1 @@
-"""Networks exported to ONNX, and the sessions of ONNX Runtime that run them."""
+"""Networks in ONNX: the export, and the sessions of ONNX Runtime."""

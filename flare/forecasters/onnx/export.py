@@ -1,4 +1,4 @@
-"""From a network in PyTorch to a graph for ONNX Runtime that gives the same answers."""
+"""Export a network from PyTorch to an ONNX graph with the same outputs."""
 
 import copy
 import logging
@@ -25,11 +25,11 @@ from flare.sample import N_CHANNELS, N_STEPS
 
 log = logging.getLogger("flare")
 
-#: How far log10 flux, in dex, and logits may be from PyTorch's.
+#: Largest difference of log10 flux, in dex, and of logits from PyTorch's.
 TOLERANCE = 1e-5
 
 _OPSET = 20
-_SURE = 16.0  # beyond this logit a probability is 0 or 1 in seven digits
+_MAX_LOGIT = 16.0  # beyond it a probability is 0 or 1 to seven digits
 
 
 def export(
@@ -39,10 +39,7 @@ def export(
     image_size: int,
     n_features: int = 0,
 ) -> ExportedNetwork | None:
-    """Return a network as ONNX Runtime runs it, or None, and why in the log, where it cannot.
-
-    It is compared with PyTorch before it is returned.
-    """
+    """Export a network and compare it with PyTorch; None, with a warning, where that fails."""
     if not can_run_graphs():
         return None
     network = copy.deepcopy(network).to("cpu").eval()
@@ -50,13 +47,13 @@ def export(
         sizes = {"image_size": image_size, "n_features": n_features}
         exported = ExportedNetwork(export_graph(network, normalisation, **sizes))
         apart = difference(exported, network, normalisation, **sizes)
-    # Exporter and runtime each fail with exceptions of their own, and PyTorch can do without them.
+    # Exporter and runtime have exceptions of their own; PyTorch runs the network instead.
     except Exception as error:
-        log.warning("the network stays with PyTorch, it could not be exported: %s", error)
+        log.warning("PyTorch runs the network, it could not be exported: %s", error)
         return None
     if not apart <= TOLERANCE:
         log.warning(
-            "the network stays with PyTorch: exported, its answers are %.1e apart; wanted %.0e",
+            "PyTorch runs the network: the outputs of the export differ by %.1e; wanted %.0e",
             apart,
             TOLERANCE,
         )
@@ -73,14 +70,14 @@ def export_graph(
 ) -> bytes:
     """Return the ONNX graph of a network on a CPU, in evaluation mode, for any number of samples.
 
-    uint8 cubes (N, T, C, S, S), bool (N, T, C) and float32 features (N, D), if D is not 0, go in;
-    see ``Network`` for what comes out.
+    Inputs are uint8 cubes (N, T, C, S, S), bool (N, T, C) and, if D is not 0, float32 features
+    (N, D); for the outputs see ``Network``.
     """
     inputs = (*INPUTS, FEATURES) if n_features else INPUTS
     samples = tuple(map(torch.from_numpy, _samples(normalisation, image_size, n_features)))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         path = Path(folder) / "network.onnx"
-        # Of the exporter's age (docs/decisions/0011), and of shapes that are fixed in the graph.
+        # That the exporter is old (docs/decisions/0011), and that shapes are fixed in the graph.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _FromGreyLevels(network, normalisation).eval(),
@@ -103,10 +100,10 @@ def difference(
     image_size: int,
     n_features: int = 0,
 ) -> float:
-    """Return how far an exported network is from PyTorch at most, in dex and in logits.
+    """Return the largest difference of an exported network from PyTorch, in dex and in logits.
 
-    Samples have gaps, one of them everywhere, and come three at once and one alone. Values that are
-    cut off before anybody sees them do not count.
+    It is measured on a batch of three samples with gaps and on a single one, within the ranges to
+    which outputs are limited.
     """
     samples = _samples(normalisation, image_size, n_features)
     apart = []
@@ -118,13 +115,13 @@ def difference(
         graph_flux, graph_logits = exported.run(*some)
         apart += [
             _apart(log10_flux, graph_flux, LOG10_FLUX_RANGE),
-            _apart(logits, graph_logits, (-_SURE, _SURE)),
+            _apart(logits, graph_logits, (-_MAX_LOGIT, _MAX_LOGIT)),
         ]
     return float(np.max(apart))
 
 
-def _apart(network: Tensor, graph: NDArray[np.float64], seen: tuple[float, float]) -> np.float64:
-    one, two = (np.clip(answer, *seen) for answer in (network.double().numpy(), graph))
+def _apart(network: Tensor, graph: NDArray[np.float64], limits: tuple[float, float]) -> np.float64:
+    one, two = (np.clip(output, *limits) for output in (network.double().numpy(), graph))
     apart: np.float64 = np.abs(one - two).max(initial=0.0)
     return apart
 
@@ -132,10 +129,7 @@ def _apart(network: Tensor, graph: NDArray[np.float64], seen: tuple[float, float
 def _samples(
     normalisation: ChannelNormalisation, image_size: int, n_features: int
 ) -> tuple[Any, ...]:
-    """Return four samples of grey levels as the network knows them, with and without gaps.
-
-    With features as a third array, if there are any.
-    """
+    """Return four samples with typical grey levels, with and without gaps, and their features."""
     rng = np.random.default_rng(0)
     cubes = np.empty((4, N_STEPS, N_CHANNELS, image_size, image_size), dtype=np.uint8)
     for channel, (mean, std) in enumerate(zip(normalisation.mean, normalisation.std, strict=True)):
@@ -166,17 +160,17 @@ class _FromGreyLevels(nn.Module):
     def forward(
         self, cubes: Tensor, present: Tensor, features: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Forecast from grey levels, by a factor and a summand an image, as the normalisation."""
+        """Normalise grey levels by a factor and a summand per image, and run the network."""
         factors, summands = (present * one for one in (self.scale, self.shift))  # (N, T, C)
         rows = cubes.flatten(3).flatten(0, 2)  # (N * T * C, H * W)
         planes = _Scaled.apply(rows, factors.flatten())  # type: ignore[no-untyped-call]
         inputs = (planes + summands.flatten()[:, None]).reshape(-1, *cubes.shape[1:])
-        told: tuple[Tensor, Tensor] = self.network(inputs, present, features)
-        return told
+        outputs: tuple[Tensor, Tensor] = self.network(inputs, present, features)
+        return outputs
 
 
 class _Scaled(torch.autograd.Function):
-    """Planes of grey levels (B, P) times factors (B,): one pass in ONNX Runtime, instead of two."""
+    """Multiply planes of grey levels (B, P) by factors (B,): one pass in ONNX Runtime, not two."""
 
     @staticmethod
     def forward(ctx: object, planes: Tensor, factors: Tensor) -> Tensor:  # noqa: ARG004

@@ -1,7 +1,7 @@
-"""A network that ONNX Runtime runs: on a CPU it is quicker than the PyTorch that made it.
+"""Run an exported network with ONNX Runtime, which is faster on a CPU than PyTorch.
 
-The graph is read from bytes, after the folder's digests were checked, and looked into first: it
-holds its own numbers and standard operators, and names no other file.
+The graph is read from bytes after the folder's digests were checked, and is refused if it refers to
+other files or to operators that are not ONNX's own.
 """
 
 import functools
@@ -20,19 +20,19 @@ from flare.sample import Cube, Present
 
 log = logging.getLogger("flare")
 
-#: What goes into the graph, with features where the network gets any, and what comes out.
+#: The inputs of the graph, features only where the network gets any, and its outputs.
 INPUTS = ("cubes", "present")
 FEATURES = "features"
 OUTPUTS = ("log10_flux", "logits")
 
-#: Samples at once. ONNX Runtime keeps its buffers, of 256 pixels 62 MB a sample (sixteen: 977 MB),
-#: and what leaves the processor's cache is slower.
-_AT_ONCE = 2
+#: Samples per call. ONNX Runtime keeps its buffers, 62 MB a sample of 256 pixels (sixteen: 977 MB),
+#: and larger batches leave the processor's cache.
+_BATCH = 2
 
 
 @functools.cache
 def can_run_graphs() -> bool:
-    """Whether ONNX Runtime is there; if not, it is said once in the log."""
+    """Say whether ONNX Runtime is installed; warn once if it is not."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -45,17 +45,17 @@ def can_run_graphs() -> bool:
 class ExportedNetwork:
     """An ONNX graph of a network and its normalisation, ready to run on a CPU.
 
-    Calls from several threads run side by side: ONNX Runtime lets go of Python's lock.
+    Calls from several threads run in parallel: ONNX Runtime releases Python's lock.
     """
 
     def __init__(self, graph: bytes, *, threads: int | None = None) -> None:
-        """Prepare the graph; ``threads`` are those of one call, None: as many as PyTorch takes.
+        """Prepare the graph; ``threads`` a call, None for PyTorch's number.
 
         Raises
         ------
         ForecasterInvalid
-            The graph refers to other files, to operators that are not ONNX's own, or to inputs and
-            outputs that are not a network's.
+            The graph refers to other files or other operators than ONNX's own, or has other inputs
+            or outputs than a network.
         """
         from onnxruntime import InferenceSession, SessionOptions
 
@@ -65,9 +65,9 @@ class ExportedNetwork:
         options = SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        # Threads that wait for the next request must not keep the cores busy.
+        # Waiting threads must not keep the cores busy.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors; warnings are of how the graph was optimised
+        options.log_severity_level = 3  # errors; warnings are about optimisations
         self._session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(
@@ -83,25 +83,25 @@ class ExportedNetwork:
         answers = [
             self._session.run(
                 list(OUTPUTS),
-                {name: whole[start : start + _AT_ONCE] for name, whole in given.items()},
+                {name: whole[start : start + _BATCH] for name, whole in given.items()},
             )
-            for start in range(0, len(cubes), _AT_ONCE)
+            for start in range(0, len(cubes), _BATCH)
         ]
         log10_flux, logits = map(np.concatenate, zip(*answers, strict=True))
         return log10_flux.astype(np.float64), logits.astype(np.float64)
 
     def with_threads(self, threads: int) -> Self:
-        """Return the same network with so many threads a call."""
+        """Return the same network with this number of threads a call."""
         return self if threads == self.threads else type(self)(self.content, threads=threads)
 
 
 def read_graph(path: Path, *, sha256: str) -> ExportedNetwork | None:
-    """Read an exported network; None, and why in the log, where PyTorch has to run it.
+    """Read an exported network; None, with a warning, where PyTorch has to run it.
 
     Raises
     ------
     ForecasterInvalid
-        The file is not the one with this digest, or one that is not run; see ``ExportedNetwork``.
+        The file has another digest, or is refused by ``ExportedNetwork``.
     """
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
@@ -114,30 +114,30 @@ def read_graph(path: Path, *, sha256: str) -> ExportedNetwork | None:
         return ExportedNetwork(content)
     except ForecasterInvalid:
         raise
-    # A runtime of another version may not know the operators, and has exceptions of its own.
+    # An older runtime may not know the operators, and has exceptions of its own.
     except Exception as error:
         log.warning("PyTorch runs the network, ONNX Runtime cannot read it: %s", error)
         return None
 
 
 def check_graph(graph: bytes) -> None:
-    """Raise ForecasterInvalid unless a graph stands alone and is of standard operators."""
+    """Raise ForecasterInvalid unless a graph is self-contained and has standard operators only."""
     import onnx
 
     try:
         model = onnx.load_model_from_string(graph)
     except Exception as error:  # protobuf's, which has no types
         raise ForecasterInvalid(f"the exported network is damaged ({error})") from error
-    strange = {one.domain for one in model.opset_import} - {"", "ai.onnx"}
-    if strange or model.functions:
+    foreign = {one.domain for one in model.opset_import} - {"", "ai.onnx"}
+    if foreign or model.functions:
         raise ForecasterInvalid(
-            f"the exported network uses operators of {', '.join(sorted(strange)) or 'its own'}; "
+            f"the exported network uses operators of {', '.join(sorted(foreign)) or 'its own'}; "
             "only ONNX's own are run"
         )
     for tensor in _tensors(model.graph):
         if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ForecasterInvalid(
-                f"{tensor.name!r} of the exported network lies in another file; export it whole"
+                f"{tensor.name!r} of the exported network is in another file; export it again"
             )
     inputs, outputs = (
         tuple(one.name for one in some) for some in (model.graph.input, model.graph.output)

@@ -1,6 +1,6 @@
-"""From what a model issues to how often it then happens: calibration of one event's probability.
+"""Calibration of an event's probability, and correction for class-weighted sampling.
 
-It is carried inside the forecaster; `choose_calibration` fits and chooses it.
+A calibration is part of a forecaster's postprocessing; `fit_calibration` fits and chooses it.
 """
 
 import math
@@ -25,7 +25,7 @@ Parameters = dict[str, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Calibration:
-    """A rising function from issued to calibrated probability.
+    """A rising function from a model's probability to the calibrated one.
 
     ``none`` changes nothing. ``temperature`` divides the log odds by ``temperature``; 2 halves the
     confidence (Guo et al. 2017, arXiv:1706.04599). ``platt`` takes ``slope`` times the log odds
@@ -46,7 +46,7 @@ class Calibration:
     parameters: Parameters = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what no fit can have given: it was read from a damaged folder."""
+        """Refuse impossible values, as a damaged folder has them."""
         if self.method not in _NAMES:
             raise ForecasterInvalid(
                 f"no calibration {self.method!r}; this version knows {', '.join(_NAMES)}"
@@ -63,25 +63,25 @@ class Calibration:
             )
 
     def apply(self, probability: FloatArray) -> FloatArray:
-        """Return calibrated probabilities of issued ones in 0..1, of any shape."""
+        """Return the calibrated probabilities, of any shape."""
         if self.method == "none":
             return probability
-        given = self.parameters
-        floor = given["floor"][0]
+        values = self.parameters
+        floor = values["floor"][0]
         inside = np.clip(probability, floor, 1 - floor)
         if self.method == "isotonic":
-            moved = np.interp(inside, given["issued"], given["calibrated"])
+            moved = np.interp(inside, values["issued"], values["calibrated"])
         elif self.method == RATE:
-            moved = probabilities(given["slope"][0] * log_rates(inside) + given["offset"][0])
+            moved = probabilities(values["slope"][0] * log_rates(inside) + values["offset"][0])
         elif self.method == "platt":
-            moved = _sigmoid(given["slope"][0] * logit(inside) + given["offset"][0])
+            moved = _sigmoid(values["slope"][0] * logit(inside) + values["offset"][0])
         else:
-            moved = _sigmoid(logit(inside) / given["temperature"][0])
+            moved = _sigmoid(logit(inside) / values["temperature"][0])
         return np.clip(moved, floor, 1 - floor)
 
 
 def natural_probabilities(probability: FloatArray, drawn: Sequence[float]) -> FloatArray:
-    """Take back from probabilities that classes were drawn more or less often in training.
+    """Correct probabilities for classes that were sampled more or less often in training.
 
     With p_c the probability of each class, which is what lies between an event and the next
     stronger one, p_c' = (p_c / w_c) / sum_k (p_k / w_k): `shift_prior` for more than two classes,
@@ -91,17 +91,16 @@ def natural_probabilities(probability: FloatArray, drawn: Sequence[float]) -> Fl
     Parameters
     ----------
     probability
-        (N, E) of events from weak to strong; one that is likelier than a weaker one is lowered to
-        it first.
+        (N, E) of events from weak to strong; one that is more likely than a weaker one is lowered
+        to it first.
     drawn
-        w, how much oftener than it is each class was drawn, > 0, (E + 1,): below the weakest event
-        first.
+        w, the sampling weight of each class, > 0, (E + 1,): below the weakest event first.
     """
     ordered = np.minimum.accumulate(probability, axis=1)
     edges = np.pad(ordered, [(0, 0), (1, 1)], constant_values=((0, 0), (1, 0)))
     classes = -np.diff(edges, axis=1) / np.asarray(drawn)  # (N, E + 1)
     shares = classes / classes.sum(axis=1, keepdims=True)
-    # Summed from the strongest down, so that what is rare keeps its digits.
+    # Summed from the strongest down, so that rare events keep their digits.
     return np.asarray(np.cumsum(shares[:, :0:-1], axis=1)[:, ::-1], dtype=np.float64)
 
 
@@ -124,16 +123,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _one(given: Parameters, *names: str) -> bool:
+def _one(values: Parameters, *names: str) -> bool:
     """Say whether these parameters, and a floor, are single numbers that can be used."""
-    single = all(len(given[name]) == 1 for name in (*names, "floor"))
-    return single and 0 < given["floor"][0] < 0.5
+    single = all(len(values[name]) == 1 for name in (*names, "floor"))
+    return single and 0 < values["floor"][0] < 0.5
 
 
-def _rising_knots(given: Parameters) -> bool:
-    issued, calibrated = given["issued"], given["calibrated"]
+def _rising_knots(values: Parameters) -> bool:
+    issued, calibrated = values["issued"], values["calibrated"]
     return (
-        _one(given)
+        _one(values)
         and 0 < len(issued) == len(calibrated)
         and all(0 <= value <= 1 for value in (*issued, *calibrated))
         and all(left < right for left, right in pairwise(issued))
@@ -142,9 +141,9 @@ def _rising_knots(given: Parameters) -> bool:
 
 
 _VALID: dict[str, Callable[[Parameters], bool]] = {
-    "none": lambda _given: True,
-    "temperature": lambda given: _one(given, "temperature") and given["temperature"][0] > 0,
-    "platt": lambda given: _one(given, "slope", "offset") and given["slope"][0] > 0,
+    "none": lambda _values: True,
+    "temperature": lambda values: _one(values, "temperature") and values["temperature"][0] > 0,
+    "platt": lambda values: _one(values, "slope", "offset") and values["slope"][0] > 0,
     "isotonic": _rising_knots,
-    RATE: lambda given: _one(given, "slope", "offset") and given["slope"][0] > 0,
+    RATE: lambda values: _one(values, "slope", "offset") and values["slope"][0] > 0,
 }

@@ -34,7 +34,7 @@ class Climatology(Forecaster):
     log10_flux_quantiles: tuple[float, float, float]
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
-        """Repeat the climatology N times; the images are checked and not looked at."""
+        """Repeat the climatology N times; the images are checked and not used."""
         check_cubes(cubes, present)
         n = len(cubes)
         lower, median, upper = (np.full(n, value) for value in self.log10_flux_quantiles)
@@ -62,8 +62,8 @@ def fit_climatology(
 ) -> Climatology:
     """Fit base rates, median and interval on training labels in W m^-2, shape (N,).
 
-    An event is forecast where its rate is at least 0.5, so in practice never. It is calibrated as
-    it is, but knows its rates, so that it can be moved to others.
+    An event is forecast where its rate is at least 0.5, so in practice never. The rates are stored
+    in the postprocessing, so that the forecast can be moved to others.
     """
     if len(peak_flux) == 0:
         raise DatasetInvalid("no training labels to take a climatology of; check the split")
@@ -96,7 +96,7 @@ class Constant(Forecaster):
     log10_flux_interval: tuple[float, float]
 
     def predict(self, cubes: Cube, present: Present) -> Forecast:
-        """Repeat the constant N times; the images are checked and not looked at."""
+        """Repeat the constant N times; the images are checked and not used."""
         check_cubes(cubes, present)
         n = len(cubes)
         low, high = self.log10_flux_interval
@@ -143,7 +143,7 @@ def fit_constant(
         raise DatasetInvalid("no training labels to take a constant of; check the split")
     flux = float(np.median(peak_flux)) if stated is None else stated
     if not 0 < flux < math.inf:
-        raise InputInvalid(f"a constant of {flux} W m^-2 is no peak flux; give one above 0")
+        raise InputInvalid(f"a constant of {flux} W m^-2 is not a peak flux; give one above 0")
     tail = (1 - spec.interval_level) / 2
     low, high = (float(end) for end in np.quantile(np.log10(peak_flux), [tail, 1 - tail]))
     middle = math.log10(flux)

@@ -1,8 +1,7 @@
-"""Logistic regression on the features of an image table: what a forest has to beat.
+"""Logistic regression on the features of the images, one scikit-learn model for each event.
 
-scikit-learn makes the features fit for linear models and fits one model for each event. The flux is
-the median of the distribution of which these are the probabilities (``flare.flux_curve``). On a
-single feature that measures the polarity inversion line it is the physics threshold of the field.
+The flux is the median of the distribution that has these probabilities (``flare.flux_curve``). With
+the single feature that measures the polarity inversion line it is the field's physics threshold.
 """
 
 from dataclasses import dataclass
@@ -32,18 +31,18 @@ from flare.seeding import Stream, integer_seed
 #: Schrijver's R in the last magnetogram, as log10(1 + R). Schrijver 2007, doi:10.1086/511857.
 PIL_PROXY = "magnetogram_r_last"
 
-#: Inverse weights of the L2 penalty to choose from; of equally good ones the first is taken.
+#: Inverse weights of the L2 penalty to choose from; the first of equally good ones is chosen.
 INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 FOLDS = 5
 
-#: An event needs as many groups with it, and as many without, or its rate alone is forecast:
-#: samples of one region repeat each other, and coefficients would fit that region.
+#: With fewer groups with an event, or without it, its rate alone is forecast: samples of one region
+#: are alike, and coefficients would fit that region.
 FEWEST_GROUPS = FOLDS
 
 MODELS = "models.skops"
 _FAR = 5.0  # standard deviations
 
-#: skops does not trust it by itself. It is the imputer's note of the type that it was fitted on.
+#: Not trusted by skops; the type of the data that the imputer was fitted on.
 _DTYPE = "numpy.dtype"
 
 _Floats = NDArray[np.float64]
@@ -51,7 +50,7 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LogisticForecaster(Forecaster):
-    """Fill, flag and scale the features of some ``names``; then one of ``models`` for each event.
+    """Fill, flag and scale the features ``names``; then one of ``models`` for each event.
 
     ``models`` are a LogisticRegression or, where an event was too rare, a DummyClassifier.
     ``scaler`` fills gaps with the training median, flags them where training had some, and scales
@@ -129,9 +128,9 @@ def fit_logistic(
 ) -> LogisticForecaster:
     """Fit a logistic regression for each event.
 
-    Each L2 penalty has the lowest log loss in cross-validation over the groups. An event that too
-    few groups have, or lack, is forecast with its rate, (k + 1/2) / (n + 1). The scaler looks at
-    no label and is fitted once, on all samples.
+    Each L2 penalty has the lowest log loss in cross-validation over the groups. An event with too
+    few groups, or in almost all, is forecast with its rate, (k + 1/2) / (n + 1). The scaler uses
+    no labels and is fitted once, on all samples.
 
     Parameters
     ----------
@@ -140,9 +139,9 @@ def fit_logistic(
     peak_flux
         Labels in W m^-2, shape (N,).
     groups
-        What is held out together, such as the active region, (N,).
+        Samples that are held out together, such as those of an active region, (N,).
     names
-        The features to look at.
+        The features to use.
     seed
         Of the folds.
     """
@@ -171,8 +170,8 @@ def fit_inversion_line(
 ) -> LogisticForecaster:
     """Fit the physics threshold: a logistic regression on the inversion line's R alone.
 
-    Where training lacked magnetograms, a sample without one gets about the rate of those; where
-    it never did, the answer of the median R.
+    A sample without a magnetogram gets about the rate of such training samples, or the forecast of
+    the median R where training has none.
     """
     return fit_logistic(
         features, peak_flux, groups, spec=spec, origin=origin, names=(PIL_PROXY,), seed=seed
@@ -189,7 +188,7 @@ def _fit_event(
     search = GridSearchCV(
         LogisticRegression(max_iter=1000),
         {"C": INVERSE_PENALTIES},
-        # A fold that holds all regions with the event, or without, leaves nothing to learn.
+        # Folds whose training part has one outcome only cannot be fitted.
         cv=[
             (train, held)
             for train, held in folds.split(inputs, groups=groups)
@@ -218,13 +217,13 @@ def _check(scaler: Any, models: list[Any], *, n_features: int) -> None:
     kinds = [type(step) for step in getattr(scaler, "named_steps", {}).values()]
     if kinds != [SimpleImputer, StandardScaler]:
         raise ForecasterInvalid("wanted an imputer and a scaler before the models; fit it again")
-    gone, there = np.full((1, n_features), np.nan), np.zeros((1, n_features))
+    missing, present = np.full((1, n_features), np.nan), np.zeros((1, n_features))
     for model in models:
         if type(model) not in (LogisticRegression, DummyClassifier):
-            raise ForecasterInvalid(f"a {type(model).__name__} is no logistic regression")
+            raise ForecasterInvalid(f"a {type(model).__name__} is not a logistic regression")
         if not np.isfinite(getattr(model, "coef_", 0.0)).all():
             raise ForecasterInvalid("its coefficients are not finite; fetch it again")
-        for features in (gone, there):
+        for features in (missing, present):
             probability = model.predict_proba(_within(scaler.transform(features)))
             if probability.shape != (1, 2) or not np.isfinite(probability).all():
-                raise ForecasterInvalid("its answers are no probabilities; fetch it again")
+                raise ForecasterInvalid("its outputs are not probabilities; fetch it again")

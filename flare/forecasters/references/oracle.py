@@ -1,10 +1,9 @@
-"""The oracle: a forecaster that knows a synthetic dataset's true rates, an upper bound on skill.
+"""The oracle: uses the generator's true rates of a synthetic dataset; an upper bound on skill.
 
-On regions as they come only luck can beat it. A test split that was selected by its labels has more
-flares than the rates say, and there a forecaster that is calibrated to it may score higher.
+On unselected regions only chance can beat it. A test split that was selected by its labels has more
+flares than the true rates, and a forecaster that is calibrated to it may score higher there.
 
-``oracle/oracle.csv`` of the dataset holds what its generator knew. Only scoring reads it, after
-everything was learnt.
+The rates are in ``oracle/oracle.csv`` of the dataset; only scoring reads it.
 """
 
 import json
@@ -23,7 +22,7 @@ _QUANTILES = ("log10_flux_q05", "log10_flux_q50", "log10_flux_q95")
 
 
 def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Forecast | None:
-    """Return the oracle's forecasts; None where nobody knows the true rates.
+    """Return the oracle's forecasts; None without an ``oracle.csv``.
 
     Parameters
     ----------
@@ -32,12 +31,12 @@ def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Fo
     table
         Labels of the samples to forecast, as ``read_table`` returns them.
     training
-        Labels of the training split, on which alone the alarm thresholds are chosen.
+        Labels of the training split, on which the decision thresholds are chosen.
 
     Raises
     ------
     DatasetInvalid
-        The oracle is damaged, made by an older version, or does not know a sample.
+        The table is damaged, made by an older version, or lacks a sample.
     """
     path = data_dir / "oracle" / "oracle.csv"
     if not path.is_file():
@@ -50,26 +49,28 @@ def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Fo
         log10_flux=median,
         lower=low,
         upper=high,
-        probability=_chances(rows),
+        probability=_probabilities(rows),
         events=EVENTS,
         thresholds={
-            event: best_threshold(outcomes[:, k], _chances(tuned_on)[:, k])
+            event: best_threshold(outcomes[:, k], _probabilities(tuned_on)[:, k])
             for k, event in enumerate(EVENTS)
         },
     )
 
 
 def true_probabilities(data_dir: Path, table: pd.DataFrame, split: str) -> TrueProbabilities | None:
-    """Return the true probability of each event; None where they are not known or not right.
+    """Return the true probability of each event; None where they are unknown or biased.
 
-    They are not right for test regions that were selected by their labels: see
+    They are too low for test regions that were selected by their labels: see
     ``flare.datasets.synthetic``.
     """
     path = data_dir / "oracle" / "oracle.csv"
     if not path.is_file() or (split == "test" and not _as_observed(data_dir)):
         return None
     rows = _rows(_read(path), table, path)
-    return TrueProbabilities(_chances(rows), EVENTS, table["active_region"].to_numpy(np.int64))
+    return TrueProbabilities(
+        _probabilities(rows), EVENTS, table["active_region"].to_numpy(np.int64)
+    )
 
 
 def _as_observed(data_dir: Path) -> bool:
@@ -84,7 +85,7 @@ def _read(path: Path) -> pd.DataFrame:
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DatasetInvalid(
-            f"{path} is no table with an id ({reason}); delete it, or make the dataset again"
+            f"{path} is not a table with an id ({reason}); delete it, or make the dataset again"
         ) from error
 
 
@@ -102,11 +103,11 @@ def _rows(known: pd.DataFrame, table: pd.DataFrame, path: Path) -> pd.DataFrame:
     rows = rows.apply(pd.to_numeric, errors="coerce")
     if not usable or rows.isna().to_numpy().any():
         raise DatasetInvalid(
-            f"{path} does not know all samples of its dataset; delete it, or make the dataset "
+            f"{path} lacks samples of its dataset; delete it, or make the dataset "
             "again with `mlflow run . -e synthesize`"
         )
     return pd.DataFrame(rows)
 
 
-def _chances(rows: pd.DataFrame) -> np.ndarray:
+def _probabilities(rows: pd.DataFrame) -> np.ndarray:
     return rows[[f"p_{event}" for event in EVENTS]].to_numpy(dtype=np.float64)

@@ -172,7 +172,7 @@ def in_an_inner_graph(model: onnx.ModelProto) -> None:
 
 @pytest.mark.parametrize("place", [in_an_initializer, in_a_constant, in_an_inner_graph])
 def test_a_graph_that_reads_another_file_is_refused(graph, place):
-    with pytest.raises(ForecasterInvalid, match="lies in another file"):
+    with pytest.raises(ForecasterInvalid, match="is in another file"):
         ExportedNetwork(changed(graph, place))
 
 
@@ -206,7 +206,7 @@ def test_a_network_that_cannot_be_exported_stays_with_pytorch(monkeypatch, caplo
         forecaster = small_network().exported()
     assert forecaster.engine == "torch"
     assert [one.getMessage() for one in caplog.records] == [
-        "the network stays with PyTorch, it could not be exported: no such operator"
+        "PyTorch runs the network, it could not be exported: no such operator"
     ]
 
 

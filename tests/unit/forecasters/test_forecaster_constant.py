@@ -58,7 +58,7 @@ def test_without_labels_there_is_no_median():
 
 @pytest.mark.parametrize("stated", [0.0, -1e-6, np.inf, np.nan])
 def test_a_stated_flux_that_is_none_is_refused(stated):
-    with pytest.raises(InputInvalid, match="is no peak flux"):
+    with pytest.raises(InputInvalid, match="is not a peak flux"):
         fitted(stated=stated)
 
 

@@ -269,7 +269,7 @@ def test_a_coefficient_that_is_not_finite_is_refused(value, tmp_path):
     [
         (lambda one: replace(one, models=one.models[:-1]), "a model for each of 4 events"),
         (lambda one: replace(one, scaler=one.scaler[:1]), "wanted an imputer and a scaler"),
-        (lambda one: replace(one, models=(Ridge(), *one.models[1:])), "a Ridge is no logistic"),
+        (lambda one: replace(one, models=(Ridge(), *one.models[1:])), "a Ridge is not a logistic"),
     ],
 )
 def test_models_that_do_not_belong_together_are_refused(damage, message, tmp_path):
