@@ -31,8 +31,8 @@ _CHUNK = 16  # samples at once; more is not faster on a CPU and costs memory
 class NetworkForecaster(Forecaster):
     """A network in evaluation mode, with the normalisation that it was trained with.
 
-    A network with three quantiles gives the interval too. ``drawn`` are the sampling weights of
-    the classes in training, from below the weakest event up; empty for none. ``graph`` is the
+    A network with three quantiles gives the interval too. ``class_sampling_weights`` are those of
+    the training, from the class below the weakest event up; empty for none. ``graph`` is the
     network for ONNX Runtime, None where it was not exported. With a ``standardisation`` the network
     also gets the features of the images.
     """
@@ -41,22 +41,28 @@ class NetworkForecaster(Forecaster):
     network: nn.Module
     config: NetworkConfig
     normalisation: ChannelNormalisation
-    drawn: tuple[float, ...] = ()
+    class_sampling_weights: tuple[float, ...] = ()
     graph: ExportedNetwork | None = None
     standardisation: Standardisation | None = None
 
     def __post_init__(self) -> None:
         """Refuse impossible sampling weights, as a damaged folder has them."""
-        if not all(0 < weight < float("inf") for weight in self.drawn):
-            raise ForecasterInvalid(f"sampling weights of {self.drawn}; wanted numbers above 0")
+        if not all(0 < weight < float("inf") for weight in self.class_sampling_weights):
+            raise ForecasterInvalid(
+                f"sampling weights of {self.class_sampling_weights}; wanted numbers above 0"
+            )
         if self.postprocessing.distribution != (self.config.n_quantiles == 0):
             raise ForecasterInvalid(
                 "the network gives a distribution and its postprocessing is for a flux and events, "
                 "or the other way round; train it again"
             )
-        if self.drawn and len(self.drawn) != len(self.spec.events) + 1:
+        if (
+            self.class_sampling_weights
+            and len(self.class_sampling_weights) != len(self.spec.events) + 1
+        ):
             raise ForecasterInvalid(
-                f"there are {len(self.drawn)} sampling weights for {len(self.spec.events)} events"
+                f"there are {len(self.class_sampling_weights)} sampling weights for "
+                f"{len(self.spec.events)} events"
             )
 
     @property
@@ -109,8 +115,8 @@ class NetworkForecaster(Forecaster):
         """Make the forecast from the network's quantiles (N, Q) and probabilities (N, E)."""
         flux = np.clip(flux, *LOG10_FLUX_RANGE)
         ends = (flux[:, 0], flux[:, -1]) if flux.shape[1] > 1 else None
-        if self.drawn:
-            single = natural_probabilities(single, self.drawn)
+        if self.class_sampling_weights:
+            single = natural_probabilities(single, self.class_sampling_weights)
         # The probabilities are independent sigmoids; the postprocessing puts them in order.
         middle = flux[:, flux.shape[1] // 2] if flux.shape[1] else np.full(len(flux), np.nan)
         level = self.spec.interval_level
@@ -139,7 +145,7 @@ class NetworkForecaster(Forecaster):
         parts: dict[str, object] = {
             "network": asdict(self.config),
             "normalisation": asdict(self.normalisation),
-            "drawn": list(self.drawn),
+            "drawn": list(self.class_sampling_weights),
         }
         if self.standardisation is not None:
             parts["standardisation"] = {
@@ -163,7 +169,7 @@ class NetworkForecaster(Forecaster):
         network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         scale = parts["normalisation"]
         normalisation = ChannelNormalisation(tuple(scale["mean"]), tuple(scale["std"]))
-        drawn = tuple(parts.get("drawn", ()))  # older folders have none
+        weights = tuple(parts.get("drawn", ()))  # older folders have none
         digest = parts.get("graph_sha256")
         graph = None if digest is None else read_graph(folder / GRAPH, sha256=digest)
         features = parts.get("standardisation")
@@ -177,7 +183,7 @@ class NetworkForecaster(Forecaster):
             "network": network,
             "config": config,
             "normalisation": normalisation,
-            "drawn": drawn,
+            "class_sampling_weights": weights,
             "graph": graph,
             "standardisation": scaled,
         }

@@ -1,6 +1,6 @@
-"""How bright the images of each channel are over the years: instruments fade, and the Sun varies.
+"""Figure of the brightness of each channel over time.
 
-SDOBenchmark does not correct for the fading of AIA, so a network may learn the date from it.
+SDOBenchmark does not correct for the degradation of AIA, so a network may learn the date from it.
 """
 
 from collections.abc import Mapping
@@ -67,10 +67,10 @@ def brightness_over_time(splits: Mapping[str, SplitCensus]) -> Figure:
     figure = new_figure(11.0, 5.2)
     panels = figure.subplots(2, 5, sharex=True)
     for k, (axes, channel) in enumerate(zip(panels.flat, CHANNELS, strict=True)):
-        found = brightness(
+        series = brightness(
             times, present[..., k], grey[..., k], channel=channel, frequency=frequency
         )
-        _draw(axes, found, channel)
+        _draw(axes, series, channel)
     edges = period_days(pd.period_range(times.min(), times.max(), freq=frequency))
     panels[0, 0].set_xlim(edges[0], edges[-1])
     for axes in panels[-1]:
@@ -122,33 +122,33 @@ def brightness(
     return Brightness((edges[:-1] + edges[1:]) / 2, median, low, high, years)
 
 
-def _draw(axes: Axes, found: Brightness, channel: str) -> None:
+def _draw(axes: Axes, series: Brightness, channel: str) -> None:
     title = f"{channel_title(channel)} ({channel_unit(channel)})"
     dress(axes)
     axes.set_title(title, fontsize=NORMAL, loc="left", color=INK)
-    if not found.years:
+    if not series.years:
         axes.text(
             0.5, 0.5, "no images", transform=axes.transAxes, ha="center", va="center",
             fontsize=NORMAL, color=GREY,
         )  # fmt: skip
         axes.set_yticks([])
         return
-    there = np.isfinite(np.pad(found.median, 1, constant_values=np.nan))
+    there = np.isfinite(np.pad(series.median, 1, constant_values=np.nan))
     alone = there[1:-1] & ~there[:-2] & ~there[2:]  # neither line nor band can show these
-    axes.fill_between(found.times, found.low, found.high, color=BLUE, alpha=0.25, linewidth=0)
-    axes.vlines(found.times[alone], found.low[alone], found.high[alone], color=BLUE, alpha=0.35)
-    axes.plot(found.times, found.median, color=BLUE, linewidth=1.3, marker="o", markersize=2.2)
-    _scale(axes, found, channel)
+    axes.fill_between(series.times, series.low, series.high, color=BLUE, alpha=0.25, linewidth=0)
+    axes.vlines(series.times[alone], series.low[alone], series.high[alone], color=BLUE, alpha=0.35)
+    axes.plot(series.times, series.median, color=BLUE, linewidth=1.3, marker="o", markersize=2.2)
+    _scale(axes, series, channel)
     axes.text(
-        0.97, 0.96, _change(found.years, channel), transform=axes.transAxes, ha="right",
+        0.97, 0.96, _change(series.years, channel), transform=axes.transAxes, ha="right",
         va="top", fontsize=SMALL, color=INK,
     )  # fmt: skip
 
 
-def _scale(axes: Axes, found: Brightness, channel: str) -> None:
-    """Choose limits that leave room for a line of text, and do not blow up what hardly changes."""
+def _scale(axes: Axes, series: Brightness, channel: str) -> None:
+    """Set limits with room for a line of text, and not below the least height."""
     scale = PIXEL_SCALES[channel]
-    low, high = float(np.nanmin(found.low)), float(np.nanmax(found.high))
+    low, high = float(np.nanmin(series.low)), float(np.nanmax(series.high))
     if not scale.log10:
         least = _LEAST_SHARE * (scale.high - scale.low)
         spare = max(0.0, least - (high - low)) / 2
@@ -166,7 +166,7 @@ def _scale(axes: Axes, found: Brightness, channel: str) -> None:
 
 
 def _change(years: tuple[tuple[int, float], ...], channel: str) -> str:
-    """Say how the first and the last year differ: by a factor, or in counts or gauss."""
+    """Describe the change from the first to the last year: a factor, or counts or gauss."""
     if len(years) == 1:
         return f"{years[0][0]} alone"
     (first, before), (last, after) = years

@@ -29,7 +29,7 @@ from flare.sample import CHANNELS, STEP_NAMES, Present, channel_title
 
 
 def census_figure(splits: Mapping[str, SplitCensus]) -> Figure:
-    """Draw the counts of each split beside the published ones, and the share of missing images.
+    """Draw the counts of each split with the published ones, and the share of missing images.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def census_figure(splits: Mapping[str, SplitCensus]) -> Figure:
         axes.tick_params(labelleft=k == 0)
     _draw_missing_shares(missing, splits)
     figure.suptitle(
-        "Census: counted, beside the whole of SDOBenchmark", x=0.01, ha="left",
+        "Census: counts, and those of the whole SDOBenchmark", x=0.01, ha="left",
         fontsize=LARGE, color=INK,
     )  # fmt: skip
     return figure
@@ -56,7 +56,7 @@ def _draw_counts(axes: Axes, split: SplitCensus) -> None:
     counts = np.array([split.counts[key] for key in COUNT_NAMES])
     published = np.array([PUBLISHED[split.name][key] for key in COUNT_NAMES])
     dress(axes, title=split.name)
-    # Thousands of samples and a few X flares on one axis, and none at all must have a place too.
+    # Symmetric logarithm: counts range from 0 to thousands.
     axes.set_xscale("symlog", linthresh=1, linscale=0.4)
     axes.barh(rows, counts, 0.62, color=SPLIT_COLOURS[split.name], label="counted")
     axes.plot(
@@ -104,7 +104,7 @@ def _draw_missing_shares(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
 
 
 def _legend_below(axes: Axes) -> None:
-    """Explain what is drawn where no bar can get to it."""
+    """Draw the legend below the axes."""
     axes.legend(
         fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2,
         frameon=False, labelcolor=INK, markerscale=0.6, borderaxespad=0,
@@ -115,7 +115,7 @@ def _legend_below(axes: Axes) -> None:
 _MISSING_COLOURS: Colormap = LinearSegmentedColormap.from_list(
     "missing", ["#ffffff", "#9ecae1", "#3182bd", "#08306b", "#000000"]
 )
-#: Most months miss a few in a hundred and a few months miss all: a straight scale shows only those.
+#: Most months lack a few per cent and a few months all: a linear scale would show only those.
 _MISSING_SCALE = PowerNorm(0.5, 0, 100)
 _FEWEST_PERIODS = 7
 _MISSING_TICKS = (0, 1, 5, 20, 50, 100)

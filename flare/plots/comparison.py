@@ -1,4 +1,4 @@
-"""Scores of several forecasters beside each other, and their differences, with intervals."""
+"""Figures of the scores of several forecasters, and of their differences, with intervals."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from flare.plots.style import (
 from flare.verification.scorecard import Scorecard
 from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score
 
-#: What forecasters are compared by, unless somebody asks for something else.
+#: The scores that are drawn by default.
 HEADLINE_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area", "log10_flux_mae")
 
 _DIFFERENCE = "_difference"
@@ -48,8 +48,7 @@ def skill_panels(
     Parameters
     ----------
     scorecards
-        From the name of the forecaster to its scores. Whose samples are others than those of the
-        first one says so in its name.
+        By forecaster. Where the samples differ from those of the first one, the label says so.
     event
         A class, for the scores that are of an event; those of the flux are found by name.
     scores
@@ -65,10 +64,12 @@ def skill_panels(
     if not scorecards:
         raise VerificationInvalid("no scorecards to draw; wanted at least one forecaster")
     own = _row_of(model, scorecards)
-    found = {name: [_score(card, event, name) for card in scorecards.values()] for name in scores}
+    scores_by_name = {
+        name: [_score(card, event, name) for card in scorecards.values()] for name in scores
+    }
     columns = [
         Column(title_of(name), rows, _colours(len(rows), own), NO_SKILL.get(name), _better(name))
-        for name, rows in found.items()
+        for name, rows in scores_by_name.items()
     ]
     figure = _panels(columns, _names(scorecards), own, f"Skill, {event} and above")
     card = next(iter(scorecards.values()))
@@ -86,16 +87,16 @@ def skill_panels(
 def paired_differences(
     *differences: Mapping[str, Score], model: str, level: float = 0.95
 ) -> Figure:
-    """Draw by how much a model's scores differ from those of its rivals, a row for each rival.
+    """Draw the differences of a model's scores from those of others, a row for each other.
 
-    Where an interval does not hold 0 its row is blue if the model is the better one and vermillion
-    if it is the worse one; all others are grey.
+    Where an interval excludes 0 its row is blue if the model is better and vermillion if it is
+    worse; all others are grey.
 
     Parameters
     ----------
     differences
-        For each axes one mapping from the rival to the difference of one score, model minus rival,
-        as ``paired_difference`` returns it. A rival that has none is drawn as undefined.
+        For each axes the differences of one score by the name of the other, model minus other, as
+        ``paired_difference`` returns them. One without a difference is drawn as undefined.
     model
         The name of the model.
     level
@@ -108,9 +109,7 @@ def paired_differences(
     """
     references = list(dict.fromkeys(name for one in differences for name in one))
     if not references or not all(differences):
-        raise VerificationInvalid(
-            "no differences to draw; wanted at least one rival for each score"
-        )
+        raise VerificationInvalid("no differences to draw; wanted at least one for each score")
     columns = []
     for one in differences:
         first = next(iter(one.values()))
@@ -120,19 +119,19 @@ def paired_differences(
         verdicts = [_verdict(score, of) for score in rows]
         columns.append(Column(f"Difference in {title_of(of)}", rows, verdicts, 0.0, _better(of)))
     names = [plain(name) for name in references]
-    figure = _panels(columns, names, None, f"{plain(model, width=60)} minus each rival")
+    figure = _panels(columns, names, None, f"{plain(model, width=60)} minus each other")
     first = next(iter(differences[0].values()))
     caption(
         figure,
         f"{first.n_events} events in {first.n} samples. Bars: {100 * level:g} % intervals of the "
         "paired difference over resampled active regions. Blue: the model is better, vermillion: "
-        "worse, grey: the interval holds 0.",
+        "worse, grey: the interval includes 0.",
     )
     return figure
 
 
 def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float = 0.95) -> Figure:
-    """Draw scores of one forecaster on parts of the samples, a row for each part.
+    """Draw scores of one forecaster on subsets of the samples, a row for each subset.
 
     Parameters
     ----------
@@ -171,7 +170,7 @@ def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float
 
 
 def _panels(columns: Sequence[Column], names: Sequence[str], own: int | None, title: str) -> Figure:
-    """Lay out axes beside one another that share their rows."""
+    """Draw axes in one row that share their rows."""
     height = sum(max(0.34, 0.15 * (name.count("\n") + 1) + 0.06) for name in names)
     figure = new_figure(PAGE if len(columns) > 1 else 4.6, 1.7 + height)
     grid = figure.subplots(1, len(columns), squeeze=False)[0]
@@ -218,7 +217,7 @@ def _better(score_name: str) -> str:
 
 
 def _verdict(score: Score, score_name: str) -> str:
-    """Return the colour of a difference: who is better, if that is known."""
+    """Return the colour of a difference: better, worse or unknown."""
     if score.low > 0 or score.high < 0:
         better = (score.low > 0) != (score_name in LOWER_IS_BETTER)
         return BLUE if better else VERMILLION

@@ -1,4 +1,4 @@
-"""Figures of the forecast flux: against what happened, and class by class."""
+"""Figures of the forecast flux: against the observed flux, and by class."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ _BOUNDARIES = list(CLASS_FLOORS.values())[1:]  # A has no floor that anything is
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _Samples:
     """Forecast flux and interval in W m^-2, and the name of the style of each sample; all (N,)."""
 
     forecast: NDArray[np.float64]
@@ -40,7 +40,7 @@ class _Drawn:
     style: NDArray[np.str_]
 
 
-#: Colour, marker and size by what came of a sample, the most frequent first and so undermost.
+#: Colour, marker and size by the outcome of a sample; the most frequent are drawn first.
 _STYLES = {
     "forecast": (BLUE, "o", 9),
     "correct negative": (GREY, "o", 7),
@@ -62,8 +62,8 @@ def predicted_against_true(
 ) -> Figure:
     """Draw forecast against observed peak flux, log-log, with intervals and class boundaries.
 
-    Quiet samples have no flux that could be placed on the axis: their label is a code. They stand
-    side by side in a strip of their own. The caption says how many labels the interval holds.
+    Quiet samples have no flux on a logarithmic axis; they are in a strip of their own. The caption
+    gives the coverage of the interval.
 
     Parameters
     ----------
@@ -83,18 +83,18 @@ def predicted_against_true(
         10 ** number_array(name, values, shape)
         for name, values in (("log10_flux", log10_flux), ("lower", lower), ("upper", upper))
     )
-    drawn = _Drawn(forecast, low, high, _outcomes(observed, alarm, event))
+    samples = _Samples(forecast, low, high, _outcomes(observed, alarm, event))
     quiet, flaring = observed <= QUIET_FLUX, observed > QUIET_FLUX
     figure = new_figure(PAGE, 5.2)
     strip, main = figure.subplots(1, 2, sharey=True, width_ratios=[1, 4.2])
     dress(strip, x=f"quiet, sorted\n({quiet.sum()} samples)", y="forecast peak flux (W m$^{-2}$)")
     dress(main, x=f"observed peak flux (W m$^{{-2}}$)\n({flaring.sum()} samples)")
 
-    # Side by side in the order of the forecast, so that the strip reads as their distribution.
+    # In the order of the forecast, so that the strip reads as their distribution.
     rank = np.argsort(np.argsort(forecast[quiet], kind="stable")) / max(quiet.sum(), 1)
-    _with_intervals(strip, rank, drawn, quiet)
+    _with_intervals(strip, rank, samples, quiet)
     strip.set(xticks=[], xlim=(-0.05, 1.05))
-    _with_intervals(main, observed[flaring], drawn, flaring)
+    _with_intervals(main, observed[flaring], samples, flaring)
 
     # At least from A to X, and everything that was observed or forecast.
     span = min([5e-8, *observed[flaring] / 1.5]), max([2e-4, *observed[flaring] * 1.5])
@@ -102,17 +102,17 @@ def predicted_against_true(
     main.set(xscale="log", yscale="log", xlim=span)
     main.set_ylim(min([*low, span[0]]) / 1.3, max([*high, span[1]]) * 1.3)
     _mark_classes(strip, main)
-    _explain(main, drawn, event)
+    _explain(main, samples, event)
     title = "Forecast against observed peak flux"
     figure.suptitle(title, x=0.01, ha="left", fontsize=LARGE, color=INK)
-    caption(figure, _coverage(observed, drawn, flaring, level))
+    caption(figure, _coverage(observed, samples, flaring, level))
     return figure
 
 
 def _outcomes(
     observed: NDArray[np.float64], alarm: NDArray[np.bool_] | None, event: str
 ) -> NDArray[np.str_]:
-    """Name what came of each sample, (N,)."""
+    """Return the outcome of each sample by name, (N,)."""
     if alarm is None:
         return np.full(observed.shape, "forecast", dtype="U16")
     forecast = outcome_array("alarm", alarm)
@@ -128,11 +128,11 @@ def _outcomes(
 
 def _coverage(
     observed: NDArray[np.float64],
-    drawn: _Drawn,
+    samples: _Samples,
     flaring: NDArray[np.bool_],
     level: float | None,
 ) -> str:
-    inside = (drawn.low <= observed) & (observed <= drawn.high)
+    inside = (samples.low <= observed) & (observed <= samples.high)
     of_flares = (
         f" and {100 * inside[flaring].mean():.0f} % of those that flare" if flaring.any() else ""
     )
@@ -143,9 +143,9 @@ def _coverage(
     )
 
 
-def _explain(main: Axes, drawn: _Drawn, event: str) -> None:
+def _explain(main: Axes, samples: _Samples, event: str) -> None:
     """Draw the legend, with the number of samples of each style."""
-    names, counts = np.unique(drawn.style, return_counts=True)
+    names, counts = np.unique(samples.style, return_counts=True)
     number = dict(zip(names.tolist(), counts.tolist(), strict=True))
     if "forecast" not in number:
         for name, (colour, marker, size) in list(_STYLES.items())[1:]:
@@ -187,17 +187,17 @@ def confusion_matrix(counts: NDArray[np.intp]) -> Figure:
 
 
 def _with_intervals(
-    axes: Axes, x: NDArray[np.float64], drawn: _Drawn, which: NDArray[np.bool_]
+    axes: Axes, x: NDArray[np.float64], samples: _Samples, which: NDArray[np.bool_]
 ) -> None:
     """Draw some samples at x, style by style."""
-    # Hundreds of bars lie over each other: they must fade as their number grows.
+    # Hundreds of bars overlap: they fade as their number grows.
     alpha = float(np.clip(30 / max(len(x), 1), 0.06, 0.5))
     for name, (colour, marker, size) in _STYLES.items():
-        some = drawn.style[which] == name
+        some = samples.style[which] == name
         if not some.any():
             continue
         forecast, low, high = (
-            values[which][some] for values in (drawn.forecast, drawn.low, drawn.high)
+            values[which][some] for values in (samples.forecast, samples.low, samples.high)
         )
         axes.vlines(x[some], low, high, color=colour, alpha=alpha, linewidth=1)
         axes.scatter(

@@ -43,8 +43,8 @@ def interval_coverage(
 ) -> Figure:
     """Draw the share of labels inside the interval by level of the forecast and by class.
 
-    A calibrated interval has the same share at every level of the forecast. By observed class it
-    need not: the largest flares are those that were larger than expected.
+    A calibrated interval has the same share at every level of the forecast, but not in every
+    observed class: the largest flares are those that were larger than expected.
 
     Parameters
     ----------
@@ -91,12 +91,12 @@ def interval_coverage(
         frameon=False, labelcolor=INK,
     )  # fmt: skip
     figure.suptitle("Coverage of the flux interval", x=0.01, ha="left", fontsize=LARGE, color=INK)
-    drawn = "binomial" if weights is None else "over active regions"
+    intervals = "binomial" if weights is None else "over active regions"
     caption(
         figure,
         f"The {100 * nominal:g} % interval holds {100 * inside.mean():.1f} % of "
         f"{len(inside)} labels. "
-        f"Bars: {100 * level:g} % intervals, {drawn}. Below each name: samples.",
+        f"Bars: {100 * level:g} % intervals, {intervals}. Below each name: samples.",
     )
     return figure
 
@@ -104,11 +104,11 @@ def interval_coverage(
 def _level_groups(
     forecast: NDArray[np.float64], n_levels: int
 ) -> tuple[NDArray[np.bool_], Sequence[str]]:
-    """Return which samples are at which level, (G, N), and what the levels reach from and to."""
+    """Return which samples are at which level, (G, N), and the ranges of the levels."""
     edges = np.unique(np.quantile(forecast, np.linspace(0, 1, n_levels + 1)))
     index = np.digitize(forecast, edges[1:-1])
-    kept = np.unique(index)
-    groups = index == kept[:, None]
+    levels = np.unique(index)
+    groups = index == levels[:, None]
     spans = [(forecast[group].min(), forecast[group].max()) for group in groups]
     names = [f"{a:.1f} to\n{b:.1f}" if f"{a:.1f}" != f"{b:.1f}" else f"{a:.1f}" for a, b in spans]
     return groups, names
@@ -124,19 +124,18 @@ def _draw_shares(
     weights: NDArray[np.float64] | None,
     level: float,
 ) -> None:
-    found = grouped_shares(inside, groups, weights=weights, level=level)
+    measured = grouped_shares(inside, groups, weights=weights, level=level)
     whole = float(inside.mean())
     axes.axhline(nominal, color=VERMILLION, linewidth=1, label=f"nominal {nominal:g}")
     axes.axhline(whole, color=GREY, linewidth=0.8, linestyle="--", label=f"all {whole:.3f}")
     x = np.arange(len(groups), dtype=np.float64)
-    draw_intervals(axes, x, found, color=BLUE, label="measured")
-    labels = [f"{name}\n({n})" for name, n in zip(names, found.counts, strict=True)]
+    draw_intervals(axes, x, measured, color=BLUE, label="measured")
+    labels = [f"{name}\n({n})" for name, n in zip(names, measured.counts, strict=True)]
     axes.set_xticks(x, labels)
     axes.set_xlim(-0.6, len(groups) - 0.4)
 
 
-#: First number of missing images of each bin, and one more than the last: complete samples stand
-#: alone, and the bins widen as there are fewer samples to fill them.
+#: First number of missing images of each bin, and one more than the last; wider for rarer numbers.
 MISSING_EDGES = (0, 1, 3, 6, 11, 21, N_PLANES + 1)
 
 
@@ -152,8 +151,8 @@ def error_against_missing(
 ) -> Figure:
     """Draw the error of the flux and of the probability by the number of missing images.
 
-    Samples with more missing images may be of other years and regions than complete ones, so what
-    differs between bins need not be what missing images do.
+    Samples with more missing images may be of other years and regions than complete ones, so
+    differences between bins need not be due to missing images.
 
     Parameters
     ----------
@@ -181,20 +180,20 @@ def error_against_missing(
     x = np.arange(len(groups), dtype=np.float64)
     titles = ("flux error (dex)", f"Brier score, {event}")
     for axes, values, y in zip((upper, middle), errors, titles, strict=True):
-        found = grouped_means(values, groups, weights=weights, level=level)
+        measured = grouped_means(values, groups, weights=weights, level=level)
         mean = float(values.mean())
         axes.axhline(mean, color=GREY, linewidth=0.8, linestyle="--", label=f"all: {mean:.3g}")
-        draw_intervals(axes, x, found, color=BLUE)
-        _label_errors(axes, found, y)
+        draw_intervals(axes, x, measured, color=BLUE)
+        _label_errors(axes, measured, y)
     _draw_counts(lower, x, groups.sum(axis=1))
     lower.set_xticks(x, _bin_names(edges))
     lower.set_xlim(-0.6, len(groups) - 0.4)
     title = f"Error by missing images, {len(n_missing)} samples"
     figure.suptitle(title, x=0.01, ha="left", fontsize=NORMAL, color=INK)
-    drawn = "none" if weights is None else f"{100 * level:g} % over active regions"
+    intervals = "none" if weights is None else f"{100 * level:g} % over active regions"
     alone = np.count_nonzero(groups.any(axis=1)) == 1
     nothing = "Nothing to compare: all samples are in one bin. " if alone else ""
-    caption(figure, f"{nothing}Intervals: {drawn}.")
+    caption(figure, f"{nothing}Intervals: {intervals}.")
     return figure
 
 
@@ -216,8 +215,8 @@ def _bin_names(edges: tuple[int, ...]) -> list[str]:
     return [str(a) if b == a + 1 else f"{a}\N{EN DASH}{b - 1}" for a, b in pairs]
 
 
-def _label_errors(axes: Axes, found: Grouped, y: str) -> None:
-    top = max(float(np.nanmax([found.value, found.high])), 1e-3)
+def _label_errors(axes: Axes, measured: Grouped, y: str) -> None:
+    top = max(float(np.nanmax([measured.value, measured.high])), 1e-3)
     axes.set_ylim(-0.05 * top, 1.35 * top)  # room for the legend
     dress(axes, y=y)
     axes.legend(fontsize=SMALL, loc="upper left", frameon=False, labelcolor=INK)
@@ -238,13 +237,13 @@ def _draw_counts(axes: Axes, x: NDArray[np.float64], counts: NDArray[np.intp]) -
 
 
 def draw_intervals(
-    axes: Axes, x: NDArray[np.float64], found: Grouped, *, color: str, label: str | None = None
+    axes: Axes, x: NDArray[np.float64], measured: Grouped, *, color: str, label: str | None = None
 ) -> None:
-    """Draw the groups that are not empty: a point each, and a bar where there is an interval."""
-    barred = ~np.isnan(found.low)
-    axes.vlines(x[barred], found.low[barred], found.high[barred], color=color, linewidth=1.2)
-    some = found.counts > 0
+    """Draw a point for each group that is not empty, and a bar where there is an interval."""
+    barred = ~np.isnan(measured.low)
+    axes.vlines(x[barred], measured.low[barred], measured.high[barred], color=color, linewidth=1.2)
+    some = measured.counts > 0
     axes.plot(
-        x[some], found.value[some], color=color, marker="o", markersize=4.5, linestyle="",
+        x[some], measured.value[some], color=color, marker="o", markersize=4.5, linestyle="",
         label=label,
     )  # fmt: skip

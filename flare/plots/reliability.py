@@ -1,4 +1,4 @@
-"""The reliability diagram: whether an event is as frequent as it was forecast to be."""
+"""The reliability diagram: observed frequency against forecast probability."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,8 +37,8 @@ def reliability_diagram(
 ) -> Figure:
     """Draw observed frequency against forecast probability, over the number of forecasts.
 
-    Bars are intervals of the observed frequency. The band is where it would lie of a reliable
-    forecaster; above the line of no skill a bin adds to the Brier skill score.
+    Bars are intervals of the observed frequency. The band is the range of a reliable forecaster;
+    above the line of no skill a bin adds to the Brier skill score.
 
     Parameters
     ----------
@@ -55,22 +55,22 @@ def reliability_diagram(
     level
         Of bars and band.
     """
-    found = reliability_bins(
+    data = reliability_bins(
         observed, probability, n_bins=n_bins, bins=bins, weights=weights, level=level
     )
     rate = float(np.mean(observed))
     figure = new_figure(COLUMN, 4.9)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.1])
     linear_below = _linear_below(rate) if bins == "count" else None
-    _draw_reference(upper, found, rate, level, starts=linear_below or 0.0)
-    draw_intervals(upper, found.mean_probability, found.observed, color=BLUE)
-    some = found.observed.counts > 0
+    _draw_reference(upper, data, rate, level, starts=linear_below or 0.0)
+    draw_intervals(upper, data.mean_probability, data.observed, color=BLUE)
+    some = data.observed.counts > 0
     upper.plot(
-        found.mean_probability[some], found.observed.value[some], color=BLUE, linewidth=0.8,
+        data.mean_probability[some], data.observed.value[some], color=BLUE, linewidth=0.8,
         label="forecasts, by bin",
     )  # fmt: skip
     dress(upper, y="observed frequency")
-    _draw_counts(lower, probability, observed, _histogram_edges(found, linear_below))
+    _draw_counts(lower, probability, observed, _histogram_edges(data, linear_below))
     _scale(upper, lower, linear_below)
     title = (
         f"Reliability, {event} and above: {np.count_nonzero(observed)} events in {len(observed)}"
@@ -86,7 +86,7 @@ def _linear_below(rate: float) -> float:
 
 
 def _draw_reference(
-    axes: Axes, found: ReliabilityBins, rate: float, level: float, *, starts: float
+    axes: Axes, data: ReliabilityBins, rate: float, level: float, *, starts: float
 ) -> None:
     line = np.linspace(0, 1, 201)
     if starts:
@@ -96,18 +96,18 @@ def _draw_reference(
     axes.plot(
         line, (line + rate) / 2, color=VERMILLION, linewidth=0.8, linestyle=":", label="no skill"
     )
-    # A bar as wide as a point: between bins nothing was counted that a band could be of.
-    banded = ~np.isnan(found.band_low)
+    # The band is drawn at the bins only.
+    banded = ~np.isnan(data.band_low)
     axes.vlines(
-        found.mean_probability[banded], found.band_low[banded], found.band_high[banded],
+        data.mean_probability[banded], data.band_low[banded], data.band_high[banded],
         color=SKY, alpha=0.45, linewidth=7, label=f"{100 * level:g} % if reliable",
     )  # fmt: skip
 
 
-def _histogram_edges(found: ReliabilityBins, linear_below: float | None) -> NDArray[np.float64]:
+def _histogram_edges(data: ReliabilityBins, linear_below: float | None) -> NDArray[np.float64]:
     """Return the bins themselves; for bins of equal counts, five to a decade."""
     if linear_below is None:
-        return found.edges
+        return data.edges
     decades = round(-np.log10(linear_below))
     return np.append(0, np.geomspace(linear_below, 1, 5 * decades + 1))
 
@@ -127,7 +127,7 @@ def _draw_counts(
     )  # fmt: skip
     axes.bar(left, events, width, align="edge", color=ORANGE, label="events")
     filled = counts[counts > 0]
-    # A rare event fills the first bin with hundreds and the last with two.
+    # Counts of a rare event range from hundreds to two.
     if filled.max() > 30 * filled.min():
         axes.set_yscale("symlog", linthresh=1)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

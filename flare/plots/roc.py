@@ -60,18 +60,18 @@ def roc_curve(
     observed, probability
         Whether the event happened and what was forecast, (N,).
     threshold
-        Marked where one is given, beside 0.5.
+        Marked where one is given; so is 0.5.
     name
-        Of who forecast it, for the legend.
-    rivals
+        The name of the forecaster, for the legend.
+    references
         Probabilities of others for the same samples, (N,), by name.
     weights
         Of resampled active regions, (R, N), for the interval of the area.
     """
     references = references or {}
-    names = [plain(rival, width=30) for rival in references]
-    # The legend of a crowd has no room under the curve.
-    lines = 5 + sum(rival.count("\n") + 1 for rival in names)
+    names = [plain(other, width=30) for other in references]
+    # A long legend does not fit under the curve.
+    lines = 5 + sum(other.count("\n") + 1 for other in names)
     figure = new_figure(COLUMN + (2.6 if references else 0), max(3.7, 0.5 + 0.15 * lines))
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="no skill")
@@ -83,10 +83,10 @@ def roc_curve(
     if n_events in (0, len(observed)):
         undefined(axes, "no events" if n_events == 0 else "nothing but events")
         return figure
-    for k, (rival, chance) in enumerate(zip(names, references.values(), strict=True)):
+    for k, (other, chance) in enumerate(zip(names, references.values(), strict=True)):
         colour = CYCLE[1 + k % (len(CYCLE) - 1)]
         style = _LINE_STYLES[k // (len(CYCLE) - 1) % len(_LINE_STYLES)]
-        label = f"{rival}: {roc_area(observed, chance):.3f}"
+        label = f"{other}: {roc_area(observed, chance):.3f}"
         _draw_curve(axes, observed, chance, label, color=colour, linewidth=0.9, linestyle=style)
     label = _area_label(observed, probability, weights, level)
     label = f"{plain(name, width=30)}:\n{label}" if name else label
@@ -178,7 +178,7 @@ def skill_against_threshold(
     weights: NDArray[np.float64] | None = None,
     level: float = 0.95,
 ) -> Figure:
-    """Draw TSS and HSS at each probability at which an alarm could be raised.
+    """Draw TSS and HSS at each decision threshold.
 
     The axis is logarithmic, as the best threshold of a rare event lies near its rate.
 
@@ -187,8 +187,8 @@ def skill_against_threshold(
     observed, probability
         Whether the event happened and what was forecast, (N,).
     threshold
-        Marked where one is given; one of 0, which such an axis cannot show, at its left end. It
-        must have been chosen on other samples than these.
+        Marked where one is given; 0 at the left end of the axis. It must have been chosen on other
+        samples than these.
     weights
         Of resampled active regions, (R, N): then both scores have a band.
     """

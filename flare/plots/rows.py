@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from flare.plots.style import BLUE, GREY, INK, NORMAL, SKY, SMALL, dress
 from flare.verification.scores import Score
 
-#: What figures call a score, where its name in words would be too long.
+#: Short titles of scores, where the name is too long.
 TITLES = {
     "brier_skill_score": "BSS",
     "true_skill_statistic": "TSS",
@@ -26,7 +26,7 @@ TITLES = {
     "flux_mae": "flux MAE (W m$^{-2}$)",
 }
 
-#: What a forecast without skill scores; of other scores nothing is known beforehand.
+#: The values of a forecast without skill, where they are known.
 NO_SKILL = {
     "appleman_skill_score": 0.0,
     "brier_skill_score": 0.0,
@@ -38,7 +38,7 @@ NO_SKILL = {
     "true_skill_statistic_at_0.5": 0.0,
 }
 
-#: Left end of an axis: the Brier skill of a bad forecast knows no bound, and would hide the rest.
+#: Lowest left end of an axis: Brier skill scores have no lower bound.
 _LOWEST = -1.0
 
 
@@ -101,14 +101,14 @@ def draw_column(
 
 
 def name_rows(axes: Axes, names: Sequence[str], *, highlighted: int | None = None) -> None:
-    """Write the names of the rows beside the first axes."""
+    """Write the names of the rows at the first axes."""
     axes.set_yticks(np.arange(len(names))[::-1], names, fontsize=SMALL + 0.5)
     if highlighted is not None:
         axes.get_yticklabels()[highlighted].set(fontweight="bold", color=BLUE)
 
 
 def _limits(column: Column) -> tuple[float, float]:
-    """Return an x axis that holds everything, but not what lies far below no skill."""
+    """Return the limits of the x axis, not far below no skill."""
     shown = [end for score in column.scores for end in (score.value, score.low, score.high)]
     shown += [] if column.reference is None else [column.reference]
     finite = [value for value in shown if math.isfinite(value)] or [0.0, 1.0]
@@ -137,6 +137,6 @@ def _draw_score(axes: Axes, row: float, score: Score, colour: str, left: float) 
 
 
 def number(value: float) -> str:
-    """Write a score as people read it."""
+    """Return a score as text."""
     # Fluxes are some 1e-6 W m^-2; everything else is of the order of 1.
     return f"{value:.2e}" if 0 < abs(value) < 5e-4 else f"{value:z.3f}"

@@ -171,7 +171,7 @@ class Shown:
 
 
 def sample_predictions(samples: Sequence[Shown], *, level: float) -> Figure:
-    """Draw the last images of each sample, and its forecast beside what happened.
+    """Draw the last images of each sample, its forecast and the observed flux.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def side_by_side(rows: Sequence[Row], counts: Mapping[str, NDArray[np.int64]]) -
         *grid[-1, 0].get_legend_handles_labels(), loc="outside lower left", ncols=len(counts),
         fontsize=SMALL, frameon=False, title="grey level", title_fontsize=SMALL,
     )  # fmt: skip
-    figure.suptitle(" beside ".join(counts), fontsize=LARGE, color=INK)
+    figure.suptitle(" and ".join(counts), fontsize=LARGE, color=INK)
     return figure
 
 

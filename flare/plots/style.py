@@ -31,7 +31,7 @@ DOTS_PER_INCH = 150
 #: Widths of a figure in print, in inches: one column of a journal, and both.
 COLUMN, PAGE = 3.5, 7.0
 
-#: By the ending of a file what ``savefig`` is told: nothing of it depends on the time of day.
+#: Options of ``savefig`` by suffix; the files do not depend on the time.
 _FORMATS: dict[str, dict[str, Any]] = {
     ".png": {"format": "png", "dpi": DOTS_PER_INCH},
     ".svg": {"format": "svg", "metadata": {"Date": None}},
@@ -45,7 +45,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
-    """Give axes their texts, and thin lines where lines are needed."""
+    """Set texts, spines and grid of axes."""
     axes.set_title(title, fontsize=LARGE, loc="left", color=INK)
     axes.set_xlabel(x, fontsize=NORMAL, color=INK)
     axes.set_ylabel(y, fontsize=NORMAL, color=INK)
@@ -57,14 +57,14 @@ def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
 
 
 def legend(axes: Axes, place: Place = "best") -> None:
-    """Explain the labelled artists of axes."""
+    """Draw the legend of axes."""
     axes.legend(fontsize=SMALL, loc=place, framealpha=0.9, edgecolor="none", labelcolor=INK)
 
 
 def legend_below(axes: Axes, *, of: Axes | None = None, ncols: int = 2) -> None:
-    """Explain labelled artists, of these axes or of others, under the x label of axes.
+    """Draw the legend of these or other axes under the x label.
 
-    A legend outside the figure's grid would lie on the small print.
+    A legend outside the figure's grid would overlap the caption.
     """
     figure = axes.get_figure(root=True)
     if figure is None:
@@ -78,7 +78,7 @@ def legend_below(axes: Axes, *, of: Axes | None = None, ncols: int = 2) -> None:
 
 
 def plain(name: str, *, width: int = 26) -> str:
-    """Prepare a name that somebody else chose for a figure: as it stands, on at most three lines.
+    """Return a user's name as literal text for a figure, on at most three lines.
 
     A dollar sign does not start a formula, and a leading underscore does not hide it in legends.
     """
@@ -88,7 +88,7 @@ def plain(name: str, *, width: int = 26) -> str:
 
 
 def undefined(axes: Axes, why: str) -> None:
-    """Say in the middle of axes that what they are for cannot be computed, and why."""
+    """Write in the middle of axes why their content is undefined."""
     axes.text(
         0.5, 0.5, f"undefined:\n{why}", transform=axes.transAxes, ha="center", va="center",
         fontsize=NORMAL, color=GREY, bbox={"facecolor": "white", "linewidth": 0, "alpha": 0.9},
@@ -96,14 +96,14 @@ def undefined(axes: Axes, why: str) -> None:
 
 
 def caption(figure: Figure, text: str) -> None:
-    """Write small print under a figure, in lines of its width."""
+    """Write a caption under a figure, in lines of its width."""
     characters = int(figure.get_figwidth() * 72 / (0.53 * SMALL))
     lines = textwrap.fill(text, characters)
     figure.supxlabel(lines, x=0.01, ha="left", fontsize=SMALL, color=GREY)
 
 
 def mark_synthetic(figure: Figure) -> Figure:
-    """Write under a figure that its data are made up, before its caption; return it."""
+    """Mark a figure as one of synthetic data, before its caption; return it."""
     small_print = figure.get_supxlabel()
     if small_print:
         figure.supxlabel(
@@ -126,7 +126,9 @@ def save(figure: Figure, path: Path) -> Path:
     """
     options = _FORMATS.get(path.suffix.lower())
     if options is None:
-        raise ConfigInvalid(f"{path} is no figure's name; let it end in {', '.join(_FORMATS)}")
+        raise ConfigInvalid(
+            f"{path} is not the name of a figure; let it end in {', '.join(_FORMATS)}"
+        )
     # TrueType fonts, as publishers want them, and the same ids in the same SVG.
     style = rc_context({"pdf.fonttype": 42, "svg.hashsalt": "flare"})
     with atomic_file(path) as partial, style:
@@ -150,7 +152,7 @@ def period_days(periods: pd.PeriodIndex) -> NDArray[np.float64]:
 
 
 def date_ticks(axes: Axes, *, most: int, year_below: bool = True) -> None:
-    """Give an x axis of days some ticks with dates; what they have in common stands once, below."""
+    """Give an x axis of days ticks with dates; their common part is written once, below."""
     locator = AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(

@@ -14,9 +14,9 @@ def training_curve(
     epochs: Sequence[Mapping[str, float]],
     *,
     scores: Sequence[str] = (),
-    kept_epoch: float | None = None,
+    best_epoch: float | None = None,
 ) -> Figure:
-    """Draw the losses of each epoch, and beside them validation scores where some are named.
+    """Draw the losses of each epoch, and validation scores where some are named.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ def training_curve(
         epoch without one of them leaves a gap.
     scores
         Which other keys to draw.
-    kept_epoch
-        The epoch whose weights were kept.
+    best_epoch
+        The epoch whose weights were chosen.
     """
     panels = 2 if scores else 1
     figure = new_figure(4.6 * panels, 3.6)
@@ -47,9 +47,9 @@ def training_curve(
     ):
         dress(panel, title=title, x="epoch", y=y)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if kept_epoch is not None:
-            label = f"kept: epoch {kept_epoch:g}"
-            panel.axvline(kept_epoch, color=GREY, linewidth=0.9, linestyle="--", label=label)
+        if best_epoch is not None:
+            label = f"best: epoch {best_epoch:g}"
+            panel.axvline(best_epoch, color=GREY, linewidth=0.9, linestyle="--", label=label)
         legend(panel)
     return figure
 

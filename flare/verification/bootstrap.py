@@ -118,8 +118,8 @@ def grouped_shares(
     counts, events = groups.sum(axis=1), (groups & happened).sum(axis=1)
     low, high = wilson_interval(events, counts, level)
     if weights is not None:
-        drawn = _resampled_means(happened.astype(np.float64), groups, weights)
-        resampled_low, resampled_high = bands(drawn, level)
+        resampled = _resampled_means(happened.astype(np.float64), groups, weights)
+        resampled_low, resampled_high = bands(resampled, level)
         low, high = np.fmin(low, resampled_low), np.fmax(high, resampled_high)
     return Grouped(ratio(events, counts), low, high, counts)
 

@@ -261,9 +261,9 @@ def best_threshold(
     """Return the threshold with the highest true skill statistic, for validation data only.
 
     All thresholds between two neighbouring forecast probabilities give the same alarms, so the
-    middle between them is returned. Where several such gaps have the highest score the widest is
-    taken, and of equally wide ones the lowest: for a constant forecast below 0.5 that is never to
-    raise an alarm.
+    middle between them is returned. Of several such gaps with the highest score the widest is
+    chosen, and of equally wide ones the lowest: a constant forecast below 0.5 then never raises an
+    alarm.
 
     Parameters
     ----------

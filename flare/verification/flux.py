@@ -56,7 +56,7 @@ def interval_coverage(
 ) -> FloatArray:
     """Return the share of observations in lower..upper, ends included.
 
-    Perfect is the level that the interval was issued for, not 1.
+    Perfect is the level of the interval, not 1.
     """
     inside = (_errors(observed, lower) <= 0) & (_errors(observed, upper) >= 0)
     return _mean(inside.astype(np.float64), weights)

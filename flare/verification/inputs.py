@@ -1,6 +1,6 @@
-"""What every score takes, and the checks that come before a number is computed.
+"""Inputs of scores and their checks.
 
-Observed outcomes are booleans (N,). Weights say how often each sample counts: None for once, (N,)
+Observed outcomes are booleans (N,). Weights are how often each sample counts: None for once, (N,)
 for one weighting, (R, N) for R resamples, whose scores then have shape (R,).
 """
 
@@ -27,7 +27,7 @@ def outcome_array(name: str, outcomes: ArrayLike) -> BoolArray:
     Raises
     ------
     VerificationInvalid
-        There are none, or they are not booleans: a probability is no outcome.
+        There are none, or they are not booleans.
     """
     array = np.asarray(outcomes)
     if array.ndim != 1 or array.size == 0:
@@ -81,7 +81,7 @@ def probability_array(name: str, probability: ArrayLike, shape: tuple[int, ...])
 
 
 def weight_array(weights: ArrayLike | None, n: int) -> FloatArray:
-    """Return weights of shape (n,) or (R, n); None stands for ones.
+    """Return weights of shape (n,) or (R, n); None for ones.
 
     Raises
     ------

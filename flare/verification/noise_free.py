@@ -1,4 +1,4 @@
-"""Scores against true probabilities instead of outcomes: what luck of the events plays no part in.
+"""Scores against true probabilities instead of outcomes, free of the chance of the outcomes.
 
 On synthetic regions the generator knows the probability of each event. The expected value of every
 score that is a sum over samples follows from it: a sample with the true probability p counts as an
@@ -50,8 +50,8 @@ def noise_free_scores(
     forecasts
         By name, of the same N samples.
     truth
-        Right for the samples as they are: of regions that were selected by their labels the
-        generator's probabilities are too low, and these scores would mislead.
+        Must hold for these samples: for regions that were selected by their labels the
+        generator's probabilities are too low, and these scores would be wrong.
 
     Returns
     -------
@@ -83,8 +83,8 @@ def _values(
 ) -> dict[str, dict[str, FloatArray]]:
     """Return each score on the whole sample and on R resamples, (1 + R,), by forecaster."""
     chance = _column(truth.probability, truth.events, event)  # (N,)
-    drawn = region_weights(truth.active_region, n_resamples=n_resamples, seed=seed)
-    counts = np.vstack([np.ones((1, drawn.shape[1])), drawn])  # (1 + R, N)
+    resamples = region_weights(truth.active_region, n_resamples=n_resamples, seed=seed)
+    counts = np.vstack([np.ones((1, resamples.shape[1])), resamples])  # (1 + R, N)
     weights = np.hstack([counts * chance, counts * (1 - chance)])  # events, then non-events
     outcomes = np.repeat([True, False], len(chance))
     values = {}

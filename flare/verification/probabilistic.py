@@ -79,7 +79,7 @@ class RankedWeights:
 def rank(
     observed: BoolArray, probability: FloatArray, *, weights: ArrayLike | None = None
 ) -> RankedWeights:
-    """Sort the outcomes by their probability: what every score of the order alone needs."""
+    """Sort the outcomes by their probability, for scores of the order alone."""
     observed = outcome_array("observed", observed)
     probability = probability_array("probability", probability, observed.shape)
     counts = weight_array(weights, len(observed))
@@ -131,7 +131,7 @@ def ranked_average_precision(ranked: RankedWeights) -> FloatArray:
     return ratio(gained.sum(axis=-1), events.sum(axis=-1))
 
 
-#: The thresholds between the GOES classes: the events that must be issued for these scores.
+#: The thresholds between the GOES classes: the events that these scores need.
 RANKED_EVENTS = tuple(f"{letter}1.0" for letter in CLASS_LETTERS[1:])
 
 

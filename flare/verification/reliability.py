@@ -75,7 +75,7 @@ def brier_decomposition(
     n_bins: int = 10,
     weights: ArrayLike | None = None,
 ) -> BrierParts:
-    """Say how much of a Brier score is bad calibration and how much a lack of discrimination.
+    """Split a Brier score into calibration, discrimination and uncertainty.
 
     Reliability - resolution + uncertainty (Murphy 1973,
     doi:10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2) is the Brier score where all forecasts of
@@ -190,7 +190,7 @@ def consistency_band(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return how far from reliable the shares of bins look by chance alone, both ends (B,).
+    """Return the range of the shares of bins of a reliable forecaster, both ends (B,).
 
     Forecasts are drawn with replacement, and for each an event with the probability that was
     forecast: consistency resampling, Broecker & Smith 2007, doi:10.1175/WAF993.1. Samples count as
@@ -205,8 +205,8 @@ def consistency_band(
     n = len(probability)
     shares = np.empty((n_resamples, n_bins))
     for resample in range(n_resamples):
-        drawn = generator.integers(0, n, n)
-        happened = generator.random(n) < probability[drawn]
-        counts = np.bincount(index[drawn], minlength=n_bins)
-        shares[resample] = ratio(np.bincount(index[drawn][happened], minlength=n_bins), counts)
+        sample = generator.integers(0, n, n)
+        happened = generator.random(n) < probability[sample]
+        counts = np.bincount(index[sample], minlength=n_bins)
+        shares[resample] = ratio(np.bincount(index[sample][happened], minlength=n_bins), counts)
     return bands(shares, level)

@@ -1,7 +1,7 @@
 """Scores on resamples of active regions, and the paired differences of two forecasts.
 
 Two forecasts are compared with the same weights for both: the interval of the difference is then
-free of what both have in common, the regions that were drawn.
+free of what both have in common, the regions of the resample.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ def scored_events(forecast: Forecast) -> tuple[str, ...]:
 
 
 class Resampled:
-    """The whole sample and R resamples of its active regions, drawn once for all scores.
+    """The whole sample and R resamples of its active regions, the same for all scores.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ class Resampled:
         self.rates = dict(climatology or {})
         for event, rate in self.rates.items():
             self.rates[event] = float(probability_array(f"climatology of {event}", rate, ()))
-        drawn = region_weights(observations.active_region, n_resamples=n_resamples, seed=seed)
+        resamples = region_weights(observations.active_region, n_resamples=n_resamples, seed=seed)
         # Every sample once, then the resamples: value and interval are then one computation.
-        self.weights = np.vstack([np.ones((1, drawn.shape[1])), drawn])
+        self.weights = np.vstack([np.ones((1, resamples.shape[1])), resamples])
 
     def values(self, forecast: Forecast, event: str) -> dict[str, FloatArray]:
         """Return the scores of one event or the flux by name, (1 + R,) each."""

@@ -148,7 +148,7 @@ def score_forecasts(
     Parameters
     ----------
     n_resamples
-        How often active regions are drawn for the intervals.
+        Number of resamples of active regions for the intervals.
     seed
         Of the resampling; the same for all forecasters that are to be compared.
     scale

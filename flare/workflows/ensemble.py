@@ -9,7 +9,7 @@ from flare.config.groups import SplitConfig
 from flare.errors import ConfigInvalid
 from flare.forecast import Forecast
 from flare.forecasters.ensemble import EnsembleForecaster, combine, mean_of
-from flare.forecasters.postprocessing.fit import finished_fold_by_fold
+from flare.forecasters.postprocessing.fit import calibrate_by_fold
 from flare.plots.comparison import skill_panels
 from flare.tracking.registry import RegisteredVersion, version_tags
 from flare.tracking.runs import Run, start
@@ -126,7 +126,7 @@ def _out_of_fold(
             return None
         forecast, its_folds = stored
         calibrated.append(
-            finished_fold_by_fold(
+            calibrate_by_fold(
                 forecast, data.peak_flux[rows], its_folds, one.forecaster.postprocessing
             )
         )

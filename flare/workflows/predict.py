@@ -67,18 +67,18 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
         forecast = model.forecaster.predict(sample.cube[None], sample.present[None])
         answer = answers(model.forecaster, forecast)[0]
         missing = N_PLANES - int(sample.present.sum())
-        found = Forecasts(
+        forecasts = Forecasts(
             [{"id": sample.id, **answer, "missing_images": missing, "scale": sample.scale}],
             model.label,
             config.output,
             synthetic=answer["synthetic"],
             synthetic_data=sample.synthetic,
         )
-        tracked.log_metrics(found.summary())
-        tracked.log_json({"model": model.label, "forecasts": found.rows}, "forecasts.json")
+        tracked.log_metrics(forecasts.summary())
+        tracked.log_json({"model": model.label, "forecasts": forecasts.rows}, "forecasts.json")
         if config.output is not None:
-            write_forecasts(found.rows, config.output)
-    return found
+            write_forecasts(forecasts.rows, config.output)
+    return forecasts
 
 
 def _sample(path: Path, scale: Scale | None) -> _Sample:

@@ -139,7 +139,7 @@ def _curve(records: Sequence[EpochRecord]) -> Figure:
     return training_curve(
         [{**vars(record), "epoch": record.epoch + 1} for record in records],
         scores=("brier_skill_score", "roc_area"),
-        kept_epoch=kept(records).epoch + 1,
+        best_epoch=kept(records).epoch + 1,
     )
 
 

@@ -1,8 +1,7 @@
-"""What is fitted after training, on samples that the forecaster has not seen.
+"""Fit the postprocessing of a forecaster on out-of-fold forecasts.
 
-Those are forecasts out of fold: of every training sample by a forecaster that was fitted without
-its region, and its neighbours. Nothing that is tuned here looks at the validation regions then, so
-their scores can choose between forecasters.
+These are forecasts of every training sample by a forecaster that was fitted without its region and
+neighbours. The validation regions are not used, so their scores can choose between forecasters.
 """
 
 from dataclasses import dataclass, replace
@@ -39,19 +38,19 @@ def fit_postprocessing(
     Each threshold is the one of the highest true skill statistic of the calibrated probability; an
     event that never or always happens keeps 0.5.
 
-    The interval is conformal, each tail on its own: the residuals' order statistics at
-    ``ceil((n + 1) (1 +- level) / 2)``. They are of the ends that the forecaster issued, where it
-    did: the width that it gave each sample stays, and the level is put right. Elsewhere they are of
-    the forecast itself. Of residuals out of fold that is CV+ with the forecaster fitted on all in
-    the place of the folds' own: the folds learnt from fewer samples, so it errs to the wide side.
-    It holds ``level`` on average of new cases like these; samples of one region are alike, so of
-    one set of regions it may hold more or less. Sources: Romano, Patterson and Candes 2019,
+    The interval is conformal, each tail on its own: order statistics of the residuals at
+    ``ceil((n + 1) (1 +- level) / 2)``. Residuals are from the ends of the forecaster's interval
+    where it gives one, so that the width stays that of each sample; else from the forecast itself.
+    With out-of-fold residuals this is CV+ with the forecaster fitted on all samples in place of the
+    folds' own: the folds were fitted on fewer samples, so the interval is rather too wide. It holds
+    ``level`` on average over new cases like these; samples of one region are alike, so for one set
+    of regions it may hold more or less. Sources: Romano, Patterson and Candes 2019,
     arXiv:1905.03222; Barber et al. 2021, arXiv:1905.02928.
 
     Parameters
     ----------
     forecast
-        Of N samples, each from a forecaster that was neither fitted on it nor tuned.
+        Of N samples, each from a forecaster that was not fitted on it and has no postprocessing.
     peak_flux
         Their labels in W m^-2, shape (N,).
     folds
@@ -59,13 +58,15 @@ def fit_postprocessing(
     level
         Share of cases that the interval should hold.
     regions
-        The active region of each sample, (N,), which the choice of a calibration takes as one; None
-        where samples are independent.
+        The active region of each sample, (N,), for the choice of a calibration; None where samples
+        are independent.
     distribution
         Whether the events are those of one distribution, which gets one map as a whole.
     """
     if len(peak_flux) == 0:
-        raise DatasetInvalid("no samples to tune on; use a dataset with more regions")
+        raise DatasetInvalid(
+            "no samples to fit the postprocessing on; use a dataset with more regions"
+        )
     outcomes = event_outcomes(peak_flux, forecast.events)
     if distribution:
         one = choose_rate_calibration(forecast.probability, outcomes, folds, regions=regions)
@@ -82,18 +83,18 @@ def fit_postprocessing(
         calibrations=calibrations,
         rates=dict(zip(forecast.events, outcomes.mean(axis=0).tolist(), strict=True)),
     )
-    finished = calibrated.apply(
+    calibrated_forecast = calibrated.apply(
         forecast.log10_flux, forecast.probability, forecast.events, level=level
     )
-    # What is issued changes with the calibration of a distribution.
-    issued = finished if distribution else forecast
-    low, high = _ends(issued, np.log10(peak_flux), level)
+    # The interval of a distribution changes with its calibration.
+    base = calibrated_forecast if distribution else forecast
+    low, high = _residuals(base, np.log10(peak_flux), level)
     if distribution:  # a lower end that is quiet stays so
         low, high = min(low, 0.0), max(high, 0.0)
     return replace(
         calibrated,
         thresholds={
-            event: best_threshold(outcomes[:, k], finished.probability[:, k])
+            event: best_threshold(outcomes[:, k], calibrated_forecast.probability[:, k])
             for k, event in enumerate(forecast.events)
         },
         residual_low=low,
@@ -136,7 +137,7 @@ def calibration_gains(
     return gains
 
 
-def finished_fold_by_fold(
+def calibrate_by_fold(
     forecast: Forecast,
     peak_flux: NDArray[np.float64],
     folds: NDArray[np.integer],
@@ -162,7 +163,9 @@ def finished_fold_by_fold(
     return PostProcessing().apply(forecast.log10_flux, np.column_stack(columns), forecast.events)
 
 
-def _ends(forecast: Forecast, observed: NDArray[np.float64], level: float) -> tuple[float, float]:
+def _residuals(
+    forecast: Forecast, observed: NDArray[np.float64], level: float
+) -> tuple[float, float]:
     """Return what is added to the lower and the upper end of the forecasts' intervals, in dex."""
     n = len(observed)
     rank = int(np.ceil((n + 1) * (1 + level) / 2))
@@ -170,4 +173,4 @@ def _ends(forecast: Forecast, observed: NDArray[np.float64], level: float) -> tu
     high = float(np.sort(observed - forecast.upper)[min(rank, n) - 1])
     if np.array_equal(forecast.lower, forecast.upper):
         return min(low, 0.0), max(high, 0.0)
-    return low, high  # ends that lie too far out are drawn in
+    return low, high  # ends that are too wide are moved inwards

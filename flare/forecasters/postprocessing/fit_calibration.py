@@ -32,7 +32,7 @@ def fit_calibration(method: str, probability: FloatArray, outcomes: BoolArray) -
 
     The floor is 1 / (N + 2), Laplace's rule of succession: what never happened in N samples may
     still happen in the next one. Platt and temperature are fitted to Platt's smoothed outcomes, so
-    that few events which happen to be told apart do not end in certainty. Forecasts that run the
+    that a few events that happen to be separated do not give certainty. Forecasts that run the
     wrong way, stronger where less happens, are left as they are.
 
     Raises
@@ -79,7 +79,7 @@ def choose_calibration(
 ) -> Calibration:
     """Choose a method by the Brier score on folds it was not fitted on; return it fitted on all.
 
-    From the simplest to the most flexible, the next one is taken where it lowers the score of the
+    From the simplest to the most flexible, the next one is chosen where it lowers the score of the
     best so far by more than one standard error of the difference: of methods that are as good the
     simplest, and nothing at all where nothing is to be gained but luck. A method is not tried with
     fewer events or non-events than ``FEWEST_EVENTS``, nor where a fold holds all there are.

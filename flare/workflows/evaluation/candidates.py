@@ -54,7 +54,7 @@ class _Scored:
 
 
 def candidates(
-    found: Sequence[RegisteredVersion],
+    versions: Sequence[RegisteredVersion],
     event: str,
     score: PromotionScore,
     *,
@@ -68,12 +68,12 @@ def candidates(
 
     Parameters
     ----------
-    found
+    versions
         All versions, the newest first.
     production
         The version that is Production now; None for none.
     """
-    known = [_scored(one, event, score) for one in found]
+    known = [_scored(one, event, score) for one in versions]
     left_out: dict[str, list[int]] = {}
     usable = []
     for one in known:
@@ -124,8 +124,8 @@ def named(event: str, score: str) -> str:
 
 def _scored(version: RegisteredVersion, event: str, score: PromotionScore) -> _Scored:
     tags = version_tags(version)
-    found = validation_score(version, event, score)
-    value = None if found is None else found.value
+    stored = validation_score(version, event, score)
+    value = None if stored is None else stored.value
     if value is None and (event, score) == (CHOICE_EVENT, CHOICE_SCORE) and CHOICE_TAG in tags:
         value = float(tags[CHOICE_TAG])  # its run is gone
     return _Scored(version, tags, value)

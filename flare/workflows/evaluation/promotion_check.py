@@ -161,8 +161,8 @@ def scores_of(choice: Choice, config: PromoteConfig) -> Mapping[str, Any]:
         own = validation_score(choice.version, config.event, config.score)
         return {} if own is None else {"candidate": json_safe(own)}
     judged = choice.judged
-    found = {"candidate": judged.candidate, "incumbent": judged.incumbent, "gain": judged.gain}
-    return {name: json_safe(score) for name, score in found.items()}
+    scores = {"candidate": judged.candidate, "incumbent": judged.incumbent, "gain": judged.gain}
+    return {name: json_safe(score) for name, score in scores.items()}
 
 
 def _log(tracked: Run, judged: PairedComparison | None) -> None:

@@ -216,7 +216,7 @@ def _finished(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> N
         origin=data.origin,
         postprocessing=PostProcessing(distribution=settings.network.n_quantiles == 0),
         standardisation=begun.inputs.standardisation,
-        drawn=class_weights(settings.objective, data.peak_flux[begun.rows]),
+        class_sampling_weights=class_weights(settings.objective, data.peak_flux[begun.rows]),
     )
 
 

@@ -144,7 +144,7 @@ def _rows(
 
 
 def _known(entry: Entry, end: datetime, seen: frozenset[int]) -> Row:
-    """Return the columns of a sample beside its forecast; with a table also its label."""
+    """Return the known columns of a sample; with a table also its label."""
     issue_time = entry.end if entry.end is not None else end
     known: Row = {"issue_time": f"{issue_time.isoformat()}Z", "active_region": entry.active_region}
     if entry.peak_flux is not None:

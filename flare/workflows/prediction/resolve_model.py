@@ -48,14 +48,14 @@ class Resolved:
         """Return the same model with its probabilities moved to stated base rates, and named so."""
         if not stated:
             return self
-        told = ", ".join(f"{event} {rate:g}" for event, rate in stated.items())
+        rates = ", ".join(f"{event} {rate:g}" for event, rate in stated.items())
         return replace(
             self,
             forecaster=self.forecaster.with_postprocessing(
                 self.forecaster.postprocessing.at_rates(stated)
             ),
-            label=f"{self.label} at stated rates {told}",
-            digest=hashlib.sha256(f"{self.digest} {told}".encode()).hexdigest(),
+            label=f"{self.label} at stated rates {rates}",
+            digest=hashlib.sha256(f"{self.digest} {rates}".encode()).hexdigest(),
         )
 
     def log_use(self, run: Run) -> None:
@@ -67,15 +67,15 @@ class Resolved:
     def tags(self) -> dict[str, str]:
         """Return what to tag a run with that uses it."""
         kind = self.forecaster.kind
-        found = {
+        tags = {
             KIND_TAG: (self.version.kind if self.version else None) or kind,
             MODEL_TAG: self.label,
             MODEL_DIGEST_TAG: self.digest,
             MODEL_SYNTHETIC_TAG: str(self.forecaster.origin.synthetic).lower(),
         }
         if self.version is not None:
-            found[MODEL_VERSION_TAG] = str(self.version.version)
-        return found
+            tags[MODEL_VERSION_TAG] = str(self.version.version)
+        return tags
 
 
 def resolve(model: str, model_name: str) -> Resolved:

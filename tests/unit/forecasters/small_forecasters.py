@@ -72,7 +72,9 @@ def small_network(*, n_quantiles: int = 1, drawn: tuple[float, ...] = ()) -> Net
         torch.manual_seed(0)
         network = build(config).eval()
     normalisation = fit_normalisation(CUBES, PRESENT, np.arange(N))
-    return NetworkForecaster(network, config, normalisation, spec=SPEC, origin=ORIGIN, drawn=drawn)
+    return NetworkForecaster(
+        network, config, normalisation, spec=SPEC, origin=ORIGIN, class_sampling_weights=drawn
+    )
 
 
 def small_ensemble() -> EnsembleForecaster:

@@ -101,11 +101,11 @@ def test_a_folder_without_weights_of_classes_is_read_as_drawn_as_they_are(foreca
     folder = save(forecaster, tmp_path / "neural")
     parts = json.loads((folder / DESCRIPTION).read_text())["parts"]
     describe(folder, parts={name: part for name, part in parts.items() if name != "drawn"})
-    assert load(folder).drawn == ()
+    assert load(folder).class_sampling_weights == ()
 
 
 def test_probabilities_learnt_from_balanced_classes_are_issued_at_the_natural_rate(forecaster):
-    balanced = replace(forecaster, drawn=DRAWN).predict(CUBES, PRESENT).probability
+    balanced = replace(forecaster, class_sampling_weights=DRAWN).predict(CUBES, PRESENT).probability
     natural = natural_probabilities(forecaster.predict(CUBES, PRESENT).probability, DRAWN)
     np.testing.assert_allclose(balanced, natural)
 
@@ -115,4 +115,4 @@ def test_probabilities_learnt_from_balanced_classes_are_issued_at_the_natural_ra
 )
 def test_impossible_weights_of_classes_are_refused(forecaster, drawn):
     with pytest.raises(ForecasterInvalid, match="classes"):
-        replace(forecaster, drawn=drawn)
+        replace(forecaster, class_sampling_weights=drawn)

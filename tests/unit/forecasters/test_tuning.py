@@ -9,8 +9,8 @@ from flare.errors import DatasetInvalid
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.fit import (
+    calibrate_by_fold,
     calibration_gains,
-    finished_fold_by_fold,
     fit_postprocessing,
 )
 from flare.goes import EVENTS, event_outcomes
@@ -265,7 +265,7 @@ def test_calibrated_fold_by_fold_the_forecasts_of_a_fold_do_not_depend_on_its_ow
     postprocessing = tuned_on(forecast, flux)
     other = np.where(folds == 0, np.roll(flux, 30), flux)  # the same labels for the other folds
     one, changed = (
-        finished_fold_by_fold(forecast, labels, folds, postprocessing).probability
+        calibrate_by_fold(forecast, labels, folds, postprocessing).probability
         for labels in (flux, other)
     )
     np.testing.assert_array_equal(one[folds == 0], changed[folds == 0])
@@ -281,7 +281,7 @@ def test_calibrated_fold_by_fold_the_mean_of_two_scores_as_on_new_samples():
         folds = np.arange(400) % 3
         tunings = [fit_postprocessing(one, flux, folds, level=0.9) for one in members]
         by_fold = [
-            finished_fold_by_fold(one, flux, folds, postprocessing)
+            calibrate_by_fold(one, flux, folds, postprocessing)
             for one, postprocessing in zip(members, tunings, strict=True)
         ]
         on_all, of_new = (

@@ -26,9 +26,9 @@ def test_without_scores_there_is_one_panel() -> None:
 
 
 def test_the_epoch_that_was_kept_is_marked_in_every_panel() -> None:
-    figure = training_curve(EPOCHS, scores=("validation_tss",), kept_epoch=2)
+    figure = training_curve(EPOCHS, scores=("validation_tss",), best_epoch=2)
     for axes in figure.axes:
-        assert axes.lines[-1].get_label() == "kept: epoch 2"
+        assert axes.lines[-1].get_label() == "best: epoch 2"
         assert list(axes.lines[-1].get_xdata()) == [2, 2]
 
 
