@@ -22,7 +22,7 @@ from flare.plots.style import (
     legend_below,
     new_figure,
 )
-from flare.verification.reliability import Bins, ReliabilityBins, reliability_bins
+from flare.verification.reliability import ReliabilityBins, reliability_bins
 
 
 def reliability_diagram(
@@ -31,14 +31,14 @@ def reliability_diagram(
     *,
     event: str,
     n_bins: int = 10,
-    bins: Bins = "width",
     weights: NDArray[np.float64] | None = None,
     level: float = 0.95,
 ) -> Figure:
     """Draw observed frequency against forecast probability, over the number of forecasts.
 
     Bars are intervals of the observed frequency. The band is the range of a reliable forecaster;
-    above the line of no skill a bin adds to the Brier skill score.
+    above the line of no skill a bin adds to the Brier skill score. Bins have equally many forecasts
+    and the axes are logarithmic (linear around 0): most forecasts of a rare event are near 0.
 
     Parameters
     ----------
@@ -46,23 +46,19 @@ def reliability_diagram(
         Whether the event happened, (N,).
     probability
         What was forecast, (N,).
-    bins
-        ``width`` for bins of equal width on linear axes; ``count`` for bins with equally many
-        forecasts on logarithmic ones (linear around 0), for an event so rare that most forecasts
-        fall into one bin of equal width.
     weights
         Of resampled active regions, (R, N); without them bars are binomial.
     level
         Of bars and band.
     """
     data = reliability_bins(
-        observed, probability, n_bins=n_bins, bins=bins, weights=weights, level=level
+        observed, probability, n_bins=n_bins, bins="count", weights=weights, level=level
     )
     rate = float(np.mean(observed))
     figure = new_figure(COLUMN, 4.9)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.1])
-    linear_below = _linear_below(rate) if bins == "count" else None
-    _draw_reference(upper, data, rate, level, starts=linear_below or 0.0)
+    linear_below = _linear_below(rate)
+    _draw_reference(upper, data, rate, level, starts=linear_below)
     draw_intervals(upper, data.mean_probability, data.observed, color=BLUE)
     some = data.observed.counts > 0
     upper.plot(
@@ -70,7 +66,7 @@ def reliability_diagram(
         label="forecasts, by bin",
     )  # fmt: skip
     dress(upper, y="observed frequency")
-    _draw_counts(lower, probability, observed, _histogram_edges(data, linear_below))
+    _draw_counts(lower, probability, observed, _histogram_edges(linear_below))
     _scale(upper, lower, linear_below)
     title = (
         f"Reliability, {event} and above: {np.count_nonzero(observed)} events in {len(observed)}"
@@ -88,9 +84,7 @@ def _linear_below(rate: float) -> float:
 def _draw_reference(
     axes: Axes, data: ReliabilityBins, rate: float, level: float, *, starts: float
 ) -> None:
-    line = np.linspace(0, 1, 201)
-    if starts:
-        line = np.append(0, np.geomspace(starts / 10, 1, 200))
+    line = np.append(0, np.geomspace(starts / 10, 1, 200))
     axes.plot(line, line, color=INK, linewidth=0.8, label="perfectly reliable")
     axes.axhline(rate, color=GREY, linewidth=0.8, linestyle="--", label=f"event rate {rate:.3g}")
     axes.plot(
@@ -104,10 +98,8 @@ def _draw_reference(
     )  # fmt: skip
 
 
-def _histogram_edges(data: ReliabilityBins, linear_below: float | None) -> NDArray[np.float64]:
-    """Return the bins themselves; for bins of equal counts, five to a decade."""
-    if linear_below is None:
-        return data.edges
+def _histogram_edges(linear_below: float) -> NDArray[np.float64]:
+    """Return five bins to a decade, and one around 0."""
     decades = round(-np.log10(linear_below))
     return np.append(0, np.geomspace(linear_below, 1, 5 * decades + 1))
 
@@ -149,10 +141,7 @@ def _draw_counts(
     axes.add_artist(counted)  # so that another legend does not take its place
 
 
-def _scale(upper: Axes, lower: Axes, linear_below: float | None) -> None:
-    if linear_below is None:
-        upper.set(xlim=(0, 1), ylim=(-0.02, 1.02))
-        return
+def _scale(upper: Axes, lower: Axes, linear_below: float) -> None:
     ticks = [0, *(10.0**power for power in range(round(np.log10(linear_below)), 1))]
     for axis in (upper.yaxis, lower.xaxis):
         set_scale = upper.set_yscale if axis is upper.yaxis else lower.set_xscale

@@ -89,12 +89,10 @@ def sample_grid(cube: Cube, present: Present, *, title: str = "") -> Figure:
     figure = new_figure(12.0, 5.75)
     axes = figure.subplots()
     # One picture: forty axes would take seconds to lay out.
-    axes.imshow(_mosaic(cube, present), extent=(0, N_CHANNELS, N_STEPS, 0), aspect="equal")
-    for step, channel in np.argwhere(~present):
-        axes.text(
-            channel + 0.5, step + 0.5, "missing", ha="center", va="center",
-            fontsize=SMALL, color=INK,
-        )  # fmt: skip
+    axes.imshow(
+        _mosaic(cube, present, CHANNELS), extent=(0, N_CHANNELS, N_STEPS, 0), aspect="equal"
+    )
+    _write_missing(axes, present)
     names = [channel_title(channel) for channel in CHANNELS]
     axes.set_xticks(np.arange(N_CHANNELS) + 0.5, names)
     axes.set_yticks(np.arange(N_STEPS) + 0.5, STEP_NAMES)
@@ -127,34 +125,45 @@ def _number(value: float) -> str:
     return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _mosaic(cube: Cube, present: Present) -> NDArray[np.uint8]:
-    """Return all images as one picture (N_STEPS * S, N_CHANNELS * S, 3), white between them."""
-    height, width = cube.shape[-2:]
+def _write_missing(axes: Axes, present: NDArray[np.bool_]) -> None:
+    for row, column in np.argwhere(~present):
+        axes.text(
+            column + 0.5, row + 0.5, "missing", ha="center", va="center",
+            fontsize=SMALL, color=INK,
+        )  # fmt: skip
+
+
+def _mosaic(
+    images: NDArray[np.uint8], present: NDArray[np.bool_], channels: Sequence[str]
+) -> NDArray[np.uint8]:
+    """Return images (R, K, H, W) of K channels as one picture, white between them.
+
+    Images that are not ``present``, (R, K), are hatched.
+    """
+    n_rows, n_columns, height, width = images.shape
     gap = max(1, round(_GAP * width))
     rows, columns = np.mgrid[:height, :width]
     stripes = ((rows + columns) // max(2, width // 12)) % 2 == 0
     hatched = np.where(stripes[..., None], 225, 243).astype(np.uint8).repeat(3, axis=-1)
-    picture = np.full((N_STEPS, N_CHANNELS, height + gap, width + gap, 3), 255, dtype=np.uint8)
+    picture = np.full((n_rows, n_columns, height + gap, width + gap, 3), 255, dtype=np.uint8)
     half = gap // 2
-    for step, channel in np.ndindex(N_STEPS, N_CHANNELS):
+    for row, column in np.ndindex(n_rows, n_columns):
         image = hatched
-        if present[step, channel]:
-            image = COLORMAPS[CHANNELS[channel]](cube[step, channel], bytes=True)[..., :3]
-        picture[step, channel, half : half + height, half : half + width] = image
-    # (T, C, S, S, 3) -> (T * S, C * S, 3)
-    return picture.swapaxes(1, 2).reshape(N_STEPS * (height + gap), N_CHANNELS * (width + gap), 3)
+        if present[row, column]:
+            image = COLORMAPS[channels[column]](images[row, column], bytes=True)[..., :3]
+        picture[row, column, half : half + height, half : half + width] = image
+    # (R, K, S, S, 3) -> (R * S, K * S, 3)
+    return picture.swapaxes(1, 2).reshape(n_rows * (height + gap), n_columns * (width + gap), 3)
 
 
 #: Hot plasma, the corona, the sunspots and the field.
 SHOWN_CHANNELS = ("131", "171", "continuum", "magnetogram")
 
 _LOG10_FLUX = (-8.5, -3.0)  # what the axis of a forecast shows
-_GAP2 = 0.03  # of an image, between two of them
-_MISSING = 230  # grey
 
 
 @dataclass(frozen=True)
-class Shown:
+class SampleForecast:
     """One sample and its forecast.
 
     ``cube`` is uint8 (T, C, H, W) and ``present`` bool (T, C); fluxes are log10 of W m^-2.
@@ -167,10 +176,10 @@ class Shown:
     lower: float
     upper: float
     probability: float
-    happened: float
+    observed: float
 
 
-def sample_predictions(samples: Sequence[Shown], *, level: float) -> Figure:
+def sample_predictions(samples: Sequence[SampleForecast], *, level: float) -> Figure:
     """Draw the last images of each sample, its forecast and the observed flux.
 
     Parameters
@@ -186,54 +195,38 @@ def sample_predictions(samples: Sequence[Shown], *, level: float) -> Figure:
     figure = new_figure(9.0, 0.9 + 1.15 * n)
     # One picture and one axes: thirty axes would take seconds to lay out.
     left, right = figure.subplots(1, 2, width_ratios=(len(SHOWN_CHANNELS), 3.0))
-    left.imshow(_forecast_mosaic(samples), extent=(0, len(SHOWN_CHANNELS), n, 0), aspect="auto")
-    for row, shown in enumerate(samples):
-        for column, channel in enumerate(SHOWN_CHANNELS):
-            if not shown.present[-1, CHANNELS.index(channel)]:
-                left.text(column + 0.5, row + 0.5, "missing", ha="center", va="center",
-                          fontsize=SMALL, color=INK)  # fmt: skip
+    columns = [CHANNELS.index(channel) for channel in SHOWN_CHANNELS]
+    images = np.stack([one.cube[-1, columns] for one in samples])
+    present = np.stack([one.present[-1, columns] for one in samples])
+    picture = _mosaic(images, present, SHOWN_CHANNELS)
+    left.imshow(picture, extent=(0, len(SHOWN_CHANNELS), n, 0), aspect="auto")
+    _write_missing(left, present)
     left.set_xticks(
         np.arange(len(SHOWN_CHANNELS)) + 0.5, [channel_title(one) for one in SHOWN_CHANNELS]
     )
-    left.set_yticks(np.arange(n) + 0.5, [shown.title for shown in samples])
+    left.set_yticks(np.arange(n) + 0.5, [one.title for one in samples])
     left.tick_params(length=0, labelsize=SMALL, top=False, labeltop=True, labelbottom=False)
     left.spines[:].set_visible(False)
     _forecasts(right, samples, level=level)
     return figure
 
 
-def _forecast_mosaic(samples: Sequence[Shown]) -> NDArray[np.uint8]:
-    """Return the last images of all samples as one picture, grey where there is none."""
-    height, width = samples[0].cube.shape[-2:]
-    gap = max(1, round(_GAP2 * width))
-    shape = (len(samples), len(SHOWN_CHANNELS), height + gap, width + gap, 3)
-    picture = np.full(shape, 255, dtype=np.uint8)
-    half = gap // 2
-    for row, shown in enumerate(samples):
-        for column, channel in enumerate(SHOWN_CHANNELS):
-            k = CHANNELS.index(channel)
-            place = picture[row, column, half : half + height, half : half + width]
-            place[:] = _MISSING
-            if shown.present[-1, k]:
-                place[:] = COLORMAPS[channel](shown.cube[-1, k], bytes=True)[..., :3]
-    # (N, C, H, W, 3) -> (N * H, C * W, 3)
-    return picture.swapaxes(1, 2).reshape(shape[0] * shape[2], shape[1] * shape[3], 3)
-
-
-def _forecasts(axes: Axes, samples: Sequence[Shown], *, level: float) -> None:
+def _forecasts(axes: Axes, samples: Sequence[SampleForecast], *, level: float) -> None:
     low, high = _LOG10_FLUX
-    for row, shown in enumerate(samples):
-        inside = np.clip([shown.lower, shown.log10_flux, shown.upper, shown.happened], low, high)
+    for row, sample in enumerate(samples):
+        inside = np.clip(
+            [sample.lower, sample.log10_flux, sample.upper, sample.observed], low, high
+        )
         y = row + 0.6
         axes.plot(inside[[0, 2]], [y, y], color=BLUE, linewidth=5, alpha=0.35,
                   solid_capstyle="butt")  # fmt: skip
         axes.plot(inside[1], y, "o", color=BLUE, markersize=6)
         axes.plot(inside[3], y, "|", color=VERMILLION, markersize=18, markeredgewidth=2)
-        said = (
-            f"{class_of_flux(10.0**shown.log10_flux)}, P({HEADLINE_EVENT}) "
-            f"{shown.probability:.0%}; came {class_of_flux(10.0**shown.happened)}"
+        text = (
+            f"{class_of_flux(10.0**sample.log10_flux)}, P({HEADLINE_EVENT}) "
+            f"{sample.probability:.0%}; observed {class_of_flux(10.0**sample.observed)}"
         )
-        axes.text(low + 0.05, row + 0.08, said, va="top", fontsize=SMALL, color=INK)
+        axes.text(low + 0.05, row + 0.08, text, va="top", fontsize=SMALL, color=INK)
     axes.set_xlim(low, high)
     axes.set_ylim(len(samples), 0)
     axes.set_yticks(np.arange(len(samples) + 1), [""] * (len(samples) + 1))
@@ -244,7 +237,7 @@ def _forecasts(axes: Axes, samples: Sequence[Shown], *, level: float) -> None:
     axes.set_xticks(list(floors.values()), [f"{letter}1" for letter in floors])
     axes.tick_params(labelsize=SMALL, length=0, labelcolor=INK)
     axes.set_title(
-        f"forecast, interval of {level:.0%} (blue), what came (red)", fontsize=SMALL, color=INK
+        f"forecast, interval of {level:.0%} (blue), observed (red)", fontsize=SMALL, color=INK
     )
 
 

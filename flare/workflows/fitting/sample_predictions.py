@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
-from flare.plots.samples import Shown, sample_predictions
+from flare.plots.samples import SampleForecast, sample_predictions
 from flare.tracking.runs import Run
 from flare.workflows.fitting.scoring import Validated
 from flare.workflows.fitting.training_data import TrainingData, marked
@@ -39,11 +39,11 @@ def spread(peak_flux: NDArray[np.float64], most: int) -> NDArray[np.intp]:
     return order[np.round(places).astype(np.intp)]
 
 
-def _shown(place: int, forecast: Forecast, data: TrainingData) -> Shown:
+def _shown(place: int, forecast: Forecast, data: TrainingData) -> SampleForecast:
     row = int(data.split.validation[place])
     label = data.rows.table.iloc[row]
     event = forecast.events.index(HEADLINE_EVENT)
-    return Shown(
+    return SampleForecast(
         title=f"AR {int(label['active_region'])}\n{label['end']:%Y-%m-%d}",
         cube=np.asarray(data.rows.cubes[row]),
         present=np.asarray(data.rows.present[row]),
@@ -51,7 +51,7 @@ def _shown(place: int, forecast: Forecast, data: TrainingData) -> Shown:
         lower=float(forecast.lower[place]),
         upper=float(forecast.upper[place]),
         probability=float(forecast.probability[place, event]),
-        happened=float(np.log10(label["peak_flux"])),
+        observed=float(np.log10(label["peak_flux"])),
     )
 
 

@@ -72,7 +72,7 @@ def reliability(case: Case) -> Figure:
 
 def reliability_by_count(case: Case) -> Figure:
     return reliability_diagram(
-        case.happened, case.probability, event="M1.0", bins="count", weights=case.weights
+        case.happened, case.probability, event="M1.0", weights=case.weights
     )
 
 

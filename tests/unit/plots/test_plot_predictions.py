@@ -5,11 +5,11 @@ import pytest
 from layout import all_text, unreadable
 
 from flare.errors import InputInvalid
-from flare.plots.samples import COLORMAPS, Shown, sample_predictions
+from flare.plots.samples import COLORMAPS, SampleForecast, sample_predictions
 from flare.sample import CHANNELS
 
 CUBE = np.random.default_rng(0).integers(1, 255, (4, 10, 32, 32), dtype=np.uint8)
-ONE = Shown(
+ONE = SampleForecast(
     "AR 11158\n2011-02-14", CUBE, np.ones((4, 10), dtype=bool), -5.5, -6.0, -4.9, 0.31, -4.7
 )
 
@@ -21,7 +21,7 @@ def test_every_text_can_be_read_however_many_samples_there_are(n: int) -> None:
 
 def test_forecast_probability_and_what_came_are_said_in_words() -> None:
     text = all_text(sample_predictions([ONE], level=0.9))
-    assert "C3.1, P(M1.0) 31%; came M1.9" in text
+    assert "C3.1, P(M1.0) 31%; observed M1.9" in text
     assert "AR 11158" in text
     assert "90%" in text
 

@@ -14,22 +14,16 @@ def points(axes: Axes) -> np.ndarray:
 
 
 def test_rare_forecasts_are_spread_over_logarithmic_axes_that_have_a_place_for_zero() -> None:
-    upper, lower = reliability_diagram(OBSERVED, PROBABILITY, event="X1.0", bins="count").axes
+    upper, lower = reliability_diagram(OBSERVED, PROBABILITY, event="X1.0").axes
     assert upper.get_yscale() == lower.get_xscale() == "symlog"
     low, high = upper.get_ylim()
     assert np.all((low < points(upper)[:, 1]) & (points(upper)[:, 1] < high))
 
 
 def test_the_histogram_under_logarithmic_axes_counts_every_forecast() -> None:
-    _, lower = reliability_diagram(OBSERVED, PROBABILITY, event="X1.0", bins="count").axes
+    _, lower = reliability_diagram(OBSERVED, PROBABILITY, event="X1.0").axes
     heights = [sum(bar.get_height() for bar in bars) for bars in lower.containers]
     assert heights == [400, OBSERVED.sum()]
-
-
-def test_each_bar_of_equal_width_has_its_count_written_on_it() -> None:
-    _, lower = reliability_diagram(OBSERVED, PROBABILITY, event="M1.0").axes
-    counts = np.histogram(PROBABILITY, np.linspace(0, 1, 11))[0]
-    assert [text.get_text() for text in lower.texts] == [str(n) for n in counts if n]
 
 
 def test_the_legend_names_the_event_rate_and_the_line_of_no_skill() -> None:

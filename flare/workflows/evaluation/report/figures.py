@@ -96,9 +96,7 @@ def _of_probability(data: FigureData) -> Mapping[str, Figure]:
         if name != data.label
     }
     return {
-        "reliability": reliability_diagram(
-            happened, chance, event=HEADLINE_EVENT, weights=weights, bins="count"
-        ),
+        "reliability": reliability_diagram(happened, chance, event=HEADLINE_EVENT, weights=weights),
         "roc": roc_curve(
             happened,
             chance,
