@@ -105,7 +105,7 @@ def test_an_event_that_never_or_always_happens_keeps_one_half():
 
 
 def test_without_samples_nothing_is_tuned():
-    with pytest.raises(DatasetInvalid, match="no samples to tune on"):
+    with pytest.raises(DatasetInvalid, match="no samples to fit the postprocessing on"):
         tuned([])
 
 

@@ -71,9 +71,7 @@ def reliability(case: Case) -> Figure:
 
 
 def reliability_by_count(case: Case) -> Figure:
-    return reliability_diagram(
-        case.happened, case.probability, event="M1.0", weights=case.weights
-    )
+    return reliability_diagram(case.happened, case.probability, event="M1.0", weights=case.weights)
 
 
 def roc(case: Case) -> Figure:
