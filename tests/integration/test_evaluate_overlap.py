@@ -155,7 +155,7 @@ def test_sets_of_one_seed_share_regions_and_sets_of_two_do_not(at_home, tmp_path
 
 
 def test_a_model_is_refused_before_any_rival_is_fitted(models, at_home, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "rivals_of", lambda *_a, **_k: pytest.fail("too late"))
+    monkeypatch.setattr(evaluate, "fit_references", lambda *_a, **_k: pytest.fail("too late"))
     with pytest.raises(DatasetInvalid, match="cnn v2 was fitted on"):
         evaluated(at_home, tmp_path / "no", model="2", split="training")
 

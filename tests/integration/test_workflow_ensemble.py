@@ -76,7 +76,7 @@ def test_members_are_calibrated_fold_by_fold_on_the_folds_that_they_stored(
         asked.append((folds, postprocessing))
         raise InterruptedError
 
-    monkeypatch.setattr(ensemble, "finished_fold_by_fold", ended)
+    monkeypatch.setattr(ensemble, "calibrate_by_fold", ended)
     with pytest.raises(InterruptedError):
         ensemble.run(config(at_home))
     ((folds, postprocessing),) = asked
