@@ -1,4 +1,4 @@
-"""How fast features are computed, beside a loop that takes one image and one NumPy call at a time.
+"""Time the features, compared with a loop that takes one image and one NumPy call at a time.
 
     python -m benchmarks.features [--image_size 256] [--samples 32] [--repeats 5]
 
@@ -74,10 +74,10 @@ def _of_sample(cube: Cube, present: Present) -> list[float]:
             image = cube[steps[end], number]
             field = cube[field_steps[end], MAGNETOGRAM] if len(field_steps) else None
             if end == -1 or len(steps) > 1:
-                found = _of_image(image, channel, field)
+                features = _of_image(image, channel, field)
                 if end == 0 and len(field_steps) < 2:
-                    found.pop("line", None)
-                values.update({f"{channel}_{name}": value for name, value in found.items()})
+                    features.pop("line", None)
+                values.update({f"{channel}_{name}": value for name, value in features.items()})
     values = {f"{name}_last": value for name, value in last.items()}
     values |= {f"{name}_change": last[name] - before for name, before in change.items()}
     values["present_share"] = float(present.mean())
@@ -87,14 +87,14 @@ def _of_sample(cube: Cube, present: Present) -> list[float]:
 def _of_image(
     image: NDArray[np.uint8], channel: str, field: NDArray[np.uint8] | None
 ) -> dict[str, float]:
-    found = _statistics(image)
+    features = _statistics(image)
     if channel == "magnetogram":
-        return found | _magnetic(image)
+        return features | _magnetic(image)
     if channel != "continuum":
         intensity = physical_values(image, channel).astype(np.float64)
         median, peak = np.percentile(intensity, (50, 99.9), method="inverted_cdf")
         excess = np.maximum(intensity - median, 0).mean() / median
-        found |= {
+        features |= {
             "intensity": math.log10(intensity.mean()),
             "excess": math.log10(1e-3 + excess),
             "peak": math.log10(peak / median),
@@ -104,16 +104,16 @@ def _of_image(
     axis = (np.arange(edge) + 0.5) / edge - 0.5
     weights = np.exp(-0.5 * (axis[:, None] ** 2 + axis**2) / 0.18**2)
     weights /= weights.sum()
-    found["core"] = float((small * weights).sum())
+    features["core"] = float((small * weights).sum())
     if field is not None:
         common = np.sqrt(np.prod(_blurred_polarities(field, 8), axis=0)) + 1e-3
-        found["line"] = float((small * common).sum() / common.sum())
+        features["line"] = float((small * common).sum() / common.sum())
     for scale in SCALES_MM:
         smooth = gaussian_filter(small, scale / pixel_mm(edge), mode="nearest")
         variance = float(((small - smooth) ** 2 * weights).sum())
-        found[f"contrast_{scale}"] = math.log10(0.3 + math.sqrt(variance))
+        features[f"contrast_{scale}"] = math.log10(0.3 + math.sqrt(variance))
         small = smooth
-    return found
+    return features
 
 
 def _statistics(plane: NDArray[np.uint8]) -> dict[str, float]:
@@ -135,7 +135,7 @@ def _magnetic(plane: NDArray[np.uint8]) -> dict[str, float]:
     gradient = np.hypot(*np.gradient(field, pixel))
     plus, minus = (polarity.sum() for polarity in _polarities(plane))
     cell = pixel_mm(min(len(plane), 64)) ** 2
-    found = {
+    features = {
         "unsigned_flux": _log10_flux((plus + minus) * cell),
         "imbalance": abs(plus - minus) / (plus + minus) if plus + minus > 0 else 0.0,
         "r": _log10_flux((weight * np.abs(field)).sum() * pixel**2),
@@ -144,9 +144,9 @@ def _magnetic(plane: NDArray[np.uint8]) -> dict[str, float]:
     }
     for scale in OVERLAP_SCALES_MM:
         positive, negative = _blurred_polarities(plane, scale)
-        found[f"overlap_{scale}"] = _log10_flux(np.minimum(positive, negative).sum() * cell)
-        found[f"common_{scale}"] = _log10_flux(np.sqrt(positive * negative).sum() * cell)
-    return found
+        features[f"overlap_{scale}"] = _log10_flux(np.minimum(positive, negative).sum() * cell)
+        features[f"common_{scale}"] = _log10_flux(np.sqrt(positive * negative).sum() * cell)
+    return features
 
 
 def _polarities(plane: NDArray[np.uint8]) -> list[NDArray[np.float64]]:

@@ -1,7 +1,7 @@
-"""Throughput of the synthetic generator, JPEG and all: `python -m benchmarks.generator`.
+"""Time the synthetic generator, JPEG encoding included: `python -m benchmarks.generator`.
 
-One process beside two, and beside a peer that draws nothing: it writes the same number of images of
-white noise through Pillow, which is what any generator at least has to do.
+One process is compared with two, and with a loop that only writes the same number of images of
+white noise through Pillow, the least that any generator must do.
 """
 
 import tempfile

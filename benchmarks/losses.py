@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.losses_report import report
-from flare.datasets.folds import folds_by_region
+from flare.datasets.splits import folds_by_region
 from flare.goes import EVENTS, event_outcomes
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation, fit_normalisation

@@ -1,11 +1,11 @@
-"""How fast a dataset is packed, beside a plain loop that decodes with Pillow and writes.
+"""Time how fast a dataset is packed, compared with a plain loop that decodes with Pillow.
 
     python -m benchmarks.packing [--data_dir DIR] [--image_size 128] [--samples 300] [--repeats 5]
 
 Without a dataset, a synthetic one is made in a temporary folder. The loop does nothing but open
 each file with Pillow, average it down by NumPy's mean over blocks, and write the bytes: no masks,
-no labels, no digests, no check of anything. The ratio by processor time is per core, whatever else
-the machine does.
+no labels, no digests, no checks. The ratio by processor time is per core, whatever else the machine
+does.
 """
 
 import argparse

@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.datasets.folds import folds_by_region
-from flare.datasets.splits import split_by_region
+from flare.datasets.splits import folds_by_region, split_by_region
 from flare.forecast import Forecast
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.forest import fit_forest

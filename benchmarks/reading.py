@@ -1,4 +1,4 @@
-"""How fast images become normalised batches, beside a DataLoader that opens files with Pillow.
+"""Time how fast images become normalised batches, compared with a DataLoader of image files.
 
     python -m benchmarks.reading [--data_dir DIR] [--image_size 256] [--samples 240] [--repeats 5]
 
@@ -84,7 +84,7 @@ def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> No
         {
             PEER: partial(files, workers=0),
             TWO_WORKERS: partial(files, workers=2),
-            "the same, 0 workers, freed memory kept": partial(files, workers=0, kept=True),
+            "the same, 0 workers, freed memory kept": partial(files, workers=0, keep_memory=True),
             "pack": partial(pass_over_pack, place / "pack"),
         },
         repeats=repeats,
@@ -106,9 +106,11 @@ def pass_over_pack(place: Path) -> float:
     return sum(float(normalise(b.cubes, b.present)[0, 0, 0, 0, 0]) for b in batches.shuffled(0))
 
 
-def pass_over_files(data_dir: Path, place: Path, *, workers: int, kept: bool = False) -> float:
+def pass_over_files(
+    data_dir: Path, place: Path, *, workers: int, keep_memory: bool = False
+) -> float:
     """Read the files with a DataLoader."""
-    if kept:
+    if keep_memory:
         keep_freed_memory()
     normalise, loader = normalisation_of(place), loader_of(data_dir, place, workers)
     return sum(float(normalise(cubes, present)[0, 0, 0, 0, 0]) for cubes, present in loader)
@@ -142,7 +144,7 @@ def loader_of(data_dir: Path, place: Path, workers: int) -> DataLoader[tuple[Ten
 
 
 def samples_of(data_dir: Path, rows: PackedSplit) -> Samples:
-    """Find the files of every sample by their names alone, as its ids say where they are."""
+    """Find the files of every sample by their names, in the folders that its id gives."""
     samples = []
     for key, start in zip(rows.table["id"], rows.table["start"], strict=True):
         region, rest = key.split("_", 1)

@@ -1,10 +1,10 @@
-"""Part the training split into training and validation by active region, never by sample.
+"""Split samples by active region, never by sample: into training and validation, or into folds.
 
 Samples of one region show the same magnetic field hours apart, and those of one range share a
-label: parted, they would let a model recognise what it should forecast. Regions that share an
-image are better kept together too. The table has no positions, so numbers and times stand in for
-them: NOAA counts regions as they appear, and pairs known to be neighbours (11967/11968,
-11869/11872, 11598/11599) lie at most three numbers apart and are seen in the same hours.
+label: separated, they would let a model recognise what it should forecast. Regions that share an
+image stay together too. The table has no positions, so numbers and times are used instead: NOAA
+numbers regions as they appear, and known pairs of neighbours (11967/11968, 11869/11872,
+11598/11599) are at most three numbers apart and are observed in the same hours.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,14 +22,14 @@ from flare.seeding import Stream, stream
 
 MAX_NUMBER_DIFFERENCE = 3
 
-#: Regions kept together at most. In years of high activity each region overlaps with the next
-#: one, and without a bound a single chain would hold most of the dataset.
+#: Largest group of neighbouring regions. In years of high activity each region overlaps with the
+#: next one, and without a bound a single chain would hold most of the dataset.
 MAX_GROUP = 6
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of a table, ascending, and 16 digits that name the split's members."""
+    """Ascending row numbers of a table, and a fingerprint of 16 digits of the split's members."""
 
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
@@ -37,9 +37,9 @@ class Split:
 
 
 def split_by_region(table: pd.DataFrame, *, validation_share: float = 0.2, seed: int = 0) -> Split:
-    """Part a table's rows by active region, each flare class in proportion.
+    """Split a table's rows by active region, each flare class in proportion.
 
-    The regions of each largest class (below C, C, M, X) are parted separately, so that validation
+    The regions of each largest class (below C, C, M, X) are split separately, so that validation
     has its share of the rare strong flares: a class with two groups or more is in both parts.
     Which regions it gets depends on the regions and the seed, not on the order of the rows.
 
@@ -50,7 +50,7 @@ def split_by_region(table: pd.DataFrame, *, validation_share: float = 0.2, seed:
     validation_share
         Share of the regions that go to validation, between 0 and 1.
     seed
-        Of the split alone; a training seed belongs elsewhere.
+        Seed of the split, independent of the seed of training.
 
     Raises
     ------
@@ -78,11 +78,52 @@ def split_by_region(table: pd.DataFrame, *, validation_share: float = 0.2, seed:
     )
 
 
+def folds_by_region(table: pd.DataFrame, n_folds: int, *, seed: int) -> NDArray[np.intp]:
+    """Assign a table's regions to folds; return each row's fold, (N,) in 0..n_folds - 1.
+
+    Neighbouring regions stay together. The regions of each largest class (below C, C, M, X) are
+    assigned separately, so that every fold has its share of the rare strong flares. Which fold a
+    region is in depends on the regions and the seed, not on the order of the rows.
+
+    Parameters
+    ----------
+    table
+        Labels as ``read_table`` returns them.
+    n_folds
+        2 or more.
+    seed
+        Seed of the folds.
+
+    Raises
+    ------
+    DatasetInvalid
+        There are fewer groups of neighbours than folds.
+    """
+    groups = region_groups(table)
+    if len(groups) < n_folds:
+        raise DatasetInvalid(
+            f"{sum(map(len, groups))} active regions in {len(groups)} groups of neighbours are too "
+            f"few for folds={n_folds}; use fewer folds, folds=0, or a dataset with more regions"
+        )
+    levels = strata(table, groups)
+    sizes = np.zeros(n_folds, dtype=np.intp)  # regions in each fold
+    fold_of: dict[int, int] = {}
+    for level in sorted(set(levels), reverse=True):
+        own = [group for group, stratum in zip(groups, levels, strict=True) if stratum == level]
+        of_class = np.zeros(n_folds, dtype=np.intp)
+        for k in stream(seed, Stream.FOLDS, level).permutation(len(own)):
+            fold = int(np.lexsort((sizes, of_class))[0])  # fewest of this class, then fewest of all
+            fold_of.update(dict.fromkeys(own[k], fold))
+            of_class[fold] += len(own[k])
+            sizes[fold] += len(own[k])
+    return np.array([fold_of[int(region)] for region in table["active_region"]], dtype=np.intp)
+
+
 def region_groups(table: pd.DataFrame) -> list[tuple[int, ...]]:
     """Return groups of regions that stay together, each sorted, by their first number.
 
-    Pairs are joined in the order of their likeness - next number first, then longest common time -
-    as long as a group stays within ``MAX_GROUP``.
+    Pairs of neighbours are joined as long as a group has at most ``MAX_GROUP`` regions: smallest
+    difference of numbers first, then longest common time.
     """
     group = {int(region): {int(region)} for region in table["active_region"].unique()}
     for _, _, first, second in sorted(neighbours(table)):
@@ -119,15 +160,15 @@ def strata(table: pd.DataFrame, groups: Iterable[tuple[int, ...]]) -> list[int]:
 def _choose(groups: list[tuple[int, ...]], levels: list[int], share: float, seed: int) -> set[int]:
     """Return the regions of validation."""
     chosen: set[int] = set()
-    owed = 0.0  # regions by which the strata so far fell short of their share
+    missing = 0.0  # regions by which the strata so far fall short of their share
     for stratum in sorted(set(levels), reverse=True):
         own = [group for group, level in zip(groups, levels, strict=True) if level == stratum]
         order = stream(seed, Stream.SPLIT, stratum).permutation(len(own))
         sizes = np.cumsum([0, *(len(own[k]) for k in order)])
-        wanted = share * sizes[-1] + owed
-        taken = int(np.abs(sizes - wanted).argmin())
+        wanted = share * sizes[-1] + missing
+        count = int(np.abs(sizes - wanted).argmin())
         if len(own) > 1:
-            taken = min(max(taken, 1), len(own) - 1)
-        owed = wanted - sizes[taken]
-        chosen.update(region for k in order[:taken] for region in own[k])
+            count = min(max(count, 1), len(own) - 1)
+        missing = wanted - sizes[count]
+        chosen.update(region for k in order[:count] for region in own[k])
     return chosen

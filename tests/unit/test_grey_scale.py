@@ -32,14 +32,12 @@ def test_fractions_and_levels_of_one_sample_are_the_same_and_say_their_scale(dty
         np.testing.assert_array_equal(grey, LEVELS)
 
 
-@pytest.mark.parametrize("high", [1.0001, 1.02, 1.5, 1.999, 2.5, 9.7, 15.9])
-@pytest.mark.parametrize("plane", [0, 39])
+@pytest.mark.parametrize(("high", "plane"), [(1.0001, 0), (1.5, 39), (2.5, 0), (15.9, 39)])
 def test_fractions_that_reach_above_one_are_refused(high, plane):
     assert refused(changed(FLOATS / 255, high, plane)) == "ambiguous_scale"
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
-@pytest.mark.parametrize("high", [0.5, 1.0])
+@pytest.mark.parametrize(("dtype", "high"), [("f2", 1.0), ("f4", 0.5), ("f8", 1.0)])
 def test_fractions_up_to_one_are_read_as_fractions(dtype, high):
     assert to_grey_levels((LEVELS / 255 * high).astype(dtype))[1] == "fraction"
 
@@ -64,8 +62,7 @@ def test_one_plane_of_another_scale_is_refused(plane):
     assert refused(fractions) == refused(levels) == "ambiguous_scale"
 
 
-@pytest.mark.parametrize("filler", [0, 0.5, 1, 200])
-@pytest.mark.parametrize("plane", [0, 39])
+@pytest.mark.parametrize(("filler", "plane"), [(0, 0), (0.5, 39), (1, 0), (200, 39)])
 def test_a_plane_of_a_single_value_decides_nothing(filler, plane):
     array = FLOATS.copy()
     array[plane] = filler

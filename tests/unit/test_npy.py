@@ -46,10 +46,9 @@ def test_planes_and_a_cube_are_the_same_sample(array):
     np.testing.assert_array_equal(read(saved(array)), CUBE)
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "i8", "f2", "f4", "f8"])
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_grey_levels_are_the_same_in_every_type_and_byte_order(dtype, order):
-    cube = read(saved(PLANES.astype(order + dtype)))
+@pytest.mark.parametrize("dtype", ["<u1", "<i2", ">u2", "<i4", ">i8", ">f2", "<f4", ">f8"])
+def test_grey_levels_are_the_same_in_every_type_and_byte_order(dtype):
+    cube = read(saved(PLANES.astype(dtype)))
     assert cube.dtype == np.uint8
     np.testing.assert_array_equal(cube, CUBE)
 
@@ -108,8 +107,7 @@ def test_a_type_that_is_no_number_of_up_to_8_bytes_is_refused(dtype):
     assert code(saved(np.zeros(CUBE_SHAPE, dtype=dtype))) == "wrong_dtype"
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize(("dtype", "value"), [("f2", np.nan), ("f4", np.inf), ("f8", -np.inf)])
 def test_a_value_that_is_not_finite_is_refused(dtype, value):
     array = CUBE.astype(dtype)
     array[1, 2, 3, 4] = value
@@ -126,8 +124,7 @@ def test_a_value_outside_0_to_255_is_refused(dtype, value):
     assert code(saved(array)) == "out_of_range"
 
 
-@pytest.mark.parametrize("value", [0, 1, 128, 255])
-@pytest.mark.parametrize("dtype", ["u1", "i4", "f8"])
+@pytest.mark.parametrize(("dtype", "value"), [("u1", 0), ("u1", 128), ("i4", 1), ("f8", 255)])
 def test_a_sample_whose_images_are_all_of_a_single_value_is_refused(value, dtype):
     assert code(saved(np.full(CUBE_SHAPE, value, dtype=dtype))) == "all_missing"
 
@@ -177,8 +174,8 @@ def test_an_empty_file_is_called_empty():
     assert code(b"") == "empty"
 
 
-@pytest.mark.parametrize("dtype", ["u1", "<i2", ">u4", "<f2", ">f8"])
-@pytest.mark.parametrize("shape", [(7,), (40, 256, 256), (3, 4, 10, 256, 256), (1, 2)])
+@pytest.mark.parametrize("dtype", ["u1", "<i2", ">f8"])
+@pytest.mark.parametrize("shape", [(7,), (40, 256, 256), (3, 4, 10, 256, 256)])
 def test_what_numpy_writes_is_read_without_evaluating_it(dtype, shape, monkeypatch):
     data = saved(np.broadcast_to(np.zeros((), dtype), shape))
     with monkeypatch.context() as patch:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from flare.datasets.folds import folds_by_region
-from flare.datasets.splits import region_groups
+from flare.datasets.splits import folds_by_region, region_groups
 from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster
 from flare.forecasters.postprocessing.apply import PostProcessing

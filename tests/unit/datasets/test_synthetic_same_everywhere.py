@@ -1,7 +1,7 @@
-"""Other processors, other numbers of processes: the same bytes.
+"""The same bytes on every processor.
 
-numpy chooses its loops by what the processor can do, and so does the C library. Told to do without
-all of that, they behave as on the oldest machine that they run on.
+NumPy and the C library choose their loops by what the processor can do. With all of that switched
+off, they behave as on the oldest machine that they run on.
 """
 
 import hashlib
@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 
 from flare.config import SynthesizeConfig
-from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
-from flare.datasets.synthetic import synthesize
 from flare.datasets.synthetic.exact import exp, exp_of_image, log, log_of_image
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Surroundings
@@ -69,13 +67,6 @@ def test_another_processor_draws_the_same_pixels():
     assert on_an_older_machine(DRAW) == hashlib.sha256(here.tobytes()).hexdigest()
 
 
-def test_another_number_of_processes_makes_the_same_dataset(tmp_path):
-    for processes in (1, 2):
-        synthesize(tmp_path / str(processes), n_training=6, n_test=2, seed=2, processes=processes)
-    one, two = (content_fingerprint(tmp_path / str(processes)) for processes in (1, 2))
-    assert one == two
-
-
 @pytest.mark.slow
 def test_the_default_set_has_its_known_fingerprint_from_one_process_of_an_older_machine(tmp_path):
     assert on_an_older_machine(MAKE, str(tmp_path / "default")) == DEFAULT_FINGERPRINT
@@ -87,14 +78,10 @@ def test_the_default_set_has_about_four_hundred_and_at_least_a_hundred_samples()
     assert default["n_test"] >= 100
 
 
-def test_the_exponential_is_that_of_the_library_to_the_last_digits():
+def test_exponential_and_logarithm_are_those_of_the_library_to_the_last_digits():
     x = np.random.default_rng(0).uniform(-700, 700, 10_000)
     np.testing.assert_allclose(exp(x), np.exp(x), rtol=4e-16)
-
-
-def test_the_logarithm_is_that_of_the_library_to_the_last_digits():
-    x = np.exp(np.random.default_rng(0).uniform(-700, 700, 10_000))
-    np.testing.assert_allclose(log(x), np.log(x), rtol=4e-16)
+    np.testing.assert_allclose(log(np.exp(x)), np.log(np.exp(x)), rtol=4e-16)
 
 
 def test_tables_are_as_exact_as_a_grey_level_asks_for():
