@@ -22,7 +22,7 @@ from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.probabilistic import brier_skill_score, ranked_probability_score, roc_area
 from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network_folds import fold_forecasts
+from flare.workflows.fitting.network_folds import fold_forecasts, with_linear_curve
 from flare.workflows.fitting.network_settings import network_settings
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
@@ -72,8 +72,8 @@ def table(data: TrainingData, options: argparse.Namespace) -> list[str]:
         config = TrainConfig(**{"epochs": options.epochs, "accelerator": "cpu", **changes})
         for seed in range(options.seeds):
             settings = network_settings(config, seed=seed)
-            unseen, _ = fold_forecasts(data, settings, folds, epochs=config.epochs)
-            forecasts.append(unseen.forecast)
+            networks = fold_forecasts(data, settings, folds, epochs=config.epochs)
+            forecasts.append(with_linear_curve(networks, data)[0].forecast)
         lines.append(_row(name, np.array([scores(one, peak_flux) for one in forecasts])))
         log.info("%s (%.0f s)", lines[-1], time.time() - started)
         if name == "default":

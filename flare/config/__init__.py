@@ -22,6 +22,7 @@ from flare.config.groups import (
     EntryConfig,
     Folds,
     Forest,
+    ImageSize,
     ModelNameOption,
     OptionalPath,
     Processes,
@@ -230,6 +231,10 @@ class MainConfig(
     Synthesis,
 ):
     """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
+
+    image_size: ImageSize = Field(
+        64, description="pixels of an edge that images are averaged down to: 32, 64, 128 or 256"
+    )
 
 
 #: Every entry point and its config; `main` is what `mlflow run .` runs.

@@ -18,7 +18,12 @@ from flare.training.records import EpochRecord
 from flare.workflows.fitting.cross_validation import log_tuning, on_validation, training_folds
 from flare.workflows.fitting.environment import log_environment
 from flare.workflows.fitting.network import kept, prepared, train_network
-from flare.workflows.fitting.network_folds import averaged, fold_forecasts, help_with_folds
+from flare.workflows.fitting.network_folds import (
+    averaged,
+    fold_forecasts,
+    help_with_folds,
+    with_linear_curve,
+)
 from flare.workflows.fitting.network_inputs import NetworkInputs
 from flare.workflows.fitting.network_settings import NetworkSettings, network_settings
 from flare.workflows.fitting.out_of_fold import log_out_of_fold
@@ -49,7 +54,7 @@ def run(config: TrainConfig) -> Trained:
             if folds is None:
                 unseen = on_validation(forecaster, data, seed=config.split_seed)
             else:
-                unseen, weights = fold_forecasts(
+                networks = fold_forecasts(
                     data,
                     settings,
                     folds,
@@ -57,8 +62,12 @@ def run(config: TrainConfig) -> Trained:
                     inputs=inputs,
                     checkpoints=_states(tracked),
                 )
+                unseen, share = with_linear_curve(networks, data)
+                if share is not None:
+                    forecaster = forecaster.with_network_share(share)
+                    tracked.log_metrics({"train/network_share": share})
                 if config.average_folds:
-                    forecaster = averaged(forecaster, weights)
+                    forecaster = averaged(forecaster, networks.weights)
         ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.postprocessing, unseen, data)
         if config.folds:
