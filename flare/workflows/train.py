@@ -51,6 +51,7 @@ def run(config: TrainConfig) -> Trained:
         with team(config.devices * config.num_nodes, follow, config):
             inputs = prepared(data, settings)
             forecaster, best = _trained(tracked, data, inputs, settings)
+            chosen = {"best epoch": best.epoch + 1, "learning rate": config.learning_rate}
             if folds is None:
                 unseen = on_validation(forecaster, data, seed=config.split_seed)
             else:
@@ -65,7 +66,7 @@ def run(config: TrainConfig) -> Trained:
                 unseen, share = with_linear_curve(networks, data)
                 if share is not None:
                     forecaster = forecaster.with_network_share(share)
-                    tracked.log_metrics({"train/network_share": share})
+                    chosen["network's weight"] = share
                 if config.average_folds:
                     forecaster = averaged(forecaster, networks.weights)
         ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
@@ -82,7 +83,7 @@ def run(config: TrainConfig) -> Trained:
             family=config.architecture,
             model_name=config.model_name,
             tuned_on=OUT_OF_FOLD if config.folds else ON_VALIDATION,
-            settings={"best epoch": best.epoch + 1, "learning rate": config.learning_rate},
+            settings=chosen,
         )
         shutil.rmtree(_states(tracked), ignore_errors=True)
         return trained
