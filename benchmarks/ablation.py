@@ -4,6 +4,10 @@ Every variant differs from the default settings in one thing. It forecasts the w
 out of fold, by active region, once for each seed; the test split is not opened. Scores are of raw
 probabilities, without calibration: means over the seeds, and the largest difference between two of
 them. `mean of the seeds` averages the log rates of the default's networks.
+
+The default is a mean of network and linear curve whose weights are chosen out of fold; rows of
+either alone and of equal weights come from the same trainings. Pooling has no variant: networks
+always have mean and maximum.
 """
 
 import argparse
@@ -22,7 +26,9 @@ from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.probabilistic import brier_skill_score, ranked_probability_score, roc_area
 from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network_folds import fold_forecasts
+from flare.workflows.fitting.network import prepared
+from flare.workflows.fitting.network_folds import fold_forecasts, with_linear_curve
+from flare.workflows.fitting.network_inputs import NetworkInputs
 from flare.workflows.fitting.network_settings import network_settings
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
@@ -38,6 +44,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     "without mirrors": {"mirror": False},
 }
 MEAN = "mean of the seeds"
+#: Weights of the network in the mean with the linear curve, of the same trainings as the default.
+SHARES = {"network alone": 1.0, "linear curve alone": 0.0, "equal weights": 0.5}
 COLUMNS = ("C1.0 BSS", "C1.0 ROC", "M1.0 BSS", "M1.0 ROC", "RPS", "MAE (dex)")
 
 
@@ -56,7 +64,12 @@ def scores(forecast: Forecast, peak_flux: np.ndarray) -> np.ndarray:
 
 def averaged(forecasts: list[Forecast]) -> Forecast:
     """Return the distribution whose log rates are the mean of those of several."""
-    probability = probabilities(np.mean([log_rates(one.probability) for one in forecasts], axis=0))
+    return _forecast(np.mean([log_rates(one.probability) for one in forecasts], axis=0))
+
+
+def _forecast(log_rate: np.ndarray) -> Forecast:
+    """Return the distribution of log rates (N, E)."""
+    probability = probabilities(log_rate)
     low, flux, high = flux_quantiles(probability, EVENTS, [0.05, 0.5, 0.95]).T
     return Forecast(flux, low, high, probability, EVENTS)
 
@@ -67,16 +80,29 @@ def table(data: TrainingData, options: argparse.Namespace) -> list[str]:
     assert folds is not None
     lines = [f"| | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
     peak_flux = data.peak_flux[data.split.train]
+    inputs: dict[bool, NetworkInputs] = {}
     for name, changes in VARIANTS.items():
         started, forecasts = time.time(), []
+        shares: dict[str, list[np.ndarray]] = {name: [] for name in SHARES}
         config = TrainConfig(**{"epochs": options.epochs, "accelerator": "cpu", **changes})
         for seed in range(options.seeds):
             settings = network_settings(config, seed=seed)
-            unseen, _ = fold_forecasts(data, settings, folds, epochs=config.epochs)
-            forecasts.append(unseen.forecast)
+            if settings.features not in inputs:
+                inputs[settings.features] = prepared(data, settings)
+            networks = fold_forecasts(
+                data, settings, folds, epochs=config.epochs, inputs=inputs[settings.features]
+            )
+            forecasts.append(with_linear_curve(networks, data)[0].forecast)
+            if name == "default":
+                assert networks.linear is not None
+                alone = log_rates(networks.forecasts.forecast.probability)
+                for label, share in SHARES.items():
+                    mean = _forecast(share * alone + (1 - share) * networks.linear)
+                    shares[label].append(scores(mean, peak_flux))
         lines.append(_row(name, np.array([scores(one, peak_flux) for one in forecasts])))
         log.info("%s (%.0f s)", lines[-1], time.time() - started)
         if name == "default":
+            lines += [_row(label, np.array(values)) for label, values in shares.items()]
             lines.append(_row(MEAN, scores(averaged(forecasts), peak_flux)[None]))
     return lines
 

@@ -22,6 +22,7 @@ from flare.config.groups import (
     EntryConfig,
     Folds,
     Forest,
+    ImageSize,
     ModelNameOption,
     OptionalPath,
     Processes,
@@ -229,7 +230,18 @@ class MainConfig(
     SplitConfig,
     Synthesis,
 ):
-    """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast."""
+    """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast.
+
+    Its images are smaller and its epochs fewer than those of the stages alone: it is a
+    demonstration on a small set, where more of either costs time and gains nothing.
+    """
+
+    image_size: ImageSize = Field(
+        64, description="pixels of an edge that images are averaged down to: 32, 64, 128 or 256"
+    )
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        8, description="passes over the training regions"
+    )
 
 
 #: Every entry point and its config; `main` is what `mlflow run .` runs.

@@ -35,6 +35,9 @@ def _image_size(value: int) -> int:
     return value
 
 
+ImageSize = Annotated[int, AfterValidator(_image_size)]
+
+
 def _folds(value: int) -> int:
     if value == 1:
         raise ValueError("one fold leaves nothing to fit on; choose 2 or more, or 0 for none")
@@ -191,7 +194,7 @@ class Dataset(DatasetOptions):
 class Data(Dataset):
     """Which images of a dataset."""
 
-    image_size: Annotated[int, AfterValidator(_image_size)] = Field(
+    image_size: ImageSize = Field(
         128, description="pixels of an edge that images are averaged down to: 32, 64, 128 or 256"
     )
 

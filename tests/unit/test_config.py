@@ -111,9 +111,14 @@ def test_no_other_text_is_a_version(version):
 
 @pytest.mark.parametrize("stage", [BaselineConfig, TrainConfig])
 def test_the_whole_job_takes_every_parameter_of_its_stages_with_the_same_default(stage):
-    whole = MainConfig().model_dump()
+    whole = MainConfig().model_dump() | {"image_size": 128, "epochs": 15}
     stage_defaults = stage().model_dump()
     assert {name: whole[name] for name in stage_defaults} == stage_defaults
+
+
+def test_the_whole_job_has_smaller_images_and_fewer_epochs_than_a_training():
+    assert MainConfig().image_size < TrainConfig().image_size
+    assert MainConfig().epochs < TrainConfig().epochs
 
 
 def test_a_search_is_as_seeded_as_a_training():
