@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +71,11 @@ def ours(place, own):
     """The address of our server."""
     factory = ("uvicorn", "serving.app:create_app", "--factory", "--port", 0)
     with serving(place, "python", "-m", *factory) as address:
-        assert httpx.get(f"{address}/ready", timeout=60).json()["model_version"] == "1"
+        ends = time.monotonic() + 120
+        while (ready := httpx.get(f"{address}/ready", timeout=60)).status_code == 503:
+            assert time.monotonic() < ends, ready.text
+            time.sleep(0.2)
+        assert ready.json()["model_version"] == "1"
         yield address
 
 
