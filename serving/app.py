@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
@@ -26,7 +27,7 @@ from serving.http.failures import handle_failures
 from serving.http.problems import document_problems
 from serving.http.request_log import RequestLog, set_up_log
 from serving.metrics import Metrics
-from serving.models.engine import for_cores
+from serving.models.engine import prepare
 from serving.models.follower import Follower
 from serving.models.mlflow_source import source_of
 from serving.models.pool import Pool
@@ -135,7 +136,7 @@ def _lifespan(
         follower = Follower(
             source_of(settings) if source is None else source,
             poll_seconds=settings.poll_seconds,
-            prepare=for_cores(settings.cores),
+            prepare=partial(prepare, cores=settings.cores),
         )
         pool = Pool(
             cores=settings.cores,

@@ -1,6 +1,5 @@
 """Forecast with one model, and test before it goes live that it can."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -51,23 +50,18 @@ def missing_of(present: Present) -> list[Missing]:
     ]
 
 
-def for_cores(cores: int) -> Callable[[Loaded], Loaded]:
-    """Return a function that prepares a model for this number of cores.
+def prepare(loaded: Loaded, *, cores: int) -> Loaded:
+    """Set the threads of a model for this number of cores.
 
     A forecast takes one core, so that others run at the same time; the only request takes all of
     them, up to `MAX_CORES_PER_REQUEST`, as threads of ONNX Runtime (equal to within 1e-7).
     """
-
-    def ready(loaded: Loaded) -> Loaded:
-        forecaster = loaded.forecaster
-        engine = forecaster.engine
-        if TORCH in engine and forecaster.device == "cpu":
-            limit_torch(1)
-        threads = min(cores, MAX_CORES_PER_REQUEST) if ONNX_RUNTIME in engine else 1
-        multi_core = forecaster.with_threads(threads) if threads > 1 else None
-        return replace(loaded, forecaster=forecaster.with_threads(1), multi_core=multi_core)
-
-    return ready
+    forecaster = loaded.forecaster
+    if TORCH in forecaster.engine and forecaster.device == "cpu":
+        limit_torch(1)
+    threads = min(cores, MAX_CORES_PER_REQUEST) if ONNX_RUNTIME in forecaster.engine else 1
+    multi_core = forecaster.with_threads(threads) if threads > 1 else None
+    return replace(loaded, forecaster=forecaster.with_threads(1), multi_core=multi_core)
 
 
 def self_test(forecaster: Forecaster) -> None:

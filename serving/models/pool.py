@@ -56,11 +56,12 @@ class Pool:
     def __init__(
         self, *, cores: int, max_waiting: int, time_limit: float, max_batch_samples: int = 128
     ) -> None:
-        self.cores, self.places = cores, cores + max_waiting
-        self.batch_places, self.time_limit = max_batch_samples, time_limit
-        self.singles = self.batch_samples = self.requests = 0
-        self._idle, self._turn = cores, 0
+        self.time_limit, self.requests = time_limit, 0
+        # By whether they are of batches.
+        self.places = {False: cores + max_waiting, True: max_batch_samples}
+        self.samples = {False: 0, True: 0}
         self._waiting: dict[bool, deque[asyncio.Future[None]]] = {False: deque(), True: deque()}
+        self._idle, self._turn = cores, 0
         self._threads = ThreadPoolExecutor(cores, thread_name_prefix="forecast")
 
     @asynccontextmanager
@@ -69,7 +70,7 @@ class Pool:
     ) -> AsyncIterator["Place"]:
         """Take a place for one sample, or for a batch, which then takes more.
 
-        ``gone`` says whether the client hung up; it is asked before work of a batch and of a
+        ``gone`` says whether the client hung up; it is called before work of a batch and of a
         sample that had to wait.
 
         Raises
@@ -85,38 +86,10 @@ class Pool:
         finally:
             place.leave()
 
-    def take(self, samples: int, *, batch: bool, more: bool) -> None:
-        """Count samples; raise Busy where there is no place for them.
-
-        ``more`` says that they belong to a batch that has one place already.
-        """
-        used, places = (
-            (self.batch_samples, self.batch_places) if batch else (self.singles, self.places)
-        )
-        only_batch = batch and used == (1 if more else 0)
-        if used + samples > places and not only_batch:
-            kind = "samples in batches" if batch else "samples"
-            setting = "twice FLARE_MAX_BATCH" if batch else "cores and FLARE_MAX_WAITING"
-            raise Busy(f"the server is at its limit of {places} {kind} ({setting})")
-        self.give_back(-samples, batch=batch)
-
-    def give_back(self, samples: int, *, batch: bool) -> None:
-        """Free places."""
-        if batch:
-            self.batch_samples -= samples
-        else:
-            self.singles -= samples
-
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
         """Run work in a thread, on a core that `core` has returned."""
-        loop = asyncio.get_running_loop()
         job = self._threads.submit(work)
-
-        def done(_: "Future[Result]") -> None:
-            with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(self.release)
-
-        job.add_done_callback(done)
+        _call_when_done(job, self.release)
         return job
 
     async def core(self, *, batch: bool) -> bool:
@@ -164,14 +137,19 @@ class Place:
         self, pool: Pool, *, batch: bool, gone: Callable[[], Awaitable[bool]] | None
     ) -> None:
         self._pool, self._batch, self._gone = pool, batch, gone
-        self._loop = asyncio.get_running_loop()
-        self._ends: float | None = None
         self._samples = 0
+        self._end: float | None = None
         self._job: Future[Any] | None = None
 
     def take(self, samples: int) -> None:
         """Take places for more samples; raise Busy where there are none."""
-        self._pool.take(samples, batch=self._batch, more=self._samples > 0)
+        used, places = self._pool.samples[self._batch], self._pool.places[self._batch]
+        only_batch = self._batch and used == self._samples
+        if used + samples > places and not only_batch:
+            kind = "samples in batches" if self._batch else "samples"
+            setting = "twice FLARE_MAX_BATCH" if self._batch else "cores and FLARE_MAX_WAITING"
+            raise Busy(f"the server is at its limit of {places} {kind} ({setting})")
+        self._pool.samples[self._batch] += samples
         self._samples += samples
 
     async def run(self, work: Callable[[], Result]) -> Result:
@@ -185,12 +163,13 @@ class Place:
         ClientGone
             The client hung up.
         """
-        if self._ends is None:
-            self._ends = self._loop.time() + self._pool.time_limit
-        limit = asyncio.timeout_at(self._ends)
+        loop = asyncio.get_running_loop()
+        if self._end is None:
+            self._end = loop.time() + self._pool.time_limit
+        limit = asyncio.timeout_at(self._end)
         try:
             async with limit:
-                if self._loop.time() >= self._ends:  # while the last piece was computed
+                if loop.time() >= self._end:  # while the last piece was computed
                     await asyncio.sleep(0)
                 await self._core()
                 self._job = self._pool.submit(work)
@@ -213,17 +192,23 @@ class Place:
             raise
 
     def leave(self) -> None:
-        """Give the places back."""
+        """Give the places back, now or once the thread has finished."""
         if self._job is None or self._job.done():
             self._free()
-            return
-
-        def later(_: "Future[Any]") -> None:
-            with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._free)
-
-        self._job.add_done_callback(later)
+        else:
+            _call_when_done(self._job, self._free)
 
     def _free(self) -> None:
-        self._pool.give_back(self._samples, batch=self._batch)
+        self._pool.samples[self._batch] -= self._samples
         self._pool.requests -= 1
+
+
+def _call_when_done(job: "Future[Any]", function: Callable[[], None]) -> None:
+    """Call a function in this event loop once a thread has finished a job."""
+    loop = asyncio.get_running_loop()
+
+    def done(_: "Future[Any]") -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(function)
+
+    job.add_done_callback(done)

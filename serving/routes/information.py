@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -50,7 +49,7 @@ NO_KEY: dict[int | str, dict[str, Any]] = {
 
 @router.head("/health", include_in_schema=False)
 @router.get(
-    "/health", summary="How the server is doing", operation_id="get_health", tags=OPERATIONS
+    "/health", summary="The state of the server", operation_id="get_health", tags=OPERATIONS
 )
 async def health(request: Request) -> Health:
     """Report whether a model is loaded, which one, and why the latest look for one failed.
@@ -79,7 +78,7 @@ async def health(request: Request) -> Health:
 @router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready",
-    summary="Whether it can forecast",
+    summary="Whether the server can forecast",
     operation_id="get_ready",
     tags=OPERATIONS,
     responses=NO_MODEL,
@@ -101,7 +100,7 @@ async def ready(request: Request) -> Ready:
     dependencies=[Depends(check_key)],
 )
 async def model(request: Request) -> Model:
-    """Describe it: data, parameters, thresholds, scores with intervals, its card."""
+    """Describe the model: data, parameters, thresholds, scores with intervals, model card."""
     return _described(service_of(request).follower.snapshot())
 
 
@@ -115,7 +114,7 @@ async def model(request: Request) -> Model:
     | {422: {"model": Problem, "description": f"`limit` must be between 1 and {MAX_ROWS}."}},
     dependencies=[Depends(check_key)],
 )
-async def history(
+def history(  # not a coroutine: it reads SQLite and writes JSON in a thread
     request: Request,
     limit: Annotated[
         int, Query(ge=1, le=MAX_ROWS, description="How many, the newest first.")
@@ -125,20 +124,15 @@ async def history(
     ] = None,
 ) -> Response:
     """List recent forecasts without the pixels, those before a restart too."""
-    forecasts = service_of(request).history
-
-    def page() -> str:
-        return forecasts.page(limit, before=before).model_dump_json()
-
-    # In a thread, so that the event loop answers other requests meanwhile.
-    return Response(await to_thread.run_sync(page), media_type="application/json")
+    page = service_of(request).history.page(limit, before=before)
+    return Response(page.model_dump_json(), media_type="application/json")
 
 
 @router.get(
     "/metrics",
     operation_id="get_metrics",
     tags=OPERATIONS,
-    summary="Numbers for Prometheus",
+    summary="Metrics for Prometheus",
     response_class=Response,
     responses={
         200: {
@@ -152,10 +146,8 @@ async def history(
 async def metrics(request: Request) -> Response:
     """Report requests, times, the queue, the live version and the distribution of forecasts."""
     service = service_of(request)
-    page = service.metrics.page(
-        service.follower.live,
-        failed=service.follower.last_error is not None,
-    )
+    follower = service.follower
+    page = service.metrics.page(follower.live, failed=follower.last_error is not None)
     return Response(page, media_type=CONTENT_TYPE_LATEST)
 
 
@@ -176,7 +168,7 @@ async def metrics(request: Request) -> Response:
         404: {"model": Problem, "description": "This installation has no data/example."},
     },
 )
-def sample_npy() -> Response:  # no coroutine: the first call decodes 40 images, in a thread
+def sample_npy() -> Response:  # not a coroutine: the first call decodes 40 images in a thread
     """Download a sample that POST /predict_npy takes as it is."""
     return Response(
         example_npy(EXAMPLES),

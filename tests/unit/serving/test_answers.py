@@ -176,7 +176,7 @@ def test_a_request_beside_others_takes_one_core_and_one_that_is_alone_takes_all(
     one_core, all_cores = FakeForecaster(), FakeForecaster()
     waiting = Blocking()
     monkeypatch.setattr(
-        "serving.app.for_cores", lambda _: lambda loaded: replace(loaded, multi_core=all_cores)
+        "serving.app.prepare", lambda loaded, **_: replace(loaded, multi_core=all_cores)
     )
 
     async def two(client: Client) -> None:

@@ -11,13 +11,7 @@ from flare.forecasters.answer import Answer
 from flare.goes import EVENTS
 from flare.models import ARCHITECTURES
 from flare.sample import present_of_cube
-from serving.models.engine import (
-    MAX_CORES_PER_REQUEST,
-    check_forecast,
-    for_cores,
-    predict,
-    self_test,
-)
+from serving.models.engine import MAX_CORES_PER_REQUEST, check_forecast, predict, prepare, self_test
 from serving.models.source import Loaded, Version
 from serving.schemas import Prediction
 
@@ -45,14 +39,14 @@ def test_what_has_all_cores_is_asked_only_for_a_request_that_is_alone():
 
 @pytest.mark.parametrize(("cores", "alone"), [(3, 3), (64, MAX_CORES_PER_REQUEST)])
 def test_an_exported_network_takes_one_core_or_all(cores, alone):
-    ready = for_cores(cores)(loaded(network(-5.0).exported()))
+    ready = prepare(loaded(network(-5.0).exported()), cores=cores)
     assert (ready.forecaster.graph.threads, ready.multi_core.graph.threads) == (1, alone)
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
     made = network(-5.0, architecture=architecture, width=16)
-    ready = for_cores(4)(loaded(made.exported()))
+    ready = prepare(loaded(made.exported()), cores=4)
     cubes = np.stack([CUBE, CUBE[::-1], CUBE[:, ::-1]])
     present = np.ones((3, 4, 10), dtype=bool)
     one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.multi_core))
@@ -63,8 +57,8 @@ def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
 @pytest.mark.parametrize("cores", [1, 4])
 def test_without_a_network_or_a_second_core_all_is_as_it_was(cores):
     before = loaded(FakeForecaster())
-    assert for_cores(cores)(before) == before
-    assert for_cores(1)(loaded(network(-5.0).exported())).multi_core is None
+    assert prepare(before, cores=cores) == before
+    assert prepare(loaded(network(-5.0).exported()), cores=1).multi_core is None
 
 
 def test_a_model_that_answers_nan_is_a_fault_of_the_model_and_not_of_the_input():

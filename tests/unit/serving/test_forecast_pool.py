@@ -44,16 +44,16 @@ def test_what_the_work_raises_comes_back_and_the_place_is_free():
         for error in (ValueError("mine"), TimeoutError("the work's own")):
             with pytest.raises(type(error), match=str(error)):
                 run(in_place(pool, lambda error=error: (_ for _ in ()).throw(error)))
-        assert pool.singles == 0
+        assert pool.samples[False] == 0
 
 
 def test_there_are_as_many_places_as_cores_and_waiters_and_not_one_more():
     async def scenario(pool: Pool) -> None:
         async with pool.place(), pool.place(), pool.place():
-            assert pool.singles == pool.places == 3
+            assert pool.samples[False] == pool.places[False] == 3
             with pytest.raises(Busy, match="FLARE_MAX_WAITING"):
                 await in_place(pool, lambda: None)
-        assert pool.singles == 0
+        assert pool.samples[False] == 0
         assert await in_place(pool, lambda: 7) == 7
 
     with pool_of(cores=1, max_waiting=2) as pool:
@@ -87,11 +87,11 @@ def test_after_the_time_limit_the_place_is_taken_until_its_thread_is_done():
     async def scenario(pool: Pool) -> None:
         with pytest.raises(TookTooLong, match=r"within 0.01 s \(FLARE_TIME_LIMIT_SECONDS\)"):
             await in_place(pool, lambda: go_on.wait(60))
-        assert pool.singles == 1
+        assert pool.samples[False] == 1
         with pytest.raises(Busy):
             await in_place(pool, lambda: None)
         go_on.set()
-        await until(lambda: pool.singles == 0)
+        await until(lambda: pool.samples[False] == 0)
 
     with pool_of(time_limit=0.01) as pool:
         run(scenario(pool))
@@ -131,12 +131,12 @@ def test_samples_of_batches_have_places_of_their_own():
     async def scenario(pool: Pool) -> None:
         async with pool.place(batch=True) as one, pool.place(batch=True) as other:
             one.take(5)
-            assert pool.batch_samples == 7
+            assert pool.samples[True] == 7
             with pytest.raises(Busy, match="limit of 8 samples in batches"):
                 other.take(2)
             other.take(1)
             assert await in_place(pool, lambda: 7) == 7
-        assert pool.batch_samples == pool.requests == 0
+        assert pool.samples[True] == pool.requests == 0
 
     with pool_of(max_batch_samples=8) as pool:
         run(scenario(pool))
@@ -215,10 +215,10 @@ def test_a_request_that_gave_up_waiting_frees_its_place_and_memory_and_is_never_
         del waiting, task
         await asyncio.sleep(0)
         gc.collect()
-        assert pool.singles == 1
+        assert pool.samples[False] == 1
         assert reference() is None, "the queue holds the body of a request that gave up"
         go_on.set()
-        await until(lambda: pool.singles == 0)
+        await until(lambda: pool.samples[False] == 0)
 
     with pool_of(max_waiting=1, time_limit=0.05) as pool:
         run(scenario(pool))
@@ -238,9 +238,9 @@ def test_a_request_that_is_cancelled_frees_its_place_once_nothing_computes():
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert pool.singles == 1
+        assert pool.samples[False] == 1
         go_on.set()
-        await until(lambda: pool.singles == 0)
+        await until(lambda: pool.samples[False] == 0)
 
     with pool_of() as pool:
         run(scenario(pool))
@@ -251,7 +251,7 @@ def test_closing_finishes_what_was_accepted():
 
     async def scenario(pool: Pool) -> None:
         tasks = [asyncio.create_task(in_place(pool, lambda n=n: done.append(n))) for n in range(5)]
-        await until(lambda: pool.singles == 5)
+        await until(lambda: pool.samples[False] == 5)
         await pool.close()
         assert done == [0, 1, 2, 3, 4]
         await asyncio.gather(*tasks)
