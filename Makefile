@@ -42,7 +42,7 @@ test-all: test test-slow  ## all tests
 
 ui: setup  ## MLflow's UI on http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the UI of your server: $$MLFLOW_TRACKING_URI"; exit 0;; esac; \
-	echo "open http://127.0.0.1:5000/#/experiments/$$(python -m flare.tracking.pages)/runs?workflowType=machine_learning"; \
+	echo "open http://127.0.0.1:5000/#/experiments/$$(python -m flare.tracking.store experiment)/runs?workflowType=machine_learning"; \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --default-artifact-root "$(CURDIR)/mlruns"
 

@@ -1,8 +1,8 @@
-"""What logging costs a training: seconds inside logging calls beside those of the whole run.
+"""What logging costs a training: seconds inside logging calls, and those of the whole run.
 
 ``python -m benchmarks.tracking [SAMPLES [EPOCHS]]`` makes a synthetic set in a temporary folder and
-trains on it with everything that `train` logs. Then it logs as many metrics once more, as the
-buffered run does and as ``MlflowClient.log_metric`` does, one request each.
+trains on it with everything that `train` logs. Then it logs as many metrics once more, by
+``Run.log_metrics`` and by ``MlflowClient.log_metric``, one request each.
 """
 
 import logging
@@ -56,7 +56,7 @@ def measured() -> Iterator[dict[str, list[float]]]:
 
     for name, call in before.items():
         setattr(Run, name, timed(name, call))
-    ends = {"_open": runs._open, "_settle": runs._settle, "_end": runs._end}
+    ends = {"_open": runs._open, "_end": runs._end}
     for name, call in ends.items():
         setattr(runs, name, timed({"_open": "begin"}.get(name, "end"), call))
     tasks = {"log_environment": train.log_environment, "samples": train.log_sample_predictions}
@@ -74,18 +74,18 @@ def measured() -> Iterator[dict[str, list[float]]]:
 
 
 def one_by_one(n_metrics: int) -> tuple[float, float]:
-    """Return the milliseconds a metric costs the loop: buffered, and by ``log_metric``."""
-    with start("benchmark", name="buffered") as run:
+    """Return the milliseconds a metric costs the loop: batched, and by ``log_metric``."""
+    with start("benchmark", name="batched") as run:
         began = time.perf_counter()
         for step in range(n_metrics // 8):
             run.log_metrics({f"m{k}": step for k in range(8)}, step=step)
-        buffered = (time.perf_counter() - began) / (n_metrics // 8 * 8)
+        batched = (time.perf_counter() - began) / (n_metrics // 8 * 8)
         client = MlflowClient()
         began = time.perf_counter()
         for step in range(n_metrics // 10):
             client.log_metric(run.id, "direct", step, step=step)
         direct = (time.perf_counter() - began) / (n_metrics // 10)
-    return 1000 * buffered, 1000 * direct
+    return 1000 * batched, 1000 * direct
 
 
 def main(samples: int = 240, epochs: int = 15) -> None:
@@ -101,18 +101,18 @@ def main(samples: int = 240, epochs: int = 15) -> None:
             began = time.perf_counter()
             train.run(config)
             whole = time.perf_counter() - began
-        buffered, direct = one_by_one(2000)
+        batched, direct = one_by_one(2000)
     print("| call | calls | seconds | share of the run |\n|---|---:|---:|---:|")
     calls = {name: times for name, times in taken.items() if name not in ("begin", "end")}
     everything = [one for times in calls.values() for one in times]
     for name, times in (*calls.items(), ("all logging", everything), *_ends(taken)):
         print(f"| {name} | {len(times)} | {sum(times):.3f} | {sum(times) / whole:.2%} |")
     print(f"\n{samples} samples, {epochs} epochs: {whole:.1f} s; {machine()}")
-    print(f"a metric: {buffered:.4f} ms buffered, {direct:.1f} ms by log_metric")
+    print(f"a metric: {batched:.4f} ms batched, {direct:.1f} ms by log_metric")
 
 
 def _ends(taken: dict[str, list[float]]) -> Iterator[tuple[str, list[float]]]:
-    for name, title in (("begin", "beginning the run"), ("end", "waiting for MLflow at its end")):
+    for name, title in (("begin", "starting the run"), ("end", "ending the run")):
         yield title, taken[name]
 
 

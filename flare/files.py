@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from flare.errors import ConfigInvalid, DiskTooSmall, PlaceInUse
+
+log = logging.getLogger("flare")
 
 #: Left free for everything else that writes to the same disk.
 SPARE_BYTES = 64 * 2**20
@@ -113,14 +116,14 @@ def locked(path: Path, *, busy: str | None = None) -> Iterator[None]:
 def lock_file(file: IO[Any], *, busy: str | None = None) -> None:
     """Lock an open file until it is closed; the parameters and errors are those of `locked`.
 
-    On a network file system without locks this does nothing.
+    On a file system without locks this only warns.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if busy is None else fcntl.LOCK_NB))
     except BlockingIOError as error:
         raise PlaceInUse(busy or "") from error
-    except OSError:
-        return
+    except OSError as error:
+        log.warning("%s cannot be locked (%s): let only one process write there", file.name, error)
 
 
 def _is_at(path: Path, file: IO[Any]) -> bool:

@@ -1,9 +1,9 @@
 """Which data a run used, as an MLflow dataset input.
 
 MLflow's own digests look at the first 10,000 rows of a table and collide; ours begins with the
-fingerprint of the labels and of every image. MLflow knows a dataset by name and digest alone: it
-drops a second input of a run that has both, and shows the first profile for ever. So what the
-part is stands in the digest too.
+fingerprint of the labels and of every image. MLflow identifies a dataset by name and digest alone:
+it drops a second input of a run that has both, and shows the first profile for ever. So the digest
+depends on the part and its use too.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def log_data(
     profile
         Counts worth showing, such as samples and active regions.
     part
-        Which part of it was used, such as ``validation``: MLflow's name has it behind.
+        Which part of it was used, such as ``validation``: it is the end of MLflow's name.
     image_size
         Pixels of an edge of the images, where they are in a pack: for the schema.
     """

@@ -1,13 +1,35 @@
-"""What MLflow, its server or a proxy before it refused, in one line with the next step.
+"""Errors of MLflow, its server, its database, or a proxy: one line with the next step, or a retry.
 
-MLflow gives most refusals the same class, so they are told apart by status and by words.
+MLflow raises most of them as one class, so they are distinguished by status and by words.
 """
 
+import logging
+import os
 import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
+import mlflow
+from alembic.util import CommandError
+from mlflow.exceptions import MlflowException
+from requests.exceptions import RequestException
+from sqlalchemy.exc import SQLAlchemyError
+
+from flare.errors import TrackingUnavailable
+
+log = logging.getLogger("flare")
+
+Result = TypeVar("Result")
+
+#: Seconds between two attempts while a server is away: the first, doubled up to the longest.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 _LENGTH = 400  # characters of what MLflow says
 
-#: What a message matches, and what to do then; the first match counts.
+#: Pattern in a message, and what to do then; the first match counts.
 _NEXT_STEPS = (
     (
         r"_alembic_tmp_|duplicate column name|table \S+ already exists|expected to match one row",
@@ -88,17 +110,83 @@ _NEXT_STEPS = (
     ),
 )
 
-#: Where nobody answered at all.
+#: Where there was no answer at all.
 _AWAY = r"failed with exception|timed? ?out|connection (refused|aborted|reset)"
 
 
-def refusal(error: Exception, address: str) -> str:
-    """Return what was refused and the next step; a page of HTML in an answer is left out."""
+@contextmanager
+def answering(*kinds: type[Exception]) -> Iterator[None]:
+    """Raise errors of MLflow and its database, and those of ``kinds``, as TrackingUnavailable."""
+    expected: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, CommandError)
+    try:
+        yield
+    except (*expected, *kinds) as error:
+        raise TrackingUnavailable(refusal(error, mlflow.get_tracking_uri())) from error
+
+
+def is_absent(error: MlflowException) -> bool:
+    """Return whether MLflow says that it has no such thing."""
+    return error.error_code in _ABSENT  # the second for an alias that was never set
+
+
+def is_rejected(error: Exception) -> bool:
+    """Return whether MLflow will never accept this request."""
+    return isinstance(error, MlflowException) and (
+        is_absent(error) or error.error_code == "RESOURCE_ALREADY_EXISTS"
+    )
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Return whether the same request may succeed later: no answer, overload, a locked database."""
+    if "sqlite3." in str(error):
+        return "database is locked" in str(error)
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
+        return status in (429, *range(500, 600))
+    response = getattr(error, "response", None)
+    if isinstance(error, RequestException) and response is not None:
+        return response.status_code in (408, 429, *range(500, 600))
+    return isinstance(error, RequestException | SQLAlchemyError)
+
+
+def patience() -> float:
+    """Return how many seconds to wait for a server that is away: FLARE_TRACKING_PATIENCE."""
+    with suppress(ValueError):
+        return max(0.0, float(os.environ.get("FLARE_TRACKING_PATIENCE", "300")))
+    return 300.0
+
+
+def retry(call: Callable[[], Result]) -> Result:
+    """Repeat a call while its server is away, with growing pauses, for ``patience`` seconds.
+
+    Other errors are raised at once. The call must be safe to repeat: it may have had its effect.
+    """
+    deadline, pause = time.monotonic() + patience(), FIRST_PAUSE
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            left = deadline - time.monotonic()
+            if not is_temporary(error) or left <= 0:
+                raise
+            if pause == FIRST_PAUSE:
+                line = refusal(error, mlflow.get_tracking_uri())
+                log.warning("%s; trying again for up to %.0f s", line, left)
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def refusal(error: BaseException, address: str) -> str:
+    """Return in one line what was refused, and the next step; HTML in an answer is left out."""
     text = re.sub(r"\. Response body: '\s*<.*", "", str(error), flags=re.DOTALL)
     lines = [line for line in text.splitlines() if line.strip()]
-    said = " ".join(lines[0].split())[:_LENGTH] if lines else type(error).__name__
+    reason = " ".join(lines[0].split()) if lines else type(error).__name__
+    if "Caused by" in reason:  # urllib3 names pool, address and exceptions first
+        reason = reason.rpartition(": ")[2].rstrip("\"')")
     verb = "does not answer" if re.search(_AWAY, text, re.IGNORECASE) else "refused"
-    return f"MLflow at {address} {verb}: {said.rstrip('.; ')}; {next_step(text, address)}"
+    return (
+        f"MLflow at {address} {verb}: {reason[:_LENGTH].rstrip('.; ')}; {next_step(text, address)}"
+    )
 
 
 def next_step(text: str, address: str) -> str:

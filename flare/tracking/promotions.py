@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 
 from flare.errors import ModelNotFound
-from flare.tracking.runs import answering
+from flare.tracking.mlflow_errors import answering, is_absent
 
 _KEY = "flare.promotion/"
 _LONGEST_REASON = 3000  # characters: the database of MLflow holds 5,000 of a tag
@@ -80,7 +80,7 @@ def promotion_history(name: str) -> list[Promotion]:
         try:
             tags = MlflowClient().get_registered_model(name).tags
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if not is_absent(error):
                 raise
             raise ModelNotFound(
                 f"no model {name!r} is registered; run `mlflow run . -e train`"

@@ -1,12 +1,7 @@
-"""The model registry: which version is Production, where its forecaster lies, and moving the alias.
-
-The alias is the truth. The stage of the same name, which MLflow is about to drop, is kept in step
-while it exists, so that ``models:/NAME/Production`` goes on loading the same version.
-"""
+"""The model registry: versions, the alias Production, and fetching a forecaster."""
 
 import logging
 import time
-import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,16 +13,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.storage import DESCRIPTION
-from flare.tracking.locations import check_model_location
-from flare.tracking.logged_models import model_id_in
-from flare.tracking.mlflow_errors import refusal
+from flare.tracking.mlflow_errors import answering, is_absent, refusal
 from flare.tracking.promotions import promotion_history, record_promotion, versions_before
-from flare.tracking.runs import answering, connect
-from flare.tracking.store import database_file
+from flare.tracking.store import check_model_location, connect, database_file
 from flare.tracking.tags import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
 
 log = logging.getLogger("flare")
@@ -46,11 +37,6 @@ __all__ = [
 #: (``flare.tracking.promotions``), which version it replaced.
 _PROMOTED_AT = "flare.promoted_at"
 _PREVIOUS = "flare.previous_production"
-
-_ABSENT = {
-    ErrorCode.Name(RESOURCE_DOES_NOT_EXIST),
-    ErrorCode.Name(INVALID_PARAMETER_VALUE),  # what an alias that was never set answers
-}
 
 
 @dataclass(frozen=True)
@@ -105,7 +91,7 @@ def production_version(name: str, alias: str = PRODUCTION) -> RegisteredVersion:
         try:
             return _described(MlflowClient().get_model_version_by_alias(name, alias))
         except MlflowException as error:
-            if error.error_code not in _ABSENT:
+            if not is_absent(error):
                 raise TrackingUnavailable(_refused(error)) from error
             raise ModelNotFound(
                 f"no version of {name!r} has the alias {alias!r} in {mlflow.get_registry_uri()}; "
@@ -176,7 +162,7 @@ def _run_of(version: RegisteredVersion) -> Run | None:
         try:
             return MlflowClient().get_run(version.run_id)
         except MlflowException as error:
-            if error.error_code not in _ABSENT:
+            if not is_absent(error):
                 raise
             return None
 
@@ -192,7 +178,7 @@ def put_run_text(version: RegisteredVersion, text: str, name: str) -> None:
         try:
             MlflowClient().log_text(version.run_id, text, name)
         except MlflowException as error:
-            if error.error_code not in _ABSENT:
+            if not is_absent(error):
                 raise
             log.warning(
                 "run %s of version %d is gone (deleted, or purged by `mlflow gc`): %s is not "
@@ -214,7 +200,7 @@ def run_file(version: RegisteredVersion, name: str, dest: Path) -> Path | None:
             )
         )
     except MlflowException as error:
-        if error.error_code in _ABSENT:
+        if is_absent(error):
             return None
         raise TrackingUnavailable(_refused(error)) from error
     except FileNotFoundError:
@@ -255,11 +241,6 @@ def move_production(
             rollback=rollback,
             run_id=run_id,
             scores=scores or {},
-        )
-    with suppress(MlflowException, AttributeError), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        client.transition_model_version_stage(
-            version.name, number, alias, archive_existing_versions=True
         )
     return before
 
@@ -308,7 +289,7 @@ def download_uri(uri: str, dest: Path) -> Path:
             )
         )
     except MlflowException as error:
-        if error.error_code in _ABSENT:
+        if is_absent(error):
             raise ModelNotFound(f"{uri} names no model: {error.message}") from error
         raise TrackingUnavailable(_refused(error)) from error
     except FileNotFoundError as error:
@@ -318,6 +299,33 @@ def download_uri(uri: str, dest: Path) -> Path:
     if not (fetched / DESCRIPTION).is_file():
         raise ModelNotFound(f"{uri} holds no {DESCRIPTION}; it was not made by this project")
     return fetched
+
+
+def model_id_in(uri: str) -> str | None:
+    """Return the id in an address ``models:/ID``; None for all other addresses."""
+    name = uri.removeprefix("models:/")
+    return name if uri.startswith("models:/") and "/" not in name and "@" not in name else None
+
+
+def logged_model_id(uri: str) -> str | None:
+    """Return the id of the logged model that a ``models:/`` address means; None for others."""
+    name, _, version = uri.removeprefix("models:/").partition("/")
+    if not uri.startswith("models:/") or model_id_in(uri):
+        return model_id_in(uri)
+    client = MlflowClient()
+    with suppress(MlflowException):
+        if version:
+            found = client.get_model_version(name, version)
+        else:
+            found = client.get_model_version_by_alias(*name.split("@", 1))
+        return model_id_in(found.source or "")
+    return None
+
+
+def describe_version(name: str, version: int, markdown: str) -> None:
+    """Set the description that the registry shows on the page of a version."""
+    with answering():
+        MlflowClient().update_model_version(name, str(version), markdown)
 
 
 def _described(found: ModelVersion) -> RegisteredVersion:

@@ -1,4 +1,4 @@
-"""Record a copied or renamed project's own folder for its artifacts; see ``locations``."""
+"""Record a copied or renamed project's own folder for its artifacts; see ``store``."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -10,10 +10,15 @@ from mlflow.entities import ViewType
 from sqlalchemy import URL, Connection, MetaData, Table, create_engine, select, update
 
 from flare.files import atomic_folder
-from flare.tracking.local_copy import is_held, read_about, runs_dir, write_about
-from flare.tracking.locations import ARTIFACTS, local_path, moved_from
-from flare.tracking.runs import answering, connect
-from flare.tracking.store import database_file
+from flare.tracking.mlflow_errors import answering
+from flare.tracking.run_log import is_running, read_info, runs_dir, write_info
+from flare.tracking.store import (
+    ARTIFACTS,
+    connect,
+    database_file,
+    former_project,
+    local_path,
+)
 
 #: Where MLflow's database records locations of artifacts.
 _COLUMNS = (
@@ -46,7 +51,7 @@ def relocate() -> list[Relocated]:
         return []
     with answering(OSError):
         experiments = MlflowClient().search_experiments(view_type=ViewType.ALL)
-    places = [moved_from(str(one.artifact_location), database) for one in experiments]
+    places = [former_project(str(one.artifact_location), database) for one in experiments]
     engine = create_engine(URL.create("sqlite", database=str(database)))
     try:
         with answering(OSError), engine.begin() as connection:
@@ -85,10 +90,10 @@ def _copy(source: Path, dest: Path) -> None:
 
 
 def _rename_runs(old_database: Path) -> None:
-    """Have the folders of runs on this disk name the database that they came along with."""
+    """Have unsent runs on this disk name the database that they came along with."""
     for folder in runs_dir().glob("*"):
-        about = read_about(folder)
-        if about is None or database_file(about.tracking_uri) != old_database:
+        info = read_info(folder)
+        if info is None or database_file(info.tracking_uri) != old_database:
             continue
-        if not is_held(folder):
-            write_about(folder, replace(about, tracking_uri=mlflow.get_tracking_uri()))
+        if not is_running(folder):
+            write_info(replace(info, tracking_uri=mlflow.get_tracking_uri()))

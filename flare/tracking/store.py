@@ -1,25 +1,79 @@
-"""MLflow's SQLite store on this disk: where its file is, and setting it up whole or not at all.
+"""MLflow's store: connect to it, set up SQLite on this disk, and check where artifacts lie.
 
 MLflow sets a new database up in place and without a lock: of several processes that do so at once
 some crash, and the file may be broken for good. Here one process does it, under another name.
+
+MLflow records absolute paths of artifacts: a copied project would write into the original, and a
+renamed one into a new folder under the old name. Without a server artifacts lie in ``mlruns`` of
+the folder that the first run was started in, which here is the folder of the database.
 """
 
-import fcntl
+import logging
 import os
 import sqlite3
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+import mlflow
+from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from flare.errors import TrackingUnavailable
+from flare.files import locked
+from flare.tracking.mlflow_errors import answering
+
+ARTIFACTS = "mlruns"
 
 #: Seconds without a write after which a half-made database counts as left by a dead process.
 _SET_UP_SECONDS = 5.0
+
+
+def connect(tracking_uri: str | None = None, *, make: bool = False) -> None:
+    """Choose the tracking server; None is MLFLOW_TRACKING_URI, or ``sqlite:///mlflow.db`` here.
+
+    Parameters
+    ----------
+    make
+        Whether to set up the database of a SQLite address that has none.
+
+    Raises
+    ------
+    TrackingUnavailable
+        The database is half made or of an older MLflow, or its folder cannot be made.
+    """
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)
+    # It prints a traceback where SQLite is locked for a moment; we retry. So does urllib3.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    # MLflow retries an unreachable server for minutes; we report it sooner, and go on retrying.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    if tracking_uri is not None:
+        mlflow.set_tracking_uri(tracking_uri)
+    address = mlflow.get_tracking_uri()
+    if (plain := plain_address(address)) != address:
+        mlflow.set_tracking_uri(plain)
+    with answering(OSError):
+        check_store(plain, make=make)
+
+
+def experiment_of_new_runs() -> str | None:
+    """Return the id of the experiment that new runs go to; None where MLflow will create it."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return given
+    if not name:
+        return "0"
+    experiment = MlflowClient().get_experiment_by_name(name)
+    return None if experiment is None else str(experiment.experiment_id)
 
 
 def database_file(address: str) -> Path | None:
@@ -52,18 +106,13 @@ def plain_address(address: str) -> str:
 
 
 def check_store(address: str, *, make: bool) -> None:
-    """Check the database of a SQLite address; nothing for other addresses.
-
-    Parameters
-    ----------
-    make
-        Whether to set one up where there is none.
+    """Check the database of a SQLite address, and ``make`` one where there is none.
 
     Raises
     ------
     TrackingUnavailable
         A database is there that was not set up to its end, or that an older MLflow made; or one
-        is to be made in a folder with a name that MLflow reads otherwise.
+        is to be made in a folder with a name that MLflow changes.
     OSError
         Its folder cannot be made or written to.
     """
@@ -73,7 +122,7 @@ def check_store(address: str, *, make: bool) -> None:
     if make and not path.exists():
         check_name(str(Path.cwd()))  # where MLflow puts the artifacts of a new database
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.parent):
+        with locked(path.with_name(f".{path.name}.lock")):
             if not path.exists():
                 _set_up(path)
     if path.exists():
@@ -90,20 +139,8 @@ def check_name(location: str) -> None:
         )
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, after waiting for it; the system lets go of a dead process's."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a network file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
 def _set_up(path: Path) -> None:
-    """Make a database under another name, and give it its own when it is whole."""
+    """Make a database under another name, and rename it when it is whole."""
     from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -122,7 +159,7 @@ def _set_up(path: Path) -> None:
 
 
 def _check_whole(path: Path, address: str) -> None:
-    """Raise unless every table of this MLflow is there; wait while somebody is making them."""
+    """Raise unless every table of this MLflow is there; wait while another process makes them."""
     while missing := _missing_tables(path):
         if not 0 <= time.time() - path.stat().st_mtime < _SET_UP_SECONDS:
             break
@@ -130,7 +167,7 @@ def _check_whole(path: Path, address: str) -> None:
     if not missing:
         return
     upgrade = f"back it up and run `mlflow db upgrade '{address}'`"
-    if _runs_in(path):
+    if _query(path, "SELECT count(*) FROM runs"):
         raise TrackingUnavailable(
             f"{path} was made by an older MLflow, or its upgrade was interrupted (it has no table "
             f"{missing[0]}): {upgrade}; where that fails, restore the copy from before the upgrade"
@@ -149,22 +186,82 @@ def _missing_tables(path: Path) -> list[str]:
     from mlflow.store.db.base_sql_model import Base
     from mlflow.store.tracking import sqlalchemy_store  # noqa: F401 - declares the tables
 
+    tables = _query(path, "SELECT group_concat(name) FROM sqlite_master WHERE type = 'table'")
+    return sorted(set(Base.metadata.tables) - set(str(tables).split(","))) if tables else []
+
+
+def _query(path: Path, statement: str) -> str | int | None:
+    """Return the only value of a query; None where the file has no such table."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=20)) as database:
-        rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        return sorted(set(Base.metadata.tables) - {name for (name,) in rows}) if rows else []
-    return []
+        value: str | int | None = database.execute(statement).fetchone()[0]
+        return value
+    return None
 
 
-def _runs_in(path: Path) -> int:
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as database:
-        return int(database.execute("SELECT count(*) FROM runs").fetchone()[0])
-    return 0
+def check_location(location: str) -> None:
+    """Raise where artifacts are recorded in a folder that this project was copied or renamed from.
+
+    Raises
+    ------
+    TrackingUnavailable
+        Names the recorded folder, the one of the database, and the command that repairs it; or
+        the folder's name is one that MLflow changes.
+    """
+    database = database_file(mlflow.get_tracking_uri())
+    if database is None:
+        return
+    old, new = former_project(location, database), database.absolute().parent
+    if old is not None:
+        raise TrackingUnavailable(
+            f"MLflow's database is in {new}, but its artifacts are recorded in {old / ARTIFACTS}: "
+            "this project was copied or renamed; move them with `python -m entrypoints.relocate`"
+        )
+    check_name(location)
+
+
+def check_model_location(uri: str) -> None:
+    """Do what ``check_location`` does for the model that an address such as ``models:/`` names."""
+    if database_file(mlflow.get_tracking_uri()) is not None:
+        repository = get_artifact_repository(uri)
+        check_location(str(getattr(repository, "repo", repository).artifact_uri))
+
+
+def former_project(location: str, database: Path) -> Path | None:
+    """Return the project folder that a location of artifacts names, if it is a former one.
+
+    A folder elsewhere may be meant: a database that several projects share. It is a former one if
+    it is gone, if the artifacts came along, or if its database has the same first experiment, to
+    the millisecond: this one is a copy of it.
+    """
+    path = local_path(location)
+    if path is None or ARTIFACTS not in path.parts:
+        return None
+    cut = len(path.parts) - 1 - path.parts[::-1].index(ARTIFACTS)
+    old, new = Path(*path.parts[:cut]), database.absolute().parent
+    with suppress(OSError):
+        if old.samefile(new):
+            return None
+    if not old.exists() or (new / path.relative_to(old)).exists():
+        return old
+    first = "SELECT min(creation_time) FROM experiments"
+    times = [_query(one, first) for one in (database, old / database.name) if one.is_file()]
+    return old if len(times) == 2 and times[0] is not None and times[0] == times[1] else None
+
+
+def local_path(location: str | None) -> Path | None:
+    """Return the path of a location on this disk; None for any other."""
+    if not location:
+        return None
+    if location.startswith("file:"):
+        return Path(unquote(urlsplit(location).path))
+    return Path(location) if location.startswith("/") else None
 
 
 if __name__ == "__main__":
-    import mlflow
-
     try:
-        check_store(mlflow.get_tracking_uri(), make=True)  # before several runs begin at once
-    except (TrackingUnavailable, OSError) as error:
-        raise SystemExit(str(error)) from None
+        connect(make=True)  # before several runs start at once
+        with answering():
+            if sys.argv[1:] == ["experiment"]:  # for the address of the UI
+                sys.stdout.write(experiment_of_new_runs() or "0")
+    except TrackingUnavailable as error:
+        sys.exit(str(error))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import mlflow
@@ -13,8 +14,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from flare.errors import TrackingUnavailable
+from flare.tracking.mlflow_errors import answering
 from flare.tracking.registry import RegisteredVersion, run_file
-from flare.tracking.runs import answering, scratch
 from flare.tracking.tags import (
     DATA_TAG,
     MODEL_CARD,
@@ -119,6 +120,6 @@ def _described(about: Mapping[str, Any]) -> str:
 
 
 def _text(version: RegisteredVersion, name: str) -> str | None:
-    with scratch() as folder:
+    with TemporaryDirectory(prefix="flare-") as folder:
         path = run_file(version, name, Path(folder))
         return None if path is None else path.read_text(encoding="utf-8")

@@ -1,51 +1,67 @@
-"""Entry point ``resend``: what the tracking server missed of runs on this disk."""
+"""Entry point ``resend``: send MLflow what it lacks of runs on this disk."""
 
 import logging
+from contextlib import closing
+from dataclasses import dataclass
 
 from flare.config import ResendConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
-from flare.tracking.leftovers import Resent, leftovers, resend
+from flare.tracking.packaging import register_kept
+from flare.tracking.registry import RegisteredVersion, connect
+from flare.tracking.resume import resend, unsent_runs
+from flare.tracking.run_log import RunInfo
 from flare.workflows.evaluation.model_card import put_card
 from flare.workflows.evaluation.validation_forecasts import read_scores
 
 log = logging.getLogger("flare")
 
 
+@dataclass(frozen=True)
+class Resent:
+    """A run that MLflow now has whole, and the version of its model if one was registered."""
+
+    run_id: str
+    entry: str
+    version: RegisteredVersion | None
+
+
 def run(config: ResendConfig) -> list[Resent]:
-    """Send everything that is left, one run after the other; register models that were waiting.
+    """Send the logs of all unsent runs that have ended, and register their models.
 
     Raises
     ------
     ModelNotFound
-        The folder that was asked for lacks nothing, or is no run's.
+        MLflow lacks nothing of the given run, or the folder is not one of a run.
     TrackingUnavailable
         The server is still away, or belongs to none of the runs.
     """
-    folders = leftovers()
+    connect()
+    infos = unsent_runs()
     if config.folder is not None:
-        wanted = config.folder.resolve()
-        folders = [folder for folder in folders if folder.resolve() == wanted]
-        if not folders:
+        infos = [info for info in infos if info.folder.resolve() == config.folder.resolve()]
+        if not infos:
             raise ModelNotFound(
-                f"folder={config.folder} is no folder of a run that is over and lacks something "
-                "in MLflow; leave it empty for all that do"
+                f"folder={config.folder} is not the folder of a run that has ended and of which "
+                "MLflow lacks something; leave it empty for all that are"
             )
-    sent, failed = [], []
-    for folder in folders:
+    sent, errors = [], []
+    for info in infos:
         try:
-            sent.append(resend(folder))
+            sent.append(_resend(info))
         except TrackingUnavailable as error:
-            failed.append(error)
+            errors.append(error)
             log.warning("%s", error)
-            continue
-        _add_card(sent[-1])
-    if failed and not sent:
-        raise failed[0]
+    if errors and not sent:
+        raise errors[0]
     return sent
 
 
-def _add_card(resent: Resent) -> None:
-    """Give a version that was registered late the model card that the others have."""
-    version, forecaster = resent.version, resent.forecaster
-    if version is not None and forecaster is not None:
-        put_card(version, forecaster, validation=read_scores(version))
+def _resend(info: RunInfo) -> Resent:
+    """Send a run; its model gets the model card that others have."""
+    with closing(resend(info)) as run_log:
+        registered = register_kept(run_log)
+    if registered is None:
+        return Resent(info.run_id, info.entry, None)
+    version, forecaster = registered
+    put_card(version, forecaster, validation=read_scores(version))
+    return Resent(info.run_id, info.entry, version)

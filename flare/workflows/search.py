@@ -25,7 +25,6 @@ from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes
 from flare.models import NetworkConfig
 from flare.plots.training import search_history
 from flare.seeding import Stream, integer_seed
-from flare.tracking.child_runs import log_child
 from flare.tracking.runs import Run, start
 from flare.tracking.tags import ENTRY_TAG, KIND_TAG
 from flare.training.objective import Objective
@@ -92,12 +91,10 @@ class StudyObjective:
             status = "KILLED"
             raise
         finally:
-            log_child(
-                self._run,
+            self._run.log_child(
                 name=f"trial {trial.number}: {family}",
                 params=trial.params,
-                metrics=[record.metrics() for _, record in epochs],
-                times=[when for when, _ in epochs],
+                metrics=[(when, record.metrics()) for when, record in epochs],
                 scores=scores,
                 tags={ENTRY_TAG: "trial", KIND_TAG: family, "flare.trial": trial.number},
                 status=status,

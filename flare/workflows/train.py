@@ -11,7 +11,9 @@ from flare.config import TrainConfig
 from flare.forecasters.network import NetworkForecaster
 from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
-from flare.tracking.runs import Run, connect, newest_unfinished, start
+from flare.tracking.resume import newest_unfinished
+from flare.tracking.runs import Run, start
+from flare.tracking.store import connect
 from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD, PRECISION_TAG
 from flare.training.processes import fabric_for, part_ways, team
 from flare.training.records import EpochRecord

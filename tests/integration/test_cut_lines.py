@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from flare.errors import ConfigInvalid
-from flare.tracking.local_copy import LocalCopy
+from flare.tracking.run_log import RunInfo, RunLog
 from flare.workflows.fitting.study_file import open_study_file
 
 STUDY = {"study_name": "one", "direction": "maximize"}
@@ -77,30 +77,40 @@ class FullDisk:
         return getattr(self._file, name)
 
 
-def test_a_full_disk_costs_the_log_of_a_run_one_entry_and_no_other(tmp_path):
-    log = LocalCopy(tmp_path / "run")
+@pytest.fixture
+def run_log(tmp_path, monkeypatch):
+    """Return a function that opens the log of one run, whose server is away."""
+    monkeypatch.setenv("FLARE_RUNS_DIR", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    return lambda: RunLog(RunInfo("one", "train", "http://127.0.0.1:9"))
+
+
+def logged(log: RunLog) -> list[dict[str, str]]:
+    lines = (log.folder / "log.jsonl").read_bytes().splitlines()
+    return [json.loads(line)["params"] for line in lines if line.endswith(b"}")]
+
+
+def test_a_full_disk_costs_the_log_of_a_run_one_entry_and_no_other(run_log):
+    log = run_log()
     log.append({"params": {"a": "1"}})
-    file, log._log = log._log, FullDisk(log._log)
+    file, log._file = log._file, FullDisk(log._file)
     with pytest.raises(OSError, match="No space left"):
         log.append({"params": {"b": "2"}})
-    log._log = file
+    log._file = file
     log.append({"params": {"c": "3"}})
-    assert [entry["params"] for entry in log.unsent(10)[0]] == [{"a": "1"}, {"c": "3"}]
     log.close()
-    lines = (tmp_path / "run" / "log.jsonl").read_bytes().splitlines()
-    assert [json.loads(line)["params"] for line in lines] == [{"a": "1"}, {"c": "3"}]
+    assert logged(log) == [{"a": "1"}, {"c": "3"}]
 
 
-def test_what_is_logged_after_a_cut_line_is_sent_and_the_cut_is_reported(tmp_path, caplog):
-    log = LocalCopy(tmp_path / "run")
+def test_entries_after_a_line_that_was_cut_off_are_logged_and_the_cut_is_reported(run_log, caplog):
+    log = run_log()
     log.append({"params": {"a": "1"}})
-    log.mark_sent(log.size)
-    log.close()
-    path = tmp_path / "run" / "log.jsonl"
-    os.truncate(path, path.stat().st_size - 3)  # a power cut took the end of what was sent
-    log = LocalCopy(tmp_path / "run")
     log.append({"params": {"b": "2"}})
-    assert log.behind
-    assert {"params": {"b": "2"}} in log.unsent(10)[0]
     log.close()
+    path = log.folder / "log.jsonl"
+    os.truncate(path, path.stat().st_size - 3)
+    again = run_log()
+    again.append({"params": {"c": "3"}})
+    again.close()
+    assert logged(again) == [{"a": "1"}, {"c": "3"}]
     assert "cut off" in caplog.text

@@ -1,26 +1,35 @@
 """A tracking server that is away for a while: nothing is lost, waits, or counts twice."""
 
 import json
+import os
 import re
+import signal
 import sqlite3
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+from fake_server import answering_always
 from mlflow import MlflowClient
 from tracking_server import Gate, mlflow_server
 
 from flare.config import BaselineConfig, ResendConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
-from flare.tracking.child_runs import log_child
-from flare.tracking.local_copy import is_behind, runs_dir
+from flare.tracking import run_log
+from flare.tracking.resume import newest_unfinished
+from flare.tracking.run_log import RunInfo, RunLog, read_info, runs_dir
 from flare.tracking.runs import start
 from flare.workflows import baseline, resend
 from flare.workflows.prediction.resolve_model import resolve
 
 from workplace import SMALL_FOREST, store_uri, working_in
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +49,17 @@ def gate(server, tmp_path, monkeypatch) -> Iterator[Gate]:
     gate.shut()
 
 
+@pytest.fixture
+def lost(gate, monkeypatch):
+    """A run whose server went away and did not come back."""
+    monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "1")
+    with start("train", name="lost") as run:
+        run.log_metrics({"loss": 0.5}, step=1)
+        run.log_text("text", "notes.txt")
+        gate.shut()
+    return run
+
+
 def history(run_id: str, name: str) -> list[tuple[int, float]]:
     return [(one.step, one.value) for one in MlflowClient().get_metric_history(run_id, name)]
 
@@ -51,10 +71,14 @@ def until(fact) -> None:
         time.sleep(0.02)
 
 
+def warnings(caplog) -> list[str]:
+    return [one.message for one in caplog.records if one.levelname == "WARNING"]
+
+
 def test_what_is_logged_while_the_server_is_away_arrives_once_and_in_order(gate, caplog):
     with start("train", name="away", tags={"a": "before"}) as run:
         run.log_metrics({"loss": 0.0}, step=1)
-        until(lambda: not run.outbox.copy.behind)
+        until(lambda: not run.log.unsent)
         gate.shut()
         began = time.perf_counter()
         for epoch in range(2, 12):
@@ -67,7 +91,7 @@ def test_what_is_logged_while_the_server_is_away_arrives_once_and_in_order(gate,
         figure = plt.figure()
         run.log_figure(figure, "figures/one.png")
         plt.close(figure)
-        until(lambda: run.outbox.failing)
+        until(lambda: run.log.failure)
         gate.open()
     found = MlflowClient().get_run(run.id)
     assert history(run.id, "loss") == [(1, 0.0)] + [(n, n / 10) for n in range(2, 12)]
@@ -76,27 +100,18 @@ def test_what_is_logged_while_the_server_is_away_arrives_once_and_in_order(gate,
     assert found.data.params == {"epochs": "11"}
     assert MlflowClient().list_artifacts(run.id, "figures")[0].path == "figures/one.png"
     assert MlflowClient().list_artifacts(run.id, "some")[0].file_size == 4
-    assert not (run.local / "pending").exists()
-    said = [one.message for one in caplog.records if one.levelname == "WARNING"]
-    assert len([line for line in said if "does not answer" in line]) == 1
+    assert not run.local.exists()
+    assert len([line for line in warnings(caplog) if "the run continues" in line]) == 1
 
 
-def test_a_server_that_stays_away_costs_the_end_its_patience_and_the_run_nothing(
-    gate, caplog, monkeypatch
-):
-    monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "1")
-    began = time.monotonic()
-    with start("train", name="lost") as run:
-        run.log_metrics({"loss": 0.5}, step=1)
-        run.log_text("kept", "notes.txt")
-        gate.shut()
-    assert time.monotonic() - began < 15
-    assert is_behind(run.local)
-    assert (run.local / "pending" / "000001" / "notes.txt").read_text() == "kept"
-    (line,) = (run.local / "log.jsonl").read_text().splitlines()[:1]
+def test_a_server_that_stays_away_costs_the_end_its_patience_and_the_run_nothing(lost, caplog):
+    assert read_info(lost.local).run_id == lost.id
+    assert (lost.local / "pending" / "000001" / "notes.txt").read_text() == "text"
+    (line,) = (lost.local / "log.jsonl").read_text().splitlines()[:1]
     assert json.loads(line)["metrics"] == {"loss": 0.5}
-    assert str(run.local) in caplog.messages[-1]
-    assert "entrypoints.resend" in caplog.messages[-1]
+    last = caplog.get_records("setup")[-1].getMessage()
+    assert str(lost.local) in last
+    assert "entrypoints.resend" in last
 
 
 def test_a_request_that_is_cut_off_is_repeated_and_nothing_counts_twice(gate):
@@ -113,41 +128,70 @@ def test_a_request_that_is_cut_off_is_repeated_and_nothing_counts_twice(gate):
 
 
 @pytest.mark.slow
-def test_a_locked_sqlite_file_holds_up_nothing_and_loses_nothing(tmp_path, capfd):
+def test_a_locked_sqlite_file_is_waited_for_and_nothing_is_lost(tmp_path, capfd):
     with working_in(tmp_path), start("train", name="locked") as run:
         run.log_metrics({"loss": 1.0}, step=1)
-        until(lambda: not run.outbox.copy.behind)
-        other = sqlite3.connect(store_uri(tmp_path).removeprefix("sqlite:///"))
+        other = sqlite3.connect(
+            store_uri(tmp_path).removeprefix("sqlite:///"), check_same_thread=False
+        )
         other.execute("BEGIN EXCLUSIVE")
-        began = time.perf_counter()
+        threading.Timer(3, other.rollback).start()
         run.log_metrics({"loss": 2.0}, step=2)
-        assert time.perf_counter() - began < 0.1
-        until(lambda: run.outbox.failing)
-        other.rollback()
         other.close()
     with working_in(tmp_path):
         assert history(run.id, "loss") == [(1, 1.0), (2, 2.0)]
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
-def test_what_a_server_missed_is_sent_later_and_the_run_ends_as_it_did(gate, monkeypatch):
-    monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "1")
-    with start("train", name="lost") as run:
-        run.log_metrics({"loss": 0.5}, step=1)
-        run.log_text("kept", "notes.txt")
-        gate.shut()
-    with pytest.raises(TrackingUnavailable, match=re.escape(str(run.local))):
+def test_what_a_server_missed_is_sent_later_and_the_run_ends_as_it_did(gate, lost, monkeypatch):
+    with pytest.raises(TrackingUnavailable, match=re.escape(str(lost.local))):
         resend.run(ResendConfig())
     gate.open()
     monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "30")
     (sent,) = resend.run(ResendConfig())
-    found = MlflowClient().get_run(run.id)
-    assert (sent.run_id, found.info.status) == (run.id, "FINISHED")
+    found = MlflowClient().get_run(lost.id)
+    assert (sent.run_id, found.info.status) == (lost.id, "FINISHED")
     assert found.data.metrics == {"loss": 0.5}
-    assert MlflowClient().list_artifacts(run.id)[0].path == "notes.txt"
+    assert MlflowClient().list_artifacts(lost.id)[0].path == "notes.txt"
     assert resend.run(ResendConfig()) == []
     with pytest.raises(ModelNotFound, match="lacks something"):
-        resend.run(ResendConfig(folder=run.local))
+        resend.run(ResendConfig(folder=lost.local))
+
+
+def test_a_killed_run_is_resumed_with_what_its_server_missed(gate, tmp_path):
+    code = (
+        "import os, signal, sys, time\n"
+        "from flare.tracking.runs import start\n"
+        "with start('train', name='killed') as run:\n"
+        "    print(run.id, flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    run.log_params({'data_dir': sys.argv[1]})\n"
+        "    for step in range(1, 6): run.log_metrics({'loss': step}, step=step)\n"
+        "    print('logged', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        run_id = process.stdout.readline().strip()
+        gate.shut()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "logged\n"
+        process.send_signal(signal.SIGKILL)
+    with (runs_dir() / run_id / "log.jsonl").open("a") as log:
+        log.write('{"time": 1, "step": 6, "metr')  # half a line
+    gate.open()
+    assert newest_unfinished("train", {"data_dir": tmp_path}) == run_id
+    assert MlflowClient().get_run(run_id).info.status == "KILLED"
+    with start("train", name="again", resume=run_id) as run:
+        for step in (5, 6):
+            run.log_metrics({"loss": step}, step=step)
+    assert [step for step, _ in history(run_id, "loss")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_model_that_could_not_be_registered_is_kept_and_registered_later(
@@ -174,7 +218,7 @@ def test_a_model_that_could_not_be_registered_is_kept_and_registered_later(
     assert version.tags["flare.kind"] == "forest"
     assert "model_card.md" in {one.path for one in MlflowClient().list_artifacts(sent.run_id)}
     assert resolve(sent.run_id, "solar-flare").forecaster.kind == "forest"
-    assert not (runs_dir() / sent.run_id / "model").exists()
+    assert not (runs_dir() / sent.run_id).exists()
 
 
 def then_shut(gate, function):
@@ -188,19 +232,87 @@ def then_shut(gate, function):
     return wrapped
 
 
-def test_a_trial_of_a_search_is_made_once_however_often_it_is_sent(gate):
+def test_a_trial_of_a_search_is_made_once_however_often_it_is_sent(gate, monkeypatch):
+    monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "2")
     with start("search", name="search") as run:
         gate.shut()
         for number in range(3):
-            trial = {"params": {"trees": number}, "tags": {"flare.trial": number}}
-            metrics = [{"score": 0.1}, {"score": 0.2}]
-            given = {"status": "FINISHED", "started": time.time() - 1}
-            log_child(run, name=f"trial {number}", metrics=metrics, **trial, **given)
-        until(lambda: run.outbox.failing)
-        gate.open()
-    with (run.local / "log.sent").open("w") as sent:
-        sent.write("0")  # as if the note of what was sent had been lost
+            run.log_child(
+                name=f"trial {number}",
+                params={"trees": number},
+                tags={"flare.trial": number},
+                metrics=[(time.time(), {"score": 0.1}), (time.time(), {"score": 0.2})],
+                scores={},
+                status="FINISHED",
+                started=time.time() - 1,
+            )
+    lines = (run.local / "log.jsonl").read_text()
+    (run.local / "log.jsonl").write_text(lines * 2)
+    gate.open()
+    monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "30")
     resend.run(ResendConfig())
     found = MlflowClient().search_runs(["0"], f"tags.mlflow.parentRunId = '{run.id}'")
     assert sorted(one.info.run_name for one in found) == ["trial 0", "trial 1", "trial 2"]
     assert all(history(one.info.run_id, "score") == [(1, 0.1), (2, 0.2)] for one in found)
+
+
+def test_an_entry_that_mlflow_rejects_is_reported_left_out_and_fails_the_run(gate, caplog):
+    opened = []
+
+    def train() -> None:
+        with start("train", name="rejected") as run:
+            opened.append(run.id)
+            run.log_metrics({"a bad name: %$": 1.0}, step=1)
+            run.log_metrics({"loss": 0.5}, step=1)
+
+    with pytest.raises(TrackingUnavailable, match="Invalid"):
+        train()
+    assert "an entry of the run is left out: MLflow at" in "\n".join(warnings(caplog))
+    found = MlflowClient().get_run(opened[0])
+    assert (found.info.status, found.data.metrics) == ("FAILED", {"loss": 0.5})
+
+
+@pytest.fixture
+def log_of(tmp_path, monkeypatch):
+    """Return a function that opens a run's log, to be sent to an address."""
+    monkeypatch.setenv("FLARE_RUNS_DIR", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    return lambda address: RunLog(RunInfo("0" * 32, "train", address))
+
+
+def test_an_error_that_trying_again_cannot_mend_is_reported_at_once_and_not_waited_for(
+    log_of, caplog
+):
+    with answering_always(403, "Permission denied") as address:
+        log = log_of(address)
+        log.append({"tags": {"a": "b"}})
+        began = time.monotonic()
+        assert not log.close(60)
+    assert time.monotonic() - began < 20
+    (line,) = warnings(caplog)
+    assert "this user may not do that" in line
+    assert str(log.folder) in line
+
+
+@pytest.mark.parametrize("defect", [TypeError, SystemExit])
+def test_a_sender_that_fails_is_reported_and_not_waited_for(log_of, caplog, monkeypatch, defect):
+    def fail(*_given):
+        raise defect("a defect")
+
+    monkeypatch.setattr(run_log, "send", fail)
+    log = log_of("http://127.0.0.1:9")
+    log.append({"tags": {"a": "b"}})
+    began = time.monotonic()
+    assert not log.close(60)
+    assert time.monotonic() - began < 20
+    (line,) = warnings(caplog)
+    assert "a defect" in line
+
+
+def test_a_file_system_without_locks_is_reported(log_of, caplog, monkeypatch):
+    def no_locks(*_given):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    log_of("http://127.0.0.1:9").close()
+    assert "cannot be locked" in caplog.text

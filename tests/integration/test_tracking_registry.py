@@ -47,21 +47,19 @@ def two_versions(home):
 
 @pytest.fixture
 def unpromoted(at_home, two_versions):
-    """The two versions without an alias, a stage, or a memory of who was Production."""
+    """The two versions without an alias or tags of promotions."""
     client = MlflowClient()
     yield two_versions
     client.delete_registered_model_alias(NAME, "Production")
     for version in ("1", "2"):
         for key in ("flare.previous_production", "flare.promoted_at"):
             client.delete_model_version_tag(NAME, version, key)
-        with pytest.warns(FutureWarning):
-            client.transition_model_version_stage(NAME, version, "None")
 
 
-def tags_and_alias() -> tuple[dict[str, dict[str, str]], dict[str, int]]:
-    found = MlflowClient().search_model_versions(f"name='{NAME}'")
+def tags_and_aliases() -> tuple[dict[int, dict[str, str]], dict[str, int]]:
+    versions = MlflowClient().search_model_versions(f"name='{NAME}'")
     aliases = MlflowClient().get_registered_model(NAME).aliases
-    return {str(one.version): {**one.tags, "stage": one.current_stage} for one in found}, aliases
+    return {int(one.version): one.tags for one in versions}, {k: int(v) for k, v in aliases.items()}
 
 
 def test_a_model_that_does_not_exist_is_not_found_and_the_error_has_the_command(at_home):
@@ -93,24 +91,22 @@ def test_versions_come_newest_first_with_their_run_and_kind(at_home, two_version
     assert registry.versions(NAME)[1].run_id == two_versions[0].run_id
 
 
-def test_promotion_moves_the_alias_and_the_stage_and_remembers_who_was_there(unpromoted):
+def test_promotion_moves_the_alias_and_records_which_version_was_there(unpromoted):
     first, second = unpromoted
     assert registry.move_production(first) is None
     assert registry.production_version(NAME).version == 1
     assert registry.previous_production(first) is None
     assert registry.move_production(second) == 1
-    tags, aliases = tags_and_alias()
-    assert {name: int(version) for name, version in aliases.items()} == {"Production": 2}
-    assert (tags["1"]["stage"], tags["2"]["stage"]) == ("Archived", "Production")
+    assert tags_and_aliases()[1] == {"Production": 2}
     assert registry.previous_production(second) == 1
 
 
 def test_promoting_the_same_version_twice_changes_nothing(unpromoted):
     registry.move_production(unpromoted[0])
     registry.move_production(unpromoted[1])
-    before = tags_and_alias()
+    before = tags_and_aliases()
     assert registry.move_production(unpromoted[1]) == 2
-    assert tags_and_alias() == before
+    assert tags_and_aliases() == before
 
 
 def test_a_promotion_after_the_alias_was_deleted_replaces_nothing(unpromoted):
@@ -120,14 +116,12 @@ def test_a_promotion_after_the_alias_was_deleted_replaces_nothing(unpromoted):
     assert registry.move_production(unpromoted[1]) is None
 
 
-def test_alias_and_stage_addresses_load_the_promoted_version(unpromoted, monkeypatch):
+def test_the_alias_address_loads_the_promoted_version(unpromoted, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow puts the model's code there
     registry.move_production(unpromoted[1])
-    by_alias = mlflow.pyfunc.load_model(f"models:/{NAME}@Production")
-    by_stage = mlflow.pyfunc.load_model(f"models:/{NAME}/Production")
+    model = mlflow.pyfunc.load_model(f"models:/{NAME}@Production")
     source = MlflowClient().get_model_version(NAME, "2").source
-    assert f"models:/{by_alias.metadata.model_id}" == source
-    assert by_stage.metadata.model_id == by_alias.metadata.model_id
+    assert f"models:/{model.metadata.model_id}" == source
 
 
 def test_the_downloaded_forecaster_is_the_one_that_was_packaged(at_home, two_versions, tmp_path):
@@ -182,7 +176,7 @@ def test_a_registry_that_fails_is_not_called_a_missing_alias(at_home, monkeypatc
 
 
 @pytest.mark.parametrize("step", ["create_logged_model", "create_model_version"])
-def test_a_registration_that_was_stopped_halfway_and_goes_on_makes_one_version(
+def test_a_registration_that_was_interrupted_and_resumed_makes_one_version(
     at_home, monkeypatch, request, step
 ):
     origin = Origin("0" * 64, "tiny", True, (11000,), len(FLUX))

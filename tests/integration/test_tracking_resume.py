@@ -1,4 +1,4 @@
-"""Going on with a run that was stopped or killed: the right one, the same one, nothing twice."""
+"""Resume a run that was stopped or killed: the right one, the same one, nothing twice."""
 
 import os
 import subprocess
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from flare.errors import ConfigInvalid, DatasetInvalid, ModelNotFound
-from flare.tracking.runs import newest_unfinished, start
+from flare.errors import ConfigInvalid, DatasetInvalid, ModelNotFound, PlaceInUse
+from flare.tracking.resume import newest_unfinished
+from flare.tracking.runs import start
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,11 +37,9 @@ def failed(params):
     return run
 
 
-def test_a_run_is_gone_on_with_under_its_own_id(failed):
+def test_a_run_is_resumed_under_its_own_id(failed):
     assert MlflowClient().get_run(failed.id).data.tags["flare.error"] == "gone"
     with start("train", name="again", resume=failed.id) as run:
-        run.flush()
-        run.outbox.drain(10)
         assert MlflowClient().get_run(failed.id).info.status == "RUNNING"
     found = MlflowClient().get_run(failed.id)
     assert (run.id, found.info.status) == (failed.id, "FINISHED")
@@ -56,14 +55,6 @@ def test_a_step_that_was_logged_before_is_not_logged_again(failed):
     assert [one.step for one in client.get_metric_history(run.id, "loss")] == [1, 2, 3, 4]
     assert client.get_run(run.id).data.metrics["best"] == 4
     assert len(client.get_metric_history(run.id, "same")) == 1
-
-
-def test_without_its_folder_the_steps_are_asked_of_mlflow(failed, tmp_path, monkeypatch):
-    monkeypatch.setenv("FLARE_RUNS_DIR", str(tmp_path / "ml-other"))
-    with start("train", name="again", resume=failed.id) as run:
-        for step in (2, 3, 4):
-            run.log_metrics({"loss": step / 10}, step=step)
-    assert [one.step for one in MlflowClient().get_metric_history(run.id, "loss")] == [1, 2, 3, 4]
 
 
 def test_the_newest_unfinished_run_is_the_one_with_the_same_parameters(failed, params):
@@ -88,7 +79,7 @@ def test_another_spelling_of_the_same_value_is_the_same(params, monkeypatch, nam
     assert newest_unfinished("train", params) == joined
 
 
-def test_a_finished_run_is_not_gone_on_with(params):
+def test_a_finished_run_is_not_resumed(params):
     with start("train", name="one") as run:
         run.log_params(params)
         assert newest_unfinished("train", params) is None  # it is alive
@@ -122,13 +113,13 @@ def test_a_run_whose_process_was_killed_is_found_and_loses_nothing(tmp_path):
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_run_that_is_still_going_on_cannot_be_gone_on_with():
+def test_a_run_that_is_still_running_cannot_be_resumed():
     with start("train", name="one") as run:  # noqa: SIM117
-        with pytest.raises(ConfigInvalid, match="another process"):
+        with pytest.raises(PlaceInUse, match="another process"):
             start("train", name="two", resume=run.id).__enter__()
 
 
-def test_there_must_be_a_run_to_go_on_with():
+def test_there_must_be_a_run_to_resume():
     with pytest.raises(ModelNotFound, match="no run aaaa"):
         start("train", name="none", resume="a" * 32).__enter__()
     run_id = MlflowClient().create_run("0").info.run_id
@@ -137,21 +128,13 @@ def test_there_must_be_a_run_to_go_on_with():
         start("train", name="none", resume=run_id).__enter__()
 
 
-def test_the_run_that_mlflow_run_made_says_which_one_was_gone_on_with(failed, monkeypatch):
+def test_the_run_that_mlflow_run_made_says_which_one_was_resumed(failed, monkeypatch):
     made = MlflowClient().create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
     with start("train", name="again", resume=failed.id) as run:
         assert run.id == failed.id
     assert MlflowClient().get_run(made).data.tags["flare.resumed"] == failed.id
     assert "loss" not in MlflowClient().get_run(made).data.metrics
-
-
-def test_half_a_line_that_a_kill_left_is_skipped(failed):
-    with (failed.local / "log.jsonl").open("a") as log:
-        log.write('{"time": 1, "step": 4, "metr')
-    with start("train", name="again", resume=failed.id) as run:
-        run.log_metrics({"loss": 0.4}, step=4)
-    assert [one.step for one in MlflowClient().get_metric_history(run.id, "loss")] == [1, 2, 3, 4]
 
 
 def test_a_finished_run_is_not_trained_again():
@@ -161,6 +144,6 @@ def test_a_finished_run_is_not_trained_again():
         start("train", name="again", resume=run.id).__enter__()
 
 
-def test_a_run_of_another_entry_point_is_not_taken_over(failed):
+def test_a_run_of_another_entry_point_is_not_resumed(failed):
     with pytest.raises(ConfigInvalid, match="is one of train, not of baseline"):
         start("baseline", name="again", resume=failed.id).__enter__()

@@ -8,7 +8,6 @@ import pytest
 from mlflow import MlflowClient
 
 from flare.errors import DatasetInvalid, TrackingUnavailable
-from flare.tracking.child_runs import log_child
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import start
 
@@ -95,11 +94,11 @@ def test_an_error_inside_fails_the_child_and_its_parent(fetch):
 def test_a_trial_is_stored_below_its_search_with_every_epoch(fetch):
     epochs = [{f"score {k}": float(epoch) for k in range(20)} for epoch in range(120)]
     with start("search", name="search") as parent:
-        log_child(
-            parent,
+        parent.log_child(
             name="trial 0",
             params={"trees": 100},
-            metrics=epochs,
+            metrics=[(time.time(), values) for values in epochs],
+            scores={"best": 119.0},
             tags={"flare.trial": 0},
             status="KILLED",
             started=time.time() - 5,

@@ -11,9 +11,9 @@ from string import Template
 from flare.forecasters.base import Forecaster
 from flare.forecasters.postprocessing.calibration import Calibration
 from flare.goes import HEADLINE_EVENT
-from flare.tracking.logged_models import describe_version
 from flare.tracking.registry import (
     RegisteredVersion,
+    describe_version,
     put_run_text,
     run_commit,
     version_tags,

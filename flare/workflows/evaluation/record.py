@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flare.datasets.sdobenchmark.fingerprint import short
-from flare.tracking.model_scores import ModelScores
 from flare.tracking.registry import (
     RegisteredVersion,
     put_run_text,
     tag_version,
     version_tags,
 )
-from flare.tracking.runs import Run, now
+from flare.tracking.runs import ModelScores, Run, now
 from flare.tracking.tags import (
     AUDIT_TAG,
     EVALUATIONS,

@@ -8,10 +8,9 @@ import numpy as np
 from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
 from flare.sample import Cube
-from flare.tracking.model_scores import ModelScores
 from flare.tracking.packaging import package
-from flare.tracking.registry import RegisteredVersion
-from flare.tracking.runs import Run, git_tags, now
+from flare.tracking.registry import RegisteredVersion, describe_version
+from flare.tracking.runs import ModelScores, Run, git_tags, now
 from flare.tracking.tags import (
     DATA_TAG,
     FINGERPRINT_TAG,
@@ -125,7 +124,7 @@ def register(
         validation=validation,
     )
     run.log_text(card, MODEL_CARD)
-    run.describe_version(version.name, version.version, description_of(card))
+    describe_version(version.name, version.version, description_of(card))
     return Trained(forecaster, version, validation, validated.not_learned)
 
 

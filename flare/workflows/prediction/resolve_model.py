@@ -8,11 +8,11 @@ from pathlib import Path
 
 from flare.forecasters.base import Forecaster
 from flare.forecasters.storage import DESCRIPTION, load, read_description
-from flare.tracking.logged_models import logged_model_id
 from flare.tracking.registry import (
     RegisteredVersion,
     download_uri,
     get_version,
+    logged_model_id,
     production_version,
     registered,
     version_of_run,
