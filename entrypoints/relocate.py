@@ -5,16 +5,16 @@ from flare.config import RelocateConfig
 
 
 def main(config: RelocateConfig) -> None:
-    """Repair it, and say what was changed."""
+    """Repair it, and print what was changed."""
     from flare.workflows.relocate import run as relocate
 
     done = relocate(config)
     for one in done:
-        print(f"{one.locations} locations of artifacts were in {one.old}, and are in {one.new} now")
+        print(f"moved {one.locations} recorded locations of artifacts from {one.old} to {one.new}")
         if one.copied:
-            print(f"{len(one.copied)} folders lay in {one.old} alone, and were copied from there")
+            print(f"copied {len(one.copied)} folders that were in {one.old} alone")
     if not done:
-        print("every artifact is recorded where this project lies: nothing to do")
+        print("all artifacts are recorded in this project: nothing to do")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The only corner that knows MLflow: runs, packaging, registry."""
+"""Everything that uses MLflow: runs, packaging, registry."""
 
 from pathlib import Path
 

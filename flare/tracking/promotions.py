@@ -1,7 +1,7 @@
 """The history of Production: each promotion is one tag of the registered model.
 
-The key is ``flare.promotion/`` and the time, so a record is written once and never changed, and two
-people who promote at once overwrite nothing.
+The key is ``flare.promotion/`` and the time, so a record is never changed, and two people who
+promote at once overwrite nothing.
 """
 
 import json
@@ -26,9 +26,9 @@ _LONGEST_REASON = 3000  # characters: the database of MLflow holds 5,000 of a ta
 class Promotion:
     """One move of the alias Production, from version ``before`` to ``version``.
 
-    ``before`` is None where nothing was Production. ``at`` is the time, ISO 8601 in UTC.
-    ``rollback`` says that it went back to an earlier version. ``scores`` holds validation scores by
-    whose they are (``candidate``, ``incumbent``, ``gain``), with their intervals.
+    ``before`` is None if nothing was Production. ``at`` is the time, ISO 8601 in UTC. ``rollback``
+    means that it went back to an earlier version. ``scores`` holds validation scores with their
+    intervals: of the ``candidate``, the ``incumbent``, and their difference, the ``gain``.
     """
 
     at: str
@@ -85,11 +85,11 @@ def promotion_history(name: str) -> list[Promotion]:
             raise ModelNotFound(
                 f"no model {name!r} is registered; run `mlflow run . -e train`"
             ) from error
-    found = []
+    history = []
     for key in sorted(key for key in tags if key.startswith(_KEY)):
-        with suppress(ValueError, KeyError, TypeError):  # a tag that somebody edited
-            found.append(_parsed(key.removeprefix(_KEY), json.loads(tags[key])))
-    return found
+        with suppress(ValueError, KeyError, TypeError):  # a tag that was edited by hand
+            history.append(_parsed(key.removeprefix(_KEY), json.loads(tags[key])))
+    return history
 
 
 def _parsed(at: str, content: Mapping[str, Any]) -> Promotion:

@@ -1,4 +1,4 @@
-"""The forecaster as MLflow's pyfunc sees it: a models-from-code script, nothing pickled.
+"""The forecaster as a pyfunc model of MLflow: a models-from-code script, nothing is pickled.
 
 ``mlflow models serve`` and ``mlflow models predict`` run this file from the model's own copy of
 ``flare``. Our server does not: it loads the forecaster folder itself.
@@ -26,7 +26,7 @@ with warnings.catch_warnings(record=True):
         """Cubes (N, 4, 10, S, S) uint8 in; one row of answers a sample out."""
 
         def load_context(self, context: PythonModelContext) -> None:
-            """Load the forecaster folder that lies among the artifacts."""
+            """Load the forecaster folder among the artifacts."""
             self.forecaster = load(Path(context.artifacts[FORECASTER_ARTIFACT]))
 
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002

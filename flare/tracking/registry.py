@@ -10,13 +10,12 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.storage import DESCRIPTION
-from flare.tracking.mlflow_errors import answering, is_absent, refusal
+from flare.tracking.mlflow_errors import answering, is_absent, refusal, retry
 from flare.tracking.promotions import promotion_history, record_promotion, versions_before
 from flare.tracking.store import check_model_location, connect, database_file
 from flare.tracking.tags import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
@@ -41,7 +40,7 @@ _PREVIOUS = "flare.previous_production"
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """One version of a registered model. ``run_id`` and ``kind`` are None where nobody said.
+    """One version of a registered model. ``run_id`` and ``kind`` are None where unknown.
 
     ``source`` is the address of the model's files: a number can come back after a registered model
     was deleted, and then means another one.
@@ -65,9 +64,9 @@ class RegisteredVersion:
 
 
 def check_there(name: str) -> None:
-    """Raise ModelNotFound where the registry is a SQLite file that is not there.
+    """Raise ModelNotFound if the registry is a SQLite file that is not there.
 
-    MLflow would make an empty one, beside which a database that is put back is damaged.
+    MLflow would make an empty one, whose journal damages a database that is put back.
     """
     path = database_file(str(mlflow.get_registry_uri()))
     if path is not None and not path.exists():
@@ -101,12 +100,11 @@ def production_version(name: str, alias: str = PRODUCTION) -> RegisteredVersion:
 
 def get_version(name: str, version: int) -> RegisteredVersion:
     """Return one version by its number, or raise ModelNotFound with those that there are."""
-    found = registered(name)
-    for candidate in found:
-        if candidate.version == version:
-            return candidate
-    there = ", ".join(str(candidate.version) for candidate in found)
-    raise ModelNotFound(f"no version {version} of {name!r}; registered: {there}")
+    by_number = {one.version: one for one in registered(name)}
+    if version not in by_number:
+        numbers = ", ".join(map(str, by_number))
+        raise ModelNotFound(f"no version {version} of {name!r}; registered: {numbers}")
+    return by_number[version]
 
 
 def versions(name: str) -> list[RegisteredVersion]:
@@ -151,26 +149,22 @@ def tag_version(version: RegisteredVersion, tags: dict[str, str]) -> None:
 
 def run_commit(version: RegisteredVersion) -> str | None:
     """Return the git commit of the run that made a version, where it is known."""
-    found = _run_of(version)
-    return None if found is None else found.data.tags.get("mlflow.source.git.commit")
-
-
-def _run_of(version: RegisteredVersion) -> Run | None:
     if version.run_id is None:
         return None
     with answering():
         try:
-            return MlflowClient().get_run(version.run_id)
+            tags = MlflowClient().get_run(version.run_id).data.tags
         except MlflowException as error:
             if not is_absent(error):
                 raise
             return None
+    return tags.get("mlflow.source.git.commit")
 
 
 def put_run_text(version: RegisteredVersion, text: str, name: str) -> None:
     """Store a text artifact with the run that made a version, over an older one.
 
-    Where that run is gone a line in the log says so: the version can be used without it.
+    If that run is gone, this only warns: the version can be used without it.
     """
     if version.run_id is None:
         return
@@ -220,7 +214,7 @@ def move_production(
 ) -> int | None:
     """Point the alias at a version; return the number it pointed at before, None for none.
 
-    A move of Production is added to its history, with the other arguments: see ``Promotion``.
+    A move of Production is added to its history: see ``Promotion`` for the other arguments.
     """
     client, number = MlflowClient(), str(version.version)
     before = None
@@ -248,26 +242,26 @@ def move_production(
 def previous_production(current: RegisteredVersion) -> int | None:
     """Return the number to which a rollback from the Production version leads; None for none.
 
-    Versions that were deleted are passed over.
+    Deleted versions are skipped.
     """
-    there = {one.version: one for one in versions(current.name)}
+    existing = {one.version: one for one in versions(current.name)}
     before = versions_before(promotion_history(current.name), current.version)
     oldest = [current.version, *before][-1]
-    return next((n for n in [*before, *_tagged_before(there, oldest)] if n in there), None)
+    return next((n for n in [*before, *_tagged_before(existing, oldest)] if n in existing), None)
 
 
-def _tagged_before(there: Mapping[int, RegisteredVersion], number: int) -> list[int]:
+def _tagged_before(existing: Mapping[int, RegisteredVersion], number: int) -> list[int]:
     """Return the versions that were Production before ``number``, by tags older than the history.
 
-    Each version is named once: these tags remember only the last promotion of a version.
+    Each version is named once: these tags hold only the last promotion of a version.
     """
-    found = [number]
-    while found[-1] in there:
-        before = version_tags(there[found[-1]]).get(_PREVIOUS)
-        if not before or int(before) in found:
+    numbers = [number]
+    while numbers[-1] in existing:
+        before = version_tags(existing[numbers[-1]]).get(_PREVIOUS)
+        if not before or int(before) in numbers:
             break
-        found.append(int(before))
-    return found[1:]
+        numbers.append(int(before))
+    return numbers[1:]
 
 
 def download_uri(uri: str, dest: Path) -> Path:
@@ -276,7 +270,7 @@ def download_uri(uri: str, dest: Path) -> Path:
     Raises
     ------
     ModelNotFound
-        The address names nothing, or a model that holds no forecaster of ours.
+        The address names nothing, or a model without a forecaster of this project.
     TrackingUnavailable
         The store does not answer, the copy broke off, or the model's files are recorded in a
         folder that this project was copied or renamed from.
@@ -309,32 +303,30 @@ def model_id_in(uri: str) -> str | None:
 
 def logged_model_id(uri: str) -> str | None:
     """Return the id of the logged model that a ``models:/`` address means; None for others."""
-    name, _, version = uri.removeprefix("models:/").partition("/")
+    name, _, number = uri.removeprefix("models:/").partition("/")
     if not uri.startswith("models:/") or model_id_in(uri):
         return model_id_in(uri)
     client = MlflowClient()
     with suppress(MlflowException):
-        if version:
-            found = client.get_model_version(name, version)
-        else:
-            found = client.get_model_version_by_alias(*name.split("@", 1))
-        return model_id_in(found.source or "")
+        version = (
+            client.get_model_version(name, number)
+            if number
+            else client.get_model_version_by_alias(*name.split("@", 1))
+        )
+        return model_id_in(version.source or "")
     return None
 
 
 def describe_version(name: str, version: int, markdown: str) -> None:
     """Set the description that the registry shows on the page of a version."""
     with answering():
-        MlflowClient().update_model_version(name, str(version), markdown)
+        retry(lambda: MlflowClient().update_model_version(name, str(version), markdown))
 
 
-def _described(found: ModelVersion) -> RegisteredVersion:
+def _described(one: ModelVersion) -> RegisteredVersion:
+    kind = one.tags.get(KIND_TAG)
     return RegisteredVersion(
-        found.name,
-        int(found.version),
-        found.run_id or None,
-        found.tags.get(KIND_TAG),
-        found.source or None,
+        one.name, int(one.version), one.run_id or None, kind, one.source or None
     )
 
 

@@ -1,4 +1,4 @@
-"""The names that are spelled once: the model, its alias, and the tags that people sort by."""
+"""Names that are spelled once: the alias, the tags of runs and versions, and artifacts."""
 
 #: The alias that serving follows. Aliases are case-sensitive; this is the only spelling.
 PRODUCTION = "Production"
@@ -8,15 +8,15 @@ ENTRY_TAG = "flare.entry"
 KIND_TAG = "flare.kind"
 #: Why a run failed.
 ERROR_TAG = "flare.error"
-#: Tells a child run from others, so that it is made once.
+#: Identifies a child run, so that it is created once.
 CHILD_TAG = "flare.child"
-#: On the empty run that `mlflow run` made: which one was gone on with instead.
+#: On the empty run that `mlflow run` made: which one was resumed instead.
 RESUMED_TAG = "flare.resumed"
 DATA_TAG = "flare.data"
 #: In which precision a network was trained, where ``precision`` may be auto.
 PRECISION_TAG = "flare.precision"
 SYNTHETIC_TAG = "flare.synthetic"
-#: Its value where nothing says whether the images are real; else ``true`` or ``false``.
+#: Its value if it is unknown whether the images are real; else ``true`` or ``false``.
 UNKNOWN = "unknown"
 FINGERPRINT_TAG = "flare.data_fingerprint"
 PACK_TAG = "flare.pack_fingerprint"
@@ -26,7 +26,7 @@ CALIBRATION_TAG = "flare.calibration"
 #: Which samples calibration, thresholds and interval were fitted on.
 TUNED_TAG = "flare.tuned_on"
 ON_VALIDATION, OUT_OF_FOLD = "validation", "out_of_fold"
-#: ``false`` for a version that is worth no more than climatology on validation, and why.
+#: ``false`` for a version without skill over climatology on validation, and why.
 LEARNED_TAG = "flare.learned"
 NOT_LEARNED_REASON_TAG = "flare.learned.reason"
 #: On a version: which samples its test scores are of, and which run evaluated it.
@@ -38,12 +38,12 @@ MODEL_DIGEST_TAG = "flare.model_digest"
 MODEL_SYNTHETIC_TAG = "flare.model_synthetic"
 FORCED_TAG = "flare.forced_because"
 
-#: Where in a logged model the forecaster's folder lies.
+#: The forecaster's folder in a logged model.
 FORECASTER_ARTIFACT = "forecaster"
-#: And one sample that it can forecast, in a logged model's artifacts.
+#: One sample that it can forecast, in a logged model's artifacts.
 EXAMPLE_FILE = "example.npy"
 
-#: Files that the run of a model has, or gets when it is evaluated on its test split.
+#: Artifacts of a training run; the second kind of scores is added by ``evaluate``.
 MODEL_CARD = "model_card.md"
 VALIDATION_SCORES, TEST_SCORES = "validation.json", "test.json"
 #: Folder of the scores on other data, other label scales or at stated base rates.

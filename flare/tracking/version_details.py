@@ -1,4 +1,4 @@
-"""What MLflow knows about a model beside its files: parameters, tags, scores, its card."""
+"""What MLflow has of a model apart from its files: parameters, tags, scores, its card."""
 
 import json
 import logging
@@ -26,17 +26,17 @@ from flare.tracking.tags import (
 
 log = logging.getLogger("flare")
 
-#: The best scores that there are: of the test split if it was evaluated.
+#: Scores of the test split if it was evaluated, else of validation.
 _SCORES = ((TEST_SCORES, "test"), (VALIDATION_SCORES, "validation"))
 
 
 @dataclass(frozen=True)
 class VersionDetails:
-    """What people ask about a model.
+    """Parameters, tags, scores and card of a model.
 
     ``scores`` are those of a scorecard, each with event, name, value, low, high, n and n_events,
-    and with data, split and label scale; ``scores_on`` says these in a line, None where there are
-    no scores. ``card`` is Markdown.
+    and with data, split and label scale, which ``scores_on`` says in one line (None without
+    scores). ``card`` is Markdown.
     """
 
     run_id: str | None = None
@@ -52,16 +52,16 @@ class VersionDetails:
 
     @classmethod
     def of_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return what ``as_dict`` made these values of; nothing of what is damaged."""
+        """Return the details with these values; empty ones if the values are damaged."""
         with suppress(TypeError, ValueError, KeyError):
             return cls(**{**values, "scores": tuple(map(dict, values["scores"]))})
         return cls()
 
 
 def details_of(run_id: str | None, *, version: RegisteredVersion | None = None) -> VersionDetails:
-    """Ask MLflow about the run that made a model, and about its registered version.
+    """Return what MLflow has of the run that made a model, and of its registered version.
 
-    What cannot be had is left out, with a line in the log: a model is served without it.
+    What cannot be read is left out with a warning: a model is served without it.
     """
     version = version or RegisteredVersion("", 0, run_id, None)
     details = VersionDetails(run_id=run_id, tags=_tags(version))
@@ -75,10 +75,8 @@ def details_of(run_id: str | None, *, version: RegisteredVersion | None = None) 
             run_id, parameters, details.tags, scores, scores_on, _text(version, MODEL_CARD)
         )
     except (TrackingUnavailable, MlflowException) as error:
-        told = str(error).splitlines()[0]
-        log.warning(
-            "nothing could be read of run %s in %s: %s", run_id, mlflow.get_tracking_uri(), told
-        )
+        reason = str(error).splitlines()[0]
+        log.warning("run %s cannot be read in %s: %s", run_id, mlflow.get_tracking_uri(), reason)
         return details
 
 
@@ -86,8 +84,7 @@ def _tags(version: RegisteredVersion) -> dict[str, str]:
     if not version.name:
         return {}
     with suppress(TrackingUnavailable, MlflowException), answering():
-        found = MlflowClient().get_model_version(version.name, str(version.version))
-        return dict(found.tags)
+        return dict(MlflowClient().get_model_version(version.name, str(version.version)).tags)
     return {}
 
 
@@ -106,7 +103,7 @@ def _scores(
 
 
 def _data(split: str, content: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
-    """Return name and synthetic of the data: None in test scores of before they were stored."""
+    """Return name and synthetic of the data; None in test scores of older versions."""
     if split == "validation":
         return {"data": tags.get(DATA_TAG), "synthetic": tags.get(SYNTHETIC_TAG) == "true"}
     data = content.get("data") or {}

@@ -1,11 +1,11 @@
 """Entry point ``promote``: move the alias Production to a version, or back to an earlier one.
 
-A version becomes Production unless the paired interval says that it is worse than the one that is:
-on validation samples that neither was trained on. Going back to the version before needs no
+A version becomes Production unless the paired interval says that it is worse than the present one,
+on validation samples that neither was trained on. Going back to the previous version needs no
 comparison. Every move is recorded in the registry.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flare.config import PromoteConfig
 from flare.errors import ModelNotFound, PromotionRefused
@@ -36,9 +36,9 @@ from flare.workflows.evaluation.validation_forecasts import PairedComparison
 
 @dataclass(frozen=True)
 class Promoted:
-    """The version that is Production now, the number of the one before, and what was compared.
+    """The version that is Production now, the number of the previous one, and their comparison.
 
-    ``notes`` says what else a user should know, a line each: such as the versions left out.
+    ``notes`` are further lines for the user, such as the versions left out.
     """
 
     version: RegisteredVersion
@@ -49,14 +49,14 @@ class Promoted:
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return what to tell the user."""
-        was = "nothing" if self.before is None else f"version {self.before}"
+        """Return the result as lines of text."""
+        before = "nothing" if self.before is None else f"version {self.before}"
         if self.before == self.version.version:
-            was = "the same version"
+            before = "the same version"
         trained = ", trained on SYNTHETIC data" if self.synthetic else ""
         return [
             f"{PRODUCTION} of {self.version.name} is version {self.version.version} "
-            f"({self.version.kind}{trained}), before: {was}",
+            f"({self.version.kind}{trained}), before: {before}",
             self.because,
             *([] if self.judged is None else compared_lines(self.judged, self.synthetic)),
             *self.notes,
@@ -64,7 +64,7 @@ class Promoted:
 
 
 def run(config: PromoteConfig) -> Promoted:
-    """Move the alias Production, and log a run that says so; or refuse, and say why."""
+    """Move the alias Production, and log a run that says so; or raise PromotionRefused."""
     with start("promote", name=f"promote {config.version}") as tracked:
         tracked.log_config(config)
         incumbent = _production(config.model_name)
@@ -72,8 +72,8 @@ def run(config: PromoteConfig) -> Promoted:
         version = choice.version
         if _production(version.name) != incumbent:
             raise PromotionRefused(
-                f"{PRODUCTION} of {version.name!r} was moved by somebody else meanwhile; look, and "
-                "promote again"
+                f"{PRODUCTION} of {version.name!r} was moved by another process meanwhile; look, "
+                "and promote again"
             )
         before = move_production(
             version,
@@ -92,22 +92,22 @@ def run(config: PromoteConfig) -> Promoted:
 
 
 def history(config: PromoteConfig) -> list[Promotion]:
-    """Return all promotions of the registered model, the oldest first; nothing is changed."""
+    """Return all promotions of the registered model, the oldest first."""
     connect()
     return promotion_history(config.model_name)
 
 
 def _choose(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: Run) -> Choice:
-    """Find the version that ``best``, ``latest``, ``previous`` or a number means, and check it."""
-    wanted, model_name = config.version, config.model_name
-    if wanted == "previous":
-        return _previous(model_name)
-    if wanted == "best":
+    """Return the version that ``best``, ``latest``, ``previous`` or a number means, checked."""
+    if config.version == "previous":
+        return _previous(config.model_name)
+    if config.version == "best":
         return _best(config, incumbent, tracked)
-    if wanted == "latest":
-        version, because = registered(model_name)[0], "it is the newest"
+    if config.version == "latest":
+        version, because = registered(config.model_name)[0], "it is the newest"
     else:
-        version, because = get_version(model_name, int(wanted)), "asked for by its number"
+        version = get_version(config.model_name, int(config.version))
+        because = "asked for by its number"
     return checked(version, because, config, incumbent, tracked)
 
 
@@ -123,13 +123,13 @@ def _previous(model_name: str) -> Choice:
 
 
 def _best(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: Run) -> Choice:
-    """Take the best version that can be compared with Production and is not worse.
+    """Return the best version that can be compared with Production and is not worse.
 
-    Where all that come before Production are worse on the regions in common, the first refusal is
+    If all that rank before Production are worse on the regions in common, the first refusal is
     raised: Production stays.
     """
-    found = registered(config.model_name)
-    ranked, left_out = candidates(found, config.event, config.score, production=incumbent)
+    versions = registered(config.model_name)
+    ranked, left_out = candidates(versions, config.event, config.score, production=incumbent)
     worse: list[PromotionRefused] = []
     for candidate in ranked:
         if worse and candidate.version == incumbent:
@@ -141,8 +141,8 @@ def _best(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: R
             if not isinstance(refusal, NotComparable):
                 worse.append(refusal)
         else:
-            return Choice(
-                choice.version, choice.because, choice.judged, (*choice.notes, *_noted(left_out))
+            return replace(
+                choice, notes=(*choice.notes, *(f"left out {line}" for line in left_out))
             )
     if worse:
         raise worse[0]
@@ -150,10 +150,6 @@ def _best(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: R
         f"no version of {config.model_name!r} can be promoted as the best: {'; '.join(left_out)}; "
         "pass -P version=NUMBER, or another -P event= or -P score="
     )
-
-
-def _noted(left_out: list[str]) -> list[str]:
-    return [f"left out {line}" for line in left_out]
 
 
 def _production(model_name: str) -> RegisteredVersion | None:

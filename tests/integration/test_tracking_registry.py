@@ -70,7 +70,11 @@ def test_a_model_that_does_not_exist_is_not_found_and_the_error_has_the_command(
     assert registry.versions("no-such") == []
 
 
-def test_an_alias_that_was_never_set_is_not_found(at_home, two_versions):
+def test_versions_come_newest_first_with_their_run(at_home, two_versions):
+    assert [one.version for one in registry.versions(NAME)] == [2, 1]
+    assert registry.versions(NAME)[1].run_id == two_versions[0].run_id
+    with pytest.raises(ModelNotFound, match="no version 7 of 'climatology'; registered: 2, 1"):
+        registry.get_version(NAME, 7)
     with pytest.raises(ModelNotFound, match=r"'Production'.*-e promote"):
         registry.production_version(NAME)
 
@@ -79,16 +83,6 @@ def test_an_alias_is_case_sensitive(unpromoted):
     registry.move_production(unpromoted[0])
     with pytest.raises(ModelNotFound, match="'production'"):
         registry.production_version(NAME, "production")
-
-
-def test_a_version_that_does_not_exist_is_answered_with_those_that_do(at_home, two_versions):
-    with pytest.raises(ModelNotFound, match="no version 7 of 'climatology'; registered: 2, 1"):
-        registry.get_version(NAME, 7)
-
-
-def test_versions_come_newest_first_with_their_run_and_kind(at_home, two_versions):
-    assert [one.version for one in registry.versions(NAME)] == [2, 1]
-    assert registry.versions(NAME)[1].run_id == two_versions[0].run_id
 
 
 def test_promotion_moves_the_alias_and_records_which_version_was_there(unpromoted):

@@ -84,13 +84,6 @@ def test_a_run_that_is_opened_inside_another_is_its_child(fetch):
     assert [tag.get("mlflow.parentRunId") for tag in tags] == [None, outer.id]
 
 
-def test_an_error_inside_fails_the_child_and_its_parent(fetch):
-    both = start("main", name="outer"), start("train", name="inner")
-    with pytest.raises(DatasetInvalid), both[0] as outer, both[1] as inner:
-        raise DatasetInvalid("no")
-    assert {fetch(run.id).info.status for run in (outer, inner)} == {"FAILED"}
-
-
 def test_a_trial_is_stored_below_its_search_with_every_epoch(fetch):
     epochs = [{f"score {k}": float(epoch) for k in range(20)} for epoch in range(120)]
     with start("search", name="search") as parent:
