@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric, Param, RunTag
@@ -78,26 +78,13 @@ def write_info(info: RunInfo) -> None:
     write_atomically(info.folder / INFO, json.dumps(vars(info), indent=2))
 
 
-def lock(folder: Path) -> IO[str]:
-    """Lock the folder of a run until the returned file is closed; PlaceInUse if it is locked."""
-    file = (folder / LOCK).open("a", encoding="utf-8")
-    busy = f"the run in {folder} is still running in another process; wait for it, or stop it"
-    try:
-        lock_file(file, busy=busy)
-    except PlaceInUse:
-        file.close()
-        raise
-    return file
-
-
 def is_running(folder: Path) -> bool:
-    """Return whether a process holds the lock of a run's folder."""
-    try:
-        lock(folder).close()
-    except PlaceInUse:
-        return True
-    except FileNotFoundError:
-        return False
+    """Return whether a process writes the log in a folder."""
+    with suppress(FileNotFoundError), (folder / LOCK).open("a") as file:
+        try:
+            lock_file(file, busy="locked")
+        except PlaceInUse:
+            return True
     return False
 
 
@@ -105,14 +92,20 @@ class RunLog:
     """The log of one run, locked for one process. ``append`` may be called from any thread.
 
     ``failure`` is why the last attempt to send failed, empty while the server answers; ``rejected``
-    lists what MLflow rejected for good: these entries are left out.
+    lists what MLflow rejected for good: these entries are left out. PlaceInUse is raised where
+    another process writes the log.
     """
 
     def __init__(self, info: RunInfo) -> None:
         self.folder, self.info = info.folder, info
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock_file = lock(self.folder)
+        if is_running(self.folder):
+            raise PlaceInUse(
+                f"the run in {self.folder} is still running in another process; wait for it, or "
+                "stop it"
+            )
         write_info(info)
+        self._lock_file = (self.folder / LOCK).open("a")
+        lock_file(self._lock_file)
         self._client, self._write_lock = MlflowClient(info.tracking_uri), threading.Lock()
         self.failure, self.rejected = "", list[str]()
         self._n_files, self._size, self._sent = 0, 0, 0
@@ -121,7 +114,9 @@ class RunLog:
             self._file = (self.folder / LOG).open("a+b", buffering=0)
             self._size, self._n_files = self._file.tell(), len(list(self.folder.glob("pending/*")))
             self._hopeless, self._closing, self._wake = False, False, threading.Event()
-            self._mark_cut_line()
+            if self._size and (self._file.seek(-1, os.SEEK_END), self._file.read())[1] != b"\n":
+                log.warning("the last line of %s was cut off: its values are lost", self._file.name)
+                self._write(b"\n")  # such a line is skipped
             self._thread = threading.Thread(target=self._work, name="MLflow sender", daemon=True)
             self._thread.start()
 
@@ -177,20 +172,13 @@ class RunLog:
                 self._file.close()
             if complete and ended and not (self.folder / MODEL).exists():
                 shutil.rmtree(self.folder / PENDING, ignore_errors=True)
-                for name in (LOG, INFO, LOCK):
+                for name in (LOG, LOCK, INFO):
                     (self.folder / name).unlink(missing_ok=True)
                 with suppress(OSError):  # checkpoints may be there
                     self.folder.rmdir()
             return complete
         finally:
             self._lock_file.close()
-
-    def _mark_cut_line(self) -> None:
-        if self._size:
-            self._file.seek(-1, os.SEEK_END)
-            if self._file.read(1) != b"\n":
-                log.warning("the last line of %s was cut off: its values are lost", self._file.name)
-                self._write(b"\n")  # such a line is skipped
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
@@ -225,6 +213,8 @@ class RunLog:
             file.seek(self._sent)
             while self.unsent and not self._closing:
                 line, entry = file.readline(), {}
+                if not line:
+                    raise EOFError(f"{file.name} is shorter than what was written to it")
                 with suppress(ValueError):
                     entry = json.loads(line)
                 try:
