@@ -5,9 +5,9 @@ out of fold, by active region, once for each seed; the test split is not opened.
 probabilities, without calibration: means over the seeds, and the largest difference between two of
 them. `mean of the seeds` averages the log rates of the default's networks.
 
-The default is a mean of network and linear curve whose weights are chosen out of fold; rows of
-either alone and of equal weights come from the same trainings. Pooling has no variant: networks
-always have mean and maximum.
+The default is the mean of a network and a curve that is linear in the features; rows of either
+alone, and of the mean with weights chosen on the other folds, come from the same trainings. Pooling
+has no variant: networks always have mean and maximum.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks.timing import machine
 from flare.config import TrainConfig
@@ -24,10 +25,13 @@ from flare.datasets.splits import Split
 from flare.flux_curve import flux_quantiles, log_rates, probabilities
 from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
+from flare.models.distribution import RateCurve
+from flare.training.losses.distribution import surprise
 from flare.verification.probabilistic import brier_skill_score, ranked_probability_score, roc_area
+from flare.workflows.fitting.checkpoints import Weights
 from flare.workflows.fitting.cross_validation import training_folds
 from flare.workflows.fitting.network import prepared
-from flare.workflows.fitting.network_folds import fold_forecasts, with_linear_curve
+from flare.workflows.fitting.network_folds import fold_forecasts
 from flare.workflows.fitting.network_inputs import NetworkInputs
 from flare.workflows.fitting.network_settings import network_settings
 from flare.workflows.fitting.training_data import TrainingData, open_packed
@@ -44,8 +48,9 @@ VARIANTS: dict[str, dict[str, object]] = {
     "without mirrors": {"mirror": False},
 }
 MEAN = "mean of the seeds"
-#: Weights of the network in the mean with the linear curve, of the same trainings as the default.
-SHARES = {"network alone": 1.0, "linear curve alone": 0.0, "equal weights": 0.5}
+#: The network's weights in the mean with the linear curve.
+SHARES = tuple(step / 10 for step in range(11))
+ALONE, LINEAR, CHOSEN = "network alone", "linear curve alone", "weights chosen out of fold"
 COLUMNS = ("C1.0 BSS", "C1.0 ROC", "M1.0 BSS", "M1.0 ROC", "RPS", "MAE (dex)")
 
 
@@ -74,6 +79,38 @@ def _forecast(log_rate: np.ndarray) -> Forecast:
     return Forecast(flux, low, high, probability, EVENTS)
 
 
+def linear_log_rates(weights: list[Weights], features: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Return log lambda (n, E) of the linear curves inside the networks of the folds."""
+    rates = np.empty((len(features), len(EVENTS)))
+    for fold, own in enumerate(weights):
+        prefix = "heads.linear."
+        curve = RateCurve(features.shape[1], len(EVENTS))
+        curve.load_state_dict(
+            {key.removeprefix(prefix): own[key] for key in own if key.startswith(prefix)}
+        )
+        left = folds == fold
+        with torch.inference_mode():
+            rates[left] = curve(torch.from_numpy(features[left])).numpy()
+    return rates
+
+
+def weighted(
+    network: np.ndarray, linear: np.ndarray, log10_flux: np.ndarray, folds: np.ndarray
+) -> np.ndarray:
+    """Average log lambda (n, E), in each fold by the likeliest weights of the other folds."""
+    labels, mean = torch.from_numpy(log10_flux), np.empty_like(network)
+    for fold in np.unique(folds):
+        left = folds == fold
+
+        def cost(share: float, rest: np.ndarray = ~left) -> float:
+            both = share * network[rest] + (1 - share) * linear[rest]
+            return float(surprise(torch.from_numpy(both), labels[rest]).sum())
+
+        share = min(SHARES, key=cost)
+        mean[left] = share * network[left] + (1 - share) * linear[left]
+    return mean
+
+
 def table(data: TrainingData, options: argparse.Namespace) -> list[str]:
     """Train every variant, and return the rows of the table."""
     folds = training_folds(data, options.folds, seed=0)
@@ -83,26 +120,28 @@ def table(data: TrainingData, options: argparse.Namespace) -> list[str]:
     inputs: dict[bool, NetworkInputs] = {}
     for name, changes in VARIANTS.items():
         started, forecasts = time.time(), []
-        shares: dict[str, list[np.ndarray]] = {name: [] for name in SHARES}
+        parts: dict[str, list[np.ndarray]] = {ALONE: [], LINEAR: [], CHOSEN: []}
         config = TrainConfig(**{"epochs": options.epochs, "accelerator": "cpu", **changes})
         for seed in range(options.seeds):
             settings = network_settings(config, seed=seed)
             if settings.features not in inputs:
                 inputs[settings.features] = prepared(data, settings)
-            networks = fold_forecasts(
-                data, settings, folds, epochs=config.epochs, inputs=inputs[settings.features]
+            shared = inputs[settings.features]
+            unseen, weights = fold_forecasts(
+                data, settings, folds, epochs=config.epochs, inputs=shared
             )
-            forecasts.append(with_linear_curve(networks, data)[0].forecast)
+            forecasts.append(unseen.forecast)
             if name == "default":
-                assert networks.linear is not None
-                alone = log_rates(networks.forecasts.forecast.probability)
-                for label, share in SHARES.items():
-                    mean = _forecast(share * alone + (1 - share) * networks.linear)
-                    shares[label].append(scores(mean, peak_flux))
+                assert shared.features is not None
+                linear = linear_log_rates(weights, shared.features[unseen.rows], unseen.folds)
+                network = 2 * log_rates(unseen.forecast.probability) - linear
+                chosen = weighted(network, linear, np.log10(peak_flux), unseen.folds)
+                for label, rates in ((ALONE, network), (LINEAR, linear), (CHOSEN, chosen)):
+                    parts[label].append(scores(_forecast(rates), peak_flux))
         lines.append(_row(name, np.array([scores(one, peak_flux) for one in forecasts])))
         log.info("%s (%.0f s)", lines[-1], time.time() - started)
         if name == "default":
-            lines += [_row(label, np.array(values)) for label, values in shares.items()]
+            lines += [_row(label, np.array(values)) for label, values in parts.items()]
             lines.append(_row(MEAN, scores(averaged(forecasts), peak_flux)[None]))
     return lines
 

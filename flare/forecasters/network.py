@@ -122,13 +122,6 @@ class NetworkForecaster(Forecaster):
         level = self.spec.interval_level
         return self.postprocessing.apply(middle, single, self.spec.events, ends=ends, level=level)
 
-    def with_network_share(self, share: float) -> Self:
-        """Return the same forecaster with another weight of its network; see ``NetworkConfig``."""
-        config = replace(self.config, network_share=share)
-        network = build_forecasting(config)
-        network.load_state_dict(self.network.state_dict())
-        return replace(self, network=network.to(self.device).eval(), config=config, graph=None)
-
     def exported(self) -> Self:
         """Return it with its network exported to ONNX, where that works."""
         if self.graph is not None:

@@ -33,8 +33,7 @@ class NetworkConfig:
     ``width`` is the number of feature maps of the first block, ``hidden`` the size of the layer
     that both heads share, ``dropout`` the share of it that is dropped in training; of the flux
     there is one number, three quantiles, or 0: it is then that of the events' distribution.
-    ``n_features`` standardised features of each sample join the images, and ``network_share``,
-    0..1, is the network's weight against the curve that is linear in them. ``members`` networks of
+    ``n_features`` standardised features of each sample join the images. ``members`` networks of
     this kind are averaged.
     """
 
@@ -46,7 +45,6 @@ class NetworkConfig:
     n_quantiles: int = 1
     n_features: int = 0
     members: int = 1
-    network_share: float = 0.5
 
 
 def build_forecasting(config: NetworkConfig) -> nn.Module:
@@ -68,11 +66,6 @@ def build(config: NetworkConfig) -> Network:
             f"no architecture {config.architecture!r}; choose one of {', '.join(ARCHITECTURES)}"
         )
     options = HeadOptions(
-        config.hidden,
-        config.dropout,
-        config.n_events,
-        config.n_quantiles,
-        config.n_features,
-        config.network_share,
+        config.hidden, config.dropout, config.n_events, config.n_quantiles, config.n_features
     )
     return ARCHITECTURES[config.architecture](config.width, options)

@@ -22,7 +22,6 @@ class HeadOptions:
     ``hidden`` is the size of the shared layer and ``dropout`` the share of it dropped in training;
     of the flux there are one or three quantiles, or none: then it comes from the events alone
     (``RateCurve``). ``n_features`` numbers of each sample join what the network sees.
-    ``network_share`` is the network's weight against the curve that is linear in the features.
     """
 
     hidden: int
@@ -30,7 +29,6 @@ class HeadOptions:
     n_events: int
     n_quantiles: int
     n_features: int = 0
-    network_share: float = 0.5
 
 
 class Heads(nn.Module):
@@ -40,9 +38,8 @@ class Heads(nn.Module):
     quantiles the flux head gives the middle one and how far below and above it the others lie, so
     that they cannot cross.
 
-    Where there are features, a distribution is the weighted mean of two, in log lambda: one from
-    the shared layer with the weight ``network_share``, and one that is linear in the features
-    (``linear``), fitted beforehand and left as it is.
+    Where there are features, a distribution is the mean of two, in log lambda: one from the shared
+    layer, and one that is linear in the features (``linear``), fitted beforehand and left as it is.
     In training there is only the first, or it would learn nothing but what the other one gets
     wrong on samples that it was fitted to.
     """
@@ -52,7 +49,6 @@ class Heads(nn.Module):
         if options.n_quantiles not in (0, 1, 3):
             raise ValueError(f"{options.n_quantiles} quantiles of the flux; must be 0, 1 or 3")
         self.n_features = options.n_features
-        self.network_share = options.network_share
         # Without the LayerNorm and with a ReLU every unit dies on a mostly quiet set: the constant
         # gradient of an L1 loss drives all of them below 0 within two epochs.
         self.normalisation = nn.LayerNorm(seen)
@@ -101,8 +97,7 @@ class Heads(nn.Module):
         if self.curve is not None:
             rates = self.curve(shared.float())
             if self.linear is not None and features is not None and not self.training:
-                linear = self.linear(features.float())
-                rates = self.network_share * rates + (1 - self.network_share) * linear
+                rates = (rates + self.linear(features.float())) / 2
             logits = logits_of(rates)
             return logits[:, :0], logits
         assert self.flux_head is not None

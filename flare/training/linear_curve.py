@@ -21,8 +21,6 @@ _FOLDS = 3
 #: synthetic regions 30 had the best noise-free score of M1.0, on real ones it makes no difference.
 _STEEPNESS = 30.0
 _STEPS = 100
-#: Weights of a network against the linear curve to choose from.
-_SHARES = tuple(step / 10 for step in range(11))
 
 
 def fit_linear_curve(
@@ -66,29 +64,6 @@ def fit_linear_curve(
         penalty = min(PENALTIES, key=cost)
     made = _fitted(table, labels, len(rates), rates, penalty)
     curve.load_state_dict(made.float().state_dict())
-
-
-def choose_network_share(
-    network: NDArray[np.float64], linear: NDArray[np.float64], log10_flux: NDArray[np.float64]
-) -> float:
-    """Return the weight of a network, 0..1, of the likeliest mean with a linear curve.
-
-    On few samples a network may be worse than the linear curve; its weight is then small.
-
-    Parameters
-    ----------
-    network, linear
-        log lambda of the events, (n, E), both forecast out of fold.
-    log10_flux
-        Labels, (n,), log10 of W m^-2.
-    """
-    labels = torch.from_numpy(log10_flux)
-
-    def cost(share: float) -> float:
-        mean = torch.from_numpy(share * network + (1 - share) * linear)
-        return float(surprise(mean, labels).sum())
-
-    return min(_SHARES, key=cost)
 
 
 def _fitted(

@@ -20,12 +20,7 @@ from flare.training.records import EpochRecord
 from flare.workflows.fitting.cross_validation import log_tuning, on_validation, training_folds
 from flare.workflows.fitting.environment import log_environment
 from flare.workflows.fitting.network import kept, prepared, train_network
-from flare.workflows.fitting.network_folds import (
-    averaged,
-    fold_forecasts,
-    help_with_folds,
-    with_linear_curve,
-)
+from flare.workflows.fitting.network_folds import averaged, fold_forecasts, help_with_folds
 from flare.workflows.fitting.network_inputs import NetworkInputs
 from flare.workflows.fitting.network_settings import NetworkSettings, network_settings
 from flare.workflows.fitting.out_of_fold import log_out_of_fold
@@ -53,11 +48,10 @@ def run(config: TrainConfig) -> Trained:
         with team(config.devices * config.num_nodes, follow, config):
             inputs = prepared(data, settings)
             forecaster, best = _trained(tracked, data, inputs, settings)
-            chosen = {"best epoch": best.epoch + 1, "learning rate": config.learning_rate}
             if folds is None:
                 unseen = on_validation(forecaster, data, seed=config.split_seed)
             else:
-                networks = fold_forecasts(
+                unseen, weights = fold_forecasts(
                     data,
                     settings,
                     folds,
@@ -65,12 +59,8 @@ def run(config: TrainConfig) -> Trained:
                     inputs=inputs,
                     checkpoints=_states(tracked),
                 )
-                unseen, share = with_linear_curve(networks, data)
-                if share is not None:
-                    forecaster = forecaster.with_network_share(share)
-                    chosen["network's weight"] = share
                 if config.average_folds:
-                    forecaster = averaged(forecaster, networks.weights)
+                    forecaster = averaged(forecaster, weights)
         ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
         log_tuning(tracked, ready.postprocessing, unseen, data)
         if config.folds:
@@ -85,7 +75,7 @@ def run(config: TrainConfig) -> Trained:
             family=config.architecture,
             model_name=config.model_name,
             tuned_on=OUT_OF_FOLD if config.folds else ON_VALIDATION,
-            settings=chosen,
+            settings={"best epoch": best.epoch + 1, "learning rate": config.learning_rate},
         )
         shutil.rmtree(_states(tracked), ignore_errors=True)
         return trained

@@ -175,7 +175,7 @@ def unseen(family: str, data: TrainingData, *, folds: int = 3) -> OutOfFoldForec
     numbers = training_folds(data, folds, seed=0)
     return fold_forecasts(
         data, network_settings(TrainConfig(**SMALL_NETWORK), seed=0), numbers, epochs=1
-    ).forecasts
+    )[0]
 
 
 @pytest.mark.parametrize("family", ["forest", "network"])

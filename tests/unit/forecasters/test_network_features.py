@@ -13,7 +13,6 @@ from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.storage import load, save
 from flare.models import NetworkConfig, build, build_forecasting
-from flare.models.distribution import logits_of
 from flare.models.normalisation import ChannelNormalisation, fit_standardisation
 
 RNG = np.random.default_rng(0)
@@ -101,15 +100,3 @@ def test_a_scale_of_other_features_than_the_network_takes_is_refused(tmp_path):
 def test_a_distribution_with_the_tuning_of_two_heads_is_refused():
     with pytest.raises(ForecasterInvalid, match="train it again"):
         forecaster().with_postprocessing(PostProcessing())
-
-
-def test_with_a_share_of_nothing_the_network_forecasts_the_linear_curve(tmp_path):
-    half = forecaster()
-    linear = half.with_network_share(0.0)
-    numbers = torch.from_numpy(SCALE(compute_features(CUBES, PRESENT)))
-    with torch.inference_mode():
-        expected = logits_of(half.network.heads.linear(numbers)).sigmoid().numpy()
-    again = load(save(linear.exported(), tmp_path / "made"))
-    for one in (linear, again):
-        np.testing.assert_allclose(one.predict(CUBES, PRESENT).probability, expected, atol=1e-5)
-    assert np.abs(half.predict(CUBES, PRESENT).probability - expected).max() > 1e-4

@@ -6,7 +6,7 @@ import torch
 
 from flare.flux_curve import probabilities
 from flare.models.distribution import RateCurve
-from flare.training.linear_curve import choose_network_share, fit_linear_curve
+from flare.training.linear_curve import fit_linear_curve
 from flare.verification.probabilistic import brier_skill_score
 
 N, D = 900, 12
@@ -48,19 +48,3 @@ def test_where_nothing_is_to_be_known_it_stays_near_the_rates():
         p = probabilities(fitted(0.0)(torch.from_numpy(features)).double().numpy())
     assert p[:, 2].std() < 0.03
     assert p[:, 2].mean() == pytest.approx((labels >= -5).mean(), abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("noise_of_network", "noise_of_linear", "low", "high"),
-    [(0.0, 2.0, 0.8, 1.0), (2.0, 0.0, 0.0, 0.2), (1.0, 1.0, 0.3, 0.7)],
-)
-def test_the_better_one_of_network_and_linear_curve_has_the_larger_share(
-    noise_of_network, noise_of_linear, low, high
-):
-    features, labels = sun(3)
-    rng = np.random.default_rng(0)
-    true = features[:, :1] - 0.5 - 1.3 * np.arange(4)
-    network, linear = (
-        true + noise * rng.standard_normal((N, 1)) for noise in (noise_of_network, noise_of_linear)
-    )
-    assert low <= choose_network_share(network, linear, labels) <= high
