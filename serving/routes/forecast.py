@@ -118,7 +118,7 @@ async def predict_npy(request: Request, scale: StatedScale = None) -> Prediction
     openapi_extra=_body(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
 )
 async def predict_images(request: Request) -> ImagesPrediction:
-    """Forecast from images whose names say what they show; gaps are allowed.
+    """Forecast from images whose names state time and channel; gaps are allowed.
 
     An image that is all of one value, or that the instrument team flagged, counts as missing.
     """

@@ -145,7 +145,7 @@ def silent():
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_a_registry_that_never_answers_keeps_nobody_from_asking_or_stopping(silent, file, tmp_path):
+def test_a_registry_that_never_answers_blocks_neither_requests_nor_a_stop(silent, file, tmp_path):
     with serving(tmp_path, tracking_uri=silent) as server:
         health = server.health()
         assert (health["status"], health["last_error"]) == ("no model", None)

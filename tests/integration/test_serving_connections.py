@@ -155,7 +155,7 @@ def test_what_is_not_http_is_a_problem_too(server):
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "bad_request"
 
 
-def test_rubbish_behind_an_answer_closes_the_connection_and_is_no_defect(server):
+def test_invalid_bytes_after_an_answer_close_the_connection_without_a_traceback(server):
     text = "POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
     with half_sent(server.address, text) as line:
         answer = b""

@@ -35,7 +35,7 @@ def lines(caplog):
     ]
 
 
-def test_an_id_that_was_given_comes_back_and_is_in_the_problem_and_the_log(client, lines):
+def test_an_id_of_the_client_is_in_the_answer_the_problem_and_the_log(client, lines):
     given = {"X-Request-ID": "page-42:a.b_c"}
     response = client.post("/predict_npy", content=b"x", headers=given)
     assert response.headers["x-request-id"] == "page-42:a.b_c"
@@ -44,7 +44,7 @@ def test_an_id_that_was_given_comes_back_and_is_in_the_problem_and_the_log(clien
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 65, '"}\n{', "ü".encode(), "<script>"])
-def test_an_id_that_could_do_harm_is_replaced(client, given):
+def test_an_invalid_id_is_replaced(client, given):
     response = client.get("/health", headers={"X-Request-ID": given})
     assert len(response.headers["x-request-id"]) == 32
 
@@ -62,7 +62,7 @@ def answers(client, monkeypatch):
     yield 500, client.predict()
 
 
-def test_every_answer_is_dressed_whatever_its_status(client, monkeypatch):
+def test_every_answer_has_the_security_headers_and_an_id(client, monkeypatch):
     for status, response in answers(client, monkeypatch):
         assert response.status_code == status
         assert response.headers.items() >= SECURE.items()
@@ -72,7 +72,7 @@ def test_every_answer_is_dressed_whatever_its_status(client, monkeypatch):
             assert response.json()["request_id"] == response.headers["x-request-id"]
 
 
-def test_only_the_documentation_may_run_a_script_of_its_page(client):
+def test_only_the_documentation_may_have_inline_scripts(client):
     policies = {
         path: client.get(path).headers["content-security-policy"] for path in ("/docs", "/health")
     }

@@ -172,7 +172,7 @@ def test_an_image_of_a_single_value_is_missing_wherever_it_is_sent(client, grey)
         assert answer["missing"] == [gap]
 
 
-def test_a_request_beside_others_takes_one_core_and_one_that_is_alone_takes_all(monkeypatch):
+def test_one_of_several_requests_takes_one_core_and_the_only_one_takes_all(monkeypatch):
     one_core, all_cores = FakeForecaster(), FakeForecaster()
     waiting = Blocking()
     monkeypatch.setattr(
@@ -195,7 +195,7 @@ def test_a_request_beside_others_takes_one_core_and_one_that_is_alone_takes_all(
     assert (len(one_core.asked), len(waiting.asked)) == (3, 2)
 
 
-def test_where_all_places_are_taken_the_answer_is_503_busy():
+def test_when_all_places_are_in_use_the_answer_is_503_busy():
     stuck = Blocking()
 
     async def scenario(client: Client):

@@ -50,7 +50,7 @@ def test_files_come_back_by_their_full_names(packed_as):
     assert files_of_zip(zipped(FILES, packed_as), max_bytes=LIMIT) == FILES
 
 
-def test_what_it_claims_to_unpack_to_is_bounded_as_a_sum():
+def test_the_sum_of_the_stated_sizes_is_bounded():
     two = {"a": bytes(LIMIT // 2), "b": bytes(LIMIT // 2 + 1)}
     assert refusal(zipped(two)) == (413, "too_large")
     assert files_of_zip(zipped(two), max_bytes=LIMIT + 1) == two
@@ -142,7 +142,7 @@ def test_a_wrong_checksum_is_a_damaged_zip():
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"PK\3\4", b"PK\5\6", b"garbage" * 99, b"\x1f\x8b"])
-def test_what_is_no_zip_is_a_damaged_zip(data):
+def test_bytes_that_are_not_a_zip_are_a_damaged_zip(data):
     assert refusal(data) == (400, "bad_zip")
 
 

@@ -39,11 +39,11 @@ def read(given: Request, *, pace: Pace = PATIENT, buffers: Buffers | None = None
 
 @pytest.mark.parametrize("length", [None, 0, 3, 6, 7, 5000])
 @pytest.mark.parametrize("chunks", [(b"abcdef",), (b"a", b"bcde", b"f"), (b"", b"abcdef")])
-def test_the_body_is_whole_whatever_length_is_claimed(chunks, length):
+def test_the_body_is_complete_whatever_content_length_says(chunks, length):
     assert read(request(*chunks, b"", length=length)) == b"abcdef"
 
 
-def test_memory_follows_what_arrived_and_not_the_claim():
+def test_memory_follows_the_bytes_and_not_content_length():
     buffers = Buffers(max_bytes=10**9, max_body_bytes=10**9)
     amounts = []
 
@@ -59,7 +59,7 @@ def test_memory_follows_what_arrived_and_not_the_claim():
     assert buffers.bytes == 0
 
 
-def test_no_piece_is_kept_while_the_next_one_is_waited_for():
+def test_no_piece_is_held_while_waiting_for_the_next():
     pieces = [bytes(100), bytes(200), bytes(300)]
     references = []
 

@@ -26,7 +26,7 @@ def test_the_answer_has_every_field_that_batch_prediction_has():
     assert Answer.__annotations__.keys() <= Prediction.model_fields.keys()
 
 
-def test_what_has_all_cores_is_asked_only_for_a_request_that_is_alone():
+def test_the_forecaster_for_all_cores_is_used_for_the_only_request():
     usual, wide = FakeForecaster(), FakeForecaster()
     both = replace(loaded(usual), multi_core=wide)
     predict(both, CUBE[None], ALL, all_cores=True)
@@ -55,7 +55,7 @@ def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
 
 
 @pytest.mark.parametrize("cores", [1, 4])
-def test_without_a_network_or_a_second_core_all_is_as_it_was(cores):
+def test_without_a_network_or_a_second_core_nothing_changes(cores):
     before = loaded(FakeForecaster())
     assert prepare(before, cores=cores) == before
     assert prepare(loaded(network(-5.0).exported()), cores=1).multi_core is None
@@ -80,7 +80,7 @@ def test_the_self_test_asks_for_a_complete_sample_and_one_with_missing_images():
     assert asked[0].all(axis=(1, 2)).tolist() == [True, False]
 
 
-def test_an_answer_that_is_sure_passes():
+def test_probabilities_of_0_and_1_are_valid():
     zero = np.zeros(1)
     check_forecast(Forecast(zero, zero, zero, np.array([[1.0, 1.0, 1.0, 0.0]]), EVENTS), n=1)
 
@@ -98,7 +98,7 @@ def test_an_answer_that_is_sure_passes():
         ([-5], [-6], [-4], [[0.5]], ("C1.0",)),
     ],
 )
-def test_an_answer_that_no_forecast_may_be_is_refused(flux, low, high, probability, events):
+def test_an_invalid_forecast_is_refused(flux, low, high, probability, events):
     forecast = Forecast(*(np.array(part, float) for part in (flux, low, high, probability)), events)
     with pytest.raises(ForecasterInvalid):
         check_forecast(forecast, n=1)

@@ -72,7 +72,7 @@ def test_a_model_that_writes_into_its_input_is_refused():
     assert "read-only" in follower.last_error
 
 
-def test_a_broken_version_is_not_loaded_again_and_its_error_stands():
+def test_a_broken_version_is_not_loaded_again_and_its_error_remains():
     source = FakeSource(v1=ForecasterInvalid("damaged"))
     follower = follower_of(source)
     for _ in range(3):
@@ -165,7 +165,7 @@ def test_a_start_with_the_registry_goes_on_to_what_was_promoted_meanwhile():
     assert live_version(started(source)) == "v2"
 
 
-def test_a_forecaster_is_prepared_before_it_proves_itself():
+def test_a_forecaster_is_prepared_before_its_self_test():
     broken, mended = FakeForecaster(log10_flux=NAN), FakeForecaster()
     source = FakeSource(v1=broken)
     follower = Follower(
@@ -175,7 +175,7 @@ def test_a_forecaster_is_prepared_before_it_proves_itself():
     assert follower.snapshot().forecaster is mended
 
 
-def test_what_answers_a_request_that_is_alone_must_prove_itself_too():
+def test_the_forecaster_for_all_cores_is_tested_too():
     good, broken = FakeForecaster(), FakeForecaster(log10_flux=NAN)
     source = FakeSource(v1=good)
     follower = Follower(
@@ -186,7 +186,7 @@ def test_what_answers_a_request_that_is_alone_must_prove_itself_too():
     assert source.refused == ["v1"]
 
 
-def test_what_is_known_of_the_live_model_is_asked_for_again(monkeypatch):
+def test_details_of_the_live_model_are_requested_again(monkeypatch):
     monkeypatch.setattr("serving.models.follower.DETAILS_SECONDS", 0.0)
     source = FakeSource(v1=FakeForecaster())
     follower = follower_of(source)
@@ -197,7 +197,7 @@ def test_what_is_known_of_the_live_model_is_asked_for_again(monkeypatch):
     assert source.loads == ["v1"]
 
 
-def test_a_version_that_found_no_memory_is_tried_again():
+def test_a_version_is_loaded_again_after_a_memory_error():
     class Hungry(FakeForecaster):
         def predict(self, cubes, present):
             if not self.asked:

@@ -39,7 +39,7 @@ def run(scenario: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(scenario)
 
 
-def test_what_the_work_raises_comes_back_and_the_place_is_free():
+def test_an_exception_of_the_work_is_raised_and_the_place_is_free():
     with pool_of() as pool:
         for error in (ValueError("mine"), TimeoutError("the work's own")):
             with pytest.raises(type(error), match=str(error)):
@@ -104,7 +104,7 @@ async def computed(pool: Pool, order: list[str], name: str, *, batch: bool, piec
             await place.run(lambda: order.append(name))
 
 
-def test_single_samples_overtake_a_batch_and_leave_it_a_turn_now_and_then():
+def test_single_samples_get_three_of_four_turns():
     order: list[str] = []
 
     async def scenario(pool: Pool) -> None:

@@ -40,7 +40,7 @@ def test_requests_are_counted_by_method_endpoint_and_status(client):
     assert found["flare_request_seconds_sum", npy_path] > 0
 
 
-def test_paths_and_methods_of_a_strangers_making_are_one_series(client):
+def test_unknown_paths_and_methods_share_one_series(client):
     client.get("/metrics")
     before = len(numbers(client))
     for n in range(20):
@@ -81,7 +81,7 @@ def test_only_the_live_version_has_a_series_after_a_swap(client):
     assert numbers(client)["flare_forecasts_total", "flare_class=X", "version=v2"] == 1
 
 
-def test_a_failed_look_for_a_version_and_the_queue_are_gauges(client):
+def test_a_failed_poll_and_the_queue_are_gauges(client):
     found = numbers(client)
     assert found["flare_following_failed",] == found["flare_queue_requests",] == 0
     source = client.app.state.service.follower._source

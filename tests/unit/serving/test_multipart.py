@@ -73,7 +73,7 @@ def test_a_form_of_a_common_client_is_read(body, boundary, data):
         ('filename="a.npy"', "", "a.npy"),
     ],
 )  # fmt: skip
-def test_names_are_those_that_the_client_meant(disposition, name, filename):
+def test_names_and_filenames_are_read(disposition, name, filename):
     assert read(form(part(b"x", disposition))) == [(name, filename, b"x")]
 
 

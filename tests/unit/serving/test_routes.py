@@ -16,7 +16,7 @@ def empty():
     return source
 
 
-def test_the_seeds_five_fields_are_the_forecasters_own_numbers():
+def test_flux_class_and_probability_are_the_forecasters_own_numbers():
     forecaster = FakeForecaster(log10_flux=-5.24, probabilities=(0.9, 0.6, 0.1, 0.01))
     with Client(FakeSource(v1=forecaster)) as client:
         answer = client.predict().json()
@@ -27,7 +27,7 @@ def test_the_seeds_five_fields_are_the_forecasters_own_numbers():
     assert answer["is_mx_flare"] is False
 
 
-def test_class_interval_and_probabilities_stand_beside_them():
+def test_class_interval_and_probabilities_are_in_the_answer():
     with Client(FakeSource(v1=FakeForecaster())) as client:
         answer = client.predict().json()
     assert answer["goes_class"] == "C5.7"
@@ -127,7 +127,7 @@ def test_answers_during_swaps_are_each_from_exactly_one_version():
         assert answer["log_flux"] == versions[answer["model_version"]].log10_flux
 
 
-def test_a_model_that_answers_nonsense_for_one_sample_is_500_and_says_so():
+def test_a_model_that_forecasts_nan_for_one_sample_is_500():
     class Fragile(FakeForecaster):
         def predict(self, cubes, present):
             self.log10_flux = -5.0 if len(cubes) == 2 else np.nan

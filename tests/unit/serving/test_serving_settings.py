@@ -82,7 +82,7 @@ def test_origins_are_separated_by_commas(monkeypatch):
     assert read_settings().cors_origins == ("https://a.example", "http://localhost:8000")
 
 
-def test_the_number_of_cores_is_what_was_said_or_what_this_process_may_use(monkeypatch):
+def test_the_number_of_cores_is_the_setting_or_the_usable_cores(monkeypatch):
     assert read_settings(threads=3).cores == 3
     monkeypatch.setattr("serving.settings.usable_cores", lambda: 2)
     assert read_settings().cores == 2

@@ -72,7 +72,7 @@ def test_a_compressed_batch_takes_the_memory_of_a_piece():
     assert peak < 16 * CUBE_OF_ONES.size
 
 
-def test_a_sample_that_is_wrong_does_not_keep_those_before_it_from_being_read():
+def test_samples_before_a_wrong_one_are_read():
     upload = open_batch(npz(spoilt(np.nan)), "", most=MOST, max_bytes=MAX_BYTES)
     assert next(upload.pieces).ids == ("0", "1")
     with pytest.raises(UploadRejected, match="sample 2: "):
@@ -112,7 +112,7 @@ def test_arrays_of_an_npz_have_a_scale_each_and_one_array_has_one():
         assert refusal(data)[:2] == (422, "ambiguous_scale")
 
 
-def test_more_than_the_most_is_refused():
+def test_too_many_samples_are_refused():
     assert refusal(npy(BATCH), most=3)[:2] == (422, "wrong_shape")
     assert refusal(npz(BATCH), most=3)[:2] == (422, "wrong_shape")
     assert refusal(npz(*BATCH), most=3)[:2] == (422, "wrong_shape")
@@ -135,7 +135,7 @@ def spoilt(value: float) -> np.ndarray:
     ("value", "code"),
     [(np.nan, "not_finite"), (np.inf, "not_finite"), (-1, "out_of_range"), (256, "out_of_range")],
 )
-def test_the_sample_that_is_wrong_is_named(value, code):
+def test_a_wrong_sample_is_named(value, code):
     array = spoilt(value)
     for data, name in (
         (npy(array), "sample 2: "),

@@ -82,7 +82,7 @@ def test_an_image_that_the_dataset_has_as_a_gap_is_left_out_and_named(data, reas
     assert samples.present.sum() == 39
 
 
-def test_only_gaps_are_no_sample():
+def test_a_sample_of_gaps_only_is_refused():
     gaps = {name_of(3, "94"): encoded(RAMP * 0), name_of(3, "131"): flagged()}
     assert refusal(gaps) == (
         "all_missing",
@@ -120,7 +120,7 @@ def test_an_image_that_cannot_be_used_is_refused_by_name(data, reason):
     assert refusal(all_images() | {name: data}) == ("bad_image", f"{name}: {reason}")
 
 
-def test_many_bad_images_are_told_of_briefly():
+def test_five_of_many_bad_images_are_named():
     code, detail = refusal(dict.fromkeys(all_images(), b"x"))
     assert code == "bad_image"
     assert detail.endswith("and 35 more")
@@ -140,7 +140,7 @@ def test_many_bad_images_are_told_of_briefly():
         "☀.png",
     ],
 )
-def test_a_name_that_says_nothing_is_refused(name):
+def test_a_name_that_is_not_of_the_dataset_is_refused(name):
     code, detail = refusal({**ONE, name: encoded(RAMP)})
     assert code == "bad_name"
     assert name in detail
@@ -198,7 +198,7 @@ def test_a_zip_of_nested_folders_and_what_a_desktop_adds_is_the_same_sample(cont
     assert samples.left_out == ()
 
 
-def test_a_zip_beside_images_is_refused():
+def test_a_zip_together_with_images_is_refused():
     assert refusal({"a.zip": zip_of(ONE), **ONE})[0] == "mixed"
     assert refusal({"a.zip": zip_of(ONE), "b.zip": zip_of(ONE)})[0] == "mixed"
 

@@ -79,7 +79,7 @@ def test_a_file_that_is_not_a_sample_is_rejected_with_its_status_and_code(case):
     assert (raised.value.status, raised.value.code) == (status, code)
 
 
-def test_an_npz_is_sent_where_batches_go():
+def test_an_npz_is_refused_with_the_endpoint_for_batches():
     with pytest.raises(UploadRejected, match="POST /predict_batch"):
         cube_of_upload(npz())
 
