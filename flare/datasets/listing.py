@@ -1,7 +1,7 @@
-"""Which samples a folder holds, with labels or without: a dataset's split, or sample folders.
+"""List the samples of a folder to forecast: a split of a dataset, or folders of images.
 
-Anything to forecast comes through here. A split with a table gives its rows in their order; a
-folder without one gives every folder below it that holds images, in the order of their names.
+A split with a table gives its rows in their order; a folder without one gives every folder below it
+that holds images, in the order of their names.
 """
 
 import os
@@ -47,8 +47,8 @@ class Listing:
 
     ``synthetic`` is None where the origin of the images is unknown. ``split`` is empty where there
     is no table. ``state`` is a fingerprint of the table's bytes and of the names, sizes and
-    modification times of the images: what can be told of gigabytes in seconds. ``table_digest`` is
-    empty without a table.
+    modification times of the images, which takes seconds for gigabytes. ``table_digest`` is empty
+    without a table.
     """
 
     name: str
@@ -81,7 +81,7 @@ def list_samples(data_dir: Path, split: str) -> Listing:
     data_dir
         A dataset, or a folder of sample folders: flat, or nested such as by active region.
     split
-        Which split of a dataset; means nothing for other folders.
+        Which split of a dataset; ignored for other folders.
 
     Raises
     ------
@@ -121,16 +121,16 @@ def _table(data_dir: Path, split: str) -> Path | None:
             f"{data_dir} is one split of a dataset; pass -P data_dir={data_dir.parent} "
             "and -P split=test or training"
         )
-    found = {}
+    tables = {}
     for name in SPLITS:
         try:
-            found[name] = find_table(data_dir, name)
+            tables[name] = find_table(data_dir, name)
         except DatasetNotFound:
             continue
-    if found and split not in found:
-        there = " and ".join(found)
-        raise DatasetNotFound(f"{data_dir} has no {split} split; pass -P split={there}")
-    return found.get(split)
+    if tables and split not in tables:
+        names = " and ".join(tables)
+        raise DatasetNotFound(f"{data_dir} has no {split} split; pass -P split={names}")
+    return tables.get(split)
 
 
 def _rows(data_dir: Path, split: str) -> Iterator[Entry]:
@@ -146,20 +146,20 @@ def _rows(data_dir: Path, split: str) -> Iterator[Entry]:
 
 
 def _folders(root: Path) -> list[Entry]:
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for folder in _with_images(root):
         key = _id_of(folder, root)
-        if key in found:
+        if key in entries:
             raise DatasetInvalid(
-                f"{folder} and {found[key].folder} are both sample {key}; remove one of them"
+                f"{folder} and {entries[key].folder} are both sample {key}; remove one of them"
             )
-        found[key] = Entry(key, folder, active_region=region_of_id(key))
-    if not found:
+        entries[key] = Entry(key, folder, active_region=region_of_id(key))
+    if not entries:
         raise DatasetNotFound(
             f"{root} holds neither a split's meta_data.csv nor a folder with images named as "
             "2012-01-15T000000__131.jpg; give a dataset or a folder of sample folders"
         )
-    return list(found.values())
+    return list(entries.values())
 
 
 def _with_images(root: Path) -> Iterator[Path]:

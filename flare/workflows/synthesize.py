@@ -60,7 +60,7 @@ def _score_oracle(config: SynthesizeConfig) -> dict[str, Scorecard]:
     tables = {split: read_table(config.data_dir, split) for split in SPLITS}
     cards = {}
     for split, table in tables.items():
-        issued = oracle_of(config.data_dir, table, tables["training"])
-        if issued is not None:
-            cards[split] = score_forecasts(issued, Observations.from_table(table))
+        forecast = oracle_of(config.data_dir, table, tables["training"])
+        if forecast is not None:
+            cards[split] = score_forecasts(forecast, Observations.from_table(table))
     return cards

@@ -70,7 +70,7 @@ class Instant:
 
     def threads(self, heat: float) -> F32:
         """Return what a filter of a standardised temperature sees of the loops, (128, 128)."""
-        return self._once("threads", heat, lambda: self.loops.drawn(heat, self.hours))
+        return self._once("threads", heat, lambda: self.loops.image(heat, self.hours))
 
     def _once(self, name: str, value: float, draw: Callable[[], F32]) -> F32:
         """Draw what several channels share once, when the first one needs it."""

@@ -32,7 +32,7 @@ class Loops:
     brightness: F64
     phase: F64
 
-    def drawn(self, temperature: float, hours: float) -> F32:
+    def image(self, temperature: float, hours: float) -> F32:
         """Draw the loops as a filter of one standardised temperature shows them, (128, 128)."""
         weight = exp(-0.5 * ((self.heat - temperature) / 0.6) ** 2) * self.brightness
         weight = weight * (1 + 0.6 * _wave(self.phase + hours / 6.3))

@@ -45,7 +45,7 @@ tables = st.dictionaries(
 ).map(table_of)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tables, st.integers(0, 5), st.floats(0.1, 0.5))
 def test_every_sample_is_on_one_side_and_no_region_on_both(
     table: pd.DataFrame, seed: int, share: float
@@ -57,7 +57,7 @@ def test_every_sample_is_on_one_side_and_no_region_on_both(
     assert not set(regions[split.train]) & set(regions[split.validation])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tables)
 def test_groups_part_the_regions_and_stay_small(table: pd.DataFrame) -> None:
     groups = region_groups(table)
@@ -66,7 +66,7 @@ def test_groups_part_the_regions_and_stay_small(table: pd.DataFrame) -> None:
     assert max(map(len, groups)) <= MAX_GROUP
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tables)
 def test_a_group_of_neighbours_is_never_parted(table: pd.DataFrame) -> None:
     regions = table["active_region"].to_numpy()
@@ -75,7 +75,7 @@ def test_a_group_of_neighbours_is_never_parted(table: pd.DataFrame) -> None:
         assert len(held & set(group)) in {0, len(group)}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(tables, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_changes_nothing(table: pd.DataFrame, random: object) -> None:
     order = list(range(len(table)))
@@ -159,7 +159,7 @@ def regions_of_folds(table: pd.DataFrame, folds: np.ndarray) -> list[set[int]]:
     return [set(regions[folds == fold]) for fold in range(folds.max() + 1)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tables, st.integers(2, 3), st.integers(0, 5))
 def test_a_group_of_neighbours_is_in_one_fold(table: pd.DataFrame, n: int, seed: int) -> None:
     for regions in regions_of_folds(table, folds_by_region(table, n, seed=seed)):
@@ -167,7 +167,7 @@ def test_a_group_of_neighbours_is_in_one_fold(table: pd.DataFrame, n: int, seed:
             assert len(regions & set(group)) in {0, len(group)}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tables, st.integers(2, 3), st.integers(0, 5))
 def test_no_fold_is_empty(table: pd.DataFrame, n: int, seed: int) -> None:
     assert set(folds_by_region(table, n, seed=seed)) == set(range(n))
@@ -184,7 +184,7 @@ def test_every_fold_has_its_share_of_each_class(seed: int) -> None:
     assert max(sizes) - min(sizes) <= 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(tables, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_changes_no_fold(table: pd.DataFrame, random: object) -> None:
     order = np.arange(len(table))
