@@ -20,8 +20,7 @@ from PIL import Image
 
 from benchmarks.timing import machine, rate_table, time_in_turn
 from flare.datasets.pack.writer import pack
-from flare.datasets.sdobenchmark.fingerprint import available_splits
-from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.labels import available_splits, read_table
 from flare.datasets.synthetic import synthesize
 
 PEER = "Pillow loop"

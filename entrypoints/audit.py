@@ -10,7 +10,7 @@ INVALID = 1
 
 
 def main(config: AuditConfig) -> None:
-    """Audit, print what was met, and exit with 1 where it makes scores invalid."""
+    """Audit, print the findings, and exit with 1 if one makes scores invalid."""
     from flare.workflows.audit import run as audit
 
     audited = audit(config)

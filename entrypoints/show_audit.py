@@ -1,4 +1,4 @@
-"""An audit as a terminal shows it: every check with its verdict, then what was met in words."""
+"""Print an audit: every check with its verdict, then each finding in words."""
 
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ def show_audit(report: "AuditReport") -> None:
     kind = "SYNTHETIC DATA" if report.synthetic else "data"
     split = f", split {report.split_fingerprint}" if report.split_fingerprint else ""
     console.print(
-        f"{kind} {report.dataset!r}: leaks looked for in {short(report.fingerprint)}{split}",
+        f"{kind} {report.dataset!r}: audit of {short(report.fingerprint)}{split}",
         style="bold",
     )
     console.print(_table(report))
@@ -35,22 +35,22 @@ def show_audit(report: "AuditReport") -> None:
 
 
 def _table(report: "AuditReport") -> Table:
-    from flare.datasets.audit.checks import CHECKS
+    from flare.datasets.audit.checks import LEAK_CHECKS
     from flare.datasets.audit.report import PLACES
 
     table = Table(box=SIMPLE_HEAD)
-    for title in ("", "looked for", "where"):
+    for title in ("", "check", "where"):
         table.add_column(title)
-    table.add_column("met", justify="right")
+    table.add_column("count", justify="right")
     table.add_column("of")
     before = ""
     for one in report.findings:
         title, before = ("" if one.title == before else one.title), one.title
         verdict = f"[{_STYLES[one.verdict]}]{one.verdict}[/]"
         made = one.verdict != "skipped"
-        met = f"{one.count:,}" if made else "-"
-        of = f"{one.total:,} {CHECKS[one.check].unit}" if made else "-"
-        table.add_row(verdict, title, PLACES[one.place], met, of)
+        count = f"{one.count:,}" if made else "-"
+        of = f"{one.total:,} {LEAK_CHECKS[one.check].unit}" if made else "-"
+        table.add_row(verdict, title, PLACES[one.place], count, of)
     return table
 
 
@@ -61,5 +61,5 @@ def _show(console: Console, finding: "AuditFinding") -> None:
     head = f"[{style}]{finding.verdict}[/]: {finding.title}, {PLACES[finding.place]}"
     share = f"{finding.share:.1%}" if finding.share is not None else ""
     console.print(f"{head}: {share}{'; ' if finding.note and share else ''}{escape(finding.note)}")
-    told = [escape(finding.meaning), *(f"e.g. {escape(one)}" for one in finding.examples)]
-    console.print(Padding("\n".join(told), (0, 0, 1, 2)))
+    lines = [escape(finding.meaning), *(f"e.g. {escape(one)}" for one in finding.examples)]
+    console.print(Padding("\n".join(lines), (0, 0, 1, 2)))

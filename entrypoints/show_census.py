@@ -1,4 +1,4 @@
-"""A census as a terminal shows it: counts beside the published ones, gaps, and every check."""
+"""Print a census: counts with the published ones, gaps, and every check."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,17 +19,17 @@ def show_census(census: "Census") -> None:
     console = Console(width=100, highlight=False)
     splits = list(census.splits.values())
     kind = "SYNTHETIC DATA" if census.synthetic else "data"
-    console.print(f"{kind} {census.name!r}, beside what is published of SDOBenchmark", style="bold")
+    console.print(f"{kind} {census.name!r}, compared with the published SDOBenchmark", style="bold")
     console.print(_counts_table(splits))
     console.print("Missing images, by time before the forecast window", style="bold")
     console.print(_missing_table(splits))
-    console.print("Checks, with the first example of what was met", style="bold")
+    console.print("Checks, each with its first example", style="bold")
     console.print(_checks_table(splits))
     console.print(f"{_verdict(census)}; fingerprint {short(census.fingerprint)}")
 
 
 def _counts_table(splits: Sequence["SplitCensus"]) -> Table:
-    from flare.datasets.sdobenchmark.published import COUNT_NAMES, PUBLISHED, PUBLISHED_LAST_IMAGES
+    from flare.datasets.sdobenchmark.census import COUNT_NAMES, PUBLISHED, PUBLISHED_LAST_IMAGES
 
     table = _table("", *(title for one in splits for title in (one.name, "published")))
     for key, name in COUNT_NAMES.items():
@@ -63,23 +63,23 @@ def _missing_table(splits: Sequence["SplitCensus"]) -> Table:
 
 
 def _checks_table(splits: Sequence["SplitCensus"]) -> Table:
-    from flare.datasets.sdobenchmark.findings import CHECKS
+    from flare.datasets.sdobenchmark.findings import CENSUS_CHECKS
 
     table = _table("", *(one.name for one in splits))
     furthest = max(one.minutes_off for one in splits)
-    for check, what in CHECKS.items():
-        met = [one for one in splits if one.findings[check]]
-        told = what
-        if met:
-            told += f" (at most {furthest:.1f})" if check == "off_step" else ""
-            told += f"\n  {met[0].name}: {met[0].findings[check].example}"
-        table.add_row(told, *(f"{one.findings[check].count:,}" for one in splits))
+    for check, what in CENSUS_CHECKS.items():
+        affected = [one for one in splits if one.findings[check]]
+        text = what
+        if affected:
+            text += f" (at most {furthest:.1f})" if check == "off_step" else ""
+            text += f"\n  {affected[0].name}: {affected[0].findings[check].example}"
+        table.add_row(text, *(f"{one.findings[check].count:,}" for one in splits))
     return table
 
 
 def _verdict(census: "Census") -> str:
     if census.synthetic:
-        return "synthetic: nothing is published of it"
+        return "synthetic: there are no published counts"
     if census.matches_published:
         return "samples, regions and classes are those of the whole SDOBenchmark"
     return "not the whole of SDOBenchmark: samples, regions or classes differ"

@@ -50,7 +50,7 @@ class DownloadConfig(Processes):
     sha256: Annotated[str, AfterValidator(sha256_text)] = Field(
         "", description="SHA-256 that the archive must have; empty: as the first time"
     )
-    keep_archive: bool = Field(False, description="keep the downloaded archive beside dest")
+    keep_archive: bool = Field(False, description="keep the downloaded archive next to dest")
     attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
         6, description="failures in a row after which the next source is tried"
     )
@@ -82,8 +82,8 @@ class InspectConfig(DatasetOptions):
     sample: str = Field(
         "", description="id of the sample to draw; empty: the strongest of the most complete"
     )
-    beside: OptionalPath = Field(
-        None, description="another dataset, whose images and grey levels are drawn beside this one"
+    compare_with: OptionalPath = Field(
+        None, description="another dataset, whose images and grey levels are drawn for comparison"
     )
     output_dir: Path = Field(Path("outputs/inspection"), description="folder for the figures")
 

@@ -10,8 +10,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.datasets.sdobenchmark.census import SplitCensus
-from flare.datasets.sdobenchmark.published import COUNT_NAMES, PUBLISHED
+from flare.datasets.sdobenchmark.census import COUNT_NAMES, PUBLISHED, SplitCensus
 from flare.plots.style import (
     GREY,
     INK,

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from flare.datasets.sdobenchmark.census import SplitCensus
-from flare.datasets.sdobenchmark.published import CLASS_NAMES, PUBLISHED
+from flare.datasets.sdobenchmark.census import CLASS_NAMES, PUBLISHED, SplitCensus
 from flare.goes import CLASS_FLOORS, CLASS_LETTERS, QUIET_FLUX
 from flare.plots.style import (
     GREY,

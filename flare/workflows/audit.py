@@ -1,4 +1,4 @@
-"""Entry point ``audit``: look for leaks in a dataset and in the division that training makes."""
+"""Entry point ``audit``: check a dataset, and the split that training makes, for leaks."""
 
 import json
 from dataclasses import dataclass
@@ -8,20 +8,24 @@ import numpy as np
 import pandas as pd
 
 from flare.config import AuditConfig
-from flare.datasets.audit.checks import BETWEEN_SIDES, CHECKS, AuditFinding, skipped
-from flare.datasets.audit.columns import feature_names, feature_values
-from flare.datasets.audit.feature_file import read_feature_file
+from flare.datasets.audit.checks import BETWEEN_SIDES, LEAK_CHECKS, AuditFinding, skipped
+from flare.datasets.audit.features import feature_names, feature_values, read_feature_file
 from flare.datasets.audit.images import (
+    Planes,
     identical_images,
     images_in_two_regions,
     masked_uniform_images,
+    planes_of,
     uniform_images,
 )
-from flare.datasets.audit.labels import contradicting_labels, duplicate_samples, nowcasts
-from flare.datasets.audit.planes import Planes, planes_of
+from flare.datasets.audit.labels import (
+    contradicting_labels,
+    duplicate_samples,
+    nowcasts,
+    timestamps_tell_label,
+)
 from flare.datasets.audit.report import AuditReport
 from flare.datasets.audit.sides import Sides, audit_sides
-from flare.datasets.audit.timestamps import timestamps_tell_label
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.datasets.splits import Split, split_by_region
 from flare.errors import DatasetInvalid
@@ -32,14 +36,14 @@ from flare.tracking.runs import Run, scratch, start
 from flare.tracking.tags import AUDIT_TAG, SPLIT_TAG
 from flare.workflows.fitting.training_data import log_split, open_packed
 
-#: The order of a column shows in so many samples; features of all of them would take minutes.
+#: Samples whose features are checked; features of all of them would take minutes.
 FEATURE_SAMPLES = 512
 _CHUNK = 32
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The report, and where it lies."""
+    """The report and its folder."""
 
     report: AuditReport
     folder: Path
@@ -47,7 +51,7 @@ class Audit:
 
 
 def run(config: AuditConfig) -> Audit:
-    """Audit, write and log."""
+    """Audit the dataset, and write and log the report."""
     check_folder(config.output_dir, "output_dir")
     with start("audit", name=f"audit {config.data_dir.name}") as tracked:
         tracked.log_config(config)
@@ -59,7 +63,7 @@ def run(config: AuditConfig) -> Audit:
         )
         for name in pack.samples:
             log_split(tracked, pack, pack.split(name), config.data_dir, context=name)
-        split, why = _division(pack, share=config.validation_share, seed=config.split_seed)
+        split, why = _training_split(pack, share=config.validation_share, seed=config.split_seed)
         report = audit_of(
             pack,
             split,
@@ -80,24 +84,24 @@ def audit_of(
     pack: Pack,
     split: Split | None = None,
     *,
-    why_no_split: str = "no division into training and validation was given",
+    why_no_split: str = "no split into training and validation was given",
     features: bool = False,
     features_csv: Path | None = None,
     processes: int | None = None,
 ) -> AuditReport:
-    """Look for leaks in a pack, and in a division of its training split.
+    """Check a pack, and a split of its training samples, for leaks.
 
     Parameters
     ----------
     split
-        Rows of the training split, as `split_by_region` returns them, or anybody's own.
+        Rows of training and validation, by `split_by_region` or another method.
     why_no_split
-        What the report says where there is none.
+        The reason in the report where there is none.
     features
-        Whether the values of the project's own features are looked at too; it costs most of the
+        Whether the values of the project's own features are checked too, which takes most of the
         time.
     features_csv
-        Somebody's own table of features, with a column ``id``.
+        The user's own table of features, with a column ``id``.
     """
     splits = {name: pack.split(name) for name in pack.samples}
     tables = [rows.table for rows in splits.values()]
@@ -105,13 +109,13 @@ def audit_of(
     with counter("audit images") as progress:
         planes = planes_of(pack, processes=processes, progress=progress)
     findings = [*_between(planes, split, why_no_split), *own]
-    for name, seen in planes.items():
+    for name, images in planes.items():
         place = f"{name}_split"
         findings += [
-            images_in_two_regions(seen, place=place),
-            uniform_images(seen, place=place),
-            nowcasts(seen.table, place=place),
-            duplicate_samples(seen.table, place=place),
+            images_in_two_regions(images, place=place),
+            uniform_images(images, place=place),
+            nowcasts(images.table, place=place),
+            duplicate_samples(images.table, place=place),
         ]
     findings.append(masked_uniform_images(pack, place="dataset"))
     findings.append(contradicting_labels(tables, place="dataset"))
@@ -120,7 +124,7 @@ def audit_of(
         findings.append(timestamps_tell_label(splits["training"].table, place="training_split"))
     if features:
         findings.append(_project_features(next(iter(splits.values()))))
-    order = list(CHECKS)
+    order = list(LEAK_CHECKS)
     findings.sort(key=lambda finding: order.index(finding.check))
     return AuditReport(
         dataset=pack.name,
@@ -131,8 +135,8 @@ def audit_of(
     )
 
 
-def _division(pack: Pack, *, share: float, seed: int) -> tuple[Split | None, str]:
-    """Return the division that training makes, or why there is none."""
+def _training_split(pack: Pack, *, share: float, seed: int) -> tuple[Split | None, str]:
+    """Return the split that training makes, or why there is none."""
     if "training" not in pack.samples:
         return None, "there is no training split"
     try:
@@ -143,7 +147,7 @@ def _division(pack: Pack, *, share: float, seed: int) -> tuple[Split | None, str
 
 
 def _between(planes: dict[str, Planes], split: Split | None, why: str) -> list[AuditFinding]:
-    """Look at training and test, and at training and validation."""
+    """Compare training with test, and training with validation."""
     findings = []
     sides: dict[str, tuple[Planes, Planes]] = {}
     if {"training", "test"} <= set(planes):
@@ -163,7 +167,7 @@ def _between(planes: dict[str, Planes], split: Split | None, why: str) -> list[A
 
 
 def _project_features(rows: PackedSplit) -> AuditFinding:
-    """Compute features of samples spread over a split, and look at their order."""
+    """Compute features of samples spread over a split, and check their values."""
     some = np.unique(np.linspace(0, len(rows) - 1, FEATURE_SAMPLES).astype(int))
     chunks = bar("audit features", unit=f"times {_CHUNK} samples")(
         np.array_split(some, -(-len(some) // _CHUNK))

@@ -1,38 +1,43 @@
-"""Entry point ``inspect``: a census of a dataset, and figures of what it holds."""
+"""Entry point ``inspect``: take a census of a dataset, and draw what it holds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from flare.config import InspectConfig
 from flare.datasets.sdobenchmark.census import Census, SplitCensus, take_census
-from flare.datasets.sdobenchmark.fingerprint import available_splits
-from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.sdobenchmark.labels import available_splits, dataset_identity, read_table
 from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.errors import ConfigInvalid, DatasetNotFound
+from flare.features.statistics import histograms
 from flare.files import check_folder, write_atomically
 from flare.goes import QUIET_FLUX, class_of_flux
+from flare.images.places import SampleRead
 from flare.plots.brightness import brightness_over_time
 from flare.plots.census import census_figure, missing_over_time
 from flare.plots.labels import label_distributions
-from flare.plots.samples import sample_grid
+from flare.plots.samples import Row, sample_grid, side_by_side
 from flare.plots.style import mark_synthetic, save
 from flare.progress import counter
-from flare.sample import FORECAST_WINDOW_HOURS
+from flare.sample import FORECAST_WINDOW_HOURS, N_CHANNELS, N_STEPS
+from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run, scratch, start
-from flare.workflows.beside import check_beside, draw_beside
-from flare.workflows.census_log import log_census
 from flare.workflows.fitting.synthetic_data import make_default
+
+#: Of each dataset in a comparison: samples that are drawn, and samples of the histograms.
+_SAMPLES_DRAWN, _SAMPLES_COUNTED = 3, 24
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was counted, which sample was drawn, and where the figures are."""
+    """The census, the id of the sample that was drawn, and the folder of the figures."""
 
     census: Census
     sample: str
@@ -41,14 +46,14 @@ class Inspection:
 
 
 def run(config: InspectConfig) -> Inspection:
-    """Count, draw, log and write."""
+    """Take the census, draw the figures, and log both."""
     check_folder(config.output_dir, "output_dir")
     with start("inspect", name=f"inspect {config.data_dir.name}") as tracked:
         tracked.log_config(config)
         make_default(config.data_dir)
         _check_choice(config)  # before minutes of reading
-        if config.beside is not None:
-            check_beside(config.beside)
+        if config.compare_with is not None:
+            available_splits(config.compare_with)  # raises where there is no dataset
         with counter("inspect") as progress:
             census = take_census(
                 config.data_dir, processes=config.processes or None, progress=progress
@@ -61,8 +66,8 @@ def run(config: InspectConfig) -> Inspection:
             "brightness": brightness_over_time(census.splits),
             "census": census_figure(census.splits),
         }
-        if config.beside is not None:
-            figures["beside"] = draw_beside(config.data_dir, config.beside)
+        if config.compare_with is not None:
+            figures["comparison"] = draw_comparison(config.compare_with, config.data_dir)
         with scratch() as draft:
             _write(draft, census, figures)
             _log(tracked, draft, census, config.data_dir)
@@ -84,15 +89,15 @@ def _check_choice(config: InspectConfig) -> None:
         near = get_close_matches(config.sample, ids, n=3, cutoff=0.3) or ids[:3]
         raise ConfigInvalid(
             f"sample={config.sample}: {config.data_dir} has no sample of this id; "
-            f"near it are {', '.join(near)}"
+            f"similar ids are {', '.join(near)}"
         )
 
 
 def choose_sample(census: Census, *, split: str = "", sample: str = "") -> tuple[SplitCensus, int]:
     """Return the split and row of the sample with this id, in whichever split it is.
 
-    Without an id it is a sample worth looking at: of the most complete of the split - test where
-    none is named and there is one - the one with the largest label.
+    Without an id it is the one with the largest label among the most complete samples of the split;
+    without a split that is the test split, if there is one.
     """
     for one in census.splits.values():
         rows = np.flatnonzero(one.table["id"] == sample)
@@ -104,7 +109,7 @@ def choose_sample(census: Census, *, split: str = "", sample: str = "") -> tuple
 
 
 def title_of(split: SplitCensus, row: int) -> str:
-    """Say of a sample which region it shows, when it was issued, and its label as in the file."""
+    """Return a sample's region, issue time, and label as in the file."""
     known = split.table.iloc[row]
     flux = float(known["peak_flux"])
     label = "quiet" if flux <= QUIET_FLUX else class_of_flux(flux)
@@ -121,7 +126,7 @@ def _draw_sample(data_dir: Path, split: SplitCensus, row: int) -> Figure:
 
 
 def _write(folder: Path, census: Census, figures: Mapping[str, Figure]) -> None:
-    """Write ``census.json`` and a PNG of each figure, marked where the data are made up."""
+    """Write ``census.json`` and a PNG of each figure, marked if the data are synthetic."""
     text = json.dumps(census.as_dict(), indent=1, allow_nan=False)
     (folder / "census.json").write_text(text, encoding="utf-8")
     for name, figure in figures.items():
@@ -132,3 +137,84 @@ def _log(tracked: Run, folder: Path, census: Census, data_dir: Path) -> None:
     log_census(tracked, census, data_dir)
     for path in sorted(folder.iterdir()):
         tracked.log_file(path, "figures" if path.suffix == ".png" else None)
+
+
+def log_census(tracked: Run, census: Census, data_dir: Path) -> None:
+    """Attach each split to a run, and log its counts as ``training/samples`` and the like."""
+    for name, split in census.splits.items():
+        log_data(
+            tracked,
+            name=census.name,
+            fingerprint=census.fingerprint,
+            source=str(data_dir),
+            synthetic=census.synthetic,
+            context=name,
+            profile=split.counts,
+        )
+        missing = {f"missing/{key}": sum(counts) for key, counts in split.missing.items()}
+        checks = {f"checks/{key}": finding.count for key, finding in split.findings.items()}
+        metrics = {**split.counts, **missing, **checks, "minutes_off": split.minutes_off}
+        tracked.log_metrics({f"{name}/{key}": value for key, value in metrics.items()})
+    tracked.set_tags({"flare.matches_published": str(census.matches_published).lower()})
+
+
+def draw_comparison(first: Path, second: Path) -> Figure:
+    """Draw samples of two datasets, the first above the second, and the grey levels of both.
+
+    Raises
+    ------
+    DatasetNotFound
+        One of them has no table, or no image.
+    """
+    rows: list[Row] = []
+    counts: dict[str, NDArray[np.int64]] = {}
+    for folder in (first, second):
+        name = _dataset_title(folder, others=set(counts))
+        table = pd.concat([read_table(folder, split) for split in available_splits(folder)])
+        levels = np.zeros((N_CHANNELS, 256), dtype=np.int64)
+        drawn = 0
+        for known, sample in _samples_by_label(table, _SAMPLES_COUNTED):
+            row = _row(name, known, sample)
+            levels[row.present] += histograms(row.planes[row.present])
+            if drawn < _SAMPLES_DRAWN:
+                rows.append(row)
+                drawn += 1
+        if not drawn:
+            raise DatasetNotFound(
+                f"no image of any sample is in {folder}; download the dataset again"
+            )
+        counts[name] = levels
+    return side_by_side(rows, counts)
+
+
+def _dataset_title(folder: Path, *, others: set[str]) -> str:
+    identity = dataset_identity(folder)
+    name = identity.name
+    if identity.synthetic:
+        name = name.upper() if name == "synthetic" else f"{name} (SYNTHETIC)"
+    return f"{name}, {folder}" if name in others else name
+
+
+def _samples_by_label(table: pd.DataFrame, most: int) -> Iterator[tuple[pd.Series, SampleRead]]:
+    """Yield samples spread evenly over a dataset by their label, the largest first."""
+    ordered = table.sort_values("peak_flux", ascending=False, kind="stable")
+    places = np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).round())
+    # First the largest, the middle and the smallest label: these samples are drawn.
+    chosen = [places[0], places[len(places) // 2], places[-1], *places]
+    for place in dict.fromkeys(int(one) for one in chosen):
+        known = ordered.iloc[place]
+        sample = read_sample(known["folder"], known["start"].to_pydatetime())
+        if sample.present.any():
+            yield known, sample
+
+
+def _row(name: str, known: pd.Series, sample: SampleRead) -> Row:
+    newest = N_STEPS - 1 - sample.present[::-1].argmax(axis=0)  # (C,)
+    flux = float(known["peak_flux"])
+    label = "quiet" if flux <= QUIET_FLUX else class_of_flux(flux)
+    return Row(
+        name,
+        f"{known['active_region']}, {known['end']:%Y}: {label}",
+        sample.cube[newest, np.arange(N_CHANNELS)],
+        np.asarray(sample.present.any(axis=0)),
+    )

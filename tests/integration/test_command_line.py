@@ -257,7 +257,7 @@ def test_an_audit_that_finds_a_leak_ends_with_1_and_one_line_that_names_it(
     assert code == 1
     assert err == ""
     assert out.splitlines()[-1] == (
-        "audit: INVALID: scores mean nothing until this is mended: "
+        "audit: INVALID: scores mean nothing until this is corrected: "
         "feature named after time or id (features_csv)"
     )
     assert (tmp_path / "r" / "audit.json").is_file()

@@ -163,7 +163,7 @@ def test_a_leak_in_the_data_is_an_invalid_audit(leaked, fetch):
 
 @pytest.mark.parametrize("name", ["report.md", "report.html"])
 def test_a_report_on_data_with_a_leak_says_so_first(leaked, models, name):
-    told = "No scores of skill. INVALID: scores mean nothing until this is mended: "
+    told = "No scores of skill. INVALID: scores mean nothing until this is corrected: "
     text = text_of(leaked, name)
     assert told in text
     assert text.index(told) < text.index("BSS above climatology")

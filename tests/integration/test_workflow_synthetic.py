@@ -134,18 +134,21 @@ def test_the_sizes_of_the_real_set_can_be_asked_for():
     assert sizes(config) == {"n_training": 8336, "n_test": 886}
 
 
-def test_two_datasets_are_drawn_beside_each_other(made, home, tmp_path):
+def test_two_datasets_are_drawn_for_comparison(made, home, tmp_path):
     with working_in(tmp_path):
         config = InspectConfig(
-            data_dir=made.summary.path, beside=home.data, output_dir=tmp_path / "out", processes=1
+            data_dir=made.summary.path,
+            compare_with=home.data,
+            output_dir=tmp_path / "out",
+            processes=1,
         )
         inspect.run(config)
-    assert (tmp_path / "out" / "beside.png").stat().st_size > 50_000
+    assert (tmp_path / "out" / "comparison.png").stat().st_size > 50_000
 
 
-def test_what_is_to_be_drawn_beside_is_looked_for_first(made, tmp_path):
+def test_a_missing_dataset_to_compare_with_is_refused_first(made, tmp_path):
     with working_in(tmp_path), pytest.raises(DatasetNotFound, match="nowhere"):
-        inspect.run(InspectConfig(data_dir=made.summary.path, beside=tmp_path / "nowhere"))
+        inspect.run(InspectConfig(data_dir=made.summary.path, compare_with=tmp_path / "nowhere"))
 
 
 @pytest.mark.slow

@@ -1,5 +1,5 @@
-"""Leaks: the ways in which the answer reaches a model, looked for in a dataset and its splits.
+"""Check a dataset and its splits for leaks: the ways in which the answer can reach a model.
 
-One file per family of checks; all are pure functions of tables and arrays. What each check means
-is in ``checks``, and at length in docs/audit.md.
+One file per family of checks; all are pure functions of tables and arrays. The meaning of each
+check is in ``checks``, and at length in docs/audit.md.
 """

@@ -1,4 +1,4 @@
-"""What an audit looks for, what each of it means, and what a finding is."""
+"""The checks of an audit, what each one means, and the findings that they return."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ MAX_EXAMPLES = 3
 
 
 class Verdict(StrEnum):
-    """What a finding does to a score."""
+    """What a finding means for a score."""
 
-    INVALID = "invalid"  # the score measures something else than it says
-    WARNING = "warning"  # to be reported beside the score
+    INVALID = "invalid"  # the score does not measure skill
+    WARNING = "warning"  # to be reported with the score
     OK = "ok"
     SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
 class Check:
-    """``title`` names what is met, ``unit`` is what is counted, ``meaning`` says what to do."""
+    """``title`` names the problem, ``unit`` is what is counted, ``meaning`` says what to do."""
 
     title: str
     unit: str
     meaning: str
 
 
-#: Everything that is looked for, in the order in which it is told.
-CHECKS: dict[str, Check] = {
+#: Every check, in the order in which it is reported.
+LEAK_CHECKS: dict[str, Check] = {
     "shared_regions": Check(
         "active region on both sides",
         "active regions",
@@ -43,8 +43,8 @@ CHECKS: dict[str, Check] = {
     "neighbours_apart": Check(
         "neighbouring regions apart",
         "neighbouring pairs",
-        "Regions of close numbers seen at the same time may share pixels and flares; report it "
-        "beside scores, and keep them together where the split is yours.",
+        "Regions of close numbers visible at the same time may share pixels and flares; report it "
+        "with scores, and keep them together where the split is yours.",
     ),
     "same_ids": Check(
         "sample on both sides",
@@ -66,15 +66,15 @@ CHECKS: dict[str, Check] = {
     "uniform_images": Check(
         "uniform image as present",
         "images",
-        "An image of a single grey level is a filled gap that poses as a measurement (zeros are "
+        "An image of a single grey level is a filled gap, not a measurement (zeros are "
         "-250 G in a magnetogram); make the pack with this project, whose reader masks such files, "
         "or delete the file: an absent image is masked.",
     ),
     "masked_uniform_images": Check(
         "uniform image, masked",
         "images",
-        "A file whose pixels all have one value is a filled gap or a dark frame; no model sees it, "
-        "but so much less was observed than the files say: report it beside the score.",
+        "A file whose pixels all have one value is a filled gap or a dark frame; no model gets it, "
+        "but fewer observations exist than files: report it with the score.",
     ),
     "nowcasts": Check(
         "flaring sample, index >= 1",
@@ -83,7 +83,7 @@ CHECKS: dict[str, Check] = {
         "scores of the forecast-clean subset too (flaring samples of index 0 only).",
     ),
     "duplicate_samples": Check(
-        "sample that is there twice",
+        "sample that occurs twice",
         "samples",
         "The same region and window under several ids count several times in every score; keep one "
         "of them.",
@@ -91,29 +91,29 @@ CHECKS: dict[str, Check] = {
     "contradicting_labels": Check(
         "labels that contradict",
         "samples",
-        "The same region and forecast window cannot have two peak fluxes; look which one is right.",
+        "The same region and forecast window cannot have two peak fluxes; find out which is right.",
     ),
     "timestamps_tell_label": Check(
-        "time stamps tell the label",
+        "time stamps predict the label",
         "samples",
-        "How ids and times are written predicts the label by itself; never feed id, start or time "
+        "How ids and times are written predicts the label by itself; never give id, start or time "
         "of day to a model.",
     ),
     "feature_names": Check(
         "feature named after time or id",
         "columns",
-        "Time, id and label tell the answer in this dataset; remove a column named after one, or "
-        "rename it if it carries nothing of the kind.",
+        "Time, id and label reveal the answer in this dataset; remove a column named after one, or "
+        "rename it if it holds nothing of the kind.",
     ),
     "feature_values": Check(
-        "feature that tells time or id",
+        "feature that reveals time or id",
         "columns",
         "A column that orders samples by time, region or label lets a model look up the answer; "
         "remove it.",
     ),
 }
 
-#: Those that look at two sides of a split.
+#: Checks between two sides of a split.
 BETWEEN_SIDES = (
     "shared_regions",
     "siblings_apart",
@@ -125,12 +125,12 @@ BETWEEN_SIDES = (
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """What one check came to in one place.
+    """The result of one check in one place.
 
-    ``check`` is a key of ``CHECKS``, ``place`` where it was looked for, such as ``test`` for the
-    boundary between training and test. ``count`` of ``total`` were met, ``examples`` names the
-    first of them, ``figures`` has further numbers, ``note`` says them in words or why it was
-    skipped.
+    ``check`` is a key of ``LEAK_CHECKS``; ``place`` is where it was made, such as ``test`` for the
+    boundary between training and test. ``count`` of ``total`` are affected, ``examples`` names the
+    first of them, ``figures`` has further numbers, ``note`` gives them in words or the reason why
+    the check was skipped.
     """
 
     check: str
@@ -144,22 +144,22 @@ class AuditFinding:
 
     @property
     def name(self) -> str:
-        """The name that metrics have: check and place."""
+        """The name of its metrics: check and place."""
         return f"{self.check}/{self.place}"
 
     @property
     def title(self) -> str:
-        """What is met, for people."""
-        return CHECKS[self.check].title
+        """The problem that was looked for."""
+        return LEAK_CHECKS[self.check].title
 
     @property
     def meaning(self) -> str:
-        """One sentence: what it means and what to do."""
-        return CHECKS[self.check].meaning
+        """One sentence: what the problem means and what to do."""
+        return LEAK_CHECKS[self.check].meaning
 
     @property
     def share(self) -> float | None:
-        """``count`` of ``total``; None of nothing."""
+        """``count`` of ``total``; None if there is none."""
         return self.count / self.total if self.total else None
 
 
@@ -174,7 +174,7 @@ def met(
     note: str = "",
     figures: Mapping[str, float] | None = None,
 ) -> AuditFinding:
-    """Return a finding with the verdict, or OK where nothing was met."""
+    """Return a finding with the verdict, or OK if ``count`` is 0."""
     return AuditFinding(
         check,
         place,

@@ -1,19 +1,112 @@
-"""Images that are there more often than they should be, and images of nothing."""
+"""Check the images of a pack: copies of an image, and images of a single grey level.
+
+Images are compared by digests of the pixels that a model reads, so that a file that was only
+written again is the same image.
+"""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import islice, pairwise
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from flare.datasets.audit.checks import AuditFinding, Verdict, met
-from flare.datasets.audit.planes import Planes
 from flare.datasets.pack.reader import Pack
 from flare.images.planes import UNIFORM
-from flare.sample import CHANNELS, N_PLANES
+from flare.parallel import Progress, map_in_order, reported
+from flare.sample import CHANNELS, N_CHANNELS, N_PLANES, N_STEPS, STEP_NAMES, Present
+
+_TASK_SAMPLES = 64  # hashing is faster than decoding, so a task has more samples
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Digests of the images of N samples.
+
+    ``digests`` uint64 (N, 4, 10) are the first 8 bytes of the SHA-256 of the pixels; 0 where there
+    is no image, or one of a single grey level. ``uniform`` bool (N, 4, 10) marks the latter, which
+    the pack has as present, but which have no content.
+    """
+
+    table: pd.DataFrame
+    digests: NDArray[np.uint64]
+    uniform: NDArray[np.bool_]
+    present: Present
+
+    def take(self, rows: NDArray[np.intp]) -> "Planes":
+        """Return some of the samples."""
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return Planes(table, self.digests[rows], self.uniform[rows], self.present[rows])
+
+    def name(self, place: NDArray[np.intp]) -> str:
+        """Name the image at (sample, step, channel)."""
+        sample, step, channel = map(int, place)
+        return f"{self.table['id'][sample]} {CHANNELS[channel]} ({STEP_NAMES[step]})"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Consecutive samples of a split, from ``row`` on."""
+
+    pack: Pack
+    split: str
+    row: int
+    present: Present
+
+
+def planes_of(
+    pack: Pack, *, processes: int | None = None, progress: Progress | None = None
+) -> dict[str, Planes]:
+    """Read every image of a pack once, and return the digests by split."""
+    splits = {name: pack.split(name) for name in pack.samples}
+    tasks = [
+        _Task(pack, name, row, rows.present[row : row + _TASK_SAMPLES])
+        for name, rows in splits.items()
+        for row in range(0, len(rows), _TASK_SAMPLES)
+    ]
+    with closing(map_in_order(_digest_samples, tasks, processes=processes)) as results:
+        samples = iter(list(reported(results, progress, sum(pack.samples.values()))))
+    planes = {}
+    for name, rows in splits.items():
+        own = list(islice(samples, len(rows)))
+        planes[name] = Planes(
+            rows.table,
+            np.stack([digests for digests, _ in own]),
+            np.stack([uniform for _, uniform in own]),
+            rows.present,
+        )
+    return planes
+
+
+_ImageDigests = tuple[NDArray[np.uint64], NDArray[np.bool_]]
+
+
+def _digest_samples(task: _Task) -> list[_ImageDigests]:
+    pixels = task.pack.image_size**2
+    cubes = task.pack.cubes(task.split)
+    return [
+        digest_images(np.asarray(cubes[row]).reshape(N_PLANES, pixels), has)
+        for row, has in enumerate(task.present, start=task.row)
+    ]
+
+
+def digest_images(planes: NDArray[np.uint8], present: Present) -> _ImageDigests:
+    """Digest one sample's images (40, pixels), where ``present`` (4, 10) says so."""
+    digests = np.zeros(N_PLANES, dtype=np.uint64)
+    uniform = np.zeros(N_PLANES, dtype=np.bool_)
+    for k in np.flatnonzero(present):
+        uniform[k] = (planes[k] == planes[k, 0]).all()
+        if not uniform[k]:
+            digests[k] = np.frombuffer(sha256(planes[k]).digest()[:8], np.uint64)[0]
+    return digests.reshape(N_STEPS, N_CHANNELS), uniform.reshape(N_STEPS, N_CHANNELS)
 
 
 def identical_images(left: Planes, right: Planes, *, place: str) -> AuditFinding:
-    """Look for images on the right whose pixels are on the left too, whatever sample has them."""
+    """Count images on the right whose pixels are on the left too, in any sample."""
     same = np.isin(right.digests, left.digests[left.digests > 0])
     places = np.argwhere(same)
 
@@ -34,9 +127,9 @@ def identical_images(left: Planes, right: Planes, *, place: str) -> AuditFinding
 
 
 def images_in_two_regions(planes: Planes, *, place: str) -> AuditFinding:
-    """Look for pixels that several regions of one split have.
+    """Count images whose pixels several regions of one split have.
 
-    Samples of one region with overlapping windows share images as they should.
+    Samples of one region with overlapping windows rightly share images.
     """
     values, counts = np.unique(planes.digests, return_counts=True)
     several = values[(counts > 1) & (values > 0)]
@@ -59,7 +152,7 @@ def images_in_two_regions(planes: Planes, *, place: str) -> AuditFinding:
 
 
 def uniform_images(planes: Planes, *, place: str) -> AuditFinding:
-    """Look for images of one grey level that count as present.
+    """Count images of one grey level that the pack has as present.
 
     The reader masks files of one value, so these come from a pack that something else wrote, or
     from pixels so nearly equal that averaging them down leaves one level.
@@ -80,7 +173,7 @@ def uniform_images(planes: Planes, *, place: str) -> AuditFinding:
 
 
 def masked_uniform_images(pack: Pack, *, place: str) -> AuditFinding:
-    """Tell how many files of one value were masked when the pack was made.
+    """Count the files of one value that were masked when the pack was made.
 
     Examples are among the rejected files that the pack names.
     """

@@ -1,23 +1,41 @@
-"""Labels: samples that see their flare, samples that count twice, labels that contradict."""
+"""Check the labels: nowcasts, duplicates, contradictions, and time stamps that predict the label.
+
+In SDOBenchmark ids of flaring ranges have seconds, since a range begins at a flare, and quiet
+windows have fractions of a second, since they were spread evenly over the remaining time
+(i4Ds/SDOBenchmark, meta_data.csv). A model that is fed them scores without looking at the Sun.
+"""
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.dummy import DummyRegressor
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.tree import DecisionTreeRegressor
 
-from flare.datasets.audit.checks import AuditFinding, Verdict, met
+from flare.datasets.audit.checks import MAX_EXAMPLES, AuditFinding, Verdict, met, skipped
 from flare.goes import HEADLINE_EVENT, QUIET_FLUX, flux_of_class
+
+#: ROC area of the time stamps above which there is a warning.
+ROC_LIMIT = 0.6
+
+FOLDS = 5
+_DEPTH = 4
 
 
 def nowcasts(table: pd.DataFrame, *, place: str) -> AuditFinding:
     """Count flaring samples of index 1 or more.
 
-    In ranges of 48 h the sample ``_1`` ends at the flare's peak, and its last image is inside the
+    In ranges of 48 h the sample ``_1`` ends at the flare's peak, and its last image is within the
     flare (i4Ds/SDOBenchmark, the pipeline that cuts the samples).
     """
     flux = table["peak_flux"]
     flaring, event = flux > QUIET_FLUX, flux >= flux_of_class(HEADLINE_EVENT)
     late = table["window_index"] >= 1
-    some, events = int((event & late).sum()), int(event.sum())
+    late_events, events = int((event & late).sum()), int(event.sum())
     strongest = table[flaring & late].sort_values("peak_flux", ascending=False, kind="stable")
     return met(
         "nowcasts",
@@ -26,13 +44,13 @@ def nowcasts(table: pd.DataFrame, *, place: str) -> AuditFinding:
         strongest["id"],
         count=len(strongest),
         total=int(flaring.sum()),
-        note=f"{some} of the {events} events of at least {HEADLINE_EVENT} among them",
-        figures={"events": some, "all_events": events},
+        note=f"{late_events} of the {events} events of at least {HEADLINE_EVENT} among them",
+        figures={"events": late_events, "all_events": events},
     )
 
 
 def duplicate_samples(table: pd.DataFrame, *, place: str) -> AuditFinding:
-    """Look for an id that is there twice, and for one region and window under several ids."""
+    """Count samples whose id, or whose region and window, occurs twice."""
     window = ["active_region", "start", "end"]
     again = table.duplicated(window) | table["id"].duplicated()
     return met(
@@ -46,7 +64,7 @@ def duplicate_samples(table: pd.DataFrame, *, place: str) -> AuditFinding:
 
 
 def contradicting_labels(tables: Sequence[pd.DataFrame], *, place: str) -> AuditFinding:
-    """Look for samples of one region and forecast window whose labels differ, in all tables."""
+    """Count samples of one region and forecast window whose labels differ, in all tables."""
     table = pd.concat(tables, ignore_index=True)
     labels = table.groupby(["active_region", "end"])["peak_flux"].transform("nunique")
     wrong = table[labels > 1].sort_values(["active_region", "end"], kind="stable")
@@ -57,4 +75,92 @@ def contradicting_labels(tables: Sequence[pd.DataFrame], *, place: str) -> Audit
         (f"{row.id} has {row.peak_flux:.4g}" for row in wrong.itertuples()),
         count=len(wrong),
         total=len(table),
+    )
+
+
+def timestamp_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers that ids and times reveal by how they are written, one row per sample."""
+    start = table["start"]
+    return pd.DataFrame(
+        {
+            "id_seconds": table["id"].str.split("_").str[-2].astype("int64"),
+            "fraction": ((start - start.dt.floor("s")) / pd.Timedelta(seconds=1)).astype("float64"),
+            "window_index": table["window_index"].astype("int64"),
+            "hour_of_day": (start - start.dt.normalize()) / pd.Timedelta(hours=1),
+            "day_of_year": start.dt.day_of_year.astype("int64"),
+        }
+    )
+
+
+def timestamps_tell_label(table: pd.DataFrame, *, place: str) -> AuditFinding:
+    """Forecast the label from time stamps with a small tree, cross-validated by active region.
+
+    A warning where the ROC area of "flaring or quiet", or of the headline event, is above
+    ``ROC_LIMIT`` and by two standard errors above that of guessing, by the number of regions.
+    """
+    regions = table["active_region"].to_numpy()
+    if len(set(regions.tolist())) < FOLDS:
+        return skipped("timestamps_tell_label", place, f"fewer than {FOLDS} active regions")
+    columns = timestamp_columns(table)
+    inputs = np.column_stack(
+        [columns["id_seconds"] != 0, columns["fraction"] > 0, columns.iloc[:, 2:]]
+    ).astype(np.float64)
+    flux = table["peak_flux"].to_numpy(dtype=np.float64)
+    flaring, event = flux > QUIET_FLUX, flux >= flux_of_class(HEADLINE_EVENT)
+
+    def predict(model: RegressorMixin, target: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predict each sample by a model that was fitted on other regions."""
+        folds = GroupKFold(FOLDS)
+        return np.asarray(cross_val_predict(model, inputs, target, groups=regions, cv=folds))
+
+    n_fitted = len(table) * (FOLDS - 1) // FOLDS
+    tree = {"max_depth": _DEPTH, "min_samples_leaf": max(5, n_fitted // 50), "random_state": 0}
+    figures, predictive = {}, False
+    for name, truth in (("flaring", flaring), (HEADLINE_EVENT, event)):
+        if 0 < truth.sum() < len(truth):
+            score = predict(DecisionTreeRegressor(**tree), truth.astype(np.float64))
+            area = float(roc_auc_score(truth, score))
+            figures[f"roc_area_{name}"] = area
+            figures[f"accuracy_{name}"] = float(((score >= 0.5) == truth).mean())
+            figures[f"base_accuracy_{name}"] = float(max(truth.mean(), 1 - truth.mean()))
+            predictive |= area > max(ROC_LIMIT, 0.5 + 2 * _guessing_error(truth, regions))
+    log_flux = np.log10(flux)
+    medians = DecisionTreeRegressor(**tree, criterion="absolute_error")
+    if (spread := float(log_flux.var())) > 0:
+        errors = predict(DecisionTreeRegressor(**tree), log_flux) - log_flux
+        figures["log_flux_r2"] = 1 - float((errors**2).mean()) / spread
+    for name, model in (("", medians), ("_constant", DummyRegressor(strategy="median"))):
+        figures[f"log_flux_mae{name}"] = float(np.abs(predict(model, log_flux) - log_flux).mean())
+    odd = (columns["id_seconds"] != 0) | (columns["fraction"] > 0)
+    return AuditFinding(
+        "timestamps_tell_label",
+        place,
+        Verdict.WARNING if predictive else Verdict.OK,
+        int(odd.sum()),
+        len(table),
+        tuple(table["id"][odd][:MAX_EXAMPLES]),
+        f"{int(odd.sum())} samples with seconds in the id or a fraction in start; {_text(figures)}",
+        figures,
+    )
+
+
+def _guessing_error(truth: NDArray[np.bool_], regions: NDArray[np.int64]) -> float:
+    """Return the standard error of a random ROC area, with regions as the independent units.
+
+    That of Mann and Whitney's U: sqrt((n1 + n0 + 1) / (12 n1 n0)), doi:10.1214/aoms/1177730491.
+    """
+    yes, no = (len(set(regions[mask].tolist())) for mask in (truth, ~truth))
+    return float(np.sqrt((yes + no + 1) / (12 * yes * no)))
+
+
+def _text(figures: dict[str, float]) -> str:
+    areas = [
+        f"{figures[key]:.2f} of {key.removeprefix('roc_area_')}"
+        for key in figures
+        if key.startswith("roc_area_")
+    ]
+    return (
+        f"a small tree on time stamps alone has a ROC area of {' and '.join(areas) or 'nothing'}, "
+        f"and a log10-flux error of {figures['log_flux_mae']:.2f} dex, compared with "
+        f"{figures['log_flux_mae_constant']:.2f} of a constant"
     )

@@ -1,13 +1,13 @@
-"""All findings of an audit, as numbers and as text."""
+"""The report of an audit, as numbers and as text."""
 
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from flare.datasets.audit.checks import CHECKS, AuditFinding, Verdict
+from flare.datasets.audit.checks import LEAK_CHECKS, AuditFinding, Verdict
 from flare.datasets.sdobenchmark.fingerprint import short
 
-#: What people call the places in which is looked.
+#: Names of the places of checks.
 PLACES = {
     "test": "training / test",
     "validation": "training / validation",
@@ -21,9 +21,9 @@ PLACES = {
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What an audit came to. ``split_fingerprint`` names the division, empty where there is none.
+    """The result of an audit; ``split_fingerprint`` is empty where there is no split.
 
-    Findings are in the order of ``CHECKS``.
+    Findings are in the order of ``LEAK_CHECKS``.
     """
 
     dataset: str
@@ -38,12 +38,12 @@ class AuditReport:
 
     @property
     def invalid(self) -> tuple[AuditFinding, ...]:
-        """What makes a score on these data invalid."""
+        """Findings that make a score on these data invalid."""
         return self.of(Verdict.INVALID)
 
     @property
     def warnings(self) -> tuple[AuditFinding, ...]:
-        """What is to be reported beside a score."""
+        """Findings to be reported with a score."""
         return self.of(Verdict.WARNING)
 
     @property
@@ -52,18 +52,19 @@ class AuditReport:
         return "invalid" if self.invalid else "valid"
 
     def line(self) -> str:
-        """Say in one line what it comes to."""
+        """Return the verdict in one line."""
         counts = Counter(one.verdict for one in self.findings)
         if not self.invalid:
-            told = [f"{n} warning{'s' if n > 1 else ''}" for n in [counts[Verdict.WARNING]] if n]
-            told += [f"{counts[one]} {one}" for one in (Verdict.OK, Verdict.SKIPPED) if counts[one]]
-            return f"valid: no leak that makes a score invalid ({', '.join(told)})"
+            n = counts[Verdict.WARNING]
+            warnings = [f"{n} warning{'s' if n > 1 else ''}"] if n else []
+            others = [f"{counts[v]} {v}" for v in (Verdict.OK, Verdict.SKIPPED) if counts[v]]
+            return f"valid: no leak that makes a score invalid ({', '.join([*warnings, *others])})"
         names = ", ".join(f"{one.title} ({PLACES[one.place]})" for one in self.invalid)
-        return f"INVALID: scores mean nothing until this is mended: {names}"
+        return f"INVALID: scores mean nothing until this is corrected: {names}"
 
     def remarks(self) -> list[str]:
-        """Say what was measured where nothing was met, and why checks were skipped."""
-        told = [
+        """Return the notes of checks without a finding, and why checks were skipped."""
+        notes = [
             f"{one.title}, {PLACES[one.place]}: {one.note}"
             for one in self.of(Verdict.OK)
             if one.note
@@ -71,10 +72,10 @@ class AuditReport:
         reasons: dict[str, list[str]] = {}
         for one in self.of(Verdict.SKIPPED):
             reasons.setdefault(one.note, []).append(f"{one.title} ({PLACES[one.place]})")
-        return [*told, *(f"skipped, {why}: {', '.join(names)}" for why, names in reasons.items())]
+        return [*notes, *(f"skipped, {why}: {', '.join(names)}" for why, names in reasons.items())]
 
     def metrics(self) -> dict[str, float]:
-        """Return counts, and further numbers, of all checks that were made."""
+        """Return the counts and further numbers of all checks that were made."""
         metrics: dict[str, float] = {}
         for one in self.findings:
             if one.verdict is not Verdict.SKIPPED:
@@ -83,7 +84,7 @@ class AuditReport:
         return metrics
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON has it."""
+        """Return the report for JSON."""
         return {
             "dataset": self.dataset,
             "synthetic": self.synthetic,
@@ -97,7 +98,7 @@ class AuditReport:
                     "verdict": str(one.verdict),
                     "count": one.count,
                     "total": one.total,
-                    "unit": CHECKS[one.check].unit,
+                    "unit": LEAK_CHECKS[one.check].unit,
                     "share": one.share,
                     "examples": list(one.examples),
                     "note": one.note,
@@ -109,7 +110,7 @@ class AuditReport:
         }
 
     def markdown(self) -> str:
-        """Return the report: the verdict, a table of all checks, and what was met in words."""
+        """Return the report in Markdown: the verdict, a table of all checks, and each finding."""
         kind = "SYNTHETIC data" if self.synthetic else "data"
         lines = [
             f"# Audit of {kind} {self.dataset}",
@@ -118,11 +119,11 @@ class AuditReport:
             "",
             f"Dataset {short(self.fingerprint)}, split {self.split_fingerprint or 'none'}.",
             "",
-            "| verdict | looked for | where | met | of |",
+            "| verdict | check | where | count | of |",
             "|---|---|---|--:|--:|",
         ]
         for one in self.findings:
-            cells = met_of(one)
+            cells = _count_cells(one)
             lines.append(f"| {one.verdict} | {one.title} | {PLACES[one.place]} | {cells} |")
         for one in (*self.invalid, *self.warnings):
             lines += ["", *_section(one)]
@@ -132,19 +133,19 @@ class AuditReport:
         return "\n".join([*lines, ""])
 
 
-def met_of(finding: AuditFinding) -> str:
+def _count_cells(finding: AuditFinding) -> str:
     """Return count and total as two cells."""
     if finding.verdict is Verdict.SKIPPED:
         return "- | -"
-    unit = CHECKS[finding.check].unit
+    unit = LEAK_CHECKS[finding.check].unit
     return f"{finding.count:,} | {finding.total:,} {unit}"
 
 
 def _section(finding: AuditFinding) -> list[str]:
     head = f"## {finding.verdict}: {finding.title}, {PLACES[finding.place]}"
     share = f" ({finding.share:.1%})" if finding.share is not None else ""
-    unit = CHECKS[finding.check].unit
+    unit = LEAK_CHECKS[finding.check].unit
     note = f"; {finding.note}" if finding.note else ""
-    told = f"{finding.count:,} of {finding.total:,} {unit}{share}{note}."
+    counted = f"{finding.count:,} of {finding.total:,} {unit}{share}{note}."
     examples = [f"- `{example}`" for example in finding.examples]
-    return [head, "", told, "", finding.meaning, *(["", *examples] if examples else [])]
+    return [head, "", counted, "", finding.meaning, *(["", *examples] if examples else [])]

@@ -1,7 +1,7 @@
-"""Two sides that must know nothing of each other: regions, siblings, neighbours, ids.
+"""Check two sides of a split for what they share: regions, siblings, neighbours, ids.
 
-Tables have the columns of `read_table`, but for ``folder``. What is met is counted on the right
-side, the one that is scored or chosen by.
+Tables have the columns of `read_table` except ``folder``. Cases are counted on the right side, the
+one that is scored or used for selection.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from flare.sample import FORECAST_WINDOW_HOURS
 
 @dataclass(frozen=True)
 class Sides:
-    """``place`` names the right side: ``test`` or ``validation``; the left one is trained on."""
+    """Two tables. ``place`` names the right one, ``test`` or ``validation``."""
 
     place: str
     left: pd.DataFrame
@@ -25,7 +25,7 @@ class Sides:
 
 
 def audit_sides(sides: Sides) -> list[AuditFinding]:
-    """Look for whatever tables can show of two sides."""
+    """Make all checks that need the tables alone."""
     return [
         shared_regions(sides),
         siblings_apart(sides),
@@ -35,7 +35,7 @@ def audit_sides(sides: Sides) -> list[AuditFinding]:
 
 
 def shared_regions(sides: Sides) -> AuditFinding:
-    """Look for active regions on both sides."""
+    """Count active regions on both sides."""
     right = set(sides.right["active_region"].tolist())
     shared = sorted(right.intersection(sides.left["active_region"]))
     return met(
@@ -49,7 +49,7 @@ def shared_regions(sides: Sides) -> AuditFinding:
 
 
 def siblings_apart(sides: Sides) -> AuditFinding:
-    """Look for samples of one range, or with overlapping 36 h of one region, on different sides."""
+    """Count samples of one range, or with overlapping 36 h of one region, on different sides."""
     pairs = list(_siblings(sides.left, sides.right))
     return met(
         "siblings_apart",
@@ -62,7 +62,7 @@ def siblings_apart(sides: Sides) -> AuditFinding:
 
 
 def _siblings(left: pd.DataFrame, right: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Yield each sample on the right that has a sibling on the left, after the first such."""
+    """Yield each sample on the right that has a sibling on the left, with the first of these."""
     own = dict(iter(left.groupby("active_region")))
     ahead = np.timedelta64(FORECAST_WINDOW_HOURS, "h")
     for region, rows in right.groupby("active_region"):
@@ -80,11 +80,11 @@ def _siblings(left: pd.DataFrame, right: pd.DataFrame) -> Iterator[tuple[str, st
 
 
 def neighbours_apart(sides: Sides) -> AuditFinding:
-    """Look for regions of close numbers, seen at the same time, on different sides.
+    """Count pairs of regions of close numbers, visible at the same time, on different sides.
 
     The published split has such pairs between training and test. Between training and validation
-    there are only those that would make a group larger than ``MAX_GROUP``: any other means that the
-    split is not the one that the splitter makes.
+    there are only those that would make a group larger than ``MAX_GROUP``: any other pair means
+    that `split_by_region` did not make the split.
     """
     table = pd.concat([sides.left, sides.right], ignore_index=True)
     left = set(sides.left["active_region"].tolist())
@@ -95,34 +95,34 @@ def neighbours_apart(sides: Sides) -> AuditFinding:
         for _, _, first, second in known
         if (first in left) != (second in left) and (first in right) != (second in right)
     ]
-    promised = _kept_together(table, pairs) if sides.place == "validation" else []
+    together = _same_group(table, pairs) if sides.place == "validation" else []
     return met(
         "neighbours_apart",
         sides.place,
-        Verdict.INVALID if promised else Verdict.WARNING,
-        (f"{first} | {second}" for first, second in promised or pairs),
+        Verdict.INVALID if together else Verdict.WARNING,
+        (f"{first} | {second}" for first, second in together or pairs),
         count=len(pairs),
         total=len(known),
-        note=_promise(len(promised), len(pairs)) if sides.place == "validation" else "",
+        note=_group_note(len(together), len(pairs)) if sides.place == "validation" else "",
     )
 
 
-def _kept_together(table: pd.DataFrame, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the pairs of regions that the splitter does not part."""
-    together = {one: group for group in region_groups(table) for one in group}
-    return [(first, second) for first, second in pairs if second in together[first]]
+def _same_group(table: pd.DataFrame, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the pairs of regions that `split_by_region` puts on one side."""
+    group_of = {one: group for group in region_groups(table) for one in group}
+    return [(first, second) for first, second in pairs if second in group_of[first]]
 
 
-def _promise(broken: int, apart: int) -> str:
+def _group_note(together: int, apart: int) -> str:
     if not apart:
         return ""
-    if broken:
-        return f"{broken} of them the splitter keeps together: this division is not its own"
+    if together:
+        return f"{together} of them belong together in this project's split: this is another one"
     return f"all {apart} would make groups of more than {MAX_GROUP} regions"
 
 
 def same_ids(sides: Sides) -> AuditFinding:
-    """Look for samples on both sides."""
+    """Count samples on both sides."""
     both = sides.right["id"][sides.right["id"].isin(sides.left["id"])]
     return met(
         "same_ids", sides.place, Verdict.INVALID, both, count=len(both), total=len(sides.right)

@@ -25,8 +25,13 @@ from flare.datasets.pack.reader import (
     fingerprint_of_pack,
     open_pack,
 )
-from flare.datasets.sdobenchmark.fingerprint import available_splits, listing_fingerprint
-from flare.datasets.sdobenchmark.labels import dataset_identity, find_table, read_table
+from flare.datasets.sdobenchmark.fingerprint import listing_fingerprint
+from flare.datasets.sdobenchmark.labels import (
+    available_splits,
+    dataset_identity,
+    find_table,
+    read_table,
+)
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
 from flare.files import atomic_folder, combine_digests, digest, require_space, sync
 from flare.parallel import TASK_SAMPLES, Progress, map_in_order, reported

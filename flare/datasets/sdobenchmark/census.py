@@ -1,7 +1,11 @@
 """A census of a dataset: every table and every image read once, counted, and its fingerprint.
 
-It answers whether a copy is whole and how it differs from what is published, and it keeps what
-figures of the dataset need. It judges nothing: a copy with gaps is a copy with gaps.
+It answers whether a copy is complete and how it differs from what is published, and it holds what
+the figures of a dataset need. Gaps are counted, and are no error.
+
+Published counts: samples, regions and classes are those of the label tables (i4Ds/SDOBenchmark,
+meta_data.csv of both splits). Of the images only the last step of two channels has published
+numbers: the samples left to those who used that image alone (jdonzallaz/solarnet).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,22 +19,61 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flare.datasets.sdobenchmark.census_counts import SampleCount, SamplesToCount, count_samples
-from flare.datasets.sdobenchmark.findings import CHECKS, Finding, found, gather
-from flare.datasets.sdobenchmark.fingerprint import available_splits
-from flare.datasets.sdobenchmark.label_rows import has_header
+from flare.datasets.sdobenchmark.findings import (
+    CENSUS_CHECKS,
+    Finding,
+    SampleCount,
+    SamplesToCount,
+    count_samples,
+    finding_of,
+    gather,
+    stray_findings,
+)
 from flare.datasets.sdobenchmark.labels import (
     SPLITS,
+    available_splits,
     dataset_identity,
     find_table,
+    has_header,
     read_table,
     tables_on_disk,
 )
-from flare.datasets.sdobenchmark.published import PUBLISHED, PUBLISHED_LAST_IMAGES, classes_of
-from flare.datasets.sdobenchmark.stray_files import find_strays
 from flare.files import combine_digests, digest
+from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_index
 from flare.parallel import TASK_SAMPLES, Progress, map_in_order, reported
 from flare.sample import CHANNELS, INPUT_WINDOW_HOURS, Present
+
+#: Classes as the published counts have them: A and B together are "below C".
+PUBLISHED: dict[str, dict[str, int]] = {
+    "training": {
+        "samples": 8336,
+        "active_regions": 1091,
+        "quiet": 3651,
+        "below_c": 1280,
+        "c": 2891,
+        "m": 479,
+        "x": 35,
+    },
+    "test": {
+        "samples": 886,
+        "active_regions": 91,
+        "quiet": 248,
+        "below_c": 111,
+        "c": 351,
+        "m": 151,
+        "x": 25,
+    },
+}
+
+#: Names of the classes, and of all counts, in the order in which they are shown.
+CLASS_NAMES = {"quiet": "quiet", "below_c": "below C", "c": "C", "m": "M", "x": "X"}
+COUNT_NAMES = {"samples": "samples", "active_regions": "active regions", **CLASS_NAMES}
+
+#: Samples with an image of the last step, by channel.
+PUBLISHED_LAST_IMAGES: dict[str, dict[str, int]] = {
+    "training": {"211": 8273, "magnetogram": 8172},
+    "test": {"211": 874, "magnetogram": 865},
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +139,7 @@ class Census:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the counts as JSON has them, beside the published ones."""
+        """Return the counts for JSON, with the published ones."""
         return {
             "name": self.name,
             "synthetic": self.synthetic,
@@ -104,6 +147,14 @@ class Census:
             "matches_published": self.matches_published,
             "splits": {name: _split_as_dict(split) for name, split in self.splits.items()},
         }
+
+
+def classes_of(peak_flux: NDArray[np.float64]) -> dict[str, int]:
+    """Count peak fluxes in W m^-2 by class: quiet, A and B, both together as below_c, C, M, X."""
+    quiet = peak_flux <= QUIET_FLUX
+    counted = np.bincount(class_index(peak_flux[~quiet]), minlength=len(CLASS_LETTERS)).tolist()
+    a, b, c, m, x = counted
+    return {"quiet": int(quiet.sum()), "a": a, "b": b, "below_c": a + b, "c": c, "m": m, "x": x}
 
 
 def _split_as_dict(split: SplitCensus) -> dict[str, Any]:
@@ -116,7 +167,7 @@ def _split_as_dict(split: SplitCensus) -> dict[str, Any]:
         "minutes_off": split.minutes_off,
         "findings": {
             check: {"what": what, "count": finding.count, "example": finding.example}
-            for check, what in CHECKS.items()
+            for check, what in CENSUS_CHECKS.items()
             for finding in [split.findings[check]]
         },
     }
@@ -132,7 +183,7 @@ def take_census(
     data_dir
         A dataset in SDOBenchmark's layout, with both splits or one.
     processes
-        How many read; by default one per core, fewer for a small dataset.
+        How many read images; by default one per core, fewer for a small dataset.
     progress
         Called with the samples that are done and the samples in all.
 
@@ -141,7 +192,7 @@ def take_census(
     DatasetNotFound
         There is no table.
     DatasetInvalid
-        A table cannot be trusted. Images may be missing or damaged to the last: they are counted.
+        A table cannot be trusted. Images that are missing or damaged are counted.
     """
     identity = dataset_identity(data_dir)
     tables = {split: read_table(data_dir, split) for split in available_splits(data_dir)}
@@ -179,7 +230,7 @@ def _sum_up(
     others: Mapping[str, pd.DataFrame],
 ) -> SplitCensus:
     tables = tables_on_disk(data_dir, split)
-    strays = find_strays(data_dir / split, folders=list(table["folder"]), tables=tables)
+    strays = stray_findings(data_dir / split, folders=list(table["folder"]), tables=tables)
     parts = [_table_findings(data_dir, tables), _row_findings(table, others), strays]
     return SplitCensus(
         name=split,
@@ -193,23 +244,25 @@ def _sum_up(
 
 
 def _table_findings(data_dir: Path, tables: Sequence[Path]) -> dict[str, Finding]:
-    """Say how the tables of a split, the one that is read first, are named and begin."""
+    """Check the names and the first lines of a split's tables; the first table is read."""
     names = [str(path.relative_to(data_dir)) for path in tables]
     return {
-        "other_table_name": found(n for n in names[:1] if not n.endswith("meta_data.csv")),
-        "no_header": found(n for n in names[:1] if not has_header(tables[0])),
-        "second_table": found(names[1:]),
+        "other_table_name": finding_of(n for n in names[:1] if not n.endswith("meta_data.csv")),
+        "no_header": finding_of(n for n in names[:1] if not has_header(tables[0])),
+        "second_table": finding_of(names[1:]),
     }
 
 
 def _row_findings(table: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> dict[str, Finding]:
-    """Say which rows have unusual times, and which regions another split has too."""
+    """Check the times of the rows, and which regions are in another split too."""
     start, end = table["start"], table["end"]
     fractional = start.ne(start.dt.floor("s")) | end.ne(end.dt.floor("s"))
     whole_window = (end - start).eq(pd.Timedelta(hours=INPUT_WINDOW_HOURS))
     elsewhere = {region for other in others.values() for region in other["active_region"]}
     return {
-        "fractional_seconds": found(table["id"][fractional]),
-        "other_window": found(table["id"][~whole_window]),
-        "shared_region": found(map(str, sorted(elsewhere.intersection(table["active_region"])))),
+        "fractional_seconds": finding_of(table["id"][fractional]),
+        "other_window": finding_of(table["id"][~whole_window]),
+        "shared_region": finding_of(
+            map(str, sorted(elsewhere.intersection(table["active_region"])))
+        ),
     }

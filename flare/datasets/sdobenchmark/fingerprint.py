@@ -1,17 +1,16 @@
-"""Two fingerprints of a dataset: of its content, and of its listing.
+"""Two fingerprints of a dataset: of its content, and of the state of its files.
 
-The content fingerprint is the dataset's name in every run and model: equal fingerprints mean equal
-labels and images, wherever they lie. It reads every byte. The listing fingerprint looks at names,
-sizes and modification times alone, and tells in seconds whether four gigabytes may have changed.
+The content fingerprint identifies the dataset in every run and model: equal fingerprints mean equal
+labels and images, in any folder. It reads every byte. The state fingerprint uses names, sizes and
+modification times alone, and shows in seconds whether four gigabytes may have changed.
 """
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from flare.datasets.sdobenchmark.labels import SPLITS, find_table, read_table
+from flare.datasets.sdobenchmark.labels import available_splits, find_table, read_table
 from flare.datasets.sdobenchmark.sample_images import read_files
-from flare.errors import DatasetNotFound
 from flare.files import combine_digests, digest, digest_of_images
 
 SHORT_LENGTH = 16
@@ -19,36 +18,14 @@ _SUFFIXES = (".csv", ".jpg", ".jpeg", ".png")
 
 
 def short(fingerprint: str) -> str:
-    """Return the first 16 digits: enough for a table or a tag, and to tell datasets apart."""
+    """Return the first 16 digits, which distinguish datasets in a table or tag."""
     return fingerprint[:SHORT_LENGTH]
-
-
-def available_splits(data_dir: Path) -> tuple[str, ...]:
-    """Return the splits that have a table, in the order of ``SPLITS``.
-
-    Raises
-    ------
-    DatasetNotFound
-        There is neither.
-    """
-    found = tuple(split for split in SPLITS if _has_table(data_dir, split))
-    if not found:
-        find_table(data_dir, SPLITS[0])  # raises, and says where it looked
-    return found
-
-
-def _has_table(data_dir: Path, split: str) -> bool:
-    try:
-        return find_table(data_dir, split).is_file()
-    except DatasetNotFound:
-        return False
 
 
 def content_fingerprint(data_dir: Path) -> str:
     """Return the fingerprint of both splits' labels and images, by reading all of them.
 
-    Files that no reader would look at do not count. A pack holds the same fingerprint, made while
-    it was packed.
+    Files that are not read do not count. A pack holds the same fingerprint.
     """
     digests: dict[str, str] = {}
     for split in available_splits(data_dir):
@@ -60,15 +37,15 @@ def content_fingerprint(data_dir: Path) -> str:
 
 def listing_fingerprint(data_dir: Path) -> str:
     """Return a fingerprint of the names, sizes and modification times of a dataset's files."""
-    return combine_digests(listing(data_dir))
+    return combine_digests(file_states(data_dir))
 
 
-def listing(data_dir: Path) -> dict[str, str]:
+def file_states(data_dir: Path) -> dict[str, str]:
     """Return the size and modification time of each of a dataset's tables and images, by name."""
     entries = {"dataset.json": _state(data_dir / "dataset.json")}
     for split in available_splits(data_dir):
         entries[f"{split} table"] = _state(find_table(data_dir, split))
-        entries.update(walk_states(str(data_dir / split), split))
+        entries.update(states_below(str(data_dir / split), split))
     return entries
 
 
@@ -80,7 +57,7 @@ def _state(entry: Path | os.DirEntry[str]) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def walk_states(folder: str, name: str) -> Iterator[tuple[str, str]]:
+def states_below(folder: str, name: str) -> Iterator[tuple[str, str]]:
     """Yield (path below ``name``, size and time) of the tables and images below a folder."""
     try:
         entries = os.scandir(folder)
@@ -91,4 +68,4 @@ def walk_states(folder: str, name: str) -> Iterator[tuple[str, str]]:
             if entry.name.lower().endswith(_SUFFIXES):
                 yield f"{name}/{entry.name}", _state(entry)
             elif entry.is_dir():
-                yield from walk_states(entry.path, f"{name}/{entry.name}")
+                yield from states_below(entry.path, f"{name}/{entry.name}")

@@ -1,10 +1,11 @@
-"""Read the table of labels of a split of SDOBenchmark; `sample_images` reads what it lists.
+"""Find and read the table of labels of a split of SDOBenchmark.
 
 Layout (i4Ds/SDOBenchmark, STRUCTURE.md): ``{split}/meta_data.csv`` with ``id,start,end,peak_flux``,
 and ``{split}/<region>/<rest of the id>/<time>__<channel>.jpg``. The time inside an id is where a
 range of samples begins, not the sample: only ``start`` of the table says when a window opens.
 
-A damaged table stops everything, because a label cannot be guessed.
+Copies differ: some tables have no header, some more columns, some went through a spreadsheet. A
+damaged table stops everything, because a label cannot be guessed.
 """
 
 import json
@@ -15,17 +16,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flare.datasets.sdobenchmark.label_rows import ID_PATTERN, read_rows
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
 
 SPLITS = ("training", "test")
+
+COLUMNS = ("id", "start", "end", "peak_flux")
+
+#: Region, when the range of samples begins with the sample's number in it, that number alone.
+ID_PATTERN = r"(\d{1,9})_(\d{4}(?:_\d\d){5}_(\d{1,9}))"
 
 #: Where copies of the dataset keep a split's table, the original place first.
 _TABLE_PLACES = {
     "training": ("training/meta_data.csv", "training/train.csv", "training.csv", "train.csv"),
     "test": ("test/meta_data.csv", "test/test.csv", "test.csv"),
 }
-#: Those of them that lie beside the folders of the splits.
+#: Those of them that lie next to the folders of the splits.
 ROOT_TABLES = frozenset(
     place for places in _TABLE_PLACES.values() for place in places if "/" not in place
 )
@@ -100,6 +105,20 @@ def tables_on_disk(data_dir: Path, split: str) -> list[Path]:
     return [path for path in places if path.is_file()]
 
 
+def available_splits(data_dir: Path) -> tuple[str, ...]:
+    """Return the splits that have a table, in the order of ``SPLITS``.
+
+    Raises
+    ------
+    DatasetNotFound
+        No split has one.
+    """
+    splits = tuple(split for split in SPLITS if tables_on_disk(data_dir, split))
+    if not splits:
+        find_table(data_dir, SPLITS[0])  # raises, and says where it looked
+    return splits
+
+
 def _dataset_inside(data_dir: Path) -> str:
     """Name a folder inside that is a dataset, as unpacked archives have one, or three dots."""
     inside = sorted(data_dir.iterdir()) if data_dir.is_dir() else []
@@ -129,7 +148,7 @@ def read_table(data_dir: Path, split: str) -> pd.DataFrame:
         A column is missing, an id occurs twice or has another form, a time or label is unusable.
     """
     path = find_table(data_dir, split)
-    rows = read_rows(path)
+    rows = _read_rows(path)
     parts = rows["id"].str.extract(rf"^{ID_PATTERN}$")
     _refuse(path, rows, parts[0].isna(), "id", "write <region>_<YYYY_MM_DD_HH_MM_SS>_<number>")
     _refuse(path, rows, rows["id"].duplicated(), "id", "it is there twice; keep one row of it")
@@ -164,3 +183,57 @@ def _refuse(path: Path, rows: pd.DataFrame, bad: "pd.Series[bool]", column: str,
             f"{path}, sample {rows['id'][row] or f'in row {row + 1}'}: "
             f"{column} is {rows[column][row]!r}; {hint}"
         )
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    """Read the four columns as text, whether or not the first line names them."""
+    try:
+        rows = pd.read_csv(
+            path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
+    except pd.errors.EmptyDataError:
+        rows = pd.DataFrame()
+    except (ValueError, OSError) as error:  # pandas' ParserError and UnicodeDecodeError among them
+        reason = str(error).strip().splitlines()[-1]
+        raise DatasetInvalid(f"{path} is not a table of comma-separated text: {reason}") from error
+    rows = rows.fillna("").apply(lambda column: column.str.strip())
+    rows = rows[rows.ne("").any(axis="columns")]  # spreadsheets end their tables with lines of ,,,
+    if len(rows) and _is_header(rows.iloc[0]):
+        rows = rows.iloc[1:].set_axis(rows.iloc[0].to_list(), axis="columns")
+    elif len(rows):
+        rows = _named_by_place(rows)
+    missing = [column for column in COLUMNS if list(rows.columns).count(column) != 1]
+    if len(rows.columns) and missing:
+        raise DatasetInvalid(
+            f"{path} has no single column {', '.join(missing)}; "
+            f"its first line must be {','.join(COLUMNS)}, or its rows those four values"
+        )
+    if rows.empty:
+        raise DatasetInvalid(f"{path} has no rows; download the dataset again or synthesize one")
+    return pd.DataFrame(rows[list(COLUMNS)]).reset_index(drop=True)
+
+
+def has_header(path: Path) -> bool:
+    """Say whether the first line of a table, of those that `read_table` accepts, names columns."""
+    first = pd.read_csv(
+        path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig", nrows=1
+    )
+    return _is_header(first.iloc[0].str.strip())
+
+
+def _is_header(first: "pd.Series[str]") -> bool:
+    return not set(COLUMNS).isdisjoint(first)
+
+
+def _named_by_place(rows: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns of a table without a header: an id and what follows it.
+
+    Where no cell of the first row looks like an id, four columns are taken as they come, so that
+    the complaint is about the id.
+    """
+    width = len(COLUMNS)
+    ids = [k for k, cell in enumerate(rows.iloc[0]) if re.fullmatch(ID_PATTERN, cell)]
+    first = ids[0] if ids else 0
+    if len(rows.columns) - first < width or not (ids or len(rows.columns) == width):
+        return rows
+    return rows.iloc[:, first : first + width].set_axis(list(COLUMNS), axis="columns")

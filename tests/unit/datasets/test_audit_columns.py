@@ -7,14 +7,14 @@ from audit_tables import QUIET, C, M, sample, table_of
 from numpy.typing import NDArray
 
 from flare.datasets.audit.checks import AuditFinding, Verdict
-from flare.datasets.audit.columns import (
+from flare.datasets.audit.features import (
     MIN_SAMPLES,
     feature_names,
     feature_values,
     named_after_time_or_id,
     rank_correlation,
+    read_feature_file,
 )
-from flare.datasets.audit.feature_file import read_feature_file
 from flare.errors import ConfigInvalid
 from flare.features.table import FEATURE_NAMES
 
@@ -111,7 +111,7 @@ def test_brightness_that_fades_as_much_as_304_did_is_no_clock(table: pd.DataFram
     finding = looked(faded, table)
     assert finding.verdict is Verdict.OK
     assert finding.figures["largest_clean_correlation"] > 0.85
-    assert "; the nearest to it: other: rank correlation -0." in finding.note
+    assert "; the largest of the others: other: rank correlation -0." in finding.note
     assert finding.note.endswith("with time")
 
 
@@ -173,7 +173,7 @@ def test_nan_in_a_file_is_a_gap_and_no_text(table, written) -> None:
         ("a,b\n1,2\n", "has no column id"),
         ("id\n11000_2014_01_01_00_00_00_0\n", "has no column id, no other column"),
         ("", "cannot be read as CSV: No columns"),
-        ("id,a\nnonsense,1\n", "id 'nonsense' is no sample of the dataset; write one row"),
+        ("id,a\nnonsense,1\n", "id 'nonsense' is not a sample of the dataset; write one row"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(table, written, text: str, told: str) -> None:
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_used_is_one_line(table, written, text: str, told:
 
 def test_an_id_that_is_there_twice_in_a_file_is_named(table, written) -> None:
     row = f"{table['id'][0]},1\n"
-    with pytest.raises(ConfigInvalid, match=r"id .* is there twice; write one row"):
+    with pytest.raises(ConfigInvalid, match=r"id .* occurs twice; write one row"):
         read_feature_file(written(f"id,a\n{row}{row}"), [table])
 
 

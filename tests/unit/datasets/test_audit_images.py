@@ -10,12 +10,14 @@ from PIL import Image
 
 from flare.datasets.audit.checks import Verdict
 from flare.datasets.audit.images import (
+    Planes,
+    digest_images,
     identical_images,
     images_in_two_regions,
     masked_uniform_images,
+    planes_of,
     uniform_images,
 )
-from flare.datasets.audit.planes import Planes, look_at, planes_of
 from flare.datasets.pack.writer import ensure_pack
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.sdobenchmark.sample_images import read_sample
@@ -86,14 +88,14 @@ def test_an_image_of_any_single_grey_level_is_uniform(grey: int | None, uniform:
     pixels = np.zeros((N_PLANES, 16), dtype=np.uint8)
     pixels[:] = 10 if grey is None else grey
     pixels[:, 7] += 1 if grey is None else 0
-    digests, found = look_at(pixels, np.ones((N_STEPS, N_CHANNELS), dtype=np.bool_))
+    digests, found = digest_images(pixels, np.ones((N_STEPS, N_CHANNELS), dtype=np.bool_))
     assert found.all() == uniform
     assert (digests == 0).all() == uniform
 
 
 def test_what_is_masked_is_not_looked_at() -> None:
     pixels = np.zeros((N_PLANES, 16), dtype=np.uint8)
-    digests, uniform = look_at(pixels, np.zeros((N_STEPS, N_CHANNELS), dtype=np.bool_))
+    digests, uniform = digest_images(pixels, np.zeros((N_STEPS, N_CHANNELS), dtype=np.bool_))
     assert not digests.any()
     assert not uniform.any()
 

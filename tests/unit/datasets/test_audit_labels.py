@@ -6,8 +6,13 @@ import pytest
 from audit_tables import BEGIN, QUIET, C, M, regions, sample, table_of
 
 from flare.datasets.audit.checks import AuditFinding, Verdict
-from flare.datasets.audit.labels import contradicting_labels, duplicate_samples, nowcasts
-from flare.datasets.audit.timestamps import timestamp_columns, timestamps_tell_label
+from flare.datasets.audit.labels import (
+    contradicting_labels,
+    duplicate_samples,
+    nowcasts,
+    timestamp_columns,
+    timestamps_tell_label,
+)
 from flare.datasets.sdobenchmark.labels import read_table
 
 from tiny import write_table

@@ -77,7 +77,7 @@ def test_neighbours_on_one_side_are_not_apart() -> None:
 def test_neighbours_that_the_splitter_keeps_together_are_invalid_apart_in_validation() -> None:
     finding = neighbours_apart(sides([sample(11967, 0)], [sample(11968, 0.2)], place="validation"))
     assert told(finding) == (Verdict.INVALID, 1, 1, ("11967 | 11968",))
-    assert finding.note.startswith("1 of them the splitter keeps together")
+    assert finding.note.startswith("1 of them belong together")
 
 
 def test_neighbours_apart_because_groups_are_bounded_are_a_warning_in_validation() -> None:

@@ -9,13 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flare.datasets.sdobenchmark.census import Census, SplitCensus, take_census
-from flare.datasets.sdobenchmark.census_counts import median_levels
-from flare.datasets.sdobenchmark.findings import CHECKS, Finding, gather
+from flare.datasets.sdobenchmark import census as module
+from flare.datasets.sdobenchmark import sample_images
+from flare.datasets.sdobenchmark.census import (
+    PUBLISHED,
+    Census,
+    SplitCensus,
+    classes_of,
+    take_census,
+)
+from flare.datasets.sdobenchmark.findings import CENSUS_CHECKS, Finding, gather, median_levels
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
-from flare.datasets.sdobenchmark.labels import census as module
-from flare.datasets.sdobenchmark.labels import read_table, sample_images
-from flare.datasets.sdobenchmark.published import PUBLISHED, classes_of
+from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.sdobenchmark.sample_images import read_sample
 from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.sample import CHANNELS
@@ -48,8 +53,8 @@ def test_missing_images_are_counted_by_channel_and_step(taken: Census) -> None:
 
 def test_a_clean_copy_has_every_check_at_zero(taken: Census) -> None:
     for split in taken.splits.values():
-        assert split.findings == dict.fromkeys(CHECKS, Finding(0, None))
-        assert list(split.findings) == list(CHECKS)
+        assert split.findings == dict.fromkeys(CENSUS_CHECKS, Finding(0, None))
+        assert list(split.findings) == list(CENSUS_CHECKS)
 
 
 def test_the_fingerprint_is_that_of_the_content(taken: Census, tiny_dataset: Path) -> None:

@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flare.datasets.sdobenchmark.fingerprint import (
-    available_splits,
-    content_fingerprint,
-    listing_fingerprint,
-    short,
-)
+from flare.datasets.sdobenchmark.fingerprint import content_fingerprint, listing_fingerprint, short
+from flare.datasets.sdobenchmark.labels import available_splits
 from flare.errors import DatasetNotFound
 from flare.files import combine_digests, digest
 

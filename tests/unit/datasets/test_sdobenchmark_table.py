@@ -6,8 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flare.datasets.sdobenchmark.label_rows import has_header
-from flare.datasets.sdobenchmark.labels import dataset_identity, read_table
+from flare.datasets.sdobenchmark.labels import dataset_identity, has_header, read_table
 from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
 
 from tiny import write_table

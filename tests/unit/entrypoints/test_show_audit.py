@@ -1,4 +1,4 @@
-"""The audit in a terminal: every check with its verdict, and what was met in words."""
+"""The audit in a terminal: every check with its verdict, and each finding in words."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def lines(report: AuditReport, capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_the_head_says_what_was_audited(lines: list[str]) -> None:
-    assert lines[0] == ("data 'mine': leaks looked for in 0123456789abcdef, split feedfeedfeedfeed")
+    assert lines[0] == ("data 'mine': audit of 0123456789abcdef, split feedfeedfeedfeed")
 
 
 def test_made_up_data_are_called_synthetic(
@@ -61,7 +61,7 @@ def test_what_was_met_is_told_with_examples_and_the_worst_first(lines: list[str]
 
 
 def test_reasons_and_measurements_of_the_others_are_remarks(lines: list[str]) -> None:
-    assert "time stamps tell the label, training split: 0.51" in lines
+    assert "time stamps predict the label, training split: 0.51" in lines
     remark = "skipped, too [few] regions: active region on both sides (training / validation)"
     assert remark in lines
 

@@ -7,7 +7,7 @@ import pytest
 
 from entrypoints.show_census import show_census
 from flare.datasets.sdobenchmark.census import take_census
-from flare.datasets.sdobenchmark.findings import CHECKS
+from flare.datasets.sdobenchmark.findings import CENSUS_CHECKS
 from flare.datasets.sdobenchmark.fingerprint import short
 
 from tiny import write_tiny_dataset
@@ -46,7 +46,7 @@ def test_missing_images_are_told_by_step_with_their_share(shown: str) -> None:
 
 
 def test_every_check_is_a_line_also_where_nothing_was_met(shown: str) -> None:
-    for what in CHECKS.values():
+    for what in CENSUS_CHECKS.values():
         wanted = ["0", "1"] if "cannot be decoded" in what else ["0", "0"]
         assert cells(shown, what) == wanted
 
@@ -59,7 +59,7 @@ def test_what_was_met_has_an_example(shown: str, dataset: Path) -> None:
 def test_made_up_data_are_called_synthetic(shown: str, dataset: Path) -> None:
     assert shown.startswith("SYNTHETIC DATA 'tiny'")
     fingerprint = short(take_census(dataset, processes=1).fingerprint)
-    assert f"nothing is published of it; fingerprint {fingerprint}" in shown
+    assert f"there are no published counts; fingerprint {fingerprint}" in shown
 
 
 def test_no_line_is_wider_than_a_hundred_columns(shown: str) -> None:

@@ -1,8 +1,9 @@
-"""Features that carry time, id or label: by what they are called, and by what they hold."""
+"""Check features for time, id or label: by the names of the columns, and by their values."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,17 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from flare.datasets.audit.checks import AuditFinding, Verdict, met, skipped
-from flare.datasets.audit.timestamps import timestamp_columns
+from flare.datasets.audit.labels import timestamp_columns
+from flare.errors import ConfigInvalid
 
-#: Rank correlation from which a column counts as a function of time. Brightness that fades as much
-#: as 304 Å did stays below it by the scatter of the regions, a column of years (0.99) does not.
+#: Rank correlation above which a column counts as a function of time. Brightness that fades as
+#: much as that of 304 Å stays below it by the scatter of the regions; a column of years has 0.99.
 RANK_LIMIT = 0.98
 
-#: Of the label a good feature may know much; only a copy of it knows everything.
+#: A good feature correlates strongly with the label, but only a copy of it reaches this.
 LABEL_LIMIT = 0.9999
 
-#: Below, an order by chance is too likely.
+#: With fewer samples an order by chance is too likely.
 MIN_SAMPLES = 12
 _MIN_REGIONS = 5
 
@@ -34,17 +36,16 @@ _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
 def feature_names(names: Sequence[str], *, place: str) -> AuditFinding:
-    """Screen the names of columns for words of time, id and label.
+    """Check the names of columns for words of time, id and label.
 
-    Position on the disk is not screened for: it is physics, although with the date it tells which
-    region is meant.
+    Position on the disk is allowed: it is physics, although with the date it identifies a region.
     """
     bad = [name for name in names if named_after_time_or_id(name)]
     return met("feature_names", place, Verdict.INVALID, bad, count=len(bad), total=len(names))
 
 
 def named_after_time_or_id(name: str) -> bool:
-    """Say whether a part of a name, such as ``start`` of ``hoursSinceStart``, is such a word."""
+    """Return whether a part of a name, such as ``start`` of ``hoursSinceStart``, is such a word."""
     parts = [part.lower() for part in _PART.findall(name)]
     return not _WORDS.isdisjoint(parts) or any(
         f"_{phrase}_" in f"_{'_'.join(parts)}_" for phrase in _PHRASES
@@ -54,7 +55,7 @@ def named_after_time_or_id(name: str) -> bool:
 def feature_values(
     features: NDArray[np.float64], names: Sequence[str], table: pd.DataFrame, *, place: str
 ) -> AuditFinding:
-    """Look for columns in the order of time, region or label, or with one value per region.
+    """Check for columns in the order of time, region or label, or with one value per region.
 
     Parameters
     ----------
@@ -68,33 +69,33 @@ def feature_values(
     if len(table) < MIN_SAMPLES:
         return skipped("feature_values", place, f"fewer than {MIN_SAMPLES} samples")
     columns = list(_columns(features, names, table))
-    found = [one for one in columns if one.carries]
-    clean = max((one for one in columns if not one.carries), key=_strength, default=None)
-    nearest = f"; the nearest to it: {clean.told}" if clean is not None else ""
+    leaking = [one for one in columns if one.leak]
+    clean = max((one for one in columns if not one.leak), key=_strength, default=None)
+    nearest = f"; the largest of the others: {clean.text}" if clean is not None else ""
     return met(
         "feature_values",
         place,
         Verdict.INVALID,
-        (one.told for one in found),
-        count=len(found),
+        (one.text for one in leaking),
+        count=len(leaking),
         total=len(names),
-        note=f"looked for in {len(table)} samples{nearest}",
+        note=f"in {len(table)} samples{nearest}",
         figures={"largest_clean_correlation": _strength(clean)} if clean is not None else None,
     )
 
 
 @dataclass(frozen=True)
 class _Column:
-    """``carries`` says what a column gives away, empty where nothing; ``key`` is the nearest."""
+    """A column; ``leak`` says what it reveals, or is empty; ``key`` has the largest correlation."""
 
     name: str
     key: str
     correlation: float
-    carries: str
+    leak: str
 
     @property
-    def told(self) -> str:
-        return f"{self.name}: {self.carries or _correlated(self.correlation, self.key)}"
+    def text(self) -> str:
+        return f"{self.name}: {self.leak or _correlated(self.correlation, self.key)}"
 
 
 def _strength(column: _Column) -> float:
@@ -120,18 +121,18 @@ def _columns(
         ranked = {key: rank_correlation(values, of[known]) for key, of in keys.items()}
         key = max(ranked, key=lambda one: abs(ranked[one]))
         of_label = rank_correlation(values, label[known])
-        carries = ""
+        leak = ""
         if abs(of_label) >= LABEL_LIMIT:
-            carries = _correlated(of_label, "the label")
+            leak = _correlated(of_label, "the label")
         elif abs(ranked[key]) > RANK_LIMIT:
-            carries = _correlated(ranked[key], key)
+            leak = _correlated(ranked[key], key)
         elif _is_code(values, regions[known]):
-            carries = "one value for each active region, and none twice"
-        yield _Column(name, key, ranked[key], carries)
+            leak = "one value for each active region, and none twice"
+        yield _Column(name, key, ranked[key], leak)
 
 
 def _keys(table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-    """Return what a column may carry of time and id, by name."""
+    """Return what a column may reveal of time and id, by name."""
     stamps = timestamp_columns(table)
     keys = {
         "time": table["start"].astype("int64"),
@@ -159,9 +160,76 @@ def rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> fl
 
 
 def _is_code(column: NDArray[np.float64], regions: NDArray[np.int64]) -> bool:
-    """Say whether each region has one value of its own: a number of the region in any order."""
+    """Return whether each region has one value of its own, that is a number of the region."""
     n_regions = len(np.unique(regions))
     n_pairs = len(np.unique(np.column_stack([column, regions]), axis=0))
     return _MIN_REGIONS <= n_regions < len(column) and (
         len(np.unique(column)) == n_regions == n_pairs
     )
+
+
+def read_feature_file(
+    path: Path, tables: Sequence[pd.DataFrame]
+) -> tuple[NDArray[np.float64], list[str], pd.DataFrame]:
+    """Read a user's table of features and match its samples.
+
+    Text that is not a number is replaced by its alphabetical order, so that a date as text still
+    is a time.
+
+    Parameters
+    ----------
+    path
+        CSV with a header, the column ``id`` in it.
+    tables
+        Those of the dataset's splits.
+
+    Returns
+    -------
+    Features (N, F) with NaN where a cell is empty, their F names, and the samples' N rows of the
+    tables.
+
+    Raises
+    ------
+    ConfigInvalid
+        There is no such file, it has no ids or nothing else, or a sample is unknown or occurs
+        twice.
+    """
+    rows = _read(path)
+    samples = pd.concat(tables, ignore_index=True).drop_duplicates("id").set_index("id", drop=False)
+    for bad, why in (
+        (~rows["id"].isin(samples.index), "is not a sample of the dataset"),
+        (rows["id"].duplicated(), "occurs twice"),
+    ):
+        if bad.any():
+            raise ConfigInvalid(
+                f"features_csv={path}: id {rows['id'][bad].iloc[0]!r} {why}; "
+                "write one row per sample, with the ids of meta_data.csv"
+            )
+    names = [str(name) for name in rows.columns if name != "id"]
+    features = np.column_stack([_numbers(rows[name]) for name in names])
+    return features, names, samples.loc[rows["id"]].reset_index(drop=True)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # pandas' ParserError and UnicodeDecodeError among them
+        reason = str(error).strip().splitlines()[-1]
+        raise ConfigInvalid(f"features_csv={path} cannot be read as CSV: {reason}") from error
+    if "id" not in rows.columns or len(rows.columns) < 2 or rows.empty:
+        raise ConfigInvalid(
+            f"features_csv={path} has no column id, no other column, or no rows; its first line "
+            "names the columns, and id has the ids of meta_data.csv"
+        )
+    return rows
+
+
+def _numbers(column: "pd.Series[str]") -> NDArray[np.float64]:
+    """Turn text into numbers, or into ranks in alphabetical order if not all of it is numeric."""
+    text = column.where(column.str.strip() != "")
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
+    known = text.notna().to_numpy()
+    if np.isnan(numbers[known]).any() and not (text[known].str.lower() == "nan").any():
+        codes = pd.Categorical(text).codes.astype(np.float64)
+        numbers = np.where(known, codes, np.nan)
+    return numbers
