@@ -268,4 +268,4 @@ def test_an_audit_of_features_of_unknown_samples_is_refused(refused, at_home, tm
     own.write_text("id,a\nnonsense,1\n", encoding="utf-8")
     given = {"features_csv": own, "output_dir": tmp_path / "r"}
     line = refused("audit", **at_home.small, **given)
-    assert "id 'nonsense' is no sample of the dataset" in line
+    assert "id 'nonsense' is not a sample of the dataset" in line

@@ -41,9 +41,9 @@ _LARGEST_FLUX = 0.1
 
 @dataclass(frozen=True)
 class DatasetIdentity:
-    """What a dataset calls itself, and whether a program made it, from which ``seed``.
+    """The name of a dataset, whether it is synthetic, and the ``seed`` that made it.
 
-    Sets of the same seed share regions, whatever their sizes; None where nobody says.
+    Sets of the same seed share regions; None where it is unknown.
     """
 
     name: str
@@ -52,7 +52,7 @@ class DatasetIdentity:
 
 
 def dataset_identity(data_dir: Path) -> DatasetIdentity:
-    """Read ``dataset.json``, which generated datasets have; the folder's name stands in for it."""
+    """Read ``dataset.json``; without this file the name is that of the folder."""
     path = data_dir / "dataset.json"
     if not path.is_file():
         return DatasetIdentity(data_dir.resolve().name, synthetic=False)
@@ -63,7 +63,7 @@ def dataset_identity(data_dir: Path) -> DatasetIdentity:
         return DatasetIdentity(str(content["name"]), synthetic=synthetic, seed=known)
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetInvalid(
-            f"{path} is no JSON object with name and synthetic; make the dataset again "
+            f"{path} is not a JSON object with name and synthetic; make the dataset again "
             "with `mlflow run . -e synthesize`, or delete the file if its images are real"
         ) from error
 
@@ -71,8 +71,8 @@ def dataset_identity(data_dir: Path) -> DatasetIdentity:
 def identity_above(folder: Path) -> DatasetIdentity | None:
     """Return the identity of the dataset that a folder of one sample or region lies in.
 
-    None where neither it nor the three folders above it hold ``dataset.json`` or a split's table:
-    whether its images are real is then unknown.
+    None if neither it nor the three folders above hold ``dataset.json`` or a split's table: it is
+    then unknown whether its images are real.
     """
     for place in (folder, *folder.resolve().parents[:3]):
         has_table = any(tables_on_disk(place, split) for split in SPLITS)
@@ -90,7 +90,7 @@ def find_table(data_dir: Path, split: str) -> Path:
         There is none in any of the places where copies of the dataset keep it.
     """
     if split not in _TABLE_PLACES:
-        raise ConfigInvalid(f"no split is called {split!r}; the splits are {', '.join(SPLITS)}")
+        raise ConfigInvalid(f"{split!r} is not a split; the splits are {', '.join(SPLITS)}")
     for path in tables_on_disk(data_dir, split):
         return path
     raise DatasetNotFound(
@@ -100,7 +100,7 @@ def find_table(data_dir: Path, split: str) -> Path:
 
 
 def tables_on_disk(data_dir: Path, split: str) -> list[Path]:
-    """Return the tables of a split that are there; the first is the one that is read."""
+    """Return the existing tables of a split; the first one is read."""
     places = [data_dir / place for place in _TABLE_PLACES[split]]
     return [path for path in places if path.is_file()]
 
@@ -120,10 +120,10 @@ def available_splits(data_dir: Path) -> tuple[str, ...]:
 
 
 def _dataset_inside(data_dir: Path) -> str:
-    """Name a folder inside that is a dataset, as unpacked archives have one, or three dots."""
+    """Return a dataset inside a folder, as unpacked archives have one, or three dots."""
     inside = sorted(data_dir.iterdir()) if data_dir.is_dir() else []
     for folder in inside:
-        hidden = folder.name.startswith(".")  # half-made, or somebody's trash
+        hidden = folder.name.startswith(".")  # incomplete, or a trash folder
         if not hidden and any(tables_on_disk(folder, split) for split in SPLITS):
             return str(folder)
     return "..."
@@ -136,8 +136,8 @@ def read_table(data_dir: Path, split: str) -> pd.DataFrame:
     -------
     One row per sample in the file's order, with the columns ``id``, ``active_region`` (NOAA
     number), ``start`` and ``end`` of the input window (datetime64, UTC without a zone),
-    ``peak_flux`` (W m^-2), ``window_index`` (number of the sample within its range: those above 0
-    may see the flare that they are to forecast) and ``folder`` (Path of its images, which need
+    ``peak_flux`` (W m^-2), ``window_index`` (number of the sample within its range: the window of
+    those above 0 may include the flare) and ``folder`` (Path of its images, which need
     not exist).
 
     Raises
@@ -151,7 +151,7 @@ def read_table(data_dir: Path, split: str) -> pd.DataFrame:
     rows = _read_rows(path)
     parts = rows["id"].str.extract(rf"^{ID_PATTERN}$")
     _refuse(path, rows, parts[0].isna(), "id", "write <region>_<YYYY_MM_DD_HH_MM_SS>_<number>")
-    _refuse(path, rows, rows["id"].duplicated(), "id", "it is there twice; keep one row of it")
+    _refuse(path, rows, rows["id"].duplicated(), "id", "it occurs twice; keep one row")
     table = pd.DataFrame({"id": rows["id"], "active_region": parts[0].astype("int64")})
     for column in ("start", "end"):
         times = pd.to_datetime(rows[column], format="ISO8601", errors="coerce", utc=True)
@@ -170,7 +170,7 @@ def read_table(data_dir: Path, split: str) -> pd.DataFrame:
 
 
 def region_of_id(sample_id: str) -> int | None:
-    """Return the NOAA number that a sample's id begins with; None if it is no such id."""
+    """Return the NOAA number at the beginning of a sample's id, or None."""
     match = re.fullmatch(ID_PATTERN, sample_id)
     return int(match[1]) if match else None
 
@@ -214,7 +214,7 @@ def _read_rows(path: Path) -> pd.DataFrame:
 
 
 def has_header(path: Path) -> bool:
-    """Say whether the first line of a table, of those that `read_table` accepts, names columns."""
+    """Return whether the first line of a table that `read_table` accepts names columns."""
     first = pd.read_csv(
         path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig", nrows=1
     )
@@ -228,8 +228,8 @@ def _is_header(first: "pd.Series[str]") -> bool:
 def _named_by_place(rows: pd.DataFrame) -> pd.DataFrame:
     """Name the columns of a table without a header: an id and what follows it.
 
-    Where no cell of the first row looks like an id, four columns are taken as they come, so that
-    the complaint is about the id.
+    If no cell of the first row is an id, four columns are used in their order, so that the error
+    is about the id.
     """
     width = len(COLUMNS)
     ids = [k for k, cell in enumerate(rows.iloc[0]) if re.fullmatch(ID_PATTERN, cell)]

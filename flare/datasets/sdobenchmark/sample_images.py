@@ -31,9 +31,9 @@ def read_sample(folder: Path, start: datetime, *, size: int = IMAGE_SIZE) -> Sam
 def read_images(
     folder: Path, start: datetime, *, size: int = IMAGE_SIZE, cube: Cube | None = None
 ) -> tuple[SampleRead, dict[str, bytes] | None]:
-    """Read the images of one sample, and return what ``read_files`` does too.
+    """Read the images of one sample, and return the files of ``read_files`` too.
 
-    An image whose name cannot be read is rejected by its name; a plain file of another kind is not.
+    An image whose name has no time or channel is rejected; files of other kinds are ignored.
     """
     files = read_files(folder)
     sample = sample_of_files(files, start, size=size, cube=cube)
@@ -44,8 +44,8 @@ def read_images(
 def read_files(folder: Path) -> dict[str, bytes] | None:
     """Return the bytes of each of a folder's images of the ten channels, sorted by name.
 
-    None if there is no such folder. A file that cannot be read counts as empty, and so becomes an
-    unreadable image of its sample instead of the end of a run over thousands.
+    None if there is no such folder. A file that cannot be read counts as empty: an unreadable image
+    of its sample, which does not end a run over thousands.
     """
     names = list_names(folder)
     if names is None:
@@ -60,7 +60,7 @@ def read_files(folder: Path) -> dict[str, bytes] | None:
 
 
 def read_whole(path: str) -> bytes:
-    """Return a file's bytes in half the time of ``Path.read_bytes``, for thousands of them."""
+    """Return a file's bytes, in half the time of ``Path.read_bytes``."""
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123
         return file.readall()
 
@@ -74,7 +74,7 @@ def list_names(folder: Path) -> list[str] | None:
 
 
 def infer_start(folder: Path) -> datetime:
-    """Work out from the images' times when the input window of a lone folder begins.
+    """Return the start of the input window of a folder without a table, from its images' times.
 
     See `flare.images.places.start_of`.
 

@@ -216,5 +216,5 @@ def test_a_dataset_without_a_description_is_real_and_called_after_its_folder(
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "x"}'])
 def test_a_damaged_description_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text)
-    with pytest.raises(DatasetInvalid, match=r"dataset\.json is no JSON object"):
+    with pytest.raises(DatasetInvalid, match=r"dataset\.json is not a JSON object"):
         dataset_identity(tmp_path)
