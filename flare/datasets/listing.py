@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from flare.datasets.sdobenchmark.fingerprint import walk_states
+from flare.datasets.sdobenchmark.fingerprint import states_below
 from flare.datasets.sdobenchmark.labels import (
     SPLITS,
     dataset_identity,
@@ -102,7 +102,7 @@ def list_samples(data_dir: Path, split: str) -> Listing:
     states = {"dataset.json": str(identity), "table": table_digest}
     for entry in entries:
         states[entry.id] = "listed"  # its folder may be missing
-        states.update(walk_states(str(entry.folder), entry.id))
+        states.update(states_below(str(entry.folder), entry.id))
     return Listing(
         name=data_dir.resolve().name if identity is None else identity.name,
         synthetic=None if identity is None else identity.synthetic,
