@@ -96,7 +96,7 @@ def test_it_has_seen_what_any_member_has_seen():
                 small_forest(),
                 replace(small_network(), spec=ForecasterSpec(32, events=("C1.0", "M1.0"))),
             ],
-            "something else",
+            "another input or output",
         ),
         (
             lambda: [small_forest(), replace(small_network(), spec=ForecasterSpec(48))],

@@ -114,5 +114,5 @@ def test_probabilities_learnt_from_balanced_classes_are_issued_at_the_natural_ra
     "drawn", [(1.0, 2.0), (0.0, 1, 1, 1, 1), (-1.0, 1, 1, 1, 1), (np.nan,) * 5]
 )
 def test_impossible_weights_of_classes_are_refused(forecaster, drawn):
-    with pytest.raises(ForecasterInvalid, match="classes"):
+    with pytest.raises(ForecasterInvalid, match="sampling weights"):
         replace(forecaster, class_sampling_weights=drawn)
