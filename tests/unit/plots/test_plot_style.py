@@ -66,7 +66,7 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path, ending: str) -> None:
 
 
 def test_a_figure_of_another_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid, match=r"figure\.gif is no figure's name"):
+    with pytest.raises(ConfigInvalid, match=r"figure\.gif is not the name of a figure"):
         save(new_figure(2.0, 1.0), tmp_path / "figure.gif")
 
 
