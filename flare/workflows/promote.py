@@ -45,7 +45,7 @@ class Promoted:
     before: int | None
     because: str
     synthetic: bool
-    judged: PairedComparison | None = None
+    comparison: PairedComparison | None = None
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
@@ -58,7 +58,7 @@ class Promoted:
             f"{PRODUCTION} of {self.version.name} is version {self.version.version} "
             f"({self.version.kind}{trained}), before: {before}",
             self.because,
-            *([] if self.judged is None else compared_lines(self.judged, self.synthetic)),
+            *([] if self.comparison is None else compared_lines(self.comparison, self.synthetic)),
             *self.notes,
         ]
 
@@ -86,7 +86,7 @@ def run(config: PromoteConfig) -> Promoted:
             {"flare.promoted_version": version.version, "flare.because": choice.because}
         )
         synthetic = version_tags(version).get(SYNTHETIC_TAG) == "true"
-        promoted = Promoted(version, before, choice.because, synthetic, choice.judged, choice.notes)
+        promoted = Promoted(version, before, choice.because, synthetic, choice.comparison, choice.notes)
         tracked.describe("\n\n".join(promoted.lines()))
         return promoted
 

@@ -221,11 +221,11 @@ def test_without_events_in_any_validation_regions_nothing_is_the_best(register, 
 
 def test_the_history_holds_the_scores_that_were_compared(register, promoting, request):
     promoting(register(0.3))
-    judged = promoting(register(0.8)).judged
+    comparison = promoting(register(0.8)).comparison
     first, second = promotion_history(request.node.name)
     assert first.scores["candidate"]["value"] == pytest.approx(0.51)
     assert set(second.scores) == {"candidate", "incumbent", "gain"}
-    assert second.scores["gain"]["low"] == pytest.approx(judged.gain.low)
+    assert second.scores["gain"]["low"] == pytest.approx(comparison.gain.low)
 
 
 def test_a_version_that_is_significantly_worse_is_refused_and_nothing_moves(
@@ -279,7 +279,7 @@ def test_a_version_of_another_dataset_cannot_be_compared(register, promoting, pr
 def test_versions_are_compared_on_the_regions_that_both_held_out(register, promoting, production):
     promoting(register(0.3))
     found = promoting(register(0.8, table=labels(first_region=10)))
-    assert found.judged.n_active_regions == N_REGIONS - 10
+    assert found.comparison.n_active_regions == N_REGIONS - 10
     assert production() == 2
 
 
@@ -314,7 +314,7 @@ def test_without_events_nothing_can_be_said(register, promoting):
 def test_of_an_error_the_lower_one_is_the_better_one(register, promoting, production):
     promoting(register(0.3))
     found = promoting(register(0.8), score="log10_flux_mae")
-    assert found.judged.gain.value > 0
+    assert found.comparison.gain.value > 0
     assert production() == 2
     with pytest.raises(PromotionRefused, match=r"log10 flux mae of the candidate"):
         promoting(1, score="log10_flux_mae")

@@ -1,8 +1,8 @@
-"""Which versions ``promote -P version=best`` may take, from the best validation score down.
+"""The candidates of ``promote -P version=best``, from the best validation score down.
 
 Scores are compared within one dataset and split. A version is left out, with the reason, where its
-score is undefined or missing, where it learned nothing, and where it was tuned on the validation
-regions while another version of the same dataset was tuned out of fold.
+score is undefined or missing, where it learned nothing, and where its postprocessing was fitted on
+the validation regions while that of another version of the dataset was fitted out of fold.
 """
 
 import math
@@ -24,13 +24,13 @@ from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score
 from flare.workflows.evaluation.validation_forecasts import read_scores
 from flare.workflows.fitting.registration import CHOICE_EVENT, CHOICE_SCORE, CHOICE_TAG
 
-#: Of the scores that versions can be compared by, those of the flux and of no event.
+#: The scores for promotion that are of the flux and of no event.
 OF_FLUX = ("log10_flux_mae", "ranked_probability_score")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version that may be promoted as best, and the reason to give if it is."""
+    """A version that may be promoted as best, and the reason."""
 
     version: RegisteredVersion
     because: str
@@ -44,7 +44,7 @@ class _Scored:
 
     @property
     def group(self) -> tuple[str | None, str | None]:
-        """What versions must share for their scores to be compared: dataset and split."""
+        """Dataset and split: scores are compared within a group."""
         return self.tags.get(FINGERPRINT_TAG), self.tags.get(SPLIT_TAG)
 
     @property
@@ -116,7 +116,7 @@ def validation_score(version: RegisteredVersion, event: str, score: str) -> Scor
 
 
 def named(event: str, score: str) -> str:
-    """Name a score for people, such as ``BSS of M1.0``."""
+    """Return the name of a score in words, such as ``BSS of M1.0``."""
     short = {"brier_skill_score": "BSS", "true_skill_statistic": "TSS"}.get(score)
     name = short or score.replace("_", " ")
     return name if event == FLUX or score in OF_FLUX else f"{name} of {event}"

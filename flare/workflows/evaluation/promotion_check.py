@@ -1,7 +1,7 @@
-"""Whether a version may become Production: compared with the one that is, on held-out samples.
+"""Whether a version may become Production: it is compared with Production on validation samples.
 
-It is refused where the paired interval says that it is worse, where nothing can be said, and where
-it learned nothing; a reason for force overrules each.
+It is refused where the paired interval lies below 0, where the two cannot be compared, and where it
+learned nothing; ``force`` with a reason overrules each.
 """
 
 import math
@@ -29,21 +29,21 @@ from flare.workflows.evaluation.validation_forecasts import (
     read_validation_forecasts,
 )
 
-#: How a refusal ends.
+#: The end of every refusal.
 FORCE_ADVICE = "; promote it all the same with -P version=N -P force=REASON"
 
 
 class NotComparable(PromotionRefused):
-    """Nothing can be said of a version and Production, whatever their scores are."""
+    """A version and Production cannot be compared, whatever their scores are."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A version to promote, why, what it was compared by, and what else to tell the user."""
+    """A version to promote, the reason, its comparison with Production, and notes."""
 
     version: RegisteredVersion
     because: str
-    judged: PairedComparison | None = None
+    comparison: PairedComparison | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -54,21 +54,21 @@ def checked(
     incumbent: RegisteredVersion | None,
     tracked: Run,
 ) -> Choice:
-    """Compare a version with Production; refuse it unless it is no worse, or forced."""
-    judged, force = None, config.force.strip()
+    """Compare a version with Production; refuse it if it is worse, unless forced."""
+    comparison, force = None, config.force.strip()
     notes: tuple[str, ...] = ()
     try:
         _refuse_unlearned(version)
-        judged = _compared(version, incumbent, config)
-        _log(tracked, judged)
-        notes = _refuse_worse(judged, version, incumbent)
+        comparison = _compared(version, incumbent, config)
+        _log(tracked, comparison)
+        notes = _refuse_worse(comparison, version, incumbent)
     except PromotionRefused as refusal:
         if not force:
             raise
         because = f"{because}; forced: {force} (else refused: {refusal})"
         tag_version(version, {FORCED_TAG: force})
         tracked.set_tags({FORCED_TAG: force})
-    return Choice(version, because, judged, notes)
+    return Choice(version, because, comparison, notes)
 
 
 def _refuse_unlearned(version: RegisteredVersion) -> None:
@@ -99,7 +99,7 @@ def _compared(
             f"{pair}: no validation forecasts of {without} are stored with its run{FORCE_ADVICE}"
         )
     try:
-        judged = compare_paired(
+        comparison = compare_paired(
             stored[0],
             stored[1],
             event=FLUX if config.score in OF_FLUX else config.event,
@@ -109,7 +109,7 @@ def _compared(
         )
     except VerificationInvalid as error:
         raise NotComparable(f"{pair}: {error}{FORCE_ADVICE}") from error
-    return judged
+    return comparison
 
 
 def _tuned_on_validation(version: RegisteredVersion) -> bool:
@@ -117,36 +117,38 @@ def _tuned_on_validation(version: RegisteredVersion) -> bool:
 
 
 def _refuse_worse(
-    judged: PairedComparison | None, version: RegisteredVersion, incumbent: RegisteredVersion | None
+    comparison: PairedComparison | None,
+    version: RegisteredVersion,
+    incumbent: RegisteredVersion | None,
 ) -> tuple[str, ...]:
-    """Refuse a version that is worse; return what to note where it is promoted all the same."""
-    if judged is None or incumbent is None or not (judged.worse or judged.undefined):
+    """Refuse a version that is worse; return notes where it is promoted all the same."""
+    if comparison is None or incumbent is None or not (comparison.worse or comparison.undefined):
         return ()
-    if judged.worse and _tuned_on_validation(incumbent) and not _tuned_on_validation(version):
+    if comparison.worse and _tuned_on_validation(incumbent) and not _tuned_on_validation(version):
         return (
             f"{PRODUCTION}, {incumbent.version}, was tuned on the validation regions (folds=0): "
             "its score there is optimistic, and does not keep out a version tuned out of fold",
         )
     synthetic = version_tags(version).get(SYNTHETIC_TAG) == "true"
-    what = "cannot be compared with" if judged.undefined else "is worse than"
-    scores = "; ".join(compared_lines(judged, synthetic))
-    refusal = NotComparable if judged.undefined else PromotionRefused
+    what = "cannot be compared with" if comparison.undefined else "is worse than"
+    scores = "; ".join(compared_lines(comparison, synthetic))
+    refusal = NotComparable if comparison.undefined else PromotionRefused
     raise refusal(
         f"version {version.version} {what} {PRODUCTION}: {scores}; it stays as it is{FORCE_ADVICE}"
     )
 
 
-def compared_lines(judged: PairedComparison, synthetic: bool) -> list[str]:
-    """Say both scores and their difference, a line each."""
-    name = named(judged.candidate.event, judged.candidate.name)
+def compared_lines(comparison: PairedComparison, synthetic: bool) -> list[str]:
+    """Return both scores and their difference, a line each."""
+    name = named(comparison.candidate.event, comparison.candidate.name)
     data = "synthetic " if synthetic else ""
-    sign = "better" if judged.gain.value >= 0 else "worse"
+    sign = "better" if comparison.gain.value >= 0 else "worse"
     return [
-        f"{data}validation {name} of the candidate {_interval(judged.candidate)}, "
-        f"of {PRODUCTION} {_interval(judged.incumbent)}",
-        f"the candidate is {sign} by {_interval(judged.gain, signed=True)}, paired over "
-        f"{judged.n_active_regions} active regions, {judged.gain.n} samples with "
-        f"{judged.gain.n_events} events",
+        f"{data}validation {name} of the candidate {_interval(comparison.candidate)}, "
+        f"of {PRODUCTION} {_interval(comparison.incumbent)}",
+        f"the candidate is {sign} by {_interval(comparison.gain, signed=True)}, paired over "
+        f"{comparison.n_active_regions} active regions, {comparison.gain.n} samples with "
+        f"{comparison.gain.n_events} events",
     ]
 
 
@@ -156,22 +158,26 @@ def _interval(score: Score, *, signed: bool = False) -> str:
 
 
 def scores_of(choice: Choice, config: PromoteConfig) -> Mapping[str, Any]:
-    """Return the validation scores to record: of both versions, or of the one where it is alone."""
-    if choice.judged is None:
+    """Return the validation scores of both versions, or of the only one, as JSON values."""
+    if choice.comparison is None:
         own = validation_score(choice.version, config.event, config.score)
         return {} if own is None else {"candidate": json_safe(own)}
-    judged = choice.judged
-    scores = {"candidate": judged.candidate, "incumbent": judged.incumbent, "gain": judged.gain}
+    comparison = choice.comparison
+    scores = {
+        "candidate": comparison.candidate,
+        "incumbent": comparison.incumbent,
+        "gain": comparison.gain,
+    }
     return {name: json_safe(score) for name, score in scores.items()}
 
 
-def _log(tracked: Run, judged: PairedComparison | None) -> None:
-    if judged is None or judged.undefined:
+def _log(tracked: Run, comparison: PairedComparison | None) -> None:
+    if comparison is None or comparison.undefined:
         return
     for name, score in (
-        ("candidate", judged.candidate),
-        ("incumbent", judged.incumbent),
-        ("gain", judged.gain),
+        ("candidate", comparison.candidate),
+        ("incumbent", comparison.incumbent),
+        ("gain", comparison.gain),
     ):
         values = {"": score.value, "_low": score.low, "_high": score.high}
         tracked.log_metrics(
