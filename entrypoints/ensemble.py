@@ -5,7 +5,7 @@ from flare.config import EnsembleConfig
 
 
 def main(config: EnsembleConfig) -> None:
-    """Combine them, and say what was registered."""
+    """Combine them, and print the registered version."""
     from flare.workflows.ensemble import run as ensemble
 
     print("\n".join(ensemble(config).lines()))

@@ -6,7 +6,7 @@ from flare.config import EvaluateConfig
 
 
 def main(config: EvaluateConfig) -> None:
-    """Score, and print the table."""
+    """Score, and print the tables."""
     from flare.workflows.evaluate import run as evaluate
 
     show_evaluation(evaluate(config))

@@ -6,7 +6,7 @@ from flare.config import PredictConfig
 
 
 def main(config: PredictConfig) -> None:
-    """Forecast, and print what is not too long for a terminal."""
+    """Forecast, and print one forecast, or the first of several."""
     from flare.workflows.predict import run as predict
 
     show_forecasts(predict(config))

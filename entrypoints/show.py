@@ -1,4 +1,4 @@
-"""Results as a terminal shows them."""
+"""Print results on the terminal."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flare.workflows.main import WholeJob
     from flare.workflows.prediction.prediction_table import Forecasts
 
-_SHOWN = 10  # forecasts that fit a screen
+_SHOWN = 10  # rows of the table
 
 
 def show_evaluation(evaluation: "Evaluation") -> None:
@@ -44,8 +44,8 @@ def show_forecasts(forecasts: "Forecasts") -> None:
         print(json.dumps(rows[0], indent=2))
     else:
         _show_table(rows, forecasts.output)
-    made = len(rows) - len(forecasts.without)
-    count = f"{made} forecast{'s' if made > 1 else ''}"
+    n = len(rows) - len(forecasts.without)
+    count = f"{n} forecast{'s' if n > 1 else ''}"
     synthetic = ", trained on SYNTHETIC data" if forecasts.synthetic else ""
     where = f", written to {forecasts.output}" if forecasts.output else ""
     data = {True: " of SYNTHETIC data", False: "", None: " of data of unknown origin"}[
@@ -92,15 +92,15 @@ def show_history(name: str, history: "Sequence[Promotion]") -> None:
 
 
 def show_whole_job(job: "WholeJob") -> None:
-    """Print what every stage came to, and what to do next."""
+    """Print the results and times of the stages, and the next commands."""
     print()
     show_evaluation(job.evaluation)
     print()
     print("\n".join(job.promoted.lines() if job.promoted else ["Production stays as it was"]))
     print()
     show_forecasts(job.forecasts)
-    taken = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in job.seconds.items())
-    print(f"\ntook {sum(job.seconds.values()):.0f} s: {taken}\n")
+    times = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in job.seconds.items())
+    print(f"\ntook {sum(job.seconds.values()):.0f} s: {times}\n")
     print(
         "next:\n"
         "  make ui       compare the runs in MLflow's UI\n"

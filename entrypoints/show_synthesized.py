@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 _SCORES = ("true_skill_statistic", "brier_skill_score", "roc_area")
 
 
-def show_synthesized(made: "Synthesized") -> None:
+def show_synthesized(result: "Synthesized") -> None:
     """Print sizes and classes of both splits, the oracle's scores, and what to do next."""
     from flare.datasets.sdobenchmark.fingerprint import short
 
     console = Console(width=100, highlight=False)
-    splits = {"training": made.summary.training, "test": made.summary.test}
-    classes = list(made.summary.training.classes)
+    splits = {"training": result.summary.training, "test": result.summary.test}
+    classes = list(result.summary.training.classes)
     table = _table("split", "samples", "regions", *classes)
     for name, split in splits.items():
         counts = (str(split.classes[letter]) for letter in classes)
         table.add_row(name, str(split.samples), str(split.regions), *counts)
-    console.print(f"SYNTHETIC DATA, difficulty {made.difficulty}: samples by class", style="bold")
+    console.print(f"SYNTHETIC DATA, difficulty {result.difficulty}: samples by class", style="bold")
     console.print(table)
     console.print(
-        "Scores of the oracle, which knows the true flare rates [95 % interval]", style="bold"
+        "Scores of the oracle, which uses the true flare rates [95 % interval]", style="bold"
     )
-    console.print(_oracle_table(made.oracle))
-    print(f"{made.summary.path}: fingerprint {short(made.fingerprint)}")
-    print(f"next: mlflow run . -e inspect -P data_dir={made.summary.path}")
+    console.print(_oracle_table(result.oracle))
+    print(f"{result.summary.path}: fingerprint {short(result.fingerprint)}")
+    print(f"next: mlflow run . -e inspect -P data_dir={result.summary.path}")
 
 
 def _oracle_table(cards: "dict[str, Scorecard]") -> Table:

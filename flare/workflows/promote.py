@@ -86,7 +86,9 @@ def run(config: PromoteConfig) -> Promoted:
             {"flare.promoted_version": version.version, "flare.because": choice.because}
         )
         synthetic = version_tags(version).get(SYNTHETIC_TAG) == "true"
-        promoted = Promoted(version, before, choice.because, synthetic, choice.comparison, choice.notes)
+        promoted = Promoted(
+            version, before, choice.because, synthetic, choice.comparison, choice.notes
+        )
         tracked.describe("\n\n".join(promoted.lines()))
         return promoted
 
