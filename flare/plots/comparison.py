@@ -9,13 +9,7 @@ from matplotlib.figure import Figure
 
 from flare.errors import VerificationInvalid
 from flare.goes import HEADLINE_EVENT
-from flare.plots.rows import (
-    NO_SKILL,
-    Column,
-    draw_column,
-    name_rows,
-    title_of,
-)
+from flare.plots.rows import NO_SKILL, Column, draw_column, name_rows
 from flare.plots.style import (
     BLUE,
     GREY,
@@ -28,7 +22,7 @@ from flare.plots.style import (
     plain,
 )
 from flare.verification.scorecard import Scorecard
-from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score
+from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score, title_of
 
 #: The scores that are drawn by default.
 HEADLINE_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area", "log10_flux_mae")

@@ -11,21 +11,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from flare.plots.style import BLUE, GREY, INK, NORMAL, SKY, SMALL, dress
 from flare.verification.scores import Score
 
-#: Short titles of scores, where the name is too long.
-TITLES = {
-    "brier_skill_score": "BSS",
-    "true_skill_statistic": "TSS",
-    "true_skill_statistic_at_0.5": "TSS at 0.5",
-    "heidke_skill_score": "HSS",
-    "heidke_skill_score_at_0.5": "HSS at 0.5",
-    "roc_area": "ROC area",
-    "log10_flux_mae": "log10-flux MAE (dex)",
-    "log10_flux_mae_floored": "floored MAE (dex)",
-    "log10_flux_rmse": "log10-flux RMSE (dex)",
-    "log10_flux_bias": "log10-flux bias (dex)",
-    "flux_mae": "flux MAE (W m$^{-2}$)",
-}
-
 #: The values of a forecast without skill, where they are known.
 NO_SKILL = {
     "appleman_skill_score": 0.0,
@@ -51,11 +36,6 @@ class Column:
     colours: Sequence[str]
     reference: float | None
     note: str = ""
-
-
-def title_of(score_name: str) -> str:
-    """Return the short title of a score."""
-    return TITLES.get(score_name, score_name.replace("_", " "))
 
 
 def draw_column(

@@ -85,6 +85,22 @@ FLUX_FLOOR = 1e-7
 #: The Brier skill score against a rate known beforehand, such as the training split's.
 VS_CLIMATOLOGY = "brier_skill_score_vs_climatology"
 
+#: Short titles of scores, where the name is too long.
+TITLES = {
+    "brier_skill_score": "BSS",
+    "true_skill_statistic": "TSS",
+    "true_skill_statistic_at_0.5": "TSS at 0.5",
+    "heidke_skill_score": "HSS",
+    "heidke_skill_score_at_0.5": "HSS at 0.5",
+    "roc_area": "ROC area",
+    "ranked_probability_score": "RPS",
+    "log10_flux_mae": "log10-flux MAE (dex)",
+    "log10_flux_mae_floored": "floored MAE (dex)",
+    "log10_flux_rmse": "log10-flux RMSE (dex)",
+    "log10_flux_bias": "log10-flux bias (dex)",
+    "flux_mae": "flux MAE (W m$^{-2}$)",
+}
+
 #: Errors: a forecaster is better the lower they are.
 LOWER_IS_BETTER = frozenset(
     {
@@ -100,6 +116,11 @@ LOWER_IS_BETTER = frozenset(
         "ranked_probability_score",
     }
 )
+
+
+def title_of(score_name: str) -> str:
+    """Return the short title of a score."""
+    return TITLES.get(score_name, score_name.replace("_", " "))
 
 
 def event_scores(

@@ -34,7 +34,8 @@ from flare.workflows.evaluation.comparison import (
 from flare.workflows.evaluation.overlap import listed, regions_of, seen_regions
 from flare.workflows.evaluation.record import log_report
 from flare.workflows.evaluation.references import References, fit_references, reference_data
-from flare.workflows.evaluation.report.files import Reported, write_report
+from flare.workflows.evaluation.report.files import write_report
+from flare.workflows.evaluation.report.sections import Reported
 from flare.workflows.fitting.scoring import forecast_rows, training_rates
 from flare.workflows.fitting.training_data import (
     TrainingData,

@@ -30,7 +30,7 @@ from flare.verification.scorecard import HEADLINE_SCORES
 from flare.verification.table import score_markdown
 from flare.workflows.evaluation.comparison import CLIMATOLOGY, Comparison
 from flare.workflows.evaluation.model_card import put_card, score_tags
-from flare.workflows.evaluation.report.files import Reported
+from flare.workflows.evaluation.report.sections import Reported
 from flare.workflows.evaluation.validation_forecasts import read_scores
 from flare.workflows.fitting.score_table import comparison_rows, log_scores
 

@@ -1,14 +1,11 @@
 """The figures of an evaluation, by name, each with a caption."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.datasets.pack.reader import PackedSplit
-from flare.forecast import Forecast
 from flare.goes import HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, event_outcomes
 from flare.plots.comparison import paired_differences, skill_by_subset, skill_panels
 from flare.plots.flux import confusion_matrix, predicted_against_true
@@ -17,7 +14,8 @@ from flare.plots.reliability import reliability_diagram
 from flare.plots.roc import roc_curve, skill_against_threshold
 from flare.sample import N_PLANES
 from flare.verification.bootstrap import region_weights
-from flare.workflows.evaluation.comparison import FOREST, ORACLE, Comparison
+from flare.workflows.evaluation.comparison import FOREST, ORACLE
+from flare.workflows.evaluation.report.sections import Reported
 
 #: Captions, in the order of the report.
 CAPTIONS = {
@@ -41,26 +39,14 @@ CAPTIONS = {
 _SUBSET_SCORES = ("brier_skill_score", "true_skill_statistic")
 
 
-@dataclass(frozen=True)
-class FigureData:
-    """The data of the figures: one model on one split."""
-
-    label: str
-    forecast: Forecast
-    rows: PackedSplit
-    comparison: Comparison
-    scale: str
-    interval_level: float
-
-
-def figures_of(data: FigureData) -> dict[str, Figure]:
+def figures_of(reported: Reported) -> dict[str, Figure]:
     """Draw all figures of ``CAPTIONS``."""
-    comparison = data.comparison
-    cards, label = comparison.scorecards, data.label
+    comparison = reported.comparison
+    cards, label = comparison.scorecards, reported.label
     figures = {
         "skill": skill_panels(cards, model=label),
-        **_of_probability(data),
-        **_of_flux(data),
+        **_of_probability(reported),
+        **_of_flux(reported),
         "confusion_matrix": confusion_matrix(cards[label].confusion),
         "skill_by_subset": skill_by_subset(
             *(
@@ -85,15 +71,15 @@ def figures_of(data: FigureData) -> dict[str, Figure]:
     return {name: figures[name] for name in CAPTIONS if name in figures}
 
 
-def _of_probability(data: FigureData) -> Mapping[str, Figure]:
-    happened, chance, weights = _headline(data)
-    forecasts = data.comparison.forecasts
-    threshold = forecasts[data.label].thresholds[HEADLINE_EVENT]
+def _of_probability(reported: Reported) -> Mapping[str, Figure]:
+    happened, chance, weights = _headline(reported)
+    forecasts = reported.comparison.forecasts
+    threshold = forecasts[reported.label].thresholds[HEADLINE_EVENT]
     references = {
         name: one.probability[:, one.events.index(HEADLINE_EVENT)]
         for name, one in forecasts.items()
         if name in (FOREST, *list(forecasts)[1:2], ORACLE)
-        if name != data.label
+        if name != reported.label
     }
     return {
         "reliability": reliability_diagram(happened, chance, event=HEADLINE_EVENT, weights=weights),
@@ -102,7 +88,7 @@ def _of_probability(data: FigureData) -> Mapping[str, Figure]:
             chance,
             event=HEADLINE_EVENT,
             threshold=threshold,
-            name=data.label,
+            name=reported.label,
             references=references,
             weights=weights,
         ),
@@ -110,8 +96,8 @@ def _of_probability(data: FigureData) -> Mapping[str, Figure]:
             happened, chance, event=HEADLINE_EVENT, threshold=threshold, weights=weights
         ),
         "error_against_missing_images": error_against_missing(
-            N_PLANES - data.rows.present.sum(axis=(1, 2)),
-            np.abs(data.forecast.log10_flux - np.log10(_labels(data))),
+            N_PLANES - reported.rows.present.sum(axis=(1, 2)),
+            np.abs(reported.forecast.log10_flux - np.log10(_labels(reported))),
             np.square(chance - happened),
             event=HEADLINE_EVENT,
             weights=weights,
@@ -119,43 +105,43 @@ def _of_probability(data: FigureData) -> Mapping[str, Figure]:
     }
 
 
-def _of_flux(data: FigureData) -> Mapping[str, Figure]:
-    _, chance, weights = _headline(data)
-    threshold = data.comparison.forecasts[data.label].thresholds[HEADLINE_EVENT]
-    shift = np.log10(LABEL_SCALES[data.scale])
-    forecast, flux = data.forecast, _labels(data)
+def _of_flux(reported: Reported) -> Mapping[str, Figure]:
+    _, chance, weights = _headline(reported)
+    threshold = reported.comparison.forecasts[reported.label].thresholds[HEADLINE_EVENT]
+    shift = np.log10(LABEL_SCALES[reported.scale])
+    forecast, flux = reported.forecast, _labels(reported)
     ends = (forecast.log10_flux + shift, forecast.lower + shift, forecast.upper + shift)
-    scaled = np.where(flux > QUIET_FLUX, flux * LABEL_SCALES[data.scale], flux)
+    scaled = np.where(flux > QUIET_FLUX, flux * LABEL_SCALES[reported.scale], flux)
     return {
         "predicted_against_true": predicted_against_true(
             *ends,
             scaled,
             alarm=chance >= threshold,
             event=HEADLINE_EVENT,
-            level=data.interval_level,
+            level=reported.forecaster.spec.interval_level,
         ),
         "interval_coverage": interval_coverage(
             forecast.log10_flux,
             forecast.lower,
             forecast.upper,
             flux,
-            nominal=data.interval_level,
+            nominal=reported.forecaster.spec.interval_level,
             weights=weights,
         ),
     }
 
 
 def _headline(
-    data: FigureData,
+    reported: Reported,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
     """Return outcomes and probabilities of the headline event, (N,), and resamples, (R, N)."""
-    regions = data.rows.table["active_region"].to_numpy(dtype=np.int64)
+    regions = reported.rows.table["active_region"].to_numpy(dtype=np.int64)
     return (
-        event_outcomes(_labels(data), (HEADLINE_EVENT,), scale=data.scale)[:, 0],
-        data.forecast.probability_of(HEADLINE_EVENT),
+        event_outcomes(_labels(reported), (HEADLINE_EVENT,), scale=reported.scale)[:, 0],
+        reported.forecast.probability_of(HEADLINE_EVENT),
         region_weights(regions, n_resamples=1000, seed=0),
     )
 
 
-def _labels(data: FigureData) -> NDArray[np.float64]:
-    return data.rows.table["peak_flux"].to_numpy(dtype=np.float64)
+def _labels(reported: Reported) -> NDArray[np.float64]:
+    return reported.rows.table["peak_flux"].to_numpy(dtype=np.float64)

@@ -1,24 +1,20 @@
 """The report of an evaluation as files: JSON, Markdown, HTML, predictions, figures."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from flare.datasets.audit.report import AuditReport
-from flare.datasets.pack.reader import Pack, PackedSplit
+from flare.datasets.pack.reader import PackedSplit
 from flare.datasets.sdobenchmark.fingerprint import short
 from flare.forecast import Forecast
 from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster
 from flare.plots.style import save
 from flare.verification.scores import json_safe
-from flare.workflows.evaluation.comparison import Comparison
 from flare.workflows.evaluation.model_card import postprocessing_lines
-from flare.workflows.evaluation.report.figures import CAPTIONS, FigureData, figures_of
+from flare.workflows.evaluation.report.figures import CAPTIONS, figures_of
 from flare.workflows.evaluation.report.render import (
     Block,
     Bullets,
@@ -29,6 +25,7 @@ from flare.workflows.evaluation.report.render import (
     markdown_page,
 )
 from flare.workflows.evaluation.report.sections import (
+    Reported,
     difference_section,
     noise_free_sections,
     score_sections,
@@ -36,33 +33,11 @@ from flare.workflows.evaluation.report.sections import (
 )
 from flare.workflows.fitting.training_data import marked
 from flare.workflows.prediction.prediction_table import forecast_frame
-from flare.workflows.prediction.resolve_model import Resolved
 
 AUDIT = "audit.md"
 
 #: The folder of the figures, in the report and among the artifacts of its run.
 FIGURES = "figures"
-
-
-@dataclass(frozen=True)
-class Reported:
-    """The content of a report; ``label`` is the name of the model in it."""
-
-    model: Resolved
-    label: str
-    forecast: Forecast
-    pack: Pack
-    rows: PackedSplit
-    comparison: Comparison
-    audit: AuditReport
-    overlapping: tuple[str, ...]
-    base_rates: Mapping[str, float]
-    scale: str
-
-    @property
-    def forecaster(self) -> Forecaster:
-        """The model."""
-        return self.model.forecaster
 
 
 def write_report(folder: Path, reported: Reported) -> None:
@@ -73,7 +48,7 @@ def write_report(folder: Path, reported: Reported) -> None:
     table.to_csv(folder / "predictions.csv", index=False)
     (folder / AUDIT).write_text(reported.audit.markdown(), encoding="utf-8")
     pictures = []
-    for name, figure in figures_of(_figure_data(reported)).items():
+    for name, figure in figures_of(reported).items():
         path = save(marked(figure, reported.pack), folder / FIGURES / f"{name}.png")
         save(figure, folder / FIGURES / f"{name}.svg")
         pictures.append(Picture(path, name.replace("_", " "), CAPTIONS[name]))
@@ -85,17 +60,6 @@ def write_report(folder: Path, reported: Reported) -> None:
     sections.insert(1, Section("Figures", pictures))
     page = html_page(title, sections, summary=summary)
     (folder / "report.html").write_text(page, encoding="utf-8")
-
-
-def _figure_data(reported: Reported) -> FigureData:
-    return FigureData(
-        reported.label,
-        reported.forecast,
-        reported.rows,
-        reported.comparison,
-        reported.scale,
-        reported.forecaster.spec.interval_level,
-    )
 
 
 def _as_json(reported: Reported) -> dict[str, Any]:

@@ -1,11 +1,16 @@
-"""The sections of the report of an evaluation."""
+"""The content of the report of an evaluation: its data and its sections."""
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from flare.datasets.audit.report import AuditReport
+from flare.datasets.pack.reader import Pack, PackedSplit
+from flare.forecast import Forecast
+from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
 from flare.verification.scorecard import Scorecard
-from flare.verification.scores import FLUX, PUBLISHED_EVENT, Score
+from flare.verification.scores import FLUX, PUBLISHED_EVENT, Score, title_of
 from flare.workflows.evaluation.comparison import COMPARED, MEANING, Comparison
 from flare.workflows.evaluation.report.render import (
     Block,
@@ -15,6 +20,7 @@ from flare.workflows.evaluation.report.render import (
     Table,
     Value,
 )
+from flare.workflows.prediction.resolve_model import Resolved
 
 #: The columns of the tables of an event, and of the flux: title and score.
 _OF_EVENT = (
@@ -52,6 +58,27 @@ _OF_SUBSET = (
 Cells = list[str | Value]
 
 
+@dataclass(frozen=True)
+class Reported:
+    """The content of a report; ``label`` is the name of the model in it."""
+
+    model: Resolved
+    label: str
+    forecast: Forecast
+    pack: Pack
+    rows: PackedSplit
+    comparison: Comparison
+    audit: AuditReport
+    overlapping: tuple[str, ...]
+    base_rates: Mapping[str, float]
+    scale: str
+
+    @property
+    def forecaster(self) -> Forecaster:
+        """The model."""
+        return self.model.forecaster
+
+
 def score_sections(comparison: Comparison) -> list[Section]:
     """Return a table for each event, the headline first, and one for the flux."""
     cards = comparison.scorecards
@@ -74,7 +101,7 @@ def score_sections(comparison: Comparison) -> list[Section]:
 
 def difference_section(comparison: Comparison) -> Section:
     """Return the differences of the model from each reference, and of each from climatology."""
-    header = ["model minus", *(f"{_short(name)} {event}" for event, name in COMPARED)]
+    header = ["model minus", *(f"{title_of(name)} {event}" for event, name in COMPARED)]
     rows: list[Cells] = [
         [name, *(interval_cell(score, signed=True) for score in scores)]
         for name, scores in comparison.against.items()
@@ -113,7 +140,7 @@ def noise_free_sections(comparison: Comparison) -> list[Section]:
             f"Against the true probabilities of the generator ({first[0].n_events} events expected "
             f"in {first[0].n} samples), free of chance in the outcomes; the oracle's are highest."
         )
-        header = ["forecaster", *(_short(score.name) for score in first)]
+        header = ["forecaster", *(title_of(score.name) for score in first)]
         table = Table(caption, header, rows, highlighted=0)
         sections.append(Section(f"Noise-free scores of {event}", [table]))
     return sections
@@ -179,13 +206,3 @@ def _title(event: str) -> str:
     if event == PUBLISHED_EVENT:
         return "The published event: raw label of at least 1e-5"
     return f"Flares of at least {event}"
-
-
-def _short(score: str) -> str:
-    return {
-        "brier_skill_score": "BSS",
-        "true_skill_statistic": "TSS",
-        "roc_area": "ROC area",
-        "log10_flux_mae": "MAE (dex)",
-        "ranked_probability_score": "RPS",
-    }.get(score, score)
