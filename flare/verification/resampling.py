@@ -185,31 +185,3 @@ def paired_differences(
         difference = of_a[name] - of_b[name]
         differences.append(resampled.score(event, f"{name}_difference", difference, level))
     return differences
-
-
-def paired_difference(
-    forecast_a: Forecast,
-    forecast_b: Forecast,
-    observations: Observations,
-    *,
-    event: str,
-    score_name: str,
-    n_resamples: int = 1000,
-    seed: int = 0,
-    scale: str = "raw",
-    level: float = 0.95,
-) -> Score:
-    """Return how much higher one score of ``forecast_a`` is than that of ``forecast_b``.
-
-    Parameters and errors are those of ``paired_differences``, which does several at once.
-    """
-    return paired_differences(
-        forecast_a,
-        forecast_b,
-        observations,
-        wanted=[(event, score_name)],
-        n_resamples=n_resamples,
-        seed=seed,
-        scale=scale,
-        level=level,
-    )[0]

@@ -18,7 +18,7 @@ from flare.tracking.registry import RegisteredVersion, run_file
 from flare.tracking.runs import Run, scratch
 from flare.tracking.tags import VALIDATION_SCORES
 from flare.verification.inputs import Observations
-from flare.verification.resampling import paired_difference
+from flare.verification.resampling import paired_differences
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.verification.scores import Score
 
@@ -150,8 +150,8 @@ def compare_paired(
         incumbent.forecast.take(np.array(other, dtype=np.intp)),
     )
     settings: dict[str, Any] = {"n_resamples": resamples, "seed": 0}
-    difference = paired_difference(
-        *forecasts, observations, event=event, score_name=score_name, **settings
+    (difference,) = paired_differences(
+        *forecasts, observations, wanted=[(event, score_name)], **settings
     )
     cards = [score_forecasts(one, observations, **settings) for one in forecasts]
     return PairedComparison(

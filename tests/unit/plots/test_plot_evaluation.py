@@ -18,7 +18,7 @@ from flare.plots.style import mark_synthetic
 from flare.verification.bootstrap import region_weights
 from flare.verification.flux import class_confusion
 from flare.verification.inputs import Observations
-from flare.verification.resampling import paired_difference
+from flare.verification.resampling import paired_differences as differences_of
 from flare.verification.scorecard import Scorecard
 from flare.verification.scorecard import score_forecasts as scored
 
@@ -113,10 +113,10 @@ def panels(case: Case) -> Figure:
 def differences(case: Case) -> Figure:
     def of(event: str, name: str) -> dict:
         return {
-            rival: paired_difference(
-                case.issued(), case.issued(share), case.observed, event=event, score_name=name,
+            rival: differences_of(
+                case.issued(), case.issued(share), case.observed, wanted=[(event, name)],
                 n_resamples=40,
-            )
+            )[0]
             for rival, share in ((LONG, 0.8), ("climatology", 0.0))
         }  # fmt: skip
 

@@ -9,8 +9,9 @@ from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.verification import resampling
 from flare.verification.inputs import Observations
-from flare.verification.resampling import paired_difference, paired_differences
+from flare.verification.resampling import paired_differences
 from flare.verification.scorecard import score_forecasts
+from flare.verification.scores import Score
 
 Issue = Callable[[float], Forecast]
 
@@ -23,13 +24,17 @@ WANTED = [
 ]
 
 
+def difference_of(one, other, observed, *, event: str, score_name: str, **options) -> Score:
+    return paired_differences(one, other, observed, wanted=[(event, score_name)], **options)[0]
+
+
 def test_several_differences_are_those_that_one_at_a_time_gives(
     issue: Issue, observed: Observations
 ) -> None:
     a, b = issue(0.3), issue(1.0)
     at_once = paired_differences(a, b, observed, wanted=WANTED, n_resamples=50)
     one_by_one = [
-        paired_difference(a, b, observed, event=event, score_name=name, n_resamples=50)
+        difference_of(a, b, observed, event=event, score_name=name, n_resamples=50)
         for event, name in WANTED
     ]
     assert at_once == one_by_one
@@ -74,7 +79,7 @@ def test_the_difference_of_two_forecasts_is_that_of_their_scores(
     issue: Issue, observed: Observations
 ) -> None:
     good, bad = issue(0.3), issue(2.0)
-    difference = paired_difference(good, bad, observed, event="C1.0", score_name="brier_score")
+    difference = difference_of(good, bad, observed, event="C1.0", score_name="brier_score")
     values = [score_forecasts(i, observed).value("C1.0", "brier_score") for i in (good, bad)]
     assert difference.value == pytest.approx(values[0] - values[1])
     assert difference.name == "brier_score_difference"
@@ -84,7 +89,7 @@ def test_the_paired_interval_is_narrower_than_the_two_intervals_apart(
     issue: Issue, observed: Observations
 ) -> None:
     one, other = issue(0.30), issue(0.32)
-    difference = paired_difference(one, other, observed, event="C1.0", score_name="brier_score")
+    difference = difference_of(one, other, observed, event="C1.0", score_name="brier_score")
     alone = score_forecasts(one, observed).get("C1.0", "brier_score")
     assert difference.high - difference.low < (alone.high - alone.low) / 2
 
@@ -98,7 +103,7 @@ def test_a_forecast_does_not_differ_from_itself(seed: int) -> None:
     issued = Forecast(
         log10_flux, log10_flux, log10_flux, generator.random((20, 1)), ("C1.0",), {"C1.0": 0.5}
     )
-    difference = paired_difference(
+    difference = difference_of(
         issued, issued, observed, event="flux", score_name="flux_mae", n_resamples=20, seed=seed
     )
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
@@ -108,10 +113,8 @@ def test_a_difference_of_what_was_not_issued_is_refused(
     issue: Issue, observed: Observations
 ) -> None:
     with pytest.raises(VerificationInvalid, match=r"no event 'M5\.0'"):
-        paired_difference(
+        difference_of(
             issue(1), issue(2), observed, event="M5.0", score_name="roc_area", n_resamples=2
         )
     with pytest.raises(VerificationInvalid, match="no score 'tss'"):
-        paired_difference(
-            issue(1), issue(2), observed, event="M1.0", score_name="tss", n_resamples=2
-        )
+        difference_of(issue(1), issue(2), observed, event="M1.0", score_name="tss", n_resamples=2)
