@@ -1,1 +1,1 @@
-"""What production runs: a folder on disk and an object that forecasts, and the way between."""
+"""Models in production: objects that forecast from cubes, and the folders they are saved in."""

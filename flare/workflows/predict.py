@@ -1,4 +1,4 @@
-"""Entry point ``predict``: forecasts for one sample folder or .npy, or for a folder of many."""
+"""Entry point ``predict``: forecast one sample folder or .npy, or a folder of many samples."""
 
 import logging
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
 
 
 def _sample(path: Path, scale: Scale | None) -> _Sample:
-    """Read the one sample that the input is, or holds."""
+    """Read the one sample of the input."""
     if path.is_file():
         return _npy_sample(path, scale)
     if not path.is_dir():

@@ -1,1 +1,1 @@
-"""What is fitted after training: calibration, thresholds and the interval of the flux."""
+"""Postprocessing: calibration, thresholds and the interval of the flux, fitted after training."""

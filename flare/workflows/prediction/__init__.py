@@ -1,1 +1,1 @@
-"""Forecast with a model: which one is meant, many samples, the table of forecasts."""
+"""Resolve a model, forecast many samples, and write tables of forecasts."""

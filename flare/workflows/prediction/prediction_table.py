@@ -1,4 +1,4 @@
-"""Forecasts as rows: in the words of the public answer, counted, and written to a file."""
+"""Tables of forecasts: rows with the fields of the public answer, as CSV, JSON or Parquet."""
 
 import io
 import json
@@ -20,12 +20,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Forecasts:
-    """A row a sample, after its id in the words of the public answer; and who made them.
+    """Forecasts of samples, a row each, by a ``model``.
 
-    The fields of the answer are None in rows of samples without a usable image. ``resumed`` rows
-    were there already when the run began; ``synthetic`` says whether the model knows only
-    synthetic regions, ``synthetic_data`` whether the samples are synthetic, None where their origin
-    is unknown.
+    The fields of the answer are None in rows of samples without a usable image. ``resumed`` is the
+    number of rows from an interrupted run; ``synthetic`` says whether the model was trained on
+    synthetic regions, ``synthetic_data`` whether the samples are synthetic, None for unknown.
     """
 
     rows: list[Row]
@@ -41,14 +40,14 @@ class Forecasts:
         return [row["id"] for row in self.rows if row["goes_class"] is None]
 
     def summary(self) -> dict[str, float]:
-        """Return what is worth a metric: counts, the share of alerts, classes."""
-        made = [row for row in self.rows if row["goes_class"] is not None]
-        classes = Counter(row["flare_class"] for row in made)
+        """Return the metrics: counts, the share of alerts, classes."""
+        rows = [row for row in self.rows if row["goes_class"] is not None]
+        classes = Counter(row["flare_class"] for row in rows)
         return {
-            "forecasts": len(made),
-            "without_forecast": len(self.rows) - len(made),
+            "forecasts": len(rows),
+            "without_forecast": len(self.rows) - len(rows),
             "missing_images": sum(row["missing_images"] for row in self.rows),
-            "alert_share": sum(row["alert"] for row in made) / max(len(made), 1),
+            "alert_share": sum(row["alert"] for row in rows) / max(len(rows), 1),
             **{f"classes/{letter}": classes[letter] for letter in CLASS_LETTERS},
         }
 
@@ -62,7 +61,7 @@ def no_answer(events: Sequence[str]) -> Row:
 
 
 def check_output(output: Path) -> None:
-    """Raise ConfigInvalid where the forecasts could not be written in the end."""
+    """Raise ConfigInvalid if the output cannot be written."""
     if output.suffix not in WRITERS:
         raise ConfigInvalid(f"output={output}: give a name ending in {', '.join(WRITERS)}")
     check_folder(output.parent, "output")
@@ -71,7 +70,7 @@ def check_output(output: Path) -> None:
 
 
 def write_forecasts(rows: Sequence[Row], output: Path) -> None:
-    """Write rows in the format that the file's ending names: whole, or not at all."""
+    """Write rows in the format of the suffix, atomically."""
     write_atomically(output, WRITERS[output.suffix](rows))
 
 
@@ -96,7 +95,7 @@ def _parquet(rows: Sequence[Row]) -> bytes:
     return buffer.getvalue()
 
 
-#: The formats, by the ending of the file's name.
+#: The formats by suffix.
 WRITERS: dict[str, Callable[[Sequence[Row]], bytes]] = {
     ".csv": _csv,
     ".json": _json,

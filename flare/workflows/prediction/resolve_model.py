@@ -1,4 +1,4 @@
-"""From what a user types for a model to a forecaster."""
+"""Resolve the parameter ``model`` to a forecaster."""
 
 import hashlib
 import re
@@ -31,11 +31,10 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Resolved:
-    """A loaded forecaster, what to call it, and its registered version where it has one.
+    """A loaded forecaster with its label, and its registered version if it has one.
 
-    ``digest`` is that of the forecaster's folder: equal digests forecast equal numbers. Where
-    base rates were stated it is another one. ``model_id`` is that of MLflow's logged model, None
-    for a folder.
+    ``digest`` is that of the forecaster's folder: equal digests give equal forecasts. Stated base
+    rates change it. ``model_id`` is that of MLflow's logged model, None for a folder.
     """
 
     forecaster: Forecaster
@@ -45,7 +44,7 @@ class Resolved:
     model_id: str | None = None
 
     def at_rates(self, stated: Mapping[str, float]) -> "Resolved":
-        """Return the same model with its probabilities moved to stated base rates, and named so."""
+        """Return the model at stated base rates, which its label then names."""
         if not stated:
             return self
         rates = ", ".join(f"{event} {rate:g}" for event, rate in stated.items())
@@ -59,13 +58,13 @@ class Resolved:
         )
 
     def log_use(self, run: Run) -> None:
-        """Say in a run that it used this model: as its input, and in its tags."""
+        """Log to a run that it used this model: as an input and in tags."""
         run.set_tags(self.tags())
         if self.model_id is not None:
             run.log_model_input(self.model_id)
 
     def tags(self) -> dict[str, str]:
-        """Return what to tag a run with that uses it."""
+        """Return the tags of a run that uses the model."""
         kind = self.forecaster.kind
         tags = {
             KIND_TAG: (self.version.kind if self.version else None) or kind,
@@ -90,7 +89,7 @@ def resolve(model: str, model_name: str) -> Resolved:
     Raises
     ------
     ModelNotFound
-        Nothing is there under that name; says what was looked for.
+        No such model exists; the message says what was searched.
     """
     if model and (Path(model) / DESCRIPTION).is_file():
         return _of_folder(Path(model), f"folder {model}")
