@@ -126,18 +126,22 @@ def test_tuning_is_replaced_in_a_copy(forecaster):
         (CUBES[0], PRESENT, "cubes have shape"),
         (CUBES[:, :3], PRESENT[:, :3], "cubes have shape"),
         (CUBES.swapaxes(1, 2), PRESENT.swapaxes(1, 2), "cubes have shape"),
-        (CUBES / 255, PRESENT, "cubes are float64"),
         (CUBES, PRESENT[:-1], "present mask is bool"),
         (CUBES, PRESENT.astype(np.uint8), "present mask is uint8"),
     ],
 )
-def test_what_is_no_sample_is_refused(forecaster, cubes, present, message):
+def test_what_is_no_sample_is_refused(cubes, present, message):
     with pytest.raises(InputInvalid, match=message):
-        forecaster.predict(cubes, present)
+        small("climatology").predict(cubes, present)
+
+
+def test_every_kind_checks_its_input(forecaster):
+    with pytest.raises(InputInvalid, match="cubes are float64"):
+        forecaster.predict(CUBES / 255, PRESENT)
 
 
 @pytest.mark.parametrize("kind", ["forest", "logistic", "neural"])
-@pytest.mark.parametrize("shape", [(16, 16), (48, 48), (32, 64), (64, 32)])
+@pytest.mark.parametrize("shape", [(48, 48), (32, 64)])
 def test_images_that_cannot_be_averaged_down_are_refused(kind, shape):
     with pytest.raises(InputInvalid, match=f"{shape[0]} x {shape[1]} pixels"):
         small(kind).predict(np.ones((1, 4, 10, *shape), dtype=np.uint8), PRESENT[:1])

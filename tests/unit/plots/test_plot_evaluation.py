@@ -58,19 +58,13 @@ class Case:
 
 CASES = {
     "as usual": Case(120),
-    "three samples": Case(3),
     "one sample": Case(1),
     "no events": Case(40, around=-8.0),
-    "nothing but events": Case(40, around=-3.0),
     "constant": Case(60, constant=True),
 }
 
 
 def reliability(case: Case) -> Figure:
-    return reliability_diagram(case.happened, case.probability, event="M1.0", weights=case.weights)
-
-
-def reliability_by_count(case: Case) -> Figure:
     return reliability_diagram(case.happened, case.probability, event="M1.0", weights=case.weights)
 
 
@@ -149,7 +143,7 @@ def coverage(case: Case) -> Figure:
 
 
 DRAW = [
-    reliability, reliability_by_count, roc, roc_alone, skill, flux, confusion, panels, differences,
+    reliability, roc, roc_alone, skill, flux, confusion, panels, differences,
     subsets, missing, coverage,
 ]  # fmt: skip
 
