@@ -91,20 +91,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
     app.include_router(forecast.router)
     app.include_router(information.router)
     add_page(app)
-    # From the inside to the outside: a request passes the last one first.
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "X-API-Key", "Authorization", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "Retry-After"],
-        )
-    if settings.hosts:
-        app.add_middleware(Hosts, hosts=settings.hosts)
-    app.add_middleware(Draining, shutdown=shutdown)
-    app.add_middleware(RequestLog, metrics=metrics, logged=settings.access_log)
+    _add_middleware(app, settings, metrics, shutdown)
     handle_failures(app, settings)
     document_problems(app)
     set_up_log(settings)
@@ -126,6 +113,23 @@ def add_page(app: FastAPI) -> None:
 
     app.add_api_route("/", index, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/page", files, name="page")
+
+
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, shutdown: Shutdown) -> None:
+    """Add the middleware from the inside to the outside: a request passes the last one first."""
+    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type", "X-API-Key", "Authorization", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    if settings.hosts:
+        app.add_middleware(Hosts, hosts=settings.hosts)
+    app.add_middleware(Draining, shutdown=shutdown)
+    app.add_middleware(RequestLog, metrics=metrics, logged=settings.access_log)
 
 
 def _lifespan(
