@@ -1,4 +1,4 @@
-"""An HTTP server on 127.0.0.1 that answers as it is told, well or badly, and remembers requests.
+"""An HTTP server on 127.0.0.1 that answers as a test says, well or badly, and records requests.
 
 Each path has answers; a request takes the next one, and the last one stays.
 """
@@ -113,7 +113,7 @@ Answer = Callable[["Handler"], None]
 
 @dataclass
 class ArchiveServer:
-    """What a test tells the server, and what it has seen."""
+    """The answers that a test sets, and the requests that came."""
 
     port: int
     answers: dict[str, list[Answer]] = field(default_factory=dict)
@@ -141,7 +141,7 @@ class ArchiveServer:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the server was told."""
+    """Gives the answers that the test set."""
 
     protocol_version = "HTTP/1.1"
     server: "_Server"

@@ -43,12 +43,12 @@ class DownloadConfig(Processes):
     )
     source: Annotated[str, Field(min_length=1)] = Field(
         "github,kaggle",
-        description="github, kaggle, http(s) addresses or archives on disk, tried in turn; "
-        "with commas between",
+        description="github, kaggle, http(s) addresses or archives on disk, tried in turn, "
+        "separated by commas",
     )
     dest: Path = Field(Path("data/raw"), description="new folder for the dataset")
     sha256: Annotated[str, AfterValidator(sha256_text)] = Field(
-        "", description="SHA-256 that the archive must have; empty: as the first time"
+        "", description="SHA-256 that the archive must have; empty: that of the first download"
     )
     keep_archive: bool = Field(False, description="keep the downloaded archive next to dest")
     attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -77,10 +77,10 @@ class InspectConfig(DatasetOptions):
     """Count every image of a dataset, check it, and draw what it holds."""
 
     split: Literal["", "test", "training"] = Field(
-        "", description="split to take the sample from; empty: test, if there is one"
+        "", description="split of the sample; empty: test, if there is one"
     )
     sample: str = Field(
-        "", description="id of the sample to draw; empty: the strongest of the most complete"
+        "", description="id of the sample to draw; empty: the strongest of the most complete ones"
     )
     compare_with: OptionalPath = Field(
         None, description="another dataset, whose images and grey levels are drawn for comparison"
@@ -89,9 +89,9 @@ class InspectConfig(DatasetOptions):
 
 
 class AuditConfig(SplitConfig):
-    """Look for leaks in a dataset and in the division that training makes; 1 if there are any."""
+    """Check a dataset and the split that training makes for leaks; exit code 1 if there are any."""
 
-    features: bool = Field(True, description="look at the values of this project's features too")
+    features: bool = Field(True, description="check the values of this project's features too")
     features_csv: OptionalPath = Field(None, description="your own features, with a column id")
     output_dir: Path = Field(Path("outputs/audit"), description="folder for the report")
 

@@ -78,8 +78,8 @@ def test_the_report_is_in_the_output_folder_and_in_the_run(audited, fetch, at_ho
     content = json.loads((audited.folder / "audit.json").read_text(encoding="utf-8"))
     assert content == audited.report.as_dict()
     run = fetch(audited.run_id)
-    kept = {one.path for one in MlflowClient().list_artifacts(audited.run_id)}
-    assert kept == {"audit.json", "audit.md"}
+    logged = {one.path for one in MlflowClient().list_artifacts(audited.run_id)}
+    assert logged == {"audit.json", "audit.md"}
     assert (run.info.status, run.data.tags["flare.audit"]) == ("FINISHED", "valid")
     markdown = (audited.folder / "audit.md").read_text(encoding="utf-8")
     assert run.data.tags["mlflow.note.content"] == markdown == audited.report.markdown()
@@ -173,9 +173,9 @@ def test_one_split_alone_is_audited_and_what_needs_two_is_skipped(looked, home, 
         data = tmp_path / split
         shutil.copytree(home.data / split, data / split)
         report = looked(data).report
-        found = {one.name: one for one in report.findings}
-        assert found["shared_regions/test"].note == f"there is no {missing} split"
-        assert found["shared_regions/validation"].verdict is (
+        findings = {one.name: one for one in report.findings}
+        assert findings["shared_regions/test"].note == f"there is no {missing} split"
+        assert findings["shared_regions/validation"].verdict is (
             Verdict.OK if split == "training" else Verdict.SKIPPED
         )
         assert report.verdict == "valid"
@@ -187,9 +187,9 @@ def test_too_few_regions_to_divide_are_skipped_with_the_reason(looked, home, tmp
         shutil.copytree(home.data / split, data / split)
         path = data / split / "meta_data.csv"
         path.write_text("\n".join(path.read_text().splitlines()[:3]) + "\n", encoding="utf-8")
-    found = {one.name: one for one in looked(data).report.findings}
-    assert found["siblings_apart/validation"].verdict is Verdict.SKIPPED
-    assert "too few for a validation share" in found["siblings_apart/validation"].note
+    findings = {one.name: one for one in looked(data).report.findings}
+    assert findings["siblings_apart/validation"].verdict is Verdict.SKIPPED
+    assert "too few for a validation share" in findings["siblings_apart/validation"].note
 
 
 def test_somebodys_own_division_is_audited(home):
@@ -216,10 +216,12 @@ def test_features_of_ones_own_that_carry_time_are_invalid(looked, home, tmp_path
     own = table[["id"]].assign(mean=rng.normal(size=16), phase=np.arange(16) ** 0.5, year=2012)
     own.to_csv(tmp_path / "own.csv", index=False)
     report = looked(features_csv=tmp_path / "own.csv").report
-    found = {one.name: one for one in report.invalid}
-    assert set(found) == {"feature_names/features_csv", "feature_values/features_csv"}
-    assert found["feature_names/features_csv"].examples == ("year",)
-    assert found["feature_values/features_csv"].examples[0].startswith("phase: rank correlation +1")
+    findings = {one.name: one for one in report.invalid}
+    assert set(findings) == {"feature_names/features_csv", "feature_values/features_csv"}
+    assert findings["feature_names/features_csv"].examples == ("year",)
+    assert (
+        findings["feature_values/features_csv"].examples[0].startswith("phase: rank correlation +1")
+    )
 
 
 def test_a_table_of_features_that_cannot_be_used_is_refused_before_images_are_read(

@@ -75,8 +75,8 @@ def test_the_run_keeps_counts_data_and_figures(inspected, fetch, at_home):
     assert run.data.tags["flare.synthetic"] == "true"
     contexts = [one.tags[0].value for one in run.inputs.dataset_inputs]
     assert sorted(contexts) == ["test", "training"]
-    kept = {one.path for one in MlflowClient().list_artifacts(inspected.run_id, "figures")}
-    assert kept == {f"figures/{name}.png" for name in FIGURES}
+    logged = {one.path for one in MlflowClient().list_artifacts(inspected.run_id, "figures")}
+    assert logged == {f"figures/{name}.png" for name in FIGURES}
 
 
 def test_the_sample_is_the_strongest_of_the_most_complete_of_the_test_split(inspected, home):

@@ -170,11 +170,11 @@ def _obtain(request: DownloadRequest, mirror: Mirror, folder: Path) -> Downloade
     if archive.own:  # not before: an unusable archive may be repaired on the server
         checksums.put(mirror.address, archive.sha256, record.bytes)
     unpacked.replace(request.dest)
-    kept = archive.path if archive.own and request.keep_archive else None
+    stays = archive.path if archive.own and request.keep_archive else None
     for path in folder.iterdir():
-        if path != kept:
+        if path != stays:
             path.unlink()
-    return Downloaded(request.dest, record, census, fresh=True, archive=kept)
+    return Downloaded(request.dest, record, census, fresh=True, archive=stays)
 
 
 def _take_file(file: Path, sha256: str) -> _Archive:
@@ -246,7 +246,7 @@ def _unpack(request: DownloadRequest, archive: _Archive, folder: Path) -> None:
 
 
 def _fate_of(archive: _Archive, *, keep: bool) -> str:
-    """Delete an unusable archive, unless it is to be kept or the user's; return what to say."""
+    """Delete an unusable archive unless it should stay or is the user's; return what to report."""
     if not archive.own:
         return ""
     if keep:

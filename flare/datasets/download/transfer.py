@@ -199,7 +199,7 @@ class Transfer:
             raise MirrorFailed("it answered with a web page, not with an archive")
         if self.received:
             log.info("the server sends the file from its beginning: it changed, or cannot resume")
-        self.discard()  # first: old bytes must not be taken for a part of the new file
+        self.discard()  # first: old bytes are no part of the new file
         etag = response.headers.get("ETag", "")
         strong = etag if etag.startswith('"') else ""  # a weak one may stay when bytes change
         total = response.raw.length_remaining
@@ -256,7 +256,7 @@ class Transfer:
 
 
 def _check_redirects(url: str, response: requests.Response) -> None:
-    """Raise MirrorFailed if any redirect led from https to http, where anybody may answer.
+    """Raise MirrorFailed if any redirect led from https to http, which anybody may answer.
 
     A chain that returns to https is refused too: the unencrypted answer chose where it leads.
     """

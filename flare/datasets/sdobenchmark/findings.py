@@ -134,8 +134,8 @@ def count_sample(folder: Path, start: datetime) -> SampleCount:
 def median_levels(cube: Cube, present: Present) -> NDArray[np.float32]:
     """Return the median grey level of each image, float32 (T, C); NaN where there is none.
 
-    The pixels of a level are taken to lie evenly from half a level below it to half a level above:
-    the median of whole levels would move in steps of 4 % in DN/s, more than instruments fade in
+    The pixels of a level are assumed to be spread evenly over the interval of half a level around
+    it: the median of whole levels would move in steps of 4 % in DN/s, more than instruments fade in
     a quarter.
     """
     levels = np.full(present.shape, np.nan, dtype=np.float32)

@@ -34,7 +34,7 @@ _TABLE_PLACES = {
 ROOT_TABLES = frozenset(
     place for places in _TABLE_PLACES.values() for place in places if "/" not in place
 )
-#: Times of images that SDO can have taken; a label in another unit is far above any flare.
+#: Times at which SDO can have observed; a label in another unit is far above any flare.
 _SDO_TIMES = (pd.Timestamp("2010-01-01", tz="UTC"), pd.Timestamp("2100-01-01", tz="UTC"))
 _LARGEST_FLUX = 0.1
 

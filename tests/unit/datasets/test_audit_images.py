@@ -88,8 +88,8 @@ def test_an_image_of_any_single_grey_level_is_uniform(grey: int | None, uniform:
     pixels = np.zeros((N_PLANES, 16), dtype=np.uint8)
     pixels[:] = 10 if grey is None else grey
     pixels[:, 7] += 1 if grey is None else 0
-    digests, found = digest_images(pixels, np.ones((N_STEPS, N_CHANNELS), dtype=np.bool_))
-    assert found.all() == uniform
+    digests, is_uniform = digest_images(pixels, np.ones((N_STEPS, N_CHANNELS), dtype=np.bool_))
+    assert is_uniform.all() == uniform
     assert (digests == 0).all() == uniform
 
 
@@ -129,22 +129,22 @@ def foreign_pack(spoiled, tmp_path):
 def test_a_copied_image_and_a_zero_filled_one_are_found_in_a_foreign_pack(
     foreign_pack, processes: int
 ) -> None:
-    told = []
-    seen = planes_of(foreign_pack, processes=processes, progress=lambda *done: told.append(done))
-    same = identical_images(seen["training"], seen["test"], place="test")
+    calls = []
+    planes = planes_of(foreign_pack, processes=processes, progress=lambda *done: calls.append(done))
+    same = identical_images(planes["training"], planes["test"], place="test")
     assert same.count == 1
     assert "11010_2012_01_21_00_00_00_1 171" in same.examples[0]
-    uniform = uniform_images(seen["test"], place="test_split")
+    uniform = uniform_images(planes["test"], place="test_split")
     assert (uniform.verdict, uniform.count) == (Verdict.INVALID, 1)
     assert uniform.figures == {"magnetogram": 1}
     assert masked_uniform_images(foreign_pack, place="dataset").verdict is Verdict.OK
-    assert told[-1] == (24, 24)
+    assert calls[-1] == (24, 24)
 
 
 def test_an_untouched_pack_has_no_such_image(tiny_dataset, tmp_path) -> None:
-    seen = planes_of(ensure_pack(tiny_dataset, tmp_path / "pack", image_size=32, processes=1))
-    assert identical_images(seen["training"], seen["test"], place="test").verdict is Verdict.OK
-    for split, some in seen.items():
+    planes = planes_of(ensure_pack(tiny_dataset, tmp_path / "pack", image_size=32, processes=1))
+    assert identical_images(planes["training"], planes["test"], place="test").verdict is Verdict.OK
+    for split, some in planes.items():
         place = f"{split}_split"
         assert uniform_images(some, place=place).verdict is Verdict.OK
         assert images_in_two_regions(some, place=place).verdict is Verdict.OK

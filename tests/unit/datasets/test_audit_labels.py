@@ -81,12 +81,12 @@ def stamped(n_regions: int, *, leak: bool) -> pd.DataFrame:
     return table_of(rows)
 
 
-def told(table: pd.DataFrame) -> AuditFinding:
+def timestamp_finding(table: pd.DataFrame) -> AuditFinding:
     return timestamps_tell_label(table, place="training_split")
 
 
 def test_seconds_and_fractions_that_mark_the_label_are_a_warning() -> None:
-    finding = told(stamped(40, leak=True))
+    finding = timestamp_finding(stamped(40, leak=True))
     assert finding.verdict is Verdict.WARNING
     assert (finding.count, finding.total, len(finding.examples)) == (120, 120, 3)
     assert finding.figures["roc_area_flaring"] == pytest.approx(1)
@@ -99,22 +99,22 @@ def test_seconds_and_fractions_that_mark_the_label_are_a_warning() -> None:
 def test_the_fraction_of_start_alone_is_enough_for_the_warning() -> None:
     table = stamped(40, leak=True)
     table["id"] = table["id"].str.replace("_37_", "_00_")
-    assert told(table).figures["roc_area_flaring"] == pytest.approx(1)
+    assert timestamp_finding(table).figures["roc_area_flaring"] == pytest.approx(1)
 
 
 def test_times_that_say_nothing_are_ok() -> None:
-    finding = told(stamped(40, leak=False))
+    finding = timestamp_finding(stamped(40, leak=False))
     assert (finding.verdict, finding.count) == (Verdict.OK, 0)
     assert finding.figures["roc_area_flaring"] < 0.6
 
 
 def test_too_few_regions_for_the_folds_are_skipped() -> None:
-    finding = told(regions(11000, 4))
+    finding = timestamp_finding(regions(11000, 4))
     assert (finding.verdict, finding.note) == (Verdict.SKIPPED, "fewer than 5 active regions")
 
 
 def test_labels_all_alike_have_no_roc_area_and_no_warning() -> None:
-    finding = told(regions(11000, 8, flux=QUIET))
+    finding = timestamp_finding(regions(11000, 8, flux=QUIET))
     assert finding.verdict is Verdict.OK
     assert "ROC area of nothing" in finding.note
     assert "log_flux_r2" not in finding.figures

@@ -20,7 +20,7 @@ def sides(left: list[dict], right: list[dict], *, place: str = "test") -> Sides:
     return Sides(place, table_of(left), table_of(right))
 
 
-def told(finding: AuditFinding) -> tuple[Verdict, int, int, tuple[str, ...]]:
+def summary(finding: AuditFinding) -> tuple[Verdict, int, int, tuple[str, ...]]:
     return finding.verdict, finding.count, finding.total, finding.examples
 
 
@@ -33,14 +33,14 @@ def test_sides_of_different_regions_are_clean(place: str) -> None:
 
 def test_a_region_on_both_sides_is_invalid_and_named() -> None:
     both = sides([sample(11000, 0), sample(11010, 0)], [sample(11010, 90), sample(12000, 0)])
-    assert told(shared_regions(both)) == (Verdict.INVALID, 1, 2, ("11010",))
+    assert summary(shared_regions(both)) == (Verdict.INVALID, 1, 2, ("11010",))
 
 
 def test_samples_of_one_range_on_different_sides_are_siblings_however_far_in_time() -> None:
     first = sample(11010, 0, index=0, range_day=0)
     late = sample(11010, 5, index=3, range_day=0)
     finding = siblings_apart(sides([first], [late, sample(12000, 0)]))
-    assert told(finding) == (
+    assert summary(finding) == (
         Verdict.INVALID,
         1,
         2,
@@ -61,7 +61,7 @@ def test_overlapping_windows_of_two_regions_are_no_siblings() -> None:
 
 def test_the_published_split_has_neighbours_apart_which_is_a_warning() -> None:
     finding = neighbours_apart(sides([sample(11967, 0)], [sample(11968, 0.2), sample(12000, 0)]))
-    assert told(finding) == (Verdict.WARNING, 1, 1, ("11967 | 11968",))
+    assert summary(finding) == (Verdict.WARNING, 1, 1, ("11967 | 11968",))
 
 
 @pytest.mark.parametrize(("region", "day"), [(11971, 0.2), (11968, 0.5)])
@@ -71,12 +71,12 @@ def test_far_numbers_or_windows_that_only_touch_are_no_neighbours(region: int, d
 
 def test_neighbours_on_one_side_are_not_apart() -> None:
     finding = neighbours_apart(sides([sample(11967, 0), sample(11968, 0)], [sample(12000, 0)]))
-    assert told(finding) == (Verdict.OK, 0, 1, ())
+    assert summary(finding) == (Verdict.OK, 0, 1, ())
 
 
 def test_neighbours_that_the_splitter_keeps_together_are_invalid_apart_in_validation() -> None:
     finding = neighbours_apart(sides([sample(11967, 0)], [sample(11968, 0.2)], place="validation"))
-    assert told(finding) == (Verdict.INVALID, 1, 1, ("11967 | 11968",))
+    assert summary(finding) == (Verdict.INVALID, 1, 1, ("11967 | 11968",))
     assert finding.note.startswith("1 of them belong together")
 
 
@@ -105,7 +105,7 @@ def test_the_projects_own_division_keeps_its_promise_in_crowded_years() -> None:
 def test_an_id_on_both_sides_is_invalid_and_named() -> None:
     again = sample(11010, 0)
     finding = same_ids(sides([again], [again, sample(12000, 0)]))
-    assert told(finding) == (Verdict.INVALID, 1, 2, (again["id"],))
+    assert summary(finding) == (Verdict.INVALID, 1, 2, (again["id"],))
 
 
 def test_at_most_three_examples_are_kept() -> None:

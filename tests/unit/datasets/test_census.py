@@ -31,34 +31,34 @@ REAL = Path(os.environ.get("FLARE_REAL_SAMPLE", Path(__file__).parents[4] / "sha
 
 
 @pytest.fixture(scope="module")
-def taken(tiny_dataset: Path) -> Census:
+def counted(tiny_dataset: Path) -> Census:
     return take_census(tiny_dataset, processes=1)
 
 
-def test_samples_regions_and_classes_are_counted_by_split(taken: Census) -> None:
+def test_samples_regions_and_classes_are_counted_by_split(counted: Census) -> None:
     # Labels in turn by region: quiet, C, M, B, M, quiet, C, X; two samples a region.
-    assert taken.splits["training"].counts == {
+    assert counted.splits["training"].counts == {
         "samples": 16, "active_regions": 8,
         "quiet": 4, "a": 0, "b": 2, "below_c": 2, "c": 4, "m": 4, "x": 2,
     }  # fmt: skip
-    assert taken.splits["test"].counts["samples"] == 8
+    assert counted.splits["test"].counts["samples"] == 8
 
 
-def test_missing_images_are_counted_by_channel_and_step(taken: Census) -> None:
-    for split in taken.splits.values():
+def test_missing_images_are_counted_by_channel_and_step(counted: Census) -> None:
+    for split in counted.splits.values():
         expected = {channel: [0, 0, 0, int(channel == "211")] for channel in CHANNELS}
         assert split.missing == expected
         assert split.last_images == {"211": len(split) - 1, "magnetogram": len(split)}
 
 
-def test_a_clean_copy_has_every_check_at_zero(taken: Census) -> None:
-    for split in taken.splits.values():
+def test_a_clean_copy_has_every_check_at_zero(counted: Census) -> None:
+    for split in counted.splits.values():
         assert split.findings == dict.fromkeys(CENSUS_CHECKS, Finding(0, None))
         assert list(split.findings) == list(CENSUS_CHECKS)
 
 
-def test_the_fingerprint_is_that_of_the_content(taken: Census, tiny_dataset: Path) -> None:
-    assert taken.fingerprint == content_fingerprint(tiny_dataset)
+def test_the_fingerprint_is_that_of_the_content(counted: Census, tiny_dataset: Path) -> None:
+    assert counted.fingerprint == content_fingerprint(tiny_dataset)
 
 
 def test_every_image_is_opened_once(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,9 +70,9 @@ def test_every_image_is_opened_once(tiny_dataset: Path, monkeypatch: pytest.Monk
 
 
 def test_levels_are_the_medians_of_the_images_that_are_there(
-    taken: Census, tiny_dataset: Path
+    counted: Census, tiny_dataset: Path
 ) -> None:
-    split = taken.splits["training"]
+    split = counted.splits["training"]
     for k, row in read_table(tiny_dataset, "training").iterrows():
         sample = read_sample(row["folder"], row["start"])
         assert np.array_equal(split.present[k], sample.present)
@@ -92,21 +92,21 @@ def test_the_level_of_an_image_lies_within_its_middle_level(
     assert np.isnan(median_levels(cube, np.array([[False]]))).all()
 
 
-def test_the_table_stays_in_the_order_of_the_file(taken: Census, tiny_dataset: Path) -> None:
+def test_the_table_stays_in_the_order_of_the_file(counted: Census, tiny_dataset: Path) -> None:
     read = read_table(tiny_dataset, "test").drop(columns="folder")
-    pd.testing.assert_frame_equal(taken.splits["test"].table, read)
+    pd.testing.assert_frame_equal(counted.splits["test"].table, read)
 
 
-def test_two_processes_count_the_same_as_one(taken: Census, tiny_dataset: Path) -> None:
+def test_two_processes_count_the_same_as_one(counted: Census, tiny_dataset: Path) -> None:
     parallel = take_census(tiny_dataset, processes=2)
-    assert parallel.as_dict() == taken.as_dict()
-    for name, split in taken.splits.items():
+    assert parallel.as_dict() == counted.as_dict()
+    for name, split in counted.splits.items():
         assert np.array_equal(parallel.splits[name].grey, split.grey, equal_nan=True)
 
 
-def test_the_counts_are_json_without_the_arrays(taken: Census) -> None:
-    content = json.loads(json.dumps(taken.as_dict(), allow_nan=False))
-    assert content == taken.as_dict()
+def test_the_counts_are_json_without_the_arrays(counted: Census) -> None:
+    content = json.loads(json.dumps(counted.as_dict(), allow_nan=False))
+    assert content == counted.as_dict()
     assert (content["name"], content["synthetic"]) == ("tiny", True)
     assert content["splits"]["training"]["published"]["samples"] == 8336
     assert len(json.dumps(content)) < 10_000
@@ -132,10 +132,10 @@ def test_a_dataset_of_one_split_has_a_census_of_one_split(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny_dataset / "test", tmp_path / "test")
-    taken = take_census(tmp_path)
-    assert list(taken.splits) == ["test"]
-    assert taken.splits["test"].counts["samples"] == 8
-    assert not taken.matches_published
+    counted = take_census(tmp_path)
+    assert list(counted.splits) == ["test"]
+    assert counted.splits["test"].counts["samples"] == 8
+    assert not counted.matches_published
 
 
 def test_a_folder_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
@@ -190,12 +190,12 @@ def test_boundaries_belong_to_the_class_above() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real sample beside this checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real sample next to this checkout")
 def test_the_real_sample_has_its_twenty_images_and_nothing_odd() -> None:
-    taken = take_census(REAL)
-    split = taken.splits["test"]
+    counted = take_census(REAL)
+    split = counted.splits["test"]
     assert split.present.sum(axis=(0, 2)).tolist() == [0, 5, 10, 5]
     assert {check: one.count for check, one in split.findings.items() if one.count} == {}
     assert split.minutes_off == 0
     assert (split.counts["samples"], split.counts["b"]) == (1, 1)
-    assert not taken.synthetic
+    assert not counted.synthetic

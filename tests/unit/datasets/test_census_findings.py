@@ -292,6 +292,6 @@ def test_a_copy_without_a_single_image_is_counted_and_not_refused(copy: Path) ->
     for split in ("training", "test"):
         for folder in (copy / split).glob("*/*"):
             shutil.rmtree(folder)
-    taken = take_census(copy)
-    assert [not split.present.any() for split in taken.splits.values()] == [True, True]
-    assert taken.fingerprint == content_fingerprint(copy)
+    counted = take_census(copy)
+    assert [not split.present.any() for split in counted.splits.values()] == [True, True]
+    assert counted.fingerprint == content_fingerprint(copy)

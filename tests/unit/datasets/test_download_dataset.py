@@ -353,14 +353,14 @@ def test_keep_archive_keeps_one_without_a_dataset_and_says_how_to_discard_it(
     server, get, data, content
 ):
     url = server.tell("/full", Served(WRONG), Served(content))
-    kept = data / ".raw.download" / archive_name(url)
+    archive = data / ".raw.download" / archive_name(url)
     with pytest.raises(
         DatasetInvalid, match=r"stays as .* \(delete it to ask the server again"
     ) as raised:
         get(url, keep_archive=True)
-    assert str(kept) in str(raised.value)
-    assert kept.read_bytes() == WRONG
-    kept.unlink()
+    assert str(archive) in str(raised.value)
+    assert archive.read_bytes() == WRONG
+    archive.unlink()
     assert get(url).fresh
 
 

@@ -27,7 +27,7 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def flat(dataset: Path, dest: Path) -> Path:
-    """Copy the test samples beside one another, without a table."""
+    """Copy the test samples next to one another, without a table."""
     for folder in read_table(dataset, "test")["folder"]:
         shutil.copytree(folder, dest / f"{folder.parent.name}_{folder.name}")
     return dest

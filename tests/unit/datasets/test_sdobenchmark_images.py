@@ -215,7 +215,7 @@ def test_a_missing_folder_has_no_start(tmp_path: Path) -> None:
         infer_start(tmp_path / "none")
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real sample beside this checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real sample next to this checkout")
 def test_the_real_sample_has_twenty_of_its_forty_images() -> None:
     row = read_table(REAL, "test").iloc[0]
     sample = read_sample(row["folder"], row["start"])

@@ -53,11 +53,11 @@ def test_every_check_is_a_line_with_its_verdict(lines: list[str]) -> None:
 
 
 def test_what_was_met_is_told_with_examples_and_the_worst_first(lines: list[str]) -> None:
-    told = "\n".join(lines)
-    assert "invalid: active region on both sides, training / test: 1.1%\n  A region on" in told
-    assert "  e.g. 11402\n" in told
-    assert "warning: flaring sample, index >= 1, test split: 31.8%; 56 of 176 events\n" in told
-    assert told.index("invalid: active") < told.index("warning: flaring")
+    text = "\n".join(lines)
+    assert "invalid: active region on both sides, training / test: 1.1%\n  A region on" in text
+    assert "  e.g. 11402\n" in text
+    assert "warning: flaring sample, index >= 1, test split: 31.8%; 56 of 176 events\n" in text
+    assert text.index("invalid: active") < text.index("warning: flaring")
 
 
 def test_reasons_and_measurements_of_the_others_are_remarks(lines: list[str]) -> None:

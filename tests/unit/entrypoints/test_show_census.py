@@ -1,4 +1,4 @@
-"""The census in a terminal: every count beside the published one, every check with its example."""
+"""The census in a terminal: every count with the published one, every check with its example."""
 
 import shutil
 from pathlib import Path

@@ -72,7 +72,7 @@ def seconds(table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize(
-    ("leak", "told"),
+    ("leak", "message"),
     [
         (lambda t: -np.log(seconds(t)), "-1.000 with time"),
         (lambda t: t["start"].dt.year, "with time"),
@@ -91,12 +91,12 @@ def seconds(table: pd.DataFrame) -> NDArray[np.float64]:
         ),
     ],
 )
-def test_a_column_in_the_order_of_time_id_or_label_is_invalid(table, leak, told: str) -> None:
+def test_a_column_in_the_order_of_time_id_or_label_is_invalid(table, leak, message: str) -> None:
     finding = looked(leak(table), table)
     assert (finding.verdict, finding.count, finding.total) == (Verdict.INVALID, 1, 2)
     (example,) = finding.examples
     assert example.startswith("other: ")
-    assert example.endswith(told)
+    assert example.endswith(message)
 
 
 def test_gaps_in_a_column_do_not_hide_what_it_carries(table: pd.DataFrame) -> None:
@@ -168,7 +168,7 @@ def test_nan_in_a_file_is_a_gap_and_no_text(table, written) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a,b\n1,2\n", "has no column id"),
         ("id\n11000_2014_01_01_00_00_00_0\n", "has no column id, no other column"),
@@ -176,10 +176,10 @@ def test_nan_in_a_file_is_a_gap_and_no_text(table, written) -> None:
         ("id,a\nnonsense,1\n", "id 'nonsense' is not a sample of the dataset; write one row"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(table, written, text: str, told: str) -> None:
+def test_a_file_that_cannot_be_used_is_one_line(table, written, text: str, message: str) -> None:
     with pytest.raises(ConfigInvalid, match="features_csv=") as refusal:
         read_feature_file(written(text), [table])
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
