@@ -25,15 +25,12 @@ from flare.datasets.splits import Split
 from flare.flux_curve import flux_quantiles, log_rates, probabilities
 from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
-from flare.models.distribution import RateCurve
+from flare.models.heads import RateCurve
 from flare.training.losses.distribution import surprise
 from flare.verification.probabilistic import brier_skill_score, ranked_probability_score, roc_area
-from flare.workflows.fitting.checkpoints import Weights
 from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network import prepared
-from flare.workflows.fitting.network_folds import fold_forecasts
-from flare.workflows.fitting.network_inputs import NetworkInputs
-from flare.workflows.fitting.network_settings import network_settings
+from flare.workflows.fitting.network import NetworkInputs, prepare_inputs
+from flare.workflows.fitting.network_folds import Weights, cross_validate_network
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 log = logging.getLogger("flare")
@@ -123,12 +120,12 @@ def table(data: TrainingData, options: argparse.Namespace) -> list[str]:
         parts: dict[str, list[np.ndarray]] = {ALONE: [], LINEAR: [], CHOSEN: []}
         config = TrainConfig(**{"epochs": options.epochs, "accelerator": "cpu", **changes})
         for seed in range(options.seeds):
-            settings = network_settings(config, seed=seed)
-            if settings.features not in inputs:
-                inputs[settings.features] = prepared(data, settings)
-            shared = inputs[settings.features]
-            unseen, weights = fold_forecasts(
-                data, settings, folds, epochs=config.epochs, inputs=shared
+            seeded = config.model_copy(update={"seed": seed})
+            if seeded.features not in inputs:
+                inputs[seeded.features] = prepare_inputs(data, seeded)
+            shared = inputs[seeded.features]
+            unseen, weights = cross_validate_network(
+                data, seeded, shared, folds, epochs=config.epochs
             )
             forecasts.append(unseen.forecast)
             if name == "default":

@@ -7,15 +7,15 @@ import numpy as np
 import torch
 
 from benchmarks.timing import machine, rate_table, time_in_turn
+from flare.config.network_groups import ObjectiveOptions
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation
-from flare.training.allocator import keep_freed_memory
 from flare.training.augment import build_augmentation
-from flare.training.objective import Objective
+from flare.training.processes import keep_freed_memory
 
 SAMPLES, SIZE = 16, 128
 NORMALISE = ChannelNormalisation((100.0,) * 10, (25.0,) * 10)
-ALL = Objective(shift=0.05, drift=0.3, drop=0.03)
+ALL = ObjectiveOptions(shift=0.05, brightness_jitter=0.3, image_dropout=0.03)
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad()
 
-    def augmented(objective: Objective):
+    def augmented(objective: ObjectiveOptions):
         augment = build_augmentation(objective, NORMALISE)
         return lambda: augment(inputs, present, augment.draw(rng, SAMPLES))
 
@@ -43,7 +43,7 @@ def main() -> None:
         {
             "training step": step,
             "normalisation": lambda: NORMALISE(grey, present),
-            "mirrors": augmented(Objective()),
+            "mirrors": augmented(ObjectiveOptions()),
             "mirrors, shift, drift, drop": augmented(ALL),
         }
     )

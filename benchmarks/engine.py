@@ -31,12 +31,12 @@ _PLAIN, _OURS, _GRAPH = "plain PyTorch", "PyTorch, as here", "ONNX Runtime"
 
 
 class PlainCNN(nn.Module):
-    """The computation of MultitaskCNN with its weights, as one would first write it."""
+    """The computation of CNN with its weights, as one would first write it."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for convolution, normalisation, *_ in network.blocks:
+        for convolution, normalisation, *_ in network.encoder.blocks:
             layers += [convolution, normalisation, nn.ReLU(inplace=True), nn.MaxPool2d(2)]
         self.blocks = nn.Sequential(*layers)
         self.heads = network.heads

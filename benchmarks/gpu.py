@@ -21,14 +21,13 @@ from lightning_fabric import Fabric
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import machine
+from flare.config.network_groups import OptimizerOptions
 from flare.models import ARCHITECTURES, NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation, Normaliser
 from flare.sample import N_CHANNELS, N_STEPS
-from flare.training.batches import Batches
-from flare.training.loop import fit
+from flare.training.batches import Batches, DeviceCubes
+from flare.training.loop import Training
 from flare.training.losses import multitask
-from flare.training.resident import ResidentCubes
-from flare.training.settings import FitSettings
 
 SIZES = (128, 256)
 DISTINCT = 64  # random samples, of which a set is made
@@ -68,25 +67,25 @@ def batches_of(samples: int, size: int, batch: int, device: torch.device) -> Bat
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     return Batches(
         images[np.arange(samples) % len(images)], present, flux, np.arange(samples), batch
-    ).where_it_pays(device)
+    ).cache_on_device(device)
 
 
 def throughput(
     architecture: str, size: int, batches: Batches, fabric: Fabric, *, seconds: float
 ) -> Throughput:
     """Train for some seconds, an epoch at least, after one that does not count."""
-    settings = FitSettings(
-        epochs=10_000, batch_size=batches.batch_size, learning_rate=1e-4, weight_decay=0.01
+    options = OptimizerOptions(
+        epochs=10_000, batch_size=batches.batch_size, learning_rate=1e-4, ema=0
     )
     torch.manual_seed(0)
     if fabric.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(fabric.device)
     network = build(NetworkConfig(architecture))
     operations = _operations(network, size, fabric.device)
-    records = fit(
-        network, Normaliser(NORMALISATION), train=batches, validation=None, settings=settings,
+    records = Training(
+        network, Normaliser(NORMALISATION), train=batches, validation=None, options=options,
         loss=multitask(1.0), fabric=fabric,
-    )  # fmt: skip
+    ).fit()  # fmt: skip
     next(records)  # kernels are chosen
     taken = [next(records)]
     while sum(one.seconds for one in taken) < seconds:
@@ -97,8 +96,8 @@ def throughput(
     return Throughput(
         sum(one.samples_per_second * one.seconds for one in taken) / total,
         operations,
-        sum(one.waiting * one.seconds for one in taken) / total,
-        isinstance(batches.cubes, ResidentCubes),
+        sum(one.data_wait_share * one.seconds for one in taken) / total,
+        isinstance(batches.cubes, DeviceCubes),
         used / 1e9,
     )
 

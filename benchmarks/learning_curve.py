@@ -29,8 +29,7 @@ from flare.verification.inputs import Observations
 from flare.verification.scorecard import score_forecasts
 from flare.verification.scores import Score
 from flare.workflows.evaluation.references import features_of
-from flare.workflows.fitting.network import train_network
-from flare.workflows.fitting.network_settings import network_settings
+from flare.workflows.fitting.network import prepare_inputs, train_network
 from flare.workflows.fitting.scoring import forecast_rows
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
@@ -60,7 +59,7 @@ def scores_of(told: Forecast, data: TrainingData) -> dict[str, Score]:
 def learn(data: TrainingData, config: TrainConfig, features: NDArray[np.float64]) -> Point:
     """Fit forest and network on the training rows of a part."""
     rows, held = data.split.train, data.split.validation
-    network = train_network(data, network_settings(config, seed=config.seed))
+    network, _ = train_network(data, config, prepare_inputs(data, config))
     forest = fit_forest(features[rows], data.peak_flux[rows], spec=network.spec, origin=data.origin)
     told = {
         "forest": forest.predict_features(features[held]),

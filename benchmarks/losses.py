@@ -8,7 +8,6 @@ was forecast is kept in ``--output_dir``, so a measurement that was interrupted 
 
 import argparse
 import time
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,45 +16,53 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.losses_report import report
+from flare.config.network_groups import ObjectiveOptions
 from flare.datasets.splits import folds_by_region
 from flare.goes import EVENTS, event_outcomes
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation, fit_normalisation
 from flare.sample import reduce_cubes
 from flare.seeding import Stream, integer_seed, stream
-from flare.training.allocator import keep_freed_memory
 from flare.training.augment import build_augmentation
 from flare.training.losses import build_loss
-from flare.training.objective import Objective
+from flare.training.processes import keep_freed_memory
 from flare.training.sampling import build_sampler
 from flare.workflows.fitting.training_data import open_packed
 
-PLAIN = Objective(
+PLAIN = ObjectiveOptions(
     head="multitask", flux_loss="l1", label_floor=1e-9, event_loss="bce", sampling="natural"
 )
 FOLDS, SIZE, BATCH = 2, 64, 16
 
+
+def with_changes(**changes: object) -> ObjectiveOptions:
+    """Return the plain objective with other options."""
+    return PLAIN.model_copy(update=changes)
+
+
 #: Every way to train that is measured; the first is what the others are compared with.
-WAYS: dict[str, Objective] = {
+WAYS: dict[str, ObjectiveOptions] = {
     "l1, bce, natural, mirrors": PLAIN,
     "the same, seed 1": PLAIN,
     "the same, seed 2": PLAIN,
-    "l1, floor 1e-8": replace(PLAIN, label_floor=1e-8),
-    "l1, floor 1e-7": replace(PLAIN, label_floor=1e-7),
-    "huber": replace(PLAIN, flux_loss="huber"),
-    "huber, floor 1e-8": replace(PLAIN, flux_loss="huber", label_floor=1e-8),
-    "huber, floor 1e-7": replace(PLAIN, flux_loss="huber", label_floor=1e-7),
-    "pinball": replace(PLAIN, flux_loss="pinball"),
-    "pinball, floor 1e-7": replace(PLAIN, flux_loss="pinball", label_floor=1e-7),
-    "censored": replace(PLAIN, flux_loss="censored"),
-    "weighted_bce, balance 0.5": replace(PLAIN, event_loss="weighted_bce"),
-    "weighted_bce, balance 1": replace(PLAIN, event_loss="weighted_bce", event_balance=1.0),
-    "focal, gamma 2": replace(PLAIN, event_loss="focal"),
-    "score_oriented": replace(PLAIN, event_loss="score_oriented"),
-    "class_balanced": replace(PLAIN, sampling="class_balanced"),
-    "region_balanced": replace(PLAIN, sampling="region_balanced"),
-    "no mirrors": replace(PLAIN, mirror=False),
-    "mirrors, shift 0.05, drift 0.3, drop 0.03": replace(PLAIN, shift=0.05, drift=0.3, drop=0.03),
+    "l1, floor 1e-8": with_changes(label_floor=1e-8),
+    "l1, floor 1e-7": with_changes(label_floor=1e-7),
+    "huber": with_changes(flux_loss="huber"),
+    "huber, floor 1e-8": with_changes(flux_loss="huber", label_floor=1e-8),
+    "huber, floor 1e-7": with_changes(flux_loss="huber", label_floor=1e-7),
+    "pinball": with_changes(flux_loss="pinball"),
+    "pinball, floor 1e-7": with_changes(flux_loss="pinball", label_floor=1e-7),
+    "censored": with_changes(flux_loss="censored"),
+    "weighted_bce, balance 0.5": with_changes(event_loss="weighted_bce"),
+    "weighted_bce, balance 1": with_changes(event_loss="weighted_bce", event_balance=1.0),
+    "focal, gamma 2": with_changes(event_loss="focal"),
+    "score_oriented": with_changes(event_loss="score_oriented"),
+    "class_balanced": with_changes(sampling="class_balanced"),
+    "region_balanced": with_changes(sampling="region_balanced"),
+    "no mirrors": with_changes(mirror=False),
+    "mirrors, shift 0.05, jitter 0.3, dropout 0.03": with_changes(
+        shift=0.05, brightness_jitter=0.3, image_dropout=0.03
+    ),
 }
 
 
@@ -85,7 +92,7 @@ class Bench:
         return normalise(torch.from_numpy(self.cubes[rows]), present), present, labels
 
 
-def out_of_fold(bench: Bench, objective: Objective, *, epochs: int, seed: int):
+def out_of_fold(bench: Bench, objective: ObjectiveOptions, *, epochs: int, seed: int):
     """Return log10 flux (N, Q) and probabilities (N, E) of every sample, as the networks issue."""
     flux = np.empty((len(bench.flux), objective.n_quantiles))
     probability = np.empty((len(bench.flux), len(EVENTS)))
@@ -100,8 +107,10 @@ def out_of_fold(bench: Bench, objective: Objective, *, epochs: int, seed: int):
     return flux, probability
 
 
-def trained(bench: Bench, rows: NDArray[np.intp], objective: Objective, *, epochs: int, seed: int):
-    """Train a small network on some rows, much as ``fit`` does, so many epochs."""
+def trained(
+    bench: Bench, rows: NDArray[np.intp], objective: ObjectiveOptions, *, epochs: int, seed: int
+):
+    """Train a small network on some rows, much as ``Training`` does, so many epochs."""
     torch.manual_seed(integer_seed(seed, Stream.WEIGHTS))
     config = NetworkConfig(width=8, hidden=32, n_quantiles=objective.n_quantiles)
     network, normalise = build(config), fit_normalisation(bench.cubes, bench.present, rows)

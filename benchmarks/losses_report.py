@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from flare.config.network_groups import ObjectiveOptions
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.forecasters.postprocessing.fit_calibration import choose_calibration, cross_calibrated
 from flare.goes import EVENTS, event_outcomes
-from flare.training.objective import INTERVAL_LEVEL, Objective
+from flare.training.losses import INTERVAL_LEVEL
 from flare.training.sampling import class_weights
 from flare.verification.probabilistic import brier_skill_score, roc_area
 
@@ -38,7 +39,7 @@ class Told:
     natural: Floats  # (N, E)
 
 
-def report(bench, ways: Mapping[str, Objective], folder: Path) -> str:
+def report(bench, ways: Mapping[str, ObjectiveOptions], folder: Path) -> str:
     """Return two tables, of the flux and of the events, as Markdown."""
     told = {
         name: _read(folder / f"{name}.npz", bench, objective) for name, objective in ways.items()
@@ -56,7 +57,7 @@ def report(bench, ways: Mapping[str, Objective], folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _read(file: Path, bench, objective: Objective) -> Told:
+def _read(file: Path, bench, objective: ObjectiveOptions) -> Told:
     kept = np.load(file)
     natural = kept["probability"].copy()
     for fold in np.unique(bench.folds):

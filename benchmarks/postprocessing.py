@@ -28,8 +28,7 @@ from flare.verification.inputs import Observations
 from flare.verification.probabilistic import brier_score
 from flare.verification.scorecard import score_forecasts
 from flare.workflows.evaluation.references import reference_data
-from flare.workflows.fitting.row_features import features_of
-from flare.workflows.fitting.training_data import open_packed
+from flare.workflows.fitting.training_data import features_of, open_packed
 
 SHOWN = ("C1.0", HEADLINE_EVENT)
 FOLDS = 3

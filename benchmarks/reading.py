@@ -27,8 +27,8 @@ from flare.datasets.pack.writer import pack
 from flare.datasets.synthetic import synthesize
 from flare.models.normalisation import ChannelNormalisation, Normaliser, fit_normalisation
 from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
-from flare.training.allocator import keep_freed_memory
 from flare.training.batches import Batches
+from flare.training.processes import keep_freed_memory
 
 BATCH = 16
 PEER, TWO_WORKERS = "Pillow, DataLoader, 0 workers", "Pillow, DataLoader, 2 workers"

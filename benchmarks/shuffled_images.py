@@ -25,10 +25,9 @@ from flare.seeding import Stream, stream
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.evaluation.references import climatology_of
-from flare.workflows.fitting.cross_validation import on_validation
-from flare.workflows.fitting.network import train_network
-from flare.workflows.fitting.network_settings import network_settings
-from flare.workflows.fitting.scoring import forecast_rows, tuned_and_scored
+from flare.workflows.fitting.cross_validation import validation_forecasts
+from flare.workflows.fitting.network import prepare_inputs, train_network
+from flare.workflows.fitting.scoring import forecast_rows, postprocess_and_score
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 _SCORES = (
@@ -49,9 +48,9 @@ def shuffled(data: TrainingData, *, seed: int) -> TrainingData:
 
 def trained_and_scored(data: TrainingData, test: PackedSplit, config: TrainConfig) -> Scorecard:
     """Train the network of a config, and score it on the test rows."""
-    network = train_network(data, network_settings(config, seed=config.seed))
-    unseen = on_validation(network, data, seed=config.split_seed)
-    ready, _ = tuned_and_scored(network, data, unseen, resamples=100)
+    network, _ = train_network(data, config, prepare_inputs(data, config))
+    forecasts = validation_forecasts(network, data, seed=config.split_seed)
+    ready, _ = postprocess_and_score(network, data, forecasts, resamples=100)
     forecast = forecast_rows(ready, test, np.arange(len(test)), title="test")
     return score_forecasts(forecast, Observations.from_table(test.table))
 

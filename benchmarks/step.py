@@ -18,11 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.timing import machine
-from flare.models import ARCHITECTURES, NetworkConfig, build
+from flare.models import ARCHITECTURES, Network, NetworkConfig, build
 from flare.models.blocks import over_time, pool
-from flare.models.stacked_cnn import StackedCNN
 from flare.sample import MAGNETOGRAM, N_CHANNELS, N_STEPS
-from flare.training.allocator import keep_freed_memory
+from flare.training.processes import keep_freed_memory
 
 _BATCH, _TURNS, _STEPS = 16, 5, 3
 _PLAIN, _DEFAULT_MEMORY, _OURS = "plain PyTorch", "stacked_cnn, glibc's memory", "stacked_cnn"
@@ -31,13 +30,13 @@ _PLAIN, _DEFAULT_MEMORY, _OURS = "plain PyTorch", "stacked_cnn, glibc's memory",
 class Plain(nn.Module):
     """What StackedCNN computes with its weights, as one would first write it."""
 
-    def __init__(self, network: StackedCNN) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for convolution, normalisation, *_ in network.blocks:
+        for convolution, normalisation, *_ in network.encoder.blocks:
             layers += [convolution, normalisation, nn.ReLU(inplace=True), nn.MaxPool2d(2)]
         self.blocks = nn.Sequential(*layers).to(memory_format=torch.contiguous_format)
-        self.overview, self.heads = network.overview, network.heads
+        self.overview, self.heads = network.encoder.overview, network.heads
 
     def forward(self, cubes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Forecast N samples."""

@@ -24,17 +24,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import machine, time_in_own_processes
+from flare.config.network_groups import OptimizerOptions
 from flare.datasets.pack.writer import ensure_pack
 from flare.datasets.synthetic import synthesize
 from flare.goes import EVENTS, event_outcomes
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation, Normaliser, fit_normalisation
 from flare.sample import N_PLANES
-from flare.training.allocator import keep_freed_memory
 from flare.training.batches import Batches
-from flare.training.loop import fit
+from flare.training.loop import Training
 from flare.training.losses import multitask
-from flare.training.settings import FitSettings
+from flare.training.processes import keep_freed_memory
 
 ARCHITECTURE, WIDTH, SIZE, BATCH, PLAIN_BATCH = "stacked_cnn", 16, 256, 16, 2
 
@@ -100,20 +100,20 @@ def packed(data: Path) -> tuple[Batches, ChannelNormalisation]:
 
 
 def our_epoch(data: Path, precision: str = "32-true") -> None:
-    """Train for an epoch with ``fit``."""
+    """Train for an epoch with ``Training``."""
     keep_freed_memory()
     batches, normalisation = packed(data)
-    records = fit(
+    records = Training(
         build(NetworkConfig(architecture=ARCHITECTURE, width=WIDTH)),
         Normaliser(normalisation),
         train=batches,
         validation=None,
-        settings=FitSettings(
-            epochs=1, batch_size=BATCH, learning_rate=1e-3, weight_decay=0.01, accelerator="cpu"
+        options=OptimizerOptions(
+            epochs=1, batch_size=BATCH, learning_rate=1e-3, ema=0, accelerator="cpu"
         ),
         loss=multitask(1.0),
         fabric=Fabric(accelerator="cpu", devices=1, precision=precision),  # type: ignore[arg-type]
-    )
+    ).fit()
     for _record in records:
         pass
 

@@ -39,7 +39,7 @@ def answer_steps(architecture: str, size: int) -> None:
 
     from flare.models import NetworkConfig, build
     from flare.sample import N_CHANNELS, N_STEPS
-    from flare.training.allocator import keep_freed_memory
+    from flare.training.processes import keep_freed_memory
 
     keep_freed_memory()
     torch.manual_seed(0)

@@ -1,16 +1,24 @@
-"""Train and register the multitask CNN: `mlflow run . -e train -P epochs=30`."""
+"""Train and register a network: `mlflow run . -e train -P epochs=30`."""
 
-from entrypoints.command import run
+import sys
+
+from entrypoints.command import fail, run
 from flare.config import TrainConfig
+from flare.errors import FlareError
 
 
 def main(config: TrainConfig) -> None:
-    """Train, and say what was registered; a further process of torchrun or SLURM only helps."""
-    from flare.training.processes import rank_outside
+    """Train and print the registered version; with several devices, start their processes."""
+    from flare.training.processes import global_rank, launch, needs_launch
     from flare.workflows import train
 
-    if rank_outside() > 0:
-        train.follow(config)
+    if needs_launch(config):
+        sys.exit(launch("entrypoints.train", sys.argv[1:], processes=config.devices))
+    if global_rank() > 0:
+        try:
+            train.follow(config)
+        except FlareError as error:
+            fail(f"train, rank {global_rank()}", str(error))
     else:
         print("\n".join(train.run(config).lines()))
 

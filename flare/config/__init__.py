@@ -1,8 +1,8 @@
-"""What can be set: one frozen model per entry point, and nothing about it written anywhere else.
+"""The parameters of every entry point: one frozen pydantic model each.
 
-The command line, the checks, the help texts and MLproject are all made from these classes. Every
+The command line, its checks and help texts, and MLproject are generated from these classes. Every
 parameter has a default; ``python -m entrypoints.NAME --help`` lists them. Paths are relative to
-the project's root. What several entry points share stands in ``flare.config.groups``.
+the project's root. ``flare.config.groups`` holds what several entry points share.
 """
 
 from pathlib import Path
@@ -13,38 +13,38 @@ from pydantic import AfterValidator, Field
 from flare.config.groups import (
     PREDICT_EXAMPLE,
     SYNTHETIC_DIR,
-    BaseRates,
+    BaseRatesOption,
     BootstrapOptions,
-    Data,
-    Dataset,
     DatasetOptions,
-    Division,
     EntryConfig,
-    Folds,
-    Forest,
+    FoldsOption,
+    ForestOptions,
+    ImageOptions,
     ImageSize,
     ModelNameOption,
     OptionalPath,
-    Processes,
+    PackOptions,
+    ProcessesOption,
     PromotionScore,
     SeedOption,
     SplitConfig,
-    Synthesis,
+    SynthesisOptions,
+    ValidationOptions,
     sha256_text,
 )
-from flare.config.network_groups import NetworkOptions, Resumable
+from flare.config.network_groups import NetworkOptions, ResumeOption
 
 
-class DownloadConfig(Processes):
-    """Download SDOBenchmark, or take an archive of it; unpack, check and count it."""
+class DownloadConfig(ProcessesOption):
+    """Download SDOBenchmark or unpack an archive of it, verify and count it."""
 
     what: Literal["example", "full"] = Field(
-        "example", description="example: a few hundred samples, some 0.2 GB; full: 9,222, 4.1 GB"
+        "example", description="example: a few hundred samples, 0.2 GB; full: 9222 samples, 4.1 GB"
     )
     source: Annotated[str, Field(min_length=1)] = Field(
         "github,kaggle",
-        description="github, kaggle, http(s) addresses or archives on disk, tried in turn, "
-        "separated by commas",
+        description="sources to try in turn, separated by commas: github, kaggle, http(s) "
+        "addresses, archives on disk",
     )
     dest: Path = Field(Path("data/raw"), description="new folder for the dataset")
     sha256: Annotated[str, AfterValidator(sha256_text)] = Field(
@@ -52,35 +52,36 @@ class DownloadConfig(Processes):
     )
     keep_archive: bool = Field(False, description="keep the downloaded archive next to dest")
     attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
-        6, description="failures in a row after which the next source is tried"
+        6, description="consecutive failures before the next source is tried"
     )
     timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
-        60.0, description="seconds without a byte after which a transfer counts as broken"
+        60.0, description="seconds without data after which a transfer is broken"
     )
 
 
-class SynthesizeConfig(Synthesis):
+class SynthesizeConfig(SynthesisOptions):
     """Make synthetic active regions in SDOBenchmark's layout."""
 
     data_dir: Path = Field(SYNTHETIC_DIR, description="new folder for the dataset")
 
 
-class PackConfig(Data):
-    """Decode a dataset's images once, into memory-mapped arrays."""
+class PackConfig(ImageOptions):
+    """Decode the images of a dataset once, into memory-mapped arrays."""
 
     verify: bool = Field(
-        False, description="read every byte of the pack again, and compare it with its fingerprint"
+        False, description="read the whole pack again and compare it with its fingerprint"
     )
 
 
 class InspectConfig(DatasetOptions):
-    """Count every image of a dataset, check it, and draw what it holds."""
+    """Count and check the images of a dataset, and plot samples."""
 
     split: Literal["", "test", "training"] = Field(
-        "", description="split of the sample; empty: test, if there is one"
+        "", description="split of the plotted sample; empty: test if there is one, else training"
     )
     sample: str = Field(
-        "", description="id of the sample to draw; empty: the strongest of the most complete ones"
+        "",
+        description="id of the sample to plot; empty: the strongest of the most complete ones",
     )
     compare_with: OptionalPath = Field(
         None, description="another dataset, whose images and grey levels are drawn for comparison"
@@ -89,57 +90,66 @@ class InspectConfig(DatasetOptions):
 
 
 class AuditConfig(SplitConfig):
-    """Check a dataset and the split that training makes for leaks; exit code 1 if there are any."""
+    """Check a dataset and its validation split for leaks; exit code 1 if there are any."""
 
-    features: bool = Field(True, description="check the values of this project's features too")
-    features_csv: OptionalPath = Field(None, description="your own features, with a column id")
+    features: bool = Field(True, description="also check the values of this project's features")
+    features_csv: OptionalPath = Field(
+        None, description="CSV file of your own features, with a column id"
+    )
     output_dir: Path = Field(Path("outputs/audit"), description="folder for the report")
 
 
-class BaselineConfig(SeedOption, BootstrapOptions, ModelNameOption, Forest, Folds, SplitConfig):
-    """Fit the random forest on image statistics and magnetogram proxies, and register it."""
+class BaselineConfig(
+    SeedOption, BootstrapOptions, ModelNameOption, ForestOptions, FoldsOption, SplitConfig
+):
+    """Fit a random forest on image statistics and magnetogram proxies, and register it."""
 
 
 class TrainConfig(
-    Resumable, SeedOption, BootstrapOptions, ModelNameOption, NetworkOptions, Folds, SplitConfig
+    ResumeOption, BootstrapOptions, ModelNameOption, NetworkOptions, FoldsOption, SplitConfig
 ):
-    """Train the multitask CNN, and register it."""
+    """Train a network, and register it."""
 
 
 class SearchConfig(SeedOption, ModelNameOption, SplitConfig):
     """Search hyperparameters of the forest and the CNN with Optuna; each trial is a child run."""
 
-    family: Literal["forest", "cnn", "both"] = Field("both", description="what to search over")
-    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(12, description="trials to add")
+    family: Literal["forest", "cnn", "both"] = Field("both", description="models to search over")
+    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        12, description="trials to add to the study"
+    )
     epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(6, description="epochs of a CNN trial")
     study_name: Annotated[str, Field(min_length=1)] = Field(
-        "flare", description="an existing study of this name is continued"
+        "flare", description="name of the study; an existing study is continued"
     )
     study_file: Path = Field(
-        Path("outputs/search.journal"), description="journal file that the study is kept in"
+        Path("outputs/search.journal"), description="journal file of the study"
     )
 
 
-class EnsembleConfig(BootstrapOptions, ModelNameOption, Folds, Division, Dataset):
-    """Register several models as one, whose forecasts are the mean of theirs."""
+class EnsembleConfig(
+    BootstrapOptions, ModelNameOption, FoldsOption, ValidationOptions, PackOptions
+):
+    """Register the mean of several models as one model."""
 
     models: str = Field(
-        "1,2", description="run ids, version numbers or aliases of the members, commas between"
+        "1,2", description="members, separated by commas: run ids, version numbers or aliases"
     )
 
 
-class EvaluateConfig(BaseRates, BootstrapOptions, ModelNameOption, Dataset):
-    """Score a model beside its rivals on one split, with intervals, and audit the data."""
+class EvaluateConfig(BaseRatesOption, BootstrapOptions, ModelNameOption, PackOptions):
+    """Score a model and reference forecasts on one split, with intervals, and audit the data."""
 
     model: str = Field(
-        "", description="run id, version number, alias, models:/ URI or folder; empty: newest"
+        "",
+        description="run id, version number, alias, models:/ URI or folder; empty: newest",
     )
     split: Literal["test", "training"] = Field("test", description="split to score")
     compare_to: str = Field(
-        "", description="another model, to be scored beside it with paired differences"
+        "", description="another model to score with it, with paired differences"
     )
     scale: Literal["raw", "noaa", "physical"] = Field(
-        "raw", description="label scale on which events are meant; raw: the dataset's, as published"
+        "raw", description="flux scale of the event thresholds; raw: the labels as published"
     )
     output_dir: Path = Field(Path("outputs/evaluation"), description="folder for the report")
     allow_overlap: bool = Field(
@@ -148,40 +158,40 @@ class EvaluateConfig(BaseRates, BootstrapOptions, ModelNameOption, Dataset):
 
 
 class PromoteConfig(BootstrapOptions, ModelNameOption):
-    """Move the alias Production to a version that is not worse, or back to the one before."""
+    """Move the alias Production to a version that is not worse, or back to the previous one."""
 
     version: Annotated[str, Field(pattern=r"^(best|latest|previous|history|[1-9]\d*)$")] = Field(
         "best",
-        description="a number; best: highest validation score; latest: newest; "
-        "previous: back to the one before, without a comparison; history: print all promotions",
+        description="version number; best: highest validation score; latest: newest; previous: "
+        "back to the previous one, without a comparison; history: print all promotions",
     )
     event: Literal["B1.0", "C1.0", "M1.0", "X1.0"] = Field(
-        "M1.0", description="event whose validation score is compared"
+        "M1.0", description="event whose validation scores are compared"
     )
     score: PromotionScore = Field(
         "brier_skill_score", description="validation score that must not be worse than Production's"
     )
     force: str = Field(
-        "", description="promote even a worse version, for this reason; it is kept as a tag"
+        "", description="reason to promote even a worse version; it is stored as a tag"
     )
 
 
-class PredictConfig(BaseRates, Processes, ModelNameOption):
-    """Forecast one sample, or every sample of a folder; what was interrupted is continued."""
+class PredictConfig(BaseRatesOption, ProcessesOption, ModelNameOption):
+    """Forecast one sample, or every sample of a folder; an interrupted run is resumed."""
 
     data_dir: OptionalPath = Field(
         None,
-        description="many samples: a dataset, or a folder of sample folders, nested or not; "
-        "empty: input",
+        description="forecast many samples: a dataset, or a folder of sample folders, nested or "
+        "not; empty: forecast input",
     )
     split: Literal["test", "training"] = Field("test", description="split of a dataset")
     input: Path = Field(
-        PREDICT_EXAMPLE, description="one sample: its folder, or a .npy of (40, 256, 256)"
+        PREDICT_EXAMPLE, description="one sample: its folder, or a .npy file of (40, 256, 256)"
     )
     scale: Literal["", "fraction", "level"] = Field(
         "",
-        description="floats of a .npy: fraction where 1 is white, level where 255 is; empty: the "
-        "values decide",
+        description="scale of floats in a .npy file: fraction, white is 1; level, white is 255; "
+        "empty: inferred from the values",
     )
     model: str = Field(
         "Production", description="run id, version number, alias, models:/ URI or folder"
@@ -192,59 +202,58 @@ class PredictConfig(BaseRates, Processes, ModelNameOption):
         "outputs/predictions.csv where data_dir is given, else the terminal only",
     )
     restart: bool = Field(
-        False, description="discard what an interrupted run has kept, instead of continuing it"
+        False, description="discard the forecasts of an interrupted run instead of resuming it"
     )
 
 
 class ServeConfig(ModelNameOption):
-    """Serve the Production version over HTTP, and follow it."""
+    """Serve the Production version over HTTP, and follow promotions."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="port; 0: any free one")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="port; 0: any free port")
     poll_seconds: Annotated[float, Field(ge=0.05, le=86_400)] = Field(
-        5.0, description="seconds between looks at the registry"
+        5.0, description="seconds between checks of the registry"
     )
     workers: Annotated[int, Field(ge=1, le=256)] = Field(1, description="server processes")
 
 
 class ResendConfig(EntryConfig):
-    """Send what the tracking server missed of runs on this disk, and register their models."""
+    """Send unsynced runs on this disk to the tracking server, and register their models."""
 
     folder: OptionalPath = Field(
-        None, description="folder of one run; empty: all below outputs/runs that lack something"
+        None, description="folder of one run; empty: all unsynced runs below outputs/runs"
     )
 
 
 class RelocateConfig(EntryConfig):
-    """Record this folder for the artifacts of a project that was copied or renamed."""
+    """Record this folder as the place of the artifacts, after a project was copied or renamed."""
 
 
 class MainConfig(
-    Resumable,
-    SeedOption,
+    ResumeOption,
     BootstrapOptions,
     ModelNameOption,
     NetworkOptions,
-    Forest,
-    Folds,
+    ForestOptions,
+    FoldsOption,
     SplitConfig,
-    Synthesis,
+    SynthesisOptions,
 ):
-    """The whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast.
+    """Run the whole job: synthesize, pack, baseline, train, evaluate, promote, one forecast.
 
     Its images are smaller and its epochs fewer than those of the stages alone: it is a
     demonstration on a small set, where more of either costs time and gains nothing.
     """
 
     image_size: ImageSize = Field(
-        64, description="pixels of an edge that images are averaged down to: 32, 64, 128 or 256"
+        64, description="edge in pixels that images are averaged down to: 32, 64, 128 or 256"
     )
     epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        8, description="passes over the training regions"
+        8, description="passes over the training samples"
     )
 
 
-#: Every entry point and its config; `main` is what `mlflow run .` runs.
+#: Every entry point and its config; `mlflow run .` runs `main`.
 ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "main": MainConfig,
     "download": DownloadConfig,

@@ -1,6 +1,6 @@
-"""The parameters that entry points share, each once, with its bounds and its description.
+"""Groups of parameters that several entry points share.
 
-``flare.config`` puts them together, one model per entry point.
+``flare.config`` combines them into one model per entry point.
 """
 
 import re
@@ -15,17 +15,17 @@ from flare.goes import EVENTS
 
 SYNTHETIC_DIR = Path("data/synthetic")
 
-#: What `predict` forecasts where nothing is given, and where the forecasts of many samples go.
+#: Default input of `predict`, and where it writes the forecasts of many samples by default.
 PREDICT_EXAMPLE = Path("data/example")
 PREDICT_OUTPUT = Path("outputs/predictions.csv")
 
-#: The registered model whose versions are forests and networks alike.
+#: The registered model; forests and networks are versions of it.
 MODEL_NAME = "solar-flare"
 
-#: To how many pixels the images of 256 can be averaged down.
+#: Image sizes in pixels; the originals have 256 and are averaged down.
 IMAGE_SIZES = (32, 64, 128, 256)
 
-#: MLproject cannot leave a parameter out: an empty text stands for "not given".
+#: MLproject cannot omit a parameter: an empty text stands for None.
 OptionalPath = Annotated[Path | None, BeforeValidator(lambda v: None if v == "" else v)]
 
 
@@ -40,12 +40,12 @@ ImageSize = Annotated[int, AfterValidator(_image_size)]
 
 def _folds(value: int) -> int:
     if value == 1:
-        raise ValueError("one fold leaves nothing to fit on; choose 2 or more, or 0 for none")
+        raise ValueError("a single fold leaves nothing to fit on; use 2 or more, or 0 for none")
     return value
 
 
 def sha256_text(value: str) -> str:
-    """Check and lower the 64 digits of a SHA-256; an empty text stays empty."""
+    """Check a SHA-256 of 64 digits and lower its case; an empty text stays empty."""
     digits = value.strip().lower()
     if digits and not re.fullmatch(r"[0-9a-f]{64}", digits):
         raise ValueError("write 64 hexadecimal digits, as sha256sum prints them")
@@ -53,24 +53,24 @@ def sha256_text(value: str) -> str:
 
 
 def base_rates(text: str) -> dict[str, float]:
-    """Read rates such as ``M1.0:0.2,C1.0:0.6``; nothing of an empty text.
+    """Parse rates such as ``M1.0:0.2,C1.0:0.6``; an empty text gives none.
 
     Raises
     ------
     ValueError
-        An event is not one of ``EVENTS`` or stands twice, or a rate is not strictly inside 0..1.
+        An event is unknown or given twice, or a rate is not strictly between 0 and 1.
     """
     rates: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         event, _, number = (piece.strip() for piece in part.partition(":"))
         if event not in EVENTS or event in rates or not re.fullmatch(r"0?\.\d+", number):
             raise ValueError(
-                f"{part!r} is no base rate; write an event of {', '.join(EVENTS)} and its rate "
-                "between 0 and 1, such as M1.0:0.2, with commas between"
+                f"{part!r} is not a base rate; write an event ({', '.join(EVENTS)}) and its rate "
+                "between 0 and 1, separated by commas, such as M1.0:0.2,C1.0:0.6"
             )
         rates[event] = float(number)
         if rates[event] == 0:
-            raise ValueError(f"a base rate of 0 for {event} leaves nothing to forecast")
+            raise ValueError(f"the base rate of {event} must be above 0")
     return rates
 
 
@@ -79,16 +79,16 @@ def _base_rates(text: str) -> str:
     return text
 
 
-#: Parameters that change no result: tags of a run, so that comparing runs shows what matters.
+#: Parameters that do not change results. Runs log them as tags, so comparisons skip them.
 NO_RESULT = frozenset(
     {"accelerator", "checkpoint_steps", "processes", "restart", "resume", "strategy"}
 )
 
 
 def text_of(value: object) -> str:
-    """Return a parameter as MLproject, the command line and MLflow have it.
+    """Return the text of a parameter in MLproject, on the command line and in MLflow.
 
-    Nothing is an empty text, and truth is ``true`` or ``false``.
+    None is an empty text, and booleans are ``true`` and ``false``.
     """
     if value is None:
         return ""
@@ -99,7 +99,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
-#: What versions can be compared by. The last two are of the flux, whatever the event, and best low.
+#: Scores that compare versions. The last two are of the flux, of no event, and lower is better.
 PromotionScore = Literal[
     "brier_skill_score",
     "true_skill_statistic",
@@ -112,7 +112,7 @@ PromotionScore = Literal[
 
 
 class EntryConfig(BaseSettings):
-    """The base of all: frozen, unknown names refused, nothing taken from the environment."""
+    """Base of all configs: frozen, unknown names are refused, the environment is not read."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -123,11 +123,11 @@ class EntryConfig(BaseSettings):
     )
 
     def result_parameters(self, without: Collection[str] = ()) -> dict[str, object]:
-        """Return the parameters that change a result, but those ``without``."""
+        """Return the parameters that can change results, except ``without``."""
         return self.model_dump(exclude={*NO_RESULT, *without})
 
     def other_parameters(self) -> dict[str, object]:
-        """Return the parameters that change no result."""
+        """Return the parameters that do not change results."""
         return self.model_dump(include=set(NO_RESULT))
 
     @classmethod
@@ -139,126 +139,128 @@ class EntryConfig(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Look at the command line alone: a stray SEED or MODEL in the shell changes no result."""
+        """Read the command line only: a SEED or MODEL in the shell must not change results."""
         return (init_settings,)
 
 
-class Processes(EntryConfig):
-    """How many processes work."""
+class ProcessesOption(EntryConfig):
+    """The number of worker processes."""
 
     processes: Annotated[int, Field(ge=0, le=512)] = Field(
-        0, description="processes that make or decode images; 0: one per core"
+        0, description="worker processes that make or decode images; 0: one per core"
     )
 
 
-class Synthesis(Processes):
-    """Which synthetic regions to make."""
+class SynthesisOptions(ProcessesOption):
+    """The synthetic active regions."""
 
     samples: Annotated[int, Field(ge=30, le=200_000)] = Field(
-        640, description="synthetic samples in all; SDOBenchmark has 9222"
+        640, description="total number of synthetic samples; SDOBenchmark has 9222"
     )
     test_share: Annotated[float, Field(ge=0.05, le=0.9)] = Field(
-        0.3, description="share of the synthetic samples in the test split; SDOBenchmark's 0.0961"
+        0.3, description="share of the synthetic samples in the test split; 0.0961 in SDOBenchmark"
     )
     difficulty: Literal["easy", "medium", "hard"] = Field(
         "medium",
-        description="how much of the synthetic flare rates the images show; docs/synthetic.md",
+        description="how much the images show of the synthetic flare rates; see docs/synthetic.md",
     )
     test: Literal["as_observed", "selected"] = Field(
         "as_observed",
-        description="test regions of a synthetic set: as they come, so that scores measure skill, "
-        "or selected by their labels as SDOBenchmark's, with three times the M1.0 rate of training",
+        description="synthetic test regions: as_observed, drawn like the training regions, so that "
+        "scores measure skill; selected, by label as in SDOBenchmark, with three times the M1.0 "
+        "rate of training",
     )
     data_seed: Seed = Field(0, description="seed of the synthetic regions")
 
 
-class DatasetOptions(Processes):
-    """Where the dataset lies."""
+class DatasetOptions(ProcessesOption):
+    """The folder of the dataset."""
 
     data_dir: Path = Field(
         SYNTHETIC_DIR,
-        description="dataset in SDOBenchmark's layout; data/synthetic is made when missing",
+        description="dataset in SDOBenchmark's layout; data/synthetic is made if it is missing",
     )
 
 
-class Dataset(DatasetOptions):
-    """Where dataset and pack lie."""
+class PackOptions(DatasetOptions):
+    """The folders of the dataset and of its packed arrays."""
 
     pack_dir: OptionalPath = Field(
         None,
-        description="where the packed set lies; empty: packed-SIZE inside data_dir. A sample takes "
+        description="folder of the packed set; empty: packed-SIZE in data_dir. A sample takes "
         "0.6 MB at 128 pixels, 2.6 MB at 256",
     )
 
 
-class Data(Dataset):
-    """Which images of a dataset."""
+class ImageOptions(PackOptions):
+    """The images of a dataset."""
 
     image_size: ImageSize = Field(
-        128, description="pixels of an edge that images are averaged down to: 32, 64, 128 or 256"
+        128, description="edge in pixels that images are averaged down to: 32, 64, 128 or 256"
     )
 
 
-class Division(EntryConfig):
-    """How the training regions are divided."""
+class ValidationOptions(EntryConfig):
+    """The validation split."""
 
     validation_share: Share = Field(
-        0.25, description="share of the training regions kept for validation"
+        0.25, description="share of the training split's active regions used for validation"
     )
-    split_seed: Seed = Field(0, description="seed of the split by active region")
+    split_seed: Seed = Field(0, description="seed of the validation split and of the folds")
 
 
-class SplitConfig(Division, Data):
-    """Which data to learn from, and how the training regions are divided."""
+class SplitConfig(ValidationOptions, ImageOptions):
+    """The training data and their validation split."""
 
 
 class ModelNameOption(EntryConfig):
-    """Which registered model."""
+    """The registered model."""
 
     model_name: Annotated[str, Field(min_length=1, pattern=r"^[^/:'\"]+$")] = Field(
-        MODEL_NAME, description="registered model whose versions these are"
+        MODEL_NAME, description="name of the registered model"
     )
 
 
 class BootstrapOptions(EntryConfig):
-    """How sure scores are."""
+    """Bootstrap settings."""
 
     resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(
-        1000, description="bootstrap resamples of active regions behind every interval"
+        1000, description="bootstrap resamples over active regions for every interval"
     )
 
 
-class BaseRates(EntryConfig):
-    """To which event rates probabilities are moved."""
+class BaseRatesOption(EntryConfig):
+    """Event rates that probabilities are adjusted to."""
 
     base_rates: Annotated[str, AfterValidator(_base_rates)] = Field(
         "",
-        description="event rates to which the probabilities are moved, such as M1.0:0.2; empty: "
+        description="event rates that the probabilities are adjusted to, such as M1.0:0.2; empty: "
         "those of the training regions",
     )
 
 
-class Forest(EntryConfig):
-    """The forest."""
+class ForestOptions(EntryConfig):
+    """The random forest."""
 
     trees: Annotated[int, Field(ge=1, le=10_000)] = Field(300, description="trees in each forest")
-    min_samples_leaf: Count = Field(3, description="smallest leaf, in samples")
+    min_samples_leaf: Count = Field(3, description="minimum samples in a leaf")
     max_features: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.3, description="share of the features that a split may choose from"
+        0.3, description="share of the features considered at each split of a tree"
     )
 
 
-class Folds(EntryConfig):
-    """How a forecaster is tuned."""
+class FoldsOption(EntryConfig):
+    """The cross-validation that postprocessing is fitted on."""
 
     folds: Annotated[int, Field(ge=0, le=20), AfterValidator(_folds)] = Field(
         3,
-        description="folds of the training regions, grouped by region, behind calibration, "
-        "thresholds and interval; 0: all on validation instead, whose scores then flatter",
+        description="cross-validation folds, grouped by active region, that calibration, "
+        "thresholds and interval are fitted on; 0: fit them on validation, whose scores are then "
+        "optimistic",
     )
 
 
 class SeedOption(EntryConfig):
-    """The seed of training."""
+    """The training seed."""
 
-    seed: Seed = Field(0, description="seed of weights, order, mirrors and trees")
+    seed: Seed = Field(0, description="seed of weights, sample order, augmentation and trees")

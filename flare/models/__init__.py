@@ -1,38 +1,29 @@
-"""Networks only: (N, T, C, H, W) and the present mask in, log10 flux and event logits out."""
+"""Networks: (N, T, C, H, W) images and their mask in, log10 flux and event logits out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from flare.errors import ConfigInvalid
 from flare.goes import EVENTS
-from flare.models.cnn import MultitaskCNN
+from flare.models.blocks import Encoder
+from flare.models.cnn import CNN
 from flare.models.cnn3d import CNN3D
-from flare.models.heads import HeadOptions
-from flare.models.mean import NetworkMean
-from flare.models.network import Network
+from flare.models.heads import Heads
 from flare.models.resnet import ResNet
 from flare.models.stacked_cnn import StackedCNN
 from flare.models.transformer import TimeTransformer
 
-#: Every architecture by name. A new one is a file beside cnn.py and a line here.
-ARCHITECTURES: dict[str, Callable[[int, HeadOptions], Network]] = {
-    "cnn": MultitaskCNN,
-    "stacked_cnn": StackedCNN,
-    "resnet": ResNet,
-    "cnn3d": CNN3D,
-    "transformer": TimeTransformer,
-}
-
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which architecture and how wide; what ``build`` needs to make the same network again.
+    """The architecture and its sizes: what ``build`` needs to make the same network again.
 
     ``width`` is the number of feature maps of the first block, ``hidden`` the size of the layer
-    that both heads share, ``dropout`` the share of it that is dropped in training; of the flux
-    there is one number, three quantiles, or 0: it is then that of the events' distribution.
+    that both heads share, ``dropout`` the share of it that is dropped in training. ``n_quantiles``
+    of the flux are 1 or 3, or 0 where the flux follows from the events' distribution.
     ``n_features`` standardised features of each sample join the images. ``members`` networks of
     this kind are averaged.
     """
@@ -47,10 +38,70 @@ class NetworkConfig:
     members: int = 1
 
 
-def build_forecasting(config: NetworkConfig) -> nn.Module:
-    """Make what forecasts: the network of a config, or the mean of its members."""
-    networks = [build(config) for _ in range(config.members)]
-    return networks[0] if config.members == 1 else NetworkMean(networks)
+#: The encoder of every architecture. A new one is a file like cnn.py and a line here.
+ARCHITECTURES: dict[str, Callable[[NetworkConfig], Encoder]] = {
+    "cnn": lambda config: CNN(config.width),
+    "stacked_cnn": lambda config: StackedCNN(config.width),
+    "resnet": lambda config: ResNet(config.width),
+    "cnn3d": lambda config: CNN3D(config.width),
+    "transformer": lambda config: TimeTransformer(config.width, config.dropout),
+}
+
+
+class Network(nn.Module):
+    """An encoder of the images, and the heads that forecast log10 flux and event logits.
+
+    ``forward(cubes, present, features)`` takes float (N, T, C, H, W), normalised per channel and
+    zero where an image is missing, bool (N, T, C), and if the heads use any, the standardised
+    features (N, D). It returns log10 of the peak flux in W m^-2, (N, Q) with Q quantiles in rising
+    order (the middle column is the forecast), and event logits (N, E). With Q = 0 the flux is that
+    of the events' distribution, ``flare.flux_curve``.
+    """
+
+    def __init__(self, encoder: Encoder, heads: Heads) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = heads
+
+    def start_at(self, log10_flux: float, probabilities: Sequence[float]) -> None:
+        """Set the biases of the heads to a climatology instead of probabilities of 1/2.
+
+        Otherwise a network first learns that events are rare, by turning down whatever large
+        features multiply: the brighter a region, the rarer its flares.
+
+        Parameters
+        ----------
+        log10_flux
+            Typical log10 of the peak flux in W m^-2.
+        probabilities
+            Of each event, 0 < p < 1.
+        """
+        self.heads.start_at(log10_flux, probabilities)
+
+    def forward(
+        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Forecast N samples; see the class."""
+        forecast: tuple[Tensor, Tensor] = self.heads(self.encoder(cubes, present), features)
+        return forecast
+
+
+class NetworkMean(nn.Module):
+    """The mean of the log10 flux and of the event logits of several networks of one kind.
+
+    If no member's logits rise from an event to a stronger one, their mean does not either.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(
+        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Forecast N samples; see ``Network``."""
+        flux, logits = zip(*(one(cubes, present, features) for one in self.members), strict=True)
+        return torch.stack(flux).mean(dim=0), torch.stack(logits).mean(dim=0)
 
 
 def build(config: NetworkConfig) -> Network:
@@ -65,7 +116,24 @@ def build(config: NetworkConfig) -> Network:
         raise ConfigInvalid(
             f"no architecture {config.architecture!r}; choose one of {', '.join(ARCHITECTURES)}"
         )
-    options = HeadOptions(
-        config.hidden, config.dropout, config.n_events, config.n_quantiles, config.n_features
+    encoder = ARCHITECTURES[config.architecture](config)
+    heads = Heads(
+        encoder.size,
+        hidden=config.hidden,
+        dropout=config.dropout,
+        n_events=config.n_events,
+        n_quantiles=config.n_quantiles,
+        n_features=config.n_features,
     )
-    return ARCHITECTURES[config.architecture](config.width, options)
+    return Network(encoder, heads)
+
+
+def build_forecasting(config: NetworkConfig) -> nn.Module:
+    """Make the network of a config, or the mean of its members."""
+    networks = [build(config) for _ in range(config.members)]
+    return networks[0] if config.members == 1 else NetworkMean(networks)
+
+
+def middle(flux: Tensor) -> Tensor:
+    """Return the forecast itself, (N,), of quantiles (N, Q)."""
+    return flux[:, flux.shape[1] // 2]

@@ -1,4 +1,4 @@
-"""What several architectures share: the planes they see, convolution blocks, and pooling."""
+"""Building blocks of several architectures: input planes, convolution blocks, and pooling."""
 
 from collections.abc import Callable
 
@@ -7,40 +7,49 @@ from torch import Tensor, nn
 
 from flare.sample import MAGNETOGRAM, N_CHANNELS
 
-#: Channels of a frame once the unsigned magnetogram is beside the ten.
+#: Channels of a frame: the ten of a step and the unsigned magnetogram.
 FRAME_CHANNELS = N_CHANNELS + 1
 
-#: What ``pool`` makes of one feature map.
+#: Numbers that ``pool`` returns for one feature map: mean and maximum.
 POOLED = 2
 
-#: What ``over_time`` makes of one number of each step.
+#: Numbers that ``over_time`` returns for one number of each step: mean and change.
 TIMES = 2
 
-#: How many numbers ``overview`` tells of a time step.
+#: Numbers that ``overview`` returns for one time step.
 OVERVIEW = 4 * N_CHANNELS
 
-#: What is taken off a mean square, so that float32's rounding is not told as contrast.
+#: Share that is taken off a mean square, so that float32's rounding does not become contrast.
 _ROUNDING = 2e-6
 
 
+class Encoder(nn.Module):
+    """The part of a network that depends on the architecture: from images to one vector a sample.
+
+    ``forward(cubes, present)`` takes float (N, T, C, H, W), normalised and zero where an image is
+    missing, and bool (N, T, C); it returns (N, ``size``).
+    """
+
+    size: int
+
+
 def frames(steps: Tensor) -> Tensor:
-    """Return steps (B, C, H, W) as frames (B, C + 1, H, W), a pixel's channels together in memory.
+    """Return steps (B, C, H, W) as frames (B, C + 1, H, W), channels last in memory.
 
     The last channel is |B|, the magnetogram without its sign: how much field there is says more
     about flares than which polarity it has. `ChannelNormalisation` centres magnetograms at 0 G, so
     the absolute value of the input is in units of a root mean square field.
     """
-    return side_by_side(steps, steps[:, MAGNETOGRAM : MAGNETOGRAM + 1].abs())
+    return concatenate_channels(steps, steps[:, MAGNETOGRAM : MAGNETOGRAM + 1].abs())
 
 
 def encode_steps(
     encode: Callable[[Tensor], Tensor], cubes: Tensor, present: Tensor, *, training: bool
 ) -> Tensor:
-    """Return what ``encode`` makes of each time step, (N, T, ...); 0 for a step without images.
+    """Encode each time step, (N, T, ...); 0 for a step without images.
 
-    In training such steps are not encoded at all: batch normalisation would take the mean and
-    variance of planes that are mostly missing, and three quarters of the work would be for nothing
-    where samples have one step.
+    In training such steps are skipped: otherwise batch normalisation would measure planes that
+    are mostly missing, and three quarters of the work would be wasted where samples have one step.
 
     Parameters
     ----------
@@ -53,7 +62,7 @@ def encode_steps(
     steps = cubes.flatten(0, 1)
     if training and not there.all():
         rows = there.flatten().nonzero()[:, 0]
-        if len(rows) == 0:  # gradients have to be there even if they are 0
+        if len(rows) == 0:  # gradients must exist even if they are 0
             rows = rows.new_zeros(1)
         some = encode(frames(steps[rows]))  # (R, ...)
         encoded = some.new_zeros(len(steps), *some.shape[1:]).index_copy(0, rows, some)
@@ -66,8 +75,8 @@ def encode_steps(
 def over_time(steps: Tensor, present: Tensor) -> Tensor:
     """Return the mean of the steps that have images, and how the last differs from the first.
 
-    (N, 2 * D) of steps (N, T, D) and the mask (N, T, C); zeros where nothing is there. Four steps
-    beside one another would be twice as many numbers, which a small set cannot tell apart.
+    (N, 2 * D) of steps (N, T, D) and the mask (N, T, C); zeros for a sample without images. All
+    four steps would be twice as many numbers, too many to learn from on a small set.
     """
     there = present.any(dim=2).to(steps.dtype)  # (N, T)
     mean = (steps * there[..., None]).sum(dim=1) / there.sum(dim=1, keepdim=True).clamp(min=1)
@@ -78,12 +87,12 @@ def over_time(steps: Tensor, present: Tensor) -> Tensor:
     return torch.cat([mean, change], dim=1)
 
 
-def side_by_side(planes: Tensor, more: Tensor) -> Tensor:
+def concatenate_channels(planes: Tensor, more: Tensor) -> Tensor:
     """Return planes (B, P, H, W) and (B, Q, H, W) as (B, P + Q, H, W), channels last, copied once.
 
-    Convolutions on a CPU want all channels of a pixel together.
+    Convolutions on a CPU are fastest with all channels of a pixel together.
     """
-    if torch.onnx.is_in_onnx_export():  # who runs the graph lays out its memory
+    if torch.onnx.is_in_onnx_export():  # ONNX Runtime chooses its own memory layout
         return torch.cat([planes, more], dim=1)
     shape = (planes.shape[0], planes.shape[1] + more.shape[1], *planes.shape[2:])
     together = torch.empty(
@@ -100,26 +109,26 @@ def pool(maps: Tensor) -> Tensor:
 
 
 def overview(cubes: Tensor, present: Tensor) -> Tensor:
-    """Return mean, deviation and maximum of each image, and whether it is there: (N, T, 4 * C).
+    """Return mean, deviation and maximum of each image, and whether it is present: (N, T, 4 * C).
 
-    Batch normalisation takes the brightness out of feature maps; here it is kept. Of a missing
-    image all four are zero. A deviation below a thousandth of the mean is zero.
+    Batch normalisation removes the brightness from feature maps; here it is kept. All four are
+    zero for a missing image. A deviation below a thousandth of the mean is zero.
     """
-    # Line by line: one sum over all pixels is off by up to 1e-4 in float32, by its order.
+    # Line by line: one float32 sum over all pixels is off by up to 1e-4, depending on its order.
     mean = cubes.mean(dim=4).mean(dim=3)  # (N, T, C)
     variance = (1 - _ROUNDING) * _mean_square(cubes) - mean.square()
     deviation = variance.clamp(min=0).sqrt()
     there = present.to(cubes.dtype)
-    told = torch.stack([mean, deviation, cubes.amax(dim=(3, 4))], dim=3) * there[..., None]
-    return torch.cat([told.flatten(2), there], dim=2)
+    statistics = torch.stack([mean, deviation, cubes.amax(dim=(3, 4))], dim=3) * there[..., None]
+    return torch.cat([statistics.flatten(2), there], dim=2)
 
 
 class Overview(nn.Module):
-    """The overview of each step, its gaps filled and its numbers of one scale: (N, T, 4 * C).
+    """The overview of each step, missing images filled in, batch-normalised: (N, T, 4 * C).
 
-    Grey levels differ between channels by more than a strong flare makes of them; normalised, a
-    layer behind finds the difference in few steps. An image that is missing is taken to look as
-    the others of its channel do on average; where there is none the numbers are zero.
+    Grey levels differ between channels by more than a strong flare changes them; normalised, the
+    next layer learns the difference in few steps. A missing image gets the mean of the others of
+    its channel in the sample; a channel without any image is zero.
     """
 
     def __init__(self) -> None:
@@ -127,13 +136,13 @@ class Overview(nn.Module):
         self.normalisation = nn.BatchNorm1d(OVERVIEW - N_CHANNELS)
 
     def forward(self, cubes: Tensor, present: Tensor) -> Tensor:
-        """Tell of cubes (N, T, C, H, W) and which images are there (N, T, C)."""
-        told = overview(cubes, present)
-        there = told[..., -N_CHANNELS:]  # (N, T, C)
-        steps = told[..., :-N_CHANNELS].view(*there.shape, -1)  # (N, T, C, 3)
+        """Summarise cubes (N, T, C, H, W) with the mask (N, T, C)."""
+        numbers = overview(cubes, present)
+        there = numbers[..., -N_CHANNELS:]  # (N, T, C)
+        steps = numbers[..., :-N_CHANNELS].view(*there.shape, -1)  # (N, T, C, 3)
         count = there.sum(dim=1, keepdim=True)  # (N, 1, C)
-        usual = steps.sum(dim=1, keepdim=True) / count.clamp(min=1)[..., None]
-        filled = steps + usual * (1 - there)[..., None]
+        mean = steps.sum(dim=1, keepdim=True) / count.clamp(min=1)[..., None]
+        filled = steps + mean * (1 - there)[..., None]
         normal = self.normalisation(filled.flatten(2).flatten(0, 1)).view(*filled.shape)
         normal = normal * (count > 0).to(normal.dtype)[..., None]
         return torch.cat([normal.flatten(2), there], dim=2)
@@ -143,15 +152,15 @@ def _mean_square(cubes: Tensor) -> Tensor:
     """Return the mean of the squares of each image: (N, T, C) of (N, T, C, H, W)."""
     if torch.onnx.is_in_onnx_export():  # ONNX Runtime's norms take twice as long
         return cubes.square().mean(dim=4).mean(dim=3)
-    # As a norm it is read at the speed of memory; torch.std takes 30 times as long on a CPU.
+    # The norm runs at the speed of memory; torch.std takes 30 times as long on a CPU.
     lines: Tensor = torch.linalg.vector_norm(cubes, dim=4)
     return lines.square().mean(dim=3) / cubes.shape[4]
 
 
 def block(inputs: int, outputs: int) -> nn.Module:
-    """Return a convolution that halves the image; the ReLU is last, on a quarter of the pixels.
+    """Return a convolution block that halves the image.
 
-    That is the same function as before the pooling.
+    The ReLU comes after the pooling, on a quarter of the pixels, which gives the same result.
     """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),

@@ -10,34 +10,31 @@ from flare.models.blocks import (
     OVERVIEW,
     POOLED,
     TIMES,
+    Encoder,
     Overview,
     block,
     encode_steps,
     over_time,
 )
-from flare.models.heads import HeadOptions, Heads
-from flare.models.network import Network
 
 
-class CNN3D(Network):
-    """Three factorised blocks, (2+1)D, pooled over space and time together, and heads.
+class CNN3D(Encoder):
+    """Three factorised blocks, (2+1)D, pooled over space and time together.
 
-    Tran et al. 2018, doi:10.1109/CVPR.2018.00675. A step without images is zero for its
-    neighbours, as what lies before the first step is, and has no part in the pooling.
+    Source: Tran et al. 2018, doi:10.1109/CVPR.2018.00675. A step without images is zero for its
+    neighbours, as padding is, and does not count in the pooling.
     """
 
-    def __init__(self, width: int, options: HeadOptions) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         maps = [FRAME_CHANNELS, width, 2 * width, 4 * width]
         self.space = nn.ModuleList(block(a, b) for a, b in itertools.pairwise(maps))
-        self.time = nn.ModuleList(AcrossTime(b) for b in maps[1:])
+        self.time = nn.ModuleList(TimeConvolution(b) for b in maps[1:])
         self.overview = Overview()
-        self.heads = Heads(POOLED * maps[-1] + TIMES * OVERVIEW, options)
+        self.size = POOLED * maps[-1] + TIMES * OVERVIEW
 
-    def forward(
-        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Forecast N samples; see ``Network``."""
+    def forward(self, cubes: Tensor, present: Tensor) -> Tensor:
+        """Encode N samples; see ``Encoder``."""
         there = present.any(dim=2)[:, :, None, None, None].to(cubes.dtype)  # (N, T, 1, 1, 1)
         first, *later = zip(self.space, self.time, strict=True)
         steps = encode_steps(first[0], cubes, present, training=self.training)
@@ -46,16 +43,14 @@ class CNN3D(Network):
             maps = time(space(maps), there)
         steps = maps.view(*present.shape[:2], *maps.shape[1:])  # (N, T, K, H / 8, W / 8), >= 0
         steps = steps * there
-        mean = steps.mean(dim=(3, 4)).sum(dim=1) / there.flatten(1).sum(dim=1, keepdim=True).clamp(
-            1
-        )
-        seen = [mean, steps.amax(dim=(1, 3, 4)), over_time(self.overview(cubes, present), present)]
-        told: tuple[Tensor, Tensor] = self.heads(torch.cat(seen, dim=1), features)
-        return told
+        n_steps = there.flatten(1).sum(dim=1, keepdim=True).clamp(1)  # (N, 1)
+        mean = steps.mean(dim=(3, 4)).sum(dim=1) / n_steps
+        overview = over_time(self.overview(cubes, present), present)
+        return torch.cat([mean, steps.amax(dim=(1, 3, 4)), overview], dim=1)
 
 
-class AcrossTime(nn.Module):
-    """A convolution over three time steps, pixel by pixel, added to what it was given."""
+class TimeConvolution(nn.Module):
+    """A convolution over three time steps, pixel by pixel, added to its input."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Images and features to network input: measured on the training split, stored in the model.
+"""Normalise images and features: measured on the training split, stored in the model.
 
 The magnetogram is centred at 0 G instead of its mean, so that a network's input is the field in
-units of its root mean square: its absolute value is |B|, and a missing image is no field.
+units of its root mean square: its absolute value is |B|, and a missing image is zero field.
 """
 
 import math
@@ -18,7 +18,7 @@ from flare.sample import MAGNETOGRAM, Cube, PlaneSums, Present, grey_levels, pla
 #: Grey level of a magnetogram where there is no field, 127.5.
 ZERO_GAUSS = float(grey_levels(np.zeros(()), "magnetogram"))
 
-_FAR = 5.0  # standard deviations that a feature may lie from the mean
+_CLIP = 5.0  # standard deviations from the mean at which a feature is clipped
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class ChannelNormalisation:
         Parameters
         ----------
         out
-            float32 of the cubes' shape that is written and returned; None: a new one. Writing into
-            memory that is kept saves the page faults, which take ten times as long.
+            float32 buffer of the cubes' shape that is written and returned; None: a new one.
+            Reusing a buffer saves page faults, which take ten times as long.
         """
         if out is None:
             out = torch.empty(cubes.shape, dtype=torch.float32, device=cubes.device)
         scale = 1 / torch.tensor(self.std, device=cubes.device)
         shift = -torch.tensor(self.mean, device=cubes.device) * scale
-        # By a factor and a summand an image, both zero for one that is missing, whatever it holds.
+        # A factor and a summand for each image, both zero for a missing one.
         factors, summands = present * scale, present * shift  # (N, T, C)
         if cubes.device.type == "cpu":
             _scale_planes(cubes.numpy(), factors.numpy(), summands.numpy(), out.numpy())
@@ -60,7 +60,7 @@ def _scale_planes(
     summands: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
-    # Image by image: one of 256 pixels fits into a core's cache, where the three passes are free.
+    # Image by image: 256 x 256 pixels fit into a core's cache, where the three passes are cheap.
     for place in np.ndindex(factors.shape):
         plane = out[place]
         np.copyto(plane, cubes[place])
@@ -69,20 +69,20 @@ def _scale_planes(
 
 
 class Normaliser:
-    """Normalises batch after batch into one buffer: what it returns holds until the next call."""
+    """Normalise batches into one buffer: what a call returns is overwritten by the next call."""
 
     def __init__(self, normalisation: ChannelNormalisation) -> None:
         self._normalisation = normalisation
-        self._kept = torch.empty(0)
+        self._buffer = torch.empty(0)
 
     def __call__(self, cubes: Tensor, present: Tensor) -> Tensor:
         """Return float32 (N, T, C, H, W) from uint8 cubes, of any N."""
-        kept = self._kept
-        fits = kept.shape[1:] == cubes.shape[1:] and len(kept) >= len(cubes)
-        if not fits or kept.device != cubes.device:
+        buffer = self._buffer
+        fits = buffer.shape[1:] == cubes.shape[1:] and len(buffer) >= len(cubes)
+        if not fits or buffer.device != cubes.device:
             with torch.inference_mode(mode=False):  # a gradient may go through it later
-                self._kept = torch.empty(cubes.shape, dtype=torch.float32, device=cubes.device)
-        return self._normalisation(cubes, present, out=self._kept[: len(cubes)])
+                self._buffer = torch.empty(cubes.shape, dtype=torch.float32, device=cubes.device)
+        return self._normalisation(cubes, present, out=self._buffer[: len(cubes)])
 
 
 def fit_normalisation(
@@ -98,7 +98,7 @@ def normalisation_from_sums(
 ) -> ChannelNormalisation:
     """Return mean and deviation of each channel over the present images.
 
-    A channel that is missing everywhere gets mean 0 and deviation 1, the magnetogram 0 G and 1.
+    A channel without any image gets mean 0 and deviation 1, the magnetogram 0 G and 1.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class Standardisation:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Refuse numbers that nothing can be scaled by: they were read from a damaged folder."""
+        """Refuse numbers that cannot scale anything: they were read from a damaged folder."""
         if not np.isfinite([self.median, self.mean, self.std]).all() or min(self.std) <= 0:
             raise ForecasterInvalid(
                 "the scales of the features are not finite numbers above 0; fetch it again"
@@ -143,13 +143,13 @@ class Standardisation:
         """Return float32 (N, F): NaN filled with the median, scaled, within five deviations."""
         filled = np.where(np.isnan(features), self.median, features)
         scaled = (filled - np.array(self.mean)) / np.array(self.std)
-        return np.asarray(np.clip(scaled, -_FAR, _FAR), dtype=np.float32)
+        return np.asarray(np.clip(scaled, -_CLIP, _CLIP), dtype=np.float32)
 
 
 def fit_standardisation(features: NDArray[np.float64]) -> Standardisation:
     """Measure features (N, F), NaN where missing.
 
-    A feature that was never there is filled with 0, and a constant one is not scaled.
+    A feature that is always missing is filled with 0, and a constant one is not scaled.
     """
     gaps = np.isnan(features)
     known = ~gaps.all(axis=0)
@@ -157,6 +157,6 @@ def fit_standardisation(features: NDArray[np.float64]) -> Standardisation:
     median[known] = np.nanmedian(features[:, known], axis=0)
     filled = np.where(gaps, median, features)
     mean, std = filled.mean(axis=0), filled.std(axis=0)
-    # A constant such as 0.1 has a mean that is rounded, and so a standard deviation above 0.
+    # The mean of a constant such as 0.1 is rounded, so its standard deviation is above 0.
     std[std <= 1e-12 * np.abs(mean)] = 1.0
     return Standardisation(tuple(median.tolist()), tuple(mean.tolist()), tuple(std.tolist()))

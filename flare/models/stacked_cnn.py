@@ -1,4 +1,4 @@
-"""The CNN that takes all images at once: 40 planes as the channels of one picture."""
+"""The stacked CNN: the images of all time steps as the channels of one picture."""
 
 import itertools
 
@@ -10,37 +10,33 @@ from flare.models.blocks import (
     OVERVIEW,
     POOLED,
     TIMES,
+    Encoder,
     Overview,
     block,
+    concatenate_channels,
     over_time,
     pool,
-    side_by_side,
 )
-from flare.models.heads import HeadOptions, Heads
-from flare.models.network import Network
 from flare.sample import MAGNETOGRAM, N_STEPS
 
 
-class StackedCNN(Network):
-    """Three convolution blocks on all steps and channels together, pooling, heads.
+class StackedCNN(Encoder):
+    """Three convolution blocks on all steps and channels together, and pooling.
 
-    The first convolution sees the same pixel at all times, so that it can tell what changed. It
-    sees four times as much as one that is shared between steps, and has twice ``width`` maps.
+    The first convolution sees a pixel at all times, so it can find what changes. Its input has
+    four times as many planes as that of an encoder shared between steps, and the blocks have twice
+    ``width`` maps.
     """
 
-    def __init__(self, width: int, options: HeadOptions) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         maps = [N_STEPS * FRAME_CHANNELS, 2 * width, 4 * width, 8 * width]
         self.blocks = nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
         self.overview = Overview()
-        self.heads = Heads(POOLED * maps[-1] + TIMES * OVERVIEW, options)
+        self.size = POOLED * maps[-1] + TIMES * OVERVIEW
 
-    def forward(
-        self, cubes: Tensor, present: Tensor, features: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Forecast N samples; see ``Network``."""
-        planes = side_by_side(cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs())
+    def forward(self, cubes: Tensor, present: Tensor) -> Tensor:
+        """Encode N samples; see ``Encoder``."""
+        planes = concatenate_channels(cubes.flatten(1, 2), cubes[:, :, MAGNETOGRAM].abs())
         maps = self.blocks(planes)  # (N, T * (C + 1), H, W) to (N, 8 * width, H / 8, W / 8)
-        seen = torch.cat([pool(maps), over_time(self.overview(cubes, present), present)], dim=1)
-        told: tuple[Tensor, Tensor] = self.heads(seen, features)
-        return told
+        return torch.cat([pool(maps), over_time(self.overview(cubes, present), present)], dim=1)

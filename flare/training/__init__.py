@@ -1,1 +1,1 @@
-"""Fitting a network: batches, losses, and one visible loop."""
+"""Train a network: losses, sampling, augmentation, and one visible loop."""

@@ -1,8 +1,8 @@
-"""Other samples that the Sun and the instruments might have given, made of those that there are.
+"""Augment training samples: mirror, shift, brightness jitter and image dropout.
 
-All that is random is drawn on the host, for all samples of a step at once and by the step's own
-generator: ``draw``, then slices of the draws, give the same samples on one process as on many, on
-any device. Images are changed where they are, after normalisation.
+All random numbers are drawn on the host, for all samples of a batch at once and from the batch's
+own generator: ``draw``, then slices of the draws, give the same samples with one process as with
+several, on any device. Images are changed in place, after normalisation.
 """
 
 import math
@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flare.config.network_groups import ObjectiveOptions
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, N_STEPS, PIXEL_SCALES
-from flare.training.objective import Objective
 
-#: Grey levels by which an image brightens when its physical brightness grows by a factor of e. HMI
-#: has not dimmed as AIA's filters have, and is left as it is.
+#: Grey levels by which an image brightens if its physical brightness grows by a factor of e. HMI
+#: has not dimmed as AIA's filters have, and is not changed.
 _GREY_PER_E = np.array(
     [
         255 / math.log(scale.high / scale.low) if scale.log10 else 0.0
@@ -29,16 +29,16 @@ _GREY_PER_E = np.array(
 
 @dataclass(frozen=True)
 class Draws:
-    """What is done to each of n samples; a slice is of some of them.
+    """The random numbers of n samples; slicing selects samples.
 
-    ``flips`` (n, 2) says whether to mirror east-west and north-south, ``shifts`` (n, 2) how far to
-    move down and right as a share of the edge, ``drifts`` (n, C) ln of the factor on each channel's
-    brightness, ``dropped`` (n, T, C) which images are taken away.
+    ``flips`` (n, 2): whether to mirror east-west and north-south. ``shifts`` (n, 2): how far to
+    move down and right, as a share of the edge. ``jitter`` (n, C): ln of the factor on each
+    channel's brightness. ``dropped`` (n, T, C): which images are removed.
     """
 
     flips: NDArray[np.bool_]
     shifts: NDArray[np.float64]
-    drifts: NDArray[np.float64]
+    jitter: NDArray[np.float64]
     dropped: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -50,22 +50,23 @@ class Draws:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may be done to training samples, and how much of it; strengths of 0 do nothing.
+    """The augmentations of training samples and their strengths; strength 0 is off.
 
     - ``mirror``: half of the samples are mirrored east-west, and half north-south. Each mirror
       swaps the magnetogram's polarities, g -> 255 - g, so that the leading polarity stays that of
       the hemisphere: north-south moves the region to the other one, where it is the opposite, and
       east-west puts the following polarity in front (Hale et al. 1919, doi:10.1086/142452). Both
       mirrors together swap nothing. North-south is a symmetry of the Sun; east-west keeps Hale's
-      law but not Joy's, by which the leading polarity lies nearer to the equator.
-    - ``shift``: up to this share of the edge, in whole pixels, down or up and right or left; edge
+      law but not Joy's, by which the leading polarity is nearer to the equator.
+    - ``shift``: up to this share of the edge, in whole pixels, vertically and horizontally; edge
       pixels are repeated.
-    - ``drift``: standard deviation of ln f, where each AIA channel of a sample is f times as
-      bright. Their grey levels are a logarithm, so that is a shift by 255 ln f / ln(max / min);
-      0.3 are 7 levels in 304. From 2010 to 2017 the disk faded by a factor of 14.7 there, 3.2 in
+    - ``brightness_jitter``: standard deviation of ln f, where each AIA channel of a sample is f
+      times as bright. Grey levels are logarithmic, so that is a shift by 255 ln f / ln(max / min);
+      0.3 is 7 levels in 304. From 2010 to 2017 the disk faded by a factor of 14.7 there, 3.2 in
       335 and 1.4 in 171; ln 14.7 = 2.7.
-    - ``drop``: with this probability each image is taken away, one of the channels at all steps,
-      and one of the steps in all channels. Who would lose all images keeps those it has.
+    - ``image_dropout``: probability that each image is removed, that one of the channels is removed
+      at all steps, and that one of the steps is removed in all channels. A sample that would lose
+      all its images keeps them.
 
     Geometry and brightness are the same for all steps of a sample, and geometry for all channels.
     """
@@ -73,23 +74,23 @@ class Augmentation:
     normalisation: ChannelNormalisation
     mirror: bool
     shift: float
-    drift: float
-    drop: float
+    brightness_jitter: float
+    image_dropout: float
 
     def draw(self, rng: np.random.Generator, n: int) -> Draws:
-        """Draw what is done to n samples; the strengths do not change how much is drawn."""
+        """Draw the random numbers of n samples; the strengths do not change how many are drawn."""
         flips = rng.random((n, 2)) < 0.5
         shifts = rng.uniform(-1, 1, (n, 2)) * self.shift
-        drifts = rng.standard_normal((n, N_CHANNELS)) * self.drift
-        dropped = rng.random((n, N_STEPS, N_CHANNELS)) < self.drop
-        whole = rng.random((n, 2)) < self.drop
+        jitter = rng.standard_normal((n, N_CHANNELS)) * self.brightness_jitter
+        dropped = rng.random((n, N_STEPS, N_CHANNELS)) < self.image_dropout
+        whole = rng.random((n, 2)) < self.image_dropout
         channel, step = rng.integers(N_CHANNELS, size=n), rng.integers(N_STEPS, size=n)
         dropped |= (whole[:, :1] & (np.arange(N_CHANNELS) == channel[:, None]))[:, None, :]
         dropped |= (whole[:, 1:] & (np.arange(N_STEPS) == step[:, None]))[:, :, None]
-        return Draws(flips & self.mirror, shifts, drifts, dropped)
+        return Draws(flips & self.mirror, shifts, jitter, dropped)
 
     def __call__(self, inputs: Tensor, present: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Change samples as drawn; what is passed in may be changed too.
+        """Augment samples; the input tensors may be changed in place.
 
         Parameters
         ----------
@@ -104,18 +105,18 @@ class Augmentation:
         -------
         Inputs and mask of the same shapes; missing and dropped images are zero.
         """
-        if self.drop > 0:
+        if self.image_dropout > 0:
             left = present & ~torch.from_numpy(draws.dropped).to(present.device)
             present = torch.where(left.flatten(1).any(dim=1)[:, None, None], left, present)
         if self.mirror or self.shift > 0:
-            inputs = _moved(inputs, draws)
-        return self._graded(inputs, present, draws), present
+            inputs = _move(inputs, draws)
+        return self._adjust_levels(inputs, present, draws), present
 
-    def _graded(self, inputs: Tensor, present: Tensor, draws: Draws) -> Tensor:
-        """Change brightness and polarity, and blank what is missing: a * x + b for each image."""
+    def _adjust_levels(self, inputs: Tensor, present: Tensor, draws: Draws) -> Tensor:
+        """Apply jitter and polarity swaps, and zero missing images: a * x + b for each image."""
         mean, std = (np.array(part) for part in (self.normalisation.mean, self.normalisation.std))
         slope = np.ones((len(draws), N_CHANNELS))
-        offset = draws.drifts * _GREY_PER_E / std
+        offset = draws.jitter * _GREY_PER_E / std
         swapped = draws.flips[:, 0] ^ draws.flips[:, 1]
         slope[swapped, MAGNETOGRAM] = -1
         offset[swapped, MAGNETOGRAM] = ((255 - 2 * mean) / std)[MAGNETOGRAM]
@@ -126,7 +127,7 @@ class Augmentation:
             for part in (slope, offset)
         )
         inputs = torch.addcmul(b, inputs, a, out=inputs)
-        if self.drift > 0:  # what is darker than black is black, as the clipped images are
+        if self.brightness_jitter > 0:  # clipped to black and white, as the images are
             black, white = (
                 torch.from_numpy(((level - mean) / std).astype(np.float32)).to(inputs)[
                     :, None, None
@@ -138,17 +139,17 @@ class Augmentation:
 
 
 def build_augmentation(
-    objective: Objective, normalisation: ChannelNormalisation
+    objective: ObjectiveOptions, normalisation: ChannelNormalisation
 ) -> Augmentation | None:
-    """Return the augmentation that the aims name; None where nothing is to be done."""
-    strengths = (objective.shift, objective.drift, objective.drop)
+    """Return the augmentation of an objective; None if everything is off."""
+    strengths = (objective.shift, objective.brightness_jitter, objective.image_dropout)
     if not objective.mirror and not any(strength > 0 for strength in strengths):
         return None
     return Augmentation(normalisation, objective.mirror, *strengths)
 
 
-def _moved(inputs: Tensor, draws: Draws) -> Tensor:
-    """Mirror and shift each sample: its pixels are taken from where the draws say."""
+def _move(inputs: Tensor, draws: Draws) -> Tensor:
+    """Mirror and shift each sample by gathering its pixels."""
     edge = inputs.shape[-1]
     pixels = np.rint(draws.shifts * edge).astype(np.int64)  # (B, 2), down and right
     places = np.arange(edge) - pixels[..., None]  # (B, 2, edge)

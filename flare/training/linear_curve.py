@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 from torch import Tensor
 
-from flare.models.distribution import RateCurve
+from flare.models.heads import RateCurve
 from flare.training.losses.distribution import surprise
 
 #: Penalties on the squares of the coefficients to choose from, beside the sum of -log P.

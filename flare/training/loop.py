@@ -1,329 +1,341 @@
-"""The training loop: all of it, in one place, and one record an epoch for whoever drives it.
+"""The training loop, all of it in one place; it yields one record per epoch.
 
-Nothing is logged and nothing is stopped in here. The workflow logs each record, the search reports
-it to Optuna, and stopping early is a ``break`` in the loop that takes the records.
+Nothing is logged here, and nothing stops early: whoever takes the records does that.
 """
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
+from flare.config.network_groups import OptimizerOptions
 from flare.errors import TrainingDiverged
 from flare.seeding import Stream, integer_seed, stream
 from flare.training.augment import Augmentation
-from flare.training.averaging import AveragedWeights
-from flare.training.batches import Batch, Batches, part_of
-from flare.training.checkpoint import State
-from flare.training.health import gradient_norms, heads_of
+from flare.training.batches import Batch, Batches, Rows, part_of
 from flare.training.losses import Loss
-from flare.training.parts import TrainingModules
-from flare.training.reader import Rows
-from flare.training.records import EpochRecord, TrainingState
-from flare.training.schedule import first_settled, warm_cosine
-from flare.training.settings import FitSettings
-from flare.training.synchronised import synchronised_norms
-from flare.training.validating import ValidationScores, any_process, summed, validate
+from flare.training.processes import all_sum, any_process, average_statistics
+from flare.training.state import Checkpoint, EpochRecord, TrainingState, first_settled
+from flare.training.validation import ValidationScores, gradient_norms, heads_of, validate
 
 Normalise = Callable[[Tensor, Tensor], Tensor]
 Progress = Callable[[Iterable[Batch], int, int], Iterable[Batch]]
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What a training is given and never changes."""
+class Training:
+    """Train a network in place: AdamW, a warm-up and cosine schedule, and averaged weights.
 
-    normalise: Normalise
-    train: Batches
-    validation: Batches | None
-    settings: FitSettings
-    loss: Loss
-    fabric: Fabric
-    augment: Augmentation | None
-    stop: Callable[[], bool]
-    progress: Progress
-
-
-def fit(
-    network: nn.Module,
-    normalise: Normalise,
-    *,
-    train: Batches,
-    validation: Batches | None,
-    settings: FitSettings,
-    loss: Loss,
-    fabric: Fabric,
-    augment: Augmentation | None = None,
-    standing: TrainingState | None = None,
-    resume_from: State | None = None,
-    save: Callable[[State], None] = lambda _state: None,
-    stop: Callable[[], bool] = lambda: False,
-    progress: Progress = lambda batches, _epoch, _total: batches,
-) -> Generator[EpochRecord]:
-    """Train a network in place, and yield a record after every epoch.
-
-    The learning rate rises to ``settings.learning_rate`` over the first ``warmup`` of all steps,
-    and falls from there along half a cosine. When a record is yielded the network holds the weights
-    of that epoch, with ``settings.ema`` the averaged ones; those to keep are in
-    ``standing``. All randomness is that of ``train.seed``, epoch, step and process, so a training
-    that goes on from a state is the one that was never interrupted.
+    All randomness is drawn from streams named by ``train.seed``, epoch, step and process, so a
+    resumed training is the same as one that was never interrupted.
 
     Parameters
     ----------
     normalise
-        uint8 cubes and mask to network input, which is used until the next call only.
+        From uint8 cubes and mask to network input, which is used until the next call only.
     validation
-        What each epoch is scored on; None for a training that nothing is chosen by.
+        Batches that each epoch is scored on; None if nothing is chosen by them.
     augment
         Changes the training images, after normalisation.
-    standing
-        Is kept up to date; for ``resume_from`` the one of that state.
-    resume_from
-        A state that ``save`` was given, of the same training.
-    save
-        Is given the state after every epoch, after every ``settings.checkpoint_steps`` steps if
-        those are not 0, and before an interruption; in the first process only.
+    checkpoint
+        Where the state is saved after every epoch, after every ``checkpoint_steps`` steps if those
+        are not 0, and before an interruption, by rank zero; a state that is there is resumed.
     stop
-        Whether to end with KeyboardInterrupt; asked after every step and validation batch.
+        Whether to end with KeyboardInterrupt; called after every step and validation batch.
     progress
-        Wraps the batches of an epoch, given its number and how many batches are left of it.
+        Wraps the batches of an epoch, given its number and the number of its remaining batches.
 
     Raises
     ------
-    TrainingDiverged
-        The loss of a batch is NaN or infinite; names epoch, batch and samples. Or the validation
-        loss is.
+    CheckpointInvalid
+        The checkpoint is damaged, or of another training.
     """
-    standing = TrainingState() if standing is None else standing
-    task = _Task(
-        normalise,
-        train.where_it_pays(fabric.device),
-        validation.where_it_pays(fabric.device) if validation is not None else None,
-        settings, loss, fabric, augment, stop, progress,
-    )  # fmt: skip
-    with synchronised_norms(network, fabric.world_size):
-        parts = _set_up(network, task)
-        if resume_from is not None:
-            parts.restore(resume_from)
-            if standing.epoch >= settings.epochs:
-                parts.swap_average()  # nothing is left to do, and these are the weights to hold
 
-        def keep() -> None:
-            if fabric.is_global_zero:
-                save(parts.state(standing))
-
-        while standing.epoch < settings.epochs:
-            _train_epoch(parts, task, standing, keep)
-            parts.swap_average()
-            scores = _validated(parts, task, standing, keep)
-            record = _record(standing, scores, settings)
-            standing.next_epoch(record)
-            if record.best or task.validation is None:
-                standing.kept_weights = _copied(network)
-            parts.swap_average()
-            keep()
-            parts.swap_average()
-            yield record
-            if standing.epoch < settings.epochs:
-                parts.swap_average()
-
-
-def _set_up(network: nn.Module, task: _Task) -> TrainingModules:
-    settings = task.settings
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    model, wrapped = task.fabric.setup(network, optimizer)
-    batches = len(task.train.plan(0, processes=task.fabric.world_size))
-    steps = settings.epochs * -(-batches // settings.accumulate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(steps, settings.warmup))
-    average = AveragedWeights(network, settings.ema) if settings.ema > 0 else None
-    return TrainingModules(network, model, wrapped, schedule, average, task.fabric)
-
-
-def _train_epoch(
-    parts: TrainingModules, task: _Task, standing: TrainingState, keep: Callable[[], None]
-) -> None:
-    """Take the steps of an epoch that are not done yet; each is of ``accumulate`` batches."""
-    fabric, train = task.fabric, task.train
-    plan = train.plan(standing.epoch, processes=fabric.world_size)
-    each = task.settings.accumulate
-    if standing.step == 0:
-        standing.learning_rate = float(parts.schedule.get_last_lr()[0])
-    mine = [
-        rows[part_of(rows, fabric.global_rank, fabric.world_size)]
-        for rows in plan[standing.step * each :]
-    ]
-    parts.model.train()
-    pinned = fabric.device.type == "cuda"
-    with closing(train.read(mine, pinned=pinned)) as reading:
-        batches = iter(task.progress(reading, standing.epoch, len(mine)))
-        for first in range(standing.step * each, len(plan), each):
-            started = time.perf_counter()
-            waited = _step(parts, task, standing, plan[first : first + each], batches, first=first)
-            standing.waited += waited
-            standing.seconds += time.perf_counter() - started
-            every = task.settings.checkpoint_steps
-            stopped = any_process(task.stop(), fabric)
-            if stopped or (every and parts.schedule.last_epoch % every == 0):
-                keep()
-            if stopped:
-                raise KeyboardInterrupt
-
-
-def _step(
-    parts: TrainingModules,
-    task: _Task,
-    standing: TrainingState,
-    groups: list[Rows],
-    batches: Iterator[Batch],
-    *,
-    first: int,
-) -> float:
-    """Take one step over some batches of all processes; return the seconds waited for images."""
-    fabric = task.fabric
-    total, waited, losses = sum(len(rows) for rows in groups), 0.0, []
-    seeds = standing.epoch, standing.step, fabric.global_rank
-    torch.manual_seed(integer_seed(task.train.seed, Stream.DROPOUT, *seeds))
-    parts.optimizer.zero_grad(set_to_none=True)
-    for place, rows in enumerate(groups):
-        started = time.perf_counter()
-        host = next(batches)
-        waited += time.perf_counter() - started
-        with _alone(parts, fabric, enabled=place + 1 < len(groups)):
-            batch_loss = _forward(parts, task, host, rows, counters=(standing.epoch, first + place))
-            # Processes are averaged: this makes it the mean over the samples of all of them.
-            fabric.backward(batch_loss * (len(host.rows) * fabric.world_size / total))
-        losses.append(batch_loss.detach().float() * len(host.rows))
-    norm = _clip(parts, task)
-    heads = heads_of(parts.network)
-    norms = _unclipped(gradient_norms(heads, norm.device), norm, task)
-    sums = summed(torch.stack(losses), fabric)
-    together = torch.cat([sums, norm.float().view(1), norms]).tolist()
-    values, length = together[: len(losses)], together[len(losses)]
-    _check(values, groups, task, standing.epoch, first)
-    parts.optimizer.step()
-    parts.schedule.step()
-    if parts.average is not None:
-        parts.average.update()
-    standing.step += 1
-    standing.loss_sum += sum(values)
-    standing.seen += total
-    standing.norm_sum += length
-    for name, value in zip(heads, together[len(losses) + 1 :], strict=True):
-        standing.head_norm_sums[name] = standing.head_norm_sums.get(name, 0.0) + value
-    return waited
-
-
-def _forward(
-    parts: TrainingModules, task: _Task, host: Batch, rows: Rows, *, counters: tuple[int, int]
-) -> Tensor:
-    """Return the mean loss over this process' part of a batch."""
-    fabric = task.fabric
-    batch = host.to(fabric.to_device)
-    inputs, present = task.normalise(batch.cubes, batch.present), batch.present
-    if task.augment is not None:
-        draws = task.augment.draw(stream(task.train.seed, Stream.AUGMENT, *counters), len(rows))
-        mine = draws[part_of(rows, fabric.global_rank, fabric.world_size)]
-        inputs, present = task.augment(inputs, present, mine)
-    log10_flux, logits = parts.model(inputs, present, *batch.extra)
-    return task.loss(log10_flux, logits, batch)
-
-
-def _clip(parts: TrainingModules, task: _Task) -> Tensor:
-    """Shorten the gradient to ``clip``, if that is not 0; return its length before."""
-    limit = task.settings.clip if task.settings.clip > 0 else float("inf")
-    norm = task.fabric.clip_gradients(
-        parts.model, parts.optimizer, max_norm=limit, error_if_nonfinite=False
-    )
-    assert norm is not None
-    return norm
-
-
-def _unclipped(norms: Tensor, whole: Tensor, task: _Task) -> Tensor:
-    """Return the lengths that parts of a gradient had before it was cut as a whole."""
-    limit = task.settings.clip
-    return norms * (whole / limit).clamp(min=1) if limit > 0 else norms
-
-
-def _check(values: list[float], groups: list[Rows], task: _Task, epoch: int, first: int) -> None:
-    for place, (value, rows) in enumerate(zip(values, groups, strict=True)):
-        if not np.isfinite(value):
-            total = len(task.train.plan(epoch, processes=task.fabric.world_size))
-            raise TrainingDiverged(
-                f"the loss became {value} in epoch {epoch + 1}, batch {first + place + 1} of "
-                f"{total} ({task.train.named(rows)}); try a lower learning rate than "
-                f"{task.settings.learning_rate}"
+    def __init__(
+        self,
+        network: nn.Module,
+        normalise: Normalise,
+        *,
+        train: Batches,
+        validation: Batches | None,
+        options: OptimizerOptions,
+        loss: Loss,
+        fabric: Fabric,
+        augment: Augmentation | None = None,
+        checkpoint: Checkpoint | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Progress = lambda batches, _epoch, _total: batches,
+    ) -> None:
+        if fabric.world_size > 1 and fabric.device.type == "cuda":
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        self.network, self.normalise, self.loss, self.fabric = network, normalise, loss, fabric
+        self.options, self.augment, self.stop, self.progress = options, augment, stop, progress
+        self.train = train.cache_on_device(fabric.device)
+        self.validation = validation
+        if validation is not None:
+            self.validation = validation.cache_on_device(fabric.device)
+        self.checkpoint = checkpoint
+        self.average: AveragedModel | None = None
+        if options.ema > 0:
+            self.average = AveragedModel(
+                network,
+                device=fabric.device,
+                multi_avg_fn=partial(move_average, decay=options.ema),
+                use_buffers=True,
             )
-
-
-def _validated(
-    parts: TrainingModules, task: _Task, standing: TrainingState, keep: Callable[[], None]
-) -> ValidationScores:
-    if task.validation is None:
-        return ValidationScores()
-    scores = validate(
-        parts.network,
-        parts.model,
-        task.normalise,
-        task.validation,
-        task.loss,
-        task.fabric,
-        stop=task.stop,
-    )
-    if scores is None:
-        parts.swap_average()
-        keep()
-        raise KeyboardInterrupt
-    if not np.isfinite(scores.loss):
-        raise TrainingDiverged(
-            f"the validation loss became {scores.loss} in epoch {standing.epoch + 1}; "
-            f"try a lower learning rate than {task.settings.learning_rate}"
+            self.average.update_parameters(network)  # the average starts at the first weights
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
-    return scores
+        self.model: Any  # the network as Fabric calls it: on its device, in its precision
+        self.optimizer: Any
+        self.model, self.optimizer = fabric.setup(network, optimizer)
+        batches = len(self.train.plan(0, processes=fabric.world_size))
+        steps = options.epochs * -(-batches // options.accumulate)
+        factor = partial(warm_cosine, steps=steps, warmup=options.warmup)
+        self.schedule = LambdaLR(optimizer, factor)
+        self.state = TrainingState()
+        self.resumed = self._resume()
+
+    @property
+    def records(self) -> list[EpochRecord]:
+        """Records of all finished epochs, those before a resumption included."""
+        return self.state.records
+
+    @property
+    def best_weights(self) -> dict[str, Tensor]:
+        """Weights of the best epoch, without validation of the last one, on the CPU."""
+        assert self.state.best_weights is not None
+        return self.state.best_weights
+
+    def epochs_since_best(self) -> int:
+        """Return how many epochs have passed since the best one."""
+        best = max((record.epoch + 1 for record in self.records if record.best), default=0)
+        return len(self.records) - best
+
+    def fit(self) -> Generator[EpochRecord]:
+        """Train epoch by epoch, and yield the record of each.
+
+        Raises
+        ------
+        TrainingDiverged
+            The loss of a batch is NaN or infinite (the message names epoch, batch and samples), or
+            the validation loss is.
+        """
+        state = self.state
+        while state.epoch < self.options.epochs:
+            self._train_epoch()
+            scores = self._validate()
+            record = self._record(scores)
+            state.next_epoch(record)
+            if record.best or self.validation is None:
+                state.best_weights = {
+                    name: value.detach().cpu().clone()
+                    for name, value in self._averaged().state_dict().items()
+                }
+            self._save()
+            yield record
+
+    def _train_epoch(self) -> None:
+        """Take the remaining steps of an epoch; each is of ``accumulate`` batches."""
+        state, fabric, each = self.state, self.fabric, self.options.accumulate
+        plan = self.train.plan(state.epoch, processes=fabric.world_size)
+        if state.step == 0:
+            state.learning_rate = float(self.schedule.get_last_lr()[0])
+        mine = [
+            rows[part_of(rows, fabric.global_rank, fabric.world_size)]
+            for rows in plan[state.step * each :]
+        ]
+        self.model.train()
+        pinned = fabric.device.type == "cuda"
+        with closing(self.train.read(mine, pinned=pinned)) as reading:
+            batches = iter(self.progress(reading, state.epoch, len(mine)))
+            for first in range(state.step * each, len(plan), each):
+                started = time.perf_counter()
+                self._step(plan[first : first + each], batches, first=first)
+                state.seconds += time.perf_counter() - started
+                every = self.options.checkpoint_steps
+                stopped = any_process(self.stop(), fabric)
+                if stopped or (every and self.schedule.last_epoch % every == 0):
+                    self._save()
+                if stopped:
+                    raise KeyboardInterrupt
+
+    def _step(self, groups: list[Rows], batches: Iterator[Batch], *, first: int) -> None:
+        """Take one step over some batches of all processes."""
+        state, fabric = self.state, self.fabric
+        total, losses = sum(len(rows) for rows in groups), []
+        seeds = state.epoch, state.step, fabric.global_rank
+        torch.manual_seed(integer_seed(self.train.seed, Stream.DROPOUT, *seeds))
+        self.optimizer.zero_grad(set_to_none=True)
+        for place, rows in enumerate(groups):
+            started = time.perf_counter()
+            host = next(batches)
+            state.data_wait += time.perf_counter() - started
+            more = fabric.world_size > 1 and place + 1 < len(groups)
+            # Gradients are averaged over processes once, after the last batch.
+            with fabric.no_backward_sync(self.model) if more else nullcontext():
+                batch_loss = self._forward(host, rows, number=first + place)
+                # DDP averages over processes: this makes it the mean over all their samples.
+                fabric.backward(batch_loss * (len(host.rows) * fabric.world_size / total))
+            losses.append(batch_loss.detach().float() * len(host.rows))
+        limit = self.options.gradient_clip_norm or float("inf")
+        norm = fabric.clip_gradients(
+            self.model, self.optimizer, max_norm=limit, error_if_nonfinite=False
+        )
+        assert norm is not None
+        heads = heads_of(self.network)
+        # The heads' norms before the whole gradient was clipped.
+        head_norms = gradient_norms(heads, norm.device) * (norm / limit).clamp(min=1)
+        sums = all_sum(torch.stack(losses), fabric)
+        # One transfer from the device for all numbers.
+        values = torch.cat([sums, norm.float().view(1), head_norms]).tolist()
+        self._check_finite(values[: len(losses)], groups, first)
+        self.optimizer.step()
+        self.schedule.step()
+        average_statistics(self.network, fabric)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        state.step += 1
+        state.loss_sum += sum(values[: len(losses)])
+        state.samples += total
+        state.norm_sum += values[len(losses)]
+        for name, value in zip(heads, values[len(losses) + 1 :], strict=True):
+            state.head_norm_sums[name] = state.head_norm_sums.get(name, 0.0) + value
+
+    def _forward(self, host: Batch, rows: Rows, *, number: int) -> Tensor:
+        """Return the mean loss over this process' part of a batch."""
+        fabric = self.fabric
+        batch = host.to(fabric.to_device)
+        inputs, present = self.normalise(batch.cubes, batch.present), batch.present
+        if self.augment is not None:
+            rng = stream(self.train.seed, Stream.AUGMENT, self.state.epoch, number)
+            draws = self.augment.draw(rng, len(rows))
+            mine = draws[part_of(rows, fabric.global_rank, fabric.world_size)]
+            inputs, present = self.augment(inputs, present, mine)
+        log10_flux, logits = self.model(inputs, present, *batch.extra_inputs)
+        return self.loss(log10_flux, logits, batch)
+
+    def _check_finite(self, losses: list[float], groups: list[Rows], first: int) -> None:
+        epoch = self.state.epoch
+        for place, (value, rows) in enumerate(zip(losses, groups, strict=True)):
+            if not np.isfinite(value):
+                total = len(self.train.plan(epoch, processes=self.fabric.world_size))
+                raise TrainingDiverged(
+                    f"the loss became {value} in epoch {epoch + 1}, batch {first + place + 1} of "
+                    f"{total} ({self.train.names_of(rows)}); try a lower learning rate than "
+                    f"{self.options.learning_rate}"
+                )
+
+    def _averaged(self) -> nn.Module:
+        """Return the network with averaged weights, which is validated and kept."""
+        return self.network if self.average is None else self.average.module
+
+    def _validate(self) -> ValidationScores:
+        if self.validation is None:
+            return ValidationScores()
+        network, batches = self._averaged(), self.validation
+        scores = validate(network, self.normalise, batches, self.loss, self.fabric, stop=self.stop)
+        if scores is None:
+            self._save()
+            raise KeyboardInterrupt
+        if not np.isfinite(scores.loss):
+            raise TrainingDiverged(
+                f"the validation loss became {scores.loss} in epoch {self.state.epoch + 1}; "
+                f"try a lower learning rate than {self.options.learning_rate}"
+            )
+        return scores
+
+    def _record(self, scores: ValidationScores) -> EpochRecord:
+        state = self.state
+        seconds, steps = max(state.seconds, 1e-9), max(state.step, 1)
+        restart = state.epoch == first_settled(self.options.epochs)
+        lowest = float("inf") if restart else state.lowest
+        return EpochRecord(
+            epoch=state.epoch,
+            train_loss=state.loss_sum / max(state.samples, 1),
+            validation_loss=scores.loss,
+            log10_flux_mae=scores.log10_flux_mae,
+            brier_skill_score=scores.brier_skill_score,
+            roc_area=scores.roc_area,
+            learning_rate=state.learning_rate,
+            samples_per_second=state.samples / seconds,
+            seconds=seconds,
+            best=scores.cross_entropy < lowest,
+            gradient_norm=state.norm_sum / steps,
+            data_wait_share=state.data_wait / seconds,
+            cross_entropy=scores.cross_entropy,
+            active_units=scores.active_units,
+            log10_flux_std=scores.log10_flux_std,
+            probability_std=scores.probability_std,
+            head_gradient_norms={name: s / steps for name, s in state.head_norm_sums.items()},
+        )
+
+    def _modules(self) -> dict[str, Any]:
+        """Return everything whose state the next step depends on."""
+        modules = {
+            "network": self.network,
+            "optimizer": self.optimizer.optimizer,
+            "schedule": self.schedule,
+            "average": self.average,
+            "precision": self.fabric.strategy.precision,
+        }
+        return {name: module for name, module in modules.items() if module is not None}
+
+    def _save(self) -> None:
+        if self.checkpoint is not None and self.fabric.is_global_zero:
+            states = {name: module.state_dict() for name, module in self._modules().items()}
+            self.checkpoint.save({**states, "training": self.state.state_dict()})
+
+    def _resume(self) -> bool:
+        """Load the checkpoint, which rank zero reads for all; return whether there was one."""
+        saved: dict[str, Any] | None = None
+        if self.checkpoint is not None and self.fabric.is_global_zero:
+            saved = self.checkpoint.load()
+        saved = self.fabric.broadcast(saved)
+        if saved is None:
+            return False
+        for name, module in self._modules().items():
+            module.load_state_dict(saved[name])
+        self.state = TrainingState.from_state_dict(saved["training"])
+        return True
 
 
-def _record(
-    standing: TrainingState, scores: ValidationScores, settings: FitSettings
-) -> EpochRecord:
-    seconds, steps = max(standing.seconds, 1e-9), max(standing.step, 1)
-    anew = standing.epoch == first_settled(settings.epochs)
-    lowest = float("inf") if anew else standing.lowest
-    return EpochRecord(
-        epoch=standing.epoch,
-        train_loss=standing.loss_sum / max(standing.seen, 1),
-        validation_loss=scores.loss,
-        log10_flux_mae=scores.log10_flux_mae,
-        brier_skill_score=scores.brier_skill_score,
-        roc_area=scores.roc_area,
-        learning_rate=standing.learning_rate,
-        samples_per_second=standing.seen / seconds,
-        seconds=seconds,
-        best=scores.cross_entropy < lowest,
-        gradient_norm=standing.norm_sum / steps,
-        waiting=standing.waited / seconds,
-        cross_entropy=scores.cross_entropy,
-        active_units=scores.active_units,
-        log10_flux_std=scores.log10_flux_std,
-        probability_std=scores.probability_std,
-        head_gradient_norms={name: s / steps for name, s in standing.head_norm_sums.items()},
-    )
+def warm_cosine(step: int, *, steps: int, warmup: float) -> float:
+    """Return the factor of the learning rate at a step, from 0 up.
+
+    It rises linearly over the first ``warmup`` of all steps, and falls to 0 along half a cosine
+    over the rest.
+    """
+    warm = max(1, int(steps * warmup))
+    if step < warm:
+        return (step + 1) / warm
+    done = min(1.0, (step - warm) / max(1, steps - warm))
+    return 0.5 * (1 + float(np.cos(np.pi * done)))
 
 
-def _copied(network: nn.Module) -> dict[str, Tensor]:
-    """Copy the weights to where they are kept, whatever the network's device."""
-    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+def move_average(
+    averaged: tuple[Tensor, ...] | list[Tensor],
+    current: tuple[Tensor, ...] | list[Tensor],
+    n_averaged: Tensor | int,
+    *,
+    decay: float,
+) -> None:
+    """Update the exponential moving average; early steps decay faster, to forget the first weights.
 
-
-def _alone(
-    parts: TrainingModules, fabric: Fabric, *, enabled: bool
-) -> AbstractContextManager[None]:
-    """Let gradients add up in this process, where others will want them later."""
-    if fabric.world_size == 1:
-        return nullcontext()
-    return fabric.no_backward_sync(parts.model, enabled=enabled)
+    Counters of batches, which are integers, are copied.
+    """
+    n = int(n_averaged)
+    share = 1 - min(decay, n / (9 + n))
+    for average, value in zip(averaged, current, strict=True):
+        if average.is_floating_point():
+            average.lerp_(value, share)
+        else:
+            average.copy_(value)

@@ -1,23 +1,17 @@
-"""Several processes that train one network: who they are, and how they are started.
+"""The machine that a training runs on: devices and precision, worker processes, signals, memory."""
 
-Under torchrun and SLURM all of them are started from outside. Else this process starts the others
-itself, on this machine: they run one function and end with it.
-"""
-
+import ctypes
 import logging
-import multiprocessing
 import os
 import signal
-import socket
 import sys
 import threading
-import traceback
+import time
+import uuid
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
 
 import torch
 import torch.distributed as dist
@@ -25,88 +19,179 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
-from lightning_fabric.strategies.strategy import Strategy
+from torch import Tensor, nn
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from flare.config.network_groups import OptimizerOptions
 from flare.cores import usable_cores
 from flare.errors import ConfigInvalid, FlareError, ProcessLost
-from flare.training.settings import FitSettings
 
-Given = TypeVar("Given")
-
-#: What tells Lightning that somebody has started the processes, and where they meet.
-_MEETING = ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK")
+#: Exit codes of a process that has reported its own error.
+_REPORTED = (1, 2, 130)
 
 
-def started_outside() -> bool:
-    """Return whether torchrun or SLURM has started this process, and others beside it."""
-    return TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
-
-
-def rank_outside() -> int:
-    """Return this process' number among those of torchrun or SLURM; without them 0."""
+def global_rank() -> int:
+    """Return the number of this process among those of torchrun or SLURM; 0 without them."""
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment().global_rank()
     return SLURMEnvironment().global_rank() if SLURMEnvironment.detect() else 0
 
 
-def fabric_for(settings: FitSettings) -> Fabric:
-    """Return the Fabric of this process; with several it returns when all of them are there.
+def needs_launch(options: OptimizerOptions) -> bool:
+    """Return whether several processes are wanted and neither torchrun nor SLURM started them."""
+    return options.devices > 1 and options.num_nodes == 1 and not _started_by_launcher()
+
+
+def _started_by_launcher() -> bool:
+    return TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
+
+
+def launch(module: str, arguments: Sequence[str], *, processes: int) -> int:
+    """Run a module in several processes on this machine, as torchrun does; return its exit code.
+
+    If one of the processes fails, torchrun's agent stops the others; it forwards Ctrl-C and
+    SIGTERM to all of them.
+
+    Raises
+    ------
+    ProcessLost
+        A process ended without reporting an error, such as one killed for memory.
+    KeyboardInterrupt
+        Ctrl-C or SIGTERM; all processes have ended.
+    """
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    how = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=str(uuid.uuid4()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(how, sys.executable)("-m", module, *arguments)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode in _REPORTED:
+            return int(failure.exitcode)
+        raise ProcessLost(
+            f"the process of rank {rank} ended with exit code {failure.exitcode}; give it more "
+            "memory, or train with devices=1"
+        ) from error
+    except SignalException as error:
+        raise KeyboardInterrupt from error
+    return 0
+
+
+def fabric_for(options: OptimizerOptions) -> Fabric:
+    """Return the Fabric of this process; with several processes, wait until all have called this.
 
     Raises
     ------
     ConfigInvalid
         The machine has no such accelerator or not as many devices.
     """
-    devices, nodes = _devices(settings)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # who has registered where
+    devices, nodes = _devices(options)
+    precision = resolve_precision(options.precision, options.accelerator)
+    # Batch normalisation statistics are synchronised by the training loop, not by DDP.
+    single = options.strategy == "auto" and devices * nodes == 1
+    strategy = "auto" if single else DDPStrategy(forward_sync_buffers=False)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # rank registration
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice on other hardware
             fabric = Fabric(
-                accelerator=settings.accelerator,
+                accelerator=options.accelerator,
                 devices=devices,
                 num_nodes=nodes,
-                strategy=_strategy(settings.strategy, devices * nodes),
-                precision=settings.precision,  # type: ignore[arg-type]
+                strategy=strategy,
+                precision=precision,  # type: ignore[arg-type]
             )
             fabric.launch()
     except (RuntimeError, ValueError) as error:
         raise ConfigInvalid(
-            f"accelerator={settings.accelerator} with devices={devices}, num_nodes={nodes}, "
-            f"precision={settings.precision} is not to be had here ({error}); "
+            f"accelerator={options.accelerator} with devices={devices}, num_nodes={nodes}, "
+            f"precision={precision} is not available on this machine ({error}); "
             "use accelerator=auto, devices=1, precision=32-true"
         ) from error
     return fabric
 
 
-def _devices(settings: FitSettings) -> tuple[int, int]:
-    """Return devices a node and nodes: torchrun knows them, and else the settings do."""
+def _devices(options: OptimizerOptions) -> tuple[int, int]:
+    """Return devices per node and nodes: torchrun's numbers, or those of the options."""
     if TorchElasticEnvironment.detect():
         local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
         return local, world // local
-    together = started_outside() or "LOCAL_RANK" in os.environ
-    if settings.num_nodes > 1 and not started_outside():
+    if options.num_nodes > 1 and not _started_by_launcher():
         raise ConfigInvalid(
-            f"num_nodes={settings.num_nodes}, but nobody has started processes on other machines; "
+            f"num_nodes={options.num_nodes}, but no processes were started on other machines; "
             "start this with torchrun or srun on all of them"
         )
-    if settings.devices > 1 and not together:
+    if options.devices > 1 and not _started_by_launcher():
         raise ConfigInvalid(
-            f"devices={settings.devices}, but there is one process; start it with torchrun"
+            f"devices={options.devices}, but there is one process; start it with torchrun, or run "
+            "the entry point train, which starts the others"
         )
-    return settings.devices, settings.num_nodes
-
-
-def _strategy(name: str, processes: int) -> str | Strategy:
-    if name == "auto" and processes == 1:
-        return "auto"
-    # Batch normalisation sees all processes, so its statistics are the same everywhere.
-    return DDPStrategy(forward_sync_buffers=False)
+    return options.devices, options.num_nodes
 
 
 @contextmanager
-def shared_cores(fabric: Fabric) -> Iterator[None]:
-    """Give each process of this machine its part of the cores, while they train on them."""
+def process_group(options: OptimizerOptions) -> Iterator[Fabric]:
+    """Join the processes of a training, and leave them at the end of the block.
+
+    Raises
+    ------
+    ProcessLost
+        Communication failed because another process ended.
+    """
+    fabric = fabric_for(options)
+    try:
+        yield fabric
+    except RuntimeError as error:
+        if fabric.world_size == 1 or isinstance(error, FlareError):
+            raise
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ProcessLost(
+            f"rank {fabric.global_rank} lost the other processes ({first}); see their messages, "
+            "give them more memory, or train with devices=1"
+        ) from error
+    finally:
+        if dist.is_available() and dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def resolve_precision(name: str, accelerator: str) -> str:
+    """Return ``name``, or for ``auto`` the faster one of ``bf16-mixed`` and ``32-true``.
+
+    By capability and not by a measurement, so that the same machine always computes the same: a
+    GPU with bfloat16 matrix units (NVIDIA since Ampere), a CPU with bfloat16 tiles (Intel AMX).
+    Other CPUs are slower in bfloat16 (`benchmarks.step`). Weights, optimizer and losses are in 32
+    bits either way.
+
+    Parameters
+    ----------
+    name
+        A precision of Lightning Fabric, or ``auto``.
+    accelerator
+        ``auto``, ``cpu`` or ``gpu``; ``auto`` is a GPU if there is one.
+    """
+    if name != "auto":
+        return name
+    if accelerator != "cpu" and torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif accelerator != "cpu" and torch.backends.mps.is_available():
+        fast = False
+    else:
+        fast = bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    return "bf16-mixed" if fast else "32-true"
+
+
+@contextmanager
+def divide_cores(fabric: Fabric) -> Iterator[None]:
+    """Give each process of this machine its share of the cores inside the block."""
     before = torch.get_num_threads()
     local = fabric.world_size // max(1, getattr(fabric.strategy, "num_nodes", 1))
     if fabric.device.type == "cpu" and local > 1:
@@ -117,124 +202,90 @@ def shared_cores(fabric: Fabric) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@contextmanager
-def team(processes: int, work: Callable[[Given], None], given: Given) -> Iterator[None]:
-    """Start the other processes, each with ``work(given)``, and end them with the block.
+def all_sum(values: Tensor, fabric: Fabric) -> Tensor:
+    """Return the sum over all processes, on the device of ``values``."""
+    if fabric.world_size == 1:
+        return values
+    total = fabric.all_reduce(values.to(fabric.device), reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return total.to(values.device)
 
-    Nothing is started where this is the only one, or where others were started from outside.
+
+def any_process(mine: bool, fabric: Fabric) -> bool:
+    """Return whether ``mine`` is true in any process; all of them have to call this."""
+    return bool(all_sum(torch.tensor(float(mine)), fabric))
+
+
+@torch.no_grad()
+def average_statistics(network: nn.Module, fabric: Fabric) -> None:
+    """Average the running statistics of batch normalisation over CPU processes.
+
+    ``SyncBatchNorm`` normalises by the batch of all processes, on GPUs only. On CPUs each process
+    normalises its own part of a batch; with this, all of them keep the same weights and statistics.
+    """
+    if fabric.world_size == 1 or fabric.device.type == "cuda":
+        return
+    buffers = [one for one in network.buffers() if one.is_floating_point()]
+    sums = all_sum(torch.cat([one.flatten() for one in buffers]), fabric)
+    means = torch.split(sums / fabric.world_size, [one.numel() for one in buffers])
+    for buffer, mean in zip(buffers, means, strict=True):
+        buffer.copy_(mean.view_as(buffer))
+
+
+@contextmanager
+def defer_signals() -> Iterator[Callable[[], bool]]:
+    """Defer Ctrl-C and SIGTERM inside the block; the value says whether one was received.
+
+    A signal that the block did not act on is raised as KeyboardInterrupt at its end, even if the
+    block ends with another error. A second signal more than one second after the first raises
+    KeyboardInterrupt immediately; an earlier one is the same signal, forwarded by the parent
+    process. Outside the main thread, where Python has no signals, nothing is deferred.
 
     Raises
     ------
-    ProcessLost
-        One of them ended before its work was done.
+    KeyboardInterrupt
+        A signal was received, and the block ended without one.
     """
-    if processes == 1 or started_outside():
-        yield
-        part_ways()
+    received: list[float] = []
+
+    def receive(_number: int, _frame: FrameType | None) -> None:
+        received.append(time.monotonic())
+        if received[-1] - received[0] > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
         return
-    helpers: list[SpawnProcess] = []
-    before = {name: os.environ.get(name) for name in _MEETING}
-    port = _free_port()
-    os.environ.update(_meeting(port, 0))
     try:
-        helpers += _started(range(1, processes), port, work, given)
-        yield
-        for helper in helpers:
-            helper.join(timeout=60)
-    except RuntimeError as error:
-        raise _lost(helpers) or error from error
-    except BaseException:
-        # Before the group ends: those that wait for this process would report that it is gone.
-        for helper in helpers:
-            helper.kill()
+        # A stack, because a signal that comes while handlers are restored may raise there.
+        with ExitStack() as handlers:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before = signal.getsignal(number)
+                if before is not signal.SIG_IGN:
+                    handlers.callback(signal.signal, number, before)
+                    signal.signal(number, receive)
+            yield lambda: bool(received)
+    except Exception as error:
+        if received:
+            raise KeyboardInterrupt from error
         raise
-    finally:
-        part_ways()
-        for helper in helpers:
-            helper.kill()
-            helper.join()
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+    if received:
+        raise KeyboardInterrupt
 
 
-def _started(
-    ranks: range, port: int, work: Callable[[Given], None], given: Given
-) -> Iterator[SpawnProcess]:
-    """Yield processes that have come as far as ``work``."""
-    context = multiprocessing.get_context("spawn")
-    starting = []
-    for rank in ranks:
-        ready, tell = context.Pipe(duplex=False)
-        helper = context.Process(
-            target=_help, args=(rank, port, tell, work, given), name=f"rank {rank}", daemon=True
-        )
-        helper.start()
-        tell.close()
-        starting.append((helper, ready))
-    for helper, ready in starting:
-        yield helper
-        try:
-            ready.recv()
-        except EOFError:
-            helper.join()
-            raise _lost([helper]) or ProcessLost(f"{helper.name} ended at once") from None
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 
-def _help(
-    rank: int, port: int, tell: Connection, work: Callable[[Given], None], given: Given
-) -> None:
-    """Do the work of a further process, which ends with the first."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the first process says when to stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    logging.getLogger("flare").setLevel(logging.ERROR)
-    os.environ.update(_meeting(port, rank))
-    tell.send(rank)
-    try:
-        work(given)
-    except KeyboardInterrupt:
-        pass
-    except FlareError as error:
-        sys.stderr.write(f"rank {rank}: {error}\n")
-        os._exit(1)
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)  # threads of a broken process group would wait for those who are gone
-    part_ways()
+def keep_freed_memory() -> None:
+    """Stop glibc from returning freed buffers to the system and requesting them again.
 
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _lost(helpers: list[SpawnProcess]) -> ProcessLost | None:
-    for helper in helpers:
-        helper.join(timeout=1)
-        if helper.exitcode not in (None, 0):
-            return ProcessLost(
-                f"the process of {helper.name} ended with exit code {helper.exitcode}; see above, "
-                "or give it more memory, or train with devices=1"
-            )
-    return None
-
-
-def _meeting(port: int, rank: int) -> dict[str, str]:
-    return dict(zip(_MEETING, ("127.0.0.1", str(port), str(rank)), strict=True))
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-def part_ways() -> None:
-    """Leave the group of processes, if there is one."""
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
+    Every training step frees and allocates the same hundreds of megabytes; by default each time
+    means fresh pages, zeroed by the kernel, which takes half of the step. Without glibc this does
+    nothing. The process keeps its peak memory until it ends.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

@@ -1,6 +1,6 @@
-"""Entry point ``baseline``: the random forest on image statistics and magnetogram proxies."""
+"""Entry point ``baseline``: a random forest on image statistics and magnetogram proxies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,47 +15,52 @@ from flare.tracking.runs import start
 from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD
 from flare.workflows.fitting.cross_validation import (
     Rows,
-    log_tuning,
-    on_validation,
-    out_of_fold,
+    cross_validate,
+    log_out_of_fold,
+    log_postprocessing,
     training_folds,
+    validation_forecasts,
 )
 from flare.workflows.fitting.environment import log_environment
-from flare.workflows.fitting.out_of_fold import log_out_of_fold
-from flare.workflows.fitting.registration import Trained, register
-from flare.workflows.fitting.row_features import features_of
-from flare.workflows.fitting.sample_predictions import log_sample_predictions
-from flare.workflows.fitting.scoring import OutOfFoldForecasts, tuned_and_scored
-from flare.workflows.fitting.training_data import TrainingData, marked, training_data
+from flare.workflows.fitting.registration import Trained, log_sample_predictions, register
+from flare.workflows.fitting.scoring import OutOfFoldForecasts, postprocess_and_score
+from flare.workflows.fitting.training_data import (
+    TrainingData,
+    features_of,
+    mark_if_synthetic,
+    training_data,
+)
 
 
 def run(config: BaselineConfig) -> Trained:
-    """Fit, tune, score on validation, register."""
+    """Fit and cross-validate a forest, fit its postprocessing, score and register it."""
     name = f"forest {config.trees} trees, seed {config.seed}"
     with start("baseline", name=name, watch=True) as tracked:
         log_environment(tracked)
         tracked.log_config(config)
         data = training_data(config, tracked)
         settings = forest_settings(config)
-        fitted, unseen = fit_and_forecast(
+        forest, forecasts = fit_and_forecast(
             data,
             settings,
             seed=config.seed,
             folds=config.folds,
             split_seed=config.split_seed,
         )
-        ready, validated = tuned_and_scored(fitted, data, unseen, resamples=config.resamples)
-        log_tuning(tracked, ready.postprocessing, unseen, data)
+        forest, validated = postprocess_and_score(
+            forest, data, forecasts, resamples=config.resamples
+        )
+        log_postprocessing(tracked, forest.postprocessing, forecasts, data)
         if config.folds:
-            log_out_of_fold(tracked, unseen, data)
-        log_sample_predictions(tracked, ready, validated, data)
-        importances = ready.importances()
-        figure = marked(feature_importance(importances), data.pack)
+            log_out_of_fold(tracked, forecasts, data)
+        log_sample_predictions(tracked, forest, validated, data)
+        importances = forest.importances()
+        figure = mark_if_synthetic(feature_importance(importances), data.pack)
         tracked.log_figure(figure, "figures/feature_importance.png")
         tracked.log_json(importances, "feature_importance.json")
         return register(
             tracked,
-            ready,
+            forest,
             validated,
             data,
             family="forest",
@@ -66,7 +71,7 @@ def run(config: BaselineConfig) -> Trained:
 
 
 def forest_settings(config: BaselineConfig) -> dict[str, float]:
-    """Return the settings of the forest in the words of ``fit_forest``."""
+    """Return the parameters of ``fit_forest``."""
     return {
         "n_trees": config.trees,
         "min_samples_leaf": config.min_samples_leaf,
@@ -87,25 +92,26 @@ def fit_and_forecast(
     folds: int,
     split_seed: int,
 ) -> tuple[ForestForecaster, OutOfFoldForecasts]:
-    """Fit a forest on the training rows; return it with forecasts to tune it on.
+    """Fit a forest on the training rows; return it with forecasts to fit postprocessing on.
 
-    ``folds`` 0 is without cross-validation, on the validation rows; ``split_seed`` deals them out.
+    Those are out of fold, or with 0 ``folds`` of the validation rows. ``split_seed`` chooses the
+    folds.
     """
     numbers = training_folds(data, folds, seed=split_seed)
     features = training_features(data)  # once, for the forest and all folds
     forest = fit_rows(features, data, data.split.train, settings, seed=seed)
     if numbers is None:
-        return forest, on_validation(forest, data, seed=split_seed)
+        return forest, validation_forecasts(forest, data, seed=split_seed)
 
-    def without(known: Rows) -> Callable[[Rows], Forecast]:
+    def forecast(known: Rows, left_out: Rows) -> Forecast:
         fold = fit_rows(features, data, known, settings, seed=seed)
-        return lambda left: fold.predict_features(features[left])
+        return fold.predict_features(features[left_out])
 
-    return forest, out_of_fold(data, without, numbers)
+    return forest, cross_validate(data, forecast, numbers)
 
 
 def training_features(data: TrainingData) -> NDArray[np.float64]:
-    """Return features of all rows of the training split, NaN where they are not to be known."""
+    """Return features (N, F) of the training rows; those of validation rows are NaN."""
     rows = data.split.train
     features = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)
     features[rows] = features_of(data.rows, "features", rows)
@@ -120,7 +126,7 @@ def fit_rows(
     *,
     seed: int,
 ) -> ForestForecaster:
-    """Fit a forest on some rows of the training split, given features (N, F) of all of them."""
+    """Fit a forest on some training rows, given features (N, F) of all of them."""
     return fit_forest(
         features[rows],
         data.peak_flux[rows],

@@ -1,4 +1,4 @@
-"""Entry point ``ensemble``: several registered models as one new version."""
+"""Entry point ``ensemble``: the mean of several registered models."""
 
 import logging
 import math
@@ -16,20 +16,29 @@ from flare.tracking.runs import Run, start
 from flare.tracking.tags import FINGERPRINT_TAG, ON_VALIDATION, OUT_OF_FOLD, SPLIT_TAG
 from flare.verification.scorecard import Scorecard
 from flare.workflows.evaluation.validation_forecasts import read_scores
-from flare.workflows.fitting.cross_validation import log_tuning, on_validation, training_folds
+from flare.workflows.fitting.cross_validation import (
+    log_postprocessing,
+    read_out_of_fold,
+    training_folds,
+    validation_forecasts,
+)
 from flare.workflows.fitting.environment import log_environment
-from flare.workflows.fitting.out_of_fold import read_out_of_fold
-from flare.workflows.fitting.registration import CHOICE_EVENT, CHOICE_SCORE, Trained, register
-from flare.workflows.fitting.sample_predictions import log_sample_predictions
-from flare.workflows.fitting.scoring import OutOfFoldForecasts, Validated, tuned_and_scored
-from flare.workflows.fitting.training_data import TrainingData, marked, training_data
+from flare.workflows.fitting.registration import (
+    CHOICE_EVENT,
+    CHOICE_SCORE,
+    Trained,
+    log_sample_predictions,
+    register,
+)
+from flare.workflows.fitting.scoring import OutOfFoldForecasts, Validated, postprocess_and_score
+from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic, training_data
 from flare.workflows.prediction.resolve_model import Resolved, resolve
 
 log = logging.getLogger("flare")
 
 
 def run(config: EnsembleConfig) -> Trained:
-    """Find the members, tune their mean on what none of them was fitted on, score, register."""
+    """Average the members, fit the postprocessing of the mean, score and register it."""
     with start("ensemble", name=f"ensemble of {config.models}", watch=True) as tracked:
         log_environment(tracked)
         tracked.log_config(config)
@@ -37,22 +46,24 @@ def run(config: EnsembleConfig) -> Trained:
         ensemble = combine([one.forecaster for one in members])
         data = training_data(_split_config(config, ensemble), tracked)
         _check_same_split(members, data)
-        unseen = _out_of_fold(members, data, config) if config.folds else None
+        forecasts = _out_of_fold(members, data, config) if config.folds else None
         tuned_on = OUT_OF_FOLD
-        if unseen is None:
+        if forecasts is None:
             tuned_on = ON_VALIDATION
             log.warning(
-                "tuned on the validation regions, whose scores then flatter: %s",
-                "folds=0" if config.folds == 0 else "a member kept no forecasts out of fold",
+                "postprocessing is fitted on validation, whose scores are then optimistic: %s",
+                "folds=0" if config.folds == 0 else "a member has no out-of-fold forecasts",
             )
-            unseen = on_validation(ensemble, data, seed=config.split_seed)
-        ready, validated = tuned_and_scored(ensemble, data, unseen, resamples=config.resamples)
-        log_tuning(tracked, ready.postprocessing, unseen, data)
-        log_sample_predictions(tracked, ready, validated, data)
+            forecasts = validation_forecasts(ensemble, data, seed=config.split_seed)
+        ensemble, validated = postprocess_and_score(
+            ensemble, data, forecasts, resamples=config.resamples
+        )
+        log_postprocessing(tracked, ensemble.postprocessing, forecasts, data)
+        log_sample_predictions(tracked, ensemble, validated, data)
         _log_members(tracked, members, validated, data)
         return register(
             tracked,
-            ready,
+            ensemble,
             validated,
             data,
             family="ensemble",
@@ -66,25 +77,25 @@ def _members(config: EnsembleConfig) -> list[Resolved]:
     names = [name.strip() for name in config.models.split(",") if name.strip()]
     if len(names) < 2:
         raise ConfigInvalid(
-            f"models={config.models!r} names {len(names)} models; give two or more with commas "
-            "between, such as models=1,2"
+            f"models={config.models!r} has {len(names)} models; give two or more, separated by "
+            "commas, such as models=1,2"
         )
-    found = [resolve(name, config.model_name) for name in names]
-    for name, one in zip(names, found, strict=True):
+    members = [resolve(name, config.model_name) for name in names]
+    for name, one in zip(names, members, strict=True):
         if one.version is None:
             raise ConfigInvalid(
-                f"models: of {name} nobody knows which regions it held out; give the number of a "
-                "version, an alias or a run id"
+                f"models: the validation regions of {name} are unknown; give a version number, an "
+                "alias or a run id"
             )
-    if len({one.digest for one in found}) < len(found):
-        raise ConfigInvalid(f"models={config.models} names one model twice; name each once")
-    return found
+    if len({one.digest for one in members}) < len(members):
+        raise ConfigInvalid(f"models={config.models} has a model twice; give each once")
+    return members
 
 
 def _split_config(config: EnsembleConfig, ensemble: EnsembleForecaster) -> SplitConfig:
     shared = SplitConfig.model_fields.keys() & type(config).model_fields.keys()
-    given = {name: getattr(config, name) for name in shared}
-    return SplitConfig(**given, image_size=ensemble.spec.image_size)
+    values = {name: getattr(config, name) for name in shared}
+    return SplitConfig(**values, image_size=ensemble.spec.image_size)
 
 
 def _version(member: Resolved) -> RegisteredVersion:
@@ -93,7 +104,7 @@ def _version(member: Resolved) -> RegisteredVersion:
 
 
 def _check_same_split(members: Sequence[Resolved], data: TrainingData) -> None:
-    """Raise ConfigInvalid where a member may have learnt from the validation regions."""
+    """Raise ConfigInvalid if a member may have been fitted on the validation regions."""
     for one in members:
         tags = version_tags(_version(one))
         if tags.get(FINGERPRINT_TAG) != data.pack.fingerprint:
@@ -112,9 +123,9 @@ def _check_same_split(members: Sequence[Resolved], data: TrainingData) -> None:
 def _out_of_fold(
     members: Sequence[Resolved], data: TrainingData, config: EnsembleConfig
 ) -> OutOfFoldForecasts | None:
-    """Average what members forecast out of fold, each calibrated fold by fold on its own folds.
+    """Average the members' out-of-fold forecasts, each calibrated on its own folds.
 
-    None if a member stored no such forecasts.
+    None if a member has no such forecasts.
     """
     events = members[0].forecaster.spec.events
     rows = data.split.train
@@ -124,10 +135,10 @@ def _out_of_fold(
         stored = read_out_of_fold(_version(one), ids, events)
         if stored is None:
             return None
-        forecast, its_folds = stored
+        forecast, own_folds = stored
         calibrated.append(
             calibrate_by_fold(
-                forecast, data.peak_flux[rows], its_folds, one.forecaster.postprocessing
+                forecast, data.peak_flux[rows], own_folds, one.forecaster.postprocessing
             )
         )
     flux, probability = mean_of(calibrated)
@@ -139,14 +150,14 @@ def _out_of_fold(
 def _log_members(
     tracked: Run, members: Sequence[Resolved], validated: Validated, data: TrainingData
 ) -> None:
-    """Say who the members are, and what each scored on validation beside all together."""
+    """Log the members, and their validation scores next to the ensemble's."""
     for one in members:
         if one.model_id is not None:
             tracked.log_model_input(one.model_id)
-    kept = {one.label: read_scores(_version(one)) for one in members}
-    cards = {name: card for name, card in kept.items() if card is not None}
+    stored = {one.label: read_scores(_version(one)) for one in members}
+    cards = {name: card for name, card in stored.items() if card is not None}
     figure = skill_panels({"ensemble": validated.card, **cards}, model="ensemble")
-    tracked.log_figure(marked(figure, data.pack), "figures/members.png")
+    tracked.log_figure(mark_if_synthetic(figure, data.pack), "figures/members.png")
     about = [
         {
             "label": one.label,

@@ -36,6 +36,7 @@ from flare.workflows.evaluation.record import log_report
 from flare.workflows.evaluation.references import References, fit_references, reference_data
 from flare.workflows.evaluation.report.files import write_report
 from flare.workflows.evaluation.report.sections import Reported
+from flare.workflows.fitting.registration import fitted_regions, held_out_regions
 from flare.workflows.fitting.scoring import forecast_rows, training_rates
 from flare.workflows.fitting.training_data import (
     TrainingData,
@@ -43,7 +44,6 @@ from flare.workflows.fitting.training_data import (
     log_split,
     open_packed,
 )
-from flare.workflows.fitting.training_regions import fitted_regions, held_out_regions
 from flare.workflows.prediction.resolve_model import Resolved, resolve
 
 

@@ -29,7 +29,7 @@ from flare.progress import counter
 from flare.sample import FORECAST_WINDOW_HOURS, N_CHANNELS, N_STEPS
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run, scratch, start
-from flare.workflows.fitting.synthetic_data import make_default
+from flare.workflows.fitting.training_data import ensure_synthetic
 
 #: Of each dataset in a comparison: samples that are drawn, and samples of the histograms.
 _SAMPLES_DRAWN, _SAMPLES_COUNTED = 3, 24
@@ -50,7 +50,7 @@ def run(config: InspectConfig) -> Inspection:
     check_folder(config.output_dir, "output_dir")
     with start("inspect", name=f"inspect {config.data_dir.name}") as tracked:
         tracked.log_config(config)
-        make_default(config.data_dir)
+        ensure_synthetic(config.data_dir)
         _check_choice(config)  # before minutes of reading
         if config.compare_with is not None:
             available_splits(config.compare_with)  # raises where there is no dataset

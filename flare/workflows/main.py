@@ -1,4 +1,4 @@
-"""Entry point ``main``: the whole job on synthetic regions, or on a dataset that is given."""
+"""Entry point ``main``: the whole job, on synthetic regions or on a dataset."""
 
 import logging
 import time
@@ -25,14 +25,13 @@ from flare.tracking.tags import PRODUCTION
 from flare.workflows import baseline, evaluate, pack, predict, promote, train
 from flare.workflows.evaluate import Evaluation
 from flare.workflows.fitting.registration import Trained
-from flare.workflows.fitting.synthetic_data import make_default
-from flare.workflows.fitting.training_data import log_pack
+from flare.workflows.fitting.training_data import ensure_synthetic, log_pack
 from flare.workflows.prediction.prediction_table import Forecasts
 from flare.workflows.promote import Promoted
 
 log = logging.getLogger("flare")
 
-#: Parameters that mean nothing where a dataset is given.
+#: Parameters without effect on a dataset that is not the default synthetic one.
 _SYNTHETIC_ONLY = {"samples", "test_share", "difficulty", "data_seed"}
 
 Config = TypeVar("Config", bound=EntryConfig)
@@ -40,7 +39,7 @@ Config = TypeVar("Config", bound=EntryConfig)
 
 @dataclass(frozen=True)
 class WholeJob:
-    """What each stage came to, and how many seconds it took."""
+    """The result of each stage, and the seconds that it took."""
 
     forest: Trained
     network: Trained
@@ -57,7 +56,7 @@ def run(config: MainConfig) -> WholeJob:
         synthetic = config.data_dir == SYNTHETIC_DIR
         tracked.log_config(config, without=set() if synthetic else _SYNTHETIC_ONLY)
         with _stage("data", seconds):
-            make_default(config.data_dir, _part(SynthesizeConfig, config))
+            ensure_synthetic(config.data_dir, _part(SynthesizeConfig, config))
             packed = pack.run(_part(PackConfig, config))
             log_pack(tracked, packed, config.data_dir, context="job", profile=packed.samples)
         with _stage("baseline", seconds):
@@ -65,23 +64,27 @@ def run(config: MainConfig) -> WholeJob:
         with _stage("train", seconds):
             network = train.run(_part(TrainConfig, config))
         with _stage("evaluate", seconds):
-            wanted = _part(EvaluateConfig, config)
-            chosen = wanted.model_copy(update={"model": str(network.version.version)})
-            evaluation = evaluate.run(chosen)
+            of_network = {"model": str(network.version.version)}
+            evaluation = evaluate.run(_part(EvaluateConfig, config).model_copy(update=of_network))
         with _stage("promote and predict", seconds):
             promoted = _promote(_part(PromoteConfig, config))
-            # Of the example, not of data_dir: what it should show is one forecast.
+            # Of the example instead of data_dir: it shows a single forecast.
             forecasts = predict.run(
                 PredictConfig(model=_production_or(network), model_name=config.model_name)
             )
         tracked.log_metrics(
-            {f"seconds/{stage.replace(' ', '_')}": taken for stage, taken in seconds.items()}
+            {f"seconds/{stage.replace(' ', '_')}": value for stage, value in seconds.items()}
         )
     return WholeJob(forest, network, evaluation, promoted, forecasts, seconds)
 
 
+def follow(config: MainConfig) -> None:
+    """Train in step with rank zero: the part of every other process; see ``train.follow``."""
+    train.follow(_part(TrainConfig, config))
+
+
 def _promote(config: PromoteConfig) -> Promoted | None:
-    """Promote the best version; None where the one that is Production stays, as refused."""
+    """Promote the best version; None if that is refused and Production stays."""
     try:
         return promote.run(config)
     except PromotionRefused as refusal:
@@ -90,7 +93,7 @@ def _promote(config: PromoteConfig) -> Promoted | None:
 
 
 def _production_or(trained: Trained) -> str:
-    """Return the alias Production, or the number of a version where nothing was promoted yet."""
+    """Return the alias Production, or a version number if nothing was ever promoted."""
     try:
         production_version(trained.version.name)
     except ModelNotFound:
@@ -99,7 +102,7 @@ def _production_or(trained: Trained) -> str:
 
 
 def _part(config_class: type[Config], config: MainConfig) -> Config:
-    """Take from the config of the whole job what one stage knows; the rest keeps its default."""
+    """Return the config of one stage; parameters that ``main`` lacks keep their defaults."""
     shared = config_class.model_fields.keys() & MainConfig.model_fields.keys()
     return config_class(**{name: getattr(config, name) for name in shared})
 

@@ -12,8 +12,8 @@ from flare.tracking.runs import start
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import HEADLINE_SCORES, Scorecard, score_forecasts
 from flare.workflows.evaluation.comparison import ORACLE
-from flare.workflows.fitting.score_table import log_scores, score_rows
-from flare.workflows.fitting.synthetic_data import make
+from flare.workflows.fitting.registration import log_scores, score_rows
+from flare.workflows.fitting.training_data import make_synthetic
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def run(config: SynthesizeConfig) -> Synthesized:
     """Make the dataset, score its oracle, and log both."""
     with start("synthesize", name=f"synthesize {config.data_dir.name}") as tracked:
         tracked.log_config(config)
-        summary = make(config)
+        summary = make_synthetic(config)
         fingerprint = content_fingerprint(config.data_dir)
         log_data(
             tracked,

@@ -1,158 +1,134 @@
-"""Entry point ``train``: the multitask CNN."""
+"""Entry point ``train``: a network."""
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from flare.config import TrainConfig
-from flare.forecasters.network import NetworkForecaster
+from flare.datasets.pack.reader import Pack
 from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
 from flare.tracking.resume import newest_unfinished
 from flare.tracking.runs import Run, start
 from flare.tracking.store import connect
 from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD, PRECISION_TAG
-from flare.training.processes import fabric_for, part_ways, team
-from flare.training.records import EpochRecord
-from flare.workflows.fitting.cross_validation import log_tuning, on_validation, training_folds
+from flare.training.processes import fabric_for, resolve_precision
+from flare.training.state import EpochRecord, best_record
+from flare.workflows.fitting.cross_validation import (
+    log_out_of_fold,
+    log_postprocessing,
+    validation_forecasts,
+)
 from flare.workflows.fitting.environment import log_environment
-from flare.workflows.fitting.network import kept, prepared, train_network
-from flare.workflows.fitting.network_folds import averaged, fold_forecasts, help_with_folds
-from flare.workflows.fitting.network_inputs import NetworkInputs
-from flare.workflows.fitting.network_settings import NetworkSettings, network_settings
-from flare.workflows.fitting.out_of_fold import log_out_of_fold
-from flare.workflows.fitting.registration import Trained, register
-from flare.workflows.fitting.sample_predictions import log_sample_predictions
-from flare.workflows.fitting.scoring import tuned_and_scored
-from flare.workflows.fitting.training_data import TrainingData, marked, training_data, training_rows
+from flare.workflows.fitting.network_folds import NetworkFit, fit_network
+from flare.workflows.fitting.registration import Trained, log_sample_predictions, register
+from flare.workflows.fitting.scoring import postprocess_and_score
+from flare.workflows.fitting.training_data import (
+    TrainingData,
+    mark_if_synthetic,
+    training_data,
+    training_rows,
+)
 
 log = logging.getLogger("flare")
 
 
 def run(config: TrainConfig) -> Trained:
-    """Train, keep the best epoch by cross-entropy, tune out of fold, score, register."""
-    settings = network_settings(config, seed=config.seed)
+    """Train and cross-validate a network, fit its postprocessing, score and register it."""
     name = f"{config.architecture} width {config.width}, seed {config.seed}"
-    resumed = _to_resume(config)
-    with start("train", name=name, watch=True, resume=resumed) as tracked:
+    resume = _run_to_resume(config)
+    with start("train", name=name, watch=True, resume=resume) as tracked:
         log_environment(tracked)
-        tracked.set_tags({PRECISION_TAG: settings.fit.precision})
-        if resumed is None:
+        precision = resolve_precision(config.precision, config.accelerator)
+        tracked.set_tags({PRECISION_TAG: precision})
+        if resume is None:
             tracked.log_config(config)
         data = training_data(config, tracked)
-        log.info("%s: computing in %s", config.architecture, settings.fit.precision)
-        folds = training_folds(data, config.folds, seed=config.split_seed)
-        with team(config.devices * config.num_nodes, follow, config):
-            inputs = prepared(data, settings)
-            forecaster, best = _trained(tracked, data, inputs, settings)
-            if folds is None:
-                unseen = on_validation(forecaster, data, seed=config.split_seed)
-            else:
-                unseen, weights = fold_forecasts(
-                    data,
-                    settings,
-                    folds,
-                    epochs=best.epoch + 1,
-                    inputs=inputs,
-                    checkpoints=_states(tracked),
-                )
-                if config.average_folds:
-                    forecaster = averaged(forecaster, weights)
-        ready, validated = tuned_and_scored(forecaster, data, unseen, resamples=config.resamples)
-        log_tuning(tracked, ready.postprocessing, unseen, data)
-        if config.folds:
-            log_out_of_fold(tracked, unseen, data)
-        log_sample_predictions(tracked, ready, validated, data)
-        tracked.log_metrics({"train/best_epoch": best.epoch + 1})
+        log.info("%s: computing in %s", config.architecture, precision)
+        fit = _fit_and_log(tracked, data, config)
+        best_epoch = fit.best.epoch + 1
+        forecasts = fit.out_of_fold
+        if forecasts is None:
+            forecasts = validation_forecasts(fit.forecaster, data, seed=config.split_seed)
+        else:
+            log_out_of_fold(tracked, forecasts, data)
+        forecaster, validated = postprocess_and_score(
+            fit.forecaster, data, forecasts, resamples=config.resamples
+        )
+        log_postprocessing(tracked, forecaster.postprocessing, forecasts, data)
+        log_sample_predictions(tracked, forecaster, validated, data)
+        tracked.log_metrics({"train/best_epoch": best_epoch})
         trained = register(
             tracked,
-            ready,
+            forecaster,
             validated,
             data,
             family=config.architecture,
             model_name=config.model_name,
             tuned_on=OUT_OF_FOLD if config.folds else ON_VALIDATION,
-            settings={"best epoch": best.epoch + 1, "learning rate": config.learning_rate},
+            settings={"best epoch": best_epoch, "learning rate": config.learning_rate},
         )
-        shutil.rmtree(_states(tracked), ignore_errors=True)
+        shutil.rmtree(_checkpoints(tracked), ignore_errors=True)
         return trained
 
 
 def follow(config: TrainConfig) -> None:
-    """Do the part of a further process: train beside the first one, and leave the rest to it."""
+    """Train in step with rank zero, which runs ``run``: the part of every other process."""
     log.setLevel(logging.ERROR)
-    settings = network_settings(config, seed=config.seed)
-    try:
-        fabric_for(settings.fit)  # waits for the first one, which has the data ready
-        data = training_rows(config)
-        folds = training_folds(data, config.folds, seed=config.split_seed)
-        records: list[EpochRecord] = []
-        inputs = prepared(data, settings)
-        train_network(
-            data, settings, inputs=inputs, on_epoch=records.append, on_resumed=records.extend
-        )
-        if folds is not None:
-            help_with_folds(data, inputs, settings, folds, epochs=kept(records).epoch + 1)
-    finally:
-        part_ways()
+    fabric_for(config)  # waits until rank zero has prepared the data
+    fit_network(training_rows(config), config)
 
 
-def _to_resume(config: TrainConfig) -> str | None:
-    """Return the id of the run that is to go on, None for a new one."""
+def _run_to_resume(config: TrainConfig) -> str | None:
+    """Return the id of the run to resume, None for a new run."""
     if config.resume != "true":
         return config.resume or None
     connect(make=True)
-    found = newest_unfinished("train", config.result_parameters())
-    told = "going on with run %s" if found else "no unfinished run has these parameters: a new one"
-    log.info(told, *([found] if found else []))
-    return found
+    run_id = newest_unfinished("train", config.result_parameters())
+    if run_id is None:
+        log.info("no unfinished run has these parameters: starting a new one")
+    else:
+        log.info("resuming run %s", run_id)
+    return run_id
 
 
-def _states(tracked: Run) -> Path:
-    """Return the folder of the states that a stopped training goes on from."""
+def _checkpoints(tracked: Run) -> Path:
     return tracked.local / "checkpoints"
 
 
-def _trained(
-    tracked: Run, data: TrainingData, inputs: NetworkInputs, settings: NetworkSettings
-) -> tuple[NetworkForecaster, EpochRecord]:
-    """Return the trained network and the record of the epoch that it is from."""
-    records: list[EpochRecord] = []
+def _fit_and_log(tracked: Run, data: TrainingData, config: TrainConfig) -> NetworkFit:
+    """Fit the network; log its epochs, and the training curve even if the training fails."""
+    epochs = EpochLog(tracked)
     try:
-        forecaster = train_network(
+        return fit_network(
             data,
-            settings,
-            inputs=inputs,
-            on_epoch=_reporter(tracked, records),
-            on_resumed=records.extend,
-            checkpoints=_states(tracked),
+            config,
+            on_epoch=epochs.add,
+            on_resume=epochs.resume,
+            checkpoints=_checkpoints(tracked),
         )
     finally:
-        if any(record.best for record in records):
-            figure = marked(_curve(records), data.pack)
-            tracked.log_figure(figure, "figures/training_curve.png")
-    return forecaster, kept(records)
+        epochs.log_curve(data.pack)
 
 
-def _curve(records: Sequence[EpochRecord]) -> Figure:
-    return training_curve(
-        [{**vars(record), "epoch": record.epoch + 1} for record in records],
-        scores=("brier_skill_score", "roc_area"),
-        best_epoch=kept(records).epoch + 1,
-    )
+class EpochLog:
+    """Log the epochs of a training to its run and to the terminal."""
 
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.records: list[EpochRecord] = []
 
-def _reporter(tracked: Run, records: list[EpochRecord]) -> Callable[[EpochRecord], None]:
-    """Return what is done with each record: keep it, log it, say it."""
+    def resume(self, records: Sequence[EpochRecord]) -> None:
+        """Take the records of a resumed training, which are logged already."""
+        self.records.extend(records)
 
-    def report(record: EpochRecord) -> None:
-        records.append(record)
-        tracked.log_metrics(record.metrics(), step=record.epoch + 1)
+    def add(self, record: EpochRecord) -> None:
+        """Log a new record."""
+        self.records.append(record)
+        self.run.log_metrics(record.metrics(), step=record.epoch + 1)
         if record.epoch % 5 == 4:
-            tracked.flush()  # so that a long run can be watched in the UI
+            self.run.flush()  # so that the UI shows a long run as it goes
         log.info(
             "epoch %2d  train %.3f  validation %.3f  log10-flux MAE %.3f dex  %s BSS %+.3f  "
             "%3.0f samples/s%s",
@@ -166,4 +142,13 @@ def _reporter(tracked: Run, records: list[EpochRecord]) -> Callable[[EpochRecord
             "  *" if record.best else "",
         )
 
-    return report
+    def log_curve(self, pack: Pack) -> None:
+        """Log the training curve, if any epoch was best."""
+        if not any(record.best for record in self.records):
+            return
+        figure = training_curve(
+            [{**vars(record), "epoch": record.epoch + 1} for record in self.records],
+            scores=("brier_skill_score", "roc_area"),
+            best_epoch=best_record(self.records).epoch + 1,
+        )
+        self.run.log_figure(mark_if_synthetic(figure, pack), "figures/training_curve.png")

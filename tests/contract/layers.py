@@ -35,7 +35,7 @@ ROWS: tuple[frozenset[str], ...] = (
 #: Who may import these, and nobody else.
 CONFINED = {
     "mlflow": ("flare.tracking",),
-    "optuna": ("flare.workflows.search", "flare.workflows.fitting.study_file"),
+    "optuna": ("flare.workflows.search",),
     "fastapi": ("serving",),
     "onnx": ("flare.forecasters.onnx.session",),
     "onnxruntime": ("flare.forecasters.onnx.session",),

@@ -9,7 +9,7 @@ import pytest
 
 from flare.errors import ConfigInvalid
 from flare.tracking.run_log import RunInfo, RunLog
-from flare.workflows.fitting.study_file import open_study_file
+from flare.workflows.search import open_study_file
 
 STUDY = {"study_name": "one", "direction": "maximize"}
 

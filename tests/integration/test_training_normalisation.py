@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lightning_fabric import Fabric
 
 from flare.config import TrainConfig
 from flare.models.normalisation import fit_normalisation
 from flare.workflows.fitting import training_data as data_module
-from flare.workflows.fitting.network_inputs import prepare_inputs
+from flare.workflows.fitting.network import prepare_inputs
 from flare.workflows.fitting.training_data import training_rows
 
 from workplace import working_in
@@ -37,7 +36,7 @@ def read(monkeypatch):
 
 
 def test_networks_are_normalised_by_the_pack_as_by_its_images(data, read):
-    inputs = prepare_inputs(data, Fabric(accelerator="cpu", devices=1), features=False)
+    inputs = prepare_inputs(data, TrainConfig(accelerator="cpu", features=False))
     cubes, rows = np.asarray(data.rows.cubes), data.split.train
     assert inputs.normalisation == fit_normalisation(cubes, data.rows.present, rows)
     assert read == []

@@ -6,13 +6,10 @@ import signal
 import pytest
 
 from flare.config import TrainConfig
-from flare.training.processes import fabric_for
-from flare.training.records import TrainingState
+from flare.training.state import TrainingState
 from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network import train_network
-from flare.workflows.fitting.network_folds import fold_forecasts
-from flare.workflows.fitting.network_inputs import prepare_inputs
-from flare.workflows.fitting.network_settings import network_settings
+from flare.workflows.fitting.network import prepare_inputs, train_network
+from flare.workflows.fitting.network_folds import cross_validate_network
 from flare.workflows.fitting.training_data import training_rows
 
 from workplace import SMALL_NETWORK, working_in
@@ -20,50 +17,49 @@ from workplace import SMALL_NETWORK, working_in
 
 @pytest.fixture(scope="module")
 def case(home, models):
-    """Return the training rows, what networks get of them, and settings of a small network."""
+    """Return the training rows, the inputs of networks, and the config of a small network."""
     config = TrainConfig(**home.small, **SMALL_NETWORK, features=False)
-    settings = network_settings(config, seed=0)
     with working_in(home.folder):
         data = training_rows(config)
-    return data, prepare_inputs(data, fabric_for(settings.fit), features=False), settings
+    return data, prepare_inputs(data, config), config
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_the_last_epoch_stops_and_the_training_is_saved_whole(
     case, tmp_path, number
 ):
-    data, inputs, settings = case
+    data, inputs, config = case
     seen = []
 
     def last(record):
         seen.append(record)
-        if len(seen) == settings.fit.epochs:
+        if len(seen) == config.epochs:
             os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt):
-        train_network(data, settings, inputs=inputs, on_epoch=last, checkpoints=tmp_path)
+        train_network(data, config, inputs, on_epoch=last, checkpoints=tmp_path)
     again, resumed = [], []
     train_network(
         data,
-        settings,
-        inputs=inputs,
+        config,
+        inputs,
         on_epoch=again.append,
-        on_resumed=resumed.extend,
+        on_resume=resumed.extend,
         checkpoints=tmp_path,
     )
     assert (again, resumed) == ([], seen)
 
 
 def test_a_signal_in_the_only_epoch_of_a_fold_stops(case, tmp_path, monkeypatch):
-    data, inputs, settings = case
+    data, inputs, config = case
     real = TrainingState.next_epoch
 
-    def next_epoch(standing, record):
-        real(standing, record)
+    def next_epoch(state, record):
+        real(state, record)
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(TrainingState, "next_epoch", next_epoch)
     folds = training_folds(data, 2, seed=0)
     with pytest.raises(KeyboardInterrupt):
-        fold_forecasts(data, settings, folds, inputs=inputs, epochs=1, checkpoints=tmp_path)
+        cross_validate_network(data, config, inputs, folds, epochs=1, checkpoints=tmp_path)
     assert len(list(tmp_path.glob("fold-*.pt"))) == 1

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from flare.tracking.runs import start
-from flare.workflows.fitting.sample_predictions import spread
+from flare.workflows.fitting.registration import spread
 
 
 @pytest.fixture(params=["forest", "network"])

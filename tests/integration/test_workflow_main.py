@@ -12,7 +12,7 @@ from flare.errors import ConfigInvalid, DatasetInvalid, FlareError, TrackingUnav
 from flare.tracking.registry import production_version
 from flare.tracking.runs import start
 from flare.workflows import main, synthesize
-from flare.workflows.fitting.synthetic_data import make_default
+from flare.workflows.fitting.training_data import ensure_synthetic
 
 from workplace import SMALL_FOREST, SMALL_NETWORK, tree, working_in
 
@@ -88,11 +88,11 @@ def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silenc
     with working_in(tmp_path):
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
-        make_default(SYNTHETIC_DIR, SynthesizeConfig())
+        ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig())
         with pytest.raises(
             ConfigInvalid, match=r"data_seed asks for seed=9, but data/synthetic was made with 0"
         ):
-            make_default(SYNTHETIC_DIR, SynthesizeConfig(data_seed=9))
+            ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig(data_seed=9))
 
 
 def test_a_synthetic_set_made_before_there_was_a_choice_has_selected_test_regions(tmp_path):
@@ -100,9 +100,9 @@ def test_a_synthetic_set_made_before_there_was_a_choice_has_selected_test_region
     with working_in(tmp_path):
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
-        make_default(SYNTHETIC_DIR, SynthesizeConfig(test="selected"))
+        ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig(test="selected"))
         with pytest.raises(ConfigInvalid, match="asks for test=as_observed"):
-            make_default(SYNTHETIC_DIR, SynthesizeConfig())
+            ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig())
 
 
 def test_a_damaged_description_of_the_synthetic_set_is_one_line(tmp_path):
@@ -110,7 +110,7 @@ def test_a_damaged_description_of_the_synthetic_set_is_one_line(tmp_path):
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text("{", encoding="utf-8")
         with pytest.raises(DatasetInvalid, match=r"dataset\.json"):
-            make_default(SYNTHETIC_DIR, SynthesizeConfig())
+            ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig())
 
 
 def test_the_size_of_a_synthetic_set_is_no_parameter_of_a_job_on_another(job, newest):

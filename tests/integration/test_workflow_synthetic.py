@@ -15,8 +15,7 @@ from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.verification.inputs import Observations
 from flare.workflows import inspect, synthesize
 from flare.workflows.evaluation.comparison import ScoreSettings, compare
-from flare.workflows.fitting.synthetic_data import sizes
-from flare.workflows.fitting.training_data import TrainingData, open_packed
+from flare.workflows.fitting.training_data import TrainingData, open_packed, split_sizes
 
 from workplace import working_in
 
@@ -131,7 +130,7 @@ def test_an_oracle_of_before_the_fourth_event_says_what_to_do(made, tables, tmp_
 
 def test_the_sizes_of_the_real_set_can_be_asked_for():
     config = SynthesizeConfig(samples=9222, test_share=0.0961)
-    assert sizes(config) == {"n_training": 8336, "n_test": 886}
+    assert split_sizes(config) == {"n_training": 8336, "n_test": 886}
 
 
 def test_two_datasets_are_drawn_for_comparison(made, home, tmp_path):

@@ -20,9 +20,8 @@ from flare.goes import EVENTS
 from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
 from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network import kept, train_network
-from flare.workflows.fitting.network_folds import fold_forecasts
-from flare.workflows.fitting.network_settings import network_settings
+from flare.workflows.fitting.network import prepare_inputs, train_network
+from flare.workflows.fitting.network_folds import cross_validate_network
 from flare.workflows.fitting.scoring import OutOfFoldForecasts
 from flare.workflows.fitting.training_data import TrainingData, training_data
 
@@ -162,25 +161,25 @@ def fitted(family: str, data: TrainingData, *, seed: int) -> float:
         settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
         forecaster = baseline.fit_on(data, settings, seed=seed)
     else:
-        settings = network_settings(TrainConfig(**SMALL_NETWORK), seed=seed)
-        forecaster = train_network(data, settings)
+        config = TrainConfig(**SMALL_NETWORK, seed=seed)
+        forecaster, _ = train_network(data, config, prepare_inputs(data, config))
     return forecaster.predict(CUBES, PRESENT).probability_of("C1.0")[0]
 
 
-def unseen(family: str, data: TrainingData, *, folds: int = 3) -> OutOfFoldForecasts:
-    """Return what a new forecaster would be tuned on."""
+def out_of_fold(family: str, data: TrainingData, *, folds: int = 3) -> OutOfFoldForecasts:
+    """Return the forecasts that the postprocessing of a new forecaster is fitted on."""
     if family == "forest":
         settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
         return baseline.fit_and_forecast(data, settings, seed=0, folds=folds, split_seed=0)[1]
     numbers = training_folds(data, folds, seed=0)
-    return fold_forecasts(
-        data, network_settings(TrainConfig(**SMALL_NETWORK), seed=0), numbers, epochs=1
-    )[0]
+    config = TrainConfig(**SMALL_NETWORK)
+    inputs = prepare_inputs(data, config)
+    return cross_validate_network(data, config, inputs, numbers, epochs=1)[0]
 
 
 @pytest.mark.parametrize("family", ["forest", "network"])
 def test_labels_that_are_left_out_do_not_change_their_forecast(data, family):
-    before = unseen(family, data)
+    before = out_of_fold(family, data)
     left = before.folds == 1  # some of M7: fold 0 has quiet ones and X alone, a bin each
     # Within its decade: the classes and the folds stay, and the bins of a distribution change.
     flux = data.peak_flux.copy()
@@ -188,7 +187,7 @@ def test_labels_that_are_left_out_do_not_change_their_forecast(data, family):
     weak = flux[before.rows[left]] < 3 * decade
     flux[before.rows[left]] = decade * np.where(weak, 9.0, 1.1)
     other = replace(data, rows=replace(data.rows, table=data.rows.table.assign(peak_flux=flux)))
-    after = unseen(family, other)
+    after = out_of_fold(family, other)
     np.testing.assert_array_equal(after.folds, before.folds)
     one, two = (
         np.column_stack([some.forecast.log10_flux, some.forecast.probability])
@@ -203,13 +202,13 @@ def test_validation_labels_do_not_change_what_is_tuned_on(data, family):
     flux = data.peak_flux.copy()
     flux[data.split.validation] = 1e-3
     other = replace(data, rows=replace(data.rows, table=data.rows.table.assign(peak_flux=flux)))
-    before, after = (unseen(family, some) for some in (data, other))
+    before, after = (out_of_fold(family, some) for some in (data, other))
     np.testing.assert_array_equal(before.rows, data.split.train)
     np.testing.assert_array_equal(before.forecast.probability, after.forecast.probability)
 
 
 def test_without_folds_it_is_the_validation_rows_that_are_tuned_on(data):
-    np.testing.assert_array_equal(unseen("forest", data, folds=0).rows, data.split.validation)
+    np.testing.assert_array_equal(out_of_fold("forest", data, folds=0).rows, data.split.validation)
 
 
 def test_calibrations_and_what_they_gain_are_logged(runs):
@@ -270,9 +269,9 @@ def test_a_training_never_opens_the_test_split_and_works_without_one(
 def test_training_ends_when_no_epoch_in_patience_is_better(data):
     # A rate of 1 throws the weights about, so that the loss soon stops falling.
     wild = SMALL_NETWORK | {"epochs": 60, "patience": 2, "learning_rate": 1.0}
-    records = []
-    train_network(data, network_settings(TrainConfig(**wild), seed=0), on_epoch=records.append)
-    assert len(records) == kept(records).epoch + 1 + 2 < 60
+    config, records = TrainConfig(**wild), []
+    _, best = train_network(data, config, prepare_inputs(data, config), on_epoch=records.append)
+    assert len(records) == best.epoch + 1 + 2 < 60
 
 
 @pytest.mark.skipif("__import__('torch').cuda.is_available()")

@@ -1,4 +1,4 @@
-"""What the network is asked to make small: a flux loss in dex and a weighted event loss."""
+"""The training loss: likelihood of a distribution, or a flux loss plus a weighted event loss."""
 
 from collections.abc import Callable
 
@@ -6,19 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flare.config.network_groups import ObjectiveOptions
 from flare.goes import event_outcomes, flux_of_class
 from flare.training.batches import Batch
 from flare.training.losses.distribution import interval_likelihood
-from flare.training.losses.events import (
+from flare.training.losses.terms import (
     EventTerm,
+    FluxTerm,
+    absolute,
+    censored,
     cross_entropy,
+    floored,
     focal,
+    huber,
+    pinball,
     score_oriented,
     weighted_cross_entropy,
 )
-from flare.training.losses.flux import FluxTerm, absolute, censored, floored, huber, pinball
-from flare.training.objective import INTERVAL_LEVEL, Objective
 from flare.training.sampling import class_weights
+
+#: Share of labels between the outer two of three quantiles; ``ForecasterSpec`` has the same.
+INTERVAL_LEVEL = 0.9
 
 #: Of log10 flux (B, Q) and event logits (B, E) for a batch: one number, a mean over its samples.
 Loss = Callable[[Tensor, Tensor, Batch], Tensor]
@@ -32,7 +40,7 @@ def multitask(
     Parameters
     ----------
     event_weight
-        Dex that a unit of the event loss is worth, a nat where it is a cross-entropy.
+        Weight of the event loss, in dex per unit of it (per nat for a cross-entropy).
     """
 
     def loss(log10_flux: Tensor, logits: Tensor, batch: Batch) -> Tensor:
@@ -41,14 +49,14 @@ def multitask(
     return loss
 
 
-def build_loss(objective: Objective, peak_flux: NDArray[np.float64]) -> Loss:
-    """Return the loss that the aims name: of one distribution, or of the flux and the events.
+def build_loss(objective: ObjectiveOptions, peak_flux: NDArray[np.float64]) -> Loss:
+    """Return the loss of an objective: of one distribution, or of the flux and the events.
 
     Parameters
     ----------
     peak_flux
-        Labels of the training rows in W m^-2, (n,): event rates are taken from them, and from no
-        others, as ``sampling`` will draw them.
+        Labels of the training rows in W m^-2, (n,): event rates are those of these rows as
+        ``sampling`` draws them.
     """
     if objective.head == "distribution":
         return interval_likelihood
@@ -57,7 +65,7 @@ def build_loss(objective: Objective, peak_flux: NDArray[np.float64]) -> Loss:
     )
 
 
-def _flux_term(objective: Objective) -> FluxTerm:
+def _flux_term(objective: ObjectiveOptions) -> FluxTerm:
     floor = float(np.log10(objective.label_floor))
     limit = max(floor, float(np.log10(flux_of_class("B1.0"))))
     terms: dict[str, FluxTerm] = {
@@ -69,7 +77,7 @@ def _flux_term(objective: Objective) -> FluxTerm:
     return floored(terms[objective.flux_loss], floor)
 
 
-def _event_term(objective: Objective, peak_flux: NDArray[np.float64]) -> EventTerm:
+def _event_term(objective: ObjectiveOptions, peak_flux: NDArray[np.float64]) -> EventTerm:
     rates = event_rates(objective, peak_flux)
     terms: dict[str, Callable[[], EventTerm]] = {
         "bce": lambda: cross_entropy,
@@ -80,12 +88,12 @@ def _event_term(objective: Objective, peak_flux: NDArray[np.float64]) -> EventTe
     return terms[objective.event_loss]()
 
 
-def event_rates(objective: Objective, peak_flux: NDArray[np.float64]) -> list[float]:
-    """Return how often each event is among the samples drawn, (E,), half an event at the least."""
-    happened = event_outcomes(peak_flux)  # (n, E)
-    drawn = class_weights(objective, peak_flux)
-    # Column sums of the outcomes are the class of a sample: 0 below B1.0 up to E above X1.0.
-    often = np.asarray(drawn)[happened.sum(axis=1)] if drawn else np.ones(len(peak_flux))
-    rates = (often[:, None] * happened).sum(axis=0) / often.sum()
-    least = 0.5 / len(peak_flux)
-    return [float(rate) for rate in np.clip(rates, least, 1 - least)]
+def event_rates(objective: ObjectiveOptions, peak_flux: NDArray[np.float64]) -> list[float]:
+    """Return the rate of each event among the sampled rows, (E,), at least half an event."""
+    outcomes = event_outcomes(peak_flux)  # (n, E)
+    of_class = class_weights(objective, peak_flux)
+    # The row sums of the outcomes are the class of a sample: 0 below B1.0 up to E above X1.0.
+    weights = np.asarray(of_class)[outcomes.sum(axis=1)] if of_class else np.ones(len(peak_flux))
+    rates = (weights[:, None] * outcomes).sum(axis=0) / weights.sum()
+    lowest = 0.5 / len(peak_flux)
+    return [float(rate) for rate in np.clip(rates, lowest, 1 - lowest)]

@@ -32,7 +32,7 @@ from flare.workflows.evaluation.comparison import CLIMATOLOGY, Comparison
 from flare.workflows.evaluation.model_card import put_card, score_tags
 from flare.workflows.evaluation.report.sections import Reported
 from flare.workflows.evaluation.validation_forecasts import read_scores
-from flare.workflows.fitting.score_table import comparison_rows, log_scores
+from flare.workflows.fitting.registration import comparison_rows, log_scores
 
 #: Of references only this score is a metric, and only of these, by the first word of their names;
 #: the table of scores and ``report.json`` have all.

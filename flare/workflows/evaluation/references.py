@@ -27,10 +27,9 @@ from flare.forecasters.references.logistic import (
 )
 from flare.workflows.baseline import fit_rows, forest_settings, training_features
 from flare.workflows.evaluation.comparison import CLIMATOLOGY, FOREST
-from flare.workflows.fitting.cross_validation import Rows, out_of_fold, training_folds
-from flare.workflows.fitting.row_features import features_of
+from flare.workflows.fitting.cross_validation import Rows, cross_validate, training_folds
 from flare.workflows.fitting.scoring import forecast_rows
-from flare.workflows.fitting.training_data import TrainingData
+from flare.workflows.fitting.training_data import TrainingData, features_of
 
 LOGISTIC, INVERSION_LINE, CONSTANT = "logistic regression", "inversion line", "constant"
 
@@ -138,13 +137,12 @@ def _postprocessed(
     if n_folds < 2:
         return fitted
 
-    def fit_fold(training: Rows) -> Callable[[Rows], Forecast]:
-        fold = fit(training)
-        return lambda left_out: fold.predict_features(features[left_out])
+    def forecast(training: Rows, left_out: Rows) -> Forecast:
+        return fit(training).predict_features(features[left_out])
 
     folds = training_folds(data, n_folds, seed=_DEFAULTS.split_seed)
     assert folds is not None
-    forecasts = out_of_fold(data, fit_fold, folds)
+    forecasts = cross_validate(data, forecast, folds)
     level = fitted.spec.interval_level
     postprocessing = fit_postprocessing(
         forecasts.forecast,

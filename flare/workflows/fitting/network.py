@@ -1,282 +1,323 @@
-"""Networks on packed rows: train one and keep its best epoch, and others like it on folds."""
+"""Train a network on packed rows: its inputs, its first weights, and one training."""
 
+import hashlib
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from flare.config.network_groups import (
+    ArchitectureOptions,
+    NetworkOptions,
+    ObjectiveOptions,
+    OptimizerOptions,
+)
 from flare.errors import DeviceMemoryFull
+from flare.features.table import FEATURE_NAMES
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import event_outcomes
-from flare.models import build
-from flare.models.network import Network
-from flare.models.normalisation import Normaliser
+from flare.models import Network, NetworkConfig, build
+from flare.models.normalisation import (
+    ChannelNormalisation,
+    Normaliser,
+    Standardisation,
+    fit_standardisation,
+    normalisation_from_sums,
+)
 from flare.seeding import Stream, integer_seed
-from flare.training.allocator import keep_freed_memory
 from flare.training.augment import build_augmentation
-from flare.training.batches import Batch, Batches
-from flare.training.checkpoint import Checkpoint, State
-from flare.training.interruption import held_back
+from flare.training.batches import Batch, Batches, Rows
 from flare.training.linear_curve import fit_linear_curve
-from flare.training.loop import fit
+from flare.training.loop import Training
 from flare.training.losses import build_loss
-from flare.training.processes import fabric_for, shared_cores
-from flare.training.records import EpochRecord, TrainingState
+from flare.training.processes import (
+    any_process,
+    defer_signals,
+    divide_cores,
+    fabric_for,
+    keep_freed_memory,
+    resolve_precision,
+)
 from flare.training.sampling import build_sampler, class_weights
-from flare.training.validating import any_process
-from flare.workflows.fitting.checkpoints import identity
-from flare.workflows.fitting.cross_validation import Rows
-from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
-from flare.workflows.fitting.network_settings import NetworkSettings
-from flare.workflows.fitting.training_data import TrainingData
+from flare.training.state import Checkpoint, EpochRecord, best_record
+from flare.workflows.fitting.training_data import TrainingData, features_of
 
 log = logging.getLogger("flare")
+
+#: Options that do not change the result of a training.
+_NO_RESULT = {"average_folds", "checkpoint_steps"}
+
+
+@dataclass(frozen=True)
+class NetworkInputs:
+    """The scales of images and features, and float32 features (N, D) of all rows.
+
+    They are measured once, on all training rows, and shared by the networks of all folds: they use
+    no label, and no validation row. ``standardisation`` and ``features`` are None for networks
+    without features.
+    """
+
+    normalisation: ChannelNormalisation
+    standardisation: Standardisation | None
+    features: NDArray[np.float32] | None
+
+    @property
+    def n_features(self) -> int:
+        """Number of features that a network gets with the images."""
+        return 0 if self.features is None else self.features.shape[1]
+
+
+def prepare_inputs(data: TrainingData, options: NetworkOptions) -> NetworkInputs:
+    """Measure the scales and compute the features, in rank zero for all processes."""
+    fabric = fabric_for(options)
+    inputs: NetworkInputs | None = None
+    if fabric.is_global_zero:
+        rows = data.split.train
+        normalisation = normalisation_from_sums(
+            data.plane_sums[rows], data.rows.present[rows], pixels=data.pack.image_size**2
+        )
+        inputs = NetworkInputs(normalisation, None, None)
+        if options.features:
+            inputs = NetworkInputs(normalisation, *_standardised_features(data))
+    inputs = fabric.broadcast(inputs)
+    assert inputs is not None
+    return inputs
+
+
+def _standardised_features(data: TrainingData) -> tuple[Standardisation, NDArray[np.float32]]:
+    rows = np.concatenate([data.split.train, data.split.validation])
+    table = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)
+    table[rows] = features_of(data.rows, "features", rows)
+    standardisation = fit_standardisation(table[data.split.train])
+    return standardisation, standardisation(table)
 
 
 def train_network(
     data: TrainingData,
-    settings: NetworkSettings,
+    options: NetworkOptions,
+    inputs: NetworkInputs,
     *,
-    inputs: NetworkInputs | None = None,
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
-    on_resumed: Callable[[Sequence[EpochRecord]], None] = lambda _records: None,
+    on_resume: Callable[[Sequence[EpochRecord]], None] = lambda _records: None,
     checkpoints: Path | None = None,
-) -> NetworkForecaster:
-    """Train a network on the training rows; return the epoch of the lowest cross-entropy.
+) -> tuple[NetworkForecaster, EpochRecord]:
+    """Train a network on the training rows; return that of the best epoch, and its record.
 
     Parameters
     ----------
-    inputs
-        What ``prepare_inputs`` made of the data; None: it is made here.
     on_epoch
-        Sees every record as it comes; what it raises ends the training.
-    on_resumed
-        Sees the records that were there already, where a training goes on.
+        Called with every new record; an exception from it ends the training.
+    on_resume
+        Called with the records of a checkpoint, if one is resumed.
     checkpoints
-        Folder for the state of the training, which goes on from one that lies there.
+        Folder of the checkpoint, which is resumed if there is one.
 
     Raises
     ------
     CheckpointInvalid
-        What lies there is damaged, or of another training.
+        The checkpoint is damaged, or of another training.
     """
-    inputs = prepared(data, settings) if inputs is None else inputs
-    checkpoint = checkpoint_of(checkpoints, "network", data, data.split.train, settings)
-    with _begun(data, inputs, data.split.train, settings, checkpoint) as begun:
-        if begun.state is not None:
-            _tell_where(begun.standing)
-            on_resumed(tuple(begun.standing.records))
-        held = _batches(data, inputs, data.split.validation, settings)
-        patience = settings.fit.patience
-        with closing(_epochs(begun, data, settings, validation=held)) as records:
-            while begun.standing.since_best() < patience and (record := next(records, None)):
+    rows, patience = data.split.train, options.patience
+    checkpoint = checkpoint_for(checkpoints, "network", data, rows, options)
+    validation = _batches(data, inputs, data.split.validation, options)
+    with _training(data, inputs, rows, options, checkpoint, validation) as training:
+        if training.resumed:
+            state = training.state
+            log.info("resuming after %d epochs and %d steps", state.epoch, state.step)
+            on_resume(training.records)
+        with closing(training.fit()) as records:
+            while training.epochs_since_best() < patience and (record := next(records, None)):
                 on_epoch(record)
-        if begun.standing.since_best() >= patience:
-            log.info("no lower cross-entropy for %d epochs: stopped", patience)
-    return _finished(begun, data, settings)
-
-
-def prepared(data: TrainingData, settings: NetworkSettings) -> NetworkInputs:
-    """Prepare what networks of these settings are given of the data."""
-    return prepare_inputs(data, fabric_for(settings.fit), features=settings.features)
+        if training.epochs_since_best() >= patience:
+            log.info("stopped early: no lower cross-entropy for %d epochs", patience)
+    return _forecaster(training, data, inputs, rows, options), best_record(training.records)
 
 
 def train_for(
     data: TrainingData,
     inputs: NetworkInputs,
     rows: Rows,
-    settings: NetworkSettings,
+    options: NetworkOptions,
     checkpoint: Checkpoint | None,
     *,
     epochs: int,
 ) -> NetworkForecaster:
-    """Train a network on some rows, the first of all its epochs, with nothing held out."""
+    """Train a network on some rows for the first ``epochs`` of its schedule, without validation."""
     with (
-        _begun(data, inputs, rows, settings, checkpoint) as begun,
-        closing(_epochs(begun, data, settings, validation=None)) as records,
+        _training(data, inputs, rows, options, checkpoint, None) as training,
+        closing(training.fit()) as records,
     ):
-        while begun.standing.epoch < epochs:
+        while len(training.records) < epochs:
             next(records)
-    return _finished(begun, data, settings)
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """A network with its first weights or those of a checkpoint, and what it is trained on."""
-
-    network: Network
-    inputs: NetworkInputs
-    rows: Rows
-    fabric: Fabric
-    checkpoint: Checkpoint | None
-    state: State | None
-    standing: TrainingState
-    stop: Callable[[], bool]
+    return _forecaster(training, data, inputs, rows, options)
 
 
 @contextmanager
-def _begun(
+def _training(
     data: TrainingData,
     inputs: NetworkInputs,
     rows: Rows,
-    settings: NetworkSettings,
+    options: NetworkOptions,
     checkpoint: Checkpoint | None,
-) -> Iterator[_Begun]:
-    """Begin or go on; torch's own random stream, its threads and Ctrl-C are afterwards as before.
-
-    What is read is told by the first process to the others.
+    validation: Batches | None,
+) -> Iterator[Training]:
+    """Set up a training; restore torch's random stream, threads and signal handlers at the end.
 
     Raises
     ------
     DeviceMemoryFull
-        The GPU has too little memory, in whatever the block does.
+        The GPU ran out of memory in the block.
     """
     keep_freed_memory()
-    fabric = fabric_for(settings.fit)
-    known = checkpoint.load() if checkpoint is not None and fabric.is_global_zero else None
-    state: State | None = fabric.broadcast(known)
+    fabric = fabric_for(options)
     with (
         torch.random.fork_rng(devices=[]),
-        shared_cores(fabric),
-        _full_memory_named(settings),
-        held_back() as stop,
+        divide_cores(fabric),
+        _report_full_memory(options),
+        defer_signals() as stop,
     ):
-        torch.manual_seed(integer_seed(settings.seed, Stream.WEIGHTS))
-        network = build(replace(settings.network, n_features=inputs.n_features))
-        log10_flux, rates = _climatology(data.peak_flux[rows])
-        network.start_at(log10_flux, rates)
-        if network.heads.linear is not None and inputs.features is not None and state is None:
-            fit_linear_curve(
-                network.heads.linear,
-                inputs.features[rows],
-                np.log10(data.peak_flux[rows]),
-                data.active_regions[rows],
-                rates=rates,
-            )
-        standing = TrainingState.of(None if state is None else state["standing"])
-        yield _Begun(network, inputs, rows, fabric, checkpoint, state, standing, stop)
-        if any_process(stop(), fabric):  # after the last step's check; all processes end together
+        torch.manual_seed(integer_seed(options.seed, Stream.WEIGHTS))
+        network = build(network_config(options, inputs.n_features))
+        _set_first_forecast(network, data, inputs, rows)
+        yield Training(
+            network,
+            Normaliser(inputs.normalisation),
+            train=_batches(data, inputs, rows, options),
+            validation=validation,
+            options=options,
+            loss=build_loss(options, data.peak_flux[rows]),
+            fabric=fabric,
+            augment=build_augmentation(options, inputs.normalisation),
+            checkpoint=checkpoint,
+            stop=stop,
+            progress=partial(_progress, epochs=options.epochs, shown=fabric.is_global_zero),
+        )
+        if any_process(stop(), fabric):  # a signal after the last step; all processes end together
             raise KeyboardInterrupt
 
 
+def network_config(options: NetworkOptions, n_features: int) -> NetworkConfig:
+    """Return the config of the network that the options describe."""
+    return NetworkConfig(
+        architecture=options.architecture,
+        width=options.width,
+        hidden=options.hidden,
+        dropout=options.dropout,
+        n_quantiles=options.n_quantiles,
+        n_features=n_features,
+    )
+
+
+def _set_first_forecast(
+    network: Network, data: TrainingData, inputs: NetworkInputs, rows: Rows
+) -> None:
+    """Start the network at the climatology of the rows, and fit what is linear in the features."""
+    peak_flux = data.peak_flux[rows]
+    # Half an event and half a non-event more, so that no rate is 0 or 1.
+    rates = ((event_outcomes(peak_flux).sum(axis=0) + 0.5) / (len(rows) + 1)).tolist()
+    network.start_at(float(np.median(np.log10(peak_flux))), rates)
+    if network.heads.linear is not None and inputs.features is not None:
+        fit_linear_curve(
+            network.heads.linear,
+            inputs.features[rows],
+            np.log10(peak_flux),
+            data.active_regions[rows],
+            rates=rates,
+        )
+
+
 @contextmanager
-def _full_memory_named(settings: NetworkSettings) -> Iterator[None]:
-    """Raise DeviceMemoryFull where a GPU's memory is full, and give it back."""
+def _report_full_memory(options: OptimizerOptions) -> Iterator[None]:
+    """Raise DeviceMemoryFull if a GPU's memory is full, after freeing it."""
     try:
         yield
         return
     except torch.OutOfMemoryError as error:
         reason = str(error).split(". ")[0]
-    # Not within the except, whose error keeps every tensor of the step in memory.
+    # Outside the except block, whose error keeps every tensor of the step in memory.
     torch.cuda.empty_cache()
     raise DeviceMemoryFull(
-        f"{reason} with batch_size={settings.fit.batch_size}; use a smaller batch_size with a "
+        f"{reason} with batch_size={options.batch_size}; use a smaller batch_size with a "
         "larger accumulate, a smaller image_size or width, or precision=bf16-mixed"
     )
 
 
-def _epochs(
-    begun: _Begun, data: TrainingData, settings: NetworkSettings, *, validation: Batches | None
-) -> Generator[EpochRecord]:
-    return fit(
-        begun.network,
-        Normaliser(begun.inputs.normalisation),
-        train=_batches(data, begun.inputs, begun.rows, settings),
-        validation=validation,
-        settings=settings.fit,
-        loss=build_loss(settings.objective, data.peak_flux[begun.rows]),
-        fabric=begun.fabric,
-        augment=build_augmentation(settings.objective, begun.inputs.normalisation),
-        standing=begun.standing,
-        resume_from=begun.state,
-        save=begun.checkpoint.save if begun.checkpoint is not None else lambda _state: None,
-        stop=begun.stop,
-        progress=_progress(settings.fit.epochs, shown=begun.fabric.is_global_zero),
-    )
-
-
-def _finished(begun: _Begun, data: TrainingData, settings: NetworkSettings) -> NetworkForecaster:
-    assert begun.standing.kept_weights is not None
-    begun.network.to("cpu").eval()
-    begun.network.load_state_dict(begun.standing.kept_weights)
+def _forecaster(
+    training: Training,
+    data: TrainingData,
+    inputs: NetworkInputs,
+    rows: Rows,
+    options: NetworkOptions,
+) -> NetworkForecaster:
+    """Return the network of the best epoch as a forecaster, without postprocessing."""
+    config = network_config(options, inputs.n_features)
+    with torch.random.fork_rng(devices=[]):
+        network = build(config).eval()  # a new one: the trained one may have SyncBatchNorm layers
+    network.load_state_dict(training.best_weights)
     return NetworkForecaster(
-        begun.network,
-        replace(settings.network, n_features=begun.inputs.n_features),
-        begun.inputs.normalisation,
+        network,
+        config,
+        inputs.normalisation,
         spec=ForecasterSpec(image_size=data.pack.image_size),
         origin=data.origin,
-        postprocessing=PostProcessing(distribution=settings.network.n_quantiles == 0),
-        standardisation=begun.inputs.standardisation,
-        class_sampling_weights=class_weights(settings.objective, data.peak_flux[begun.rows]),
+        postprocessing=PostProcessing(distribution=config.n_quantiles == 0),
+        standardisation=inputs.standardisation,
+        class_sampling_weights=class_weights(options, data.peak_flux[rows]),
     )
-
-
-def _climatology(peak_flux: NDArray[np.float64]) -> tuple[float, list[float]]:
-    """Return the median log10 flux and the rate of each event, never quite 0 or 1."""
-    happened = event_outcomes(peak_flux).sum(axis=0)
-    rates = (happened + 0.5) / (len(peak_flux) + 1)
-    return float(np.median(np.log10(peak_flux))), [float(rate) for rate in rates]
-
-
-def kept(records: Sequence[EpochRecord]) -> EpochRecord:
-    """Return the record whose weights ``train_network`` keeps, of the lowest cross-entropy."""
-    return [record for record in records if record.best][-1]
 
 
 def _batches(
-    data: TrainingData, inputs: NetworkInputs, rows: NDArray[np.intp], settings: NetworkSettings
+    data: TrainingData, inputs: NetworkInputs, rows: Rows, options: NetworkOptions
 ) -> Batches:
     return Batches(
         data.rows.cubes,
         data.rows.present,
         data.peak_flux,
         rows,
-        batch_size=settings.fit.batch_size,
-        seed=settings.seed,
-        sampler=build_sampler(
-            settings.objective, rows, data.peak_flux[rows], data.active_regions[rows]
-        ),
+        batch_size=options.batch_size,
+        seed=options.seed,
+        sampler=build_sampler(options, rows, data.peak_flux[rows], data.active_regions[rows]),
         ids=data.rows.table["id"].tolist(),
         features=inputs.features,
     )
 
 
-def checkpoint_of(
-    folder: Path | None, name: str, data: TrainingData, rows: Rows, settings: NetworkSettings
+def checkpoint_for(
+    folder: Path | None, name: str, data: TrainingData, rows: Rows, options: NetworkOptions
 ) -> Checkpoint | None:
-    """Return where the state of a training on some rows lies; None without a folder."""
+    """Return the checkpoint of a training on some rows; None without a folder.
+
+    Its identity is every option that can change the result, the pack, and the samples.
+    """
     if folder is None:
         return None
-    about = identity(data, rows, settings)
-    name = name if name == "network" else f"{name}-{about['samples'][:8]}"
-    return Checkpoint(folder / f"{name}.pt", about)
-
-
-def _tell_where(standing: TrainingState) -> None:
-    log.info("going on after %d epochs and %d steps", standing.epoch, standing.step)
+    groups = (ArchitectureOptions, OptimizerOptions, ObjectiveOptions)
+    names = {name for group in groups for name in group.model_fields} - _NO_RESULT
+    identity = {name: str(getattr(options, name)) for name in sorted(names)}
+    labels = np.ascontiguousarray(data.peak_flux[rows])
+    samples = hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes() + labels.tobytes())
+    identity |= {
+        "seed": str(options.seed),
+        "precision": resolve_precision(options.precision, options.accelerator),
+        "data": data.pack.pack_fingerprint,
+        "samples": samples.hexdigest(),
+    }
+    stem = name if name == "network" else f"{name}-{identity['samples'][:8]}"
+    return Checkpoint(folder / f"{stem}.pt", identity)
 
 
 def _progress(
-    epochs: int, *, shown: bool
-) -> Callable[[Iterable[Batch], int, int], Iterable[Batch]]:
-    def wrapped(batches: Iterable[Batch], epoch: int, total: int) -> Iterator[Batch]:
-        title = f"epoch {epoch + 1}/{epochs}"
-        yield from tqdm(
-            batches,
-            desc=title,
-            total=total,
-            unit=" batches",
-            leave=False,
-            disable=None if shown else True,
-        )
-
-    return wrapped
+    batches: Iterable[Batch], epoch: int, total: int, *, epochs: int, shown: bool
+) -> Iterator[Batch]:
+    title = f"epoch {epoch + 1}/{epochs}"
+    disable = None if shown else True  # None: shown on a terminal only
+    yield from tqdm(batches, title, total, unit=" batches", leave=False, disable=disable)

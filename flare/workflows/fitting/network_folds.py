@@ -1,4 +1,4 @@
-"""The networks of the folds: their forecasts of what they have not seen, and their mean."""
+"""Fit a network and cross-validate it: the part of ``train`` that every process takes part in."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -7,66 +7,114 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from flare.config import TrainConfig
+from flare.config.network_groups import NetworkOptions
+from flare.files import atomic_file
 from flare.forecast import Forecast
 from flare.forecasters.network import NetworkForecaster
-from flare.models import build
-from flare.models.mean import NetworkMean
-from flare.training.processes import fabric_for
-from flare.workflows.fitting.checkpoints import Fold, FoldsKept, Weights
-from flare.workflows.fitting.cross_validation import Rows, out_of_fold
-from flare.workflows.fitting.network import checkpoint_of, prepared, train_for
-from flare.workflows.fitting.network_inputs import NetworkInputs
-from flare.workflows.fitting.network_settings import NetworkSettings
+from flare.models import NetworkMean, build
+from flare.training.processes import fabric_for, process_group
+from flare.training.state import Checkpoint, EpochRecord
+from flare.workflows.fitting.cross_validation import Rows, cross_validate, training_folds
+from flare.workflows.fitting.network import (
+    NetworkInputs,
+    checkpoint_for,
+    prepare_inputs,
+    train_for,
+    train_network,
+)
 from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
 from flare.workflows.fitting.training_data import TrainingData
 
 log = logging.getLogger("flare")
 
+#: The weights of a network by name.
+Weights = dict[str, Tensor]
 
-def fold_forecasts(
+#: The arrays of a forecast in the file of a fold.
+_ARRAYS = ("log10_flux", "lower", "upper", "probability")
+_WEIGHT = "weight/"  # before the names of tensors in the file of a fold
+
+
+@dataclass(frozen=True)
+class NetworkFit:
+    """A network, the record of its best epoch, and out-of-fold forecasts; None without folds."""
+
+    forecaster: NetworkForecaster
+    best: EpochRecord
+    out_of_fold: OutOfFoldForecasts | None = None
+
+
+def fit_network(
     data: TrainingData,
-    settings: NetworkSettings,
+    config: TrainConfig,
+    *,
+    on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
+    on_resume: Callable[[Sequence[EpochRecord]], None] = lambda _records: None,
+    checkpoints: Path | None = None,
+) -> NetworkFit:
+    """Train a network, and a network without each fold; all processes call this together.
+
+    Only rank zero passes ``on_epoch``, ``on_resume`` and ``checkpoints``; see ``train_network``.
+    """
+    folds = training_folds(data, config.folds, seed=config.split_seed)
+    with process_group(config):
+        inputs = prepare_inputs(data, config)
+        forecaster, best = train_network(
+            data, config, inputs, on_epoch=on_epoch, on_resume=on_resume, checkpoints=checkpoints
+        )
+        if folds is None:
+            return NetworkFit(forecaster, best)
+        out_of_fold, weights = cross_validate_network(
+            data, config, inputs, folds, epochs=best.epoch + 1, checkpoints=checkpoints
+        )
+    if config.average_folds:
+        forecaster = _average(forecaster, weights)
+    return NetworkFit(forecaster, best, out_of_fold)
+
+
+def cross_validate_network(
+    data: TrainingData,
+    options: NetworkOptions,
+    inputs: NetworkInputs,
     folds: NDArray[np.intp],
     *,
     epochs: int,
-    inputs: NetworkInputs | None = None,
     checkpoints: Path | None = None,
 ) -> tuple[OutOfFoldForecasts, list[Weights]]:
     """Forecast every training row by a network that was trained without its fold.
 
-    Returns the forecasts, and the weights of the networks.
+    Each network is trained like the final one and for as many epochs as its best: the rows of the
+    fold must not choose the epoch. Folds with a file in ``checkpoints`` are read.
 
-    Each network has the settings of the one that it stands for, and stops after as many epochs as
-    that one has kept: the rows left out must not choose their own. With ``checkpoints``, forecasts
-    that lie there are taken from there.
+    Returns
+    -------
+    The forecasts, and the weights of the networks.
     """
-    kept, weights = FoldsKept(checkpoints), []
-    shared = prepared(data, settings) if inputs is None else inputs
+    fabric = fabric_for(options)
+    weights = []
 
-    def without(known: Rows) -> Callable[[Rows], Forecast]:
-        checkpoint = checkpoint_of(checkpoints, f"fold-{epochs}", data, known, settings)
-        done = kept.find(checkpoint)
-        if _agreed(settings, done=done is not None):
-            assert done is not None
-            weights.append(done.weights)
-            return lambda _left: done.forecast
-        network = train_for(data, shared, known, settings, checkpoint, epochs=epochs)
-        weights.append(network.network.state_dict())
+    def fit_and_forecast(known: Rows, left_out: Rows) -> Forecast:
+        checkpoint = checkpoint_for(checkpoints, f"fold-{epochs}", data, known, options)
+        fold = fabric.broadcast(_load_fold(checkpoint))
+        if fold is None:
+            network = train_for(data, inputs, known, options, checkpoint, epochs=epochs)
+            if fabric.is_global_zero:
+                forecast = forecast_rows(network, data.rows, left_out, title="out of fold")
+                fold = _Fold(forecast, network.network.state_dict())
+            fold = fabric.broadcast(fold)
+            assert fold is not None
+            _save_fold(checkpoint, fold)
+        weights.append(fold.weights)
+        return fold.forecast
 
-        def forecast(left: Rows) -> Forecast:
-            made = forecast_rows(network, data.rows, left, title="left out")
-            kept.keep(checkpoint, Fold(made, network.network.state_dict()))
-            return made
-
-        return forecast
-
-    log.info("training a network of %d epochs without each fold, to tune on what is new", epochs)
-    return out_of_fold(data, without, folds), weights
+    return cross_validate(data, fit_and_forecast, folds), weights
 
 
-def averaged(forecaster: NetworkForecaster, weights: Sequence[Weights]) -> NetworkForecaster:
-    """Return the mean of a network and of others like it, given their weights."""
+def _average(forecaster: NetworkForecaster, weights: Sequence[Weights]) -> NetworkForecaster:
+    """Return the mean of a network and of others with the same config, given their weights."""
     others = [build(forecaster.config) for _ in weights]
     for network, own in zip(others, weights, strict=True):
         network.load_state_dict(own)
@@ -77,21 +125,49 @@ def averaged(forecaster: NetworkForecaster, weights: Sequence[Weights]) -> Netwo
     )
 
 
-def help_with_folds(
-    data: TrainingData,
-    inputs: NetworkInputs,
-    settings: NetworkSettings,
-    folds: NDArray[np.intp],
-    *,
-    epochs: int,
-) -> None:
-    """Do the part of a further process in ``fold_forecasts``: train, and forecast nothing."""
-    for fold in range(int(folds.max()) + 1):
-        if not _agreed(settings, done=False):
-            rows = data.split.train[folds != fold]
-            train_for(data, inputs, rows, settings, None, epochs=epochs)
+@dataclass(frozen=True)
+class _Fold:
+    """Forecasts of the rows of a fold, and the weights of the network trained without them."""
+
+    forecast: Forecast
+    weights: Weights
 
 
-def _agreed(settings: NetworkSettings, *, done: bool) -> bool:
-    """Return what the first process says of whether a network is needed no more."""
-    return bool(fabric_for(settings.fit).broadcast(done))
+def _load_fold(checkpoint: Checkpoint | None) -> _Fold | None:
+    """Return a finished fold, None if it is not finished or of another training."""
+    if checkpoint is None or not _fold_file(checkpoint).is_file():
+        return None
+    with np.load(_fold_file(checkpoint), allow_pickle=False) as saved:
+        if str(saved["identity"]) != _identity(checkpoint):
+            return None
+        events = tuple(str(event) for event in saved["events"])
+        forecast = Forecast(**{name: saved[name] for name in _ARRAYS}, events=events)
+        weights = {
+            name.removeprefix(_WEIGHT): torch.from_numpy(saved[name])
+            for name in saved.files
+            if name.startswith(_WEIGHT)
+        }
+    return _Fold(forecast, weights)
+
+
+def _save_fold(checkpoint: Checkpoint | None, fold: _Fold) -> None:
+    """Write a finished fold, and delete the checkpoint of its training."""
+    if checkpoint is None:
+        return
+    arrays = {name: np.asarray(getattr(fold.forecast, name)) for name in (*_ARRAYS, "events")}
+    arrays["identity"] = np.asarray(_identity(checkpoint))
+    arrays |= {f"{_WEIGHT}{name}": value.numpy() for name, value in fold.weights.items()}
+    with (
+        atomic_file(_fold_file(checkpoint), durable=True) as partial,
+        partial.open("wb") as file,
+    ):
+        np.savez(file, allow_pickle=False, **arrays)
+    checkpoint.remove()
+
+
+def _fold_file(checkpoint: Checkpoint) -> Path:
+    return checkpoint.path.with_suffix(".npz")
+
+
+def _identity(checkpoint: Checkpoint) -> str:
+    return str(sorted(checkpoint.identity.items()))

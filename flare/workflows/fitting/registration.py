@@ -1,15 +1,20 @@
-"""The end of every training: tags, description, package, register."""
+"""Register a trained forecaster: log its scores and samples, tag, describe and package it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
+from flare.datasets.pack.reader import Pack
+from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
+from flare.plots.samples import SampleForecast, sample_predictions
 from flare.sample import Cube
 from flare.tracking.packaging import package
-from flare.tracking.registry import RegisteredVersion, describe_version
+from flare.tracking.registry import RegisteredVersion, describe_version, version_tags
 from flare.tracking.runs import ModelScores, Run, git_tags, now
 from flare.tracking.tags import (
     DATA_TAG,
@@ -23,27 +28,32 @@ from flare.tracking.tags import (
     TUNED_TAG,
 )
 from flare.verification.scorecard import Scorecard
+from flare.verification.scores import Score
+from flare.workflows.evaluation.comparison import ALL, Comparison
 from flare.workflows.evaluation.model_card import (
     TAGGED_SCORES,
     description_of,
     model_card,
     score_tags,
 )
-from flare.workflows.evaluation.validation_forecasts import log_validation_forecasts
-from flare.workflows.fitting.score_table import log_scores, score_rows
+from flare.workflows.evaluation.validation_forecasts import (
+    log_validation_forecasts,
+    read_validation_forecasts,
+)
 from flare.workflows.fitting.scoring import Validated
-from flare.workflows.fitting.training_data import TrainingData
+from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic
+from flare.workflows.prediction.resolve_model import Resolved
 
-#: What versions are compared by; higher is better.
+#: The score that versions are compared by; higher is better.
 CHOICE_EVENT, CHOICE_SCORE = HEADLINE_EVENT, TAGGED_SCORES[0]
 CHOICE_TAG = f"flare.validation_{CHOICE_SCORE}"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A registered forecaster and what it scored on validation.
+    """A registered forecaster and its validation scores.
 
-    ``not_learned`` says why it is worth no more than climatology there; None where it is.
+    ``not_learned`` is the reason why it is no better than climatology there; None if it is better.
     """
 
     forecaster: Forecaster
@@ -52,7 +62,7 @@ class Trained:
     not_learned: str | None = None
 
     def lines(self) -> list[str]:
-        """Return what to tell the user."""
+        """Return the lines for the terminal."""
         score = self.validation.get(CHOICE_EVENT, CHOICE_SCORE)
         synthetic = "synthetic " if self.forecaster.origin.synthetic else ""
         learned_nothing = (
@@ -83,8 +93,8 @@ def register(
 ) -> Trained:
     """Log the validation scores and the model with a run, and register a version of it.
 
-    ``family`` is what people call it: ``forest``, or the architecture of a network; ``tuned_on``
-    is a value of ``TUNED_TAG``.
+    ``family`` is ``forest``, ``ensemble``, or the architecture of a network; ``tuned_on`` is a
+    value of ``TUNED_TAG``.
     """
     validation = validated.card
     scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
@@ -129,7 +139,7 @@ def register(
 
 
 def _example(data: TrainingData) -> Cube:
-    """Take the validation sample with the most images present, the first of several."""
+    """Return the first validation sample with the most images present."""
     rows = data.split.validation
     row = rows[np.argmax(data.rows.present[rows].sum(axis=(1, 2)))]
     return np.array(data.rows.cubes[row])
@@ -156,7 +166,129 @@ def _description(
     return (
         f"**{version.kind}** registered as {version.name} version {version.version}. "
         f"{data.pack.name} ({kind}), {len(data.split.train)} training and "
-        f"{len(data.split.validation)} validation samples, apart by active region.\n\n"
+        f"{len(data.split.validation)} validation samples, split by active region.\n\n"
         f"{chosen}\n\n"
         f"| validation | score | value | 95 % interval |\n|---|---|---|---|\n{rows}\n"
     )
+
+
+#: Artifact: all scores of a run, one per row; ``mlflow.load_table`` reads several runs at once.
+SCORE_TABLE = "scores.json"
+
+
+def log_scores(run: Run, rows: Iterable[Mapping[str, object]]) -> None:
+    """Log rows of ``score_rows`` as the score table of a run."""
+    run.log_table(pd.DataFrame(list(rows)), SCORE_TABLE)
+
+
+def score_rows(
+    scores: Iterable[Score], *, split: str, forecaster: str, subset: str = ALL
+) -> list[dict[str, object]]:
+    """Return one row per score: split, event, score, forecaster, subset, value and interval."""
+    return [
+        {
+            "split": split,
+            "event": one.event,
+            "score": one.name,
+            "forecaster": forecaster,
+            "subset": subset,
+            "value": one.value,
+            "low": one.low,
+            "high": one.high,
+            "n": one.n,
+            "n_events": one.n_events,
+        }
+        for one in scores
+    ]
+
+
+def comparison_rows(comparison: Comparison, split: str) -> list[dict[str, object]]:
+    """Return the rows of all forecasters, subsets and paired differences of a comparison."""
+    parts = {**comparison.subsets, ALL: comparison.scorecards}
+    rows = [
+        row
+        for subset, cards in parts.items()
+        for name, card in cards.items()
+        for row in score_rows(card.scores, split=split, forecaster=name, subset=subset)
+    ]
+    for name, scores in comparison.against.items():
+        rows += score_rows(scores, split=split, forecaster=f"{comparison.model} - {name}")
+    return rows
+
+
+#: Artifacts: a few validation samples with their forecasts.
+SAMPLE_FIGURE, SAMPLE_TABLE = "figures/sample_predictions.png", "sample_predictions.csv"
+
+_SHOWN = 6
+
+
+def log_sample_predictions(
+    run: Run, forecaster: Forecaster, validated: Validated, data: TrainingData
+) -> None:
+    """Log a few validation samples of all strengths with their forecasts.
+
+    The choice depends on the labels alone, so two runs on the same split show the same samples.
+    """
+    peak_flux = data.peak_flux[data.split.validation]
+    chosen = spread(peak_flux, _SHOWN)
+    samples = [_shown(int(place), validated.forecast, data) for place in chosen]
+    figure = sample_predictions(samples, level=forecaster.spec.interval_level)
+    run.log_figure(mark_if_synthetic(figure, data.pack), SAMPLE_FIGURE)
+    run.log_text(_sample_table(chosen, validated.forecast, data).to_csv(index=False), SAMPLE_TABLE)
+
+
+def spread(peak_flux: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+    """Return the places of the strongest, the weakest and some between, strongest first."""
+    order = np.argsort(-peak_flux, kind="stable")
+    places = np.linspace(0, len(order) - 1, min(n, len(order)))
+    return order[np.round(places).astype(np.intp)]
+
+
+def _shown(place: int, forecast: Forecast, data: TrainingData) -> SampleForecast:
+    row = int(data.split.validation[place])
+    label = data.rows.table.iloc[row]
+    event = forecast.events.index(HEADLINE_EVENT)
+    return SampleForecast(
+        title=f"AR {int(label['active_region'])}\n{label['end']:%Y-%m-%d}",
+        cube=np.asarray(data.rows.cubes[row]),
+        present=np.asarray(data.rows.present[row]),
+        log10_flux=float(forecast.log10_flux[place]),
+        lower=float(forecast.lower[place]),
+        upper=float(forecast.upper[place]),
+        probability=float(forecast.probability[place, event]),
+        observed=float(np.log10(label["peak_flux"])),
+    )
+
+
+def _sample_table(chosen: NDArray[np.intp], forecast: Forecast, data: TrainingData) -> pd.DataFrame:
+    rows = data.split.validation[chosen]
+    labels = data.rows.table.iloc[rows][["id", "active_region", "peak_flux"]]
+    return labels.reset_index(drop=True).assign(**forecast.take(chosen).columns())
+
+
+def held_out_regions(model: Resolved, pack: Pack) -> frozenset[int]:
+    """Return the validation regions of a registered version, NOAA numbers.
+
+    Empty for a version of other data, for a model without a registered version, and for one
+    without validation forecasts: its validation regions are unknown or meaningless here.
+    """
+    if (
+        model.version is None
+        or version_tags(model.version).get(FINGERPRINT_TAG) != pack.fingerprint
+    ):
+        return frozenset()
+    forecasts = read_validation_forecasts(model.version)
+    return (
+        frozenset()
+        if forecasts is None
+        else frozenset(forecasts.observations.active_region.tolist())
+    )
+
+
+def fitted_regions(model: Resolved, pack: Pack) -> int:
+    """Return the number of active regions that a model was fitted on.
+
+    Unknown validation regions are counted too.
+    """
+    regions = set(model.forecaster.origin.active_regions)
+    return len(regions - held_out_regions(model, pack))

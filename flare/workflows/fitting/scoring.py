@@ -1,4 +1,4 @@
-"""Forecasters on packed rows: forecast in pieces, tune, and score."""
+"""Forecast packed rows in pieces, fit postprocessing, and score on validation."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from flare.forecasters.base import Forecaster
 from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.goes import event_outcomes
 from flare.progress import bar
-from flare.training.reader import in_pieces, read_ahead
+from flare.training.batches import in_pieces, read_ahead
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import Scorecard, score_forecasts, why_not_learned
 from flare.workflows.fitting.training_data import TrainingData
 
 _PIECE = 32  # samples: 80 MB of images at 256 pixels
 
-Tunable = TypeVar("Tunable", bound=Forecaster)
+AnyForecaster = TypeVar("AnyForecaster", bound=Forecaster)
 
 
 def forecast_rows(
@@ -28,7 +28,7 @@ def forecast_rows(
 ) -> Forecast:
     """Forecast some rows of a split, with bounded memory and a progress bar.
 
-    The next pieces are read while one is forecast.
+    The next pieces are read while a piece is forecast.
     """
     parts = in_pieces(rows, _PIECE)
     with closing(read_ahead(packed.cubes, parts)) as reading:
@@ -41,10 +41,10 @@ def forecast_rows(
 
 @dataclass(frozen=True)
 class OutOfFoldForecasts:
-    """Forecasts to tune on, of samples that whoever issued them was not fitted on.
+    """Forecasts that postprocessing is fitted on, by forecasters not fitted on these samples.
 
-    ``rows`` are row numbers of the training split, (n,); ``folds`` says of each row to which fold
-    its region belongs; ``forecast`` is of these rows, from forecasters that are not tuned.
+    ``rows`` are row numbers of the training split, (n,), ``folds`` the fold of each row's region,
+    and ``forecast`` the forecasts of these rows, without postprocessing.
     """
 
     rows: NDArray[np.intp]
@@ -54,9 +54,9 @@ class OutOfFoldForecasts:
 
 @dataclass(frozen=True)
 class Validated:
-    """The forecast of the validation rows, and its scores there.
+    """The forecast of the validation rows, and its scores.
 
-    ``not_learned`` says why it is worth no more than climatology there; None where it is.
+    ``not_learned`` is the reason why it is no better than climatology; None if it is better.
     """
 
     card: Scorecard
@@ -64,21 +64,25 @@ class Validated:
     not_learned: str | None = None
 
 
-def tuned_and_scored(
-    forecaster: Tunable, data: TrainingData, unseen: OutOfFoldForecasts, *, resamples: int
-) -> tuple[Tunable, Validated]:
-    """Tune a forecaster; return it with its forecast of the validation rows.
+def postprocess_and_score(
+    forecaster: AnyForecaster,
+    data: TrainingData,
+    forecasts: OutOfFoldForecasts,
+    *,
+    resamples: int,
+) -> tuple[AnyForecaster, Validated]:
+    """Fit a forecaster's postprocessing; return it with its scored validation forecast.
 
-    These scores choose between models. Tuned out of fold they are honest but for the epoch, which
-    a network has chosen on the same rows; tuned on the validation rows they flatter.
+    These scores choose between models. With out-of-fold forecasts only a network's epoch was
+    chosen on the same rows; with forecasts of the validation rows the scores are optimistic.
     """
     level = forecaster.spec.interval_level
     postprocessing = fit_postprocessing(
-        unseen.forecast,
-        data.peak_flux[unseen.rows],
-        unseen.folds,
+        forecasts.forecast,
+        data.peak_flux[forecasts.rows],
+        forecasts.folds,
         level=level,
-        regions=data.active_regions[unseen.rows],
+        regions=data.active_regions[forecasts.rows],
         distribution=forecaster.postprocessing.distribution,
     )
     ready = forecaster.with_postprocessing(postprocessing)
@@ -93,6 +97,6 @@ def tuned_and_scored(
 def training_rates(
     peak_flux: NDArray[np.float64], events: tuple[str, ...], *, scale: str = "raw"
 ) -> dict[str, float]:
-    """Return how often each event happens among labels in W m^-2, (N,)."""
+    """Return the rate of each event among labels in W m^-2, (N,)."""
     rates = event_outcomes(peak_flux, events, scale=scale).mean(axis=0)
     return dict(zip(events, rates.tolist(), strict=True))

@@ -1,5 +1,6 @@
-"""From a data folder to arrays: make the synthetic set if asked for, pack, split by region."""
+"""Load training data: make the synthetic set if it is missing, pack it, split it by region."""
 
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import closing
@@ -11,29 +12,34 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.config.groups import SplitConfig
+from flare.config import SynthesizeConfig
+from flare.config.groups import SYNTHETIC_DIR, SplitConfig
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.datasets.pack.writer import ensure_pack
 from flare.datasets.sdobenchmark.fingerprint import short
+from flare.datasets.sdobenchmark.labels import dataset_identity
 from flare.datasets.splits import Split, split_by_region
+from flare.datasets.synthetic import SyntheticSummary, synthesize
+from flare.errors import ConfigInvalid
+from flare.features.table import FEATURE_NAMES, compute_features
 from flare.forecasters.base import Origin
 from flare.plots.style import mark_synthetic
-from flare.progress import counter
+from flare.progress import bar, counter
 from flare.sample import PlaneSums, plane_sums
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run
 from flare.tracking.tags import PACK_TAG
-from flare.training.reader import in_pieces, read_ahead
-from flare.workflows.fitting.synthetic_data import make_default
+from flare.training.batches import in_pieces, read_ahead
 
 log = logging.getLogger("flare")
 
-_PIECE = 8  # samples that are read at once: in float32 84 MB at 256 pixels
+_SUMMED = 8  # samples read at once for their sums: in float32 84 MB at 256 pixels
+_FEATURES = 32  # samples read at once for their features: 84 MB at 256 pixels
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The training split of a pack, with the rows to learn from and those to choose by."""
+    """The training split of a pack, divided into training and validation rows."""
 
     pack: Pack
     rows: PackedSplit
@@ -51,19 +57,19 @@ class TrainingData:
 
     @cached_property
     def plane_sums(self) -> PlaneSums:
-        """Sums of all rows' images, (N, T, C, 2); measured where the pack has none.
+        """Sums of all rows' images, (N, T, C, 2), from the pack.
 
-        The images of an old pack are read once, for all networks that are trained on parts of them.
+        A pack without sums is read once, for all networks that are trained on its rows.
         """
         if self.rows.sums is not None:
             return self.rows.sums
-        pieces = in_pieces(np.arange(len(self.rows)), _PIECE)
+        pieces = in_pieces(np.arange(len(self.rows)), _SUMMED)
         with closing(read_ahead(self.rows.cubes, pieces)) as reading:
             return np.concatenate([plane_sums(cubes.numpy()) for cubes in reading])
 
     @property
     def origin(self) -> Origin:
-        """What a forecaster that was fitted on these parts, or tuned or chosen by one, has seen."""
+        """The data that a forecaster was fitted, postprocessed or chosen on."""
         used = np.concatenate([self.split.train, self.split.validation])
         return Origin(
             self.pack.fingerprint,
@@ -82,8 +88,8 @@ def open_packed(
     image_size: int,
     processes: int,
 ) -> Pack:
-    """Return the pack of a dataset, made or made again if need be."""
-    make_default(data_dir)
+    """Return the pack of a dataset; a missing or damaged one is made."""
+    ensure_synthetic(data_dir)
     with counter("pack") as progress:
         pack = ensure_pack(
             data_dir,
@@ -100,7 +106,7 @@ def open_packed(
 
 
 def training_data(config: SplitConfig, tracked: Run) -> TrainingData:
-    """Open the training split, divide its active regions, and attach both parts to a run."""
+    """Open the training split, divide its active regions, and log both parts to a run."""
     data = training_rows(config)
     log.info(
         "%s data: %s",
@@ -118,7 +124,7 @@ def training_data(config: SplitConfig, tracked: Run) -> TrainingData:
 
 
 def training_rows(config: SplitConfig) -> TrainingData:
-    """Open the training split, made if need be, and divide its active regions."""
+    """Open the training split and divide its active regions."""
     pack = open_packed(
         config.data_dir,
         config.pack_dir,
@@ -132,8 +138,8 @@ def training_rows(config: SplitConfig) -> TrainingData:
     return TrainingData(pack, rows, split)
 
 
-def marked(figure: Figure, pack: Pack) -> Figure:
-    """Say on a figure that its data are synthetic, if they are."""
+def mark_if_synthetic(figure: Figure, pack: Pack) -> Figure:
+    """Mark a figure whose data are synthetic."""
     return mark_synthetic(figure) if pack.synthetic else figure
 
 
@@ -146,7 +152,7 @@ def log_pack(
     profile: Mapping[str, int | str],
     part: str = "",
 ) -> None:
-    """Attach what was used of a pack to a run, with the fingerprints of dataset and pack.
+    """Log a pack as a dataset input of a run, with the fingerprints of dataset and pack.
 
     ``part`` names the split, empty for the whole.
     """
@@ -169,7 +175,7 @@ def log_pack(
 
 
 def log_split(run: Run, pack: Pack, rows: PackedSplit, data_dir: Path, *, context: str) -> None:
-    """Attach a whole split to a run; ``content`` in its profile is of its labels and images."""
+    """Log a whole split as a dataset input; ``content`` identifies its labels and images."""
     profile: dict[str, int | str] = {
         "split": rows.name,
         "samples": len(rows),
@@ -180,7 +186,7 @@ def log_split(run: Run, pack: Pack, rows: PackedSplit, data_dir: Path, *, contex
 
 
 def log_reference_data(run: Run, data: TrainingData, data_dir: Path) -> None:
-    """Attach the training rows that reference forecasts are fitted on to a run."""
+    """Log the training rows that reference forecasts are fitted on as a dataset input."""
     profile: dict[str, int | str] = {
         "split": data.rows.name,
         "samples": len(data.split.train),
@@ -198,3 +204,76 @@ def _log_parts(run: Run, data: TrainingData, data_dir: Path) -> None:
             "split_fingerprint": data.split.fingerprint,
         }
         log_pack(run, data.pack, data_dir, context=context, profile=profile, part=context)
+
+
+def features_of(
+    packed: PackedSplit, title: str, rows: NDArray[np.intp] | None = None
+) -> NDArray[np.float64]:
+    """Compute the features of some rows of a split, by default all, in pieces: (n, F)."""
+    chosen = np.arange(len(packed)) if rows is None else rows
+    features = np.empty((len(chosen), len(FEATURE_NAMES)))
+    for first in bar(title, unit="pieces")(range(0, len(chosen), _FEATURES)):
+        piece = slice(first, first + _FEATURES)
+        some = chosen[piece]
+        features[piece] = compute_features(packed.cubes[some], packed.present[some])
+    return features
+
+
+def split_sizes(config: SynthesizeConfig) -> dict[str, int]:
+    """Return the number of samples of each split."""
+    n_test = max(round(config.samples * config.test_share), 1)
+    return {"n_training": config.samples - n_test, "n_test": n_test}
+
+
+def make_synthetic(config: SynthesizeConfig) -> SyntheticSummary:
+    """Make the synthetic dataset that a config describes."""
+    with counter("synthesize", unit="regions") as progress:
+        return synthesize(
+            config.data_dir,
+            **split_sizes(config),
+            seed=config.data_seed,
+            difficulty=config.difficulty,
+            test=config.test,
+            processes=config.processes or None,
+            progress=progress,
+        )
+
+
+def ensure_synthetic(data_dir: Path, config: SynthesizeConfig | None = None) -> None:
+    """Make the default synthetic dataset if ``data_dir`` is its folder and is missing.
+
+    Raises
+    ------
+    ConfigInvalid
+        It was made with other parameters than those of ``config``.
+    """
+    if data_dir != SYNTHETIC_DIR:
+        return
+    if data_dir.exists():
+        if config is not None:
+            _check_made_as(data_dir, config)
+        return
+    config = config or SynthesizeConfig()
+    log.info("%s is missing: making synthetic regions (seed %d)", data_dir, config.data_seed)
+    make_synthetic(config)
+
+
+def _check_made_as(data_dir: Path, config: SynthesizeConfig) -> None:
+    dataset_identity(data_dir)  # raises if dataset.json is damaged
+    path = data_dir / "dataset.json"
+    made = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if made:
+        made.setdefault("test", "selected")  # the only one before it was an option
+    wanted = {
+        **split_sizes(config),
+        "seed": config.data_seed,
+        "difficulty": config.difficulty,
+        "test": config.test,
+    }
+    parameters = {"n_training": "samples", "n_test": "samples", "seed": "data_seed"}
+    for key, value in wanted.items():
+        if key in made and made[key] != value:
+            raise ConfigInvalid(
+                f"{parameters.get(key, key)}: {data_dir} was made with {key}={made[key]}, not "
+                f"{value}; delete that folder to make it again, or leave the parameter out"
+            )

@@ -17,7 +17,7 @@ from flare.config import SynthesizeConfig
 from flare.datasets.synthetic.exact import exp, exp_of_image, log, log_of_image
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Surroundings
-from flare.workflows.fitting.synthetic_data import sizes
+from flare.workflows.fitting.training_data import split_sizes
 
 ROOT = Path(__file__).parents[3]
 
@@ -73,7 +73,7 @@ def test_the_default_set_has_its_known_fingerprint_from_one_process_of_an_older_
 
 
 def test_the_default_set_has_about_four_hundred_and_at_least_a_hundred_samples():
-    default = sizes(SynthesizeConfig())
+    default = split_sizes(SynthesizeConfig())
     assert default["n_training"] >= 400
     assert default["n_test"] >= 100
 

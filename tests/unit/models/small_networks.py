@@ -2,8 +2,7 @@
 
 import torch
 
-from flare.models import NetworkConfig, build
-from flare.models.network import Network
+from flare.models import Network, NetworkConfig, build
 
 
 def network(architecture: str = "cnn", *, seed: int = 0, **options: object) -> Network:

@@ -13,7 +13,7 @@ from flare.sample import MAGNETOGRAM
 def test_the_encoder_sees_how_much_field_there_is_without_its_sign():
     seen = []
     model = network()
-    model.blocks.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    model.encoder.blocks.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
     cubes, present = inputs(1)
     model(cubes, present)
     assert seen[0].shape == (4, 11, 32, 32)
@@ -23,7 +23,7 @@ def test_the_encoder_sees_how_much_field_there_is_without_its_sign():
 @pytest.mark.parametrize(("width", "hidden"), [(1, 1), (3, 5), (6, 12)])
 def test_width_and_hidden_are_how_wide_and_how_large(width, hidden):
     model = network(width=width, hidden=hidden)
-    assert model.blocks[0][0].out_channels == width
+    assert model.encoder.blocks[0][0].out_channels == width
     assert model.heads.flux_head.in_features == hidden
 
 

@@ -6,7 +6,7 @@ import torch
 from small_networks import inputs, network
 
 from flare.models import ARCHITECTURES
-from flare.models.distribution import RateCurve, log_rates_of, logits_of
+from flare.models.heads import RateCurve, log_rates_of, logits_of
 
 RATES = [0.6, 0.3, 0.06, 0.004]
 

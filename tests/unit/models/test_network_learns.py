@@ -5,15 +5,14 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from flare.models import ARCHITECTURES, NetworkConfig, build
-from flare.models.network import middle
+from flare.config.network_groups import OptimizerOptions
+from flare.models import ARCHITECTURES, NetworkConfig, build, middle
 from flare.models.normalisation import ChannelNormalisation, fit_normalisation
 from flare.training.batches import Batches
-from flare.training.loop import fit
+from flare.training.loop import Training
 from flare.training.losses import multitask
-from flare.training.settings import FitSettings
 
-N_LEARNT, N_NEW, SIZE = 48, 24, 32
+N_LEARNED, N_NEW, SIZE = 48, 24, 32
 
 
 def spots(n: int, seed: int) -> Batches:
@@ -43,21 +42,21 @@ def log10_flux_of(model: torch.nn.Module, normalise: ChannelNormalisation, batch
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_it_forecasts_samples_that_it_has_not_seen(architecture):
-    learnt, new = spots(N_LEARNT, seed=1), spots(N_NEW, seed=2)
-    normalise = fit_normalisation(learnt.cubes, learnt.present, learnt.rows)
+    learned, new = spots(N_LEARNED, seed=1), spots(N_NEW, seed=2)
+    normalise = fit_normalisation(learned.cubes, learned.present, learned.rows)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build(NetworkConfig(architecture, width=4, hidden=32, dropout=0.0))
-        records = fit(
+        training = Training(
             model,
             normalise,
-            train=learnt,
+            train=learned,
             validation=None,
-            settings=FitSettings(epochs=15, batch_size=8, learning_rate=0.01, weight_decay=0.01),
+            options=OptimizerOptions(epochs=15, batch_size=8, learning_rate=0.01, ema=0),
             loss=multitask(1.0),
             fabric=Fabric(accelerator="cpu", devices=1),
         )
-        losses = [record.train_loss for record in records]
+        losses = [record.train_loss for record in training.fit()]
     assert losses[-1] < 0.5 * losses[0]
     right = np.log10(new.peak_flux)
     assert np.corrcoef(log10_flux_of(model, normalise, new), right)[0, 1] > 0.8

@@ -8,14 +8,14 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from flare.config.network_groups import OptimizerOptions
 from flare.models import ARCHITECTURES, NetworkConfig, build
 from flare.models.normalisation import Normaliser, fit_normalisation
 from flare.sample import CHANNELS, N_CHANNELS, N_STEPS
 from flare.training.batches import Batches
-from flare.training.loop import fit
+from flare.training.loop import Training
 from flare.training.losses import multitask
-from flare.training.records import EpochRecord
-from flare.training.settings import FitSettings
+from flare.training.state import EpochRecord
 
 SIZE, LEARNED, NEW = 32, 120, 60
 HIGHEST_DEFAULT = 2e-3
@@ -41,20 +41,20 @@ def trained(architecture: str, learning_rate: float) -> tuple[torch.nn.Module, E
     """Return a network after ten epochs, and its last record."""
     learned, new = one_image_a_sample(LEARNED, 0), one_image_a_sample(NEW, 1)
     normalise = fit_normalisation(learned.cubes, learned.present, learned.rows)
-    settings = FitSettings(epochs=10, batch_size=8, learning_rate=learning_rate, weight_decay=0.01)
+    options = OptimizerOptions(epochs=10, batch_size=8, learning_rate=learning_rate, ema=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(NetworkConfig(architecture, width=4, hidden=16))
         network.start_at(-9.0, [0.25, 0.25, 0.12, 0.01])
-        *_, record = fit(
+        *_, record = Training(
             network,
             Normaliser(normalise),
             train=learned,
             validation=new,
-            settings=settings,
+            options=options,
             loss=multitask(1.0),
             fabric=Fabric(accelerator="cpu", devices=1),
-        )
+        ).fit()
     return network, record
 
 
@@ -91,15 +91,15 @@ def test_a_dead_shared_layer_is_counted_as_such():
     with torch.no_grad():
         dead.heads.shared[0].weight.zero_()
     new = one_image_a_sample(NEW, 1)
-    frozen = FitSettings(epochs=1, batch_size=8, learning_rate=1e-12, weight_decay=0.0)
-    (record,) = fit(
+    frozen = OptimizerOptions(epochs=1, learning_rate=1e-12, weight_decay=0, ema=0)
+    (record,) = Training(
         dead,
         Normaliser(fit_normalisation(new.cubes, new.present, new.rows)),
         train=new,
         validation=new,
-        settings=frozen,
+        options=frozen,
         loss=multitask(1.0),
         fabric=Fabric(accelerator="cpu", devices=1),
-    )
+    ).fit()
     assert record.active_units == 0
     assert record.probability_std == pytest.approx(0, abs=1e-6)

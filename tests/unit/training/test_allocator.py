@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from flare.training.allocator import keep_freed_memory
+from flare.training.processes import keep_freed_memory
 
 
 class Glibc:

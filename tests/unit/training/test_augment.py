@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from flare.config.network_groups import ObjectiveOptions
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Surroundings
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, grey_levels, physical_values
 from flare.training.augment import Draws, build_augmentation
-from flare.training.objective import Objective
 
 N, EDGE = 6, 20
 RNG = np.random.default_rng(0)
@@ -21,11 +21,11 @@ NORMALISE = ChannelNormalisation(
     tuple(np.linspace(40, 180, 10).tolist()), tuple(np.linspace(12, 35, 10).tolist())
 )
 AIMS = {
-    "mirror": Objective(),
-    "shift": Objective(mirror=False, shift=0.1),
-    "drift": Objective(mirror=False, drift=0.5),
-    "drop": Objective(mirror=False, drop=0.3),
-    "all": Objective(shift=0.1, drift=0.5, drop=0.3),
+    "mirror": ObjectiveOptions(),
+    "shift": ObjectiveOptions(mirror=False, shift=0.1),
+    "brightness_jitter": ObjectiveOptions(mirror=False, brightness_jitter=0.5),
+    "image_dropout": ObjectiveOptions(mirror=False, image_dropout=0.3),
+    "all": ObjectiveOptions(shift=0.1, brightness_jitter=0.5, image_dropout=0.3),
 }
 
 
@@ -57,7 +57,7 @@ def close(found, expected):
 
 
 def test_where_every_strength_is_0_there_is_no_augmentation():
-    assert build_augmentation(Objective(mirror=False), NORMALISE) is None
+    assert build_augmentation(ObjectiveOptions(mirror=False), NORMALISE) is None
 
 
 @pytest.mark.parametrize("objective", AIMS.values(), ids=AIMS)
@@ -77,7 +77,7 @@ def test_a_mirror_is_that_of_the_grey_levels_with_the_polarities_swapped(east_we
     if east_west != north_south:
         grey[:, :, MAGNETOGRAM] = 255 - grey[:, :, MAGNETOGRAM]
     inputs, _ = done(
-        Objective(), replace(nothing(), flips=np.tile([east_west, north_south], (N, 1)))
+        ObjectiveOptions(), replace(nothing(), flips=np.tile([east_west, north_south], (N, 1)))
     )
     close(inputs, untouched(grey))
 
@@ -108,23 +108,23 @@ def test_mirrors_leave_the_share_of_synthetic_regions_that_conform_to_hales_law(
     normalise = ChannelNormalisation((127.5,) * 10, (1.0,) * 10)
     draws = replace(nothing(12), flips=np.tile([east_west, north_south], (12, 1)))
     present = torch.ones((12, 4, 10), dtype=torch.bool)
-    mirrored, _ = build_augmentation(Objective(), normalise)(cubes, present, draws)
+    mirrored, _ = build_augmentation(ObjectiveOptions(), normalise)(cubes, present, draws)
     np.testing.assert_array_equal(leads_negative(mirrored) == (north ^ north_south), conform)
 
 
 def test_a_mirror_of_a_mirror_is_the_sample():
     flips = replace(nothing(), flips=np.tile([True, True], (N, 1)))
-    once, present = done(Objective(), flips)
+    once, present = done(ObjectiveOptions(), flips)
     assert not torch.allclose(once, untouched())
-    close(build_augmentation(Objective(), NORMALISE)(once, present, flips)[0], untouched())
+    close(build_augmentation(ObjectiveOptions(), NORMALISE)(once, present, flips)[0], untouched())
 
 
 def test_each_sample_has_its_own_mirror():
     flips = np.array([[False, False], [True, False], [False, True], [True, True]] * 2)[:N]
-    inputs, _ = done(Objective(), replace(nothing(), flips=flips))
+    inputs, _ = done(ObjectiveOptions(), replace(nothing(), flips=flips))
     for k in range(N):
         alone, _ = done(
-            Objective(),
+            ObjectiveOptions(),
             replace(nothing(1), flips=flips[k : k + 1]),
             GREY[k : k + 1],
             PRESENT[k : k + 1],
@@ -147,10 +147,10 @@ def test_shifts_reach_the_share_of_the_edge_and_not_further():
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_a_drift_is_a_factor_on_the_physical_brightness_and_leaves_hmi_alone(channel):
+def test_a_brightness_jitter_is_a_factor_on_the_physical_brightness_and_leaves_hmi_alone(channel):
     k = CHANNELS.index(channel)
-    drifts = np.full((N, 10), np.log(0.8))
-    inputs, _ = done(AIMS["drift"], replace(nothing(), drifts=drifts))
+    jitter = np.full((N, 10), np.log(0.8))
+    inputs, _ = done(AIMS["brightness_jitter"], replace(nothing(), jitter=jitter))
     faded = GREY[:, :, k].astype(np.float64)
     if channel not in ("continuum", "magnetogram"):
         faded = grey_levels(0.8 * physical_values(GREY[:, :, k], channel), channel)
@@ -159,26 +159,26 @@ def test_a_drift_is_a_factor_on_the_physical_brightness_and_leaves_hmi_alone(cha
     torch.testing.assert_close(inputs[:, :, k], expected, rtol=0, atol=1e-4)
 
 
-def test_no_drift_leaves_the_grey_levels():
+def test_no_brightness_jitter_leaves_the_grey_levels():
     black = (0 - np.array(NORMALISE.mean)) / NORMALISE.std
     white = (255 - np.array(NORMALISE.mean)) / NORMALISE.std
-    drifts = np.tile([[9.0], [-9.0]], (N // 2, 10))
-    inputs, _ = done(AIMS["drift"], replace(nothing(), drifts=drifts))
+    jitter = np.tile([[9.0], [-9.0]], (N // 2, 10))
+    inputs, _ = done(AIMS["brightness_jitter"], replace(nothing(), jitter=jitter))
     per_channel = inputs.transpose(0, 2).flatten(1).double().numpy()
     assert (per_channel >= black[:, None] - 1e-6).all()
     assert (per_channel <= white[:, None] + 1e-6).all()
 
 
-def test_the_drift_is_log_normal_with_the_strength_as_its_deviation():
-    drifts = drawn(AIMS["drift"], n=2000).drifts
-    assert drifts.shape == (2000, N_CHANNELS)
-    assert drifts.std() == pytest.approx(0.5, abs=0.02)
-    assert np.abs(np.corrcoef(drifts.T) - np.eye(10)).max() < 0.15
+def test_the_brightness_jitter_is_log_normal_with_the_strength_as_its_deviation():
+    jitter = drawn(AIMS["brightness_jitter"], n=2000).jitter
+    assert jitter.shape == (2000, N_CHANNELS)
+    assert jitter.std() == pytest.approx(0.5, abs=0.02)
+    assert np.abs(np.corrcoef(jitter.T) - np.eye(10)).max() < 0.15
 
 
 def test_dropped_images_are_zero_and_no_longer_there():
     dropped = np.random.default_rng(1).random((N, 4, 10)) < 0.3
-    inputs, present = done(AIMS["drop"], replace(nothing(), dropped=dropped))
+    inputs, present = done(AIMS["image_dropout"], replace(nothing(), dropped=dropped))
     assert torch.equal(present, PRESENT & ~torch.from_numpy(dropped))
     assert not inputs[~present].any()
     close(inputs[present], untouched()[present])
@@ -187,13 +187,13 @@ def test_dropped_images_are_zero_and_no_longer_there():
 def test_a_sample_that_would_lose_all_its_images_keeps_them():
     dropped = np.zeros((N, 4, 10), dtype=bool)
     dropped[2] = True
-    inputs, present = done(AIMS["drop"], replace(nothing(), dropped=dropped))
+    inputs, present = done(AIMS["image_dropout"], replace(nothing(), dropped=dropped))
     assert torch.equal(present, PRESENT)
     close(inputs, untouched())
 
 
 def test_images_channels_and_steps_are_dropped_as_often_as_told():
-    dropped = drawn(Objective(drop=0.1), n=4000).dropped
+    dropped = drawn(ObjectiveOptions(image_dropout=0.1), n=4000).dropped
     whole_channels = dropped.all(axis=1).any(axis=1).mean()
     whole_steps = dropped.all(axis=2).any(axis=1).mean()
     assert whole_channels == pytest.approx(0.1, abs=0.02)
@@ -228,15 +228,18 @@ def test_the_result_does_not_depend_on_how_a_step_is_parted_among_processes():
 
 
 def test_a_strength_changes_its_own_draws_alone():
-    before, after = drawn(Objective(shift=0.1, drift=0.5)), drawn(Objective(shift=0.1, drop=0.3))
+    before, after = (
+        drawn(ObjectiveOptions(shift=0.1, brightness_jitter=0.5)),
+        drawn(ObjectiveOptions(shift=0.1, image_dropout=0.3)),
+    )
     np.testing.assert_array_equal(before.flips, after.flips)
     np.testing.assert_array_equal(before.shifts, after.shifts)
-    assert not after.drifts.any()
+    assert not after.jitter.any()
     assert not before.dropped.any()
 
 
 def test_half_of_the_samples_are_mirrored_each_way_and_independently():
-    flips = drawn(Objective(), n=4000).flips
+    flips = drawn(ObjectiveOptions(), n=4000).flips
     counts = np.bincount(flips @ [1, 2], minlength=4) / 4000
     np.testing.assert_allclose(counts, 0.25, atol=0.03)
     assert not drawn(AIMS["shift"], n=100).flips.any()

@@ -1,69 +1,46 @@
+from functools import partial
+
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
-from flare.training.averaging import AveragedWeights
-
-
-def line(weight: float) -> torch.nn.Linear:
-    made = torch.nn.Linear(1, 1)
-    with torch.no_grad():
-        made.weight.fill_(weight)
-    return made
+from flare.training.loop import move_average
 
 
-def moved(network: torch.nn.Linear, average: AveragedWeights, weight: float) -> None:
-    with torch.no_grad():
-        network.weight.fill_(weight)
-    average.update()
+def averaging(network: torch.nn.Module, decay: float) -> AveragedModel:
+    """Return the average as the training loop makes it, started at the network's weights."""
+    average = AveragedModel(
+        network, multi_avg_fn=partial(move_average, decay=decay), use_buffers=True
+    )
+    average.update_parameters(network)
+    return average
 
 
-def averaged(network, average) -> float:
-    average.swap()
-    found = network.weight.item()
-    average.swap()
-    return found
+def test_the_average_forgets_the_first_weights_soon():
+    network = torch.nn.Linear(1, 1)
+    torch.nn.init.zeros_(network.weight)
+    average = averaging(network, 0.999)
+    torch.nn.init.ones_(network.weight)
+    average.update_parameters(network)
+    assert average.module.weight.item() == pytest.approx(0.9)  # 1 - 1/10
+    average.update_parameters(network)
+    assert average.module.weight.item() == pytest.approx(1 - 0.1 * 2 / 11)
 
 
-def test_the_first_weights_are_soon_forgotten():
-    network = line(0.0)
-    average = AveragedWeights(network, 0.999)
-    moved(network, average, 1.0)
-    assert averaged(network, average) == pytest.approx(0.9)  # 1 - 1/10
-    moved(network, average, 1.0)
-    assert averaged(network, average) == pytest.approx(1 - 0.1 * 2 / 11)
+def test_no_more_than_the_decay_of_the_average_is_kept():
+    network = torch.nn.Linear(1, 1)
+    torch.nn.init.zeros_(network.weight)
+    average = averaging(network, 0.05)
+    torch.nn.init.ones_(network.weight)
+    average.update_parameters(network)
+    assert average.module.weight.item() == pytest.approx(0.95)
 
 
-def test_the_decay_is_the_most_that_is_kept_of_the_average():
-    network = line(0.0)
-    average = AveragedWeights(network, 0.05)
-    moved(network, average, 1.0)
-    assert averaged(network, average) == pytest.approx(0.95)
-
-
-def test_swapped_twice_both_are_as_before():
-    network = line(0.0)
-    average = AveragedWeights(network, 0.5)
-    moved(network, average, 3.0)
-    averaged(network, average)
-    assert network.weight.item() == 3.0
-
-
-def test_statistics_of_batch_normalisation_are_averaged_and_its_count_is_not():
+def test_statistics_of_batch_normalisation_are_averaged_and_its_counter_is_copied():
     network = torch.nn.BatchNorm1d(2)
-    average = AveragedWeights(network, 0.5)
+    average = averaging(network, 0.5)
     network.running_mean.fill_(1.0)
     network.num_batches_tracked.fill_(7)
-    average.update()
-    average.swap()
-    assert network.running_mean.tolist() == pytest.approx([0.9, 0.9])
-    assert network.num_batches_tracked.item() == 7
-
-
-def test_a_state_goes_on_where_it_was():
-    networks = line(0.0), line(0.0)
-    one, two = (AveragedWeights(network, 0.999) for network in networks)
-    moved(networks[0], one, 2.0)
-    two.load_state_dict(one.state_dict())
-    for network, average in zip(networks, (one, two), strict=True):
-        moved(network, average, 5.0)
-    assert averaged(networks[0], one) == averaged(networks[1], two)
+    average.update_parameters(network)
+    assert average.module.running_mean.tolist() == pytest.approx([0.9, 0.9])
+    assert average.module.num_batches_tracked.item() == 7

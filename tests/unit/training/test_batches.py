@@ -10,8 +10,7 @@ from toy import N, readers, toy_batches
 
 from flare.errors import ConfigInvalid
 from flare.training import batches as batches_module
-from flare.training.batches import Batch, Batches, part_of
-from flare.training.resident import upload
+from flare.training.batches import Batch, Batches, part_of, upload
 
 TOY = toy_batches()
 LOG10_FLUX = np.log10(TOY.peak_flux).astype(np.float32)
@@ -151,9 +150,9 @@ def test_cubes_in_a_devices_memory_give_the_same_batches():
 
 
 def test_samples_are_named_by_their_ids_and_without_them_by_their_rows():
-    assert TOY.named(np.array([3, 5])) == "rows 3, 5"
+    assert TOY.names_of(np.array([3, 5])) == "rows 3, 5"
     named = toy_batches(ids=[f"s{k}" for k in range(N)])
-    assert named.named(np.arange(10)) == "samples s0, s1, s2, s3, s4, s5, s6, s7 and 2 more"
+    assert named.names_of(np.arange(10)) == "samples s0, s1, s2, s3, s4, s5, s6, s7 and 2 more"
 
 
 @pytest.mark.parametrize("taken", [0, 1, 2])

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from flare.training import interruption
-from flare.training.interruption import held_back
+from flare.training import processes
+from flare.training.processes import defer_signals
 
 
 @contextmanager
 def interrupted() -> Iterator[Callable[[], bool]]:
     """Hold signals back, and expect KeyboardInterrupt at the end."""
     try:
-        with held_back() as stop:
+        with defer_signals() as stop:
             yield stop
     except KeyboardInterrupt:
         return
@@ -51,7 +51,7 @@ def test_a_signal_is_not_lost_where_the_block_ends_with_an_error_that_is_caught_
 
 def test_one_more_after_a_second_does_not_wait(monkeypatch):
     times = iter([10.0, 11.5])
-    monkeypatch.setattr(interruption.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(processes.time, "monotonic", lambda: next(times))
     with interrupted():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
@@ -60,7 +60,7 @@ def test_one_more_after_a_second_does_not_wait(monkeypatch):
 
 def test_handlers_are_afterwards_as_before():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(RuntimeError), held_back():
+    with pytest.raises(RuntimeError), defer_signals():
         raise RuntimeError
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
@@ -68,7 +68,7 @@ def test_handlers_are_afterwards_as_before():
 def test_what_is_ignored_stays_ignored(monkeypatch):
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with held_back() as stop:
+        with defer_signals() as stop:
             os.kill(os.getpid(), signal.SIGTERM)
             assert not stop()
     finally:
@@ -79,7 +79,7 @@ def test_in_a_thread_nothing_is_held_back():
     said = []
 
     def work():
-        with held_back() as stop:
+        with defer_signals() as stop:
             said.append(stop())
 
     thread = threading.Thread(target=work)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from flare.flux_curve import probabilities
-from flare.models.distribution import RateCurve
+from flare.models.heads import RateCurve
 from flare.training.linear_curve import fit_linear_curve
 from flare.verification.probabilistic import brier_skill_score
 

@@ -1,6 +1,6 @@
 import gc
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,37 +8,37 @@ import torch
 from lightning_fabric import Fabric
 from toy import readers, toy_batches
 
+from flare.config.network_groups import OptimizerOptions
 from flare.errors import TrainingDiverged
 from flare.goes import EVENTS
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
-from flare.training.loop import fit
+from flare.training.loop import Training
 from flare.training.losses import multitask
-from flare.training.records import EpochRecord
-from flare.training.settings import FitSettings
+from flare.training.state import EpochRecord
 
 TRAIN = toy_batches()
 VALIDATION = toy_batches(n=16)
 NORMALISE = fit_normalisation(TRAIN.cubes, TRAIN.present, TRAIN.rows)
-SETTINGS = FitSettings(epochs=3, batch_size=8, learning_rate=0.02, weight_decay=0.01)
-FIELDS = {field.name for field in fields(FitSettings)}
+OPTIONS = OptimizerOptions(epochs=3, batch_size=8, learning_rate=0.02, ema=0)
+FIELDS = set(OptimizerOptions.model_fields)
 BATCHES = 3  # of 8 samples, in an epoch of 24
 RECORD = EpochRecord(0, 1.0, 2.0, 0.5, 0.1, 0.7, 0.01, 50.0, 1.0, True, 3.0, 0.25)
 
 
 def start(*, seed: int = 0, epochs: int = 3, normalise=NORMALISE, **options):
-    """Return a small network and the records of its training, still to be taken."""
+    """Return a small network and the generator of its training's records."""
     torch.manual_seed(seed)
     network = build(NetworkConfig(width=2, hidden=8))
-    settings = {
+    training = {
         "train": TRAIN,
         "validation": VALIDATION,
         "loss": multitask(1.0),
         "fabric": Fabric(accelerator="cpu", devices=1),
     }
-    chosen = {name: options.pop(name) for name in FIELDS & set(options)}
-    how = replace(SETTINGS, epochs=epochs, **chosen)
-    return network, fit(network, normalise, settings=how, **(settings | options))
+    own = {name: options.pop(name) for name in FIELDS & set(options)}
+    how = OPTIONS.model_copy(update={"epochs": epochs, **own})
+    return network, Training(network, normalise, options=how, **(training | options)).fit()
 
 
 def losses(**options) -> list[tuple[float, float]]:
@@ -123,20 +123,22 @@ class Constant(torch.nn.Module):
 
 
 def constant(**options):
-    """Return the records of training it, still to be taken."""
-    settings = {
-        "validation": VALIDATION,
-        "loss": multitask(1.0),
-        "fabric": Fabric(accelerator="cpu", devices=1),
-    }
-    chosen = {name: options.pop(name) for name in FIELDS & set(options)}
-    how = replace(SETTINGS, weight_decay=0.0, **chosen)
-    return fit(Constant(), NORMALISE, settings=how, **(settings | options))
+    """Return the generator of the records of training it."""
+    how = OPTIONS.model_copy(update={"weight_decay": 0.0, "epochs": 1, "learning_rate": 1e-9})
+    return Training(
+        Constant(),
+        NORMALISE,
+        validation=VALIDATION,
+        loss=multitask(1.0),
+        fabric=Fabric(accelerator="cpu", devices=1),
+        options=how,
+        **options,
+    ).fit()
 
 
 def test_the_training_loss_is_the_mean_over_samples_and_not_over_batches():
     uneven = replace(TRAIN, batch_size=10)  # 10, 10 and 4
-    (record,) = constant(train=uneven, epochs=1, learning_rate=1e-9)
+    (record,) = constant(train=uneven)
     errors = np.abs(np.log10(TRAIN.peak_flux) + 6)
     assert record.train_loss == pytest.approx(errors.mean() + math.log(2), rel=1e-5)
 

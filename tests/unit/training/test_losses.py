@@ -7,23 +7,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flare.config.network_groups import ObjectiveOptions
 from flare.goes import EVENTS, event_outcomes
 from flare.training.losses import build_loss, event_rates, multitask
-from flare.training.objective import Objective
 
 from tiny import TINY_LABELS
 
 LABELS = np.resize(TINY_LABELS, 40)
 ALL = {
     **{
-        f"flux {name}": Objective(head="multitask", flux_loss=name)
+        f"flux {name}": ObjectiveOptions(head="multitask", flux_loss=name)
         for name in ("l1", "huber", "pinball", "censored")
     },
     **{
-        f"event {name}": Objective(head="multitask", event_loss=name)
+        f"event {name}": ObjectiveOptions(head="multitask", event_loss=name)
         for name in ("bce", "weighted_bce", "focal", "score_oriented")
     },
-    "balanced": Objective(
+    "balanced": ObjectiveOptions(
         head="multitask", sampling="class_balanced", event_loss="weighted_bce", label_floor=1e-7
     ),
 }
@@ -64,7 +64,7 @@ def test_a_sure_and_wrong_forecast_costs_its_logit():
 
 def test_by_default_it_is_absolute_error_and_cross_entropy():
     told = torch.randn(40, 1), torch.randn(40, len(EVENTS)).double()
-    found = build_loss(Objective(head="multitask"), LABELS)(*told, labelled(LABELS))
+    found = build_loss(ObjectiveOptions(head="multitask"), LABELS)(*told, labelled(LABELS))
     assert torch.equal(found, multitask(1)(*told, labelled(LABELS)))
 
 
@@ -100,15 +100,17 @@ def test_labels_of_one_class_alone_give_a_finite_loss(objective):
 
 def test_rates_are_those_of_the_training_labels_and_never_0_or_1():
     flux = np.array([1e-9, 1e-9, 2e-7, 2e-6, 2e-5])
-    assert event_rates(Objective(head="multitask"), flux) == pytest.approx([0.6, 0.4, 0.2, 0.1])
-    assert event_rates(Objective(head="multitask"), flux[-1:]) == pytest.approx(
+    assert event_rates(ObjectiveOptions(head="multitask"), flux) == pytest.approx(
+        [0.6, 0.4, 0.2, 0.1]
+    )
+    assert event_rates(ObjectiveOptions(head="multitask"), flux[-1:]) == pytest.approx(
         [0.5, 0.5, 0.5, 0.5]
     )
 
 
 def test_rates_are_those_of_the_samples_that_balanced_classes_draw():
     flux = np.array([1e-9] * 5 + [2e-7, 2e-6, 2e-6, 2e-5, 2e-4])
-    rates = event_rates(Objective(head="multitask", sampling="class_balanced"), flux)
+    rates = event_rates(ObjectiveOptions(head="multitask", sampling="class_balanced"), flux)
     assert rates == pytest.approx([0.75, 0.5, 0.25, 0.125])
 
 

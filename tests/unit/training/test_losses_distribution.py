@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flare.flux_curve import log_rates
-from flare.models.distribution import logits_of
+from flare.models.heads import logits_of
 from flare.training.losses.distribution import EDGES, interval_likelihood
 
 P = np.array([0.6, 0.3, 0.06, 0.004])

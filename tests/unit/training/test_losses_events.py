@@ -8,12 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flare.training.losses.events import (
-    cross_entropy,
-    focal,
-    score_oriented,
-    weighted_cross_entropy,
-)
+from flare.training.losses.terms import cross_entropy, focal, score_oriented, weighted_cross_entropy
 
 LOGITS = torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
 HAPPENED = (torch.rand(50, 4, generator=torch.Generator().manual_seed(1)) < 0.3).double()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from flare.config.network_groups import ObjectiveOptions
 from flare.training.losses import build_loss
-from flare.training.losses.flux import absolute, censored, floored, huber, pinball
-from flare.training.objective import Objective
+from flare.training.losses.terms import absolute, censored, floored, huber, pinball
 
 GRID = torch.linspace(-10, -3, 1401, dtype=torch.float64)
 
@@ -93,7 +93,7 @@ def test_the_floor_and_the_limit_of_the_aims_are_in_watts_per_square_metre():
 
     def cost(**objective) -> float:
         made = build_loss(
-            Objective(head="multitask", event_weight=0, **objective), np.full(4, 1e-9)
+            ObjectiveOptions(head="multitask", event_weight=0, **objective), np.full(4, 1e-9)
         )
         return made(told(-5.5)[:, None], torch.zeros(1, 4, dtype=torch.float64), Quiet()).item()
 

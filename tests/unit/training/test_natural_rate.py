@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
+from flare.config.network_groups import ObjectiveOptions
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.goes import EVENTS, event_outcomes
 from flare.training.losses import build_loss
-from flare.training.objective import Objective
 from flare.training.sampling import build_sampler, class_weights
 from flare.verification.probabilistic import brier_skill_score
 
@@ -38,7 +38,7 @@ HAPPENED = event_outcomes(NEW_LABELS)
 
 
 @cache
-def issued(objective: Objective) -> np.ndarray:
+def issued(objective: ObjectiveOptions) -> np.ndarray:
     """Return what a small network learns to issue for new samples, of events as the aims say."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, len(EVENTS)))
@@ -74,7 +74,7 @@ def near_the_rate(probability: np.ndarray, tolerance: float) -> None:
     )
 
 
-BALANCED = Objective(head="multitask", sampling="class_balanced")
+BALANCED = ObjectiveOptions(head="multitask", sampling="class_balanced")
 
 
 def test_balanced_classes_alone_make_rare_events_far_too_likely():
@@ -91,7 +91,7 @@ def test_with_the_weights_of_the_classes_taken_back_they_are_as_likely_as_they_a
 
 def test_with_calibration_balanced_classes_forecast_as_well_as_natural_ones():
     balanced = natural_probabilities(issued(BALANCED), class_weights(BALANCED, LABELS))
-    balanced, natural = tuned(balanced), tuned(issued(Objective(head="multitask")))
+    balanced, natural = tuned(balanced), tuned(issued(ObjectiveOptions(head="multitask")))
     near_the_rate(balanced, 0.1)
     skill = [brier_skill_score(HAPPENED[:, 2], p[:, 2]) for p in (balanced, natural)]
     assert skill[0] == pytest.approx(skill[1], abs=0.03)
@@ -99,12 +99,12 @@ def test_with_calibration_balanced_classes_forecast_as_well_as_natural_ones():
 
 @pytest.mark.parametrize("balance", [0.5, 1.0])
 def test_weighted_events_are_forecast_at_the_natural_rate(balance):
-    objective = Objective(head="multitask", event_loss="weighted_bce", event_balance=balance)
+    objective = ObjectiveOptions(head="multitask", event_loss="weighted_bce", event_balance=balance)
     near_the_rate(issued(objective), 0.15)
 
 
 def test_weighted_events_of_balanced_classes_are_at_the_natural_rate_once_those_are_taken_back():
-    objective = Objective(
+    objective = ObjectiveOptions(
         head="multitask", event_loss="weighted_bce", event_balance=1.0, sampling="class_balanced"
     )
     probability = natural_probabilities(issued(objective), class_weights(objective, LABELS))
@@ -113,6 +113,6 @@ def test_weighted_events_of_balanced_classes_are_at_the_natural_rate_once_those_
 
 @pytest.mark.parametrize("event_loss", ["focal", "score_oriented"])
 def test_losses_that_distort_probabilities_are_put_right_by_calibration(event_loss):
-    probability = issued(Objective(head="multitask", event_loss=event_loss))
+    probability = issued(ObjectiveOptions(head="multitask", event_loss=event_loss))
     assert probability[:, 2].mean() > 1.5 * HAPPENED[:, 2].mean()
     near_the_rate(tuned(probability), 0.1)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flare.training.precision import chosen_precision
+from flare.training.processes import resolve_precision
 
 
 @pytest.fixture
@@ -34,16 +34,16 @@ def test_bfloat16_is_chosen_where_the_device_that_trains_multiplies_it(
     machine, accelerator, able, wanted
 ):
     machine(**able)
-    assert chosen_precision("auto", accelerator) == wanted
+    assert resolve_precision("auto", accelerator) == wanted
 
 
 def test_a_processor_of_which_nothing_is_known_computes_in_32_bits(machine, monkeypatch):
     machine()
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert chosen_precision("auto", "cpu") == "32-true"
+    assert resolve_precision("auto", "cpu") == "32-true"
 
 
 @pytest.mark.parametrize("name", ["32-true", "bf16-mixed", "16-mixed"])
 def test_a_precision_that_was_chosen_stays(machine, name):
     machine(amx=True, gpu=True, gpu_bf16=True)
-    assert chosen_precision(name, "auto") == name
+    assert resolve_precision(name, "auto") == name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flare.errors import InputInvalid
-from flare.training.reader import read_rows
+from flare.training.batches import read_rows
 
 CUBES = np.random.default_rng(0).integers(0, 256, (6, 4, 10, 8, 8), dtype=np.uint8)
 

@@ -1,29 +1,26 @@
 """A training that goes on from a state is the one that was never interrupted, to the last bit."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import pytest
 import torch
 from lightning_fabric import Fabric
 from toy import toy_batches
 
+from flare.config.network_groups import OptimizerOptions
 from flare.errors import CheckpointInvalid
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
 from flare.training.augment import Augmentation
-from flare.training.checkpoint import Checkpoint
-from flare.training.loop import fit
+from flare.training.loop import Training
 from flare.training.losses import multitask
-from flare.training.records import TrainingState
-from flare.training.settings import FitSettings
+from flare.training.state import Checkpoint, TrainingState
 
 TRAIN, VALIDATION = toy_batches(batch_size=4), toy_batches(n=16)
 NORMALISE = fit_normalisation(TRAIN.cubes, TRAIN.present, TRAIN.rows)
 #: 6 batches an epoch, so 3 steps; dropout, mirrors and an average that a state must not forget.
-SETTINGS = FitSettings(
-    epochs=3, batch_size=4, learning_rate=0.02, weight_decay=0.01, accumulate=2, ema=0.9
-)
+OPTIONS = OptimizerOptions(epochs=3, batch_size=4, learning_rate=0.02, accumulate=2, ema=0.9)
 
 
 class Stop:
@@ -37,39 +34,38 @@ class Stop:
         return self.left < 0
 
 
-def train(checkpoint=None, *, settings=SETTINGS, stop=lambda: False, take=99, train=TRAIN):
-    """Train until the end or the stop; return the standing and the network's weights."""
+def train(checkpoint=None, *, stop=lambda: False, take=99, **options):
+    """Train until the end or the stop; return the state and the network's weights."""
     torch.manual_seed(0)
     network = build(NetworkConfig(width=2, hidden=8, dropout=0.5))
-    state = checkpoint.load() if checkpoint is not None else None
-    standing = TrainingState.of(state["standing"] if state is not None else None)
-    records = fit(
+    training = Training(
         network,
         NORMALISE,
-        train=train,
+        train=TRAIN,
         validation=VALIDATION,
-        settings=settings,
+        options=OPTIONS.model_copy(update=options),
         loss=multitask(1.0),
         fabric=Fabric(accelerator="cpu", devices=1),
-        augment=Augmentation(NORMALISE, mirror=True, shift=0.1, drift=0.3, drop=0.1),
-        standing=standing,
-        resume_from=state,
-        save=checkpoint.save if checkpoint is not None else lambda _state: None,
+        augment=Augmentation(
+            NORMALISE, mirror=True, shift=0.1, brightness_jitter=0.3, image_dropout=0.1
+        ),
+        checkpoint=checkpoint,
         stop=stop,
     )
+    records = training.fit()
     try:
         for _ in zip(range(take), records, strict=False):
             pass
     except KeyboardInterrupt:
         pass
     records.close()
-    return standing, {name: value.clone() for name, value in network.state_dict().items()}
+    return training.state, {name: value.clone() for name, value in network.state_dict().items()}
 
 
-def timeless(standing: TrainingState) -> list[dict[str, object]]:
+def timeless(state: TrainingState) -> list[dict[str, object]]:
     """Return the records without what a clock says."""
-    clocks = ("seconds", "samples_per_second", "waiting")
-    return [{k: v for k, v in asdict(one).items() if k not in clocks} for one in standing.records]
+    clocks = ("seconds", "samples_per_second", "data_wait_share")
+    return [{k: v for k, v in asdict(one).items() if k not in clocks} for one in state.records]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +77,7 @@ def assert_same(found, whole) -> None:
     assert timeless(found[0]) == timeless(whole[0])
     for name, value in whole[1].items():
         assert torch.equal(found[1][name], value), name
-        assert torch.equal(found[0].kept_weights[name], whole[0].kept_weights[name]), name
+        assert torch.equal(found[0].best_weights[name], whole[0].best_weights[name]), name
 
 
 @pytest.fixture
@@ -104,13 +100,13 @@ def test_a_process_that_vanishes_goes_on_from_the_last_whole_epoch(checkpoint, w
 
 def test_a_state_every_few_steps_lies_within_an_epoch(checkpoint, whole):
     saved = []
-    train(replace_save(checkpoint, saved), settings=replace(SETTINGS, checkpoint_steps=2))
+    train(replace_save(checkpoint, saved), checkpoint_steps=2)
     assert [(one["epoch"], one["step"]) for one in saved] == [
         (0, 2), (1, 0), (1, 1), (1, 3), (2, 0), (2, 2), (3, 0)
     ]  # fmt: skip
     for taken in range(len(saved)):
         checkpoint.path.unlink(missing_ok=True)
-        train(Dying(checkpoint, after=taken + 1), settings=replace(SETTINGS, checkpoint_steps=2))
+        train(Dying(checkpoint, after=taken + 1), checkpoint_steps=2)
         assert_same(train(checkpoint), whole)
 
 
@@ -128,11 +124,11 @@ class Dying(Checkpoint):
 
 
 def replace_save(checkpoint: Checkpoint, saved: list) -> Checkpoint:
-    """Return a checkpoint that also remembers the standings it was given."""
+    """Return a checkpoint that remembers the states it was given."""
 
     class Remembering(Checkpoint):
         def save(self, state) -> None:
-            saved.append(dict(state["standing"]))
+            saved.append(dict(state["training"]))
 
     return Remembering(checkpoint.path, checkpoint.identity)
 
@@ -180,19 +176,16 @@ def test_a_state_of_another_format_is_refused(checkpoint):
     checkpoint.save({})
     state = torch.load(checkpoint.path, weights_only=True)
     torch.save(state | {"format": 0}, checkpoint.path)
-    with pytest.raises(CheckpointInvalid, match="has format 0, this version reads 1"):
+    with pytest.raises(CheckpointInvalid, match="has format 0, this version reads 2"):
         checkpoint.load()
 
 
 def test_averaged_weights_are_those_that_are_validated_and_kept(whole):
-    standing, weights = whole
-    plain, _ = train(settings=replace(SETTINGS, ema=0.0))
-    assert [one["train_loss"] for one in timeless(standing)] == [
-        one["train_loss"] for one in timeless(plain)
-    ]
-    assert standing.records[-1].validation_loss != plain.records[-1].validation_loss
-    if standing.records[-1].best:
-        assert all(torch.equal(weights[name], standing.kept_weights[name]) for name in weights)
+    state, weights = whole
+    plain, _ = train(ema=0.0)
+    assert [one.train_loss for one in state.records] == [one.train_loss for one in plain.records]
+    assert state.records[-1].validation_loss != plain.records[-1].validation_loss
+    assert any(not torch.equal(weights[name], state.best_weights[name]) for name in weights)
 
 
 def test_accumulated_batches_are_one_batch():
@@ -210,33 +203,35 @@ class Linear(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told = torch.nn.Linear(1, 5)
-        torch.nn.init.zeros_(self.told.weight)
-        torch.nn.init.constant_(self.told.bias, -1)
+        self.linear = torch.nn.Linear(1, 5)
+        torch.nn.init.zeros_(self.linear.weight)
+        torch.nn.init.constant_(self.linear.bias, -1)
 
     def forward(self, cubes, present):
-        told = self.told(cubes.mean(dim=(2, 3, 4)).mean(dim=1, keepdim=True))
-        return told[:, :1], told[:, 1:]
+        outputs = self.linear(cubes.mean(dim=(2, 3, 4)).mean(dim=1, keepdim=True))
+        return outputs[:, :1], outputs[:, 1:]
 
 
 def fit_linear(*, batch_size: int, accumulate: int):
     """Return the records of 12 samples in one step an epoch, always in the same order."""
     batches = toy_batches(n=12, batch_size=batch_size, sampler=lambda _draws: range_of(12))
-    settings = replace(
-        SETTINGS, epochs=4, batch_size=batch_size, accumulate=accumulate, ema=0.0, clip=0.0
-    )
-    fabric = Fabric(accelerator="cpu", devices=1)
-    return fit(
-        Linear(), NORMALISE, train=batches, validation=None, settings=settings,
-        loss=multitask(1.0), fabric=fabric,
-    )  # fmt: skip
+    own = {"epochs": 4, "accumulate": accumulate, "ema": 0.0, "gradient_clip_norm": 0.0}
+    return Training(
+        Linear(),
+        NORMALISE,
+        train=batches,
+        validation=None,
+        options=OPTIONS.model_copy(update=own),
+        loss=multitask(1.0),
+        fabric=Fabric(accelerator="cpu", devices=1),
+    ).fit()
 
 
 def range_of(n: int):
     return torch.arange(n).numpy()
 
 
-def test_a_gradient_is_cut_to_its_length_and_told_as_it_was():
+def test_the_gradient_norm_of_a_record_is_that_before_clipping():
     records = list(fit_linear(batch_size=12, accumulate=1))
     assert records[0].gradient_norm > 1
-    assert math.isfinite(records[0].waiting)
+    assert math.isfinite(records[0].data_wait_share)

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flare.config.network_groups import ObjectiveOptions
 from flare.goes import class_index
-from flare.training.objective import Objective
 from flare.training.sampling import build_sampler, class_weights
 
-BALANCED = Objective(sampling="class_balanced")
-BY_REGION = Objective(sampling="region_balanced")
+BALANCED = ObjectiveOptions(sampling="class_balanced")
+BY_REGION = ObjectiveOptions(sampling="region_balanced")
 
 #: 400 labels as rare as in the dataset: 3 X, 21 M, 140 C, 60 B, 176 quiet; nine samples a region.
 LABELS = np.repeat([2e-4, 3e-5, 4e-6, 5e-7, 1e-9], [3, 21, 140, 60, 176])
@@ -31,10 +31,10 @@ def counts(drawn) -> np.ndarray:
 
 def test_naturally_every_row_is_drawn_once_in_the_order_that_the_generator_gives():
     expected = np.random.default_rng(5).permutation(ROWS)
-    np.testing.assert_array_equal(epoch(Objective(), seed=5), expected)
+    np.testing.assert_array_equal(epoch(ObjectiveOptions(), seed=5), expected)
 
 
-@given(some_labels, st.sampled_from([Objective(), BALANCED, BY_REGION]), st.integers(0, 9))
+@given(some_labels, st.sampled_from([ObjectiveOptions(), BALANCED, BY_REGION]), st.integers(0, 9))
 def test_an_epoch_has_as_many_rows_as_the_split_and_no_others(labels, objective, seed):
     rows = 7 * np.arange(len(labels))
     drawn = epoch(objective, seed, np.array(labels), rows, np.arange(len(labels)) // 3)
@@ -75,7 +75,7 @@ def test_frequent_rows_left_out_of_one_epoch_come_in_another():
     assert often.min() > 0
 
 
-@pytest.mark.parametrize("objective", [Objective(), BALANCED, BY_REGION])
+@pytest.mark.parametrize("objective", [ObjectiveOptions(), BALANCED, BY_REGION])
 def test_the_generator_alone_decides(objective):
     np.testing.assert_array_equal(epoch(objective, 3), epoch(objective, 3))
     assert not np.array_equal(epoch(objective, 3), epoch(objective, 4))
@@ -100,6 +100,6 @@ def test_a_class_that_is_missing_takes_no_share():
     assert weights == pytest.approx([2 / 3, 1, 2, 1, 1])
 
 
-@pytest.mark.parametrize("objective", [Objective(), BY_REGION])
+@pytest.mark.parametrize("objective", [ObjectiveOptions(), BY_REGION])
 def test_without_balanced_classes_there_are_no_weights(objective):
     assert class_weights(objective, LABELS) == ()

@@ -1,5 +1,7 @@
 """That validation ends early in all processes or in none."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from toy import toy_batches
@@ -7,7 +9,7 @@ from toy import toy_batches
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
 from flare.training.losses import multitask
-from flare.training.validating import validate
+from flare.training.validation import validate
 
 BATCHES = toy_batches(n=10, batch_size=2)  # five: with two processes the last round has one
 NORMALISE = fit_normalisation(BATCHES.cubes, BATCHES.present, BATCHES.rows)
@@ -20,6 +22,9 @@ class Rank:
         self.global_rank, self.world_size, self.device = rank, 2, torch.device("cpu")
         self.others, self.sums = others, 0
 
+    def autocast(self):
+        return nullcontext()
+
     def to_device(self, values):
         return values
 
@@ -31,7 +36,7 @@ class Rank:
 
 def scores_of(rank: Rank, stop=lambda: False):
     network = build(NetworkConfig(width=2, hidden=8))
-    return validate(network, network, NORMALISE, BATCHES, multitask(1.0), rank, stop=stop)
+    return validate(network, NORMALISE, BATCHES, multitask(1.0), rank, stop=stop)
 
 
 def test_a_stop_in_another_process_ends_the_validation_here():

@@ -8,7 +8,7 @@ import pytest
 from flare.datasets.splits import Split
 from flare.forecast import Forecast
 from flare.goes import EVENTS
-from flare.workflows.fitting.cross_validation import out_of_fold, training_folds
+from flare.workflows.fitting.cross_validation import cross_validate, training_folds
 
 TRAIN = np.array([7, 2, 9, 4, 0, 5])
 FOLDS = np.array([1, 0, 2, 1, 0, 2])
@@ -22,15 +22,12 @@ def asked():
     """
     seen = []
 
-    def fit(known):
-        def forecast(left):
-            seen.append((set(known.tolist()), set(left.tolist())))
-            flux = left.astype(float)
-            return Forecast(flux, flux, flux, np.tile(flux[:, None] / 10, len(EVENTS)), EVENTS)
+    def fit_and_forecast(known, left):
+        seen.append((set(known.tolist()), set(left.tolist())))
+        flux = left.astype(float)
+        return Forecast(flux, flux, flux, np.tile(flux[:, None] / 10, len(EVENTS)), EVENTS)
 
-        return forecast
-
-    return seen, out_of_fold(DATA, fit, FOLDS)
+    return seen, cross_validate(DATA, fit_and_forecast, FOLDS)
 
 
 def test_every_fold_is_forecast_by_what_was_fitted_on_the_others() -> None:
@@ -39,16 +36,16 @@ def test_every_fold_is_forecast_by_what_was_fitted_on_the_others() -> None:
 
 
 def test_the_forecasts_come_back_in_the_order_of_the_training_rows() -> None:
-    _, unseen = asked()
-    np.testing.assert_array_equal(unseen.rows, TRAIN)
-    np.testing.assert_array_equal(unseen.forecast.log10_flux, TRAIN)
-    np.testing.assert_array_equal(unseen.forecast.probability[:, 0], TRAIN / 10)
+    _, forecasts = asked()
+    np.testing.assert_array_equal(forecasts.rows, TRAIN)
+    np.testing.assert_array_equal(forecasts.forecast.log10_flux, TRAIN)
+    np.testing.assert_array_equal(forecasts.forecast.probability[:, 0], TRAIN / 10)
 
 
 def test_each_fold_is_said(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="flare"):
         asked()
-    assert "fold 2 of 3: fitting on 4 samples, forecasting the 2 left out" in caplog.text
+    assert "fold 2 of 3: fitting on 4 samples, forecasting the other 2" in caplog.text
 
 
 def test_no_folds_are_none() -> None:

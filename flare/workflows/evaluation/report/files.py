@@ -31,7 +31,7 @@ from flare.workflows.evaluation.report.sections import (
     score_sections,
     subset_section,
 )
-from flare.workflows.fitting.training_data import marked
+from flare.workflows.fitting.training_data import mark_if_synthetic
 from flare.workflows.prediction.prediction_table import forecast_frame
 
 AUDIT = "audit.md"
@@ -49,7 +49,7 @@ def write_report(folder: Path, reported: Reported) -> None:
     (folder / AUDIT).write_text(reported.audit.markdown(), encoding="utf-8")
     pictures = []
     for name, figure in figures_of(reported).items():
-        path = save(marked(figure, reported.pack), folder / FIGURES / f"{name}.png")
+        path = save(mark_if_synthetic(figure, reported.pack), folder / FIGURES / f"{name}.png")
         save(figure, folder / FIGURES / f"{name}.svg")
         pictures.append(Picture(path, name.replace("_", " "), CAPTIONS[name]))
     title = f"{reported.label} on {reported.pack.name}, {reported.rows.name} split"
