@@ -13,9 +13,11 @@ from pydantic_settings import CliApp, CliSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
 from flare.config.groups import EntryConfig
+from flare.config.network_groups import NetworkOptions
 from flare.errors import FlareError
 
 Config = TypeVar("Config", bound=EntryConfig)
+TrainingConfig = TypeVar("TrainingConfig", bound=NetworkOptions)
 
 EXPECTED_FAILURE, INTERRUPTED = 2, 130
 
@@ -45,6 +47,30 @@ def run(name: str, config_class: type[Config], workflow: Callable[[Config], None
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def run_in_processes(
+    name: str,
+    config: TrainingConfig,
+    lead: Callable[[TrainingConfig], None],
+    follow: Callable[[TrainingConfig], None],
+) -> None:
+    """Run ``lead`` in rank zero and ``follow`` in the other processes of a training.
+
+    With several devices and no launcher, this process starts them all as torchrun does.
+    """
+    from flare.training.processes import global_rank, launch, needs_launch
+
+    if needs_launch(config):
+        sys.exit(launch(f"entrypoints.{name}", sys.argv[1:], processes=config.devices))
+    rank = global_rank()
+    if rank == 0:
+        lead(config)
+        return
+    try:
+        follow(config)
+    except FlareError as error:
+        fail(f"{name}, rank {rank}", str(error))
 
 
 def _show_progress() -> None:

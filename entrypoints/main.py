@@ -1,27 +1,18 @@
 """The whole job, from data to a promoted model: `mlflow run .`."""
 
-import sys
-
-from entrypoints.command import fail, run
+from entrypoints.command import run, run_in_processes
 from entrypoints.show import show_whole_job
 from flare.config import MainConfig
-from flare.errors import FlareError
 
 
 def main(config: MainConfig) -> None:
-    """Run every stage and print the table; with several devices, start their processes."""
-    from flare.training.processes import global_rank, launch, needs_launch
+    """Run every stage, and print the table and what to do next."""
     from flare.workflows import main
 
-    if needs_launch(config):
-        sys.exit(launch("entrypoints.main", sys.argv[1:], processes=config.devices))
-    if global_rank() > 0:
-        try:
-            main.follow(config)
-        except FlareError as error:
-            fail(f"main, rank {global_rank()}", str(error))
-    else:
+    def lead(config: MainConfig) -> None:
         show_whole_job(main.run(config))
+
+    run_in_processes("main", config, lead, main.follow)
 
 
 if __name__ == "__main__":

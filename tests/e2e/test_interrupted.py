@@ -59,7 +59,7 @@ def test_a_signal_after_the_last_epoch_is_obeyed_and_the_network_not_trained_aga
     assert "Traceback" not in rest
     done = place.call(*command, "--resume=true")
     assert done.returncode == 0, done.stderr
-    assert "going on after 2 epochs and 0 steps" in done.stderr
+    assert "resuming after 2 epochs and 0 steps" in done.stderr
     assert "epoch  2 " not in done.stderr
 
 

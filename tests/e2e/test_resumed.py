@@ -1,4 +1,4 @@
-"""A training that was killed goes on where it was, and ends with the same bits."""
+"""A killed training resumes where it was, and ends with the same bits."""
 
 import os
 import signal
@@ -92,7 +92,7 @@ def test_a_stopped_training_resumes_and_ends_with_the_same_bits(place, store, wh
     )
     done = place.run("train", **SETTINGS, data_dir=place.data, resume="true")
     assert done.returncode == 0, done.stderr
-    assert f"going on with run {stopped.info.run_id}" in done.stderr
+    assert f"resuming run {stopped.info.run_id}" in done.stderr
     finished = store.client.get_run(stopped.info.run_id)
     assert finished.info.status == "FINISHED"
     assert store.history(finished) == whole[0]
@@ -107,7 +107,7 @@ def test_other_parameters_do_not_go_on_with_a_run(place, store, whole):
     other = SETTINGS | {"epochs": 1, "data_dir": place.data}
     done = place.run("train", **other, resume="true")
     assert done.returncode == 0, done.stderr
-    assert "no unfinished run has these parameters: a new one" in done.stderr
+    assert "no unfinished run has these parameters: starting a new one" in done.stderr
     refused = place.run("train", **other, resume=stopped)
     assert refused.returncode == 2
     assert "is of a training with other epochs; resume with the parameters of" in refused.stderr

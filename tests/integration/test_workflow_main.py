@@ -90,7 +90,7 @@ def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silenc
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
         ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig())
         with pytest.raises(
-            ConfigInvalid, match=r"data_seed asks for seed=9, but data/synthetic was made with 0"
+            ConfigInvalid, match=r"data_seed: data/synthetic was made with seed=0, not 9"
         ):
             ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig(data_seed=9))
 
@@ -101,7 +101,7 @@ def test_a_synthetic_set_made_before_there_was_a_choice_has_selected_test_region
         SYNTHETIC_DIR.mkdir(parents=True)
         (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
         ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig(test="selected"))
-        with pytest.raises(ConfigInvalid, match="asks for test=as_observed"):
+        with pytest.raises(ConfigInvalid, match="was made with test=selected, not as_observed"):
             ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig())
 
 

