@@ -159,10 +159,10 @@ def test_mlflow_itself_loads_and_asks_it(trained, at_home):
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
-        ({"models": "1"}, ConfigInvalid, "names 1 models"),
-        ({"models": "1,1"}, ConfigInvalid, "one model twice"),
+        ({"models": "1"}, ConfigInvalid, "has 1 models"),
+        ({"models": "1,1"}, ConfigInvalid, "has a model twice"),
         ({"models": "1,99"}, ModelNotFound, "no version 99"),
-        ({"models": "1,models:/solar-flare/2"}, ConfigInvalid, "nobody knows"),
+        ({"models": "1,models:/solar-flare/2"}, ConfigInvalid, "validation regions of .* are unknown"),
         ({"split_seed": 5}, ConfigInvalid, "was trained on split"),
     ],
 )
@@ -190,4 +190,4 @@ def test_without_forecasts_out_of_fold_it_is_tuned_on_validation_and_says_so(
     )
     found = ensemble.run(config(at_home))
     assert version_tags(found.version)[TUNED_TAG] == ON_VALIDATION
-    assert any("flatter" in line for line in caplog.messages)
+    assert any("optimistic" in line for line in caplog.messages)
