@@ -162,7 +162,7 @@ def test_mlflow_itself_loads_and_asks_it(trained, at_home):
         ({"models": "1"}, ConfigInvalid, "has 1 models"),
         ({"models": "1,1"}, ConfigInvalid, "has a model twice"),
         ({"models": "1,99"}, ModelNotFound, "no version 99"),
-        ({"models": "1,models:/solar-flare/2"}, ConfigInvalid, "validation regions of .* are unknown"),
+        ({"models": "1,models:/solar-flare/2"}, ConfigInvalid, "regions of .* are unknown"),
         ({"split_seed": 5}, ConfigInvalid, "was trained on split"),
     ],
 )
