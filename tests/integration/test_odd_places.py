@@ -33,8 +33,8 @@ def no_address_is_kept() -> Iterator[None]:
 
 def served(state: Path):
     """Return what a server in this folder loads."""
-    kept = ModelCache(state, PRODUCTION)
-    source = MLflowSource(PRODUCTION, model_name="solar-flare", tracking_uri=None, kept=kept)
+    cache = ModelCache(state, PRODUCTION)
+    source = MLflowSource(PRODUCTION, model_name="solar-flare", tracking_uri=None, cache=cache)
     return source.load(source.current_version())
 
 
