@@ -198,7 +198,9 @@ def test_a_model_that_could_not_be_registered_is_kept_and_registered_later(
     gate, monkeypatch, tiny_dataset
 ):
     small = {"image_size": 32, "processes": 1, "validation_share": 0.4, "resamples": 100}
-    monkeypatch.setattr(baseline, "postprocess_and_score", then_shut(gate, baseline.postprocess_and_score))
+    monkeypatch.setattr(
+        baseline, "postprocess_and_score", then_shut(gate, baseline.postprocess_and_score)
+    )
     monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "1")
     config = BaselineConfig(
         data_dir=tiny_dataset, pack_dir=Path("pack").absolute(), **SMALL_FOREST, **small
