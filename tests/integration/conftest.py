@@ -63,7 +63,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def rough_rivals() -> Iterator[None]:
+def rough_references() -> Iterator[None]:
     """Fit the reference forecasts of every evaluation in a second instead of twenty."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flare.forecasters.references.logistic.INVERSE_PENALTIES", (1e-4, 1.0))

@@ -17,7 +17,7 @@ CONTEXTS = {
     "baseline": {"training", "validation"},
     "train": {"training", "validation"},
     "search": {"training", "validation"},
-    "evaluate": {"test", "rivals"},
+    "evaluate": {"test", "references"},
     "predict": {"prediction"},
 }
 

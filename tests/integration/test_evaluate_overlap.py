@@ -154,13 +154,13 @@ def test_sets_of_one_seed_share_regions_and_sets_of_two_do_not(at_home, tmp_path
             evaluated(at_home, tmp_path / "out", model=str(model), data_dir=data)
 
 
-def test_a_model_is_refused_before_any_rival_is_fitted(models, at_home, tmp_path, monkeypatch):
+def test_a_model_is_refused_before_any_reference_is_fitted(models, at_home, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "fit_references", lambda *_a, **_k: pytest.fail("too late"))
     with pytest.raises(DatasetInvalid, match="cnn v2 was fitted on"):
         evaluated(at_home, tmp_path / "no", model="2", split="training")
 
 
-def test_a_rival_is_refused_on_its_own_training_regions_too(models, at_home, tmp_path):
+def test_a_reference_is_refused_on_its_own_training_regions_too(models, at_home, tmp_path):
     data = write_tiny_dataset(tmp_path / "other", training_regions=4, test_regions=1)
     (data / "dataset.json").unlink(missing_ok=True)  # real, as far as anybody can tell
     with pytest.raises(DatasetInvalid, match=r"^forest was fitted on"):

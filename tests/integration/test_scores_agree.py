@@ -117,7 +117,7 @@ def test_a_dataset_input_is_named_by_its_split_and_has_a_schema(models, at_home)
     datasets = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs}
     assert {use: one.name for use, one in datasets.items()} == {
         "test": "tiny test",
-        "rivals": "tiny training",
+        "references": "tiny training",
     }
     parts = json.loads(datasets["test"].schema)["mlflow_tensorspec"]
     (images,) = json.loads(parts["features"])

@@ -43,7 +43,7 @@ OTHERS = [
 ]
 
 
-def test_the_model_comes_first_and_all_its_rivals_beside_it(models):
+def test_the_model_comes_first_and_all_its_references_beside_it(models):
     assert list(models.evaluation.comparison.scorecards) == ["cnn v2", *OTHERS]
 
 
@@ -54,7 +54,7 @@ def test_climatology_has_no_skill_and_everybody_is_scored_on_the_same_samples(mo
     assert cards["climatology"].value("M1.0", "true_skill_statistic") == pytest.approx(0)
 
 
-def test_the_models_scores_and_its_rivals_are_metrics_of_the_run(models, run):
+def test_the_models_scores_and_its_references_are_metrics_of_the_run(models, run):
     cards = models.evaluation.comparison.scorecards
     for score in ("true_skill_statistic", "brier_skill_score", "roc_area"):
         logged = run.data.metrics[f"test/M1.0/{score}"]
@@ -79,10 +79,10 @@ def test_the_run_names_model_version_and_data(run, models):
     parts = {
         one.tags[0].value: json.loads(one.dataset.profile) for one in run.inputs.dataset_inputs
     }
-    assert set(parts) == {"test", "rivals"}
+    assert set(parts) == {"test", "references"}
     assert (parts["test"]["samples"], parts["test"]["active_regions"]) == (8, 4)
     fitted_on = 16 - models.network.validation.get("M1.0", "brier_score").n
-    assert (parts["rivals"]["split"], parts["rivals"]["samples"]) == ("training", fitted_on)
+    assert (parts["references"]["split"], parts["references"]["samples"]) == ("training", fitted_on)
 
 
 def test_report_predictions_and_figures_are_artifacts_and_files(models, run):
@@ -189,7 +189,7 @@ def test_a_model_of_synthetic_regions_says_so_on_other_data(models, at_home, tmp
     assert next(iter(found.comparison.scorecards)) == "cnn v2 (trained on SYNTHETIC data)"
 
 
-def test_a_folder_may_be_called_what_a_rival_is_called(models, at_home, tmp_path, monkeypatch):
+def test_a_folder_may_be_called_what_a_reference_is_called(models, at_home, tmp_path, monkeypatch):
     from flare.forecasters.storage import save
 
     monkeypatch.chdir(tmp_path)

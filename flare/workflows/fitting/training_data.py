@@ -192,7 +192,7 @@ def log_reference_data(run: Run, data: TrainingData, data_dir: Path) -> None:
         "samples": len(data.split.train),
         "active_regions": len(data.origin.active_regions),
     }
-    log_pack(run, data.pack, data_dir, context="rivals", profile=profile, part="training")
+    log_pack(run, data.pack, data_dir, context="references", profile=profile, part="training")
 
 
 def _log_parts(run: Run, data: TrainingData, data_dir: Path) -> None:

@@ -1,5 +1,7 @@
 """One small forecaster of each kind, and samples of 32 pixels for them."""
 
+import functools
+
 import numpy as np
 import torch
 
@@ -56,6 +58,7 @@ def small_constant() -> Constant:
     return fit_constant(PEAK_FLUX, spec=SPEC, origin=ORIGIN)
 
 
+@functools.cache
 def small_logistic() -> LogisticForecaster:
     features = compute_features(CUBES, PRESENT)
     return fit_logistic(features, PEAK_FLUX, REGIONS, spec=SPEC, origin=ORIGIN)
@@ -85,8 +88,9 @@ def small_ensemble() -> EnsembleForecaster:
     return combine(members)
 
 
+@functools.cache
 def small(kind: str) -> Forecaster:
-    """Return a tuned forecaster of a kind."""
+    """Return a forecaster of a kind with postprocessing; all tests share it."""
     make = {
         "climatology": small_climatology,
         "constant": small_constant,

@@ -1,4 +1,4 @@
-"""Labels that were dealt out to other regions cannot be forecast: neither rival finds skill.
+"""Labels that were dealt out to other regions cannot be forecast: neither reference finds skill.
 
 Everything is as in an evaluation - fitted on features, tuned out of fold, scored on regions that
 were held out - so a leak anywhere between fitting, tuning and scoring would show as skill.

@@ -116,7 +116,7 @@ def test_the_caption_counts_events_samples_and_regions(cards: dict[str, Scorecar
     assert text.startswith(f"{n_events} events in 60 samples of 12 active regions.")
 
 
-def test_the_model_is_blue_and_its_rivals_are_not(cards: dict[str, Scorecard]) -> None:
+def test_the_model_is_blue_and_its_references_are_not(cards: dict[str, Scorecard]) -> None:
     axes = skill_panels(cards, model="climatology", scores=("roc_area",)).axes[0]
     assert [colour for _, colour in marks(axes).values()] == [GREY, BLUE]
     assert [label.get_fontweight() for label in axes.get_yticklabels()] == ["normal", "bold"]
@@ -132,7 +132,7 @@ def test_no_scorecards_are_refused() -> None:
         skill_panels({})
 
 
-def test_a_rival_scored_on_fewer_samples_says_so(cards: dict[str, Scorecard]) -> None:
+def test_a_reference_scored_on_fewer_samples_says_so(cards: dict[str, Scorecard]) -> None:
     observed = Observations(np.full(20, 2e-5), np.arange(20))
     issued = Forecast(
         np.full(20, -5.0), np.full(20, -6.0), np.full(20, -4.0), np.full((20, 1), 0.5), EVENTS,
@@ -187,12 +187,12 @@ def test_scores_of_different_subsets_are_refused() -> None:
 def test_the_colour_of_a_difference_says_who_is_better(
     name: str, ends: tuple[float, float], colour: str
 ) -> None:
-    differences = {"rival": score(0.05, *ends, f"{name}_difference")}
+    differences = {"reference": score(0.05, *ends, f"{name}_difference")}
     axes = paired_differences(differences, model="model").axes[0]
     assert [drawn for _, drawn in marks(axes).values()] == [colour]
 
 
-def test_a_rival_without_a_difference_in_one_score_is_undefined_there() -> None:
+def test_a_reference_without_a_difference_in_one_score_is_undefined_there() -> None:
     bss = {name: score(0.1, 0, 0.2, "brier_skill_score_difference") for name in ("a", "b")}
     area = {"b": score(0.1, 0, 0.2, "roc_area_difference")}
     first, second = paired_differences(bss, area, model="model").axes

@@ -107,11 +107,11 @@ def panels(case: Case) -> Figure:
 def differences(case: Case) -> Figure:
     def of(event: str, name: str) -> dict:
         return {
-            rival: differences_of(
+            reference: differences_of(
                 case.issued(), case.issued(share), case.observed, wanted=[(event, name)],
                 n_resamples=40,
             )[0]
-            for rival, share in ((LONG, 0.8), ("climatology", 0.0))
+            for reference, share in ((LONG, 0.8), ("climatology", 0.0))
         }  # fmt: skip
 
     return paired_differences(

@@ -68,10 +68,10 @@ def test_a_chosen_threshold_of_half_is_marked_once() -> None:
     assert sum("threshold" in line.get_label() for line in axes.lines) == 1
 
 
-def test_each_rival_has_a_curve_of_its_own_with_its_area() -> None:
-    references = {f"rival {k}": np.roll(PROBABILITY, k) for k in range(1, 9)}
+def test_each_reference_has_a_curve_of_its_own_with_its_area() -> None:
+    references = {f"reference {k}": np.roll(PROBABILITY, k) for k in range(1, 9)}
     axes = roc_curve(OBSERVED, PROBABILITY, event="M1.0", references=references).axes[0]
-    drawn = [line for line in axes.lines if line.get_label().startswith("rival")]
+    drawn = [line for line in axes.lines if line.get_label().startswith("reference")]
     areas = [f"{name}: {roc_area(OBSERVED, chance):.3f}" for name, chance in references.items()]
     assert [line.get_label() for line in drawn] == areas
     assert len({(line.get_color(), line.get_linestyle()) for line in drawn}) == 8

@@ -50,8 +50,8 @@ def test_all_but_climatology_are_held_against_climatology(comparison):
 
 
 def test_the_better_forecaster_beats_the_worse_beyond_its_interval(comparison):
-    for rival in ("fair", "climatology"):
-        assert comparison.against[rival][0].low > 0
+    for reference in ("fair", "climatology"):
+        assert comparison.against[reference][0].low > 0
     assert comparison.above_climatology["good"].low > 0
 
 
