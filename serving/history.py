@@ -109,5 +109,5 @@ class History:
             with closing(self._open()) as file, file:
                 file.executemany(_INSERT, rows)
                 file.execute(_TRIM, (self.rows,))
-        except sqlite3.Error as error:
+        except Exception as error:  # any: nobody reads the result of this thread
             log.warning("%d forecasts are not in the history: %s", len(rows), error)

@@ -274,8 +274,8 @@ class ModelCache:
             good = self._folder_of(key)
             others = [p for p in self.folder.glob("[!.]*") if p.is_dir() and p != good]
             others.sort(key=lambda path: path.stat().st_mtime)
-            old = time.time() - _DRAFT_SECONDS
-            drafts = [p for p in self.folder.glob(".*.partial") if p.stat().st_mtime < old]
+            hidden = [p for p in self.folder.glob(".*") if p.is_dir()]
+            drafts = [p for p in hidden if time.time() - p.stat().st_mtime > _DRAFT_SECONDS]
             for path in others[:-OLD_MODELS] + drafts:
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -125,6 +125,15 @@ def test_a_body_that_is_compressed_as_a_whole_is_415_and_says_so(client):
     assert client.post("/predict_npy", content=NPY, headers=identity).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("codings", "status"),
+    [(["identity", ""], 200), (["identity, identity"], 200), (["identity", "br"], 415)],
+)
+def test_every_header_that_states_a_content_encoding_counts(client, codings, status):
+    headers = [("Content-Encoding", one) for one in codings]
+    assert client.post("/predict_npy", content=NPY, headers=headers).status_code == status
+
+
 def test_a_batch_may_have_as_many_samples_as_the_setting_says():
     with Client(FakeSource(v1=FakeForecaster()), max_batch=2) as client:
         batch = np.stack([CUBE] * 3)

@@ -74,6 +74,33 @@ def test_a_bomb_that_claims_to_be_small_is_not_unpacked(packed_as):
     assert memory_of(bytes(bomb)) < 500_000
 
 
+def stating(size: int) -> bytearray:
+    """Return a zip of one file of nine bytes whose directory states another size."""
+    data = zipped({"a": b"123456789"})
+    place = directory_of(data) + 24
+    data[place : place + 4] = struct.pack("<I", size)
+    return data
+
+
+def test_a_file_that_is_larger_than_its_stated_size_is_a_damaged_zip():
+    assert refusal(stating(8)) == (400, "bad_zip")
+
+
+def test_a_file_that_is_smaller_than_its_stated_size_is_read_to_its_end():
+    assert files_of_zip(stating(10), max_bytes=LIMIT) == {"a": b"123456789"}
+
+
+def test_a_view_a_comment_and_folders_are_read_too():
+    file = io.BytesIO(b"before")
+    file.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("AR/", b"")
+        archive.writestr("AR/a", b"x")
+        archive.comment = b"made by hand"
+    assert files_of_zip(memoryview(file.getvalue()), max_bytes=LIMIT) == {"AR/a": b"x"}
+    assert files_of_zip(zipped({}), max_bytes=LIMIT) == {}
+
+
 def test_files_that_share_their_bytes_still_count_each():
     """A bomb needs no lies: many entries may point to the same packed bytes."""
     data = zipped({"a": bytes(LIMIT // 2)})

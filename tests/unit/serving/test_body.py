@@ -136,6 +136,21 @@ def test_one_address_has_half_and_another_one_has_the_rest(buffers):
     assert buffers.bytes == 0
 
 
+def test_refused_bytes_are_not_counted_and_the_largest_body_has_room_under_any_limit(buffers):
+    with buffers.upload("192.0.2.1") as upload:
+        with pytest.raises(Busy):
+            upload.add(TOTAL)
+        assert upload.bytes == buffers.bytes == CONNECTION_BYTES
+    with Buffers(max_bytes=1, max_body_bytes=BODY).upload("192.0.2.1") as upload:
+        upload.add(BODY)
+
+
+def test_other_networks_of_ipv6_are_other_clients(buffers):
+    with buffers.upload("2001:db8:1:2::1") as one, buffers.upload("2001:db8:1:3::1") as other:
+        one.add(2 * BODY)
+        other.add(BODY)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

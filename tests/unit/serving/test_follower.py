@@ -110,6 +110,24 @@ def test_an_unexpected_error_is_logged_whole_and_reported_without_its_text(caplo
     assert "ZeroDivisionError" in follower.last_error
 
 
+def test_an_unexpected_error_that_stays_is_logged_once(caplog):
+    source = FakeSource()
+    source.current = ZeroDivisionError("again")
+    follower = follower_of(source)
+    for _ in range(3):
+        follower.poll_once()
+    assert caplog.text.count("Traceback") == 1
+    assert caplog.text.count("no new model") == 1
+
+
+def test_a_version_is_loaded_once_in_many_polls():
+    source = FakeSource(v1=FakeForecaster())
+    follower = follower_of(source)
+    for _ in range(3):
+        follower.poll_once()
+    assert source.loads == ["v1"]
+
+
 @pytest.mark.parametrize("kind", [ModelNotFound, TrackingUnavailable])
 def test_without_a_model_a_snapshot_says_why(kind):
     source = FakeSource()

@@ -154,3 +154,31 @@ def test_several_processes_share_one_file(tmp_path):
         found = history.page(1000).forecasts
     assert sorted(one.model_version for one in found) == ["a"] * 50 + ["b"] * 50 + ["c"] * 50
     assert len({one.id for one in found}) == 150
+
+
+def test_a_lower_limit_counts_for_older_rows_too(tmp_path):
+    with history_of(tmp_path, rows=100) as history:
+        history.add("npy", forecasts(50))
+    with history_of(tmp_path, rows=3) as history:
+        assert len(history.page(100).forecasts) == 3
+        history.add("npy", forecasts(version="new"))
+    with history_of(tmp_path, rows=100) as history:
+        assert [one.model_version for one in history.page(100).forecasts] == ["new", "3", "3"]
+
+
+def test_a_file_that_is_removed_meanwhile_is_made_again(tmp_path):
+    with history_of(tmp_path) as history:
+        (tmp_path / FILE).unlink()
+        history.add("npy", forecasts())
+    with history_of(tmp_path) as history:
+        (one,) = history.page(5).forecasts
+        (tmp_path / FILE).unlink()
+        assert history.page(5).forecasts == []
+    assert one.model_version == "3"
+
+
+def test_an_unexpected_error_of_the_thread_that_writes_is_logged(tmp_path, caplog, monkeypatch):
+    with history_of(tmp_path) as history:
+        monkeypatch.setattr(history, "_open", lambda: 1 // 0)
+        history.add("npy", forecasts(2))
+    assert "2 forecasts are not in the history: integer division" in caplog.text

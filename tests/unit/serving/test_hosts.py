@@ -54,6 +54,11 @@ def test_a_probe_may_use_any_address(client, path):
     assert asked(client, path, "10.0.0.7:8000").status_code == 200
 
 
+def test_where_no_hosts_are_set_every_host_is_answered():
+    with Client(FakeSource(v1=FakeForecaster())) as client:
+        assert asked(client, "/model", "any.example").status_code == 200
+
+
 def test_hosts_are_separated_by_commas(monkeypatch):
     monkeypatch.setenv("FLARE_HOSTS", "flare.example, *.internal ,[::1],")
     assert read_settings().hosts == HOSTS

@@ -1,7 +1,7 @@
 """Where a key is set, forecasts, history, metrics and the model need it; health never does."""
 
 import pytest
-from serving_fakes import Client, FakeForecaster, FakeSource
+from serving_fakes import NPY, Client, FakeForecaster, FakeSource
 
 from flare.errors import ConfigInvalid, TrackingUnavailable
 from serving.settings import read_settings
@@ -30,7 +30,9 @@ def ask(client: Client, method: str, path: str, **kwargs: object):
 
 WRONG = [
     {},
+    {"X-API-Key": ""},
     {"X-API-Key": KEY[:-1]},
+    {"X-API-Key": KEY.upper()},
     {"X-API-Key": "schlüssel".encode()},
     {"Authorization": "Bearer wrong"},
     {"Authorization": f"Basic {KEY}"},
@@ -63,9 +65,26 @@ def test_the_key_is_accepted_as_a_header_and_as_a_bearer_token(client, method, p
     assert response.status_code in ((200,) if method == "GET" else (400, 415))
 
 
+def test_with_the_key_a_forecast_is_made(client):
+    response = client.post("/predict_npy", content=NPY, headers={"X-API-Key": KEY})
+    assert response.status_code == 200
+
+
 @pytest.mark.parametrize("path", OPEN)
 def test_health_and_the_documentation_are_open(client, path):
     assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("empty", ["", " \n"])
+def test_a_server_with_an_empty_key_or_none_needs_no_key(monkeypatch, empty):
+    monkeypatch.setenv("FLARE_API_KEY", empty)
+    assert read_settings().api_key is None
+    with Client(FakeSource(v1=FakeForecaster()), api_key=read_settings().api_key) as client:
+        assert client.predict().status_code == 200
+        for path in ("/model", "/history", "/metrics"):
+            assert client.get(path).status_code == 200
+        with_a_key = client.get("/health", headers={"X-API-Key": ""}).json()
+    assert with_a_key["checkpoint_path"] is None
 
 
 def test_the_documentation_says_where_the_key_goes(client):

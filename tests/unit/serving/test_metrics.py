@@ -89,3 +89,20 @@ def test_a_failed_poll_and_the_queue_are_gauges(client):
     source.current = "v3"
     client.poll()
     assert numbers(client)["flare_following_failed",] == 1
+
+
+def test_an_alert_is_counted_by_the_application_that_made_it():
+    forecaster = FakeForecaster(log10_flux=-4.1, probabilities=(1, 1, 0.8, 0.1))
+    with Client(FakeSource(v1=forecaster)) as client, Client(FakeSource()) as other:
+        client.predict()
+        found = numbers(client)
+        assert numbers(other)["flare_alerts_total",] == 0
+    assert found["flare_alerts_total",] == 1
+    assert found["flare_forecasts_total", "flare_class=M", "version=v1"] == 1
+
+
+def test_without_a_model_the_page_has_no_version():
+    with Client(FakeSource()) as client:
+        found = numbers(client)
+    assert found["flare_queue_requests",] == 0
+    assert not [name for name in found if name[0] == "flare_model_live"]

@@ -2,11 +2,12 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from flare.errors import TrackingUnavailable
+from flare.errors import PlaceInUse, TrackingUnavailable
 from serving.models.mlflow_source import ABOUT, FORECASTER, LAST_GOOD, OLD_MODELS, ModelCache
 
 KEY = "3 mlflow-artifacts:/1/abc"
@@ -48,6 +49,39 @@ def test_a_fetch_that_fails_leaves_nothing(tmp_path):
         cache.put(KEY, {}, cut_off)
     assert names(cache) == []
     assert cache.find(KEY) is None
+
+
+def test_of_two_writers_of_one_key_the_second_is_refused_and_the_first_one_is_complete(tmp_path):
+    """As where the lock of the whole cache cannot be taken."""
+    first, second = ModelCache(tmp_path, "here"), ModelCache(tmp_path, "here")
+
+    def fetch_meanwhile(folder: Path) -> Path:
+        with pytest.raises(PlaceInUse, match="another process is writing"):
+            put(second)
+        return fetch(folder)
+
+    model = first.put(KEY, {}, fetch_meanwhile)
+    assert (model.forecaster / "weights").read_text() == "whole"
+    assert len(names(second)) == 1
+
+
+def test_writers_that_take_the_lock_fetch_a_model_once(tmp_path):
+    fetched = []
+
+    def fetch_slowly(folder: Path) -> Path:
+        fetched.append(folder)
+        time.sleep(0.02)
+        return fetch(folder)
+
+    def load(_: int) -> str:
+        cache = ModelCache(tmp_path, "here")
+        with cache.locked():
+            model = cache.find(KEY) or cache.put(KEY, {}, fetch_slowly)
+        return (model.forecaster / "weights").read_text()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(load, range(8))) == ["whole"] * 8
+    assert len(fetched) == 1
 
 
 def test_keys_are_never_paths(tmp_path):
@@ -134,8 +168,9 @@ def test_a_folder_that_cannot_be_written_to_is_not_used(tmp_path, monkeypatch, c
 def test_drafts_of_killed_processes_are_removed_once_they_are_old(tmp_path):
     cache = ModelCache(tmp_path, "here")
     put(cache)
-    for name, age in ((".old.partial", 7200), (".new.partial", 0)):
+    drafts = {".a.partial": 7200, ".b.old": 7200, ".draft-c": 7200, ".d.partial": 0, ".e.old": 0}
+    for name, age in drafts.items():
         (cache.folder / name).mkdir()
         os.utime(cache.folder / name, (time.time() - age, time.time() - age))
     cache.mark_good(KEY)
-    assert [name for name in names(cache) if name.endswith(".partial")] == [".new.partial"]
+    assert [name for name in names(cache) if name.startswith(".")] == [".d.partial", ".e.old"]

@@ -250,3 +250,17 @@ def test_new_details_are_stored_on_this_disk_too(source, registry, tmp_path, mon
 def test_a_state_folder_that_was_removed_is_made_again(source, tmp_path):
     shutil.rmtree(tmp_path / "state")
     assert source.load(source.current_version()).folder.is_dir()
+
+
+def test_a_refused_version_is_removed(source):
+    loaded = source.load(source.current_version())
+    source.refuse(loaded)
+    assert not loaded.folder.parent.exists()
+
+
+def test_at_most_four_versions_are_stored(source, registry, tmp_path):
+    for number in range(8):
+        registry.current = Registered(version=number, source=f"models:/m-{number}")
+        source.accept(source.load(source.current_version()))
+    assert len(list((tmp_path / "state").rglob("about.json"))) == 4
+    assert source.last_good().version.number == "7"

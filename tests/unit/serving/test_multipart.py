@@ -77,6 +77,47 @@ def test_names_and_filenames_are_read(disposition, name, filename):
     assert read(form(part(b"x", disposition))) == [(name, filename, b"x")]
 
 
+def test_a_quoted_boundary_is_read():
+    assert read(form(part(b"1")), 'multipart/form-data; boundary="xyz"')[0][2] == b"1"
+
+
+@pytest.mark.parametrize("padding", [b" ", b"\t", b" \t " * 10])
+def test_padding_after_a_boundary_is_not_data(padding):
+    body = form(part(b"one"), part(b"two"), part(b"3"))
+    padded = body.replace(b"\r\n--xyz\r\n", b"\r\n--xyz" + padding + b"\r\n")
+    assert padded != body
+    assert [one[2] for one in read(padded)] == [b"one", b"two", b"3"]
+
+
+def test_empty_parts_an_empty_form_and_a_line_break_before_it_are_read():
+    assert [one[2] for one in read(b"\r\n" + form(part(b""), part(b"x")))] == [b"", b"x"]
+    assert read(b"--xyz--\r\n") == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\r\n",
+        b"--xyz--",
+        b"\r\n--xyZ\r\n",
+        b"\r\n-\r\n--\r\n--x\r\n--xy",
+        b"\r\n\r\n--xyw\r\r\n",
+        b"\n--xyz\n",
+        b"\r\n--xyza",
+        b"\r\n--xyz-",
+        b"\r\n--xyz-a\r\n--xyz\rb",
+        bytes(range(256)) * 3,
+    ],
+)
+def test_data_may_look_like_a_boundary(data):
+    found = read(form(part(data), part(b"next")))
+    assert found == [("file", "a.npy", data), ("file", "a.npy", b"next")]
+
+
+def test_the_last_boundary_of_another_form_does_not_end_this_one():
+    refusal(form(part(b"x")).replace(b"--xyz--", b"--xyzz--"))
+
+
 def test_parts_are_views_of_the_body():
     body = form(part(b"abc"))
     found = parts_of(body, TYPE)

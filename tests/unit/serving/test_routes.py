@@ -99,6 +99,22 @@ def test_a_request_in_flight_during_a_swap_is_answered_by_the_model_it_began_wit
     assert (second["model_version"], second["log_flux"]) == ("v2", -4.0)
 
 
+def test_health_answers_while_a_forecast_is_being_computed():
+    slow = Blocking()
+
+    async def scenario(client):
+        request = asyncio.create_task(client.predicting())
+        await asyncio.to_thread(slow.entered.wait, 60)
+        health = await asyncio.wait_for(client.http.get("/health"), timeout=30)
+        computing = not request.done()
+        slow.go_on.set()
+        await request
+        return health.status_code, computing
+
+    with Client(FakeSource(v1=slow)) as client:
+        assert client.run(scenario(client)) == (200, True)
+
+
 def test_answers_during_swaps_are_each_from_exactly_one_version():
     versions = {f"v{n}": FakeForecaster(log10_flux=-8.0 + n) for n in range(4)}
     source = FakeSource(**versions)

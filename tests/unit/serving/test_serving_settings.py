@@ -18,6 +18,14 @@ def test_settings_are_read_when_the_app_is_made_and_not_at_import(monkeypatch):
     assert create_app().state.settings.alias == "Candidate"
 
 
+def test_an_argument_takes_precedence_over_the_environment(monkeypatch):
+    monkeypatch.setenv("FLARE_POLL_SECONDS", "60")
+    monkeypatch.setenv("FLARE_ALIAS", "Candidate")
+    settings = read_settings(poll_seconds=2.5)
+    assert (settings.poll_seconds, settings.alias) == (2.5, "Candidate")
+    assert create_app(Settings(alias="Mine")).state.settings.alias == "Mine"
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

@@ -203,6 +203,12 @@ def test_a_zip_together_with_images_is_refused():
     assert refusal({"a.zip": zip_of(ONE), "b.zip": zip_of(ONE)})[0] == "mixed"
 
 
+def test_a_zip_that_unpacks_to_more_than_a_body_may_have_is_refused():
+    with pytest.raises(UploadRejected) as raised:
+        sample_of_images(zip_of(ONE), "application/zip", max_bytes=100)
+    assert (raised.value.status, raised.value.code) == (413, "too_large")
+
+
 def test_a_zip_of_a_whole_dataset_is_refused():
     dates = [f"2013-09-{day}T072600__131.png" for day in range(10, 31)]
     dates += [f"2013-10-{day}T072600__131.png" for day in range(10, 31)]

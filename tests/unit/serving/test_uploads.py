@@ -4,7 +4,7 @@ import struct
 import httpx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from serving_fakes import CUBE, NPY, npy
 
@@ -140,3 +140,22 @@ def test_a_mutated_file_is_accepted_whole_or_rejected(flips, cut, tail):
         if place < len(data):
             data[place] ^= bits
     accepts_or_rejects(bytes(data))
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    header=st.one_of(
+        st.text(st.characters(max_codepoint=255), max_size=60),
+        st.builds(
+            header_of,
+            descr=st.sampled_from(["'|u1'", "'<f4'", "'|O'", "'>M8[s]'", "('<f4', (2,))", "1"]),
+            shape=st.sampled_from(["(40, 256, 256)", "()", "(True,)", "(0,)", "-1", "(40L, 256)"]),
+            order=st.sampled_from(["False", "True", "0", "None"]),
+        ),
+    ),
+    data=st.binary(max_size=20),
+    version=st.sampled_from([(1, 0), (2, 0)]),
+)  # fmt: skip
+@example(header=header_of(shape="(40L, 256L, 256L)"), data=b"", version=(1, 0))
+def test_any_header_is_accepted_or_rejected(header, data, version):
+    accepts_or_rejects(file_of(header, data, version=version))
