@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flare.errors import FlareError, ForecasterInvalid, ModelNotFound, TrackingUnavailable
-from flare.files import atomic_folder, locked, write_atomically
+from flare.files import locked, write_atomically
 from flare.forecasters.storage import load
 from serving.models.source import FolderSource, Loaded, ModelSource, Version
 from serving.settings import RUN_ID, Settings
@@ -234,14 +234,23 @@ class ModelCache:
         return None
 
     def put(self, key: str, about: dict[str, Any], fetch: Callable[[Path], Path]) -> CachedModel:
-        """Store what ``fetch`` writes below the folder that it is called with; it returns where."""
-        folder, about = self._folder_of(key), {**about, "key": key}
+        """Store what ``fetch`` writes below the folder that it is called with; it returns where.
+
+        Each process has a draft of its own: on a file system without locks several fetch at once.
+        """
+        about = {**about, "key": key}
         try:
-            with atomic_folder(folder) as draft:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(
+                prefix=".draft-", dir=self.folder, ignore_cleanup_errors=True
+            ) as temporary:
+                draft = Path(temporary, "model")
+                draft.mkdir()
                 fetched = fetch(draft)
                 if fetched != draft / FORECASTER:
                     fetched.rename(draft / FORECASTER)
                 (draft / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+                self._publish(draft, key)
         except FlareError:  # some are OSErrors too
             raise
         except OSError as error:
@@ -249,7 +258,15 @@ class ModelCache:
                 f"cannot store a model in {self.folder}: {error.strerror or error}; free some "
                 "space, change the permissions, or set FLARE_STATE_DIR"
             ) from error
-        return CachedModel(key, folder / FORECASTER, about)
+        return CachedModel(key, self._folder_of(key) / FORECASTER, about)
+
+    def _publish(self, draft: Path, key: str) -> None:
+        try:
+            draft.rename(self._folder_of(key))
+        except OSError:  # there is one: damaged, or another process was faster and reads it now
+            if self.find(key) is None:
+                self.remove(key)
+                draft.rename(self._folder_of(key))
 
     def update(self, key: str, about: dict[str, Any]) -> None:
         """Replace some of what is stored about a model."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flare.errors import PlaceInUse, TrackingUnavailable
+from flare.errors import TrackingUnavailable
 from serving.models.mlflow_source import ABOUT, FORECASTER, LAST_GOOD, OLD_MODELS, ModelCache
 
 KEY = "3 mlflow-artifacts:/1/abc"
@@ -51,18 +51,31 @@ def test_a_fetch_that_fails_leaves_nothing(tmp_path):
     assert cache.find(KEY) is None
 
 
-def test_of_two_writers_of_one_key_the_second_is_refused_and_the_first_one_is_complete(tmp_path):
-    """As where the lock of the whole cache cannot be taken."""
+def test_of_two_writers_of_one_key_the_second_leaves_the_model_of_the_first_alone(tmp_path):
+    """As on a file system without locks; another process may be reading the first model."""
     first, second = ModelCache(tmp_path, "here"), ModelCache(tmp_path, "here")
+    inodes = []
 
-    def fetch_meanwhile(folder: Path) -> Path:
-        with pytest.raises(PlaceInUse, match="another process is writing"):
-            put(second)
+    def fetch_slowly(folder: Path) -> Path:
+        put(first)
+        inodes.append((first.find(KEY).forecaster / "weights").stat().st_ino)
         return fetch(folder)
 
-    model = first.put(KEY, {}, fetch_meanwhile)
-    assert (model.forecaster / "weights").read_text() == "whole"
-    assert len(names(second)) == 1
+    weights = second.put(KEY, {"name": "solar-flare"}, fetch_slowly).forecaster / "weights"
+    assert (weights.read_text(), weights.stat().st_ino) == ("whole", inodes[0])
+    assert len(names(first)) == 1
+
+
+def test_many_writers_of_one_key_read_a_complete_model_at_any_time(tmp_path):
+    def write(_: int) -> str:
+        cache = ModelCache(tmp_path, "here")
+        model = cache.put(KEY, {}, fetch)
+        assert cache.find(KEY) is not None
+        return (model.forecaster / "weights").read_text()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(write, range(40))) == ["whole"] * 40
+    assert len(names(ModelCache(tmp_path, "here"))) == 1
 
 
 def test_writers_that_take_the_lock_fetch_a_model_once(tmp_path):
