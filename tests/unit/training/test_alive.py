@@ -17,19 +17,20 @@ from flare.training.loop import Training
 from flare.training.losses import multitask
 from flare.training.state import EpochRecord
 
-SIZE, LEARNED, NEW = 32, 120, 60
+LEARNED, NEW = 120, 60
 HIGHEST_DEFAULT = 2e-3
 
 
-def one_image_a_sample(n: int, seed: int) -> Batches:
-    """Return samples of one 211 image with a spot where a region flares; 3/4 are quiet."""
+def one_image_a_sample(n: int, seed: int, *, size: int = 32, quiet_of: int = 4) -> Batches:
+    """Return samples of one 211 image with a spot where a region flares; one in few flares."""
     rng = np.random.default_rng(seed)
-    quiet = np.arange(n) % 4 > 0
+    quiet = np.arange(n) % quiet_of > 0
     peak_flux = np.where(quiet, 1e-9, 10 ** rng.uniform(-6, -4, n))
-    image = rng.normal(100, 20, (n, SIZE, SIZE)) + rng.normal(0, 10, (n, 1, 1))
+    image = rng.normal(100, 20, (n, size, size)) + rng.normal(0, 10, (n, 1, 1))
     spot = rng.normal(20, 20, n) + np.where(quiet, 0, 25)  # many quiet regions have bright ones
-    image[:, 12:20, 12:20] += spot[:, None, None]
-    cubes = np.zeros((n, N_STEPS, N_CHANNELS, SIZE, SIZE), dtype=np.uint8)
+    middle = slice(3 * size // 8, 5 * size // 8)
+    image[:, middle, middle] += spot[:, None, None]
+    cubes = np.zeros((n, N_STEPS, N_CHANNELS, size, size), dtype=np.uint8)
     present = np.zeros((n, N_STEPS, N_CHANNELS), dtype=np.bool_)
     place = N_STEPS - 1, CHANNELS.index("211")
     cubes[:, *place], present[:, *place] = np.clip(image, 1, 255), True
@@ -37,11 +38,14 @@ def one_image_a_sample(n: int, seed: int) -> Batches:
 
 
 @cache
-def trained(architecture: str, learning_rate: float) -> tuple[torch.nn.Module, EpochRecord]:
-    """Return a network after ten epochs, and its last record."""
-    learned, new = one_image_a_sample(LEARNED, 0), one_image_a_sample(NEW, 1)
+def trained(
+    architecture: str, learning_rate: float, *, size: int = 32, quiet_of: int = 4, epochs: int = 10
+) -> tuple[torch.nn.Module, EpochRecord]:
+    """Return a network after some epochs, and its last record."""
+    learned = one_image_a_sample(LEARNED, 0, size=size, quiet_of=quiet_of)
+    new = one_image_a_sample(NEW, 1, size=size, quiet_of=quiet_of)
     normalise = fit_normalisation(learned.cubes, learned.present, learned.rows)
-    options = OptimizerOptions(epochs=10, batch_size=8, learning_rate=learning_rate, ema=0)
+    options = OptimizerOptions(epochs=epochs, batch_size=8, learning_rate=learning_rate, ema=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(NetworkConfig(architecture, width=4, hidden=16))
@@ -66,6 +70,13 @@ def test_it_ranks_new_samples_and_its_units_are_active(architecture, times):
     assert record.active_units > 0.9
     assert record.probability_std > 0.01
     assert record.roc_area > 0.7
+
+
+@pytest.mark.parametrize("architecture", ["cnn", "transformer"])
+def test_it_is_alive_on_larger_images_where_one_sample_in_sixty_flares(architecture):
+    _, record = trained(architecture, 3 * HIGHEST_DEFAULT, size=64, quiet_of=60, epochs=3)
+    assert record.active_units > 0.5
+    assert record.log10_flux_std > 1e-4
 
 
 def test_every_head_has_a_gradient_norm_and_together_they_are_below_the_whole():

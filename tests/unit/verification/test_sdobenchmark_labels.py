@@ -11,8 +11,7 @@ import pytest
 
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.references.climatology import fit_climatology
-from flare.forecasters.references.constant import fit_constant
+from flare.forecasters.references.climatology import fit_climatology, fit_constant
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import Scorecard, score_forecasts
 
