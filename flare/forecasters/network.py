@@ -1,6 +1,7 @@
 """A trained network as a forecaster, with its normalisation and postprocessing."""
 
 import hashlib
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -165,7 +166,7 @@ class NetworkForecaster(Forecaster):
         """
         config = NetworkConfig(**parts["network"])
         network = build_forecasting(config)
-        network.load_state_dict(load_file(folder / WEIGHTS))
+        network.load_state_dict(_named_as_now(load_file(folder / WEIGHTS)))
         network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         scale = parts["normalisation"]
         normalisation = ChannelNormalisation(tuple(scale["mean"]), tuple(scale["std"]))
@@ -195,3 +196,13 @@ def _standardisation(parts: dict[str, Any]) -> Standardisation:
             "the network was fitted on other features than this version computes; train it again"
         )
     return Standardisation(*(tuple(parts[name]) for name in ("median", "mean", "std")))
+
+
+def _named_as_now(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights under today's names: older folders do not prefix those of the encoder."""
+    if any("encoder." in name for name in weights):
+        return weights
+    return {
+        re.sub(r"^(members\.\d+\.|)(?!heads\.|members\.)", r"\1encoder.", name): value
+        for name, value in weights.items()
+    }

@@ -4,10 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from small_forecasters import CUBES, PRESENT, small_network
-from test_forecaster_folder import describe
+from test_forecaster_folder import accept, describe
 
 from flare.errors import ForecasterInvalid
+from flare.forecasters.network import WEIGHTS
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.storage import DESCRIPTION, load, save
@@ -116,3 +118,14 @@ def test_probabilities_learnt_from_balanced_classes_are_issued_at_the_natural_ra
 def test_impossible_weights_of_classes_are_refused(forecaster, drawn):
     with pytest.raises(ForecasterInvalid, match="sampling weights"):
         replace(forecaster, class_sampling_weights=drawn)
+
+
+def test_weights_saved_before_encoders_had_a_prefix_give_the_same_forecasts(forecaster, tmp_path):
+    folder = save(forecaster, tmp_path / "folder")
+    weights = load_file(folder / WEIGHTS)
+    save_file(
+        {name.removeprefix("encoder."): one for name, one in weights.items()}, folder / WEIGHTS
+    )
+    accept(folder, WEIGHTS)
+    before, after = forecaster.predict(CUBES, PRESENT), load(folder).predict(CUBES, PRESENT)
+    np.testing.assert_array_equal(after.probability, before.probability)
