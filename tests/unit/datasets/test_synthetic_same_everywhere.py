@@ -41,8 +41,8 @@ import sys
 from pathlib import Path
 from flare.config import SynthesizeConfig
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
-from flare.workflows.fitting.synthetic_data import make
-make(SynthesizeConfig(data_dir=Path(sys.argv[1]), processes=1))
+from flare.workflows.fitting.training_data import make_synthetic
+make_synthetic(SynthesizeConfig(data_dir=Path(sys.argv[1]), processes=1))
 print(content_fingerprint(Path(sys.argv[1])))
 """
 
