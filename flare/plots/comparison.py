@@ -89,8 +89,8 @@ def paired_differences(
     Parameters
     ----------
     differences
-        For each axes the differences of one score by the name of the other, model minus other, as
-        ``paired_difference`` returns them. One without a difference is drawn as undefined.
+        For each axes the differences of one score by the name of the other, model minus other
+        (``flare.verification.resampling``). One without a difference is drawn as undefined.
     model
         The name of the model.
     level

@@ -258,7 +258,7 @@ def resampled_tables(
 def best_threshold(
     observed: BoolArray, probability: FloatArray, *, otherwise: float = 0.5
 ) -> float:
-    """Return the threshold with the highest true skill statistic, for validation data only.
+    """Return the threshold with the highest true skill statistic; never for data that are scored.
 
     All thresholds between two neighbouring forecast probabilities give the same alarms, so the
     middle between them is returned. Of several such gaps with the highest score the widest is

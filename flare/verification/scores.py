@@ -1,6 +1,7 @@
 """The scores of a scorecard: their names, and how each is computed.
 
-A new score is one line here. Weights are (R, N) as in ``inputs``; every value is (R,).
+A new score is one line here, or in ``CONTINGENCY_SCORES`` of ``contingency``. Weights are (R, N) as
+in ``inputs``; every value is (R,).
 """
 
 import math

@@ -7,10 +7,11 @@ import pytest
 
 from flare.config import ENTRY_POINTS
 
+from contract.layers import ROWS
+
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")] + sorted(
-    (ROOT / "docs").rglob("*.md")
-)
+_OUTSIDE_DOCS = ("README.md", "CONTRIBUTING.md", "data/README.md", "benchmarks/README.md")
+DOCUMENTS = [ROOT / name for name in _OUTSIDE_DOCS] + sorted((ROOT / "docs").rglob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
@@ -53,6 +54,34 @@ def test_every_folder_of_the_tree_exists() -> None:
     missing = [name for name in top if not (ROOT / name).exists()]
     missing += [name for name in inner if not (ROOT / "flare" / name).is_dir()]
     assert missing == []
+
+
+def test_every_file_and_module_that_is_named_exists() -> None:
+    rooms = "flare|serving|entrypoints|tests|benchmarks|docs"
+    paths = named(rf"(?<![\w/.:-])((?:{rooms})/[\w./*-]*\w)")
+    # A decision may be named by its number.
+    missing = [(path, match[1]) for path, match in paths if not list(ROOT.glob(f"{match[1]}*"))]
+    # Tags of runs look like modules: `flare.audit`. A name below one that exists is no tag.
+    modules = named(r"(?<![\w./-])((?:flare|serving|entrypoints|benchmarks)\.\w+)(\.\w+)+")
+    missing += [(path, match[0]) for path, match in modules if not exists(match[0].split("."))]
+    assert len(paths) + len(modules) > 100
+    assert missing == []
+
+
+def exists(parts: list[str]) -> bool:
+    """Say whether parts such as flare, goes, EVENTS name a module, or a name in one."""
+    for n in range(len(parts), 1, -1):
+        stem = ROOT.joinpath(*parts[:n])
+        file = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+        if file.is_file():
+            return all(part in file.read_text(encoding="utf-8") for part in parts[n:])
+    return not (ROOT / parts[0] / parts[1]).is_dir()
+
+
+def test_the_bottom_row_of_the_tree_is_that_of_the_rule() -> None:
+    (line,) = re.findall(r"^  (.*?) {3,}the bottom row", README, flags=re.MULTILINE)
+    folders = {"config", "images"}
+    assert {*line.split(), *folders} == {name.removeprefix("flare.") for name in ROWS[0]}
 
 
 def test_every_room_of_flare_is_in_the_tree() -> None:
