@@ -20,6 +20,8 @@ from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import Calibration
 
 #: The format that is written. Format 1 had no calibrations and no rates.
+#: The format keeps the names of its first version: ``tuning`` is the postprocessing, and the kind
+#: ``neural`` a network.
 FORMAT = 2
 READABLE = (1, 2)
 DESCRIPTION = "forecaster.json"

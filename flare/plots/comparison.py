@@ -25,7 +25,7 @@ from flare.verification.scorecard import Scorecard
 from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score, title_of
 
 #: The scores that are drawn by default.
-HEADLINE_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area", "log10_flux_mae")
+DEFAULT_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area", "log10_flux_mae")
 
 _DIFFERENCE = "_difference"
 
@@ -34,7 +34,7 @@ def skill_panels(
     scorecards: Mapping[str, Scorecard],
     *,
     event: str = HEADLINE_EVENT,
-    scores: Sequence[str] = HEADLINE_SCORES,
+    scores: Sequence[str] = DEFAULT_SCORES,
     model: str | None = None,
 ) -> Figure:
     """Draw several scores of all forecasters, an axes for each score.

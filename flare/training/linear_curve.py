@@ -14,7 +14,7 @@ from torch import Tensor
 from flare.models.heads import RateCurve
 from flare.training.losses.distribution import surprise
 
-#: Penalties on the squares of the coefficients to choose from, beside the sum of -log P.
+#: Penalties on the squares of the coefficients to choose from; they are added to the sum of -log P.
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _FOLDS = 3
 #: What changes the steepness of the curve has this times the penalty of what moves it: on

@@ -1,6 +1,6 @@
 """The training loop, all of it in one place; it yields one record per epoch.
 
-Nothing is logged here, and nothing stops early: whoever takes the records does that.
+Nothing is logged here, and nothing stops early: the caller, who gets the records, does both.
 """
 
 import time

@@ -42,7 +42,7 @@ CONFINED = {
     "torch": ("flare.models", "flare.training", "flare.forecasters", "flare.workflows"),
 }
 
-#: What serving uses of flare, beside the bottom row.
+#: What serving uses of flare, besides the bottom row.
 SERVING_MAY_USE = (
     "flare.forecasters",
     "flare.tracking.registry",
@@ -117,7 +117,7 @@ def _problem(module: str, target: str) -> str | None:
         return f"it lies above; move what is needed down, below {here[1]}"
     same_row = there[0] == here[0] and there[1] != here[1] and here[0] != 0
     if same_row and not allowed:
-        return "strangers of one row; move what both need down"
+        return "rooms of one row do not import one another; move what both need down"
     middle = 0 < there[0] < len(ROWS) - 1
     served = any(_within(target, room) for room in SERVING_MAY_USE)
     if _within(module, "serving") and middle and not served:
