@@ -170,7 +170,12 @@ class Transfer:
         offset = self.received if origin else 0
         if origin and origin["total"] == offset:
             return  # the last run ended between the last byte and the rename
-        headers = {"User-Agent": f"flare/{__version__}", "Accept-Encoding": "identity"}
+        # One file needs one request; a kept connection is closed by the garbage collector alone.
+        headers = {
+            "User-Agent": f"flare/{__version__}",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        }
         if origin and offset:
             headers |= {"Range": f"bytes={offset}-", "If-Range": origin["validator"]}
         with _transient_errors(self.timeout):
