@@ -165,6 +165,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         else:
             self.send_header("Content-Length", str(length))
+        if self.close_connection:
+            self.send_header("Connection", "close")  # as RFC 9112 asks a server to say
         self.end_headers()
 
     def send(self, body: bytes) -> None:
