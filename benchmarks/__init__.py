@@ -1,1 +1,1 @@
-"""Measurements beside a peer, in one run: see README.md."""
+"""Benchmarks, each with a peer in the same run: see README.md."""

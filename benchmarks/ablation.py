@@ -56,9 +56,9 @@ def scores(forecast: Forecast, peak_flux: np.ndarray) -> np.ndarray:
     reached = event_outcomes(peak_flux)
     values = []
     for event in ("C1.0", "M1.0"):
-        happened = reached[:, EVENTS.index(event)]
+        outcomes = reached[:, EVENTS.index(event)]
         probability = forecast.probability_of(event)
-        values += [brier_skill_score(happened, probability), roc_area(happened, probability)]
+        values += [brier_skill_score(outcomes, probability), roc_area(outcomes, probability)]
     values.append(ranked_probability_score(reached, forecast.probability))
     values.append(np.abs(forecast.log10_flux - np.log10(peak_flux)).mean())
     return np.array(values, dtype=np.float64)
@@ -124,15 +124,17 @@ def table(data: TrainingData, options: argparse.Namespace) -> list[str]:
             if seeded.features not in inputs:
                 inputs[seeded.features] = prepare_inputs(data, seeded)
             shared = inputs[seeded.features]
-            unseen, weights = cross_validate_network(
+            out_of_fold, weights = cross_validate_network(
                 data, seeded, shared, folds, epochs=config.epochs
             )
-            forecasts.append(unseen.forecast)
+            forecasts.append(out_of_fold.forecast)
             if name == "default":
                 assert shared.features is not None
-                linear = linear_log_rates(weights, shared.features[unseen.rows], unseen.folds)
-                network = 2 * log_rates(unseen.forecast.probability) - linear
-                chosen = weighted(network, linear, np.log10(peak_flux), unseen.folds)
+                linear = linear_log_rates(
+                    weights, shared.features[out_of_fold.rows], out_of_fold.folds
+                )
+                network = 2 * log_rates(out_of_fold.forecast.probability) - linear
+                chosen = weighted(network, linear, np.log10(peak_flux), out_of_fold.folds)
                 for label, rates in ((ALONE, network), (LINEAR, linear), (CHOSEN, chosen)):
                     parts[label].append(scores(_forecast(rates), peak_flux))
         lines.append(_row(name, np.array([scores(one, peak_flux) for one in forecasts])))

@@ -1,4 +1,4 @@
-"""What augmentation costs beside the training step that it is for: of the CNN, at 128 pixels.
+"""Measure augmentation and the CNN's training step at 128 pixels.
 
 ``python -m benchmarks.augmentation``
 """
@@ -48,7 +48,7 @@ def main() -> None:
         }
     )
     print(f"{SAMPLES} samples, {SIZE} px, one thread; {machine('torch', 'numpy')}\n")
-    print(rate_table(timings, amount=SAMPLES, unit="samples", beside="training step"))
+    print(rate_table(timings, amount=SAMPLES, unit="samples", reference="training step"))
     for name, timing in timings.items():
         print(f"{name}: {1000 * timing.cpu_median / SAMPLES:.1f} ms of processor a sample")
 

@@ -115,7 +115,7 @@ def check_version(client: MlflowClient, version: ModelVersion) -> Outcome:
     outcome.compare("score table", of_table(run, "validation"), truth, digits=_TABLE_DIGITS)
     _check_page(outcome, version, truth, "validation")
     others = [m.key for m in model.metrics or [] if not m.key.startswith(("validation/", "test/"))]
-    outcome.differing += [f"logged model: {name} is no score" for name in others]
+    outcome.differing += [f"logged model: {name} is not a score" for name in others]
     no_data = [m.key for m in model.metrics or [] if not m.dataset_name]
     outcome.differing += [f"logged model: {name} names no dataset" for name in no_data]
     test = of_file(run.info.run_id, "test.json", "test")
@@ -151,16 +151,16 @@ def check_evaluation(run: Run) -> Outcome:
 
 def check_names(client: MlflowClient, run: Run) -> list[str]:
     """Return the final metrics of a run that have more than one value, and misnamed curves."""
-    found = []
+    result = []
     for name in run.data.metrics:
         if name.startswith("system/"):
             continue
         history = client.get_metric_history(run.info.run_id, name)
         if name.startswith("epoch/") != (history[-1].step > 0):
-            found.append(f"run {run.info.run_name}: {name} has step {history[-1].step}")
+            result.append(f"run {run.info.run_name}: {name} has step {history[-1].step}")
         if not name.startswith("epoch/") and len({one.value for one in history}) > 1:
-            found.append(f"run {run.info.run_name}: {name} has {len(history)} values")
-    return found
+            result.append(f"run {run.info.run_name}: {name} has {len(history)} values")
+    return result
 
 
 def outcomes(client: MlflowClient) -> Iterator[Outcome]:

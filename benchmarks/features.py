@@ -54,7 +54,7 @@ def main() -> None:
     print(f"{len(cubes)} samples of {given.image_size} px; {given.repeats} repeats")
     print(machine("numpy", "scipy"))
     print()
-    print(rate_table(timings, amount=len(cubes), unit="samples", beside=PEER))
+    print(rate_table(timings, amount=len(cubes), unit="samples", reference=PEER))
 
 
 def features_by_loop(cubes: Cube, present: Present) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 ``python -m benchmarks.full_scale SOURCE WORK`` fills WORK with as many samples as SDOBenchmark has.
 Their images are hard links to those of SOURCE, any dataset in the layout, used again and again
 under new regions: what is measured is the machine's work, which does not ask whether two samples
-look alike. What was learnt from such a set means nothing. WORK takes 6.1 GB at 128 pixels beside
+look alike. A model of such a set means nothing. WORK takes 6.1 GB at 128 pixels next to
 the links, and must lie on the disk of SOURCE.
 """
 

@@ -49,7 +49,7 @@ def main() -> None:
             }
         )
     amount = float(_SAMPLES)
-    print(rate_table(timings, amount=amount, unit="samples", beside="white noise, one process"))
+    print(rate_table(timings, amount=amount, unit="samples", reference="white noise, one process"))
     print(
         f"\n{_SAMPLES} samples of {N_PLANES} images, {IMAGE_SIZE} px; {machine('numpy', 'pillow')}"
     )

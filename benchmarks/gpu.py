@@ -87,16 +87,16 @@ def throughput(
         loss=multitask(1.0), fabric=fabric,
     ).fit()  # fmt: skip
     next(records)  # kernels are chosen
-    taken = [next(records)]
-    while sum(one.seconds for one in taken) < seconds:
-        taken.append(next(records))
+    measured = [next(records)]
+    while sum(one.seconds for one in measured) < seconds:
+        measured.append(next(records))
     records.close()
-    total = sum(one.seconds for one in taken)
+    total = sum(one.seconds for one in measured)
     used = torch.cuda.max_memory_allocated(fabric.device) if fabric.device.type == "cuda" else 0
     return Throughput(
-        sum(one.samples_per_second * one.seconds for one in taken) / total,
+        sum(one.samples_per_second * one.seconds for one in measured) / total,
         operations,
-        sum(one.data_wait_share * one.seconds for one in taken) / total,
+        sum(one.data_wait_share * one.seconds for one in measured) / total,
         isinstance(batches.cubes, DeviceCubes),
         used / 1e9,
     )

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.learning_curve --data_dir DATA`` takes ever larger parts of the training
 regions, each part within the next, fits both on them, and scores their probabilities on the
-validation regions; on synthetic data beside the oracle's. The network has the same number of
+validation regions; on synthetic data next to the oracle's. The network has the same number of
 optimizer steps whatever the part. The test split is not opened.
 """
 
@@ -43,15 +43,15 @@ def part_of(data: TrainingData, share: float) -> TrainingData:
     """Keep so many of the training regions, always the same ones first."""
     regions = data.active_regions[data.split.train]
     names = stream(0, Stream.SPLIT, 10**6).permutation(np.unique(regions))
-    kept = names[: max(1, round(share * len(names)))]
-    rows = data.split.train[np.isin(regions, kept)]
+    chosen = names[: max(1, round(share * len(names)))]
+    rows = data.split.train[np.isin(regions, chosen)]
     return replace(data, split=replace(data.split, train=rows))
 
 
-def scores_of(told: Forecast, data: TrainingData) -> dict[str, Score]:
-    """Score what was issued for the validation rows."""
+def scores_of(forecast: Forecast, data: TrainingData) -> dict[str, Score]:
+    """Score forecasts of the validation rows."""
     card = score_forecasts(
-        told, Observations.from_table(data.rows.table.iloc[data.split.validation])
+        forecast, Observations.from_table(data.rows.table.iloc[data.split.validation])
     )
     return {name: card.get(HEADLINE_EVENT, name) for name in _SCORES}
 
@@ -61,11 +61,11 @@ def learn(data: TrainingData, config: TrainConfig, features: NDArray[np.float64]
     rows, held = data.split.train, data.split.validation
     network, _ = train_network(data, config, prepare_inputs(data, config))
     forest = fit_forest(features[rows], data.peak_flux[rows], spec=network.spec, origin=data.origin)
-    told = {
+    forecasts = {
         "forest": forest.predict_features(features[held]),
         config.architecture: forecast_rows(network, data.rows, held, title="validate"),
     }
-    scores = {name: scores_of(one, data) for name, one in told.items()}
+    scores = {name: scores_of(one, data) for name, one in forecasts.items()}
     return len(set(data.active_regions[rows].tolist())), len(rows), scores
 
 
@@ -110,14 +110,14 @@ def table(points: list[Point], oracle: dict[str, Score] | None) -> str:
     heads = [f"{name}: {score}" for name in names for score in ("BSS", "ROC area")]
     lines = ["| regions | samples | " + " | ".join(heads) + " |", "|---:|---:|" + "---:|" * 4]
     for regions, samples, scores in points:
-        told = [_told(scores[name][score]) for name in names for score in _SCORES]
-        lines.append(f"| {regions} | {samples} | " + " | ".join(told) + " |")
+        cells = [_cell(scores[name][score]) for name in names for score in _SCORES]
+        lines.append(f"| {regions} | {samples} | " + " | ".join(cells) + " |")
     if oracle is not None:
-        lines.append(f"\noracle: BSS {_told(oracle[_SCORES[0]])}, ROC {_told(oracle[_SCORES[1]])}")
+        lines.append(f"\noracle: BSS {_cell(oracle[_SCORES[0]])}, ROC {_cell(oracle[_SCORES[1]])}")
     return "\n".join(lines)
 
 
-def _told(score: Score) -> str:
+def _cell(score: Score) -> str:
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
 
 
@@ -131,7 +131,7 @@ def draw(points: list[Point], oracle: dict[str, Score] | None) -> Figure:
         value = np.array([score.value for score in scores])
         low, high = (np.array([getattr(s, end) for s in scores]) for end in ("low", "high"))
         axes.errorbar(
-            regions * (1 + 0.02 * k),  # beside each other
+            regions * (1 + 0.02 * k),  # side by side
             value,
             yerr=[value - low, high - value],
             color=colour,

@@ -3,7 +3,7 @@
 ``python -m benchmarks.losses`` parts the training regions of the default synthetic set into two
 folds, trains a small CNN on images of 64 pixels without each, and scores what all of them forecast
 for the regions left out; once for each way to train below. The test split is never opened. What
-was forecast is kept in ``--output_dir``, so a measurement that was interrupted continues.
+was forecast is saved in ``--output_dir``, so a measurement that was interrupted continues.
 """
 
 import argparse
@@ -102,8 +102,11 @@ def out_of_fold(bench: Bench, objective: ObjectiveOptions, *, epochs: int, seed:
         with torch.inference_mode():
             for some in np.array_split(left, len(left) // 32 + 1):
                 inputs, present, _ = bench.tensors(some, normalise)
-                told, logits = network(inputs, present)
-                flux[some], probability[some] = told.numpy(), logits.double().sigmoid().numpy()
+                predicted_flux, logits = network(inputs, present)
+                flux[some], probability[some] = (
+                    predicted_flux.numpy(),
+                    logits.double().sigmoid().numpy(),
+                )
     return flux, probability
 
 

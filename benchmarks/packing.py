@@ -59,7 +59,7 @@ def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> No
     print(f"{len(folders)} samples at {image_size} px; {repeats} repeats")
     print(machine("pillow", "simplejpeg", "numpy"))
     print()
-    print(rate_table(timings, amount=len(folders), unit="samples", beside=PEER))
+    print(rate_table(timings, amount=len(folders), unit="samples", reference=PEER))
     print()
     loop = timings[PEER].cpu_median
     one = timings["pack, 1 process"].cpu_median

@@ -1,11 +1,11 @@
 """What is fitted out of fold, measured on regions that had no part in it: SYNTHETIC data.
 
 ``python -m benchmarks.postprocessing`` divides the training split of the default synthetic set
-by several seeds. For each a forest is fitted and tuned on its training regions, as ``baseline``
-does, and measured on its validation regions: what calibration does to the Brier score of the
-forest's probabilities, as they are and distorted; how many labels the flux interval holds; the TSS
-with the thresholds on the test split; and all of it once more with labels shuffled among the
-regions.
+by several seeds. For each a forest and its postprocessing are fitted on its training regions,
+as ``baseline`` does, and measured on its validation regions: what calibration does to the Brier
+score of the forest's probabilities, as they are and distorted; how many labels the flux interval
+holds; the TSS with the thresholds on the test split; and all of it once more with labels shuffled
+among the regions.
 """
 
 import argparse
@@ -82,8 +82,8 @@ class Bench:
         parts = np.empty((len(rows), 1 + len(EVENTS)))
         for fold in range(FOLDS):
             left = folds == fold
-            told = self.fit(rows[~left], flux).predict_features(self.features[rows[left]])
-            parts[left] = np.column_stack([told.log10_flux, told.probability])
+            forecast = self.fit(rows[~left], flux).predict_features(self.features[rows[left]])
+            parts[left] = np.column_stack([forecast.log10_flux, forecast.probability])
         level = parts[:, 0]
         out_of_fold = Forecast(level, level, level, parts[:, 1:], EVENTS)
         forest = self.fit(rows, flux)
@@ -143,11 +143,11 @@ def _brier_changes(
         seen, train, folds, level=SPEC.interval_level, regions=regions
     )
     done = finished(postprocessing, raw)
-    happened = event_outcomes(validation)
+    outcomes = event_outcomes(validation)
     return {
         event: float(
-            brier_score(happened[:, k], done.probability[:, k])
-            - brier_score(happened[:, k], raw.probability[:, k])
+            brier_score(outcomes[:, k], done.probability[:, k])
+            - brier_score(outcomes[:, k], raw.probability[:, k])
         )
         for event in SHOWN
         for k in [EVENTS.index(event)]
@@ -164,7 +164,7 @@ def _skill(postprocessing: PostProcessing, raw: Forecast, table) -> tuple[float,
 
 
 def _shuffled(bench: Bench, seed: int) -> tuple[float, float, float]:
-    """Return the TSS on the test split of a forest that learnt from shuffled labels.
+    """Return the TSS on the test split of a forest that learned from shuffled labels.
 
     Every sample gets the label of a sample of another region, drawn at random.
     """

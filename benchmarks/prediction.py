@@ -97,14 +97,14 @@ def forecasters(sources: Sequence[Source]) -> Iterator[tuple[str, Forecaster]]:
 
 def compare(forecaster: Forecaster, sources: Sequence[Source], repeats: int) -> None:
     """Let the ways take turns, and print what each came to."""
-    taken: dict[str, list[float]] = {name: [] for name in WAYS}
+    durations: dict[str, list[float]] = {name: [] for name in WAYS}
     for _ in range(repeats):
         for name, way in WAYS.items():
             began = time.perf_counter()
             way(forecaster, sources)
-            taken[name].append(time.perf_counter() - began)
-    before = taken["one at a time"]
-    for name, seconds in taken.items():
+            durations[name].append(time.perf_counter() - began)
+    before = durations["one at a time"]
+    for name, seconds in durations.items():
         ratios = [a / b for a, b in zip(before, seconds, strict=True)]
         print(
             f"  {name:26s} {len(sources) / statistics.median(seconds):6.1f} samples/s   "

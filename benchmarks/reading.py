@@ -84,7 +84,7 @@ def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> No
         {
             PEER: partial(files, workers=0),
             TWO_WORKERS: partial(files, workers=2),
-            "the same, 0 workers, freed memory kept": partial(files, workers=0, keep_memory=True),
+            "the same, 0 workers, freed memory reused": partial(files, workers=0, keep_memory=True),
             "pack": partial(pass_over_pack, place / "pack"),
         },
         repeats=repeats,
@@ -92,7 +92,7 @@ def measure(data_dir: Path, place: Path, *, image_size: int, repeats: int) -> No
     print(f"{n} samples at {image_size} px, batches of {BATCH}; {repeats} repeats")
     print(machine("pillow", "simplejpeg", "torch", "numpy"))
     print()
-    print(rate_table(timings, amount=n, unit="samples", beside=PEER))
+    print(rate_table(timings, amount=n, unit="samples", reference=PEER))
     ratio = timings[TWO_WORKERS].median / timings["pack"].median
     print(f"\npack: {ratio:.2f} x the DataLoader with 2 workers")
 

@@ -1,9 +1,9 @@
-"""How fast every score gets its interval, beside loops over the resamples.
+"""Measure scores with intervals, compared with loops over the resamples.
 
 ``python -m benchmarks.scores``: ``score_forecasts`` on as many samples and active regions as the
-test split of SDOBenchmark has, beside a loop that calls the same score functions once a resample,
-and one that calls scikit-learn and ``scores`` for those of the scores that they have. The loops do
-few resamples: every resample costs them the same, so their rate is that of a thousand.
+test split of SDOBenchmark has, compared with a loop that calls the same score functions once a
+resample, and one that calls scikit-learn and ``scores`` for those of the scores that they have. The
+loops do few resamples: every resample costs them the same, so their rate is that of a thousand.
 """
 
 import argparse
@@ -45,18 +45,18 @@ def main() -> None:
     parser.add_argument("--loop_resamples", type=int, default=20, help="for the two loops")
     parser.add_argument("--repeats", type=int, default=7)
     given = parser.parse_args()
-    issued, observed = made_up()
+    forecasts, observed = made_up()
     few = resampled_rows(observed, given.loop_resamples)
     work: dict[str, tuple[Callable[[], object], int]] = {
-        "loop: scikit-learn, scores": (lambda: loop_theirs(issued, observed, few), len(few)),
-        "loop: our score functions": (lambda: loop_ours(issued, observed, few), len(few)),
+        "loop: scikit-learn, scores": (lambda: loop_theirs(forecasts, observed, few), len(few)),
+        "loop: our score functions": (lambda: loop_ours(forecasts, observed, few), len(few)),
         OURS: (
-            lambda: score_forecasts(issued, observed, n_resamples=given.resamples),
+            lambda: score_forecasts(forecasts, observed, n_resamples=given.resamples),
             given.resamples,
         ),
     }
     timings = time_in_turn({name: run for name, (run, _) in work.items()}, repeats=given.repeats)
-    n_scores = len(score_forecasts(issued, observed, n_resamples=1).scores)
+    n_scores = len(score_forecasts(forecasts, observed, n_resamples=1).scores)
     print(f"{N_SAMPLES} samples, {N_REGIONS} regions, {n_scores} scores; {given.repeats} repeats.")
     print(machine("numpy", "scikit-learn", "scores"))
     print()
@@ -71,8 +71,8 @@ def made_up() -> tuple[Forecast, Observations]:
     forecast = log10_flux + generator.normal(0, 0.7, N_SAMPLES)
     probability = 1 / (1 + np.exp(-3 * (forecast[:, None] - [-6, -5, -4])))
     thresholds = dict.fromkeys(EVENTS, 0.4)
-    issued = Forecast(forecast, forecast - 1, forecast + 1, probability, EVENTS, thresholds)
-    return issued, Observations(10**log10_flux, np.sort(np.arange(N_SAMPLES) % N_REGIONS))
+    forecasts = Forecast(forecast, forecast - 1, forecast + 1, probability, EVENTS, thresholds)
+    return forecasts, Observations(10**log10_flux, np.sort(np.arange(N_SAMPLES) % N_REGIONS))
 
 
 def resampled_rows(observed: Observations, n: int) -> list[np.ndarray]:
@@ -87,10 +87,10 @@ def resampled_rows(observed: Observations, n: int) -> list[np.ndarray]:
     ]
 
 
-def loop_ours(issued: Forecast, observed: Observations, resamples: list[np.ndarray]) -> None:
+def loop_ours(forecasts: Forecast, observed: Observations, resamples: list[np.ndarray]) -> None:
     """Call our functions once a resample, on the rows that it drew."""
     for rows in resamples:
-        some, labels = issued.take(rows), observed.take(rows)
+        some, labels = forecasts.take(rows), observed.take(rows)
         once = np.ones((1, len(rows)))
         for event in (*EVENTS, "M1.0"):  # M1.0 again, as the published event
             outcomes = event_outcomes(labels.peak_flux, (event,))[:, 0]
@@ -106,10 +106,10 @@ def loop_ours(issued: Forecast, observed: Observations, resamples: list[np.ndarr
         )
 
 
-def loop_theirs(issued: Forecast, observed: Observations, resamples: list[np.ndarray]) -> None:
+def loop_theirs(forecasts: Forecast, observed: Observations, resamples: list[np.ndarray]) -> None:
     """Compute, of our scores, those that scikit-learn and ``scores`` have, once a resample."""
     for rows in resamples:
-        some, labels = issued.take(rows), observed.take(rows)
+        some, labels = forecasts.take(rows), observed.take(rows)
         for event in (*EVENTS, "M1.0"):
             outcomes = event_outcomes(labels.peak_flux, (event,))[:, 0]
             score_theirs(outcomes, some.probability[:, EVENTS.index(event)])

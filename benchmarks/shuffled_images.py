@@ -69,14 +69,14 @@ def main() -> None:
     print("| images | " + " | ".join(f"{event} {name}" for event, name in _SCORES) + " |")
     print("|---|" + "---:|" * len(_SCORES))
     print(_row("as they are", trained_and_scored(data, test, config)), flush=True)
-    found = []
+    result = []
     for k in range(given.shuffles):
         # Other weights to begin with too: their answer to bright images is part of the luck.
         other = config.model_copy(update={"seed": k})
         card = trained_and_scored(shuffled(data, seed=k), test, other)
-        found.append([card.value(*wanted) for wanted in _SCORES])
+        result.append([card.value(*wanted) for wanted in _SCORES])
         print(_row(f"shuffled, {k}", card), flush=True)
-    middle = " | ".join(f"{value:.2f}" for value in np.mean(found, axis=0))
+    middle = " | ".join(f"{value:.2f}" for value in np.mean(result, axis=0))
     print(f"| mean of the shuffled | {middle} |")
     flat = climatology_of(data)
     forecast = flat.predict(test.cubes[:], test.present)
@@ -96,8 +96,8 @@ def _opened(config: TrainConfig) -> tuple[TrainingData, PackedSplit]:
 
 def _row(name: str, card: Scorecard) -> str:
     scores = [card.get(*wanted) for wanted in _SCORES]
-    told = " | ".join(f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in scores)
-    return f"| {name} | {told} |"
+    cells = " | ".join(f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in scores)
+    return f"| {name} | {cells} |"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Training steps on a CPU: `python -m benchmarks.step`.
 
-A step is forward, backward and AdamW. `stacked_cnn` at 256 pixels, batches of 16, beside the same
+A step is forward, backward and AdamW. `stacked_cnn` at 256 pixels, batches of 16, next to the same
 function in plain PyTorch: channels first, ReLU before the pooling, memory as glibc hands it out.
 Then a step of each architecture at 128 pixels.
 
@@ -65,7 +65,7 @@ def seconds_of_a_step(contestant: str, size: int, threads: int) -> float:
         network = Plain(network)
     optimizer = torch.optim.AdamW(network.parameters())
     cubes, present = _samples(size)
-    taken = []
+    durations = []
     for _ in range(1 + _STEPS):
         start = time.perf_counter()
         log10_flux, logits = network(cubes, present)
@@ -73,19 +73,19 @@ def seconds_of_a_step(contestant: str, size: int, threads: int) -> float:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[1:])
+        durations.append(time.perf_counter() - start)
+    return statistics.median(durations[1:])
 
 
 def _in_turn(contestants: list[str], size: int, threads: int) -> dict[str, list[float]]:
     """Measure each contestant in a process of its own, all of them in turn."""
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
+    durations: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(_TURNS):
         for name in contestants:
             command = [sys.executable, "-m", "benchmarks.step", name, str(size), str(threads)]
-            told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            taken[name].append(json.loads(told))
-    return taken
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            durations[name].append(json.loads(output))
+    return durations
 
 
 def _difference() -> float:
@@ -101,11 +101,11 @@ def _difference() -> float:
 
 
 def _print_beside_plain(threads: int) -> None:
-    taken = _in_turn([_PLAIN, _DEFAULT_MEMORY, _OURS], 256, threads)
+    durations = _in_turn([_PLAIN, _DEFAULT_MEMORY, _OURS], 256, threads)
     print("| | median step (s) | shortest to longest (s) | samples/s | ratio | its range |")
     print("|---|---:|---:|---:|---:|---:|")
-    for name, seconds in taken.items():
-        ratios = [plain / own for plain, own in zip(taken[_PLAIN], seconds, strict=True)]
+    for name, seconds in durations.items():
+        ratios = [plain / own for plain, own in zip(durations[_PLAIN], seconds, strict=True)]
         median = statistics.median(seconds)
         print(
             f"| {name} | {median:.2f} | {min(seconds):.2f} to {max(seconds):.2f} "
@@ -115,10 +115,10 @@ def _print_beside_plain(threads: int) -> None:
 
 
 def _print_architectures(threads: int) -> None:
-    taken = _in_turn(list(ARCHITECTURES), 128, threads)
+    durations = _in_turn(list(ARCHITECTURES), 128, threads)
     print("| architecture | parameters | median step (s) | samples/s |")
     print("|---|---:|---:|---:|")
-    for name, seconds in taken.items():
+    for name, seconds in durations.items():
         parameters = sum(p.numel() for p in build(NetworkConfig(name)).parameters())
         median = statistics.median(seconds)
         print(f"| {name} | {parameters:,} | {median:.2f} | {_BATCH / median:.0f} |")

@@ -81,11 +81,11 @@ def _in_turn(
 ) -> dict[str, Timing]:
     for measure in timed.values():
         measure()  # files are in memory and modules imported from here on
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
     for _ in range(repeats):
         for name, measure in timed.items():
-            taken[name].append(measure())
-    return {name: Timing(*zip(*pairs, strict=True)) for name, pairs in taken.items()}
+            measured[name].append(measure())
+    return {name: Timing(*zip(*pairs, strict=True)) for name, pairs in measured.items()}
 
 
 def _asked(process: ProcessPoolExecutor, work: Callable[[], object]) -> tuple[float, float]:
@@ -104,17 +104,17 @@ def _cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def rate_table(timings: Mapping[str, Timing], *, amount: float, unit: str, beside: str) -> str:
+def rate_table(timings: Mapping[str, Timing], *, amount: float, unit: str, reference: str) -> str:
     """Return a Markdown table: seconds, amount per second, its ratio to a peer's, processor time.
 
     Parameters
     ----------
     amount
         How much work one run is, in ``unit``.
-    beside
+    reference
         Name of the contestant whose rate is 1.
     """
-    peer = timings[beside].median
+    peer = timings[reference].median
     lines = [
         f"| | median (s) | shortest to longest (s) | {unit}/s | ratio | processors (s) |",
         "|---|---:|---:|---:|---:|---:|",

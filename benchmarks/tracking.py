@@ -36,7 +36,7 @@ _CALLS = (
 @contextmanager
 def measured() -> Iterator[dict[str, list[float]]]:
     """Give the seconds of every call of a run's methods in the main thread, by name."""
-    taken: dict[str, list[float]] = defaultdict(list)
+    durations: dict[str, list[float]] = defaultdict(list)
     before = {name: getattr(Run, name) for name in _CALLS}
     inside = [False]
 
@@ -49,7 +49,7 @@ def measured() -> Iterator[dict[str, list[float]]]:
             try:
                 return call(*given, **named)
             finally:
-                taken[name].append(time.perf_counter() - began)
+                durations[name].append(time.perf_counter() - began)
                 inside[0] = False
 
         return wrapped
@@ -63,7 +63,7 @@ def measured() -> Iterator[dict[str, list[float]]]:
     train.log_environment = timed("environment, gathered too", tasks["log_environment"])
     train.log_sample_predictions = timed("sample predictions, drawn too", tasks["samples"])
     try:
-        yield taken
+        yield durations
     finally:
         train.log_environment = tasks["log_environment"]
         train.log_sample_predictions = tasks["samples"]
@@ -97,23 +97,23 @@ def main(samples: int = 240, epochs: int = 15) -> None:
         synthesize.run(SynthesizeConfig(data_dir=data, samples=samples))
         ensure_pack(data, data / "packed-64", image_size=64)
         config = TrainConfig(data_dir=data, image_size=64, epochs=epochs, accelerator="cpu")
-        with measured() as taken:
+        with measured() as durations:
             began = time.perf_counter()
             train.run(config)
             whole = time.perf_counter() - began
         batched, direct = one_by_one(2000)
     print("| call | calls | seconds | share of the run |\n|---|---:|---:|---:|")
-    calls = {name: times for name, times in taken.items() if name not in ("begin", "end")}
+    calls = {name: times for name, times in durations.items() if name not in ("begin", "end")}
     everything = [one for times in calls.values() for one in times]
-    for name, times in (*calls.items(), ("all logging", everything), *_ends(taken)):
+    for name, times in (*calls.items(), ("all logging", everything), *_ends(durations)):
         print(f"| {name} | {len(times)} | {sum(times):.3f} | {sum(times) / whole:.2%} |")
     print(f"\n{samples} samples, {epochs} epochs: {whole:.1f} s; {machine()}")
     print(f"a metric: {batched:.4f} ms batched, {direct:.1f} ms by log_metric")
 
 
-def _ends(taken: dict[str, list[float]]) -> Iterator[tuple[str, list[float]]]:
+def _ends(durations: dict[str, list[float]]) -> Iterator[tuple[str, list[float]]]:
     for name, title in (("begin", "starting the run"), ("end", "ending the run")):
-        yield title, taken[name]
+        yield title, durations[name]
 
 
 if __name__ == "__main__":

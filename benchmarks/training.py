@@ -82,9 +82,9 @@ def plain_epoch(data: Path) -> None:
     network = plain_network()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     for planes, flux, events in DataLoader(Jpegs(data), batch_size=PLAIN_BATCH, shuffle=True):
-        told = network(planes)
-        loss = nn.functional.l1_loss(told[:, 0], flux[:, 0])
-        loss = loss + nn.functional.binary_cross_entropy_with_logits(told[:, 1:], events)
+        predictions = network(planes)
+        loss = nn.functional.l1_loss(predictions[:, 0], flux[:, 0])
+        loss = loss + nn.functional.binary_cross_entropy_with_logits(predictions[:, 1:], events)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,4 +1,4 @@
-"""How fast a census reads a dataset, beside plain loops over the same files.
+"""Measure a census of a dataset, compared with plain loops over the same files.
 
 ``python -m benchmarks.verification`` makes a synthetic set of its own; ``--data_dir`` takes another
 one. All files are in the page cache: this measures decoding, not the disk.
@@ -57,7 +57,7 @@ def measure(data_dir: Path, *, repeats: int) -> None:
     print(f"{len(folders)} samples, {len(files)} images, {n_bytes / 1e6:.0f} MB; {repeats} repeats")
     print(machine("pillow", "numpy"))
     print()
-    print(rate_table(timings, amount=len(folders), unit="samples", beside=PEER))
+    print(rate_table(timings, amount=len(folders), unit="samples", reference=PEER))
 
 
 def decode_all(files: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Training steps alone and beside other work, by how OpenMP's threads wait for each other.
+"""Training steps alone and next to other work, by how OpenMP's threads wait for each other.
 
     python -m benchmarks.yielding [architecture] [pixels] [turns]
 
@@ -6,8 +6,8 @@ PyTorch divides a step among threads that meet after every operation. GCC's Open
 that is there first try again for some 3 ms (300,000 times) before it sleeps. Where another program
 uses a core, the thread that is waited for needs just the core that is spent on trying.
 ``OMP_WAIT_POLICY=PASSIVE`` sleeps at once, ``GOMP_SPINCOUNT`` says how often to try. Each way has a
-process of its own, all take turns; first alone, then beside one process that never rests, then
-beside as many as there are cores. The first way is the one of GCC; what flare sets where nobody
+process of its own, all take turns; first alone, then next to one process that never rests, then
+next to as many as there are cores. The first way is the one of GCC; what flare sets where nobody
 has set anything is ``flare.cores.OPENMP_WAITING``. The ratio is the median of those within each
 turn; that of the fastest turns is what comes nearest to an idle machine where it is not idle.
 """
@@ -100,19 +100,19 @@ def _seconds(process: "subprocess.Popen[str]") -> float:
     return float(json.loads(process.stdout.readline()))
 
 
-def _print_table(title: str, taken: Mapping[str, list[float]]) -> None:
-    first = next(iter(taken))
+def _print_table(title: str, durations: Mapping[str, list[float]]) -> None:
+    first = next(iter(durations))
     print(f"\n| {title} | samples/s | slowest and fastest turn | ratio | of the fastest |")
     print("|---|---:|---:|---:|---:|")
-    for name, seconds in taken.items():
+    for name, seconds in durations.items():
         rates = [STEPS * BATCH / one for one in seconds]
         ratio = statistics.median(
-            plain / own for plain, own in zip(taken[first], seconds, strict=True)
+            plain / own for plain, own in zip(durations[first], seconds, strict=True)
         )
         print(
             f"| {name} | {statistics.median(rates):.0f} "
             f"| {min(rates):.0f} to {max(rates):.0f} | {ratio:.2f} "
-            f"| {min(taken[first]) / min(seconds):.2f} |"
+            f"| {min(durations[first]) / min(seconds):.2f} |"
         )
 
 
@@ -124,11 +124,11 @@ def main(architecture: str = "cnn", size: int = 64, turns: int = 21) -> None:
             _seconds(process)  # modules are imported and kernels chosen from here on
         for others in dict.fromkeys((0, 1, cores)):
             with _others(others):
-                taken: dict[str, list[float]] = {name: [] for name in trainings}
+                durations: dict[str, list[float]] = {name: [] for name in trainings}
                 for _ in range(turns):
                     for name, process in trainings.items():
-                        taken[name].append(_seconds(process))
-            _print_table(f"beside {others}" if others else "alone", taken)
+                        durations[name].append(_seconds(process))
+            _print_table(f"next to {others}" if others else "alone", durations)
     print(
         f"\n{architecture} at {size} px, {turns} turns of {STEPS} steps of {BATCH} samples; "
         f"{machine('torch')}"

@@ -12,7 +12,7 @@ def main(config: InspectConfig) -> None:
     inspection = inspect(config)
     show_census(inspection.census)
     print(f"census and figures: {inspection.folder}/  (run {inspection.run_id})")
-    print(f"sample drawn: {inspection.sample}")
+    print(f"sample in the figures: {inspection.sample}")
 
 
 if __name__ == "__main__":

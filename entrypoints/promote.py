@@ -6,7 +6,7 @@ from flare.config import PromoteConfig
 
 
 def main(config: PromoteConfig) -> None:
-    """Promote, and print what is Production now; or print the history of Production."""
+    """Promote and print the Production version; or print the history of Production."""
     from flare.workflows import promote
 
     if config.version == "history":

@@ -65,7 +65,7 @@ def _quotas(system: Path) -> Iterator[float]:
 
 
 def _quota(quota: str = "max", period: str = "100000") -> Iterator[float]:
-    """Yield microseconds of processor time by those of a period, unless there is no limit."""
+    """Yield the number of cores that a CPU quota allows; nothing where there is no limit."""
     try:
         cores = int(quota) / int(period)
     except (ValueError, ZeroDivisionError):

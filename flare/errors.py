@@ -1,4 +1,4 @@
-"""Errors that are no defects of this project; each message has the value and the next step.
+"""Expected errors, not defects; each message has the value and the next step.
 
 Each is also a builtin, so code that does not know this project can catch it. The command line
 prints them as one line and exits with 2; the server answers with 4xx or 503. Any other exception
@@ -58,7 +58,7 @@ class NpyRejected(InputInvalid):
 
     ``code`` is the kind of problem: ``empty``, ``npz``, ``not_npy``, ``bad_header``,
     ``wrong_length``, ``wrong_dtype``, ``wrong_shape``, ``fortran_order``, ``not_finite``,
-    ``out_of_range``, ``ambiguous_scale`` or ``all_missing``; ``detail`` says what is wrong and
+    ``out_of_range``, ``ambiguous_scale`` or ``all_missing``; ``detail`` says why and
     ``hint`` what to do about it.
     """
 

@@ -176,7 +176,7 @@ def size_text(n_bytes: int) -> str:
 
 
 def _nearest(folder: Path, exists: Callable[[Path], bool]) -> Path:
-    """Return the folder, or the nearest of its parents, of which ``exists`` is true."""
+    """Return the folder, or its nearest parent, for which ``exists`` is true."""
     whole = folder.absolute()
     return next(place for place in (whole, *whole.parents) if exists(place))
 

@@ -88,7 +88,7 @@ class Forecast:
         KeyError
             A column of the flux is missing.
         ValueError
-            A value is no number, or there is no probability.
+            A value is not a number, or there is no probability.
         """
         names = [name for name in table.columns if name.startswith(_PROBABILITY)]
         flux, lower, upper, *probabilities = (

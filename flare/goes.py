@@ -77,7 +77,7 @@ def class_index(peak_flux: ArrayLike) -> NDArray[np.intp]:
 def event_outcomes(
     peak_flux: ArrayLike, events: Iterable[str] = EVENTS, *, scale: str = "raw"
 ) -> NDArray[np.bool_]:
-    """Say for each peak flux whether each event happened.
+    """Return the outcome of each event for each peak flux.
 
     Parameters
     ----------

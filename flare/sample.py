@@ -115,7 +115,7 @@ def cube_of_planes(planes: NDArray[np.uint8]) -> Cube:
         planes = planes.reshape(N_STEPS, N_CHANNELS, *shape[1:])
     if planes.ndim != 4 or planes.shape[:2] != (N_STEPS, N_CHANNELS) or shape[-1] != shape[-2]:
         raise InputInvalid(
-            f"an array of shape {tuple(shape)} is no sample; send (40, 256, 256), "
+            f"an array of shape {tuple(shape)} is not a sample; send (40, 256, 256), "
             "the 10 channels of the first time step first, or (4, 10, 256, 256)"
         )
     return planes

@@ -1,7 +1,7 @@
 """Named random streams: one seed, and uses of randomness that do not affect each other.
 
-``stream(seed, Stream.SHUFFLE, epoch)`` is the same whatever was drawn before, in another process,
-and on another machine. A new use of randomness gets a new name and number.
+``stream(seed, Stream.SHUFFLE, epoch)`` does not depend on random numbers drawn before, on the
+process or on the machine. A new use of randomness gets a new name and number.
 """
 
 from enum import IntEnum

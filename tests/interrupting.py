@@ -10,7 +10,7 @@ from flare.workflows.prediction import predict_many
 
 
 def journal_of(output: Path) -> Path:
-    """Return where the forecasts are kept that were made before."""
+    """Return the path of the stored forecasts of an interrupted run."""
     return output.with_name(f"{output.name}.partial.jsonl")
 
 

@@ -72,13 +72,13 @@ def answer_of(forecaster: Forecaster, cube: Cube) -> dict[str, object]:
     return dict(answers(forecaster, forecaster.predict(cubes, present_of_cube(cubes)))[0])
 
 
-def same(wanted: object, found: object) -> bool:
+def same(wanted: object, result: object) -> bool:
     """Whether an answer has these fields, with floats that are the same but for rounding."""
     if isinstance(wanted, Mapping):
-        return isinstance(found, Mapping) and all(same(wanted[k], found.get(k)) for k in wanted)
+        return isinstance(result, Mapping) and all(same(wanted[k], result.get(k)) for k in wanted)
     if isinstance(wanted, float):
-        return isinstance(found, float) and isclose(wanted, found, rel_tol=1e-4)
-    return wanted == found
+        return isinstance(result, float) and isclose(wanted, result, rel_tol=1e-4)
+    return wanted == result
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,11 @@ class Shelf:
             client.log_artifacts(run_id, draft, "model")
         with suppress(MlflowException):  # it is there already
             client.create_registered_model(NAME)
-        found = client.create_model_version(NAME, f"runs:/{run_id}/model", run_id=run_id)
-        self.runs[int(found.version)] = run_id
+        result = client.create_model_version(NAME, f"runs:/{run_id}/model", run_id=run_id)
+        self.runs[int(result.version)] = run_id
         if good:
-            self.expected[str(found.version)] = answer_of(forecaster, self.cube)
-        return int(found.version)
+            self.expected[str(result.version)] = answer_of(forecaster, self.cube)
+        return int(result.version)
 
     def damage(self, version: int) -> None:
         """Change a byte of a version's weights where they are stored."""

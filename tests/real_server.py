@@ -60,8 +60,8 @@ class Server:
 
     def metric(self, line: str) -> float:
         """Return the number behind the start of a line of /metrics; 0 where there is none."""
-        found = re.search(rf"^{re.escape(line)} (\S+)", self.get("/metrics").text, re.MULTILINE)
-        return float(found[1]) if found else 0.0
+        result = re.search(rf"^{re.escape(line)} (\S+)", self.get("/metrics").text, re.MULTILINE)
+        return float(result[1]) if result else 0.0
 
     def resident(self) -> int:
         """Return the bytes of memory that the process has."""
@@ -83,8 +83,8 @@ class Server:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
-            if found := re.search(r"running on (http://\S+)", line):
-                self.address = found[1]
+            if result := re.search(r"running on (http://\S+)", line):
+                self.address = result[1]
                 self._listens.set()
         self._listens.set()
 

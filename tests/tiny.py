@@ -70,8 +70,8 @@ def copy_without_packs(source: Path, dest: Path) -> Path:
 
 def plant_leak(dataset: Path) -> Path:
     """Give the last test sample the images of the last training sample, under its own names."""
-    known, unseen = (sorted(dataset.glob(f"{part}/*/*"))[-1] for part in ("training", "test"))
-    for image, source in zip(sorted(unseen.iterdir()), sorted(known.iterdir()), strict=True):
+    known, test_sample = (sorted(dataset.glob(f"{part}/*/*"))[-1] for part in ("training", "test"))
+    for image, source in zip(sorted(test_sample.iterdir()), sorted(known.iterdir()), strict=True):
         shutil.copy(source, image)
     return dataset
 

@@ -32,13 +32,13 @@ def mlflow_server(
     words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     artifacts = ["--artifacts-destination", str(folder / "artifacts")]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     with (
         (folder / "server.log").open("a") as log,
         subprocess.Popen(
             [sys.executable, "-m", "mlflow", *words, *store, *artifacts],
             cwd=folder,
-            env={**kept, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            env={**environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -27,7 +27,7 @@ def store_uri(folder: Path) -> str:
 
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
-    """Work in a folder, and log to its own store; artifacts go beside it."""
+    """Work in a folder, and log to its own store; artifacts go next to it."""
     folder.mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

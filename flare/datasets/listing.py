@@ -45,8 +45,8 @@ class Entry:
 class Listing:
     """The samples of a folder.
 
-    ``synthetic`` is None where the origin of the images is unknown. ``split`` is empty where there
-    is no table. ``state`` is a fingerprint of the table's bytes and of the names, sizes and
+    ``synthetic`` is None where the origin of the images is unknown. ``split`` is empty without
+    a table. ``state`` is a fingerprint of the table's bytes and of the names, sizes and
     modification times of the images, which takes seconds for gigabytes. ``table_digest`` is empty
     without a table.
     """

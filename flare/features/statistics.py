@@ -30,7 +30,7 @@ def histograms(planes: NDArray[np.uint8]) -> NDArray[np.int64]:
 def statistics(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Compute the statistics of planes from their histograms: (P, 8) from (P, 256).
 
-    ``std`` is that of the pixels (no degrees of freedom are taken off), ``skewness`` the third
+    ``std`` is that of the pixels (divided by N), ``skewness`` the third
     standardised moment, 0 for a uniform plane. A percentile is the lowest grey level that at least
     that share of the pixels does not exceed (numpy's ``inverted_cdf``).
     """

@@ -122,8 +122,8 @@ def fit_forest(
         "n_jobs": n_jobs if n_jobs is not None else usable_cores(),
     }
     regressor = RandomForestRegressor(**trees).fit(features, np.log10(peak_flux))
-    happened = event_outcomes(peak_flux, spec.events).sum(axis=1)
-    classifier = RandomForestClassifier(**trees).fit(features, happened)
+    classes = event_outcomes(peak_flux, spec.events).sum(axis=1)
+    classifier = RandomForestClassifier(**trees).fit(features, classes)
     # Predict in one thread: for one sample, starting threads costs more than 300 small trees.
     regressor.n_jobs = classifier.n_jobs = 1
     return ForestForecaster(regressor, classifier, spec=spec, origin=origin)

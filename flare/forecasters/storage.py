@@ -125,7 +125,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise ForecasterInvalid(f"{path} is damaged (its digest does not fit); fetch it again")
     for name in ("sha256", "spec", "tuning", "origin", "parts"):
         if not isinstance(description.get(name), dict):
-            raise ForecasterInvalid(f"{path} is damaged ({name} is no table); fetch it again")
+            raise ForecasterInvalid(f"{path} is damaged ({name} is not a table); fetch it again")
     return description
 
 

@@ -115,7 +115,7 @@ def _rounded(
     grey = np.empty(planes.shape, dtype=np.uint8)
     lows, highs = np.empty(len(planes)), np.empty(len(planes))
     factor = np.float32(_FACTOR[scale])
-    # One image at a time, so that what is in between stays in the cache: four times faster.
+    # One image at a time, so that intermediate results stay in the cache: four times faster.
     with np.errstate(invalid="ignore", over="ignore"):  # the range is checked afterwards
         for k, plane in enumerate(planes):
             lows[k], highs[k] = plane.min(), plane.max()

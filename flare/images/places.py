@@ -64,7 +64,7 @@ def sample_of_files(
     """Decode images into the places that their names give.
 
     An image belongs to the nearest time step within 15 minutes. Of several for one place the
-    nearest that can be used is taken.
+    nearest usable one is chosen.
 
     Parameters
     ----------

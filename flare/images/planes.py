@@ -55,13 +55,13 @@ def parse_name(name: str) -> tuple[datetime, str] | None:
 
 
 def is_ignored_channel(name: str) -> bool:
-    """Say whether a file's name is that of an image of 1600 Å, which no sample has."""
+    """Return True if a file's name is that of an image of 1600 Å, which no sample has."""
     parsed = _time_and_channel(name)
     return parsed is not None and parsed[1] in IGNORED_CHANNELS
 
 
 def is_misnamed(name: str) -> bool:
-    """Say whether a file looks like an image, but its name has no time or channel.
+    """Return True if a file looks like an image, but its name has no time or channel.
 
     Hidden files are left out: the operating system makes them.
     """
@@ -128,7 +128,7 @@ def _decode_grey_jpeg(data: bytes, plane: NDArray[np.uint8]) -> bool:
 
 
 def _decode_by_pillow(data: bytes, size: int) -> NDArray[np.uint8]:
-    """Decode any file that can be used, or raise ImageRejected with what is wrong with it."""
+    """Decode any usable file, or raise ImageRejected with the reason."""
     try:
         # Of more than 89 megapixels Pillow warns, of more than 178 it raises; the size is checked
         # before anything is decompressed.
@@ -154,5 +154,5 @@ def _decode_by_pillow(data: bytes, size: int) -> NDArray[np.uint8]:
 def _is_flagged(image: Image.Image) -> bool:
     try:
         return _FLAG in str(image.getexif().get(_IMAGE_DESCRIPTION, "")).lower()
-    except Exception:  # damaged EXIF, of which Pillow raises anything, leaves the pixels whole
+    except Exception:  # Pillow raises anything on damaged EXIF, and the pixels are whole
         return False

@@ -19,7 +19,7 @@ TIMES = 2
 #: Numbers that ``overview`` returns for one time step.
 OVERVIEW = 4 * N_CHANNELS
 
-#: Share that is taken off a mean square, so that float32's rounding does not become contrast.
+#: Share that is subtracted from a mean square, so that float32's rounding does not become contrast.
 _ROUNDING = 2e-6
 
 
@@ -109,9 +109,9 @@ def pool(maps: Tensor) -> Tensor:
 
 
 def overview(cubes: Tensor, present: Tensor) -> Tensor:
-    """Return mean, deviation and maximum of each image, and whether it is present: (N, T, 4 * C).
+    """Return mean, deviation, maximum and presence flag of each image: (N, T, 4 * C).
 
-    Batch normalisation removes the brightness from feature maps; here it is kept. All four are
+    Batch normalisation removes the brightness from feature maps, but not from these. All four are
     zero for a missing image. A deviation below a thousandth of the mean is zero.
     """
     # Line by line: one float32 sum over all pixels is off by up to 1e-4, depending on its order.

@@ -125,7 +125,7 @@ def normalisation_from_sums(
 class Standardisation:
     """Median, mean and standard deviation of each of F features, as in training.
 
-    It has no flags of missing features: the mask of the images tells networks what is missing.
+    It has no flags of missing features: networks get the mask of the images.
     """
 
     median: tuple[float, ...]

@@ -118,9 +118,9 @@ def _outcomes(
     forecast = outcome_array("alarm", alarm)
     if forecast.shape != observed.shape:
         raise VerificationInvalid(f"alarm has shape {forecast.shape}; wanted {observed.shape}")
-    happened = event_outcomes(observed, (event,))[:, 0]
+    reached = event_outcomes(observed, (event,))[:, 0]
     return np.where(
-        happened,
+        reached,
         np.where(forecast, "hit", "miss"),
         np.where(forecast, "false alarm", "correct negative"),
     )

@@ -43,7 +43,7 @@ def reliability_diagram(
     Parameters
     ----------
     observed
-        Whether the event happened, (N,).
+        Outcomes of the event, (N,).
     probability
         What was forecast, (N,).
     weights

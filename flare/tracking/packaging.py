@@ -104,12 +104,12 @@ def package(
         return _register(run.client, run.id, folder, registration, forecaster)
     except TrackingUnavailable as error:
         raise TrackingUnavailable(
-            f"{error}; the trained model is kept in {folder}: register it with "
+            f"{error}; the trained model is in {folder}: register it with "
             "`python -m entrypoints.resend` when the server is back"
         ) from error
 
 
-def register_kept(run_log: RunLog) -> tuple[RegisteredVersion, Forecaster] | None:
+def register_stored_model(run_log: RunLog) -> tuple[RegisteredVersion, Forecaster] | None:
     """Register the forecaster that a run has left on this disk; None where there is none.
 
     The run has finished then.
@@ -151,17 +151,17 @@ def _register(
             lambda: _log_model(client, run_id, folder, registration, forecaster, digest)
         )
         retry(lambda: _ensure_model(client, registration.model_name))
-        found = retry(lambda: _version_of(client, run_id, logged, registration))
-        versions = json.dumps([{"name": registration.model_name, "version": int(found.version)}])
+        created = retry(lambda: _version_of(client, run_id, logged, registration))
+        versions = json.dumps([{"name": registration.model_name, "version": int(created.version)}])
         tags = {MLFLOW_MODEL_VERSIONS: versions}  # its page links to the version
         retry(lambda: client.set_logged_model_tags(logged.model_id, tags))
     shutil.rmtree(folder, ignore_errors=True)
     return RegisteredVersion(
         registration.model_name,
-        int(found.version),
+        int(created.version),
         run_id,
         registration.family,
-        found.source or None,
+        created.source or None,
     )
 
 

@@ -110,19 +110,19 @@ def get_version(name: str, version: int) -> RegisteredVersion:
 def versions(name: str) -> list[RegisteredVersion]:
     """Return all versions of a model, newest first; an empty list where there is no such model."""
     with answering():
-        found = MlflowClient().search_model_versions(f"name='{name}'")
-    return sorted((_described(one) for one in found), key=lambda v: v.version, reverse=True)
+        result = MlflowClient().search_model_versions(f"name='{name}'")
+    return sorted((_described(one) for one in result), key=lambda v: v.version, reverse=True)
 
 
 def registered(name: str) -> list[RegisteredVersion]:
     """Return what ``versions`` does, or raise ModelNotFound where there is none."""
-    found = versions(name)
-    if not found:
+    result = versions(name)
+    if not result:
         raise ModelNotFound(
             f"no version of {name!r} is registered in {mlflow.get_registry_uri()}; "
             "run `mlflow run . -e train`"
         )
-    return found
+    return result
 
 
 def version_of_run(name: str, run_id: str) -> RegisteredVersion:
@@ -136,8 +136,8 @@ def version_of_run(name: str, run_id: str) -> RegisteredVersion:
 def version_tags(version: RegisteredVersion) -> dict[str, str]:
     """Return the tags of a version."""
     with answering():
-        found = MlflowClient().get_model_version(version.name, str(version.version))
-    return dict(found.tags)
+        stored = MlflowClient().get_model_version(version.name, str(version.version))
+    return dict(stored.tags)
 
 
 def tag_version(version: RegisteredVersion, tags: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ _NEWEST = 200  # runs that are searched
 
 
 def unsent_runs() -> list[RunInfo]:
-    """Return the runs on this disk that no process works on and of which MLflow lacks something."""
+    """Return the ended runs on this disk whose log MLflow lacks in part."""
     folders = sorted(runs_dir().glob("*"))
     infos = [(folder, read_info(folder)) for folder in folders]
     return [info for folder, info in infos if info is not None and not is_running(folder)]
@@ -50,7 +50,7 @@ def resend(info: RunInfo) -> RunLog:
     run_log, client = RunLog(info), MlflowClient()
     if not run_log.flush(patience()):
         run_log.close()
-        raise TrackingUnavailable(f"{run_log.failure}; {folder} is kept")
+        raise TrackingUnavailable(f"{run_log.failure}; {folder} stays on this disk")
     if client.get_run(info.run_id).info.status == "RUNNING":
         client.set_terminated(info.run_id, "KILLED")
     return run_log
@@ -152,7 +152,7 @@ def already_logged(client: MlflowClient, run_id: str) -> dict[str, tuple[int, fl
 
 
 def _is_dead(run: Run) -> bool:
-    """Return whether no process works on an unfinished run any more."""
+    """Return True for an unfinished run whose process has ended."""
     active = mlflow.active_run()
     if run.info.run_id in (active and active.info.run_id, os.environ.get("MLFLOW_RUN_ID")):
         return False
@@ -167,7 +167,7 @@ def _has_params(run: Run, wanted: Mapping[str, object]) -> bool:
 
 
 def _same(text: str, value: object) -> bool:
-    """Return whether a logged text means a value: `mlflow run` logs what the user typed."""
+    """Compare a logged text with a value: `mlflow run` logs what the user typed."""
     if text == str(value) or (value is None and text == ""):
         return True
     if isinstance(value, bool):

@@ -306,7 +306,7 @@ def _end(run: Run, status: str, reason: str) -> None:
         mlflow.end_run(status)
     if not complete:
         log.warning(
-            "MLflow at %s lacks a part of this run, which is kept in %s; send it with "
+            "MLflow at %s lacks a part of this run, which is stored in %s; send it with "
             "`python -m entrypoints.resend`",
             *(mlflow.get_tracking_uri(), run.local),
         )

@@ -174,12 +174,12 @@ def _check_whole(path: Path, address: str) -> None:
         )
     raise TrackingUnavailable(
         f"setting up {path} was interrupted, and it holds no run (it has no table {missing[0]}): "
-        f"delete it and run again; one of an older MLflow can be kept: {upgrade}"
+        f"delete it and run again; to use one of an older MLflow: {upgrade}"
     )
 
 
 def _missing_tables(path: Path) -> list[str]:
-    """Return the tables of this MLflow that a database lacks; none of a file that is no database.
+    """Return the tables of this MLflow that a database lacks; empty if the file is not SQLite.
 
     An empty file is one that MLflow sets up itself.
     """

@@ -24,7 +24,7 @@ SPLIT_TAG = "flare.split_fingerprint"
 AUDIT_TAG = "flare.audit"
 CALIBRATION_TAG = "flare.calibration"
 #: Which samples calibration, thresholds and interval were fitted on.
-TUNED_TAG = "flare.tuned_on"
+POSTPROCESSING_TAG = "flare.tuned_on"
 ON_VALIDATION, OUT_OF_FOLD = "validation", "out_of_fold"
 #: ``false`` for a version without skill over climatology on validation, and why.
 LEARNED_TAG = "flare.learned"

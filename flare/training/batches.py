@@ -64,7 +64,7 @@ def read_ahead(cubes: Cube, parts: Sequence[Rows], *, pinned: bool = False) -> G
         for number in range(len(parts)):
             out = ahead.popleft().result()
             if number + _AHEAD < len(parts):
-                # Into the buffer of the previous part, which is no longer used.
+                # Into the buffer of the previous part, which nothing uses any more.
                 ahead.append(reader.submit(read, number + _AHEAD))
             yield out
 

@@ -40,7 +40,7 @@ def fit_linear_curve(
     log10_flux
         Labels, (n,), log10 of W m^-2.
     groups
-        What is left out together, such as the active region, (n,).
+        Group of each sample, such as its active region, for cross-validation, (n,).
     rates
         Of the events: the curve begins there.
     """

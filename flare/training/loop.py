@@ -235,7 +235,7 @@ class Training:
                 )
 
     def _averaged(self) -> nn.Module:
-        """Return the network with averaged weights, which is validated and kept."""
+        """Return the network with averaged weights, which is validated and saved."""
         return self.network if self.average is None else self.average.module
 
     def _validate(self) -> ValidationScores:

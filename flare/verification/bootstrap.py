@@ -107,18 +107,18 @@ def wilson_interval(
 
 
 def grouped_shares(
-    happened: BoolArray, groups: BoolArray, *, weights: FloatArray | None, level: float
+    outcomes: BoolArray, groups: BoolArray, *, weights: FloatArray | None, level: float
 ) -> Grouped:
-    """Return how often something happened in each group.
+    """Return the observed frequency of an event in each group.
 
     The interval is the wider of that over resampled regions and Wilson's: a group of one region,
-    or one in which nothing happened, has no spread that resampling could show. Without weights it
+    or one without events, has no spread that resampling could show. Without weights it
     is Wilson's.
     """
-    counts, events = groups.sum(axis=1), (groups & happened).sum(axis=1)
+    counts, events = groups.sum(axis=1), (groups & outcomes).sum(axis=1)
     low, high = wilson_interval(events, counts, level)
     if weights is not None:
-        resampled = _resampled_means(happened.astype(np.float64), groups, weights)
+        resampled = _resampled_means(outcomes.astype(np.float64), groups, weights)
         resampled_low, resampled_high = bands(resampled, level)
         low, high = np.fmin(low, resampled_low), np.fmax(high, resampled_high)
     return Grouped(ratio(events, counts), low, high, counts)

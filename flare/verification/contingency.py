@@ -3,7 +3,7 @@
 With P = hits + misses events and N = false alarms + correct negatives non-events. A score whose
 denominator is 0 is undefined and NaN, never 0 or 1. Entries of shape (R,), one per bootstrap
 resample, give scores of shape (R,). An event is forecast where its probability is at or above a
-threshold; thresholds are chosen on out-of-fold forecasts, never on what is scored.
+threshold; thresholds are chosen on out-of-fold forecasts, never on the scored samples.
 
 Definitions: Jolliffe & Stephenson 2012, Forecast Verification, ch. 3 (doi:10.1002/9781119960003);
 for flares Barnes et al. 2016 (doi:10.3847/0004-637X/829/2/89).
@@ -37,7 +37,7 @@ class ContingencyTable:
 
     @property
     def events(self) -> float | FloatArray:
-        """P: how often the event happened."""
+        """P: the number of events."""
         return self.hits + self.misses
 
     @property
@@ -64,7 +64,7 @@ def contingency_table(
     Parameters
     ----------
     observed, forecast
-        Whether the event happened, and whether it was forecast: booleans (N,).
+        Outcomes and yes/no forecasts of the event: booleans (N,).
     weights
         How often each sample counts, (N,) or (R, N); None for once each.
 
@@ -136,7 +136,7 @@ def heidke_skill_score(table: ContingencyTable) -> FloatArray:
 def critical_success_index(table: ContingencyTable) -> FloatArray:
     """Return hits / (hits + misses + false alarms) (CSI, threat score).
 
-    Perfect 1; NaN where the event neither happened nor was forecast.
+    Perfect 1; NaN where the event was neither observed nor forecast.
     """
     return ratio(table.hits, table.events + table.false_alarms)
 
@@ -177,7 +177,7 @@ def accuracy(table: ContingencyTable) -> FloatArray:
 
 
 def appleman_skill_score(table: ContingencyTable) -> FloatArray:
-    """Return the gain over always forecasting what is more frequent (ApSS).
+    """Return the gain over always forecasting the more frequent outcome (ApSS).
 
     (hits - false alarms) / P where P < N, else (correct negatives - misses) / N. Perfect 1; that
     constant forecast 0; NaN without events or without non-events. Barnes et al. 2016.

@@ -60,7 +60,7 @@ def noise_free_scores(
     Raises
     ------
     VerificationInvalid
-        The event has no true probability or was not forecast, or a number is no probability.
+        The event has no true probability or was not forecast, or a number is not a probability.
     """
     values = _values(forecasts, truth, event, n_resamples=n_resamples, seed=seed)
     n, expected = len(truth.active_region), _column(truth.probability, truth.events, event).sum()

@@ -140,7 +140,7 @@ def ranked_probability_score(
 ) -> FloatArray:
     """Return the sum over the thresholds of (probability - outcome)^2, averaged (RPS).
 
-    How far the forecast distribution is from what happened, where M instead of X is a smaller
+    The distance of the forecast distribution from the outcome, where M instead of X is a smaller
     error than C. Perfect 0, worst K: it is the sum of the Brier scores of the K events and not
     divided by K, which others do (K is 4 for the GOES classes). Epstein 1969,
     doi:10.1175/1520-0450(1969)008<0985:ASSFPF>2.0.CO;2; Murphy 1971,

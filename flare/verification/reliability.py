@@ -1,4 +1,4 @@
-"""Reliability: whether the event happens in 30 % of the cases in which 30 % was forecast.
+"""Reliability of probabilities: forecast probability against observed frequency.
 
 Forecasts are put into bins, of equal width or of equal counts. The Brier score is the sum of parts
 over the same bins.
@@ -97,9 +97,9 @@ def brier_decomposition(
     per_bin = columns[:, :, None] * in_bin[:, None, :]  # (N, 5, B)
     sums = counts @ per_bin.reshape(len(observed), -1)
     n, p, o, pp, po = np.moveaxis(sums.reshape(*sums.shape[:-1], 5, n_bins), -2, 0)  # (..., B)
-    total, happened = n.sum(axis=-1), o.sum(axis=-1)
+    total, n_events = n.sum(axis=-1), o.sum(axis=-1)
     filled = np.where(n > 0, n, 1)
-    rate = ratio(happened, total)
+    rate = ratio(n_events, total)
     excess = centre + (p - o) / filled
 
     def share(values: FloatArray) -> FloatArray:
@@ -122,7 +122,7 @@ class ReliabilityBins:
     """Forecasts in B bins.
 
     ``edges`` is (B + 1,): a bin holds its lower edge, the last both. ``mean_probability`` is (B,),
-    NaN in empty bins; ``observed`` is how often the event happened, with intervals. Between
+    NaN in empty bins; ``observed`` is the observed frequency, with intervals. Between
     ``band_low`` and ``band_high``, both (B,), that share would lie of a reliable forecaster.
     """
 
@@ -206,7 +206,7 @@ def consistency_band(
     shares = np.empty((n_resamples, n_bins))
     for resample in range(n_resamples):
         sample = generator.integers(0, n, n)
-        happened = generator.random(n) < probability[sample]
+        simulated = generator.random(n) < probability[sample]
         counts = np.bincount(index[sample], minlength=n_bins)
-        shares[resample] = ratio(np.bincount(index[sample][happened], minlength=n_bins), counts)
+        shares[resample] = ratio(np.bincount(index[sample][simulated], minlength=n_bins), counts)
     return bands(shares, level)

@@ -84,7 +84,7 @@ class Resampled:
         )
 
     def outcomes(self, event: str) -> BoolArray:
-        """Say for each sample whether the event happened, (N,); for the flux, any flare."""
+        """Return the outcome of the event for each sample, (N,); for the flux, any flare."""
         flux = self.observations.peak_flux
         if event == FLUX:
             return flux > QUIET_FLUX
@@ -95,9 +95,9 @@ class Resampled:
     def score(self, event: str, name: str, values: FloatArray, level: float) -> Score:
         """Make a Score of the values on the whole sample and on the resamples, (1 + R,)."""
         low, high = interval(values[1:], level)
-        happened = self.outcomes(event)
-        n_events = int(np.count_nonzero(happened))
-        return Score(event, name, float(values[0]), low, high, len(happened), n_events)
+        outcomes = self.outcomes(event)
+        n_events = int(np.count_nonzero(outcomes))
+        return Score(event, name, float(values[0]), low, high, len(outcomes), n_events)
 
     def _rate(self, event: str) -> float | None:
         if event == PUBLISHED_EVENT and event not in self.rates and self.scale == "raw":

@@ -172,7 +172,7 @@ def class_scores(
     Parameters
     ----------
     reached
-        Whether each of ``RANKED_EVENTS`` happened, (N, K).
+        Outcomes of ``RANKED_EVENTS``, (N, K).
     probability
         Of each of them, (N, K). None where one was not forecast: the scores are then NaN.
     """

@@ -65,7 +65,7 @@ def run(config: BaselineConfig) -> Trained:
             data,
             family="forest",
             model_name=config.model_name,
-            tuned_on=OUT_OF_FOLD if config.folds else ON_VALIDATION,
+            postprocessing_data=OUT_OF_FOLD if config.folds else ON_VALIDATION,
             settings=settings,
         )
 

@@ -47,9 +47,9 @@ def run(config: EnsembleConfig) -> Trained:
         data = training_data(_split_config(config, ensemble), tracked)
         _check_same_split(members, data)
         forecasts = _out_of_fold(members, data, config) if config.folds else None
-        tuned_on = OUT_OF_FOLD
+        postprocessing_data = OUT_OF_FOLD
         if forecasts is None:
-            tuned_on = ON_VALIDATION
+            postprocessing_data = ON_VALIDATION
             log.warning(
                 "postprocessing is fitted on validation, whose scores are then optimistic: %s",
                 "folds=0" if config.folds == 0 else "a member has no out-of-fold forecasts",
@@ -68,7 +68,7 @@ def run(config: EnsembleConfig) -> Trained:
             data,
             family="ensemble",
             model_name=config.model_name,
-            tuned_on=tuned_on,
+            postprocessing_data=postprocessing_data,
             settings={"members": ", ".join(one.label for one in members)},
         )
 

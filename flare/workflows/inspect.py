@@ -37,7 +37,7 @@ _SAMPLES_DRAWN, _SAMPLES_COUNTED = 3, 24
 
 @dataclass(frozen=True)
 class Inspection:
-    """The census, the id of the sample that was drawn, and the folder of the figures."""
+    """The census, the id of the sample in the figures, and the folder of the figures."""
 
     census: Census
     sample: str
@@ -172,14 +172,14 @@ def draw_comparison(first: Path, second: Path) -> Figure:
         name = _dataset_title(folder, others=set(counts))
         table = pd.concat([read_table(folder, split) for split in available_splits(folder)])
         levels = np.zeros((N_CHANNELS, 256), dtype=np.int64)
-        drawn = 0
+        n_drawn = 0
         for known, sample in _samples_by_label(table, _SAMPLES_COUNTED):
             row = _row(name, known, sample)
             levels[row.present] += histograms(row.planes[row.present])
-            if drawn < _SAMPLES_DRAWN:
+            if n_drawn < _SAMPLES_DRAWN:
                 rows.append(row)
-                drawn += 1
-        if not drawn:
+                n_drawn += 1
+        if not n_drawn:
             raise DatasetNotFound(
                 f"no image of any sample is in {folder}; download the dataset again"
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flare.config import ResendConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
-from flare.tracking.packaging import register_kept
+from flare.tracking.packaging import register_stored_model
 from flare.tracking.registry import RegisteredVersion, connect
 from flare.tracking.resume import resend, unsent_runs
 from flare.tracking.run_log import RunInfo
@@ -41,8 +41,8 @@ def run(config: ResendConfig) -> list[Resent]:
         infos = [info for info in infos if info.folder.resolve() == config.folder.resolve()]
         if not infos:
             raise ModelNotFound(
-                f"folder={config.folder} is not the folder of a run that has ended and of which "
-                "MLflow lacks something; leave it empty for all that are"
+                f"folder={config.folder} is not the folder of an ended run with unsynced entries; "
+                "leave it empty to send all such runs"
             )
     sent, errors = [], []
     for info in infos:
@@ -59,7 +59,7 @@ def run(config: ResendConfig) -> list[Resent]:
 def _resend(info: RunInfo) -> Resent:
     """Send a run; its model gets the model card that others have."""
     with closing(resend(info)) as run_log:
-        registered = register_kept(run_log)
+        registered = register_stored_model(run_log)
     if registered is None:
         return Resent(info.run_id, info.entry, None)
     version, forecaster = registered

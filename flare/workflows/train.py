@@ -66,7 +66,7 @@ def run(config: TrainConfig) -> Trained:
             data,
             family=config.architecture,
             model_name=config.model_name,
-            tuned_on=OUT_OF_FOLD if config.folds else ON_VALIDATION,
+            postprocessing_data=OUT_OF_FOLD if config.folds else ON_VALIDATION,
             settings={"best epoch": best_epoch, "learning rate": config.learning_rate},
         )
         shutil.rmtree(_checkpoints(tracked), ignore_errors=True)

@@ -67,7 +67,7 @@ class Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, unless it follows a request that was already answered."""
+        """Answer bytes that are not HTTP, unless they follow a request that was answered."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._refuse(400, "bad_request", msg, hint="send HTTP/1.1")
         self.transport.close()

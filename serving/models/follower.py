@@ -25,7 +25,7 @@ DETAILS_SECONDS = 60.0
 
 
 class StillLoading(ModelNotFound):
-    """The first look for a model is not over, so it is not known yet whether there is one."""
+    """The server has not finished its first look for a model."""
 
 
 class Follower:

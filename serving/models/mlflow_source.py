@@ -269,7 +269,7 @@ class ModelCache:
                 draft.rename(self._folder_of(key))
 
     def update(self, key: str, about: dict[str, Any]) -> None:
-        """Replace some of what is stored about a model."""
+        """Replace some stored details of a model."""
         copy = self.find(key)
         if copy is not None:
             with suppress(OSError):

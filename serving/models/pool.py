@@ -159,7 +159,7 @@ class Place:
         ------
         TookTooLong
             The time limit, which begins with the first call, was over first. A thread finishes
-            work that it has begun.
+            work that it has started.
         ClientGone
             The client hung up.
         """

@@ -77,7 +77,7 @@ class FolderSource:
 
     def current_version(self) -> Version:
         """Read the description and hash it."""
-        description = read_description(self._folder)  # the error says what is missing or damaged
+        description = read_description(self._folder)  # the error names the missing or damaged part
         digest = hashlib.sha256((self._folder / DESCRIPTION).read_bytes()).hexdigest()
         # A folder that is still being copied is refused; the key changes when the copy is complete.
         state = [_time_and_size(self._folder / name) for name in sorted(description["sha256"])]

@@ -52,7 +52,7 @@ NO_KEY: dict[int | str, dict[str, Any]] = {
     "/health", summary="The state of the server", operation_id="get_health", tags=OPERATIONS
 )
 async def health(request: Request) -> Health:
-    """Report whether a model is loaded, which one, and why the latest look for one failed.
+    """Report the loaded model, if any, and why the latest look for one failed.
 
     Paths and addresses are only shown to requests with the API key.
     """

@@ -39,8 +39,8 @@ from serving.uploads.files import (
 
 Result = TypeVar("Result")
 
-#: What is not a .npy file has the wrong media type, a damaged file is a bad request, and an array
-#: that is not a sample cannot be processed (422).
+#: A body that is not a .npy file has the wrong media type, a damaged file is a bad request, and an
+#: array that is not a sample cannot be processed (422).
 STATUS = {"empty": 400, "npz": 415, "not_npy": 415, "bad_header": 400, "wrong_length": 400}
 
 #: How much larger than the largest body an archive may be unpacked: `savez_compressed` halves a
@@ -86,9 +86,9 @@ def sample_of_npy(body: bytes, content_type: str, *, scale: Scale | None = None)
     Raises
     ------
     UploadRejected
-        415 for what is not a .npy file; 400 for one that is empty, damaged or shorter or longer
-        than its header states; 422 for another type, shape, range or scale, for NaN, and where all
-        images are missing.
+        415 for a body that is not a .npy file; 400 for one that is empty, damaged, or shorter or
+        longer than its header states; 422 for another type, shape, range or scale, for NaN, and
+        where all images are missing.
     """
     data, stated = _file_and_scale(body, content_type, NPY_TYPES, scale)
     cube, used = _checked(lambda: cube_of_npy(data, scale=stated, fortran=False))

@@ -59,7 +59,7 @@ ALLOWED = {
 
 def violations(root: Path) -> list[str]:
     """Return one line for every import that breaks the rule: file, line, and what to do."""
-    found = []
+    result = []
     for path in sorted(
         p for room in ("flare", "entrypoints", "serving") for p in (root / room).rglob("*.py")
     ):
@@ -67,10 +67,10 @@ def violations(root: Path) -> list[str]:
         for line, target in imports(path, module):
             problem = _problem(module, target)
             if problem:
-                found.append(
+                result.append(
                     f"{path.relative_to(root)}:{line}: {module} imports {target}: {problem}"
                 )
-    return found
+    return result
 
 
 def imports(path: Path, module: str) -> Iterator[tuple[int, str]]:
@@ -141,12 +141,12 @@ def cycles(root: Path) -> list[str]:
             if target and target != module and not module.startswith(f"{target}."):
                 targets.add(target)
         graph[module] = targets
-    found: list[str] = []
+    result: list[str] = []
     done: set[str] = set()
 
     def visit(module: str, trail: tuple[str, ...]) -> None:
         if module in trail:
-            found.append(" -> ".join((*trail[trail.index(module) :], module)))
+            result.append(" -> ".join((*trail[trail.index(module) :], module)))
             return
         if module in done:
             return
@@ -156,4 +156,4 @@ def cycles(root: Path) -> list[str]:
 
     for module in sorted(graph):
         visit(module, ())
-    return found
+    return result

@@ -55,10 +55,10 @@ def test_an_import_planted_the_wrong_way_is_named(
 ) -> None:
     path = copy / file
     path.write_text(path.read_text(encoding="utf-8") + f"\n{line}\n", encoding="utf-8")
-    found = violations(copy)
-    assert len(found) == 1
-    assert file in found[0]
-    assert says in found[0]
+    result = violations(copy)
+    assert len(result) == 1
+    assert file in result[0]
+    assert says in result[0]
 
 
 def test_a_planted_circle_is_named(copy: Path) -> None:

@@ -31,8 +31,8 @@ def project() -> dict[str, object]:
 
 
 def wanted() -> dict[str, Requirement]:
-    found = [Requirement(line) for line in project()["dependencies"]]
-    return {canonicalize_name(one.name): one for one in found}
+    result = [Requirement(line) for line in project()["dependencies"]]
+    return {canonicalize_name(one.name): one for one in result}
 
 
 def test_conda_and_mlflow_build_the_same_environment() -> None:

@@ -26,9 +26,9 @@ def named(pattern: str) -> list[tuple[str, re.Match[str]]]:
 
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
-    found = named(r"(?:^|`)make ([a-z-]+)")
-    assert found
-    assert [(path, match[1]) for path, match in found if match[1] not in targets] == []
+    result = named(r"(?:^|`)make ([a-z-]+)")
+    assert result
+    assert [(path, match[1]) for path, match in result if match[1] not in targets] == []
 
 
 def test_every_entry_point_is_in_the_table_and_nothing_else() -> None:
@@ -37,9 +37,9 @@ def test_every_entry_point_is_in_the_table_and_nothing_else() -> None:
 
 
 def test_every_mlflow_command_names_an_entry_point_and_its_parameters() -> None:
-    found = named(r"mlflow run \. -e ([a-z]+)((?: -P [a-z_]+=\S+)*)")
-    assert found
-    for path, match in found:
+    result = named(r"mlflow run \. -e ([a-z]+)((?: -P [a-z_]+=\S+)*)")
+    assert result
+    for path, match in result:
         assert match[1] in ENTRY_POINTS, f"{path}: {match[0]}"
         given = set(re.findall(r"-P ([a-z_]+)=", match[2]))
         assert given <= set(ENTRY_POINTS[match[1]].model_fields), f"{path}: {match[0]}"
@@ -91,7 +91,7 @@ def test_every_room_of_flare_is_in_the_tree() -> None:
 
 
 @pytest.mark.parametrize("word", ["synthetic", "climatology", "interval"])
-def test_the_readme_says_what_a_score_stands_beside(word: str) -> None:
+def test_the_readme_says_what_a_score_is_compared_with(word: str) -> None:
     assert word in README
 
 

@@ -34,9 +34,9 @@ class Place:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "FLARE_"))}
-        return kept | {
-            "PATH": f"{BIN}{os.pathsep}{kept['PATH']}",
+        others = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "FLARE_"))}
+        return others | {
+            "PATH": f"{BIN}{os.pathsep}{others['PATH']}",
             "PYTHONPATH": str(ROOT),
             "FLARE_RUNS_DIR": str(self.folder / "ml-runs"),
             "TMPDIR": str(self.temporary),
@@ -93,13 +93,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Start the system's Chromium; Playwright's own browsers are not needed."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
+    result = shutil.which("chromium") or shutil.which("chromium-browser")
+    if result is None:
         pytest.skip("no chromium on PATH; `apt-get install chromium` to test the page")
     playwright = pytest.importorskip("playwright.sync_api", reason="install playwright")
     # Of a module, not of the session: while it runs, no other test can use asyncio.
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = started.chromium.launch(executable_path=result, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -41,7 +41,7 @@ def changed(place, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "told"),
+    ("name", "parameters", "expected"),
     [
         ("train", {"epochs": "abc"}, ["epochs=abc", "integer"]),
         ("train", {"learning_rate": "nan"}, ["learning_rate=nan"]),
@@ -51,9 +51,9 @@ def changed(place, tmp_path):
         ("search", {"family": "tree"}, ["family=tree", "'forest', 'cnn' or 'both'"]),
     ],
 )
-def test_a_bad_parameter_is_named_with_what_it_may_be(place, name, parameters, told):
+def test_a_bad_parameter_is_named_with_what_it_may_be(place, name, parameters, expected):
     line = refused(place, name, **parameters)
-    assert [text for text in told if text not in line] == []
+    assert [text for text in expected if text not in line] == []
 
 
 def test_a_data_folder_that_does_not_exist_is_named(place):

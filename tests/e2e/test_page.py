@@ -86,14 +86,14 @@ def test_images_and_a_zip_of_them_give_the_same_forecast(visit: Open):
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         for path in EXAMPLE:
             file.write(path, f"sample/{path.name}")
-    found = []
+    result = []
     for files in (EXAMPLE, [("sample.zip", archive.getvalue())]):
         page = visit().upload(*files)
         page.wait_for_selector("#grid .tile")
         assert problem(page) == ""
-        found.append((page.inner_text(".class-name"), gaps(page)))
-    assert found[0] == found[1]
-    assert found[0][1] == [GAP]
+        result.append((page.inner_text(".class-name"), gaps(page)))
+    assert result[0] == result[1]
+    assert result[0][1] == [GAP]
 
 
 def test_a_file_that_is_dropped_is_forecast(visit: Open):

@@ -115,8 +115,8 @@ def test_texts_stand_out_from_what_is_behind_them_in_both_schemes(visit: Open):
         page.emulate_media(color_scheme=scheme)
         body = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         assert body == ground
-        found = dict(page.evaluate(CONTRASTS, list(TEXTS)))
-        assert {name: ratio for name, ratio in found.items() if ratio is None or ratio < 4.5} == {}
+        result = dict(page.evaluate(CONTRASTS, list(TEXTS)))
+        assert {name: ratio for name, ratio in result.items() if ratio is None or ratio < 4.5} == {}
 
 
 def test_every_control_has_a_name(shown: Any):

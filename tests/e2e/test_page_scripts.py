@@ -81,10 +81,10 @@ def test_the_reason_why_an_array_cannot_be_shown_is_given(shown: Any, array: np.
 
 def test_classes_are_those_of_the_project(shown: Any):
     fluxes = [*(10 ** np.linspace(-9, -2.5, 400)).tolist(), 2.3e-5, 9.99e-6, 1e-5, 1e-4, 1.2e-3]
-    found = shown.evaluate(
+    result = shown.evaluate(
         'async (all) => all.map((await import("/page/goes.js")).classOf)', fluxes
     )
-    assert found == [class_of_flux(flux) for flux in fluxes]
+    assert result == [class_of_flux(flux) for flux in fluxes]
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_different_probabilities_have_different_texts(
     shown: Any, pair: tuple[float, float], texts: list[str]
 ):
     script = 'async (pair) => (await import("/page/goes.js")).percents(...pair)'
-    found = shown.evaluate(script, list(pair))
-    assert [text.replace("\N{NARROW NO-BREAK SPACE}", " ") for text in found] == texts
+    result = shown.evaluate(script, list(pair))
+    assert [text.replace("\N{NARROW NO-BREAK SPACE}", " ") for text in result] == texts
 
 
 def test_grey_levels_mean_the_same_physical_values(shown: Any):
@@ -136,13 +136,13 @@ def test_images_are_placed_by_their_names_as_the_dataset_does(shown: Any):
         const { placesOf } = await import("/page/sample.js");
         return placesOf(names).places.map(({ name, step, channel }) => [name, step, channel]);
     }"""
-    found = shown.evaluate(script, [*names, "2013-09-18T193600__1600.jpg", "notes.txt"])
+    result = shown.evaluate(script, [*names, "2013-09-18T193600__1600.jpg", "notes.txt"])
     times = sorted({name.split("__")[0] for name in names})
     wanted = [
         [name, times.index(name.split("__")[0]), CHANNELS.index(name.split("__")[1][:-4])]
         for name in names
     ]
-    assert sorted(found) == wanted
+    assert sorted(result) == wanted
 
 
 def test_a_model_card_cannot_contain_markup(shown: Any):

@@ -25,8 +25,8 @@ def blocks() -> list[str]:
 
 def commands(pattern: str, text: str) -> list[list[str]]:
     """Return command lines, their address replaced by a port of this machine that is free."""
-    found = re.findall(pattern, text, flags=re.MULTILINE)
-    local = [re.sub(r"--host \S+ --port \d+", "--host 127.0.0.1 --port 0", one) for one in found]
+    result = re.findall(pattern, text, flags=re.MULTILINE)
+    local = [re.sub(r"--host \S+ --port \d+", "--host 127.0.0.1 --port 0", one) for one in result]
     return [one.removeprefix("python -m ").split() for one in local]
 
 

@@ -38,12 +38,12 @@ class Store:
 
     def history(self, run) -> dict[str, list[tuple[int, float]]]:
         """Return every value of the run's metrics but those that are of the clock."""
-        found = {}
+        result = {}
         for name in run.data.metrics:
             if not name.startswith(_OTHERWISE):
                 history = self.client.get_metric_history(run.info.run_id, name)
-                found[name] = [(one.step, one.value) for one in history]
-        return found
+                result[name] = [(one.step, one.value) for one in history]
+        return result
 
     def weights(self) -> bytes:
         """Return the weights of the newest model."""

@@ -57,8 +57,8 @@ def serving(place, *command: object) -> Iterator[str]:
             seen = []
             for line in process.stderr:
                 seen.append(line)
-                if found := re.search(r"running on (http://\S+)", line):
-                    yield found[1]
+                if result := re.search(r"running on (http://\S+)", line):
+                    yield result[1]
                     break
             else:
                 pytest.fail("the server did not start:\n" + "".join(seen))
@@ -98,12 +98,12 @@ def test_images_and_a_zip_of_them_get_the_numbers_of_the_array(ours, sample, ans
         for name, data in images.items():
             archive.writestr(f"{sample.name}/{name}", data)
     loose = [("files", (name, data)) for name, data in images.items()]
-    for found in (
+    for result in (
         asked(ours, "predict_images", files=loose),
         asked(ours, "predict_images", content=zipped.getvalue()),
     ):
-        assert found.pop("left_out") == []
-        assert found == answered
+        assert result.pop("left_out") == []
+        assert result == answered
 
 
 def test_each_of_a_batch_gets_the_numbers_of_one_alone(ours, cube, answered):
@@ -115,10 +115,10 @@ def test_each_of_a_batch_gets_the_numbers_of_one_alone(ours, cube, answered):
     for body, ids in ((npy(np.stack([cube, other])), ["0", "1"]), (together.getvalue(), [*named])):
         batch = asked(ours, "predict_batch", content=body)
         assert [one.pop("id") for one in batch["forecasts"]] == ids
-        for found, wanted in zip(batch["forecasts"], (answered, alone), strict=True):
-            assert numbers(found) == pytest.approx(numbers(wanted), rel=1e-6)
-            assert found.keys() == wanted.keys()
-            assert batch["model_version"] == found["model_version"] == wanted["model_version"]
+        for result, wanted in zip(batch["forecasts"], (answered, alone), strict=True):
+            assert numbers(result) == pytest.approx(numbers(wanted), rel=1e-6)
+            assert result.keys() == wanted.keys()
+            assert batch["model_version"] == result["model_version"] == wanted["model_version"]
 
 
 def test_mlflows_server_gives_the_forecasters_numbers(place, own, cube):

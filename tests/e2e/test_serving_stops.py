@@ -67,7 +67,7 @@ def test_what_was_accepted_before_sigterm_is_answered(command, code, file, cube,
     assert "/predict_npy" not in server.log  # FLARE_ACCESS_LOG=false
 
 
-def test_clients_that_hang_up_leave_no_place_taken(file, cube, tmp_path):
+def test_clients_that_hang_up_leave_no_place_occupied(file, cube, tmp_path):
     forecaster = climatology(-6)
     folder = save(forecaster, tmp_path / "climatology")
     with serving(tmp_path / "state", model=folder, max_waiting=16) as server:
@@ -155,9 +155,9 @@ def forecasts_of_workers(server, workers: int) -> list[float]:
 
 
 def history(server) -> list[dict[str, object]]:
-    found, cursor = [], ""
+    result, cursor = [], ""
     while cursor is not None:
         page = server.get(f"/history?limit=500{cursor and f'&before={cursor}'}").json()
-        found += page["forecasts"]
+        result += page["forecasts"]
         cursor = page["next"]
-    return found
+    return result

@@ -68,7 +68,7 @@ def test_twenty_promotions_under_load_lose_no_request_and_keep_no_memory(store, 
     assert (health["model_version"], health["last_error"]) == ("1", None)
 
 
-def test_broken_versions_are_refused_under_load_and_a_good_one_is_taken_after_them(
+def test_broken_versions_are_refused_under_load_and_a_good_one_is_loaded_after_them(
     store, file, tmp_path
 ):
     store.promote(1)
@@ -91,7 +91,7 @@ def test_broken_versions_are_refused_under_load_and_a_good_one_is_taken_after_th
 
 def test_a_burst_beyond_all_places_gets_answers_and_503s_and_nothing_else(store, file, tmp_path):
     store.promote(1)
-    found: list[tuple[int, str | None] | str] = []
+    result: list[tuple[int, str | None] | str] = []
     start = threading.Barrier(200)
     uploads = uploads_of(file)
 
@@ -101,9 +101,9 @@ def test_a_burst_beyond_all_places_gets_answers_and_503s_and_nothing_else(store,
             line.connect()
             start.wait(60)
             status, _, retry_after = post(line, uploads[k % 2])
-            found.append((status, retry_after))
+            result.append((status, retry_after))
         except Exception as error:
-            found.append(repr(error))
+            result.append(repr(error))
         finally:
             line.close()
 
@@ -116,7 +116,7 @@ def test_a_burst_beyond_all_places_gets_answers_and_503s_and_nothing_else(store,
         server.until(lambda: server.metric("flare_queue_requests") == 0)
         with Load(server.address, file, store.expected, clients=2) as load:
             load.wait_for_more(20)
-    log.info("answers: %s", {str(one): found.count(one) for one in set(found)})
-    assert len(found) == 200
-    assert set(found) == {(200, None), (503, "1")}
+    log.info("answers: %s", {str(one): result.count(one) for one in set(result)})
+    assert len(result) == 200
+    assert set(result) == {(200, None), (503, "1")}
     assert load.failures == []

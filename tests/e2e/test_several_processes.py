@@ -18,7 +18,7 @@ CURVES = (
 
 
 def curves(place) -> dict[str, list[float]]:
-    """Return what the newest training has learnt, epoch by epoch."""
+    """Return what the newest training has learned, epoch by epoch."""
     client = MlflowClient(f"sqlite:///{place.folder}/mlflow.db")
     (run,) = client.search_runs(["0"], "tags.`flare.entry` = 'train'", max_results=1)
     assert run.info.status == "FINISHED"
@@ -46,11 +46,11 @@ def test_two_processes_have_nearly_the_loss_curve_of_one_with_the_doubled_batch(
     else:
         done = place.call("torchrun", "--standalone", "--nproc-per-node=2", *command[1:])
     assert done.returncode == 0, done.stderr
-    found = curves(place)
+    result = curves(place)
     for name in CURVES:
-        assert len(found[name]) == SETTINGS["epochs"]
+        assert len(result[name]) == SETTINGS["epochs"]
         # On CPUs each process normalises its own part of a batch: nearly, not exactly.
-        assert found[name] == pytest.approx(alone[name], rel=0.25), (name, found, alone)
+        assert result[name] == pytest.approx(alone[name], rel=0.25), (name, result, alone)
     client = MlflowClient(f"sqlite:///{place.folder}/mlflow.db")
     runs = client.search_runs(["0"], "tags.`flare.entry` = 'train'")
     assert len(runs) == len(client.search_model_versions())  # one each, whatever the processes

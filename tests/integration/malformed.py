@@ -137,7 +137,7 @@ def wrong_npy(marker: str) -> st.SearchStrategy[tuple[str, bytes]]:
         "a pickle": st.just(pickled(marker)),
         "no array": st.binary(max_size=300),
     }  # fmt: skip
-    return st.one_of(*[drawn.map(lambda d, k=kind: (k, d)) for kind, drawn in kinds.items()])
+    return st.one_of(*[strategy.map(lambda d, k=kind: (k, d)) for kind, strategy in kinds.items()])
 
 
 def wrong_forms(field: str, name: str, good: bytes) -> st.SearchStrategy[Upload]:
@@ -170,12 +170,12 @@ def wrong_forms(field: str, name: str, good: bytes) -> st.SearchStrategy[Upload]
     )
 
 
-def in_form(field: str, name: str, drawn: st.SearchStrategy[tuple[str, bytes]]) -> Any:
+def in_form(field: str, name: str, strategy: st.SearchStrategy[tuple[str, bytes]]) -> Any:
     """Draw uploads of these files as a form."""
-    return drawn.map(lambda d: Upload(d[0], form((field, name, d[1])), FORM))
+    return strategy.map(lambda d: Upload(d[0], form((field, name, d[1])), FORM))
 
 
-def as_body(drawn: st.SearchStrategy[tuple[str, bytes]], *types: str) -> Any:
+def as_body(strategy: st.SearchStrategy[tuple[str, bytes]], *types: str) -> Any:
     """Draw uploads of these files as they are, under one of these types."""
     # Not `builds`, which writes out what it is given.
-    return st.tuples(drawn, st.sampled_from(types)).map(lambda d: Upload(*d[0], d[1]))
+    return st.tuples(strategy, st.sampled_from(types)).map(lambda d: Upload(*d[0], d[1]))

@@ -69,7 +69,7 @@ def wrong_zip(good: list[tuple[str, bytes]]) -> st.SearchStrategy[tuple[str, byt
         "nothing in it": st.just(zipped()),
         "garbage": st.binary(max_size=200).map(lambda more: b"PK" + more),
     }
-    return st.one_of(*[drawn.map(lambda d, k=kind: (k, d)) for kind, drawn in kinds.items()])
+    return st.one_of(*[strategy.map(lambda d, k=kind: (k, d)) for kind, strategy in kinds.items()])
 
 
 def image(pixels: np.ndarray, kind: str = "PNG") -> bytes:
@@ -101,10 +101,10 @@ def wrong_images() -> st.SearchStrategy[tuple[str, list[tuple[str, bytes]]]]:
     }
     one_bad = st.one_of(
         *[
-            st.tuples(st.just(kind), channels, drawn).map(
+            st.tuples(st.just(kind), channels, strategy).map(
                 lambda d: (d[0], [GOOD_IMAGE, (f"{TIME}__{d[1]}.png", d[2])])
             )
-            for kind, drawn in bad.items()
+            for kind, strategy in bad.items()
         ]
     )
     years = st.integers(1000, 2999).filter(lambda year: year != 2013)

@@ -1,4 +1,4 @@
-"""Stated base rates: probabilities move by the odds, alarms stay, and everybody is told."""
+"""Stated base rates: probabilities move by the odds, alarms stay, and reports say so."""
 
 import json
 
@@ -78,11 +78,11 @@ def test_all_forecasts_of_the_table_are_moved_by_the_same_rule(stated, models):
     assert at_rate["climatology"].probability[0, column] == pytest.approx(RATE)
 
 
-def test_a_report_says_the_stated_rate_beside_the_models_own(stated, models):
+def test_a_report_says_the_stated_rate_next_to_the_models_own(stated, models):
     report = json.loads((stated.report / "report.json").read_text(encoding="utf-8"))
     assert report["stated_base_rates"] == {"M1.0": RATE}
-    told = (stated.report / "report.md").read_text(encoding="utf-8")
-    assert f"base rate {own_rate(models.network):.3f}, moved to the stated 0.3" in told
+    text = (stated.report / "report.md").read_text(encoding="utf-8")
+    assert f"base rate {own_rate(models.network):.3f}, moved to the stated 0.3" in text
 
 
 def test_a_model_without_stated_rates_has_none_in_its_report(models):
@@ -106,8 +106,8 @@ def test_one_forecast_moves_by_the_formula_and_keeps_its_alarm(models, at_home):
 
 def test_a_forecast_is_named_after_the_stated_rate(models, at_home):
     sample = next(at_home.data.glob("test/*/*"))
-    found = predict.run(PredictConfig(input=sample, model="1", base_rates=STATED))
-    assert found.model == "forest v1 at stated rates M1.0 0.3"
+    result = predict.run(PredictConfig(input=sample, model="1", base_rates=STATED))
+    assert result.model == "forest v1 at stated rates M1.0 0.3"
 
 
 @pytest.fixture
@@ -123,12 +123,12 @@ def forecast(models, at_home, tmp_path, monkeypatch):
     return ask
 
 
-@pytest.mark.parametrize(("begun", "gone_on"), [("", STATED), (STATED, ""), (STATED, "M1.0:0.35")])
-def test_another_base_rate_does_not_continue_a_journal(forecast, begun, gone_on):
+@pytest.mark.parametrize(("first", "second"), [("", STATED), (STATED, ""), (STATED, "M1.0:0.35")])
+def test_another_base_rate_does_not_continue_a_journal(forecast, first, second):
     with stopped_after(1):
-        forecast(begun)
+        forecast(first)
     with pytest.raises(ConfigInvalid, match=r"has forecasts of another model; pass -P restart"):
-        forecast(gone_on)
+        forecast(second)
 
 
 def test_the_same_base_rate_continues_a_journal(forecast):

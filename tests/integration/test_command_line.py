@@ -124,7 +124,7 @@ def test_a_full_disk_is_one_line_that_names_the_file(
     assert f"{tmp_path}/out.json: No space left on device; make room" in line
 
 
-def test_an_error_of_several_lines_is_told_in_one(typed, monkeypatch):
+def test_an_error_of_several_lines_is_reported_in_one(typed, monkeypatch):
     def fail(_config: object) -> None:
         raise FlareError("first\n   second")
 
@@ -141,7 +141,7 @@ def test_a_defect_is_not_hidden(typed, monkeypatch):
         typed("pack")
 
 
-def test_ctrl_c_is_told_and_has_its_own_exit_code(typed, monkeypatch):
+def test_ctrl_c_is_reported_and_has_its_own_exit_code(typed, monkeypatch):
     def interrupt(_config: object) -> None:
         raise KeyboardInterrupt
 
@@ -149,7 +149,7 @@ def test_ctrl_c_is_told_and_has_its_own_exit_code(typed, monkeypatch):
     assert typed("pack") == (130, "", "pack: stopped\n")
 
 
-def test_sigterm_is_taken_for_ctrl_c(typed, monkeypatch):
+def test_sigterm_is_treated_as_ctrl_c(typed, monkeypatch):
     monkeypatch.setattr(
         "entrypoints.pack.main", lambda _config: signal.raise_signal(signal.SIGTERM)
     )
@@ -188,9 +188,9 @@ def test_a_sample_that_cannot_be_forecast_is_named(typed, models, at_home, tmp_p
     lost = sorted(data.glob("12000/*"))[1]
     for image in lost.iterdir():
         image.write_bytes(b"")
-    _, told, _ = typed("predict", data_dir=data, model="1", output=tmp_path / "p.csv")
-    assert "7 forecasts" in told
-    assert f"no usable image, so no forecast, in 1: 12000_{lost.name}" in told
+    _, printed, _ = typed("predict", data_dir=data, model="1", output=tmp_path / "p.csv")
+    assert "7 forecasts" in printed
+    assert f"no usable image, so no forecast, in 1: 12000_{lost.name}" in printed
 
 
 def test_what_predict_cannot_take_is_one_line(refused, models, at_home, tmp_path):

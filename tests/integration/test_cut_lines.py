@@ -70,8 +70,8 @@ class FullDisk:
     def write(self, data) -> int:
         if not self.room:
             raise OSError(errno.ENOSPC, "No space left on device")
-        taken, self.room = self.room, 0
-        return self._file.write(bytes(data)[:taken])
+        n_bytes, self.room = self.room, 0
+        return self._file.write(bytes(data)[:n_bytes])
 
     def __getattr__(self, name: str):
         return getattr(self._file, name)

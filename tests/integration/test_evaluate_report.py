@@ -122,8 +122,8 @@ def test_the_page_needs_nothing_from_elsewhere(page):
 
 def test_figures_are_there_as_png_and_svg(models):
     for suffix in ("png", "svg"):
-        found = {path.stem for path in (models.evaluation.report / "figures").glob(f"*.{suffix}")}
-        assert found == set(CAPTIONS)
+        result = {path.stem for path in (models.evaluation.report / "figures").glob(f"*.{suffix}")}
+        assert result == set(CAPTIONS)
 
 
 def test_every_table_of_the_markdown_has_as_many_cells_in_each_row(models):
@@ -142,7 +142,7 @@ def test_every_table_of_the_markdown_has_as_many_cells_in_each_row(models):
     assert tables == 11  # five events, the flux, two of differences, three of subsets
 
 
-def test_every_picture_of_the_markdown_lies_beside_it(models):
+def test_every_picture_of_the_markdown_lies_next_to_it(models):
     linked = re.findall(r"!\[.*\]\((.*)\)", text_of(models.evaluation, "report.md"))
     assert linked == [f"figures/{name}.png" for name in CAPTIONS]
     assert [name for name in linked if not (models.evaluation.report / name).is_file()] == []
@@ -163,10 +163,10 @@ def test_a_leak_in_the_data_is_an_invalid_audit(leaked, fetch):
 
 @pytest.mark.parametrize("name", ["report.md", "report.html"])
 def test_a_report_on_data_with_a_leak_says_so_first(leaked, models, name):
-    told = "No scores of skill. INVALID: scores mean nothing until this is corrected: "
+    message = "No scores of skill. INVALID: scores mean nothing until this is corrected: "
     text = text_of(leaked, name)
-    assert told in text
-    assert text.index(told) < text.index("BSS above climatology")
+    assert message in text
+    assert text.index(message) < text.index("BSS above climatology")
     assert "No scores of skill" not in text_of(models.evaluation, name)
 
 

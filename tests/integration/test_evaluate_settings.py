@@ -1,4 +1,4 @@
-"""What an evaluation can be asked for beyond the model: another model beside it, another scale."""
+"""What an evaluation can be asked for beyond the model: another model next to it, another scale."""
 
 import json
 
@@ -32,7 +32,7 @@ def read(evaluation):
 
 @pytest.fixture(scope="module")
 def compared(models, home, tmp_path_factory):
-    """The network beside the forest."""
+    """The network, compared with the forest."""
     with working_in(home.folder):
         return evaluated(home, tmp_path_factory.mktemp("compared"), compare_to="1")
 
@@ -49,21 +49,21 @@ def test_the_model_to_compare_with_stands_next_to_the_model(compared):
 
 
 def test_its_paired_differences_are_in_the_report(compared):
-    told = read(compared)["model_minus"]["forest v1"]
-    assert [(one["event"], one["name"].removesuffix("_difference")) for one in told] == list(
+    differences = read(compared)["model_minus"]["forest v1"]
+    assert [(one["event"], one["name"].removesuffix("_difference")) for one in differences] == list(
         COMPARED
     )
     cards = compared.comparison.scorecards.values()
     one, other = (card.value("M1.0", "brier_skill_score") for card in list(cards)[:2])
-    assert told[0]["value"] == pytest.approx(one - other)
+    assert differences[0]["value"] == pytest.approx(one - other)
 
 
 def test_its_paired_differences_are_metrics_with_their_intervals(compared, fetch):
     metrics = fetch(compared.run_id).data.metrics
     score = compared.comparison.against["forest v1"][0]
     path = "test/M1.0/brier_skill_score_difference"
-    told = [metrics[f"{path}{end}/compare_to"] for end in ("", "_low", "_high")]
-    assert told == pytest.approx([score.value, score.low, score.high])
+    logged = [metrics[f"{path}{end}/compare_to"] for end in ("", "_low", "_high")]
+    assert logged == pytest.approx([score.value, score.low, score.high])
 
 
 def test_all_its_paired_differences_are_in_the_table_of_scores(compared, at_home):
@@ -91,16 +91,16 @@ def test_without_one_there_are_no_such_metrics(models, fetch):
 
 @pytest.mark.parametrize("spelling", ["2", "models:/solar-flare/2"])
 def test_the_same_model_twice_is_refused(models, at_home, tmp_path, spelling):
-    told = rf"compare_to={spelling} is the model that is evaluated, cnn v2; name another one"
-    with pytest.raises(ConfigInvalid, match=told):
+    message = rf"compare_to={spelling} is the model that is evaluated, cnn v2; name another one"
+    with pytest.raises(ConfigInvalid, match=message):
         evaluated(at_home, tmp_path / "no", compare_to=spelling)
     assert not (tmp_path / "no").exists()
 
 
 def test_models_of_image_sizes_that_do_not_fit_are_refused(models, at_home, tmp_path):
     larger = stored(tmp_path / "larger", image_size=64)
-    told = r"works on images of 64 pixels and cnn v2 on 32; evaluate it, with compare_to"
-    with pytest.raises(ConfigInvalid, match=told):
+    message = r"works on images of 64 pixels and cnn v2 on 32; evaluate it, with compare_to"
+    with pytest.raises(ConfigInvalid, match=message):
         evaluated(at_home, tmp_path / "no", compare_to=str(larger))
 
 

@@ -74,7 +74,7 @@ def test_scores_that_are_not_of_the_models_own_skill_do_not_get_onto_it(
     assert card_of(forest[0]) == forest[1]
 
 
-def test_an_evaluation_on_test_puts_everybodys_test_scores_beside_the_validation_scores(
+def test_an_evaluation_on_test_puts_everybodys_test_scores_next_to_the_validation_scores(
     forest, at_home, tmp_path
 ):
     trained, before = forest
@@ -97,7 +97,7 @@ OTHERWISE = {
 
 
 @pytest.mark.parametrize("what", OTHERWISE)
-def test_scores_of_other_data_scales_or_rates_are_stored_beside_the_test_scores(
+def test_scores_of_other_data_scales_or_rates_are_stored_next_to_the_test_scores(
     forest, at_home, tmp_path, what
 ):
     run_id = forest[0].version.run_id

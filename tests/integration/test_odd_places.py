@@ -198,7 +198,7 @@ def test_what_lies_in_the_original_alone_is_copied_from_there(tmp_path):
         assert MlflowClient().list_artifacts(run.id)[0].path == "text.txt"
 
 
-def test_a_database_that_several_projects_share_is_no_copy(tmp_path, monkeypatch):
+def test_a_database_that_several_projects_share_is_not_a_copy(tmp_path, monkeypatch):
     shared = tmp_path / "shared"
     for name in ("one", "two"):
         with working_in(tmp_path / name):

@@ -50,8 +50,8 @@ def ask_everything(address: str, *, examples: int, wanted: list[Any]) -> dict[st
     """Send requests that fit the document, and ones that do not; return the statuses by path."""
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
     statuses: dict[str, set[int]] = {}
-    for found in schema.get_all_operations():
-        operation = found.ok()
+    for result in schema.get_all_operations():
+        operation = result.ok()
         takes_something = bool(operation.body or operation.query)
         for mode in list(GenerationMode) if takes_something else [GenerationMode.POSITIVE]:
 
@@ -83,8 +83,8 @@ def test_without_a_model_forecasts_are_503_as_documented_and_nothing_else_fails(
     """Here a 503 is right, so that `not_a_server_error` is asked by what statuses there were."""
     statuses = ask_everything(empty, examples=5, wanted=ALWAYS)
     needs_model = {"/predict_npy", "/predict_images", "/predict_batch", "/model", "/ready"}
-    for path, found in statuses.items():
-        assert {one for one in found if one >= 500} == ({503} if path in needs_model else set())
+    for path, result in statuses.items():
+        assert {one for one in result if one >= 500} == ({503} if path in needs_model else set())
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def test_every_endpoint_says_what_it_does_and_what_it_answers(document):
-    found = dict(operations(document))
-    assert len(found) == 9
-    for name, operation in found.items():
+    result = dict(operations(document))
+    assert len(result) == 9
+    for name, operation in result.items():
         assert operation["summary"], name
         assert len(operation["description"]) > 20, name
         assert operation["responses"]["200"]["description"], name
@@ -147,13 +147,13 @@ def test_every_upload_and_parameter_is_described(document):
 
 
 def test_operations_have_names_that_make_methods_of_a_client(document):
-    found = [operation for _, operation in operations(document)]
-    assert {one["operationId"] for one in found} == {
+    result = [operation for _, operation in operations(document)]
+    assert {one["operationId"] for one in result} == {
         "predict_npy", "predict_images", "predict_batch", "get_model", "get_sample",
         "list_forecasts", "get_health", "get_ready", "get_metrics",
     }  # fmt: skip
     described = {tag["name"] for tag in document["tags"]}
-    assert {tag for one in found for tag in one["tags"]} == described
+    assert {tag for one in result for tag in one["tags"]} == described
 
 
 UNITS = {

@@ -18,8 +18,8 @@ from flare.tracking.tags import (
     FINGERPRINT_TAG,
     ON_VALIDATION,
     OUT_OF_FOLD,
+    POSTPROCESSING_TAG,
     SPLIT_TAG,
-    TUNED_TAG,
 )
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import score_forecasts
@@ -42,8 +42,8 @@ def labels(first_region: int = 0) -> pd.DataFrame:
 def forecasts(table: pd.DataFrame, skill: float) -> Forecast:
     """Return forecasts between climatology, 0, and perfect, 1."""
     flux = table["peak_flux"].to_numpy()
-    happened = event_outcomes(flux).astype(float)
-    probability = (1 - skill) * 0.25 + skill * happened
+    outcomes = event_outcomes(flux).astype(float)
+    probability = (1 - skill) * 0.25 + skill * outcomes
     log10_flux = skill * np.log10(flux) - (1 - skill) * 8
     thresholds = dict.fromkeys(EVENTS, 0.5)
     ends = (log10_flux - 1, log10_flux + 1)
@@ -59,8 +59,8 @@ def register(at_home, request):
         *,
         table: pd.DataFrame | None = None,
         data: str = DATA,
-        kept: bool = True,
-        tuned_on: str = OUT_OF_FOLD,
+        with_forecasts: bool = True,
+        postprocessing_data: str = OUT_OF_FOLD,
         split: str = SPLIT,
     ) -> int:
         origin = Origin(data, "tiny", True, (), 2)
@@ -68,13 +68,13 @@ def register(at_home, request):
             np.array([1e-9, 1e-5]), spec=ForecasterSpec(image_size=32), origin=origin
         )
         table = labels() if table is None else table
-        issued = forecasts(table, skill)
-        card = score_forecasts(issued, Observations.from_table(table), n_resamples=100)
+        forecast = forecasts(table, skill)
+        card = score_forecasts(forecast, Observations.from_table(table), n_resamples=100)
         value = card.value("M1.0", "brier_skill_score")
         with start("baseline", name="some") as run:
             run.log_metrics(card.metrics("validation"))
-            if kept:
-                log_validation_forecasts(run, card, issued, table)
+            if with_forecasts:
+                log_validation_forecasts(run, card, forecast, table)
             version = package(
                 run,
                 one,
@@ -84,7 +84,7 @@ def register(at_home, request):
                 tags={
                     FINGERPRINT_TAG: data,
                     SPLIT_TAG: split,
-                    TUNED_TAG: tuned_on,
+                    POSTPROCESSING_TAG: postprocessing_data,
                     **({} if np.isnan(value) else {CHOICE_TAG: f"{value:.6f}"}),
                 },
             )
@@ -107,56 +107,57 @@ def production(request):
     return lambda: production_version(request.node.name).version
 
 
-def test_a_better_version_becomes_production_and_both_scores_are_told(
+def test_a_better_version_becomes_production_and_both_scores_are_reported(
     register, promoting, production
 ):
     promoting(register(0.3))
-    found = promoting(register(0.8))
+    result = promoting(register(0.8))
     assert production() == 2
-    told = "\n".join(found.lines())
-    assert "validation BSS of M1.0 of the candidate 0.960 [" in told
-    assert "of Production 0.510 [" in told
-    assert "the candidate is better by +0.450 [+" in told
-    assert "paired over 40 active regions, 120 samples with 30 events" in told
+    text = "\n".join(result.lines())
+    assert "validation BSS of M1.0 of the candidate 0.960 [" in text
+    assert "of Production 0.510 [" in text
+    assert "the candidate is better by +0.450 [+" in text
+    assert "paired over 40 active regions, 120 samples with 30 events" in text
 
 
-def test_a_version_that_was_tuned_on_validation_beats_nobody_that_was_not(
+def test_a_version_that_was_postprocessed_on_validation_beats_nobody_that_was_not(
     register, promoting, production
 ):
     promoting(register(0.3))
-    flattered = register(0.8, tuned_on=ON_VALIDATION)
-    with pytest.raises(PromotionRefused, match=r"tuned on the validation regions \(folds=0\)"):
+    flattered = register(0.8, postprocessing_data=ON_VALIDATION)
+    with pytest.raises(PromotionRefused, match=r"fitted on the validation regions \(folds=0\)"):
         promoting(flattered)
     assert production() == 1
 
 
-def test_best_passes_over_a_version_tuned_on_validation_while_another_was_not(
+def test_best_passes_over_a_version_postprocessed_on_validation_while_another_was_not(
     register, promoting, production
 ):
     register(0.3)
-    register(0.8, tuned_on=ON_VALIDATION)
-    found = promoting("best")
+    register(0.8, postprocessing_data=ON_VALIDATION)
+    result = promoting("best")
     assert production() == 1
-    assert "left out version 2: tuned on the validation regions (folds=0)" in found.lines()[-1]
+    left_out = "left out version 2: its postprocessing was fitted on the validation regions"
+    assert left_out in result.lines()[-1]
 
 
-def test_of_versions_that_were_all_tuned_on_validation_best_is_the_best_of_them(
+def test_of_versions_that_were_all_postprocessed_on_validation_best_is_the_best_of_them(
     register, promoting, production
 ):
-    register(0.8, tuned_on=ON_VALIDATION)
-    register(0.3, tuned_on=ON_VALIDATION)
+    register(0.8, postprocessing_data=ON_VALIDATION)
+    register(0.3, postprocessing_data=ON_VALIDATION)
     promoting("best")
     assert production() == 1
 
 
-def test_an_optimistic_score_of_production_does_not_keep_out_a_version_tuned_out_of_fold(
+def test_an_optimistic_score_of_production_does_not_keep_out_a_version_postprocessed_out_of_fold(
     register, promoting, production
 ):
-    promoting(register(0.8, tuned_on=ON_VALIDATION))
+    promoting(register(0.8, postprocessing_data=ON_VALIDATION))
     register(0.5)
-    found = promoting("best")
+    result = promoting("best")
     assert production() == 2
-    assert "its score there is optimistic" in "\n".join(found.lines())
+    assert "its score there is optimistic" in "\n".join(result.lines())
 
 
 @pytest.mark.parametrize("flaw", ["other data", "no forecasts", "other regions"])
@@ -167,10 +168,10 @@ def test_best_takes_the_next_best_where_the_best_can_never_be_compared(
     register(0.5)
     table = labels(first_region=1000) if flaw == "other regions" else None
     data = "c" * 64 if flaw == "other data" else DATA
-    register(0.8, table=table, data=data, kept=flaw != "no forecasts")
-    found = promoting("best")
+    register(0.8, table=table, data=data, with_forecasts=flaw != "no forecasts")
+    result = promoting("best")
     assert production() == 2
-    assert "left out version 3 cannot be compared with Production, 1" in found.lines()[-1]
+    assert "left out version 3 cannot be compared with Production, 1" in result.lines()[-1]
 
 
 def test_best_refuses_to_replace_production_by_what_is_worse_on_the_regions_in_common(
@@ -189,9 +190,9 @@ def test_best_is_a_better_version_behind_a_newer_one_that_is_worse_on_other_regi
     promoting(register(0.5))
     register(0.8)
     register(0.3, table=labels(first_region=4), split="c" * 16)
-    found = promoting("best")
+    result = promoting("best")
     assert production() == 2
-    assert "left out version 3 is worse than Production" in found.lines()[-1]
+    assert "left out version 3 is worse than Production" in result.lines()[-1]
 
 
 def test_best_without_production_is_not_stuck_on_the_dataset_of_a_newer_version_without_events(
@@ -208,9 +209,9 @@ def test_best_is_never_a_version_without_events_in_its_validation_regions(
 ):
     register(0.3)
     register(0.8, table=labels().assign(peak_flux=1e-9), split="c" * 16)
-    found = promoting("best")
+    result = promoting("best")
     assert production() == 1
-    assert "left out version 2: its validation BSS of M1.0 is undefined" in found.lines()[-1]
+    assert "left out version 2: its validation BSS of M1.0 is undefined" in result.lines()[-1]
 
 
 def test_without_events_in_any_validation_regions_nothing_is_the_best(register, promoting):
@@ -250,15 +251,15 @@ def test_a_version_that_is_no_worse_beyond_the_interval_is_promoted(
     assert production() == 2
 
 
-def test_a_reason_forces_a_worse_version_and_is_kept_as_a_tag(
+def test_a_reason_forces_a_worse_version_and_is_stored_as_a_tag(
     register, promoting, production, request
 ):
     promoting(register(0.8))
-    found = promoting(register(0.3), force="the better one needs a GPU")
+    result = promoting(register(0.3), force="the better one needs a GPU")
     assert production() == 2
-    assert version_tags(found.version)["flare.forced_because"] == "the better one needs a GPU"
-    assert "forced: the better one needs a GPU" in found.because
-    assert "is worse than Production" in found.because
+    assert version_tags(result.version)["flare.forced_because"] == "the better one needs a GPU"
+    assert "forced: the better one needs a GPU" in result.because
+    assert "is worse than Production" in result.because
 
 
 def test_going_back_needs_no_comparison(register, promoting, production):
@@ -278,8 +279,8 @@ def test_a_version_of_another_dataset_cannot_be_compared(register, promoting, pr
 
 def test_versions_are_compared_on_the_regions_that_both_held_out(register, promoting, production):
     promoting(register(0.3))
-    found = promoting(register(0.8, table=labels(first_region=10)))
-    assert found.comparison.n_active_regions == N_REGIONS - 10
+    result = promoting(register(0.8, table=labels(first_region=10)))
+    assert result.comparison.n_active_regions == N_REGIONS - 10
     assert production() == 2
 
 
@@ -290,8 +291,8 @@ def test_without_common_regions_there_is_no_comparison(register, promoting):
         promoting(apart)
 
 
-def test_a_version_without_kept_forecasts_cannot_be_compared(register, promoting):
-    promoting(register(0.3, kept=False))
+def test_a_version_without_stored_forecasts_cannot_be_compared(register, promoting):
+    promoting(register(0.3, with_forecasts=False))
     with pytest.raises(PromotionRefused, match=r"no validation forecasts of 1 are stored"):
         promoting(register(0.8))
 
@@ -313,8 +314,8 @@ def test_without_events_nothing_can_be_said(register, promoting):
 
 def test_of_an_error_the_lower_one_is_the_better_one(register, promoting, production):
     promoting(register(0.3))
-    found = promoting(register(0.8), score="log10_flux_mae")
-    assert found.comparison.gain.value > 0
+    result = promoting(register(0.8), score="log10_flux_mae")
+    assert result.comparison.gain.value > 0
     assert production() == 2
     with pytest.raises(PromotionRefused, match=r"log10 flux mae of the candidate"):
         promoting(1, score="log10_flux_mae")
@@ -323,7 +324,7 @@ def test_of_an_error_the_lower_one_is_the_better_one(register, promoting, produc
 def test_best_follows_the_score_that_is_asked_for(register, promoting, production):
     register(0.8)
     register(0.3)
-    found = promoting("best", score="roc_area", event="C1.0")
-    assert found.version.version in (1, 2)  # both rank perfectly
+    result = promoting("best", score="roc_area", event="C1.0")
+    assert result.version.version in (1, 2)  # both rank perfectly
     assert promoting("best", score="log10_flux_mae").version.version == 1
     assert production() == 1

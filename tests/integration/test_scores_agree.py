@@ -100,11 +100,11 @@ def test_a_logged_model_names_its_version_and_where_it_comes_from(models, at_hom
 
 def test_models_are_sorted_by_their_test_scores(models, at_home):
     name = "metrics.test/M1.0/true_skill_statistic"
-    found = MlflowClient().search_logged_models(
+    result = MlflowClient().search_logged_models(
         ["0"],
         order_by=[{"field_name": name, "ascending": False, "dataset_name": "tiny test"}],
     )
-    assert found[0].model_id == models.network.version.model_id  # the only one with test scores
+    assert result[0].model_id == models.network.version.model_id  # the only one with test scores
 
 
 def test_the_evaluated_model_is_an_input_of_the_evaluation(models, at_home):

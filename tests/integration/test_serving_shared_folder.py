@@ -65,9 +65,9 @@ def test_processes_that_load_a_version_at_once_fetch_it_once_and_all_get_it(
             now[0] = number
             start.wait(30)
             try:
-                found = source.load(source.current_version())
-                source.accept(found)
-                loaded.append(found.version.number)
+                result = source.load(source.current_version())
+                source.accept(result)
+                loaded.append(result.version.number)
             except Exception as error:
                 failures.append(repr(error))
 

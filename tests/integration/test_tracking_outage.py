@@ -93,11 +93,11 @@ def test_what_is_logged_while_the_server_is_away_arrives_once_and_in_order(gate,
         plt.close(figure)
         until(lambda: run.log.failure)
         gate.open()
-    found = MlflowClient().get_run(run.id)
+    result = MlflowClient().get_run(run.id)
     assert history(run.id, "loss") == [(1, 0.0)] + [(n, n / 10) for n in range(2, 12)]
     assert len(history(run.id, "nan")) == 10
-    assert (found.info.status, found.data.tags["a"]) == ("FINISHED", "while")
-    assert found.data.params == {"epochs": "11"}
+    assert (result.info.status, result.data.tags["a"]) == ("FINISHED", "while")
+    assert result.data.params == {"epochs": "11"}
     assert MlflowClient().list_artifacts(run.id, "figures")[0].path == "figures/one.png"
     assert MlflowClient().list_artifacts(run.id, "some")[0].file_size == 4
     assert not run.local.exists()
@@ -149,12 +149,12 @@ def test_what_a_server_missed_is_sent_later_and_the_run_ends_as_it_did(gate, los
     gate.open()
     monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "30")
     (sent,) = resend.run(ResendConfig())
-    found = MlflowClient().get_run(lost.id)
-    assert (sent.run_id, found.info.status) == (lost.id, "FINISHED")
-    assert found.data.metrics == {"loss": 0.5}
+    result = MlflowClient().get_run(lost.id)
+    assert (sent.run_id, result.info.status) == (lost.id, "FINISHED")
+    assert result.data.metrics == {"loss": 0.5}
     assert MlflowClient().list_artifacts(lost.id)[0].path == "notes.txt"
     assert resend.run(ResendConfig()) == []
-    with pytest.raises(ModelNotFound, match="lacks something"):
+    with pytest.raises(ModelNotFound, match="is not the folder of an ended run"):
         resend.run(ResendConfig(folder=lost.local))
 
 
@@ -194,7 +194,7 @@ def test_a_killed_run_is_resumed_with_what_its_server_missed(gate, tmp_path):
     assert [step for step, _ in history(run_id, "loss")] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_model_that_could_not_be_registered_is_kept_and_registered_later(
+def test_a_model_that_could_not_be_registered_is_stored_and_registered_later(
     gate, monkeypatch, tiny_dataset
 ):
     small = {"image_size": 32, "processes": 1, "validation_share": 0.4, "resamples": 100}
@@ -205,17 +205,17 @@ def test_a_model_that_could_not_be_registered_is_kept_and_registered_later(
     config = BaselineConfig(
         data_dir=tiny_dataset, pack_dir=Path("pack").absolute(), **SMALL_FOREST, **small
     )
-    with pytest.raises(TrackingUnavailable, match="the trained model is kept in") as caught:
+    with pytest.raises(TrackingUnavailable, match="the trained model is in") as caught:
         baseline.run(config)
     assert len(str(caught.value).splitlines()) == 1
     gate.open()
     monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "30")
     (sent,) = resend.run(ResendConfig())
     assert sent.version.kind == "forest"
-    found = MlflowClient().get_run(sent.run_id)
-    assert found.info.status == "FINISHED"
-    assert "flare.error" not in found.data.tags
-    assert "validation/M1.0/brier_skill_score" in found.data.metrics
+    result = MlflowClient().get_run(sent.run_id)
+    assert result.info.status == "FINISHED"
+    assert "flare.error" not in result.data.tags
+    assert "validation/M1.0/brier_skill_score" in result.data.metrics
     version = MlflowClient().get_model_version("solar-flare", str(sent.version.version))
     assert version.tags["flare.kind"] == "forest"
     assert "model_card.md" in {one.path for one in MlflowClient().list_artifacts(sent.run_id)}
@@ -253,9 +253,9 @@ def test_a_trial_of_a_search_is_made_once_however_often_it_is_sent(gate, monkeyp
     gate.open()
     monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "30")
     resend.run(ResendConfig())
-    found = MlflowClient().search_runs(["0"], f"tags.mlflow.parentRunId = '{run.id}'")
-    assert sorted(one.info.run_name for one in found) == ["trial 0", "trial 1", "trial 2"]
-    assert all(history(one.info.run_id, "score") == [(1, 0.1), (2, 0.2)] for one in found)
+    result = MlflowClient().search_runs(["0"], f"tags.mlflow.parentRunId = '{run.id}'")
+    assert sorted(one.info.run_name for one in result) == ["trial 0", "trial 1", "trial 2"]
+    assert all(history(one.info.run_id, "score") == [(1, 0.1), (2, 0.2)] for one in result)
 
 
 def test_an_entry_that_mlflow_rejects_is_reported_left_out_and_fails_the_run(gate, caplog):
@@ -270,8 +270,8 @@ def test_an_entry_that_mlflow_rejects_is_reported_left_out_and_fails_the_run(gat
     with pytest.raises(TrackingUnavailable, match="Invalid"):
         train()
     assert "an entry of the run is left out: MLflow at" in "\n".join(warnings(caplog))
-    found = MlflowClient().get_run(opened[0])
-    assert (found.info.status, found.data.metrics) == ("FAILED", {"loss": 0.5})
+    result = MlflowClient().get_run(opened[0])
+    assert (result.info.status, result.data.metrics) == ("FAILED", {"loss": 0.5})
 
 
 @pytest.fixture

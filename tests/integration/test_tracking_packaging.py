@@ -32,20 +32,20 @@ print(json.dumps(frame.to_dict(orient="list")))
 @pytest.fixture(scope="module")
 def packaged(home, models, tmp_path_factory):
     """The folders of both logged models as MLflow downloads them."""
-    found = {}
+    result = {}
     with working_in(home.folder):
         for name in KINDS:
             folder = tmp_path_factory.mktemp(name)
             uri = getattr(models, name).version.uri
-            found[name] = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-    return found
+            result[name] = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    return result
 
 
 @pytest.fixture(scope="module")
 def cubes():
-    drawn = np.random.default_rng(0).integers(1, 255, (3, 4, 10, 32, 32), dtype=np.uint8)
-    drawn[1, :, 4] = 0  # a channel that is missing
-    return drawn
+    random_cubes = np.random.default_rng(0).integers(1, 255, (3, 4, 10, 32, 32), dtype=np.uint8)
+    random_cubes[1, :, 4] = 0  # a channel that is missing
+    return random_cubes
 
 
 @pytest.fixture(params=KINDS)
@@ -134,11 +134,11 @@ def test_a_stranger_loads_it_from_its_own_code_and_gets_the_forecasters_numbers(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    imported, told = done.stdout.splitlines()
+    imported, printed = done.stdout.splitlines()
     assert Path(imported).is_relative_to(folder / "code")
     forecaster = load(folder / "artifacts" / "forecaster")
     forecast = forecaster.predict(cubes, present_of_cube(cubes))
-    answer = json.loads(told)
+    answer = json.loads(printed)
     assert answer["log_flux"] == pytest.approx(forecast.log10_flux)
     for event in forecast.events:
         assert answer[f"probability_{event}"] == pytest.approx(forecast.probability_of(event))

@@ -29,7 +29,7 @@ def two_versions(home):
     origin = Origin("0" * 64, "tiny", True, (11000,), len(FLUX))
     forecaster = fit_climatology(FLUX, spec=ForecasterSpec(image_size=32), origin=origin)
     example = np.ones((N_STEPS, N_CHANNELS, 32, 32), dtype=np.uint8)
-    found = []
+    result = []
     with working_in(home.folder):
         for n in range(2):
             with start("baseline", name="climatology") as run:
@@ -41,8 +41,8 @@ def two_versions(home):
                     model_name=NAME,
                     tags={"n": n},
                 )
-            found.append(version)
-    return found
+            result.append(version)
+    return result
 
 
 @pytest.fixture
@@ -191,5 +191,5 @@ def test_a_registration_that_was_interrupted_and_resumed_makes_one_version(
                 package(run, one, **about)
         version = package(run, one, **about)
     assert [v.version for v in registry.versions(name)] == [version.version] == [1]
-    found = MlflowClient().search_logged_models(["0"], f"source_run_id = '{run.id}'")
-    assert [model.model_id for model in found] == [version.model_id]
+    result = MlflowClient().search_logged_models(["0"], f"source_run_id = '{run.id}'")
+    assert [model.model_id for model in result] == [version.model_id]

@@ -41,9 +41,9 @@ def test_a_run_is_resumed_under_its_own_id(failed):
     assert MlflowClient().get_run(failed.id).data.tags["flare.error"] == "gone"
     with start("train", name="again", resume=failed.id) as run:
         assert MlflowClient().get_run(failed.id).info.status == "RUNNING"
-    found = MlflowClient().get_run(failed.id)
-    assert (run.id, found.info.status) == (failed.id, "FINISHED")
-    assert "flare.error" not in found.data.tags
+    result = MlflowClient().get_run(failed.id)
+    assert (run.id, result.info.status) == (failed.id, "FINISHED")
+    assert "flare.error" not in result.data.tags
 
 
 def test_a_step_that_was_logged_before_is_not_logged_again(failed):

@@ -17,24 +17,24 @@ pytestmark = pytest.mark.usefixtures("at_home")
 def test_a_run_that_returns_is_finished(fetch):
     with start("pack", name="one") as run:
         pass
-    found = fetch(run.id)
-    assert (found.info.status, found.info.run_name) == ("FINISHED", "one")
-    assert found.data.tags["flare.entry"] == "pack"
+    result = fetch(run.id)
+    assert (result.info.status, result.info.run_name) == ("FINISHED", "one")
+    assert result.data.tags["flare.entry"] == "pack"
 
 
 def test_a_run_that_meets_an_expected_error_is_failed_and_says_why(fetch):
     with pytest.raises(DatasetInvalid), start("pack", name="bad") as run:
         raise DatasetInvalid("row 3 has no label; write one")
-    found = fetch(run.id)
-    assert found.info.status == "FAILED"
-    assert found.data.tags["flare.error"] == "row 3 has no label; write one"
+    result = fetch(run.id)
+    assert result.info.status == "FAILED"
+    assert result.data.tags["flare.error"] == "row 3 has no label; write one"
 
 
 def test_a_defect_is_failed_too_and_is_not_made_a_users_error(fetch):
     with pytest.raises(ZeroDivisionError), start("pack", name="bad") as run:
         _ = 1 / 0
-    found = fetch(run.id)
-    assert (found.info.status, found.data.tags["flare.error"]) == ("FAILED", "ZeroDivisionError")
+    result = fetch(run.id)
+    assert (result.info.status, result.data.tags["flare.error"]) == ("FAILED", "ZeroDivisionError")
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
@@ -49,9 +49,9 @@ def test_an_interrupted_run_is_killed_and_keeps_its_metrics(fetch, stop):
 
     with pytest.raises(stop):
         train()
-    found = fetch(opened[0])
-    assert found.info.status == "KILLED"
-    assert found.data.metrics == {"train/loss": 0.5}
+    result = fetch(opened[0])
+    assert result.info.status == "KILLED"
+    assert result.data.metrics == {"train/loss": 0.5}
 
 
 def test_parameters_that_mlflow_run_has_logged_keep_their_spelling(fetch, monkeypatch):
@@ -60,10 +60,10 @@ def test_parameters_that_mlflow_run_has_logged_keep_their_spelling(fetch, monkey
     monkeypatch.setenv("MLFLOW_RUN_ID", joined)
     with start("train", name="joined") as run:
         run.log_params({"learning_rate": "1e-3", "epochs": 3})
-    found = fetch(joined)
+    result = fetch(joined)
     assert run.id == joined
-    assert found.data.params == {"learning_rate": "0.001", "epochs": "3"}
-    assert found.info.status == "FINISHED"
+    assert result.data.params == {"learning_rate": "0.001", "epochs": "3"}
+    assert result.info.status == "FINISHED"
 
 
 def test_more_metrics_than_a_request_carries_all_arrive(fetch):
@@ -96,12 +96,12 @@ def test_a_trial_is_stored_below_its_search_with_every_epoch(fetch):
             status="KILLED",
             started=time.time() - 5,
         )
-    (found,) = MlflowClient().search_runs(["0"], f"tags.mlflow.parentRunId = '{parent.id}'")
-    assert found.info.status == "KILLED"
-    assert found.info.run_name == "trial 0"
-    assert found.data.params == {"trees": "100"}
-    assert found.info.end_time - found.info.start_time >= 5000
-    history = MlflowClient().get_metric_history(found.info.run_id, "score 19")
+    (result,) = MlflowClient().search_runs(["0"], f"tags.mlflow.parentRunId = '{parent.id}'")
+    assert result.info.status == "KILLED"
+    assert result.info.run_name == "trial 0"
+    assert result.data.params == {"trees": "100"}
+    assert result.info.end_time - result.info.start_time >= 5000
+    history = MlflowClient().get_metric_history(result.info.run_id, "score 19")
     assert [one.step for one in history] == list(range(1, 121))
 
 
@@ -138,15 +138,15 @@ def test_every_part_of_a_dataset_is_an_input_with_our_digest_its_use_and_its_cou
                 context=context,
                 profile={"samples": samples},
             )
-    found = fetch(run.id)
-    inputs = found.inputs.dataset_inputs
+    result = fetch(run.id)
+    inputs = result.inputs.dataset_inputs
     assert {one.dataset.digest[:17] for one in inputs} == {"0123456789abcdef-"}
     assert {one.tags[0].value: json.loads(one.dataset.profile)["samples"] for one in inputs} == {
         "training": 3,
         "validation": 2,
     }
-    assert found.data.tags["flare.data_fingerprint"] == "0123456789abcdef" * 4
-    assert found.data.tags["flare.synthetic"] == "true"
+    assert result.data.tags["flare.data_fingerprint"] == "0123456789abcdef" * 4
+    assert result.data.tags["flare.synthetic"] == "true"
 
 
 def closed_port() -> int:

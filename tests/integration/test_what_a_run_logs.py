@@ -34,11 +34,11 @@ def test_the_load_of_the_machine_is_logged_as_system_metrics(at_home, monkeypatc
 
 
 def test_the_environment_names_python_processor_and_every_package(run_id):
-    found = json.loads(artifact(run_id, "environment.json"))
-    assert found["python"].startswith("3.")
-    assert found["processor"]
-    assert {"mlflow", "numpy", "torch"} <= set(found["packages"])
-    assert found["torch"]["threads"] >= 1
+    result = json.loads(artifact(run_id, "environment.json"))
+    assert result["python"].startswith("3.")
+    assert result["processor"]
+    assert {"mlflow", "numpy", "torch"} <= set(result["packages"])
+    assert result["torch"]["threads"] >= 1
 
 
 def test_sample_predictions_are_a_figure_and_a_table_of_validation_samples(run_id):

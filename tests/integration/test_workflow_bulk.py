@@ -68,9 +68,9 @@ def whole(folder, home, many, tmp_path_factory):
 
 
 def test_every_sample_has_a_row_in_the_tables_order(forecast, many, tmp_path):
-    found = forecast(tmp_path / "p.csv")
+    result = forecast(tmp_path / "p.csv")
     table, read = pd.read_csv(tmp_path / "p.csv"), read_table(many, "test")
-    assert table["id"].tolist() == read["id"].tolist() == [row["id"] for row in found.rows]
+    assert table["id"].tolist() == read["id"].tolist() == [row["id"] for row in result.rows]
     assert table.columns[:5].tolist() == LABELLED
     assert table["observed_peak_flux_w_m2"].tolist() == read["peak_flux"].tolist()
     assert table["active_region"].tolist() == read["active_region"].tolist()
@@ -80,9 +80,9 @@ def test_every_sample_has_a_row_in_the_tables_order(forecast, many, tmp_path):
 
 
 def test_a_sample_without_images_has_a_row_without_a_forecast(forecast, tmp_path):
-    found = forecast(tmp_path / "p.csv")
+    result = forecast(tmp_path / "p.csv")
     row = pd.read_csv(tmp_path / "p.csv").iloc[20]
-    assert found.without == [row["id"]]
+    assert result.without == [row["id"]]
     assert row["missing_images"] == 40
     assert row[["log_flux", "goes_class", "alert", "probability_M1.0"]].isna().all()
     assert row["observed_peak_flux_w_m2"] > 0
@@ -95,8 +95,8 @@ def test_a_batch_in_which_no_sample_can_be_forecast_is_passed_over(
     data = write_tiny_dataset(tmp_path / "data", training_regions=1, test_regions=9)
     for name in read_table(data, "test")["id"][16:]:
         shutil.rmtree(sample_folder(data, "test", name))
-    found = forecast(tmp_path / "p.csv", data_dir=data, model=model)
-    assert (len(found.rows), len(found.without)) == (18, 2)
+    result = forecast(tmp_path / "p.csv", data_dir=data, model=model)
+    assert (len(result.rows), len(result.without)) == (18, 2)
 
 
 def test_the_numbers_are_those_of_the_evaluation(at_home, models, home, tmp_path):
@@ -161,8 +161,8 @@ def test_a_file_finished_in_two_runs_is_the_one_of_a_single_run(
         forecast(output)
     assert not output.exists()
     assert f"{16 * batches} of 40 samples are saved in {journal_of(output)}" in caplog.text
-    found = forecast(output)
-    assert found.resumed == 16 * batches
+    result = forecast(output)
+    assert result.resumed == 16 * batches
     assert f"resuming: {16 * batches} of 40 samples are done" in caplog.text
     assert output.read_bytes() == whole[suffix]
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
@@ -319,8 +319,8 @@ def test_rejected_images_are_counted_and_listed_in_the_run(
 
 
 def test_without_a_place_given_the_file_goes_to_outputs(forecast, at_home):
-    found = forecast(None)
-    assert found.output == Path("outputs/predictions.csv")
+    result = forecast(None)
+    assert result.output == Path("outputs/predictions.csv")
     assert len(pd.read_csv(at_home.folder / "outputs" / "predictions.csv")) == 40
 
 
@@ -333,7 +333,7 @@ def test_a_folder_without_a_usable_image_leaves_nothing(forecast, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "told"),
+    ("settings", "error", "message"),
     [
         ({"model": "nonsense"}, ModelNotFound, "alias 'nonsense'"),
         ({"data_dir": Path("nowhere")}, DatasetNotFound, "no folder nowhere; give a dataset"),
@@ -341,8 +341,8 @@ def test_a_folder_without_a_usable_image_leaves_nothing(forecast, tmp_path):
     ],
 )
 def test_what_is_not_there_is_named_and_nothing_is_written(
-    forecast, tmp_path, settings, error, told
+    forecast, tmp_path, settings, error, message
 ):
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         forecast(tmp_path / "new" / "p.csv", **settings)
     assert list(tmp_path.iterdir()) == []

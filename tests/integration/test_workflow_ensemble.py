@@ -1,4 +1,4 @@
-"""Several versions as one: checked, tuned out of fold, registered, and used like any other."""
+"""Several versions as one: checked, postprocessed out of fold, registered, used like any other."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from flare.config import (
 from flare.errors import ConfigInvalid, ModelNotFound
 from flare.tracking.packaging import kinds_of, requirements
 from flare.tracking.registry import registered, version_tags
-from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD, TUNED_TAG
+from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD, POSTPROCESSING_TAG
 from flare.workflows import ensemble, evaluate, predict, promote
 from flare.workflows.prediction.resolve_model import of_version, resolve
 from serving.models.follower import Follower
@@ -57,10 +57,10 @@ def artifact(run_id: str, path: str) -> str:
     return Path(place).read_text(encoding="utf-8")
 
 
-def test_it_is_a_version_tuned_on_what_no_member_was_fitted_on(trained, at_home):
+def test_it_is_a_version_postprocessed_on_what_no_member_was_fitted_on(trained, at_home):
     assert trained.version.kind == "ensemble"
     tags = version_tags(trained.version)
-    assert tags[TUNED_TAG] == OUT_OF_FOLD
+    assert tags[POSTPROCESSING_TAG] == OUT_OF_FOLD
     assert (
         tags["flare.split_fingerprint"]
         == version_tags(registered("solar-flare")[0])["flare.split_fingerprint"]
@@ -112,7 +112,7 @@ def test_its_forecasts_are_the_mean_of_the_members_flux(trained, at_home, models
     )
 
 
-def test_forecasts_out_of_fold_are_kept_by_forest_and_network(models, at_home):
+def test_forecasts_out_of_fold_are_stored_by_forest_and_network(models, at_home):
     for one in (models.forest, models.network):
         place = mlflow.artifacts.download_artifacts(
             run_id=one.version.run_id, artifact_path="out_of_fold.csv"
@@ -144,8 +144,8 @@ def test_it_is_evaluated_promoted_and_served_like_any_other(trained, home, at_ho
 
 
 def test_the_packaged_ensemble_asks_for_what_its_members_need(trained):
-    found = requirements(*kinds_of(trained.forecaster))
-    assert any(line.startswith("torch==") for line in found)
+    result = requirements(*kinds_of(trained.forecaster))
+    assert any(line.startswith("torch==") for line in result)
     assert not any(line.startswith("torch==") for line in requirements("forest"))
 
 
@@ -180,7 +180,7 @@ def test_members_of_another_dataset_are_refused(models, at_home, tmp_path):
         ensemble.run(config(at_home, data_dir=other))
 
 
-def test_without_forecasts_out_of_fold_it_is_tuned_on_validation_and_says_so(
+def test_without_forecasts_out_of_fold_it_is_postprocessed_on_validation_and_says_so(
     models, at_home, caplog, monkeypatch
 ):
     monkeypatch.setattr(ensemble, "read_out_of_fold", lambda *_: None)
@@ -188,6 +188,6 @@ def test_without_forecasts_out_of_fold_it_is_tuned_on_validation_and_says_so(
     monkeypatch.setattr(
         ensemble, "register", lambda *given, **named: real(*given, **named | {"model_name": NAME})
     )
-    found = ensemble.run(config(at_home))
-    assert version_tags(found.version)[TUNED_TAG] == ON_VALIDATION
+    result = ensemble.run(config(at_home))
+    assert version_tags(result.version)[POSTPROCESSING_TAG] == ON_VALIDATION
     assert any("optimistic" in line for line in caplog.messages)

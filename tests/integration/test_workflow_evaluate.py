@@ -43,7 +43,7 @@ OTHERS = [
 ]
 
 
-def test_the_model_comes_first_and_all_its_references_beside_it(models):
+def test_the_model_comes_first_and_all_its_references_next_to_it(models):
     assert list(models.evaluation.comparison.scorecards) == ["cnn v2", *OTHERS]
 
 
@@ -134,17 +134,17 @@ def test_a_model_can_be_named_in_several_ways(models, at_home, spelling):
     from flare.workflows.prediction.resolve_model import resolve
 
     name = {"version": "2", "run": models.network.version.run_id, "uri": "models:/solar-flare/2"}
-    found = resolve(name.get(spelling, ""), "solar-flare")
-    assert found.forecaster.kind == "neural"
+    result = resolve(name.get(spelling, ""), "solar-flare")
+    assert result.forecaster.kind == "neural"
 
 
 def test_the_forest_in_the_table_is_the_same_whatever_is_registered(models, at_home, tmp_path):
-    found = evaluated(at_home, tmp_path / "forest", model="1")
-    assert list(found.comparison.scorecards) == ["forest v1", *OTHERS]
+    result = evaluated(at_home, tmp_path / "forest", model="1")
+    assert list(result.comparison.scorecards) == ["forest v1", *OTHERS]
     for event, name in (("M1.0", "brier_skill_score"), ("flux", "log10_flux_mae")):
         of_both = [
             one.comparison.scorecards["forest"].value(event, name)
-            for one in (found, models.evaluation)
+            for one in (result, models.evaluation)
         ]
         assert of_both[0] == of_both[1]
 
@@ -173,9 +173,9 @@ def test_for_a_model_of_unknown_regions_the_table_says_how_many_each_was_fitted_
     from flare.forecasters.storage import save
 
     folder = save(models.network.forecaster, tmp_path / "network")
-    found = evaluated(at_home, tmp_path / "out", model=str(folder), compare_to="1")
+    result = evaluated(at_home, tmp_path / "out", model=str(folder), compare_to="1")
     n_held_out = models.network.validation.n_active_regions
-    assert found.comparison.fitted == {
+    assert result.comparison.fitted == {
         f"folder {folder}": 8,
         "forest v1": 8 - n_held_out,
         **dict.fromkeys(OTHERS, 8),
@@ -185,8 +185,8 @@ def test_for_a_model_of_unknown_regions_the_table_says_how_many_each_was_fitted_
 def test_a_model_of_synthetic_regions_says_so_on_other_data(models, at_home, tmp_path):
     data = write_tiny_dataset(tmp_path / "other")
     (data / "dataset.json").unlink(missing_ok=True)
-    found = evaluated(at_home, tmp_path / "out", model="2", data_dir=data)
-    assert next(iter(found.comparison.scorecards)) == "cnn v2 (trained on SYNTHETIC data)"
+    result = evaluated(at_home, tmp_path / "out", model="2", data_dir=data)
+    assert next(iter(result.comparison.scorecards)) == "cnn v2 (trained on SYNTHETIC data)"
 
 
 def test_a_folder_may_be_called_what_a_reference_is_called(models, at_home, tmp_path, monkeypatch):
@@ -194,9 +194,9 @@ def test_a_folder_may_be_called_what_a_reference_is_called(models, at_home, tmp_
 
     monkeypatch.chdir(tmp_path)
     save(models.network.forecaster, tmp_path / "climatology")
-    found = evaluated(at_home, tmp_path / "out", model="climatology")
+    result = evaluated(at_home, tmp_path / "out", model="climatology")
     names = ["folder climatology", *OTHERS]
-    assert list(found.comparison.scorecards) == names
+    assert list(result.comparison.scorecards) == names
 
 
 def test_a_split_that_is_not_there_is_named(models, at_home, tmp_path):
@@ -240,8 +240,8 @@ def test_a_version_whose_run_was_purged_is_evaluated_without_its_card(at_home, c
     assert "purged by `mlflow gc`): model_card.md is not stored" in caplog.text
 
 
-def test_of_a_single_region_there_still_is_a_forest_to_stand_beside(elsewhere):
+def test_of_a_single_region_there_still_is_a_forest_for_reference(elsewhere):
     data = write_tiny_dataset(elsewhere / "few", training_regions=1, test_regions=1)
     pack = open_packed(data, None, image_size=32, processes=1)
-    found = fit_references(reference_data(pack)).forecasters
-    assert found["forest"].postprocessing == PostProcessing()
+    result = fit_references(reference_data(pack)).forecasters
+    assert result["forest"].postprocessing == PostProcessing()

@@ -146,7 +146,7 @@ def test_one_real_split_without_any_image_is_drawn_all_the_same_and_not_called_s
     assert {path.stem for path in looked.folder.glob("*.png")} == FIGURES
 
 
-def test_a_folder_that_is_no_dataset_leaves_no_output(looked_at, tmp_path):
+def test_a_folder_that_is_not_a_dataset_leaves_no_output(looked_at, tmp_path):
     with pytest.raises(DatasetNotFound, match=r"no training/meta_data\.csv in"):
         looked_at(data_dir=tmp_path / "nowhere")
     assert not (tmp_path / "out").exists()

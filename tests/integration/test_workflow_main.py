@@ -35,11 +35,11 @@ def job(home):
 def test_every_stage_is_a_finished_child_run_in_its_order(job, newest):
     whole = newest("main")
     wanted = f"attributes.start_time >= {whole.info.start_time}"
-    found = MlflowClient().search_runs(["0"], wanted, order_by=["attributes.start_time ASC"])
-    found = [one for one in found if one.info.end_time <= whole.info.end_time]
-    assert [one.data.tags["flare.entry"] for one in found] == ["main", *ENTRIES]
-    assert {one.info.status for one in found} == {"FINISHED"}
-    parents = {one.data.tags.get("mlflow.parentRunId") for one in found[1:]}
+    result = MlflowClient().search_runs(["0"], wanted, order_by=["attributes.start_time ASC"])
+    result = [one for one in result if one.info.end_time <= whole.info.end_time]
+    assert [one.data.tags["flare.entry"] for one in result] == ["main", *ENTRIES]
+    assert {one.info.status for one in result} == {"FINISHED"}
+    parents = {one.data.tags.get("mlflow.parentRunId") for one in result[1:]}
     assert parents == {whole.info.run_id}
 
 
@@ -113,7 +113,7 @@ def test_a_damaged_description_of_the_synthetic_set_is_one_line(tmp_path):
             ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig())
 
 
-def test_the_size_of_a_synthetic_set_is_no_parameter_of_a_job_on_another(job, newest):
+def test_the_size_of_a_synthetic_set_is_not_a_parameter_of_a_job_on_another(job, newest):
     logged = set(newest("main").data.params)
     assert "epochs" in logged
     assert logged & {"samples", "test_share", "difficulty", "data_seed"} == set()

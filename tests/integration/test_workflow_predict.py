@@ -41,11 +41,11 @@ def test_a_folder_without_a_usable_image_gets_no_forecast(forecast, tmp_path):
 
 
 def test_a_sample_folder_gets_one_answer_that_counts_its_missing_images(forecast, sample):
-    found = forecast(sample)
-    (row,) = found.rows
+    result = forecast(sample)
+    (row,) = result.rows
     assert set(row) == ANSWER
     assert (row["id"], row["missing_images"]) == (sample.name, 1)
-    assert (row["synthetic"], found.synthetic, found.synthetic_data) == (True, True, True)
+    assert (row["synthetic"], result.synthetic, result.synthetic_data) == (True, True, True)
     assert row["mx_probability"] == row["probabilities"]["M1.0"]
     assert row["flux_low_w_m2"] <= row["peak_flux_w_m2"] <= row["flux_high_w_m2"]
 
@@ -118,7 +118,7 @@ def test_one_sample_and_many_at_once_are_refused(forecast, sample, home):
 
 
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "parquet"])
-def test_one_forecast_can_be_kept_in_every_format(forecast, sample, tmp_path, suffix):
+def test_one_forecast_can_be_written_in_every_format(forecast, sample, tmp_path, suffix):
     path = tmp_path / "new" / f"a.{suffix}"
     (row,) = forecast(sample, output=path).rows
     read = {
@@ -127,9 +127,9 @@ def test_one_forecast_can_be_kept_in_every_format(forecast, sample, tmp_path, su
         "csv": lambda: pd.read_csv(path).iloc[0],
         "parquet": lambda: pd.read_parquet(path).iloc[0],
     }
-    kept = read[suffix]()
+    stored = read[suffix]()
     for name in ("id", "log_flux", "goes_class", "alert", "missing_images"):
-        assert kept[name] == row[name]
+        assert stored[name] == row[name]
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
@@ -140,8 +140,8 @@ def test_the_run_keeps_the_forecast_and_names_the_model(forecast, newest, sample
     wanted = {"flare.model": "forest v1", "flare.model_version": "1", "flare.kind": "forest"}
     assert wanted.items() <= run.data.tags.items()
     assert run.data.tags["flare.model_synthetic"] == "true"
-    kept = load_dict(f"runs:/{run.info.run_id}/forecasts.json")
-    assert kept == {"model": "forest v1", "forecasts": rows}
+    stored = load_dict(f"runs:/{run.info.run_id}/forecasts.json")
+    assert stored == {"model": "forest v1", "forecasts": rows}
 
 
 def test_a_truncated_image_is_masked_and_counted(forecast, sample, tmp_path):

@@ -28,7 +28,7 @@ def children(parent: str):
 
 
 def test_every_trial_is_a_child_run_with_its_settings_and_its_score(at_home, newest, tmp_path):
-    found = searched(at_home, tmp_path / "study")
+    result = searched(at_home, tmp_path / "study")
     parent = newest("search")
     trials = children(parent.info.run_id)
     assert [one.info.run_name for one in trials] == ["trial 0: forest", "trial 1: forest"]
@@ -36,8 +36,8 @@ def test_every_trial_is_a_child_run_with_its_settings_and_its_score(at_home, new
     assert all(
         set(one.data.params) == {"trees", "min_samples_leaf", "max_features"} for one in trials
     )
-    assert found.value == pytest.approx(max(one.data.metrics[OBJECTIVE] for one in trials))
-    assert parent.data.metrics[OBJECTIVE] == pytest.approx(found.value)
+    assert result.value == pytest.approx(max(one.data.metrics[OBJECTIVE] for one in trials))
+    assert parent.data.metrics[OBJECTIVE] == pytest.approx(result.value)
     uri = f"runs:/{parent.info.run_id}/trials.csv"
     table = list(csv.DictReader(io.StringIO(mlflow.artifacts.load_text(uri))))
     assert [row["state"] for row in table] == ["COMPLETE", "COMPLETE"]
@@ -73,15 +73,15 @@ def test_a_network_trial_logs_its_epochs_and_no_trial_opens_the_test_split(
     opened = []
     split = Pack.split
     monkeypatch.setattr(Pack, "split", lambda pack, name: opened.append(name) or split(pack, name))
-    found = searched(at_home, tmp_path / "study", family="cnn", trials=1)
+    result = searched(at_home, tmp_path / "study", family="cnn", trials=1)
     (trial,) = children(newest("search").info.run_id)
     history = MlflowClient().get_metric_history(trial.info.run_id, "epoch/train/loss")
     assert [one.step for one in history] == [1, 2]
     assert history[0].timestamp < history[1].timestamp <= trial.info.end_time
     (objective,) = MlflowClient().get_metric_history(trial.info.run_id, OBJECTIVE)
-    assert (objective.step, objective.value) == (0, pytest.approx(found.value))
-    assert "-e train" in found.command
-    assert f"-P learning_rate={float(trial.data.params['learning_rate']):.4g}" in found.command
+    assert (objective.step, objective.value) == (0, pytest.approx(result.value))
+    assert "-e train" in result.command
+    assert f"-P learning_rate={float(trial.data.params['learning_rate']):.4g}" in result.command
     assert opened == ["training"]
 
 
@@ -95,12 +95,12 @@ def test_a_trial_that_diverges_fails_alone(at_home, newest, tmp_path, monkeypatc
         return value
 
     monkeypatch.setattr(search.StudyObjective, "_forest", first_diverges)
-    found = searched(at_home, tmp_path / "study")
+    result = searched(at_home, tmp_path / "study")
     assert [one.info.status for one in children(newest("search").info.run_id)] == [
         "FAILED",
         "FINISHED",
     ]
-    assert found.trials == 2
+    assert result.trials == 2
 
 
 def test_a_trial_that_fills_the_memory_of_the_gpu_fails_alone(
@@ -119,10 +119,10 @@ def test_a_trial_that_fills_the_memory_of_the_gpu_fails_alone(
 
     honest = network.build_loss
     monkeypatch.setattr(network, "build_loss", lambda *given: Loss(honest(*given)))
-    found = searched(at_home, tmp_path / "study", family="cnn", epochs=1)
+    result = searched(at_home, tmp_path / "study", family="cnn", epochs=1)
     trials = children(newest("search").info.run_id)
     assert [one.info.status for one in trials] == ["FAILED", "FINISHED"]
-    assert found.trials == 2
+    assert result.trials == 2
 
 
 def test_an_interrupted_trial_is_killed_and_so_is_the_search(

@@ -1,4 +1,4 @@
-"""A synthetic set through the workflows: its oracle, and what can be learnt from its images."""
+"""A synthetic set through the workflows: its oracle, and what can be learned from its images."""
 
 import shutil
 
@@ -40,9 +40,9 @@ def test_the_oracle_is_scored_on_both_splits_and_logged(made):
 
 def test_the_oracle_issues_the_true_probabilities_in_the_order_of_the_samples(made, tables):
     backwards = tables["test"].iloc[::-1]
-    issued = oracle_of(made.summary.path, backwards, tables["training"])
+    forecast = oracle_of(made.summary.path, backwards, tables["training"])
     known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv").set_index("id")
-    np.testing.assert_array_equal(issued.probability[:, 0], known.loc[backwards["id"], "p_B1.0"])
+    np.testing.assert_array_equal(forecast.probability[:, 0], known.loc[backwards["id"], "p_B1.0"])
 
 
 def test_the_alarm_thresholds_of_the_oracle_do_not_depend_on_the_scored_labels(made, tables):
@@ -73,7 +73,7 @@ def test_on_selected_test_regions_no_probability_is_true(made, tables, tmp_path,
 def test_all_forecasters_are_compared_with_the_true_probabilities_too(made, tables):
     table = tables["test"]
     oracle = oracle_of(made.summary.path, table, tables["training"])
-    found = compare(
+    result = compare(
         {"model": oracle, "climatology": oracle, "oracle": oracle},
         Observations.from_table(table),
         settings=ScoreSettings(resamples=20),
@@ -81,8 +81,8 @@ def test_all_forecasters_are_compared_with_the_true_probabilities_too(made, tabl
         in_subsets=["model"],
         true_probabilities=true_probabilities(made.summary.path, table, "test"),
     )
-    assert set(found.noise_free["M1.0"]) == {"model", "climatology", "oracle"}
-    assert any("100 % of the oracle's" in line for line in found.lines())
+    assert set(result.noise_free["M1.0"]) == {"model", "climatology", "oracle"}
+    assert any("100 % of the oracle's" in line for line in result.lines())
 
 
 def test_a_dataset_without_an_oracle_has_none(home):
@@ -166,7 +166,7 @@ def test_a_network_given_shuffled_images_learns_nothing(tmp_path):
         wrong = [
             trained_and_scored(shuffled(data, seed=k), pack.split("test"), train) for k in (0, 1)
         ]
-    # Of 19 regions; what is learnt depends on the processor's roundings, 0.22 to 0.4 so far.
+    # Of 19 regions; what is learned depends on the processor's roundings, 0.22 to 0.4 so far.
     assert right.get("C1.0", "roc_area").low > 0.7
     assert right.value("C1.0", "brier_skill_score") > 0.1
     # Not the ROC area: see benchmarks/shuffled_images.py. By chance alone there was 0.09 once.

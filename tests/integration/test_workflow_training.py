@@ -51,8 +51,8 @@ def artifacts(run_id: str) -> set[str]:
 
 
 def test_both_are_versions_of_one_model_and_know_their_kind(models):
-    found = [(one.version.version, one.version.kind) for one in (models.forest, models.network)]
-    assert found == [(1, "forest"), (2, "cnn")]
+    result = [(one.version.version, one.version.kind) for one in (models.forest, models.network)]
+    assert result == [(1, "forest"), (2, "cnn")]
 
 
 @pytest.mark.parametrize(("name", "entry"), [("forest", "baseline"), ("network", "train")])
@@ -115,16 +115,16 @@ def test_figures_and_the_validation_scorecard_are_artifacts(models, at_home):
 
 def test_training_and_validation_rows_are_separate_dataset_inputs(runs):
     for name in runs:
-        found = {
+        result = {
             one.tags[0].value: json.loads(one.dataset.profile)["samples"]
             for one in runs[name].inputs.dataset_inputs
         }
-        assert set(found) == {"training", "validation"}
+        assert set(result) == {"training", "validation"}
         assert {one.dataset.name for one in runs[name].inputs.dataset_inputs} == {
             "tiny training",
             "tiny validation",
         }
-        assert sum(found.values()) == 16
+        assert sum(result.values()) == 16
         digests = {one.dataset.digest[:16] for one in runs[name].inputs.dataset_inputs}
         assert digests == {runs[name].data.tags["flare.data_fingerprint"][:16]}
 
@@ -141,7 +141,7 @@ def test_a_version_carries_the_score_that_promote_compares(models, at_home):
         assert float(tags["flare.validation_brier_skill_score"]) == pytest.approx(value, abs=1e-6)
 
 
-def test_a_forecaster_remembers_every_region_that_it_was_fitted_or_tuned_on(models):
+def test_a_forecaster_remembers_every_region_that_it_was_fitted_or_postprocessed_on(models):
     regions = tuple(range(11000, 11080, 10))
     for trained in (models.forest, models.network):
         assert trained.forecaster.origin.active_regions == regions
@@ -156,7 +156,7 @@ def data(home, models):
 
 
 def fitted(family: str, data: TrainingData, *, seed: int) -> float:
-    """Return P(C1.0) that a newly fitted forecaster, not tuned yet, forecasts for one cube."""
+    """Return P(C1.0) of a newly fitted forecaster, without postprocessing, for one cube."""
     if family == "forest":
         settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
         forecaster = baseline.fit_on(data, settings, seed=seed)
@@ -198,7 +198,7 @@ def test_labels_that_are_left_out_do_not_change_their_forecast(data, family):
 
 
 @pytest.mark.parametrize("family", ["forest", "network"])
-def test_validation_labels_do_not_change_what_is_tuned_on(data, family):
+def test_validation_labels_do_not_change_what_postprocessing_is_fitted_on(data, family):
     flux = data.peak_flux.copy()
     flux[data.split.validation] = 1e-3
     other = replace(data, rows=replace(data.rows, table=data.rows.table.assign(peak_flux=flux)))
@@ -207,7 +207,7 @@ def test_validation_labels_do_not_change_what_is_tuned_on(data, family):
     np.testing.assert_array_equal(before.forecast.probability, after.forecast.probability)
 
 
-def test_without_folds_it_is_the_validation_rows_that_are_tuned_on(data):
+def test_without_folds_it_is_the_validation_rows_that_postprocessing_is_fitted_on(data):
     np.testing.assert_array_equal(out_of_fold("forest", data, folds=0).rows, data.split.validation)
 
 
@@ -222,7 +222,7 @@ def test_calibrations_and_what_they_gain_are_logged(runs):
             assert gains[event]["n_events"] >= 0
 
 
-def test_a_training_has_about_fifteen_metrics_beside_curves_and_load(runs):
+def test_a_training_has_about_fifteen_metrics_next_to_curves_and_load(runs):
     for run in runs.values():
         own = [name for name in run.data.metrics if not name.startswith(("epoch/", "system/"))]
         assert 4 <= len(own) <= 17
@@ -282,11 +282,11 @@ def test_a_missing_accelerator_is_named(at_home, newest):
 
 
 def test_pack_logs_what_is_missing_and_the_datas_identity(at_home, fetch, newest):
-    found = pack.run(PackConfig(data_dir=at_home.data, image_size=32, processes=1))
+    result = pack.run(PackConfig(data_dir=at_home.data, image_size=32, processes=1))
     run = newest("pack")
-    assert found.samples == {"training": 16, "test": 8}
+    assert result.samples == {"training": 16, "test": 8}
     assert run.data.metrics["missing/211"] == 2
-    assert run.data.tags["flare.data_fingerprint"] == found.fingerprint
+    assert run.data.tags["flare.data_fingerprint"] == result.fingerprint
     assert artifacts(run.info.run_id) == {"pack.json", "rejected.csv"}
 
 

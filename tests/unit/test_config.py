@@ -40,7 +40,7 @@ def test_a_config_does_not_change():
         TrainConfig().seed = 1
 
 
-def test_nothing_is_taken_from_the_environment(monkeypatch):
+def test_nothing_is_read_from_the_environment(monkeypatch):
     before = TrainConfig()
     for name in TrainConfig.model_fields:
         monkeypatch.setenv(name.upper(), "32")
@@ -53,7 +53,7 @@ def test_a_dotenv_file_changes_nothing(tmp_path, monkeypatch):
     assert TrainConfig().epochs == 15
 
 
-def test_an_empty_text_is_no_path():
+def test_an_empty_text_is_not_a_path():
     assert PackConfig(pack_dir="").pack_dir is None
     assert PredictConfig(output="").output is None
     assert PredictConfig(data_dir="").data_dir is None

@@ -1,4 +1,4 @@
-"""How many cores may be used, and what OpenMP is told, in a system made of files."""
+"""The number of usable cores, and the settings of OpenMP, in a system made of files."""
 
 import json
 import os

@@ -40,8 +40,8 @@ def test_an_error_says_its_message_as_it_stands(name):
 
 
 def test_every_error_of_the_project_is_in_this_list():
-    found = {name for name, kind in inspect.getmembers(errors, inspect.isclass)}
-    assert found - {"FlareError", "NpyRejected"} == set(KINDS)
+    result = {name for name, kind in inspect.getmembers(errors, inspect.isclass)}
+    assert result - {"FlareError", "NpyRejected"} == set(KINDS)
 
 
 def test_a_rejected_npy_is_an_invalid_input_that_says_what_to_do():
@@ -51,13 +51,13 @@ def test_a_rejected_npy_is_an_invalid_input_that_says_what_to_do():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         ("http://admin:secret@host:5000 is away", "http://***@host:5000 is away"),
         ("postgresql://u:p@host/x and http://v:w@h", "postgresql://***@host/x and http://***@h"),
         ("http://host/a@b stays", "http://host/a@b stays"),
     ],
 )
-def test_an_error_tells_no_password(given, told):
-    assert str(errors.TrackingUnavailable(given)) == told
-    assert str(errors.ConfigInvalid(given)) == told
+def test_an_error_tells_no_password(given, expected):
+    assert str(errors.TrackingUnavailable(given)) == expected
+    assert str(errors.ConfigInvalid(given)) == expected

@@ -33,7 +33,7 @@ def test_a_class_may_be_written_in_small_letters_and_with_spaces_around():
 
 
 @pytest.mark.parametrize("text", ["", "M", "2.3", "D1.0", "M-1", "M1.0X", "M1,0", "quiet"])
-def test_what_is_no_class_is_refused_and_named(text):
+def test_what_is_not_a_class_is_refused_and_named(text):
     with pytest.raises(ConfigInvalid, match=f"'{text}' is not a GOES class"):
         flux_of_class(text)
 

@@ -76,7 +76,7 @@ def test_whole_numbers_above_one_are_levels_however_dark():
 
 
 @pytest.mark.parametrize("array", [changed(FLOATS / 255, 1.0001), np.minimum(FLOATS, 1) / 2])
-def test_a_stated_level_is_taken_at_its_word(array):
+def test_a_stated_level_is_used_without_a_check(array):
     grey, used = to_grey_levels(array, scale="level")
     assert used == "level"
     np.testing.assert_array_equal(grey, np.rint(array))
@@ -88,7 +88,7 @@ def test_a_stated_fraction_above_one_is_out_of_range():
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u8"])
-def test_integers_are_no_fractions(dtype):
+def test_integers_are_not_fractions(dtype):
     assert refused(LEVELS.astype(dtype), scale="fraction") == "wrong_dtype"
     assert to_grey_levels(LEVELS.astype(dtype), scale="level")[1] == "level"
 

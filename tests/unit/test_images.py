@@ -128,8 +128,8 @@ def test_an_image_that_claims_more_pixels_than_memory_holds_is_only_of_the_wrong
 
 def test_a_jpeg_that_was_cut_short_is_unreadable_wherever():
     data = EXAMPLES[0].read_bytes()
-    for kept in (*range(0, len(data), 37), *range(len(data) - 60, len(data))):
-        assert reason(data[:kept]) == "unreadable"
+    for length in (*range(0, len(data), 37), *range(len(data) - 60, len(data))):
+        assert reason(data[:length]) == "unreadable"
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
@@ -201,9 +201,9 @@ def test_a_damaged_jpeg_is_pillow_s_plane_or_rejected_and_nothing_else(changes):
     data = bytearray(SMALL_JPEG)
     for place, byte in changes:
         data[place] = byte
-    found, pillow = verdict(decode_plane, bytes(data), 16), verdict(by_pillow, bytes(data), 16)
+    result, pillow = verdict(decode_plane, bytes(data), 16), verdict(by_pillow, bytes(data), 16)
     # Pillow refuses a few damaged segments before the pixels, which libjpeg skips.
-    assert found == pillow or (isinstance(found, bytes) and isinstance(pillow, str))
+    assert result == pillow or (isinstance(result, bytes) and isinstance(pillow, str))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -237,7 +237,7 @@ def test_a_name_says_when_and_what(channel, suffix):
         "",
     ],
 )
-def test_any_other_name_is_no_image_of_a_sample(name):
+def test_any_other_name_is_not_an_image_of_a_sample(name):
     assert parse_name(name) is None
 
 

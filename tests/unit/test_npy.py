@@ -103,7 +103,7 @@ def test_an_array_of_objects_is_refused_and_not_unpickled():
 
 
 @pytest.mark.parametrize("dtype", ["bool", "c8", "U1", "S1", "M8[s]", "V4", "g"])
-def test_a_type_that_is_no_number_of_up_to_8_bytes_is_refused(dtype):
+def test_a_type_that_is_not_a_number_of_up_to_8_bytes_is_refused(dtype):
     assert code(saved(np.zeros(CUBE_SHAPE, dtype=dtype))) == "wrong_dtype"
 
 
@@ -140,7 +140,7 @@ def test_another_shape_is_refused(shape):
     assert code(saved(np.ones(shape, dtype=np.uint8))) == "wrong_shape"
 
 
-def test_what_is_no_npy_file_and_what_has_a_broken_header_are_told_apart():
+def test_what_is_not_an_npy_file_and_what_has_a_broken_header_are_distinguished():
     assert code(b"any bytes") == "not_npy"
     assert code(NPY[:20]) == "bad_header"
 
@@ -223,7 +223,7 @@ def test_the_header_of_a_batch_says_where_each_sample_is(dtype):
         (np.stack([CUBE] * 2), 1, "wrong_length"),
     ],
 )
-def test_the_header_of_what_is_no_batch_is_refused(array, size, code):
+def test_the_header_of_what_is_not_a_batch_is_refused(array, size, code):
     data = saved(array)
     with pytest.raises(NpyRejected) as raised:
         header_of_batch(data[:4096], size=len(data) + size, most=2)

@@ -30,7 +30,7 @@ def test_an_error_in_a_worker_is_raised_here():
         list(map_in_order(eval, ["1", "1 / 0"], processes=2))
 
 
-def test_no_more_tasks_are_begun_than_are_asked_for(tmp_path):
+def test_no_more_tasks_are_started_than_are_asked_for(tmp_path):
     tasks = [f"open({str(tmp_path / str(k))!r}, 'w').close()" for k in range(12)]
     with closing(map_in_order(eval, tasks, processes=2, at_once=3)) as results:
         for used in range(1, 5):
@@ -40,10 +40,10 @@ def test_no_more_tasks_are_begun_than_are_asked_for(tmp_path):
 
 
 def test_progress_is_reported_after_each_list():
-    told = []
-    items = reported([[1, 2], [], [3]], lambda *done: told.append(done), 3)
+    reports = []
+    items = reported([[1, 2], [], [3]], lambda *done: reports.append(done), 3)
     assert list(items) == [1, 2, 3]
-    assert told == [(2, 3), (2, 3), (3, 3)]
+    assert reports == [(2, 3), (2, 3), (3, 3)]
 
 
 def test_a_worker_that_is_killed_is_one_clear_line():

@@ -48,7 +48,7 @@ def test_a_cube_of_the_wanted_size_is_not_copied():
 
 
 @pytest.mark.parametrize("shape", [(10, 10), (4, 4), (8, 16), (16, 8), (0, 0)])
-def test_what_is_no_square_of_whole_blocks_is_not_reduced(shape):
+def test_what_is_not_a_square_of_whole_blocks_is_not_reduced(shape):
     with pytest.raises(InputInvalid, match=f"{shape[0]} x {shape[1]} pixels"):
         reduce_cubes(np.zeros((1, *shape), dtype=np.uint8), 8)
 
@@ -61,14 +61,14 @@ def test_planes_are_the_channels_of_the_first_step_first():
     assert cube[3, MAGNETOGRAM, 0, 0] == 39
 
 
-def test_a_cube_is_taken_as_it_is():
+def test_a_cube_is_accepted_as_it_is():
     cube = np.zeros((4, 10, 8, 8), dtype=np.uint8)
     assert cube_of_planes(cube).shape == cube.shape
 
 
 @pytest.mark.parametrize("shape", [(39, 8, 8), (40, 8, 9), (10, 4, 8, 8), (4, 10, 8, 9), (40, 8)])
-def test_an_array_of_another_shape_is_no_sample(shape):
-    with pytest.raises(InputInvalid, match="is no sample; send"):
+def test_an_array_of_another_shape_is_not_a_sample(shape):
+    with pytest.raises(InputInvalid, match="is not a sample; send"):
         cube_of_planes(np.zeros(shape, dtype=np.uint8))
 
 

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """``title`` names the problem, ``unit`` is what is counted, ``meaning`` says what to do."""
+    """A check: ``title`` names the problem, ``unit`` the counted items, ``meaning`` the remedy."""
 
     title: str
     unit: str

@@ -45,7 +45,7 @@ def feature_names(names: Sequence[str], *, place: str) -> AuditFinding:
 
 
 def named_after_time_or_id(name: str) -> bool:
-    """Return whether a part of a name, such as ``start`` of ``hoursSinceStart``, is such a word."""
+    """Return True if a name contains a word for time or an id, as ``hoursSinceStart`` does."""
     parts = [part.lower() for part in _PART.findall(name)]
     return not _WORDS.isdisjoint(parts) or any(
         f"_{phrase}_" in f"_{'_'.join(parts)}_" for phrase in _PHRASES
@@ -160,7 +160,7 @@ def rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> fl
 
 
 def _is_code(column: NDArray[np.float64], regions: NDArray[np.int64]) -> bool:
-    """Return whether each region has one value of its own, that is a number of the region."""
+    """Return True if each region has one value of its own, so that the column is a region id."""
     n_regions = len(np.unique(regions))
     n_pairs = len(np.unique(np.column_stack([column, regions]), axis=0))
     return _MIN_REGIONS <= n_regions < len(column) and (

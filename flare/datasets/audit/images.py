@@ -28,7 +28,7 @@ class Planes:
     """Digests of the images of N samples.
 
     ``digests`` uint64 (N, 4, 10) are the first 8 bytes of the SHA-256 of the pixels; 0 where there
-    is no image, or one of a single grey level. ``uniform`` bool (N, 4, 10) marks the latter, which
+    is none, or one of a single grey level. ``uniform`` bool (N, 4, 10) marks the latter, which
     the pack has as present, but which have no content.
     """
 

@@ -1,4 +1,4 @@
-"""What is known of downloads: ``dataset.json`` of a dataset, ``checksums.json`` of addresses."""
+"""Records of downloads: ``dataset.json`` of a dataset, ``checksums.json`` of addresses."""
 
 import json
 from dataclasses import asdict, dataclass

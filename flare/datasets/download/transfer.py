@@ -27,7 +27,7 @@ from flare.files import require_space, size_text
 log = logging.getLogger("flare")
 
 Report = Callable[[int, int | None], None]
-"""Called with what is done, and what there is to do in all; None if that is unknown."""
+"""Called with the amount done and the total; None if the total is unknown."""
 
 #: What to do about a disk that is too small, besides making room.
 INSTEAD = "or choose a dest on another disk"
@@ -140,7 +140,7 @@ class Transfer:
         self._origin_file.unlink()
 
     def discard(self) -> None:
-        """Delete the received bytes and what is known of them."""
+        """Delete the received bytes and their records."""
         self.partial.unlink(missing_ok=True)
         self._origin_file.unlink(missing_ok=True)
 
@@ -204,7 +204,7 @@ class Transfer:
             raise MirrorFailed("it answered with a web page, not with an archive")
         if self.received:
             log.info("the server sends the file from its beginning: it changed, or cannot resume")
-        self.discard()  # first: old bytes are no part of the new file
+        self.discard()  # first: old bytes are not part of the new file
         etag = response.headers.get("ETag", "")
         strong = etag if etag.startswith('"') else ""  # a weak one may stay when bytes change
         total = response.raw.length_remaining

@@ -30,7 +30,7 @@ class Task:
 
 @dataclass(frozen=True)
 class PackedSample:
-    """What is known of a sample whose grey levels are stored.
+    """Digests, sums and rejected files of a sample whose grey levels are stored.
 
     ``images`` is the digest of its files, ``packed`` that of what was stored. ``sums`` int64
     (4, 10, 2) are its `plane_sums`. ``rejected`` pairs files with the reason.

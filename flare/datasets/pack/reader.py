@@ -3,14 +3,14 @@
 Opening forty small files costs, and decoding a JPEG costs more than everything else that happens to
 it. A pack is a folder::
 
-    pack.json            format, image size, fingerprints, counts of what is missing
+    pack.json            format, image size, fingerprints, counts of missing images
     rejected.csv         every image that could not be used: split, id, file, reason
     {split}/cubes.u8     uint8 (N, 4, 10, S, S), grey levels, C order, no header
     {split}/present.npy  bool (N, 4, 10)
     {split}/sums.npy     int64 (N, 4, 10, 2), sums of each image's grey levels and of their squares;
                          packs that were made before 2027 have none
     {split}/table.csv    the labels, one row per sample in the same order
-    {split}/rows.csv     id, SHA-256 of its image files, SHA-256 of what is stored of it
+    {split}/rows.csv     id, SHA-256 of its image files, SHA-256 of its stored bytes
 """
 
 import json

@@ -126,7 +126,7 @@ def _store(
     processes: int | None,
     progress: Progress | None,
 ) -> dict[str, list[PackedSample]]:
-    """Decode all samples into the large file of their split; return what is known of each."""
+    """Decode all samples into the large file of their split; return a record of each."""
     tasks = []
     for split, table in tables.items():
         (folder / split).mkdir()
@@ -163,7 +163,7 @@ def _describe(
         A split has not one image that can be used.
     """
     source: dict[str, dict[str, str]] = {}  # digests of a split's table and samples, by name
-    packed: dict[str, str] = {}  # digests of what is stored, by sample
+    packed: dict[str, str] = {}  # digests of the stored bytes, by sample
     missing = np.zeros(len(CHANNELS), dtype=np.int64)
     rejected: list[tuple[str, str, str, str]] = []
     small = [REJECTED]

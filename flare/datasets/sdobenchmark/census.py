@@ -1,7 +1,7 @@
 """A census of a dataset: every table and every image read once, counted, and its fingerprint.
 
-It answers whether a copy is complete and how it differs from what is published, and it holds what
-the figures of a dataset need. Gaps are counted, and are no error.
+It shows how a copy differs from the published dataset, and holds the numbers that the figures of a
+dataset need. Gaps are counted; they are not errors.
 
 Published counts: samples, regions and classes are those of the label tables (i4Ds/SDOBenchmark,
 meta_data.csv of both splits). Of the images only the last step of two channels has published
@@ -176,7 +176,7 @@ def _split_as_dict(split: SplitCensus) -> dict[str, Any]:
 def take_census(
     data_dir: Path, *, processes: int | None = None, progress: Progress | None = None
 ) -> Census:
-    """Read every table and every image of a dataset once, and count what is there.
+    """Read every table and every image of a dataset once, and count samples and images.
 
     Parameters
     ----------

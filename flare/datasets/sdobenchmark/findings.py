@@ -36,7 +36,7 @@ CENSUS_CHECKS: dict[str, str] = {
     "no_images": "folder without images",
     "no_row": "folder without a row, not read",
     "stray_file": "file outside of the samples' folders",
-    "not_an_image": "file that is no image of a sample",
+    "not_an_image": "file that is not an image of a sample",
     "ignored_channel": "image of 1600 Å, ignored",
     "off_step": "image off its step by up to 15 min, used",
     "off_schedule": "image further off, masked",
@@ -186,7 +186,7 @@ def stray_findings(
     folders
         Those of the table's samples.
     tables
-        Files that are no strays.
+        Files that are not strays.
     """
     known = set(folders)
     regions = {folder.parent for folder in known}

@@ -41,7 +41,7 @@ _LARGEST_FLUX = 0.1
 
 @dataclass(frozen=True)
 class DatasetIdentity:
-    """The name of a dataset, whether it is synthetic, and the ``seed`` that made it.
+    """Name and origin of a dataset: real or synthetic, and the ``seed`` that made it.
 
     Sets of the same seed share regions; None where it is unknown.
     """
@@ -186,7 +186,7 @@ def _refuse(path: Path, rows: pd.DataFrame, bad: "pd.Series[bool]", column: str,
 
 
 def _read_rows(path: Path) -> pd.DataFrame:
-    """Read the four columns as text, whether or not the first line names them."""
+    """Read the four columns as text; a header line is optional."""
     try:
         rows = pd.read_csv(
             path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
@@ -214,7 +214,7 @@ def _read_rows(path: Path) -> pd.DataFrame:
 
 
 def has_header(path: Path) -> bool:
-    """Return whether the first line of a table that `read_table` accepts names columns."""
+    """Return True if a table that `read_table` accepts has a header line."""
     first = pd.read_csv(
         path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig", nrows=1
     )

@@ -60,7 +60,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """What is constant in a region's layout; ``angle`` and ``turn`` in radians.
+    """The constant part of a region's layout; ``angle`` and ``turn`` in radians.
 
     ``scatter`` (J, 2) standard normal places within a cluster, leading ones first, ``share`` (J,)
     of the cluster's signed flux, ``thickness`` (J,) relative widths, ``angle`` (K,) of parasites.

@@ -129,8 +129,8 @@ class PostProcessing:
         ------
         ConfigInvalid
             An event that is not forecast, a rate that is not strictly between 0 and 1, an event
-            whose own rate this forecaster does not know, or rates of which a stronger event has the
-            higher one: every M1.0 is a C1.0.
+            without a known rate of this forecaster, or a stronger event with a higher rate than a
+            weaker one: every M1.0 is a C1.0.
         """
         thresholds = dict(self.thresholds)
         for event, rate in stated.items():
@@ -214,7 +214,7 @@ def made_coherent(forecast: Forecast, *, level: float) -> Forecast:
 
 
 def are_coherent(forecast: Forecast, *, level: float) -> NDArray[np.bool_]:
-    """Say of each of N forecasts whether its parts can be of one distribution, shape (N,)."""
+    """Return, for each of N forecasts, True if flux, interval and probabilities agree, (N,)."""
     moved = made_coherent(forecast, level=level)
     return np.asarray(
         (moved.log10_flux == forecast.log10_flux)

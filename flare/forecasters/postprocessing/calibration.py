@@ -80,7 +80,9 @@ class Calibration:
         return np.clip(moved, floor, 1 - floor)
 
 
-def natural_probabilities(probability: FloatArray, drawn: Sequence[float]) -> FloatArray:
+def natural_probabilities(
+    probability: FloatArray, class_sampling_weights: Sequence[float]
+) -> FloatArray:
     """Correct probabilities for classes that were sampled more or less often in training.
 
     With p_c the probability of each class, which is what lies between an event and the next
@@ -93,12 +95,12 @@ def natural_probabilities(probability: FloatArray, drawn: Sequence[float]) -> Fl
     probability
         (N, E) of events from weak to strong; one that is more likely than a weaker one is lowered
         to it first.
-    drawn
+    class_sampling_weights
         w, the sampling weight of each class, > 0, (E + 1,): below the weakest event first.
     """
     ordered = np.minimum.accumulate(probability, axis=1)
     edges = np.pad(ordered, [(0, 0), (1, 1)], constant_values=((0, 0), (1, 0)))
-    classes = -np.diff(edges, axis=1) / np.asarray(drawn)  # (N, E + 1)
+    classes = -np.diff(edges, axis=1) / np.asarray(class_sampling_weights)  # (N, E + 1)
     shares = classes / classes.sum(axis=1, keepdims=True)
     # Summed from the strongest down, so that rare events keep their digits.
     return np.asarray(np.cumsum(shares[:, :0:-1], axis=1)[:, ::-1], dtype=np.float64)
@@ -130,12 +132,12 @@ def _one(values: Parameters, *names: str) -> bool:
 
 
 def _rising_knots(values: Parameters) -> bool:
-    issued, calibrated = values["issued"], values["calibrated"]
+    raw, calibrated = values["issued"], values["calibrated"]
     return (
         _one(values)
-        and 0 < len(issued) == len(calibrated)
-        and all(0 <= value <= 1 for value in (*issued, *calibrated))
-        and all(left < right for left, right in pairwise(issued))
+        and 0 < len(raw) == len(calibrated)
+        and all(0 <= value <= 1 for value in (*raw, *calibrated))
+        and all(left < right for left, right in pairwise(raw))
         and all(low <= high for low, high in pairwise(calibrated))
     )
 

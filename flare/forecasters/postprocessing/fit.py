@@ -126,13 +126,13 @@ def calibration_gains(
     gains = {}
     together = cross_rate_calibrated(forecast.probability, outcomes, folds)
     for k, event in enumerate(forecast.events):
-        happened, raw = outcomes[:, k], forecast.probability[:, k]
+        outcome, raw = outcomes[:, k], forecast.probability[:, k]
         method = postprocessing.calibrations[event].method
-        after = together[:, k] if method == RATE else cross_calibrated(method, raw, happened, folds)
+        after = together[:, k] if method == RATE else cross_calibrated(method, raw, outcome, folds)
         gains[event] = Gain(
-            float(brier_score(happened, raw)),
-            float(brier_score(happened, after)),
-            int(np.count_nonzero(happened)),
+            float(brier_score(outcome, raw)),
+            float(brier_score(outcome, after)),
+            int(np.count_nonzero(outcome)),
         )
     return gains
 
@@ -166,7 +166,7 @@ def calibrate_by_fold(
 def _residuals(
     forecast: Forecast, observed: NDArray[np.float64], level: float
 ) -> tuple[float, float]:
-    """Return what is added to the lower and the upper end of the forecasts' intervals, in dex."""
+    """Return the shifts of the lower and the upper end of the forecasts' intervals, in dex."""
     n = len(observed)
     rank = int(np.ceil((n + 1) * (1 + level) / 2))
     low = float(np.sort(observed - forecast.lower)[max(n - rank, 0)])

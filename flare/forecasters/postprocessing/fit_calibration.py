@@ -28,7 +28,7 @@ FEWEST_EVENTS = {"temperature": 5, "platt": 5, "isotonic": 100}
 
 
 def fit_calibration(method: str, probability: FloatArray, outcomes: BoolArray) -> Calibration:
-    """Fit one method to N forecasts and what happened.
+    """Fit one method to N forecasts and their outcomes.
 
     The floor is 1 / (N + 2), Laplace's rule of succession: what never happened in N samples may
     still happen in the next one. Platt and temperature are fitted to Platt's smoothed outcomes, so
@@ -38,7 +38,7 @@ def fit_calibration(method: str, probability: FloatArray, outcomes: BoolArray) -
     Raises
     ------
     VerificationInvalid
-        Probabilities outside 0..1, outcomes that are no booleans, or of one kind alone.
+        Probabilities outside 0..1, outcomes that are not booleans, or are all equal.
     """
     outcomes = outcome_array("outcomes", outcomes)
     probability = probability_array("probability", probability, outcomes.shape)
@@ -87,7 +87,7 @@ def choose_calibration(
     Parameters
     ----------
     probability, outcomes
-        Out-of-fold forecasts of one event, and whether it happened, (N,).
+        Out-of-fold forecasts of one event, and its outcomes, (N,).
     folds
         Which fold each sample belongs to, (N,); no active region is in two.
     regions
@@ -196,18 +196,18 @@ def choose_rate_calibration(
     Parameters
     ----------
     probability, outcomes
-        Out-of-fold forecasts of the events of a distribution, and whether each happened, (N, E).
+        Out-of-fold forecasts of the events of a distribution, and their outcomes, (N, E).
     folds, regions
         As in ``choose_calibration``.
     """
-    happened = outcomes[:, 0]
-    if min(np.count_nonzero(happened), np.count_nonzero(~happened)) < _FEWEST:
+    outcome = outcomes[:, 0]
+    if min(np.count_nonzero(outcome), np.count_nonzero(~outcome)) < _FEWEST:
         return Calibration()
     rates, classes = log_rates(probability), outcomes.sum(axis=1)
     gain = np.zeros(len(classes))
     for fold in np.unique(folds):
         left = folds == fold
-        if not 0 < happened[~left].mean() < 1:
+        if not 0 < outcome[~left].mean() < 1:
             return Calibration()
         slope, offset = _fit_rates(rates[~left], classes[~left])
         before = _surprise(rates[left], classes[left])

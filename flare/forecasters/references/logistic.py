@@ -139,7 +139,7 @@ def fit_logistic(
     peak_flux
         Labels in W m^-2, shape (N,).
     groups
-        Samples that are held out together, such as those of an active region, (N,).
+        Group of each sample, such as its active region, for cross-validation, (N,).
     names
         The features to use.
     seed
@@ -155,7 +155,7 @@ def fit_logistic(
     with threadpool_limits(1, user_api="blas"):
         inputs = _within(scaler.fit_transform(features[:, _columns(names)]))
         outcomes = event_outcomes(peak_flux, spec.events).T
-        models = tuple(_fit_event(inputs, happened, groups, seed) for happened in outcomes)
+        models = tuple(_fit_event(inputs, outcome, groups, seed) for outcome in outcomes)
     return LogisticForecaster(names, scaler, models, spec=spec, origin=origin)
 
 
@@ -179,10 +179,10 @@ def fit_inversion_line(
 
 
 def _fit_event(
-    inputs: _Floats, happened: NDArray[np.bool_], groups: NDArray[np.integer], seed: int
+    inputs: _Floats, outcome: NDArray[np.bool_], groups: NDArray[np.integer], seed: int
 ) -> Any:
-    if min(len(np.unique(groups[part])) for part in (happened, ~happened)) < FEWEST_GROUPS:
-        weights = [np.count_nonzero(part) + 0.5 for part in (~happened, happened)]
+    if min(len(np.unique(groups[part])) for part in (outcome, ~outcome)) < FEWEST_GROUPS:
+        weights = [np.count_nonzero(part) + 0.5 for part in (~outcome, outcome)]
         return DummyClassifier(strategy="prior").fit([[0], [0]], [False, True], weights)
     folds = GroupKFold(FOLDS, shuffle=True, random_state=integer_seed(seed, Stream.LINEAR_FOLDS))
     search = GridSearchCV(
@@ -192,7 +192,7 @@ def _fit_event(
         cv=[
             (train, held)
             for train, held in folds.split(inputs, groups=groups)
-            if 0 < happened[train].mean() < 1
+            if 0 < outcome[train].mean() < 1
         ],
         scoring=make_scorer(
             log_loss,
@@ -201,7 +201,7 @@ def _fit_event(
             labels=[False, True],
         ),
     )
-    return search.fit(inputs, happened).best_estimator_
+    return search.fit(inputs, outcome).best_estimator_
 
 
 def _within(inputs: _Floats) -> _Floats:

@@ -42,7 +42,7 @@ def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Fo
     if not path.is_file():
         return None
     known = _read(path)
-    rows, tuned_on = _rows(known, table, path), _rows(known, training, path)
+    rows, training_rows = _rows(known, table, path), _rows(known, training, path)
     outcomes = event_outcomes(training["peak_flux"].to_numpy(dtype=np.float64), EVENTS)
     low, median, high = (rows[name].to_numpy(dtype=np.float64) for name in _QUANTILES)
     return Forecast(
@@ -52,7 +52,7 @@ def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Fo
         probability=_probabilities(rows),
         events=EVENTS,
         thresholds={
-            event: best_threshold(outcomes[:, k], _probabilities(tuned_on)[:, k])
+            event: best_threshold(outcomes[:, k], _probabilities(training_rows)[:, k])
             for k, event in enumerate(EVENTS)
         },
     )

@@ -116,7 +116,7 @@ class _Fitted:
     def _threshold(self, k: int) -> float:
         """Return the middle between the probabilities without and with the event before.
 
-        0.5 where the event is not more likely after it happened: then no threshold separates them.
+        0.5 where the event is not more likely after an event: then no threshold separates them.
         """
         without = float(self.probability[: k + 1, k].max())
         having = float(self.probability[k + 1 : -1, k].min())
@@ -145,5 +145,5 @@ def _fit(earlier: _Floats, label: _Floats, events: tuple[str, ...], tail: float)
     )
 
 
-def _rate(happened: NDArray[np.bool_]) -> float:
-    return (np.count_nonzero(happened) + 0.5) / (len(happened) + 1)
+def _rate(outcome: NDArray[np.bool_]) -> float:
+    return (np.count_nonzero(outcome) + 0.5) / (len(outcome) + 1)

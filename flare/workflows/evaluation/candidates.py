@@ -16,9 +16,9 @@ from flare.tracking.tags import (
     LEARNED_TAG,
     NOT_LEARNED_REASON_TAG,
     ON_VALIDATION,
+    POSTPROCESSING_TAG,
     SPLIT_TAG,
     SYNTHETIC_TAG,
-    TUNED_TAG,
 )
 from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score
 from flare.workflows.evaluation.validation_forecasts import read_scores
@@ -48,9 +48,9 @@ class _Scored:
         return self.tags.get(FINGERPRINT_TAG), self.tags.get(SPLIT_TAG)
 
     @property
-    def tuned_on_validation(self) -> bool:
+    def fitted_on_validation(self) -> bool:
         """Whether its validation scores are optimistic."""
-        return self.tags.get(TUNED_TAG) == ON_VALIDATION
+        return self.tags.get(POSTPROCESSING_TAG) == ON_VALIDATION
 
 
 def candidates(
@@ -136,9 +136,9 @@ def _flaw(one: _Scored, known: Iterable[_Scored], event: str, score: PromotionSc
     reason = learned_nothing(one.tags) or _unscored(one, event, score)
     if (
         reason is None
-        and one.tuned_on_validation
+        and one.fitted_on_validation
         and any(
-            not other.tuned_on_validation
+            not other.fitted_on_validation
             and other.group[0] == one.group[0]
             and learned_nothing(other.tags) is None
             and _unscored(other, event, score) is None
@@ -146,8 +146,8 @@ def _flaw(one: _Scored, known: Iterable[_Scored], event: str, score: PromotionSc
         )
     ):
         return (
-            "tuned on the validation regions (folds=0), so its scores there are optimistic, while "
-            "others were tuned out of fold"
+            "its postprocessing was fitted on the validation regions (folds=0), so its scores "
+            "there are optimistic, while that of others was fitted out of fold"
         )
     return reason
 

@@ -24,8 +24,8 @@ from flare.tracking.tags import (
     KIND_TAG,
     MODEL_CARD,
     ON_VALIDATION,
+    POSTPROCESSING_TAG,
     SPLIT_TAG,
-    TUNED_TAG,
 )
 from flare.verification.scorecard import Scorecard
 from flare.verification.scores import FLUX, Score
@@ -50,12 +50,12 @@ Images of $image_size pixels; missing images are masked, not filled in.
 
 ## What it was made from
 - Data: $data_name, $data_kind; fingerprint `$fingerprint`
-- $n_samples samples of $n_regions active regions, of which training and validation share none;
+- $n_samples samples of $n_regions active regions; training and validation share none;
   split `$split`
 - Run `$run_id`, code `$commit`
 
 ## Calibration, alarms, interval
-Fitted after training, on forecasts of active regions that were held out of it; never on a test
+Fitted after training, on forecasts for regions that were not trained on; never on a test
 split.
 
 $postprocessing
@@ -156,7 +156,7 @@ def model_card(
             else ""
         )
         + _interval_line(forecaster)
-        + (_OPTIMISTIC if tags.get(TUNED_TAG) == ON_VALIDATION else ""),
+        + (_OPTIMISTIC if tags.get(POSTPROCESSING_TAG) == ON_VALIDATION else ""),
     )
 
 

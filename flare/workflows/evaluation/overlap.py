@@ -41,7 +41,7 @@ def seen_regions(origin: Origin, regions: Regions) -> tuple[int, ...]:
 
 
 def _same_numbers(origin: Origin, regions: Regions) -> bool:
-    """Say whether a number is the same region in both."""
+    """Return True if region numbers name the same regions in both."""
     if regions.fingerprint is not None and origin.data_fingerprint == regions.fingerprint:
         return True  # the same data, whatever its description says
     if origin.synthetic != regions.synthetic:

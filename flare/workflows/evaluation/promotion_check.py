@@ -1,4 +1,4 @@
-"""Whether a version may become Production: it is compared with Production on validation samples.
+"""Compare a version with Production on validation samples before it is promoted.
 
 It is refused where the paired interval lies below 0, where the two cannot be compared, and where it
 learned nothing; ``force`` with a reason overrules each.
@@ -17,9 +17,9 @@ from flare.tracking.tags import (
     FINGERPRINT_TAG,
     FORCED_TAG,
     ON_VALIDATION,
+    POSTPROCESSING_TAG,
     PRODUCTION,
     SYNTHETIC_TAG,
-    TUNED_TAG,
 )
 from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score, json_safe
 from flare.workflows.evaluation.candidates import OF_FLUX, learned_nothing, named, validation_score
@@ -87,10 +87,10 @@ def _compared(
     data = [version_tags(one).get(FINGERPRINT_TAG) for one in (version, incumbent)]
     if data[0] != data[1]:
         raise NotComparable(f"{pair}: they were trained on different datasets{FORCE_ADVICE}")
-    if _tuned_on_validation(version) and not _tuned_on_validation(incumbent):
+    if _fitted_on_validation(version) and not _fitted_on_validation(incumbent):
         raise NotComparable(
-            f"{pair}: it was tuned on the validation regions (folds=0), so its scores there are "
-            f"optimistic{FORCE_ADVICE}"
+            f"{pair}: its postprocessing was fitted on the validation regions (folds=0), so its "
+            f"scores there are optimistic{FORCE_ADVICE}"
         )
     stored = [read_validation_forecasts(one) for one in (version, incumbent)]
     if stored[0] is None or stored[1] is None:
@@ -112,8 +112,8 @@ def _compared(
     return comparison
 
 
-def _tuned_on_validation(version: RegisteredVersion) -> bool:
-    return version_tags(version).get(TUNED_TAG) == ON_VALIDATION
+def _fitted_on_validation(version: RegisteredVersion) -> bool:
+    return version_tags(version).get(POSTPROCESSING_TAG) == ON_VALIDATION
 
 
 def _refuse_worse(
@@ -124,10 +124,11 @@ def _refuse_worse(
     """Refuse a version that is worse; return notes where it is promoted all the same."""
     if comparison is None or incumbent is None or not (comparison.worse or comparison.undefined):
         return ()
-    if comparison.worse and _tuned_on_validation(incumbent) and not _tuned_on_validation(version):
+    if comparison.worse and _fitted_on_validation(incumbent) and not _fitted_on_validation(version):
         return (
-            f"{PRODUCTION}, {incumbent.version}, was tuned on the validation regions (folds=0): "
-            "its score there is optimistic, and does not keep out a version tuned out of fold",
+            f"the postprocessing of {PRODUCTION}, {incumbent.version}, was fitted on the "
+            "validation regions (folds=0): its score there is optimistic, and does not keep out a "
+            "version with postprocessing fitted out of fold",
         )
     synthetic = version_tags(version).get(SYNTHETIC_TAG) == "true"
     what = "cannot be compared with" if comparison.undefined else "is worse than"

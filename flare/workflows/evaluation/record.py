@@ -109,7 +109,7 @@ def record_evaluation(tracked: Run, reported: Reported) -> None:
 
 
 def is_own_test(reported: Reported, version: RegisteredVersion) -> bool:
-    """Say whether scores are of the test split that belongs to a version, and of it as it is."""
+    """Return True if the scores are of the version's own test split, raw and at its own rates."""
     trained_on = version_tags(version).get(FINGERPRINT_TAG)
     return (
         reported.rows.name == "test"

@@ -63,13 +63,13 @@ class References:
         return forecasts
 
 
-def reference_data(pack: Pack, held_out: Collection[int] = ()) -> TrainingData:
+def reference_data(pack: Pack, excluded_regions: Collection[int] = ()) -> TrainingData:
     """Return the training split without the active regions that a model was not trained on.
 
-    No regions are held out for validation: references choose nothing by it.
+    No regions are reserved for validation: references choose nothing by it.
     """
     rows = pack.split("training")
-    used = ~np.isin(rows.table["active_region"].to_numpy(), list(held_out))
+    used = ~np.isin(rows.table["active_region"].to_numpy(), list(excluded_regions))
     none = np.empty(0, dtype=np.intp)
     return TrainingData(pack, rows, Split(np.flatnonzero(used), none, "reference forecasts"))
 

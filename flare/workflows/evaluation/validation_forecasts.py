@@ -129,7 +129,7 @@ def compare_paired(
     Raises
     ------
     VerificationInvalid
-        They have too few active regions in common, disagree about what happened there, or do not
+        They have too few active regions in common, disagree about the outcomes there, or do not
         both have the score.
     """
     place = {sample: row for row, sample in enumerate(incumbent.ids)}

@@ -34,7 +34,7 @@ def log_environment(run: Run) -> None:
 def environment() -> dict[str, Any]:
     """Describe this process: everything that can change a number or a time."""
     packages, unreadable = _packages()
-    found: dict[str, Any] = {
+    description: dict[str, Any] = {
         "flare": __version__,
         "python": sys.version,
         "platform": platform.platform(),
@@ -47,8 +47,8 @@ def environment() -> dict[str, Any]:
         "unreadable_packages": unreadable,
     }
     if "torch" in sys.modules:  # a forest does without, and importing it takes seconds
-        found["torch"] = _torch()
-    return found
+        description["torch"] = _torch()
+    return description
 
 
 def _packages() -> tuple[dict[str, str], int]:

@@ -220,7 +220,7 @@ def network_config(options: NetworkOptions, n_features: int) -> NetworkConfig:
 def _set_first_forecast(
     network: Network, data: TrainingData, inputs: NetworkInputs, rows: Rows
 ) -> None:
-    """Start the network at the climatology of the rows, and fit what is linear in the features."""
+    """Start the network at the climatology of the rows, and fit its linear terms."""
     peak_flux = data.peak_flux[rows]
     # Half an event and half a non-event more, so that no rate is 0 or 1.
     rates = ((event_outcomes(peak_flux).sum(axis=0) + 0.5) / (len(rows) + 1)).tolist()

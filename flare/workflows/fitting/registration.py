@@ -23,9 +23,9 @@ from flare.tracking.tags import (
     LEARNED_TAG,
     MODEL_CARD,
     NOT_LEARNED_REASON_TAG,
+    POSTPROCESSING_TAG,
     SPLIT_TAG,
     SYNTHETIC_TAG,
-    TUNED_TAG,
 )
 from flare.verification.scorecard import Scorecard
 from flare.verification.scores import Score
@@ -88,13 +88,13 @@ def register(
     *,
     family: str,
     model_name: str,
-    tuned_on: str,
+    postprocessing_data: str,
     settings: Mapping[str, object],
 ) -> Trained:
     """Log the validation scores and the model with a run, and register a version of it.
 
-    ``family`` is ``forest``, ``ensemble``, or the architecture of a network; ``tuned_on`` is a
-    value of ``TUNED_TAG``.
+    ``family`` is ``forest``, ``ensemble``, or the architecture of a network;
+    ``postprocessing_data`` is a value of ``POSTPROCESSING_TAG``.
     """
     validation = validated.card
     scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
@@ -109,7 +109,7 @@ def register(
         FINGERPRINT_TAG: data.pack.fingerprint,
         SPLIT_TAG: data.split.fingerprint,
         SYNTHETIC_TAG: str(data.pack.synthetic).lower(),
-        TUNED_TAG: tuned_on,
+        POSTPROCESSING_TAG: postprocessing_data,
         LEARNED_TAG: "true" if validated.not_learned is None else "false",
     }
     if validated.not_learned is not None:

@@ -134,7 +134,7 @@ def _line(content: object) -> bytes:
 
 
 def _decoded(line: bytes) -> Any:
-    """Return the content of a line; None if it is no JSON."""
+    """Return the content of a line; None if it is not JSON."""
     try:
         return json.loads(line)
     except ValueError:

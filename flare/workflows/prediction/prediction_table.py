@@ -105,7 +105,7 @@ WRITERS: dict[str, Callable[[Sequence[Row]], bytes]] = {
 
 _TYPES = {bool: "boolean", int: "Int64", float: "float64", str: "string"}
 
-#: Types of the columns; which of them a table has depends on what is known of the samples.
+#: Types of the columns; a table has those that are known of its samples.
 _KINDS: dict[str, type] = {
     "id": str,
     "issue_time": str,

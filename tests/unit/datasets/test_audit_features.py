@@ -104,7 +104,7 @@ def test_gaps_in_a_column_do_not_hide_what_it_carries(table: pd.DataFrame) -> No
     assert looked(column, table).verdict is Verdict.INVALID
 
 
-def test_brightness_that_fades_as_much_as_304_did_is_no_clock(table: pd.DataFrame) -> None:
+def test_brightness_that_fades_as_much_as_304_did_is_not_a_clock(table: pd.DataFrame) -> None:
     years = (seconds(table) - seconds(table).min()) / 3.156e7
     scatter = np.random.default_rng(4).normal(scale=0.3, size=len(table))
     faded = np.exp(-np.log(14.7) * years / 7 + scatter)
@@ -115,7 +115,7 @@ def test_brightness_that_fades_as_much_as_304_did_is_no_clock(table: pd.DataFram
     assert finding.note.endswith("with time")
 
 
-def test_a_feature_that_knows_much_of_the_label_is_no_copy_of_it(table: pd.DataFrame) -> None:
+def test_a_feature_that_knows_much_of_the_label_is_not_a_copy_of_it(table: pd.DataFrame) -> None:
     noise = np.random.default_rng(5).normal(scale=0.05, size=len(table))
     good = np.log10(table["peak_flux"]) + noise
     assert rank_correlation(good, table["peak_flux"]) > 0.98
@@ -152,7 +152,7 @@ def written(tmp_path):
     return write
 
 
-def test_a_file_is_put_beside_its_samples_in_its_own_order(table, written) -> None:
+def test_a_file_is_put_next_to_its_samples_in_its_own_order(table, written) -> None:
     first, second = table["id"][0], table["id"][1]
     path = written(f"a,id,when\n1.5,{second},2014-02\n,{first},2014-01\n")
     features, names, samples = read_feature_file(path, [table.iloc[:1], table.iloc[1:]])

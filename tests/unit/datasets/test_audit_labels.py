@@ -34,7 +34,7 @@ def test_flaring_samples_of_index_1_are_a_warning_with_the_strongest_first() -> 
     assert finding.note == "1 of the 2 events of at least M1.0 among them"
 
 
-def test_quiet_samples_of_index_1_and_flares_of_index_0_are_no_nowcasts() -> None:
+def test_quiet_samples_of_index_1_and_flares_of_index_0_are_not_nowcasts() -> None:
     table = table_of([sample(11000, 0, flux=M), sample(11010, 0, index=1, flux=QUIET)])
     assert nowcasts(table, place="test_split").verdict is Verdict.OK
 

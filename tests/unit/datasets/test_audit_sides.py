@@ -55,7 +55,7 @@ def test_windows_of_one_region_are_siblings_while_their_36_hours_overlap(
     assert siblings_apart(sides([sample(11010, 10)], [sample(11010, 10 + days)])).count == count
 
 
-def test_overlapping_windows_of_two_regions_are_no_siblings() -> None:
+def test_overlapping_windows_of_two_regions_are_not_siblings() -> None:
     assert siblings_apart(sides([sample(11010, 0)], [sample(11500, 0)])).count == 0
 
 
@@ -65,7 +65,7 @@ def test_the_published_split_has_neighbours_apart_which_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(("region", "day"), [(11971, 0.2), (11968, 0.5)])
-def test_far_numbers_or_windows_that_only_touch_are_no_neighbours(region: int, day: float) -> None:
+def test_far_numbers_or_windows_that_only_touch_are_not_neighbours(region: int, day: float) -> None:
     assert neighbours_apart(sides([sample(11967, 0)], [sample(region, day)])).count == 0
 
 
@@ -108,7 +108,7 @@ def test_an_id_on_both_sides_is_invalid_and_named() -> None:
     assert summary(finding) == (Verdict.INVALID, 1, 2, (again["id"],))
 
 
-def test_at_most_three_examples_are_kept() -> None:
+def test_at_most_three_examples_are_stored() -> None:
     table = regions(11000, 5)
     assert len(same_ids(Sides("test", table, table)).examples) == 3
 

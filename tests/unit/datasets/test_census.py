@@ -138,7 +138,7 @@ def test_a_dataset_of_one_split_has_a_census_of_one_split(
     assert not counted.matches_published
 
 
-def test_a_folder_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFound, match=r"no training/meta_data\.csv in"):
         take_census(tmp_path / "nowhere")
 

@@ -215,7 +215,7 @@ def test_a_region_of_both_splits_is_named_in_both(copy: Path) -> None:
         )
 
 
-def test_the_furthest_used_image_is_told_in_minutes(copy: Path) -> None:
+def test_the_furthest_used_image_is_reported_in_minutes(copy: Path) -> None:
     image(copy).rename(image(copy, 2.5))
     image(copy, 420).rename(image(copy, 405))
     image(copy, 630).rename(image(copy, 646))  # a minute too far to be used

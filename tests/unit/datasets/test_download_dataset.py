@@ -389,7 +389,7 @@ def test_tables_next_to_the_split_folders_are_the_tables_of_the_dataset(
     assert content_fingerprint(data / "raw") == content_fingerprint(small)
 
 
-def test_the_archive_is_kept_when_asked_and_serves_again_without_a_transfer(
+def test_the_archive_stays_when_asked_and_serves_again_without_a_transfer(
     server, get, data, content
 ):
     url = server.tell("/full", Served(content))

@@ -210,7 +210,7 @@ def test_a_server_that_never_answers_is_named_as_silent(server, client):
         client.get(url, timeout=0.05, attempts=2)
 
 
-def test_a_port_without_a_server_is_no_connection(client, server):
+def test_a_port_without_a_server_is_a_connection_error(client, server):
     address = server.address("/a").replace(str(server.port), "9")  # discard: nobody serves it
     with pytest.raises(MirrorFailed, match=r"no connection \(Failed to establish"):
         client.get(address, attempts=2)
@@ -221,7 +221,7 @@ def test_fewer_bytes_than_announced_are_requested_again(server, client):
     assert client.get(url) == CONTENT
 
 
-def test_a_chunked_answer_that_is_cut_off_is_not_taken_for_whole(server, client):
+def test_a_chunked_answer_that_is_cut_off_is_not_mistaken_for_the_whole(server, client):
     url = server.tell("/a", Served(CONTENT, chunked=True, stop_after=400_000), Served(CONTENT))
     assert client.get(url) == CONTENT
 
@@ -272,7 +272,7 @@ def test_a_login_is_sent_to_its_own_host_alone_and_does_not_show(server, client)
     assert "secret" not in repr(client.transfer(url, login=("someone", "secret")))
 
 
-def test_a_web_page_is_not_taken_for_an_archive(server, client):
+def test_a_web_page_is_not_mistaken_for_an_archive(server, client):
     url = server.tell("/a", Served(b"<html>log in", kind="text/html; charset=utf-8"))
     with pytest.raises(MirrorFailed, match="a web page"):
         client.get(url)

@@ -142,7 +142,7 @@ def test_what_was_done_is_counted(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_permissions_of_the_archive_are_not_taken_over(tmp_path, unpacked, kind):
+def test_permissions_of_the_archive_are_not_copied(tmp_path, unpacked, kind):
     path = tmp_path / "a"
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as file:
@@ -388,7 +388,7 @@ def test_a_tar_with_a_damaged_header_in_the_middle_does_not_end_there(tmp_path, 
     "content",
     [b"", b"<html>", b"PK\5\6", b"PK\3\4", b"\x1f\x8b", gzip.compress(b"x", mtime=0), bytes(9999)],
 )
-def test_what_is_no_archive_is_refused(tmp_path, refused, content):
+def test_what_is_not_an_archive_is_refused(tmp_path, refused, content):
     (tmp_path / "a").write_bytes(content)
     refused(tmp_path / "a")
 

@@ -69,6 +69,6 @@ def test_splits_are_those_that_have_a_table(dataset: Path) -> None:
     assert available_splits(dataset) == ("test",)
 
 
-def test_a_folder_without_any_table_is_no_dataset(tmp_path: Path) -> None:
+def test_a_folder_without_any_table_is_not_a_dataset(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFound, match=r"no training/meta_data\.csv"):
         available_splits(tmp_path)

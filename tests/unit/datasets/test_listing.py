@@ -90,7 +90,7 @@ def test_a_folder_inside_a_synthetic_set_is_known_to_be_synthetic(dataset: Path)
     assert list_samples(dataset / "test" / "12000", "test").synthetic is True
 
 
-def test_a_seed_of_invented_regions_is_kept(dataset: Path) -> None:
+def test_a_seed_of_invented_regions_is_stored(dataset: Path) -> None:
     described = {"name": "made", "synthetic": True, "seed": 7}
     (dataset / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
     assert list_samples(dataset, "test").seed == 7

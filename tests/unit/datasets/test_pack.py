@@ -168,11 +168,11 @@ def test_one_changed_byte_is_noticed_by_verifying_and_its_sample_named(
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
-    found = open_pack(copied_pack)  # the cheap checks look at sizes alone
-    row = place % len(content) // (len(content) // found.samples["test"])
-    name = found.split("test").table["id"][row]
+    result = open_pack(copied_pack)  # the cheap checks look at sizes alone
+    row = place % len(content) // (len(content) // result.samples["test"])
+    name = result.split("test").table["id"][row]
     with pytest.raises(DatasetInvalid, match=rf"sample {name} .* is not what was packed; delete"):
-        verify_pack(found)
+        verify_pack(result)
 
 
 def test_a_fingerprint_of_other_samples_is_noticed_by_verifying(copied_pack: Path) -> None:
@@ -416,7 +416,7 @@ def test_a_folder_of_other_files_is_not_overwritten(dataset: Path, tmp_path: Pat
     assert (tmp_path / "home" / "thesis.tex").read_text() == "do not lose"
 
 
-def test_a_table_without_images_is_no_dataset(dataset: Path, tmp_path: Path) -> None:
+def test_a_table_without_images_is_not_a_dataset(dataset: Path, tmp_path: Path) -> None:
     shutil.rmtree(dataset / "training" / "11000")
     with pytest.raises(DatasetNotFound, match="lists 1 samples, but no folder of images"):
         pack(dataset, tmp_path / "pack", image_size=64)

@@ -23,14 +23,14 @@ def batches(tiny_dataset: Path) -> list[list[Source]]:
 
 
 def read(batches: list[list[Source]], processes: int) -> list[SampleBatch]:
-    with closing(decode_batches(batches, image_size=64, processes=processes)) as found:
-        return list(found)
+    with closing(decode_batches(batches, image_size=64, processes=processes)) as result:
+        return list(result)
 
 
 def test_what_is_read_is_the_reader_s_sample_averaged_down(batches: list[list[Source]]) -> None:
-    found = read(batches, 1)
-    assert [len(batch.cubes) for batch in found] == [3, 3, 2]
-    for some, batch in zip(batches, found, strict=True):
+    result = read(batches, 1)
+    assert [len(batch.cubes) for batch in result] == [3, 3, 2]
+    for some, batch in zip(batches, result, strict=True):
         for row, (folder, start) in enumerate(some):
             assert start is not None
             sample = read_sample(folder, start)
@@ -49,9 +49,9 @@ def test_a_start_that_is_not_known_is_worked_out_from_the_images(
     batches: list[list[Source]],
 ) -> None:
     unknown: list[list[Source]] = [[(folder, None) for folder, _ in some] for some in batches]
-    for given, found in zip(read(batches, 1), read(unknown, 1), strict=True):
-        assert given.ends == found.ends
-        assert np.array_equal(given.cubes, found.cubes)
+    for given, result in zip(read(batches, 1), read(unknown, 1), strict=True):
+        assert given.ends == result.ends
+        assert np.array_equal(given.cubes, result.cubes)
 
 
 def test_a_damaged_image_is_masked_and_named(tmp_path: Path, batches: list[list[Source]]) -> None:

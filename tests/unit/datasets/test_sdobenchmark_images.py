@@ -96,21 +96,21 @@ def test_an_image_goes_to_the_nearest_step_or_nowhere(minutes: float) -> None:
 
 
 @pytest.mark.parametrize("near_first", [True, False])
-def test_of_two_images_for_one_place_the_nearer_is_taken(near_first: bool) -> None:
+def test_of_two_images_for_one_place_the_nearer_is_chosen(near_first: bool) -> None:
     near, far = (named(423), named(416)) if near_first else (named(417), named(424))
     sample = sample_of_files({near: GREY, far: OTHER_GREY}, START)
     assert np.array_equal(sample.cube[1, 2], decoded(GREY))
     assert sample.rejected == ((far, "duplicate"),)
 
 
-def test_the_farther_image_is_taken_where_the_nearer_cannot_be_decoded() -> None:
+def test_the_farther_image_is_chosen_where_the_nearer_cannot_be_decoded() -> None:
     near, far = named(423), named(416)
     sample = sample_of_files({near: GREY[:200], far: OTHER_GREY}, START)
     assert np.array_equal(sample.cube[1, 2], decoded(OTHER_GREY))
     assert sample.rejected == ((near, "unreadable"),)
 
 
-def test_the_farther_image_is_taken_where_the_nearer_is_uniform() -> None:
+def test_the_farther_image_is_chosen_where_the_nearer_is_uniform() -> None:
     near, far = named(423), named(416)
     sample = sample_of_files({near: uniform_jpeg(0), far: OTHER_GREY}, START)
     assert np.array_equal(sample.cube[1, 2], decoded(OTHER_GREY))

@@ -132,7 +132,7 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["", "nan", "0", "-1e-06", "inf", "M1.0", "5"])
-def test_a_label_that_is_no_positive_number_is_refused_with_its_id(
+def test_a_label_that_is_not_a_positive_number_is_refused_with_its_id(
     tmp_path: Path, label: str
 ) -> None:
     write_table(tmp_path, "test", [OTHER, ROW.replace("7.0588e-07", label)])
@@ -179,7 +179,7 @@ def test_an_empty_table_is_refused(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe\x00\x01\x80", b'"a,b\nc', b"a,b\nc,d,e,f,g\n"])
-def test_bytes_that_are_no_table_are_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
+def test_bytes_that_are_not_a_table_are_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "test.csv").write_bytes(data)
     with pytest.raises(DatasetInvalid) as refusal:
         read_table(tmp_path, "test")

@@ -122,7 +122,7 @@ def test_another_seed_gives_another_split_of_another_fingerprint() -> None:
 
 
 @pytest.mark.parametrize("pair", [(11967, 11968), (11869, 11872), (11598, 11599)])
-def test_known_neighbours_seen_at_the_same_time_are_kept_together(pair: tuple[int, int]) -> None:
+def test_known_neighbours_seen_at_the_same_time_stay_together(pair: tuple[int, int]) -> None:
     table = table_of({pair[0]: (0, M), pair[1]: (0.5, C), 11000: (0, C)})
     assert region_groups(table) == [(11000,), pair]
 

@@ -73,11 +73,11 @@ def test_no_flare_is_larger_than_the_largest_allowed():
     [PLAIN, TAPERED, FlareProcess(0.1, 1.15, 1e-5), FlareProcess(8.0, 1.15, 1e-4)],
 )
 def test_the_quantiles_of_the_label_are_those_of_many_draws(process):
-    drawn = np.log10(many_fluxes(process))
+    sampled = np.log10(many_fluxes(process))
     for level, quantile in zip(
         (0.05, 0.5, 0.95), process.log10_flux_quantiles((0.05, 0.5, 0.95)), strict=True
     ):
-        assert np.quantile(drawn, level) == pytest.approx(quantile, abs=0.05)
+        assert np.quantile(sampled, level) == pytest.approx(quantile, abs=0.05)
 
 
 @given(processes)

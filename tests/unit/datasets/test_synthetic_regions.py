@@ -35,10 +35,10 @@ def fluxes_of(regions: list[Region]) -> np.ndarray:
     return np.array([window.peak_flux for window in windows_of(regions)])
 
 
-def area_under_roc(score: np.ndarray, happened: np.ndarray) -> float:
-    ranks = score.argsort().argsort()[happened] + 1
-    hits = happened.sum()
-    return float((ranks.sum() - hits * (hits + 1) / 2) / (hits * (~happened).sum()))
+def area_under_roc(score: np.ndarray, outcomes: np.ndarray) -> float:
+    ranks = score.argsort().argsort()[outcomes] + 1
+    hits = outcomes.sum()
+    return float((ranks.sum() - hits * (hits + 1) / 2) / (hits * (~outcomes).sum()))
 
 
 def ranges_of(region: Region) -> dict[str, list[Window]]:
@@ -79,10 +79,10 @@ def test_the_true_probabilities_are_right_on_test_regions_as_observed_and_too_lo
         expected = np.mean([w.flares.probability("M1.0") for w in windows_of(regions)])
         return expected, (fluxes_of(regions) >= 1e-5).mean()
 
-    expected, happened = expected_and_observed(observed_test)
-    assert happened == pytest.approx(expected, abs=0.01)
-    expected, happened = expected_and_observed(test_split)
-    assert happened > 1.2 * expected
+    expected, outcomes = expected_and_observed(observed_test)
+    assert outcomes == pytest.approx(expected, abs=0.01)
+    expected, outcomes = expected_and_observed(test_split)
+    assert outcomes > 1.2 * expected
 
 
 @pytest.mark.parametrize(("difficulty", "area"), [("easy", 0.98), ("medium", 0.93), ("hard", 0.82)])
@@ -91,10 +91,10 @@ def test_the_best_roc_area_of_m_flares_falls_with_difficulty_and_their_share_doe
 ):
     regions = make_regions("training", 6000, seed=0, level=LEVELS[difficulty])
     best = np.array([window.flares.probability("M1.0") for window in windows_of(regions)])
-    happened = fluxes_of(regions) >= 1e-5
-    assert area_under_roc(best, happened) == pytest.approx(area, abs=0.02)
-    assert happened.mean() == pytest.approx(0.0617, abs=0.02)
-    assert happened.mean() == pytest.approx(best.mean(), abs=0.01)
+    outcomes = fluxes_of(regions) >= 1e-5
+    assert area_under_roc(best, outcomes) == pytest.approx(area, abs=0.02)
+    assert outcomes.mean() == pytest.approx(0.0617, abs=0.02)
+    assert outcomes.mean() == pytest.approx(best.mean(), abs=0.01)
 
 
 def test_regions_look_the_same_at_every_difficulty():

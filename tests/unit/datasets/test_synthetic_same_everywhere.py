@@ -90,6 +90,6 @@ def test_tables_are_as_exact_as_a_grey_level_asks_for():
     np.testing.assert_allclose(log_of_image(np.exp(x)), x, atol=6e-4)
 
 
-def test_outside_the_tables_the_nearest_entry_is_taken():
+def test_outside_the_tables_the_nearest_entry_is_chosen():
     assert exp_of_image(np.float32([-50, 50])) == pytest.approx(np.exp([-12, 12]), rel=1e-3)
     assert np.isfinite(log_of_image(np.float32([1e-30, 1e30]))).all()

@@ -67,7 +67,7 @@ def test_a_switch_is_written_out_as_mlproject_does(argument, value):
     assert parse("train", TrainConfig, ["--mirror", argument]).mirror is value
 
 
-def test_the_empty_text_of_mlproject_is_no_path():
+def test_the_empty_text_of_mlproject_is_not_a_path():
     assert parse("pack", PackConfig, ["--pack_dir", ""]).pack_dir is None
     assert parse("predict", PredictConfig, ["--output", ""]).output is None
 
@@ -173,9 +173,9 @@ def test_a_full_disk_is_one_line_although_it_names_no_file(command):
         with open("/dev/full", "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write("x")
 
-    code, _, told = command(workflow)
+    code, _, stderr = command(workflow)
     assert code == 2
-    assert told.startswith("train: No space left on device; make room")
+    assert stderr.startswith("train: No space left on device; make room")
 
 
 def test_failing_is_one_line_whatever_the_message(capsys):

@@ -52,7 +52,7 @@ def test_every_check_is_a_line_with_its_verdict(lines: list[str]) -> None:
     assert "ok image in two regions test split 0 35,440 images" in rows
 
 
-def test_what_was_met_is_told_with_examples_and_the_worst_first(lines: list[str]) -> None:
+def test_what_was_met_is_reported_with_examples_and_the_worst_first(lines: list[str]) -> None:
     text = "\n".join(lines)
     assert "invalid: active region on both sides, training / test: 1.1%\n  A region on" in text
     assert "  e.g. 11402\n" in text

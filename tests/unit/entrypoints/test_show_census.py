@@ -35,13 +35,13 @@ def cells(shown: str, first: str) -> list[str]:
     return line.strip().removeprefix(first).split()
 
 
-def test_counts_stand_beside_the_published_ones(shown: str) -> None:
+def test_counts_are_next_to_the_published_ones(shown: str) -> None:
     assert cells(shown, "samples") == ["4", "8,336", "2", "886"]
     assert cells(shown, "below C") == ["0", "1,280", "0", "111"]
     assert cells(shown, "211, last image on disk") == ["3", "8,273", "1", "874"]
 
 
-def test_missing_images_are_told_by_step_with_their_share(shown: str) -> None:
+def test_missing_images_are_reported_by_step_with_their_share(shown: str) -> None:
     assert cells(shown, "211") == ["0", "0", "0", "1", "6.2%", "0", "0", "0", "1", "12.5%"]
 
 

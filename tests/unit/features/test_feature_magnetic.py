@@ -110,8 +110,8 @@ def test_polarities_overlap_the_more_the_nearer_they_are(scale: int) -> None:
 
 
 def test_the_overlap_is_at_most_the_flux_of_the_weaker_polarity() -> None:
-    found = proxies(bipole(17))
-    assert 10 ** found["overlap_16"] < 10 ** found["unsigned_flux"] / 2
+    result = proxies(bipole(17))
+    assert 10 ** result["overlap_16"] < 10 ** result["unsigned_flux"] / 2
 
 
 def test_the_lesser_of_two_blurred_points_is_the_flux_that_geometry_says() -> None:
@@ -168,10 +168,10 @@ def test_opposite_polarities_of_equal_flux_are_balanced() -> None:
 
 
 def test_a_single_polarity_is_fully_imbalanced_and_has_no_inversion_line() -> None:
-    found = proxies(np.maximum(bipole(60), 0))
-    assert found["imbalance"] == pytest.approx(1)
-    assert (found["inversion_line"], found["gradient"]) == (0, 0)
-    assert [found[name] for name in FLUXES] == pytest.approx([NO_FLUX] * len(FLUXES), abs=1e-6)
+    result = proxies(np.maximum(bipole(60), 0))
+    assert result["imbalance"] == pytest.approx(1)
+    assert (result["inversion_line"], result["gradient"]) == (0, 0)
+    assert [result[name] for name in FLUXES] == pytest.approx([NO_FLUX] * len(FLUXES), abs=1e-6)
 
 
 def test_a_field_within_the_noise_has_no_flux() -> None:

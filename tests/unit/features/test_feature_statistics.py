@@ -35,19 +35,19 @@ def test_a_histogram_counts_every_pixel_once(images: NDArray[np.uint8]) -> None:
 @given(planes)
 def test_mean_std_and_maximum_equal_numpys(images: NDArray[np.uint8]) -> None:
     for image in images:
-        found = of_plane(image)
-        assert found["mean"] == pytest.approx(image.mean(), rel=1e-12, abs=1e-12)
-        assert found["std"] == pytest.approx(image.std(), rel=1e-9, abs=1e-9)
-        assert found["max"] == image.max()
+        result = of_plane(image)
+        assert result["mean"] == pytest.approx(image.mean(), rel=1e-12, abs=1e-12)
+        assert result["std"] == pytest.approx(image.std(), rel=1e-9, abs=1e-9)
+        assert result["max"] == image.max()
 
 
 @given(planes)
 def test_percentiles_equal_numpys_inverted_cdf(images: NDArray[np.uint8]) -> None:
     for image in images:
-        found = of_plane(image)
+        result = of_plane(image)
         for percentile in (1, 50, 95, 99):
             expected = np.percentile(image, percentile, method="inverted_cdf")
-            assert found[f"p{percentile}"] == expected
+            assert result[f"p{percentile}"] == expected
 
 
 def test_skewness_equals_scipys() -> None:
@@ -61,8 +61,8 @@ def test_an_image_and_its_negative_have_opposite_skewness() -> None:
 
 
 def test_a_uniform_image_has_no_spread_and_no_skewness() -> None:
-    found = of_plane(np.full((8, 8), 77, dtype=np.uint8))
-    assert (found["mean"], found["std"], found["skewness"], found["max"]) == (77, 0, 0, 77)
+    result = of_plane(np.full((8, 8), 77, dtype=np.uint8))
+    assert (result["mean"], result["std"], result["skewness"], result["max"]) == (77, 0, 0, 77)
 
 
 def intensities_of(plane: NDArray[np.uint8], channel: str) -> dict[str, float]:
@@ -81,14 +81,14 @@ def test_excess_and_peak_are_in_units_of_the_median() -> None:
     plane = np.full((100, 100), 50, dtype=np.uint8)
     plane[:10, :10] = 200
     dark, bright = physical_values(np.array([50, 200], dtype=np.uint8), "131").astype(np.float64)
-    found = intensities_of(plane, "131")
-    assert found["excess"] == pytest.approx(np.log10(1e-3 + 0.01 * (bright - dark) / dark))
-    assert found["peak"] == pytest.approx(np.log10(bright / dark))
+    result = intensities_of(plane, "131")
+    assert result["excess"] == pytest.approx(np.log10(1e-3 + 0.01 * (bright - dark) / dark))
+    assert result["peak"] == pytest.approx(np.log10(bright / dark))
 
 
 def test_a_uniform_image_has_no_excess_and_no_peak() -> None:
-    found = intensities_of(np.full((8, 8), 77, dtype=np.uint8), "94")
-    assert (found["excess"], found["peak"]) == (pytest.approx(-3), 0)
+    result = intensities_of(np.full((8, 8), 77, dtype=np.uint8), "94")
+    assert (result["excess"], result["peak"]) == (pytest.approx(-3), 0)
 
 
 def test_dimming_by_a_factor_changes_the_intensity_alone() -> None:

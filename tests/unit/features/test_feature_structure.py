@@ -26,8 +26,8 @@ def test_an_image_is_307_arcsec_or_223_megametres_across() -> None:
 
 @pytest.mark.parametrize(("length", "scale"), [(12, 4), (36, 8), (72, 16), (150, 32)])
 def test_waves_show_at_their_own_scale(length: float, scale: int) -> None:
-    found = measures(waves(length))
-    contrasts = {s: found[f"contrast_{s}"] for s in SCALES_MM}
+    result = measures(waves(length))
+    contrasts = {s: result[f"contrast_{s}"] for s in SCALES_MM}
     assert max(contrasts, key=lambda s: contrasts[s]) == scale
 
 
@@ -39,9 +39,9 @@ def test_twice_the_amplitude_is_twice_the_contrast() -> None:
 
 
 def test_a_uniform_image_has_its_level_at_the_core_and_no_contrast() -> None:
-    found = measures(np.full((SIZE, SIZE), 77, dtype=np.uint8))
-    assert found.pop("core") == pytest.approx(77, rel=1e-5)
-    assert list(found.values()) == pytest.approx([np.log10(0.3)] * len(SCALES_MM), abs=1e-3)
+    result = measures(np.full((SIZE, SIZE), 77, dtype=np.uint8))
+    assert result.pop("core") == pytest.approx(77, rel=1e-5)
+    assert list(result.values()) == pytest.approx([np.log10(0.3)] * len(SCALES_MM), abs=1e-3)
 
 
 def test_a_checkerboard_at_the_edge_counts_less_than_at_the_centre() -> None:
@@ -67,10 +67,10 @@ def test_256_pixels_measure_as_the_same_image_at_64() -> None:
 def test_a_blurred_point_is_a_gaussian_of_the_given_width() -> None:
     image = np.zeros((SIZE, SIZE), dtype=np.float32)
     image[32, 32] = 1
-    found = blur(image, 8)
+    result = blur(image, 8)
     x = (np.arange(SIZE) - 32) * PIXEL
-    assert found.sum() == pytest.approx(1, rel=1e-3)
-    assert np.sqrt((found.sum(axis=0) * x**2).sum()) == pytest.approx(8, rel=0.02)
+    assert result.sum() == pytest.approx(1, rel=1e-3)
+    assert np.sqrt((result.sum(axis=0) * x**2).sum()) == pytest.approx(8, rel=0.02)
 
 
 def test_a_blur_leaves_a_uniform_image_as_it_is_up_to_its_edge() -> None:

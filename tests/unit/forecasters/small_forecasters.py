@@ -29,7 +29,7 @@ KINDS = ("climatology", "constant", "ensemble", "forest", "logistic", "neural")
 SIZE, N = 32, 40
 SPEC = ForecasterSpec(image_size=SIZE)
 ORIGIN = Origin("f" * 16, "tiny", True, (11000, 11010), N)
-TUNING = PostProcessing(dict(zip(EVENTS, (0.72, 0.41, 0.13, 0.02), strict=True)), -0.7, 1.1)
+POSTPROCESSING = PostProcessing(dict(zip(EVENTS, (0.72, 0.41, 0.13, 0.02), strict=True)), -0.7, 1.1)
 
 PEAK_FLUX = np.resize(TINY_LABELS, N)
 REGIONS = 11000 + np.arange(N) // 2
@@ -69,21 +69,28 @@ def small_forest(seed: int = 0) -> ForestForecaster:
     return fit_forest(features, PEAK_FLUX, spec=SPEC, origin=ORIGIN, n_trees=5, seed=seed, n_jobs=1)
 
 
-def small_network(*, n_quantiles: int = 1, drawn: tuple[float, ...] = ()) -> NetworkForecaster:
+def small_network(
+    *, n_quantiles: int = 1, class_sampling_weights: tuple[float, ...] = ()
+) -> NetworkForecaster:
     config = NetworkConfig(width=2, hidden=8, n_quantiles=n_quantiles)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(config).eval()
     normalisation = fit_normalisation(CUBES, PRESENT, np.arange(N))
     return NetworkForecaster(
-        network, config, normalisation, spec=SPEC, origin=ORIGIN, class_sampling_weights=drawn
+        network,
+        config,
+        normalisation,
+        spec=SPEC,
+        origin=ORIGIN,
+        class_sampling_weights=class_sampling_weights,
     )
 
 
 def small_ensemble() -> EnsembleForecaster:
     members = (
-        small_forest(0).with_postprocessing(TUNING),
-        small_forest(1).with_postprocessing(TUNING),
+        small_forest(0).with_postprocessing(POSTPROCESSING),
+        small_forest(1).with_postprocessing(POSTPROCESSING),
     )
     return combine(members)
 
@@ -99,4 +106,4 @@ def small(kind: str) -> Forecaster:
         "logistic": small_logistic,
         "neural": small_network,
     }
-    return make[kind]().with_postprocessing(TUNING)
+    return make[kind]().with_postprocessing(POSTPROCESSING)

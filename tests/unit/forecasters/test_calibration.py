@@ -25,7 +25,7 @@ def of_log_odds(log_odds):
     return 1 / (1 + np.exp(-np.asarray(log_odds, dtype=float)))
 
 
-def drawn(n, seed=0, rate=-1.0):
+def simulated(n, seed=0, rate=-1.0):
     """Return right probabilities of n samples, and what happened."""
     rng = np.random.default_rng(seed)
     probability = of_log_odds(rng.normal(rate, 1.5, n))
@@ -37,7 +37,7 @@ def distorted(probability):
 
 
 def test_no_method_wants_no_other_fold():
-    probability, outcomes = drawn(10)
+    probability, outcomes = simulated(10)
     one_fold = np.zeros(10, dtype=np.intp)
     assert choose_calibration(probability, outcomes, one_fold) == Calibration()
     calibrated = cross_calibrated("none", probability, outcomes, one_fold)
@@ -68,8 +68,8 @@ def test_isotonic_runs_straight_between_its_knots_and_level_beyond_them():
 
 @pytest.mark.parametrize("method", METHODS)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
-def test_a_likelier_sample_is_never_made_the_less_likely_one(method, probability):
-    calibration = fit_calibration(method, distorted(drawn(200)[0]), drawn(200)[1])
+def test_a_more_likely_sample_is_never_made_the_less_likely_one(method, probability):
+    calibration = fit_calibration(method, distorted(simulated(200)[0]), simulated(200)[1])
     assert (np.diff(calibration.apply(np.sort(probability))) >= -1e-15).all()
 
 
@@ -83,46 +83,46 @@ def test_nothing_becomes_certain_from_20_samples(method):
 
 
 def test_a_temperature_that_was_put_in_is_found():
-    probability, outcomes = drawn(20_000)
-    found = fit_calibration("temperature", of_log_odds(2 * logit(probability)), outcomes)
-    assert found.parameters["temperature"][0] == pytest.approx(2, rel=0.05)
+    probability, outcomes = simulated(20_000)
+    result = fit_calibration("temperature", of_log_odds(2 * logit(probability)), outcomes)
+    assert result.parameters["temperature"][0] == pytest.approx(2, rel=0.05)
 
 
 def test_a_slope_and_an_offset_that_were_put_in_are_found():
-    probability, outcomes = drawn(20_000)
-    found = fit_calibration("platt", distorted(probability), outcomes).parameters
-    assert found["slope"][0] == pytest.approx(0.5, abs=0.03)
-    assert found["offset"][0] == pytest.approx(-0.5, abs=0.06)
+    probability, outcomes = simulated(20_000)
+    result = fit_calibration("platt", distorted(probability), outcomes).parameters
+    assert result["slope"][0] == pytest.approx(0.5, abs=0.03)
+    assert result["offset"][0] == pytest.approx(-0.5, abs=0.06)
 
 
 @pytest.mark.parametrize("method", FITTED)
 def test_each_method_undoes_a_distortion_on_new_samples(method):
-    probability, outcomes = drawn(5000)
+    probability, outcomes = simulated(5000)
     calibration = fit_calibration(method, of_log_odds(3 * logit(probability)), outcomes)
-    probability, outcomes = drawn(5000, seed=1)
-    issued = of_log_odds(3 * logit(probability))
+    probability, outcomes = simulated(5000, seed=1)
+    raw = of_log_odds(3 * logit(probability))
     right, before, after = (
-        brier_score(outcomes, one) for one in (probability, issued, calibration.apply(issued))
+        brier_score(outcomes, one) for one in (probability, raw, calibration.apply(raw))
     )
     assert after - right < 0.15 * (before - right)
 
 
 @pytest.mark.parametrize("method", ["temperature", "platt"])
 def test_forecasts_that_run_the_wrong_way_are_left_as_they_are(method):
-    probability, outcomes = drawn(2000, rate=0.0)
+    probability, outcomes = simulated(2000, rate=0.0)
     assert fit_calibration(method, 1 - probability, outcomes) == Calibration()
 
 
 @pytest.mark.parametrize("method", FITTED)
-@pytest.mark.parametrize("happened", [True, False])
-def test_outcomes_of_one_kind_calibrate_nothing(method, happened):
+@pytest.mark.parametrize("outcome", [True, False])
+def test_outcomes_of_one_kind_calibrate_nothing(method, outcome):
     with pytest.raises(VerificationInvalid, match="events and non-events"):
-        fit_calibration(method, np.full(9, 0.4), np.full(9, happened))
+        fit_calibration(method, np.full(9, 0.4), np.full(9, outcome))
 
 
 def test_an_unknown_method_is_refused_with_those_there_are():
     with pytest.raises(ConfigInvalid, match="'beta'; choose one of none, temperature"):
-        fit_calibration("beta", *drawn(20))
+        fit_calibration("beta", *simulated(20))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def folds_of(n):
 
 
 def test_a_fold_is_calibrated_by_the_others_alone():
-    probability, outcomes = drawn(300)
+    probability, outcomes = simulated(300)
     other = np.where(folds_of(300) == 1, ~outcomes, outcomes)
     before, after = (
         cross_calibrated("platt", probability, some, folds_of(300)) for some in (outcomes, other)
@@ -170,7 +170,7 @@ def test_a_fold_is_calibrated_by_the_others_alone():
 
 
 def test_of_20_forecasters_that_are_right_at_least_15_are_left_alone():
-    chosen = [choose_calibration(*drawn(300, seed), folds_of(300)) for seed in range(20)]
+    chosen = [choose_calibration(*simulated(300, seed), folds_of(300)) for seed in range(20)]
     assert chosen.count(Calibration()) >= 15
 
 
@@ -183,7 +183,7 @@ def test_of_20_forecasters_that_are_right_at_least_15_are_left_alone():
     ],
 )
 def test_the_simplest_method_that_undoes_a_distortion_is_chosen(distort, method):
-    probability, outcomes = drawn(6000)
+    probability, outcomes = simulated(6000)
     assert choose_calibration(distort(probability), outcomes, folds_of(6000)).method == method
 
 
@@ -194,15 +194,15 @@ def test_with_four_events_or_non_events_nothing_is_calibrated(flip):
 
 
 def test_without_100_events_there_is_no_isotonic_calibration():
-    probability, outcomes = drawn(6000)
+    probability, outcomes = simulated(6000)
     few = np.flatnonzero(outcomes)[: FEWEST_EVENTS["isotonic"] - 1]
     rows = np.concatenate([few, np.flatnonzero(~outcomes)])
-    issued = np.where(probability < 0.3, 0.3 - probability / 10, probability)[rows]
-    assert choose_calibration(issued, outcomes[rows], folds_of(len(rows))).method != "isotonic"
+    raw = np.where(probability < 0.3, 0.3 - probability / 10, probability)[rows]
+    assert choose_calibration(raw, outcomes[rows], folds_of(len(rows))).method != "isotonic"
 
 
 def test_where_one_fold_holds_all_events_nothing_is_calibrated():
-    probability, outcomes = drawn(300)
+    probability, outcomes = simulated(300)
     folds = np.where(outcomes, 0, folds_of(300))
     assert choose_calibration(distorted(probability), outcomes, folds) == Calibration()
 
@@ -227,14 +227,14 @@ def test_what_is_certain_stays_certain():
 
 def test_moved_probabilities_are_right_where_events_are_more_frequent():
     # Of samples that look alike, non-events are thinned out until events are as frequent as wanted.
-    probability, outcomes = drawn(400_000, rate=-2.5)
+    probability, outcomes = simulated(400_000, rate=-2.5)
     rate, wanted = outcomes.mean(), 0.4
-    kept = rate * (1 - wanted) / (wanted * (1 - rate))
-    some = outcomes | (np.random.default_rng(2).random(len(outcomes)) < kept)
-    moved, happened = shift_prior(probability[some], rate, wanted), outcomes[some]
+    share = rate * (1 - wanted) / (wanted * (1 - rate))
+    some = outcomes | (np.random.default_rng(2).random(len(outcomes)) < share)
+    moved, outcome = shift_prior(probability[some], rate, wanted), outcomes[some]
     for low in (0.1, 0.3, 0.5, 0.7):
         inside = (moved >= low) & (moved < low + 0.1)
-        assert happened[inside].mean() == pytest.approx(moved[inside].mean(), abs=0.02)
+        assert outcome[inside].mean() == pytest.approx(moved[inside].mean(), abs=0.02)
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, float("nan")])
@@ -255,11 +255,11 @@ def test_samples_of_one_region_count_as_one_where_a_calibration_is_chosen():
         outcomes, probability = noise, np.repeat(chance, 8) + rng.normal(0, 0.01, 480)
         regions = np.repeat(np.arange(60), 8)
         for known in chosen:
-            found = choose_calibration(
+            result = choose_calibration(
                 probability.clip(0.01, 0.99),
                 outcomes,
                 regions % 3,
                 regions=regions if known else None,
             )
-            chosen[known] += found != Calibration()
+            chosen[known] += result != Calibration()
     assert chosen[True] <= 3 < chosen[False]

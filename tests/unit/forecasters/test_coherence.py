@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_forecasters import CUBES, KINDS, PRESENT, TUNING, small, small_climatology
+from small_forecasters import CUBES, KINDS, POSTPROCESSING, PRESENT, small, small_climatology
 
 from flare.forecast import Forecast
 from flare.forecasters.answer import answers
@@ -19,7 +19,7 @@ from flare.forecasters.postprocessing.apply import (
 from flare.goes import CLASS_FLOORS, EVENTS, class_letter
 
 LEVEL = 0.9
-COHERENT = replace(TUNING, interval_level=LEVEL)
+COHERENT = replace(POSTPROCESSING, interval_level=LEVEL)
 
 
 def coherent(flux, lower, upper, probability) -> tuple[float, float, float]:
@@ -65,10 +65,10 @@ fluxes = st.lists(st.floats(-9, -2), min_size=3, max_size=3).map(sorted)
 
 
 @given(fluxes, probabilities)
-def test_whatever_was_issued_the_answer_does_not_contradict_itself(ends, probability):
+def test_whatever_was_forecast_the_answer_does_not_contradict_itself(ends, probability):
     lower, flux, upper = (np.array([one]) for one in ends)
-    issued = Forecast(flux, lower, upper, np.array([probability]), EVENTS)
-    forecast = PostProcessing(interval_level=LEVEL).coherent(issued)
+    raw = Forecast(flux, lower, upper, np.array([probability]), EVENTS)
+    forecast = PostProcessing(interval_level=LEVEL).coherent(raw)
     assert forecast.lower[0] <= forecast.log10_flux[0] <= forecast.upper[0]
     answer = answers(small_climatology(), forecast)[0]
     assert answer["coherent"]
@@ -83,12 +83,12 @@ def test_whatever_was_issued_the_answer_does_not_contradict_itself(ends, probabi
 
 def test_an_answer_that_contradicts_itself_says_so():
     flux = np.array([-4.2])
-    issued = Forecast(flux, flux - 0.2, flux + 0.7, np.array([[0.99, 0.8, 0.16, 0.03]]), EVENTS)
-    assert not answers(small_climatology(), issued)[0]["coherent"]
+    raw = Forecast(flux, flux - 0.2, flux + 0.7, np.array([[0.99, 0.8, 0.16, 0.03]]), EVENTS)
+    assert not answers(small_climatology(), raw)[0]["coherent"]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "constant"])
-def test_every_kind_is_coherent_once_it_was_tuned(kind):
+def test_every_kind_is_coherent_once_it_was_postprocessed(kind):
     forecast = small(kind).with_postprocessing(COHERENT).predict(CUBES, PRESENT)
     assert are_coherent(forecast, level=LEVEL).all()
 
@@ -101,8 +101,8 @@ def test_a_constant_is_certain_of_every_event_whatever_its_interval_and_says_so(
 def test_moving_to_other_rates_moves_flux_and_interval_along():
     plain = replace(COHERENT, rates=dict(zip(EVENTS, (0.6, 0.4, 0.2, 0.02), strict=True)))
     moved = plain.at_rates({"M1.0": 0.01, "X1.0": 0.001})
-    issued = np.array([-4.9]), np.array([[0.95, 0.8, 0.6, 0.1]])
-    before, after = plain.apply(*issued, EVENTS), moved.apply(*issued, EVENTS)
+    raw = np.array([-4.9]), np.array([[0.95, 0.8, 0.6, 0.1]])
+    before, after = plain.apply(*raw, EVENTS), moved.apply(*raw, EVENTS)
     assert class_letter(10 ** before.log10_flux[0]) == "M"
     assert after.probability_of("M1.0")[0] < 0.1
     assert class_letter(10 ** after.log10_flux[0]) == "C"

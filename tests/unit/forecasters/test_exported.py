@@ -188,7 +188,7 @@ def test_a_graph_that_answers_something_else_is_refused(graph):
         ExportedNetwork(changed(graph, change))
 
 
-def test_what_is_no_graph_is_refused():
+def test_what_is_not_a_graph_is_refused():
     with pytest.raises(ForecasterInvalid, match="damaged"):
         check_graph(b"\xff" * 100)
 

@@ -24,7 +24,7 @@ def forecast_of(log10_flux, probability=None) -> Forecast:
     return Forecast(log10_flux, log10_flux, log10_flux, np.asarray(probability), EVENTS)
 
 
-def tuned(residuals, level=0.9):
+def interval_of(residuals, level=0.9):
     """Tune on labels that lie the residuals, in dex, above a forecast of 1e-6."""
     residuals = np.asarray(residuals, dtype=np.float64)
     forecast = forecast_of(np.full(len(residuals), -6.0))
@@ -32,7 +32,7 @@ def tuned(residuals, level=0.9):
     return fit_postprocessing(forecast, 10 ** (residuals - 6), one_fold, level=level)
 
 
-def tuned_on(forecast, flux, level=0.9):
+def fit_at_level(forecast, flux, level=0.9):
     """Tune with the samples dealt out into three folds in turn."""
     return fit_postprocessing(forecast, flux, np.arange(len(flux)) % 3, level=level)
 
@@ -50,7 +50,9 @@ def inside(residual: float, postprocessing) -> bool:
 def test_left_out_one_after_the_other_the_level_or_more_fall_inside(thousandths):
     # What makes split conformal intervals hold: every one is as likely to be the new one.
     residuals = np.array(thousandths) / 1000
-    held = [inside(residuals[k], tuned(np.delete(residuals, k))) for k in range(len(residuals))]
+    held = [
+        inside(residuals[k], interval_of(np.delete(residuals, k))) for k in range(len(residuals))
+    ]
     assert sum(held) >= 0.9 * len(residuals)
 
 
@@ -59,7 +61,7 @@ def test_new_cases_fall_inside_as_often_as_the_level_says(level, n):
     rng = np.random.default_rng(0)
     shares = []
     for _ in range(400):
-        postprocessing = tuned(rng.standard_normal(n), level)
+        postprocessing = interval_of(rng.standard_normal(n), level)
         new = rng.standard_normal(200)
         shares.append(
             np.mean((new >= postprocessing.residual_low) & (new <= postprocessing.residual_high))
@@ -70,43 +72,43 @@ def test_new_cases_fall_inside_as_often_as_the_level_says(level, n):
 
 def test_the_interval_ends_at_order_statistics_of_the_residuals():
     # n = 39 at level 0.9: the second smallest and the second largest.
-    postprocessing = tuned(np.arange(-19, 20) / 10)
+    postprocessing = interval_of(np.arange(-19, 20) / 10)
     assert (postprocessing.residual_low, postprocessing.residual_high) == pytest.approx((-1.8, 1.8))
 
 
 @pytest.mark.parametrize("n", [1, 2, 18])
 def test_of_too_few_cases_all_fall_inside(n):
     residuals = np.linspace(-1, 1, n) + 0.01
-    postprocessing = tuned(residuals)
+    postprocessing = interval_of(residuals)
     assert all(inside(residual, postprocessing) for residual in residuals)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_interval_holds_its_forecast_even_of_a_biased_forecaster(sign):
-    postprocessing = tuned(sign * np.linspace(1, 2, 50))
+    postprocessing = interval_of(sign * np.linspace(1, 2, 50))
     assert postprocessing.residual_low <= 0 <= postprocessing.residual_high
     assert min(-postprocessing.residual_low, postprocessing.residual_high) == 0
 
 
-def test_a_threshold_lies_between_the_events_and_the_others_where_they_can_be_told_apart():
+def test_a_threshold_lies_between_the_events_and_the_others_where_they_can_be_separated():
     flux = np.array([1e-9, 2e-6, 2e-5, 3e-5, 2e-4])
     m_probability = np.array([0.01, 0.04, 0.08, 0.2, 0.3])
     probability = np.column_stack([np.full((5, 2), 0.5), m_probability, np.zeros(5)])
-    threshold = tuned_on(forecast_of(np.log10(flux), probability), flux).thresholds["M1.0"]
+    threshold = fit_at_level(forecast_of(np.log10(flux), probability), flux).thresholds["M1.0"]
     assert 0.04 < threshold < 0.08
 
 
 def test_an_event_that_never_or_always_happens_keeps_one_half():
     flux = np.array([2e-6, 2e-5, 3e-6, 5e-5])  # all reach C1.0, none X1.0
     probability = np.tile([0.95, 0.9, 0.2, 0.1], (4, 1))
-    thresholds = tuned_on(forecast_of(np.log10(flux), probability), flux).thresholds
+    thresholds = fit_at_level(forecast_of(np.log10(flux), probability), flux).thresholds
     assert (thresholds["C1.0"], thresholds["X1.0"]) == (0.5, 0.5)
     assert tuple(thresholds) == EVENTS
 
 
-def test_without_samples_nothing_is_tuned():
+def test_without_samples_nothing_is_fitted():
     with pytest.raises(DatasetInvalid, match="no samples to fit the postprocessing on"):
-        tuned([])
+        interval_of([])
 
 
 def simulated(n, seed):
@@ -126,33 +128,33 @@ def distorted(forecast, power):
 @pytest.mark.parametrize("power", [0.3, 0.5, 2.0, 4.0])
 def test_tuning_undoes_most_of_a_power_on_new_samples(power):
     forecast, peak_flux = simulated(1500, seed=0)
-    postprocessing = tuned_on(distorted(forecast, power), peak_flux)
+    postprocessing = fit_at_level(distorted(forecast, power), peak_flux)
     new, new_flux = simulated(3000, seed=1)
     spoilt = distorted(new, power)
     done = postprocessing.apply(spoilt.log10_flux, spoilt.probability, EVENTS)
-    happened = event_outcomes(new_flux)
+    outcomes = event_outcomes(new_flux)
     for k in (1, 2):
         right, before, after = (
-            brier_score(happened[:, k], one.probability[:, k]) for one in (new, spoilt, done)
+            brier_score(outcomes[:, k], one.probability[:, k]) for one in (new, spoilt, done)
         )
         assert after - right < 0.35 * (before - right)
 
 
 def test_calibration_costs_a_right_forecast_next_to_nothing():
     forecast, peak_flux = simulated(400, seed=0)
-    postprocessing = tuned_on(forecast, peak_flux)
+    postprocessing = fit_at_level(forecast, peak_flux)
     new, new_flux = simulated(5000, seed=1)
     done = postprocessing.apply(new.log10_flux, new.probability, EVENTS)
-    happened = event_outcomes(new_flux)
+    outcomes = event_outcomes(new_flux)
     for k in range(4):
-        before, after = (brier_score(happened[:, k], one.probability[:, k]) for one in (new, done))
+        before, after = (brier_score(outcomes[:, k], one.probability[:, k]) for one in (new, done))
         assert after < before + 0.002
 
 
 def test_the_interval_holds_nine_tenths_of_new_samples():
     shares = []
     for seed in range(20):
-        postprocessing = tuned_on(*simulated(300, seed))
+        postprocessing = fit_at_level(*simulated(300, seed))
         new, new_flux = simulated(1000, 100 + seed)
         done = postprocessing.apply(new.log10_flux, new.probability, EVENTS)
         log10_flux = np.log10(new_flux)
@@ -164,13 +166,13 @@ def test_the_interval_holds_nine_tenths_of_new_samples():
 
 def test_a_threshold_is_of_the_calibrated_probability():
     forecast, peak_flux = simulated(1500, seed=0)
-    plain, spoilt = (tuned_on(distorted(forecast, power), peak_flux) for power in (1, 4))
+    plain, spoilt = (fit_at_level(distorted(forecast, power), peak_flux) for power in (1, 4))
     assert spoilt.thresholds["C1.0"] == pytest.approx(plain.thresholds["C1.0"], abs=0.08)
 
 
-def test_the_rates_are_those_of_the_samples_tuned_on():
+def test_the_rates_are_those_of_the_samples_of_postprocessing():
     flux = np.array([2e-6, 2e-5, 3e-6, 1e-9])
-    postprocessing = tuned_on(forecast_of(np.log10(flux)), flux)
+    postprocessing = fit_at_level(forecast_of(np.log10(flux)), flux)
     assert postprocessing.rates == {"B1.0": 0.75, "C1.0": 0.75, "M1.0": 0.25, "X1.0": 0.0}
 
 
@@ -180,11 +182,11 @@ def test_a_gain_is_measured_on_folds_that_the_calibration_was_not_fitted_on():
     folds = np.arange(600) % 3
     postprocessing = fit_postprocessing(forecast, peak_flux, folds, level=0.9)
     gain = calibration_gains(forecast, peak_flux, folds, postprocessing)["C1.0"]
-    happened = event_outcomes(peak_flux, ("C1.0",))[:, 0]
+    outcomes = event_outcomes(peak_flux, ("C1.0",))[:, 0]
     raw = forecast.probability_of("C1.0")
-    itself = brier_score(happened, postprocessing.calibrations["C1.0"].apply(raw))
-    assert gain.n_events == happened.sum()
-    assert gain.before == pytest.approx(brier_score(happened, raw))
+    itself = brier_score(outcomes, postprocessing.calibrations["C1.0"].apply(raw))
+    assert gain.n_events == outcomes.sum()
+    assert gain.before == pytest.approx(brier_score(outcomes, raw))
     assert itself < gain.after < gain.before
 
 
@@ -209,19 +211,19 @@ def finished_with_ends(postprocessing, forecast: Forecast) -> Forecast:
     )
 
 
-def test_ends_that_a_model_issued_are_moved_until_they_hold_the_level():
+def test_ends_that_a_model_forecast_are_moved_until_they_hold_the_level():
     shares = []
     for seed in range(20):
-        postprocessing = tuned_on(*with_ends(199, seed))
+        postprocessing = fit_at_level(*with_ends(199, seed))
         new, labels = with_ends(2000, 1000 + seed)
         done = finished_with_ends(postprocessing, new)
         shares.append(np.mean((done.lower <= np.log10(labels)) & (np.log10(labels) <= done.upper)))
     assert 0.89 < np.mean(shares) < 0.92
 
 
-def test_ends_that_a_model_issued_keep_their_differences_in_width():
+def test_ends_that_a_model_forecast_keep_their_differences_in_width():
     forecast, labels = with_ends(300)
-    done = finished_with_ends(tuned_on(forecast, labels), forecast)
+    done = finished_with_ends(fit_at_level(forecast, labels), forecast)
     widened = (done.upper - done.lower) - (forecast.upper - forecast.lower)
     np.testing.assert_allclose(widened, widened[0])
     assert np.ptp(done.upper - done.lower) > 0.5
@@ -230,7 +232,7 @@ def test_ends_that_a_model_issued_keep_their_differences_in_width():
 def test_ends_that_lie_too_far_out_are_drawn_in():
     forecast, labels = with_ends(999)
     far = replace(forecast, lower=forecast.log10_flux - 5, upper=forecast.log10_flux + 5)
-    postprocessing = tuned_on(far, labels)
+    postprocessing = fit_at_level(far, labels)
     assert postprocessing.residual_low > 0 > postprocessing.residual_high
     done = finished_with_ends(postprocessing, far)
     held = np.mean((done.lower <= np.log10(labels)) & (np.log10(labels) <= done.upper))
@@ -245,10 +247,10 @@ def test_the_interval_holds_its_forecast_even_where_the_ends_are_drawn_in_beyond
     np.testing.assert_array_equal(done.upper, done.log10_flux)
 
 
-def test_ends_at_the_forecast_are_tuned_as_no_ends_are():
+def test_ends_at_the_forecast_are_postprocessed_as_no_ends_are():
     forecast, labels = with_ends(100)
     bare = forecast_of(forecast.log10_flux)
-    postprocessing = tuned_on(bare, labels)
+    postprocessing = fit_at_level(bare, labels)
     done, same = (
         finished_with_ends(postprocessing, bare),
         replace(postprocessing, interval_level=None).apply(
@@ -262,7 +264,7 @@ def test_ends_at_the_forecast_are_tuned_as_no_ends_are():
 def test_calibrated_fold_by_fold_the_forecasts_of_a_fold_do_not_depend_on_its_own_labels():
     forecast, flux, folds = *simulated(600, seed=1), np.arange(600) % 3
     forecast = distorted(forecast, 3)
-    postprocessing = tuned_on(forecast, flux)
+    postprocessing = fit_at_level(forecast, flux)
     other = np.where(folds == 0, np.roll(flux, 30), flux)  # the same labels for the other folds
     one, changed = (
         calibrate_by_fold(forecast, labels, folds, postprocessing).probability
@@ -274,7 +276,7 @@ def test_calibrated_fold_by_fold_the_forecasts_of_a_fold_do_not_depend_on_its_ow
 
 
 def test_calibrated_fold_by_fold_the_mean_of_two_scores_as_on_new_samples():
-    found = {"fold by fold": [], "on all": [], "new": []}
+    result = {"fold by fold": [], "on all": [], "new": []}
     for seed in range(40):
         rng = np.random.default_rng(seed)
         (flux, members), (new_flux, new_members) = two_members(rng, 400), two_members(rng, 20_000)
@@ -291,10 +293,10 @@ def test_calibrated_fold_by_fold_the_mean_of_two_scores_as_on_new_samples():
             ]
             for some in (members, new_members)
         )
-        found["fold by fold"].append(skill_of_mean(by_fold, flux))
-        found["on all"].append(skill_of_mean(on_all, flux))
-        found["new"].append(skill_of_mean(of_new, new_flux))
-    mean = {name: np.mean(values) for name, values in found.items()}
+        result["fold by fold"].append(skill_of_mean(by_fold, flux))
+        result["on all"].append(skill_of_mean(on_all, flux))
+        result["new"].append(skill_of_mean(of_new, new_flux))
+    mean = {name: np.mean(values) for name, values in result.items()}
     assert mean["on all"] > mean["new"] + 0.006
     assert abs(mean["fold by fold"] - mean["new"]) < 0.006
 
@@ -314,7 +316,7 @@ def two_members(rng, n):
 
 def skill_of_mean(forecasts, flux):
     """Return the Brier skill score of M1.0 of the mean of forecasts."""
-    happened = flux >= 1e-5
+    outcomes = flux >= 1e-5
     chance = np.mean([one.probability_of("M1.0") for one in forecasts], axis=0)
-    rate = np.full(len(flux), happened.mean())
-    return 1 - brier_score(happened, chance) / brier_score(happened, rate)
+    rate = np.full(len(flux), outcomes.mean())
+    return 1 - brier_score(outcomes, chance) / brier_score(outcomes, rate)

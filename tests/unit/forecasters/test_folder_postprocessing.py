@@ -9,9 +9,9 @@ from small_forecasters import (
     KINDS,
     ORIGIN,
     PEAK_FLUX,
+    POSTPROCESSING,
     PRESENT,
     SPEC,
-    TUNING,
     small,
     small_climatology,
 )
@@ -25,7 +25,7 @@ from flare.forecasters.postprocessing.calibration import Calibration
 from flare.forecasters.storage import load, read_description, save
 
 CALIBRATED = replace(
-    TUNING,
+    POSTPROCESSING,
     calibrations={
         "C1.0": Calibration("platt", {"slope": (0.8,), "offset": (-0.3,), "floor": (0.01,)}),
         "M1.0": Calibration(

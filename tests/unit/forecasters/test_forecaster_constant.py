@@ -37,13 +37,13 @@ def test_an_event_is_certain_where_its_flux_is_reached_and_impossible_otherwise(
     np.testing.assert_array_equal(forecast(2, stated=stated).probability, [reached] * 2)
 
 
-def test_a_stated_flux_is_taken_instead_of_the_median():
+def test_a_stated_flux_is_chosen_instead_of_the_median():
     assert fitted(stated=5.294e-7).peak_flux == 5.294e-7
 
 
 def test_its_interval_holds_nine_tenths_of_the_labels():
-    found = forecast(peak_flux=10 ** np.linspace(-9, -4, 101))
-    assert (found.lower[0], found.upper[0]) == pytest.approx((-8.75, -4.25))
+    result = forecast(peak_flux=10 ** np.linspace(-9, -4, 101))
+    assert (result.lower[0], result.upper[0]) == pytest.approx((-8.75, -4.25))
 
 
 @pytest.mark.parametrize(("stated", "end"), [(1e-3, "upper"), (1e-10, "lower")])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_forecasters import CUBES, ORIGIN, PRESENT, SIZE, SPEC, TUNING, N, small
+from small_forecasters import CUBES, ORIGIN, POSTPROCESSING, PRESENT, SIZE, SPEC, N, small
 
 from flare.errors import InputInvalid
 from flare.forecast import Forecast
@@ -116,7 +116,7 @@ def test_predicting_leaves_the_input_as_it_was(forecaster):
 
 def test_tuning_is_replaced_in_a_copy(forecaster):
     other = forecaster.with_postprocessing(PostProcessing())
-    assert (other.postprocessing, forecaster.postprocessing) == (PostProcessing(), TUNING)
+    assert (other.postprocessing, forecaster.postprocessing) == (PostProcessing(), POSTPROCESSING)
     assert (other.kind, other.spec, other.origin) == (forecaster.kind, SPEC, ORIGIN)
 
 
@@ -130,7 +130,7 @@ def test_tuning_is_replaced_in_a_copy(forecaster):
         (CUBES, PRESENT.astype(np.uint8), "present mask is uint8"),
     ],
 )
-def test_what_is_no_sample_is_refused(cubes, present, message):
+def test_what_is_not_a_sample_is_refused(cubes, present, message):
     with pytest.raises(InputInvalid, match=message):
         small("climatology").predict(cubes, present)
 

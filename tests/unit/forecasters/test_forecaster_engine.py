@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 from small_forecasters import (
     CUBES,
+    POSTPROCESSING,
     PRESENT,
-    TUNING,
     small,
     small_climatology,
     small_forest,
@@ -26,7 +26,7 @@ PARTS = ("log10_flux", "lower", "upper", "probability")
 
 @pytest.fixture(scope="module")
 def forecaster():
-    return small_network(n_quantiles=3).with_postprocessing(TUNING).exported()
+    return small_network(n_quantiles=3).with_postprocessing(POSTPROCESSING).exported()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def assert_same(one, two, *, atol: float = 0.0) -> None:
 
 
 def test_exported_it_forecasts_what_it_did(forecaster):
-    before = small_network(n_quantiles=3).with_postprocessing(TUNING)
+    before = small_network(n_quantiles=3).with_postprocessing(POSTPROCESSING)
     assert (before.engine, forecaster.engine) == ("torch", "onnxruntime")
     assert_same(before.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
 
@@ -63,7 +63,7 @@ def test_the_graph_travels_in_the_folder_with_its_digest(forecaster, folder):
 
 
 def test_a_new_tuning_and_another_saving_keep_the_engine(folder, tmp_path):
-    again = load(save(load(folder).with_postprocessing(TUNING), tmp_path / "again"))
+    again = load(save(load(folder).with_postprocessing(POSTPROCESSING), tmp_path / "again"))
     assert again.engine == "onnxruntime"
 
 
@@ -139,7 +139,7 @@ def test_a_forecaster_without_networks_stays_as_it_is(kind):
 
 
 def test_an_ensemble_has_its_networks_exported_and_gives_them_their_threads(tmp_path):
-    before = combine([small_forest(), small_network()]).with_postprocessing(TUNING)
+    before = combine([small_forest(), small_network()]).with_postprocessing(POSTPROCESSING)
     made = before.exported()
     assert (before.engine, made.engine) == ("numpy, torch", "numpy, onnxruntime")
     assert made.device == "cpu"

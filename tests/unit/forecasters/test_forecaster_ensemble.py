@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_forecasters import CUBES, PRESENT, TUNING, small, small_forest, small_network
+from small_forecasters import CUBES, POSTPROCESSING, PRESENT, small, small_forest, small_network
 
 from flare.errors import ConfigInvalid, ForecasterInvalid, ModelNotFound
 from flare.forecasters.base import ForecasterSpec
@@ -18,7 +18,7 @@ from flare.sample import reduce_cubes
 
 @pytest.fixture(scope="module")
 def mixed() -> EnsembleForecaster:
-    """A tuned forest and a tuned network."""
+    """A forest and a network, each with its postprocessing."""
     return combine([small("forest"), small("neural")])
 
 
@@ -34,7 +34,7 @@ def rewrite(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps({**description, "digest": digest_of(description)}))
 
 
-def test_a_forecast_is_the_mean_of_what_the_tuned_members_issue(mixed):
+def test_a_forecast_is_the_mean_of_what_the_postprocessed_members_issue(mixed):
     own = mixed.predict(CUBES, PRESENT)
     members = [one.predict(CUBES, PRESENT) for one in mixed.members]
     np.testing.assert_allclose(own.log10_flux, np.mean([m.log10_flux for m in members], axis=0))
@@ -42,10 +42,10 @@ def test_a_forecast_is_the_mean_of_what_the_tuned_members_issue(mixed):
 
 
 def test_its_own_tuning_comes_on_top_and_leaves_the_members_alone(mixed):
-    tuned = mixed.with_postprocessing(TUNING)
-    assert tuned.members == mixed.members
-    forecast = tuned.predict(CUBES, PRESENT)
-    np.testing.assert_allclose(forecast.upper - forecast.log10_flux, TUNING.residual_high)
+    postprocessed = mixed.with_postprocessing(POSTPROCESSING)
+    assert postprocessed.members == mixed.members
+    forecast = postprocessed.predict(CUBES, PRESENT)
+    np.testing.assert_allclose(forecast.upper - forecast.log10_flux, POSTPROCESSING.residual_high)
 
 
 def test_members_of_one_kind_and_seed_forecast_what_one_of_them_does():
@@ -131,8 +131,8 @@ def test_a_member_that_was_exchanged_whole_is_noticed(folder, tmp_path):
     with pytest.raises(ForecasterInvalid, match="not the file that was saved"):
         load(folder)
     description = json.loads((folder / DESCRIPTION).read_text())
-    kept = {k: v for k, v in description["sha256"].items() if not k.startswith("member-00")}
-    rewrite(folder, sha256=kept)
+    remaining = {k: v for k, v in description["sha256"].items() if not k.startswith("member-00")}
+    rewrite(folder, sha256=remaining)
     with pytest.raises(ForecasterInvalid, match="not the member that was saved"):
         load(folder)
 

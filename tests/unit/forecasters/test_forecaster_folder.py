@@ -109,9 +109,9 @@ def members(path: Path) -> list[tuple[str, bytes]]:
 
 def test_nothing_in_the_folder_is_a_pickle(folder):
     files = [path for path in folder.rglob("*") if path.is_file()]
-    found = [member for path in files for member in members(path)]
-    assert found
-    for name, data in found:
+    result = [member for path in files for member in members(path)]
+    assert result
+    for name, data in result:
         if name.endswith(".npy"):
             np.load(io.BytesIO(data), allow_pickle=False)
         elif name.endswith(".json"):
@@ -217,7 +217,7 @@ def test_a_description_that_cannot_be_read_is_called_damaged(plain, text):
 @pytest.mark.parametrize("value", [[], None])
 def test_an_entry_of_another_type_is_called_damaged(plain, entry, value):
     describe(plain, **{entry: value})
-    with pytest.raises(ForecasterInvalid, match=f"{entry} is no table"):
+    with pytest.raises(ForecasterInvalid, match=f"{entry} is not a table"):
         load(plain)
 
 

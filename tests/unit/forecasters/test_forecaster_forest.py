@@ -42,7 +42,7 @@ def test_the_probability_of_an_event_counts_all_stronger_ones_too():
         )
 
 
-def test_an_event_that_never_happened_has_probability_zero():
+def test_an_event_that_never_occurred_has_probability_zero():
     forecast = fitted(np.minimum(PEAK_FLUX, 5e-5)).predict_features(FEATURES)
     assert (forecast.probability_of("X1.0") == 0).all()
     assert (forecast.probability_of("M1.0") > 0).any()

@@ -41,8 +41,8 @@ def fitted(features, peak_flux, groups=GROUPS, *, spec=SPEC, **options):
 
 
 def brier(probability, peak_flux):
-    happened = event_outcomes(peak_flux, [HEADLINE_EVENT])[:, 0]
-    return ((probability - happened) ** 2).mean()
+    outcomes = event_outcomes(peak_flux, [HEADLINE_EVENT])[:, 0]
+    return ((probability - outcomes) ** 2).mean()
 
 
 @pytest.mark.parametrize("names", [FEW, (PIL_PROXY,)])
@@ -56,8 +56,8 @@ def test_probabilities_are_those_of_another_solver_on_the_same_numbers(names, mo
         StandardScaler(),
         LogisticRegression(C=0.1, solver="newton-cholesky", tol=1e-8),
     )
-    happened = event_outcomes(peak_flux, [HEADLINE_EVENT])[:, 0]
-    theirs = model.fit(table, happened).predict_proba(table)[:, 1]
+    outcomes = event_outcomes(peak_flux, [HEADLINE_EVENT])[:, 0]
+    theirs = model.fit(table, outcomes).predict_proba(table)[:, 1]
     np.testing.assert_allclose(own.probability_of(HEADLINE_EVENT), theirs, atol=1e-3)
 
 
@@ -84,10 +84,10 @@ def test_it_learns_a_linear_relation():
 def test_the_inversion_line_alone_beats_climatology_where_it_tells_the_flux():
     features, peak_flux = planted(0)
     forecaster = fit_inversion_line(features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN)
-    unseen, happened = planted(1)
-    probability = forecaster.predict_features(unseen).probability_of(HEADLINE_EVENT)
+    test_features, outcomes = planted(1)
+    probability = forecaster.predict_features(test_features).probability_of(HEADLINE_EVENT)
     rate = event_outcomes(peak_flux)[:, HEADLINE].mean()
-    assert brier(probability, happened) < 0.5 * brier(rate, happened)
+    assert brier(probability, outcomes) < 0.5 * brier(rate, outcomes)
 
 
 def test_the_inversion_line_looks_at_nothing_else():

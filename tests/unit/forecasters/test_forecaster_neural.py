@@ -14,8 +14,8 @@ from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.storage import DESCRIPTION, load, save
 
-#: How much oftener each class was drawn, from below B1.0 to X.
-DRAWN = (0.5, 2.0, 0.7, 4.0, 4.0)
+#: How much more often each class was sampled, from below B1.0 to X.
+CLASS_WEIGHTS = (0.5, 2.0, 0.7, 4.0, 4.0)
 
 
 @pytest.fixture
@@ -90,7 +90,9 @@ def test_a_network_of_three_quantiles_forecasts_nothing_for_no_samples():
     assert len(small_network(n_quantiles=3).predict(CUBES[:0], PRESENT[:0])) == 0
 
 
-@pytest.mark.parametrize("options", [{"n_quantiles": 3}, {"drawn": DRAWN}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"n_quantiles": 3}, {"class_sampling_weights": CLASS_WEIGHTS}], ids=str
+)
 def test_quantiles_and_the_weights_of_classes_travel_in_the_folder(options, tmp_path):
     forecaster = small_network(**options)
     loaded = load(save(forecaster, tmp_path / "neural"))
@@ -106,18 +108,22 @@ def test_a_folder_without_weights_of_classes_is_read_as_drawn_as_they_are(foreca
     assert load(folder).class_sampling_weights == ()
 
 
-def test_probabilities_learnt_from_balanced_classes_are_issued_at_the_natural_rate(forecaster):
-    balanced = replace(forecaster, class_sampling_weights=DRAWN).predict(CUBES, PRESENT).probability
-    natural = natural_probabilities(forecaster.predict(CUBES, PRESENT).probability, DRAWN)
+def test_probabilities_learned_from_balanced_classes_are_at_the_natural_rate(forecaster):
+    balanced = (
+        replace(forecaster, class_sampling_weights=CLASS_WEIGHTS)
+        .predict(CUBES, PRESENT)
+        .probability
+    )
+    natural = natural_probabilities(forecaster.predict(CUBES, PRESENT).probability, CLASS_WEIGHTS)
     np.testing.assert_allclose(balanced, natural)
 
 
 @pytest.mark.parametrize(
-    "drawn", [(1.0, 2.0), (0.0, 1, 1, 1, 1), (-1.0, 1, 1, 1, 1), (np.nan,) * 5]
+    "impossible", [(1.0, 2.0), (0.0, 1, 1, 1, 1), (-1.0, 1, 1, 1, 1), (np.nan,) * 5]
 )
-def test_impossible_weights_of_classes_are_refused(forecaster, drawn):
+def test_impossible_weights_of_classes_are_refused(forecaster, impossible):
     with pytest.raises(ForecasterInvalid, match="sampling weights"):
-        replace(forecaster, class_sampling_weights=drawn)
+        replace(forecaster, class_sampling_weights=impossible)
 
 
 def test_weights_saved_before_encoders_had_a_prefix_give_the_same_forecasts(forecaster, tmp_path):

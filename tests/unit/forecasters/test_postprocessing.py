@@ -17,7 +17,7 @@ LIFTED = Calibration("platt", {"slope": (1.0,), "offset": (3.0,), "floor": (1e-6
 RATES = dict(zip(EVENTS, (0.7, 0.4, 0.1, 0.01), strict=True))
 THRESHOLDS = dict(zip(EVENTS, (0.6, 0.35, 0.08, 0.02), strict=True))
 KNOWN = PostProcessing(thresholds=THRESHOLDS, rates=RATES)
-ISSUED = np.array([[0.9, 0.6, 0.2, 0.01], [0.5, 0.1, 0.05, 0.001]])
+RAW = np.array([[0.9, 0.6, 0.2, 0.01], [0.5, 0.1, 0.05, 0.001]])
 
 issues = st.lists(
     st.lists(st.floats(0, 1), min_size=4, max_size=4).map(lambda row: sorted(row, reverse=True)),
@@ -26,58 +26,57 @@ issues = st.lists(
 ).map(np.array)
 
 
-def finished(postprocessing, issued=ISSUED):
-    return postprocessing.apply(np.full(len(issued), -6.0), issued, EVENTS)
+def finished(postprocessing, raw=RAW):
+    return postprocessing.apply(np.full(len(raw), -6.0), raw, EVENTS)
 
 
-def test_without_calibrations_an_ordered_forecast_is_as_issued():
-    np.testing.assert_array_equal(finished(PostProcessing()).probability, ISSUED)
+def test_without_calibrations_an_ordered_forecast_is_unchanged():
+    np.testing.assert_array_equal(finished(PostProcessing()).probability, RAW)
 
 
 def test_each_event_is_calibrated_by_its_own():
     probability = finished(PostProcessing(calibrations={"M1.0": COLD})).probability
-    np.testing.assert_array_equal(probability[:, [0, 1, 3]], ISSUED[:, [0, 1, 3]])
-    np.testing.assert_array_equal(probability[:, 2], COLD.apply(ISSUED[:, 2]))
+    np.testing.assert_array_equal(probability[:, [0, 1, 3]], RAW[:, [0, 1, 3]])
+    np.testing.assert_array_equal(probability[:, 2], COLD.apply(RAW[:, 2]))
 
 
 def test_a_stronger_event_that_calibration_lifts_stops_at_the_weaker_one():
     probability = finished(PostProcessing(calibrations={"M1.0": LIFTED})).probability
-    np.testing.assert_array_equal(probability[:, 2], ISSUED[:, 1])
+    np.testing.assert_array_equal(probability[:, 2], RAW[:, 1])
 
 
 def test_a_stated_rate_moves_its_event():
     moved = finished(KNOWN.at_rates({"M1.0": 0.05})).probability
-    np.testing.assert_array_equal(moved[:, 2], shift_prior(ISSUED[:, 2], 0.1, 0.05))
-    np.testing.assert_array_equal(moved[:, :2], ISSUED[:, :2])
+    np.testing.assert_array_equal(moved[:, 2], shift_prior(RAW[:, 2], 0.1, 0.05))
+    np.testing.assert_array_equal(moved[:, :2], RAW[:, :2])
 
 
 @given(issues, st.floats(0.001, 0.999), st.sampled_from(EVENTS))
-def test_at_any_stated_rate_a_stronger_event_is_never_likelier(issued, rate, event):
+def test_at_any_stated_rate_a_stronger_event_is_never_more_likely(raw, rate, event):
     moved = PostProcessing(thresholds=THRESHOLDS, rates=RATES, stated_rates={event: rate})
-    probability = finished(moved, issued).probability
+    probability = finished(moved, raw).probability
     assert (np.diff(probability, axis=1) <= 0).all()
 
 
 @given(issues, st.floats(0.01, 0.1))
-def test_alarms_of_an_event_that_becomes_rarer_stay_the_same(issued, rate):
+def test_alarms_of_an_event_that_becomes_rarer_stay_the_same(raw, rate):
     column = EVENTS.index("M1.0")
     rarer = KNOWN.at_rates({"M1.0": rate})
     before, after = (
-        finished(postprocessing, issued).probability[:, column] >= postprocessing.thresholds["M1.0"]
+        finished(postprocessing, raw).probability[:, column] >= postprocessing.thresholds["M1.0"]
         for postprocessing in (KNOWN, rarer)
     )
-    clear = np.abs(issued[:, column] - THRESHOLDS["M1.0"]) > 1e-12
+    clear = np.abs(raw[:, column] - THRESHOLDS["M1.0"]) > 1e-12
     np.testing.assert_array_equal(before[clear], after[clear])
 
 
 def test_alarms_stay_the_same_where_all_events_become_more_frequent():
     more = {event: 3 * rate / (1 + 2 * rate) for event, rate in RATES.items()}  # odds times 3
     frequent = KNOWN.at_rates(more)
-    issued = -np.sort(-np.random.default_rng(0).random((200, 4)), axis=1)
+    raw = -np.sort(-np.random.default_rng(0).random((200, 4)), axis=1)
     for column, event in enumerate(EVENTS):
         before, after = (
-            finished(postprocessing, issued).probability[:, column]
-            >= postprocessing.thresholds[event]
+            finished(postprocessing, raw).probability[:, column] >= postprocessing.thresholds[event]
             for postprocessing in (KNOWN, frequent)
         )
         np.testing.assert_array_equal(before, after)

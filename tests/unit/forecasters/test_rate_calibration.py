@@ -67,7 +67,7 @@ def test_all_events_flux_and_interval_come_from_one_curve():
     assert (made.log10_flux <= made.upper).all()
 
 
-def test_what_it_gains_is_told_of_each_event():
+def test_what_it_gains_is_reported_of_each_event():
     postprocessing = fit_postprocessing(
         forecast(distorted(0.5, 0.8)), LABELS, FOLDS, level=0.9, distribution=True
     )

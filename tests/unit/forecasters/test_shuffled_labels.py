@@ -1,7 +1,8 @@
 """Labels that were dealt out to other regions cannot be forecast: neither reference finds skill.
 
-Everything is as in an evaluation - fitted on features, tuned out of fold, scored on regions that
-were held out - so a leak anywhere between fitting, tuning and scoring would show as skill.
+Everything is as in an evaluation - fitted on features, postprocessed out of fold, scored on
+held-out regions - so a leak anywhere between fitting, postprocessing and scoring would show as
+skill.
 """
 
 from dataclasses import replace
@@ -67,8 +68,8 @@ def skill(kind: str, seed: int, *, shuffled: bool, held_out: bool = True) -> Sco
         left = folds == fold
         part = fit(kind, known[~left], flux[~left], regions[~left]).predict_features(known[left])
         pieces[left], log10_flux[left] = part.probability, part.log10_flux
-    unseen = Forecast(log10_flux, log10_flux, log10_flux, pieces, SPEC.events)
-    postprocessing = fit_postprocessing(unseen, flux, folds, level=SPEC.interval_level)
+    out_of_fold = Forecast(log10_flux, log10_flux, log10_flux, pieces, SPEC.events)
+    postprocessing = fit_postprocessing(out_of_fold, flux, folds, level=SPEC.interval_level)
     forecaster = fit(kind, known, flux, regions).with_postprocessing(postprocessing)
     scored = ~TRAIN if held_out else TRAIN
     forecast = forecaster.predict_features(features[scored])

@@ -25,31 +25,31 @@ def test_the_overview_tells_brightness_contrast_and_the_brightest_pixel_of_each_
     cubes = torch.zeros(1, 4, 10, 2, 2)
     cubes[0, 3, 9] = torch.tensor([[0.0, 0.0], [0.0, 8.0]])
     present = torch.ones(1, 4, 10, dtype=torch.bool)
-    told = overview(cubes, present)
-    assert told.shape == (1, 4, 40)
-    assert told[0, 3, 27:30].tolist() == pytest.approx([2.0, 12**0.5, 8.0], rel=1e-5)
-    assert told[0, 3, 30:].tolist() == [1.0] * 10
+    features = overview(cubes, present)
+    assert features.shape == (1, 4, 40)
+    assert features[0, 3, 27:30].tolist() == pytest.approx([2.0, 12**0.5, 8.0], rel=1e-5)
+    assert features[0, 3, 30:].tolist() == [1.0] * 10
 
 
 @pytest.mark.parametrize("size", [32, 256])
-def test_rounding_is_not_told_as_contrast(size):
+def test_rounding_does_not_become_contrast(size):
     grey = torch.linspace(-3, 3, 40).reshape(1, 4, 10, 1, 1)
     present = torch.ones(1, 4, 10, dtype=torch.bool)
-    told = overview(grey.expand(1, 4, 10, size, size).contiguous(), present)[0]
-    assert (told[:, 1:30:3] == 0).all()
-    torch.testing.assert_close(told[:, 0:30:3], grey[0, :, :, 0, 0])
+    features = overview(grey.expand(1, 4, 10, size, size).contiguous(), present)[0]
+    assert (features[:, 1:30:3] == 0).all()
+    torch.testing.assert_close(features[:, 0:30:3], grey[0, :, :, 0, 0])
 
 
 def test_the_overview_of_a_missing_image_is_zero():
     cubes, present = inputs(1)
     present[0, 1, 9] = False
-    told = overview(cubes, present)[0, 1]
-    assert told[27:30].tolist() == [0.0, 0.0, 0.0]
-    assert told[30:].tolist() == [1.0] * 9 + [0.0]
+    features = overview(cubes, present)[0, 1]
+    assert features[27:30].tolist() == [0.0, 0.0, 0.0]
+    assert features[30:].tolist() == [1.0] * 9 + [0.0]
 
 
 @pytest.mark.parametrize("architecture", ["cnn", "resnet", "cnn3d", "transformer"])
-def test_a_step_without_images_is_told_by_the_mask_alone(architecture):
+def test_a_step_without_images_is_known_by_the_mask_alone(architecture):
     model = network(architecture)
     cubes, present = inputs()
     present[:, 2] = False
@@ -62,27 +62,27 @@ def test_a_step_without_images_is_told_by_the_mask_alone(architecture):
 def test_the_normalised_overview_has_one_scale_for_every_number():
     cubes, present = inputs(64)
     layer = Overview().train()
-    told = layer(50 * cubes + 7, present)
-    assert told.shape == (64, 4, OVERVIEW)
-    numbers = told[..., :-10].detach()
+    features = layer(50 * cubes + 7, present)
+    assert features.shape == (64, 4, OVERVIEW)
+    numbers = features[..., :-10].detach()
     torch.testing.assert_close(numbers.mean(dim=(0, 1)), torch.zeros(30), atol=1e-4, rtol=0)
-    assert (told[..., -10:] == 1).all()
+    assert (features[..., -10:] == 1).all()
 
 
-def test_a_gap_is_taken_to_look_as_the_other_images_of_its_channel_do():
+def test_a_gap_is_assumed_to_look_as_the_other_images_of_its_channel_do():
     cubes, present = inputs(2)
     present[0, 1, 4] = False
     layer = Overview().eval()
-    told = layer(*without(cubes, present))[0, :, 12:15]
-    torch.testing.assert_close(told[1], (told[0] + told[2] + told[3]) / 3)
+    features = layer(*without(cubes, present))[0, :, 12:15]
+    torch.testing.assert_close(features[1], (features[0] + features[2] + features[3]) / 3)
 
 
-def test_a_channel_without_any_image_is_told_as_zeros():
+def test_a_channel_without_any_image_is_reported_as_zeros():
     cubes, present = inputs(2)
     present[0, :, 4] = False
     layer = Overview().eval()
     layer.normalisation.running_mean.fill_(3.0)
-    told = layer(*without(cubes, present))
-    assert (told[0, :, 12:15] == 0).all()
-    assert (told[0, :, 34] == 0).all()
-    assert (told[1, :, 12:15] != 0).any()
+    features = layer(*without(cubes, present))
+    assert (features[0, :, 12:15] == 0).all()
+    assert (features[0, :, 34] == 0).all()
+    assert (features[1, :, 12:15] != 0).any()

@@ -21,7 +21,7 @@ def test_it_is_the_distance_from_the_mean_in_deviations():
     torch.testing.assert_close(NORMALISATION(CUBES, PRESENT), by_definition())
 
 
-def test_a_kept_buffer_is_written_and_returned():
+def test_a_reused_buffer_is_written_and_returned():
     out = torch.full(CUBES.shape, torch.nan)
     assert NORMALISATION(CUBES, PRESENT, out=out) is out
     torch.testing.assert_close(out, by_definition())
@@ -31,9 +31,9 @@ def test_a_normaliser_gives_the_same_from_one_memory_for_batches_of_any_size():
     normaliser = Normaliser(NORMALISATION)
     memory = set()
     for n in (6, 2, 5, 6):
-        found = normaliser(CUBES[:n], PRESENT[:n])
-        torch.testing.assert_close(found, by_definition()[:n])
-        memory.add(found.data_ptr())
+        result = normaliser(CUBES[:n], PRESENT[:n])
+        torch.testing.assert_close(result, by_definition()[:n])
+        memory.add(result.data_ptr())
     assert len(memory) == 1
 
 

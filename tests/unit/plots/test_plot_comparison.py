@@ -26,10 +26,10 @@ def cards() -> dict[str, Scorecard]:
     skilled = 1 / (1 + np.exp(-2 * (log10_flux + 5 + generator.normal(0, 1, 60))))
 
     def card(probability: np.ndarray, threshold: float) -> Scorecard:
-        issued = Forecast(
+        forecast = Forecast(
             log10_flux, log10_flux, log10_flux, probability[:, None], EVENTS, {"M1.0": threshold}
         )
-        return score_forecasts(issued, observed, n_resamples=50)
+        return score_forecasts(forecast, observed, n_resamples=50)
 
     return {"model": card(skilled, 0.5), "climatology": card(np.full(60, 0.06), 0.5)}
 
@@ -39,12 +39,12 @@ def test_each_forecaster_has_a_row_with_its_value_and_interval(
 ) -> None:
     name = "true_skill_statistic"
     axes = skill_panels(cards, scores=[name]).axes[0]
-    drawn = [line.get_xdata().tolist() for line in axes.lines[1:]]
+    shown = [line.get_xdata().tolist() for line in axes.lines[1:]]
     expected = []
     for card in cards.values():
         score = card.get("M1.0", name)
         expected += [[score.low, score.high], [score.value]]
-    assert drawn == expected
+    assert shown == expected
     assert [label.get_text() for label in axes.get_yticklabels()] == list(cards)
 
 
@@ -78,8 +78,8 @@ def score(value: float, low: float, high: float, name: str = "brier_skill_score"
 
 def marks(axes: Axes) -> dict[float, tuple[float, str]]:
     """By row, from the top, the place and colour of what stands for the value."""
-    drawn = [line for line in axes.lines if line.get_marker() in ("o", "<")]
-    return {line.get_ydata()[0]: (line.get_xdata()[0], line.get_color()) for line in drawn}
+    shown = [line for line in axes.lines if line.get_marker() in ("o", "<")]
+    return {line.get_ydata()[0]: (line.get_xdata()[0], line.get_color()) for line in shown}
 
 
 def test_each_score_has_an_axes_with_the_values_of_all(cards: dict[str, Scorecard]) -> None:
@@ -134,11 +134,11 @@ def test_no_scorecards_are_refused() -> None:
 
 def test_a_reference_scored_on_fewer_samples_says_so(cards: dict[str, Scorecard]) -> None:
     observed = Observations(np.full(20, 2e-5), np.arange(20))
-    issued = Forecast(
+    forecast = Forecast(
         np.full(20, -5.0), np.full(20, -6.0), np.full(20, -4.0), np.full((20, 1), 0.5), EVENTS,
         {"M1.0": 0.5},
     )  # fmt: skip
-    fewer = score_forecasts(issued, observed, n_resamples=10)
+    fewer = score_forecasts(forecast, observed, n_resamples=10)
     axes = skill_panels({**cards, "persistence": fewer}).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["model", "climatology", "persistence\n(of 20 samples)"]
@@ -189,7 +189,7 @@ def test_the_colour_of_a_difference_says_who_is_better(
 ) -> None:
     differences = {"reference": score(0.05, *ends, f"{name}_difference")}
     axes = paired_differences(differences, model="model").axes[0]
-    assert [drawn for _, drawn in marks(axes).values()] == [colour]
+    assert [shown for _, shown in marks(axes).values()] == [colour]
 
 
 def test_a_reference_without_a_difference_in_one_score_is_undefined_there() -> None:

@@ -8,7 +8,7 @@ PEAK_FLUX = np.array([1e-9, 1e-9, 2e-7, 3e-6, 5e-6, 2e-5, 4e-5, 6e-5, 8e-5, 2e-4
 FORECAST = np.linspace(-9, -4, 10)
 
 
-def drawn(forecast: np.ndarray = FORECAST, half: float = 1.0) -> Figure:
+def draw(forecast: np.ndarray = FORECAST, half: float = 1.0) -> Figure:
     return interval_coverage(forecast, forecast - half, forecast + half, PEAK_FLUX, nominal=0.9)
 
 
@@ -22,7 +22,7 @@ def names(axes: Axes) -> list[str]:
 
 def test_each_class_shows_the_share_of_its_labels_inside() -> None:
     inside = np.abs(np.log10(PEAK_FLUX) - FORECAST) <= 1
-    by_class = drawn().axes[1]
+    by_class = draw().axes[1]
     letters = np.array(list("AABCCMMMMX"))
     assert measured(by_class) == [inside[letters == letter].mean() for letter in "ABCMX"]
     assert names(by_class)[0] == "quiet, A\n(2)"
@@ -30,16 +30,16 @@ def test_each_class_shows_the_share_of_its_labels_inside() -> None:
 
 
 def test_forecasts_are_divided_into_levels_of_equally_many() -> None:
-    assert [name.split("\n")[-1] for name in names(drawn().axes[0])] == ["(2)"] * 5
+    assert [name.split("\n")[-1] for name in names(draw().axes[0])] == ["(2)"] * 5
 
 
 def test_a_constant_forecast_has_one_level() -> None:
-    by_level = drawn(np.full(10, -5.5)).axes[0]
+    by_level = draw(np.full(10, -5.5)).axes[0]
     assert names(by_level) == ["-5.5\n(10)"]
 
 
 def test_the_legend_and_caption_say_nominal_and_measured() -> None:
-    figure = drawn(half=20)
+    figure = draw(half=20)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["nominal 0.9", "all 1.000", "measured"]
     assert figure.get_supxlabel().startswith("The 90 % interval holds 100.0 % of 10 labels.")

@@ -18,7 +18,7 @@ from flare.plots.style import days_of, period_days
 from flare.sample import CHANNELS, physical_values
 
 Draw = Callable[[Mapping[str, SplitCensus]], Figure]
-DRAWN: list[Draw] = [
+FIGURES: list[Draw] = [
     brightness_over_time, census_figure, label_distributions, missing_over_time,
 ]  # fmt: skip
 
@@ -47,7 +47,7 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("draw", DRAWN)
+@pytest.mark.parametrize("draw", FIGURES)
 @pytest.mark.parametrize(
     "splits",
     [
@@ -101,15 +101,15 @@ def test_the_map_of_time_steps_names_each_share() -> None:
 def test_brightness_is_the_median_image_of_a_quarter_in_physical_units() -> None:
     times = pd.Series(pd.to_datetime(["2012-01-01", "2012-02-01", "2012-03-01", "2012-09-01"]))
     grey = np.array([[100, 100], [110, 110], [120, 120], [90, np.nan]], dtype=np.float32)
-    found = brightness(times, np.isfinite(grey), grey, channel="171", frequency="Q")
+    result = brightness(times, np.isfinite(grey), grey, channel="171", frequency="Q")
     wanted = physical_values(np.array([110, np.nan, 90]), "171")
-    assert found.median == pytest.approx(wanted, nan_ok=True)
-    assert found.low[0] < found.median[0] < found.high[0]
-    assert found.times.tolist() == days_of(["2012-02-15 12:00", "2012-05-16 12:00",
+    assert result.median == pytest.approx(wanted, nan_ok=True)
+    assert result.low[0] < result.median[0] < result.high[0]
+    assert result.times.tolist() == days_of(["2012-02-15 12:00", "2012-05-16 12:00",
                                             "2012-08-16 00:00"]).tolist()  # fmt: skip
 
 
-def test_an_instrument_that_fades_is_told_the_factor_from_first_to_last_year() -> None:
+def test_an_instrument_that_fades_is_reported_with_the_factor_from_first_to_last_year() -> None:
     split = made_up_split(samples=800, fading=0.5)
     panels = dict(zip(CHANNELS, brightness_over_time({"test": split}).axes, strict=True))
     when = split.table["end"].dt.year.to_numpy()
@@ -119,14 +119,14 @@ def test_an_instrument_that_fades_is_told_the_factor_from_first_to_last_year() -
     assert texts(panels["magnetogram"])[0].startswith("-")
 
 
-def test_a_continuum_that_goes_black_is_told_in_counts() -> None:
+def test_a_continuum_that_goes_black_is_reported_in_counts() -> None:
     split = made_up_split(samples=800, fading=0.0)
     years = split.table["end"].dt.year == 2017
     split.grey[years.to_numpy()] = 0  # zero-filled images, as careless copies have them
     panels = dict(zip(CHANNELS, brightness_over_time({"test": split}).axes, strict=True))
-    (told,) = texts(panels["continuum"])
-    assert told.startswith("-")
-    assert told.endswith(" counts, 2010\N{EN DASH}2017")
+    (label,) = texts(panels["continuum"])
+    assert label.startswith("-")
+    assert label.endswith(" counts, 2010\N{EN DASH}2017")
 
 
 def test_a_steady_instrument_is_as_before() -> None:
@@ -141,7 +141,7 @@ def test_a_channel_without_images_says_so() -> None:
     assert texts(panels["335"]) != ["no images"]
 
 
-def test_counts_stand_beside_the_published_ones() -> None:
+def test_counts_are_next_to_the_published_ones() -> None:
     counted, missing = census_figure({"test": made_up_split()}).axes
     assert texts(counted)[:3] == ["40 of 886", "20 of 91", "8 of 248"]
     assert texts(missing)[0] == "10.00"
@@ -153,7 +153,7 @@ def test_a_whole_copy_has_one_number_a_row() -> None:
     assert texts(census_figure({"test": split}).axes[0])[0] == "886"
 
 
-def test_shares_of_classes_stand_beside_the_published_ones() -> None:
+def test_shares_of_classes_are_next_to_the_published_ones() -> None:
     figure = label_distributions({"test": made_up_split()})
     classes = figure.axes[2]
     assert texts(classes) == ["20.0"] * 5

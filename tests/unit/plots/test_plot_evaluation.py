@@ -38,11 +38,11 @@ class Case:
         guess = 0 if constant else 0.6 * spread + generator.normal(0, 0.4, n)
         self.log10_flux = np.full(n, -5.8) + guess
         self.probability = 1 / (1 + np.exp(-3 * (self.log10_flux + 5)))
-        self.happened = event_outcomes(self.peak_flux, EVENTS)[:, 0]
+        self.outcomes = event_outcomes(self.peak_flux, EVENTS)[:, 0]
         self.weights = region_weights(self.observed.active_region, n_resamples=40, seed=0)
         self.n_missing = np.minimum(generator.geometric(0.4, n) - 1, 40)
 
-    def issued(self, share: float = 1.0) -> Forecast:
+    def forecasts(self, share: float = 1.0) -> Forecast:
         return Forecast(
             self.log10_flux, self.log10_flux - 1, self.log10_flux + 1,
             share * self.probability[:, None], EVENTS, {"M1.0": 0.2},
@@ -51,7 +51,7 @@ class Case:
     def cards(self) -> dict[str, Scorecard]:
         shares = {"own": 1.0, LONG: 0.8, "climatology": 0.0}
         return {
-            name: scored(self.issued(share), self.observed, n_resamples=40)
+            name: scored(self.forecasts(share), self.observed, n_resamples=40)
             for name, share in shares.items()
         }
 
@@ -65,33 +65,33 @@ CASES = {
 
 
 def reliability(case: Case) -> Figure:
-    return reliability_diagram(case.happened, case.probability, event="M1.0", weights=case.weights)
+    return reliability_diagram(case.outcomes, case.probability, event="M1.0", weights=case.weights)
 
 
 def roc(case: Case) -> Figure:
     references = {f"{k} {LONG}": case.probability[::-1] * k / 9 for k in range(9)}
     return roc_curve(
-        case.happened, case.probability, event="M1.0", threshold=0.2, weights=case.weights,
+        case.outcomes, case.probability, event="M1.0", threshold=0.2, weights=case.weights,
         name=LONG, references=references,
     )  # fmt: skip
 
 
 def roc_alone(case: Case) -> Figure:
     return roc_curve(
-        case.happened, case.probability, event="M1.0", threshold=0.2, weights=case.weights
+        case.outcomes, case.probability, event="M1.0", threshold=0.2, weights=case.weights
     )
 
 
 def skill(case: Case) -> Figure:
     return skill_against_threshold(
-        case.happened, case.probability, event="M1.0", threshold=0.2, weights=case.weights
+        case.outcomes, case.probability, event="M1.0", threshold=0.2, weights=case.weights
     )
 
 
 def flux(case: Case) -> Figure:
-    issued = case.issued()
+    forecasts = case.forecasts()
     return predicted_against_true(
-        issued.log10_flux, issued.lower, issued.upper, case.peak_flux,
+        forecasts.log10_flux, forecasts.lower, forecasts.upper, case.peak_flux,
         alarm=case.probability >= 0.2, level=0.9,
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def differences(case: Case) -> Figure:
     def of(event: str, name: str) -> dict:
         return {
             reference: differences_of(
-                case.issued(), case.issued(share), case.observed, wanted=[(event, name)],
+                case.forecasts(), case.forecasts(share), case.observed, wanted=[(event, name)],
                 n_resamples=40,
             )[0]
             for reference, share in ((LONG, 0.8), ("climatology", 0.0))
@@ -130,14 +130,14 @@ def subsets(case: Case) -> Figure:
 
 def missing(case: Case) -> Figure:
     error = np.abs(np.log10(case.peak_flux) - case.log10_flux)
-    brier = np.square(case.probability - case.happened)
+    brier = np.square(case.probability - case.outcomes)
     return error_against_missing(case.n_missing, error, brier, event="M1.0", weights=case.weights)
 
 
 def coverage(case: Case) -> Figure:
-    issued = case.issued()
+    forecasts = case.forecasts()
     return interval_coverage(
-        issued.log10_flux, issued.lower, issued.upper, case.peak_flux, nominal=0.9,
+        forecasts.log10_flux, forecasts.lower, forecasts.upper, case.peak_flux, nominal=0.9,
         weights=case.weights,
     )  # fmt: skip
 

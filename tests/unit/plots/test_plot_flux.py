@@ -13,7 +13,7 @@ PEAK_FLUX = np.array([1e-9, 1e-9, 3e-7, 2e-6, 5e-5])
 LOG10_FLUX = np.array([-6.0, -7.0, -6.5, -6.1, -5.0])
 
 
-def drawn(peak_flux: np.ndarray) -> tuple:
+def draw(peak_flux: np.ndarray) -> tuple:
     log10_flux = LOG10_FLUX[: len(peak_flux)]
     figure = predicted_against_true(log10_flux, log10_flux - 0.5, log10_flux + 0.5, peak_flux)
     return figure, *figure.axes
@@ -24,7 +24,7 @@ def points(axes: object) -> np.ndarray:
 
 
 def test_quiet_samples_stand_in_a_strip_of_their_own_and_not_at_a_flux() -> None:
-    _, strip, main = drawn(PEAK_FLUX)
+    _, strip, main = draw(PEAK_FLUX)
     np.testing.assert_allclose(points(main)[:, 0], PEAK_FLUX[2:])
     np.testing.assert_allclose(np.sort(points(strip)[:, 1]), [1e-7, 1e-6])
     assert "quiet" in strip.get_xlabel()
@@ -32,21 +32,21 @@ def test_quiet_samples_stand_in_a_strip_of_their_own_and_not_at_a_flux() -> None
 
 
 def test_every_sample_has_its_interval() -> None:
-    _, _, main = drawn(PEAK_FLUX)
+    _, _, main = draw(PEAK_FLUX)
     bars = next(c for c in main.collections if isinstance(c, LineCollection))
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(np.log10(ends[:, 1] / ends[:, 0]), 1.0)
 
 
 def test_all_of_what_was_forecast_is_inside_the_axes() -> None:
-    _, _, main = drawn(PEAK_FLUX)
+    _, _, main = draw(PEAK_FLUX)
     low, high = main.get_ylim()
     assert low < 10**-7.5
     assert high > 10**-4.5
 
 
 def test_the_classes_are_named_on_both_axes() -> None:
-    _, _, main = drawn(PEAK_FLUX)
+    _, _, main = draw(PEAK_FLUX)
     letters = sorted(text.get_text() for text in main.texts)
     assert letters == sorted("ABCMX" * 2)
 
@@ -55,7 +55,7 @@ def test_the_classes_are_named_on_both_axes() -> None:
 def test_samples_that_are_all_quiet_or_all_flaring_are_drawn_too(
     peak_flux: np.ndarray, tmp_path: Path
 ) -> None:
-    figure, *_ = drawn(peak_flux)
+    figure, *_ = draw(peak_flux)
     assert save(figure, tmp_path / "figure.png").stat().st_size > 0
 
 
@@ -88,15 +88,15 @@ def test_each_outcome_has_a_marker_of_its_own() -> None:
     main = coloured(event="M1.0").axes[1]
     places = [
         tuple(offset)
-        for drawn in main.collections
-        if isinstance(drawn, PathCollection)
-        for offset in drawn.get_offsets().data.tolist()
+        for collection in main.collections
+        if isinstance(collection, PathCollection)
+        for offset in collection.get_offsets().data.tolist()
     ]
     assert sorted(x for x, _ in places) == pytest.approx(sorted(PEAK_FLUX[2:]))
     colours = {
-        tuple(drawn.get_facecolor()[0])
-        for drawn in main.collections
-        if isinstance(drawn, PathCollection)
+        tuple(collection.get_facecolor()[0])
+        for collection in main.collections
+        if isinstance(collection, PathCollection)
     }
     assert len(colours) == len(main.collections) / 2 == 3
 
@@ -124,7 +124,7 @@ def test_the_confusion_matrix_shows_each_count_in_its_place() -> None:
     assert shown == {index: int(count) for index, count in np.ndenumerate(counts)}
 
 
-def test_the_shade_of_a_class_that_never_happened_is_empty() -> None:
+def test_the_shade_of_a_class_that_never_occurred_is_empty() -> None:
     counts = np.zeros((5, 5), dtype=np.intp)
     counts[1, 2] = 4
     image = confusion_matrix(counts).axes[0].images[0]

@@ -44,6 +44,6 @@ def test_an_interval_beyond_the_axis_ends_at_it() -> None:
     assert list(figure.axes[1].lines[0].get_xdata()) == [-8.5, -3.0]
 
 
-def test_no_samples_are_no_figure() -> None:
+def test_no_samples_give_no_figure() -> None:
     with pytest.raises(InputInvalid):
         sample_predictions([], level=0.9)

@@ -14,7 +14,9 @@ OBSERVED = generator.random(300) < PROBABILITY
 
 
 def line(axes: object, label: str) -> np.ndarray:
-    return next(found.get_xydata() for found in axes.lines if found.get_label().startswith(label))
+    return next(
+        result.get_xydata() for result in axes.lines if result.get_label().startswith(label)
+    )
 
 
 def test_the_area_under_the_drawn_curve_is_the_roc_area() -> None:
@@ -63,11 +65,11 @@ def test_any_threshold_can_be_marked(threshold: float | None, tmp_path: Path) ->
     save(figure, tmp_path / "figure.png")
 
 
-@pytest.mark.parametrize("happened", [True, False])
-def test_an_event_that_always_or_never_happened_is_drawn_without_complaint(
-    happened: bool, tmp_path: Path
+@pytest.mark.parametrize("outcomes", [True, False])
+def test_an_event_that_always_or_never_occurred_is_drawn_without_complaint(
+    outcomes: bool, tmp_path: Path
 ) -> None:
-    observed = np.full(300, happened)
+    observed = np.full(300, outcomes)
     save(reliability_diagram(observed, PROBABILITY, event="X1.0"), tmp_path / "reliability.png")
     save(roc_curve(observed, PROBABILITY, event="X1.0", threshold=0.5), tmp_path / "roc.png")
     save(skill_against_threshold(observed, PROBABILITY, event="X1.0"), tmp_path / "skill.png")

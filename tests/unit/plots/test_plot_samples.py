@@ -21,10 +21,10 @@ def picture(cube: np.ndarray, present: np.ndarray) -> np.ndarray:
 def test_every_image_is_in_its_row_and_column_in_the_colours_of_its_channel(
     cube: np.ndarray,
 ) -> None:
-    drawn = picture(cube, np.ones((4, 10), dtype=bool))
+    image = picture(cube, np.ones((4, 10), dtype=bool))
     for step, channel in np.ndindex(4, 10):
         colours = COLORMAPS[CHANNELS[channel]](cube[step, channel], bytes=True)[..., :3]
-        np.testing.assert_array_equal(drawn[step, channel, :32, :32], colours)
+        np.testing.assert_array_equal(image[step, channel, :32, :32], colours)
 
 
 def test_a_gap_says_missing_and_is_not_drawn_as_a_black_image(cube: np.ndarray) -> None:
@@ -59,7 +59,7 @@ def test_channels_have_different_colours() -> None:
     assert len(middles) == 10
 
 
-def test_what_is_no_sample_is_refused(cube: np.ndarray) -> None:
+def test_what_is_not_a_sample_is_refused(cube: np.ndarray) -> None:
     with pytest.raises(InputInvalid, match=r"\(3, 10, 32, 32\)"):
         sample_grid(cube[:3], np.ones((3, 10), dtype=bool))
     with pytest.raises(InputInvalid, match=r"present has shape \(10, 4\)"):

@@ -70,7 +70,7 @@ def test_a_figure_of_another_format_is_refused(tmp_path: Path) -> None:
         save(new_figure(2.0, 1.0), tmp_path / "figure.gif")
 
 
-def test_a_name_with_dollars_is_no_formula_and_an_underscore_does_not_hide_it() -> None:
+def test_a_name_with_dollars_is_not_a_formula_and_an_underscore_does_not_hide_it() -> None:
     axes = new_figure(4.0, 3.0).subplots()
     axes.plot([0, 1], [0, 1], label=plain("_a $5$ model"))
     assert [text.get_text() for text in axes.legend().get_texts()] == [r" _a \$5\$ model"]

@@ -30,9 +30,9 @@ def test_the_band_of_the_tss_is_its_interval_at_each_threshold() -> None:
     band = next(c for c in axes.collections if isinstance(c, FillBetweenPolyCollection))
     corners = band.get_paths()[0].vertices
     threshold = np.unique(corners[:, 0])[60]
-    drawn = sorted(set(corners[corners[:, 0] == threshold, 1].tolist()))
+    shown = sorted(set(corners[corners[:, 0] == threshold, 1].tolist()))
     tables = resampled_tables(OBSERVED, PROBABILITY, np.array([threshold]), WEIGHTS)
-    assert drawn == pytest.approx(interval(true_skill_statistic(tables)[:, 0]))
+    assert shown == pytest.approx(interval(true_skill_statistic(tables)[:, 0]))
 
 
 def test_without_weights_there_is_no_band() -> None:
@@ -41,11 +41,11 @@ def test_without_weights_there_is_no_band() -> None:
 
 
 @pytest.mark.parametrize("draw", [roc_curve, skill_against_threshold])
-@pytest.mark.parametrize(("happened", "why"), [(True, "nothing but events"), (False, "no events")])
-def test_an_event_that_always_or_never_happened_is_said_to_have_no_score(
-    draw: object, happened: bool, why: str
+@pytest.mark.parametrize(("outcomes", "why"), [(True, "nothing but events"), (False, "no events")])
+def test_an_event_that_always_or_never_occurred_is_said_to_have_no_score(
+    draw: object, outcomes: bool, why: str
 ) -> None:
-    figure = draw(np.full(200, happened), PROBABILITY, event="X1.0", threshold=0.1)
+    figure = draw(np.full(200, outcomes), PROBABILITY, event="X1.0", threshold=0.1)
     assert f"undefined:\n{why}" in all_text(figure)
     assert "nan" not in all_text(figure)
 
@@ -57,7 +57,7 @@ def test_the_roc_figure_says_the_interval_of_the_area() -> None:
     assert f"area {area:.3f} [{low:.3f}, {high:.3f}]" in all_text(figure)
 
 
-def test_half_is_marked_beside_the_chosen_threshold() -> None:
+def test_half_is_marked_next_to_the_chosen_threshold() -> None:
     axes = roc_curve(OBSERVED, PROBABILITY, event="M1.0", threshold=0.1).axes[0]
     marked = [line.get_label() for line in axes.lines if "threshold" in line.get_label()]
     assert [label.split(",")[0] for label in marked] == ["threshold 0.1", "threshold 0.5"]
@@ -71,7 +71,7 @@ def test_a_chosen_threshold_of_half_is_marked_once() -> None:
 def test_each_reference_has_a_curve_of_its_own_with_its_area() -> None:
     references = {f"reference {k}": np.roll(PROBABILITY, k) for k in range(1, 9)}
     axes = roc_curve(OBSERVED, PROBABILITY, event="M1.0", references=references).axes[0]
-    drawn = [line for line in axes.lines if line.get_label().startswith("reference")]
+    shown = [line for line in axes.lines if line.get_label().startswith("reference")]
     areas = [f"{name}: {roc_area(OBSERVED, chance):.3f}" for name, chance in references.items()]
-    assert [line.get_label() for line in drawn] == areas
-    assert len({(line.get_color(), line.get_linestyle()) for line in drawn}) == 8
+    assert [line.get_label() for line in shown] == areas
+    assert len({(line.get_color(), line.get_linestyle()) for line in shown}) == 8

@@ -25,7 +25,7 @@ def test_without_scores_there_is_one_panel() -> None:
     assert len(training_curve(EPOCHS).axes) == 1
 
 
-def test_the_epoch_that_was_kept_is_marked_in_every_panel() -> None:
+def test_the_best_epoch_is_marked_in_every_panel() -> None:
     figure = training_curve(EPOCHS, scores=("validation_tss",), best_epoch=2)
     for axes in figure.axes:
         assert axes.lines[-1].get_label() == "best: epoch 2"

@@ -108,6 +108,6 @@ def test_a_sample_with_missing_images_counts_them():
     cube = CUBE.copy()
     cube[0] = 0
     cube[3, 9] = 0
-    found = predict(loaded(FakeForecaster()), cube[None], present_of_cube(cube[None]))[0]
-    assert found.missing_images == len(found.missing) == 11
-    assert (found.missing[-1].step, found.missing[-1].channel) == (3, "magnetogram")
+    result = predict(loaded(FakeForecaster()), cube[None], present_of_cube(cube[None]))[0]
+    assert result.missing_images == len(result.missing) == 11
+    assert (result.missing[-1].step, result.missing[-1].channel) == (3, "magnetogram")

@@ -81,7 +81,7 @@ def test_no_more_run_at_once_than_there_are_cores():
     assert most == 2
 
 
-def test_after_the_time_limit_the_place_is_taken_until_its_thread_is_done():
+def test_after_the_time_limit_the_place_is_occupied_until_its_thread_is_done():
     go_on = threading.Event()
 
     async def scenario(pool: Pool) -> None:

@@ -151,9 +151,9 @@ def test_several_processes_share_one_file(tmp_path):
         rows = list(processes.map(write_some, [tmp_path] * 3, "abc"))
     assert rows == [1000] * 3
     with history_of(tmp_path, rows=1000) as history:
-        found = history.page(1000).forecasts
-    assert sorted(one.model_version for one in found) == ["a"] * 50 + ["b"] * 50 + ["c"] * 50
-    assert len({one.id for one in found}) == 150
+        result = history.page(1000).forecasts
+    assert sorted(one.model_version for one in result) == ["a"] * 50 + ["b"] * 50 + ["c"] * 50
+    assert len({one.id for one in result}) == 150
 
 
 def test_a_lower_limit_counts_for_older_rows_too(tmp_path):

@@ -113,9 +113,9 @@ class Detailed(FakeSource):
     details: dict = DETAILS
 
     def _loaded(self, version):
-        found = super()._loaded(version)
+        result = super()._loaded(version)
         return Loaded(
-            found.forecaster, version, found.name, found.folder, "models:/m/1", self.details
+            result.forecaster, version, result.name, result.folder, "models:/m/1", self.details
         )
 
 

@@ -31,13 +31,13 @@ def test_requests_are_counted_by_method_endpoint_and_status(client):
     client.predict(b"nothing")
     client.get("/health")
     client.get("/predict_npy")
-    found = numbers(client)
+    result = numbers(client)
     name, npy_path = "flare_requests_total", "endpoint=/predict_npy"
-    assert found[name, npy_path, "method=POST", "status=200"] == 2
-    assert found[name, npy_path, "method=POST", "status=415"] == 1
-    assert found[name, "endpoint=/health", "method=GET", "status=200"] == 1
-    assert found["flare_request_seconds_count", npy_path] >= 3
-    assert found["flare_request_seconds_sum", npy_path] > 0
+    assert result[name, npy_path, "method=POST", "status=200"] == 2
+    assert result[name, npy_path, "method=POST", "status=415"] == 1
+    assert result[name, "endpoint=/health", "method=GET", "status=200"] == 1
+    assert result["flare_request_seconds_count", npy_path] >= 3
+    assert result["flare_request_seconds_sum", npy_path] > 0
 
 
 def test_unknown_paths_and_methods_share_one_series(client):
@@ -56,17 +56,17 @@ def test_forecasts_alerts_and_images_are_counted(client):
     cube[2] = 0
     client.predict(npy(cube))
     client.predict()
-    found = numbers(client)
-    assert found["flare_forecasts_total", "flare_class=C", "version=v1"] == 2
-    assert found["flare_images_total",] == 80
-    assert found["flare_images_missing_total",] == 10
-    assert found["flare_alerts_total",] == 0
-    assert found["flare_log10_flux_count",] == found["flare_mx_probability_count",] == 2
-    assert found["flare_log10_flux_bucket", "le=-5.5"] == 0
-    assert found["flare_log10_flux_bucket", "le=-5.0"] == 2
-    assert found["flare_mx_probability_sum",] == pytest.approx(0.2)
-    assert found["flare_forecast_seconds_count", "source=npy"] == 2
-    assert found["flare_waiting_seconds_count",] == 2
+    result = numbers(client)
+    assert result["flare_forecasts_total", "flare_class=C", "version=v1"] == 2
+    assert result["flare_images_total",] == 80
+    assert result["flare_images_missing_total",] == 10
+    assert result["flare_alerts_total",] == 0
+    assert result["flare_log10_flux_count",] == result["flare_mx_probability_count",] == 2
+    assert result["flare_log10_flux_bucket", "le=-5.5"] == 0
+    assert result["flare_log10_flux_bucket", "le=-5.0"] == 2
+    assert result["flare_mx_probability_sum",] == pytest.approx(0.2)
+    assert result["flare_forecast_seconds_count", "source=npy"] == 2
+    assert result["flare_waiting_seconds_count",] == 2
 
 
 def test_only_the_live_version_has_a_series_after_a_swap(client):
@@ -75,15 +75,15 @@ def test_only_the_live_version_has_a_series_after_a_swap(client):
     assert numbers(client)[*model, "version=v1"] == 1
     source.current = "v2"
     client.poll()
-    found = numbers(client)
-    assert {name for name in found if name[0] == model[0]} == {(*model, "version=v2")}
+    result = numbers(client)
+    assert {name for name in result if name[0] == model[0]} == {(*model, "version=v2")}
     client.predict()
     assert numbers(client)["flare_forecasts_total", "flare_class=X", "version=v2"] == 1
 
 
 def test_a_failed_poll_and_the_queue_are_gauges(client):
-    found = numbers(client)
-    assert found["flare_following_failed",] == found["flare_queue_requests",] == 0
+    result = numbers(client)
+    assert result["flare_following_failed",] == result["flare_queue_requests",] == 0
     source = client.app.state.service.follower._source
     source.models["v3"] = ForecasterInvalid("broken")
     source.current = "v3"
@@ -95,14 +95,14 @@ def test_an_alert_is_counted_by_the_application_that_made_it():
     forecaster = FakeForecaster(log10_flux=-4.1, probabilities=(1, 1, 0.8, 0.1))
     with Client(FakeSource(v1=forecaster)) as client, Client(FakeSource()) as other:
         client.predict()
-        found = numbers(client)
+        result = numbers(client)
         assert numbers(other)["flare_alerts_total",] == 0
-    assert found["flare_alerts_total",] == 1
-    assert found["flare_forecasts_total", "flare_class=M", "version=v1"] == 1
+    assert result["flare_alerts_total",] == 1
+    assert result["flare_forecasts_total", "flare_class=M", "version=v1"] == 1
 
 
 def test_without_a_model_the_page_has_no_version():
     with Client(FakeSource()) as client:
-        found = numbers(client)
-    assert found["flare_queue_requests",] == 0
-    assert not [name for name in found if name[0] == "flare_model_live"]
+        result = numbers(client)
+    assert result["flare_queue_requests",] == 0
+    assert not [name for name in result if name[0] == "flare_model_live"]

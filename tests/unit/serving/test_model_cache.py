@@ -31,9 +31,9 @@ def names(cache: ModelCache) -> list[str]:
 
 def test_what_was_put_is_found_by_another_process_at_the_same_address_only(tmp_path):
     put(ModelCache(tmp_path, "here"))
-    found = ModelCache(tmp_path, "here").find(KEY)
-    assert (found.forecaster / "weights").read_text() == "whole"
-    assert found.about == {"name": "solar-flare", "key": KEY}
+    result = ModelCache(tmp_path, "here").find(KEY)
+    assert (result.forecaster / "weights").read_text() == "whole"
+    assert result.about == {"name": "solar-flare", "key": KEY}
     assert ModelCache(tmp_path, "elsewhere").find(KEY) is None
     assert ModelCache(tmp_path, "here").find("4") is None
 

@@ -19,8 +19,8 @@ def form(*parts: bytes) -> bytes:
 
 
 def read(body: bytes, content_type: str = TYPE) -> list[tuple[str, str | None, bytes]]:
-    found = parts_of(body, content_type)
-    return [(one.name, one.filename, bytes(one.data)) for one in found]
+    result = parts_of(body, content_type)
+    return [(one.name, one.filename, bytes(one.data)) for one in result]
 
 
 def refusal(body: bytes, content_type: str = TYPE) -> str:
@@ -56,8 +56,8 @@ CURL = (
     ids=["browser", "curl"],
 )
 def test_a_form_of_a_common_client_is_read(body, boundary, data):
-    found = read(body, f"multipart/form-data; boundary={boundary}")
-    assert found == [("file", "s.npy", data)]
+    result = read(body, f"multipart/form-data; boundary={boundary}")
+    assert result == [("file", "s.npy", data)]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_empty_parts_an_empty_form_and_a_line_break_before_it_are_read():
     ],
 )
 def test_data_may_look_like_a_boundary(data):
-    found = read(form(part(data), part(b"next")))
-    assert found == [("file", "a.npy", data), ("file", "a.npy", b"next")]
+    result = read(form(part(data), part(b"next")))
+    assert result == [("file", "a.npy", data), ("file", "a.npy", b"next")]
 
 
 def test_the_last_boundary_of_another_form_does_not_end_this_one():
@@ -120,10 +120,10 @@ def test_the_last_boundary_of_another_form_does_not_end_this_one():
 
 def test_parts_are_views_of_the_body():
     body = form(part(b"abc"))
-    found = parts_of(body, TYPE)
-    assert isinstance(found[0], Part)
-    assert bytes(found[0].data) == b"abc"
-    assert np.shares_memory(np.frombuffer(found[0].data, "u1"), np.frombuffer(body, "u1"))
+    result = parts_of(body, TYPE)
+    assert isinstance(result[0], Part)
+    assert bytes(result[0].data) == b"abc"
+    assert np.shares_memory(np.frombuffer(result[0].data, "u1"), np.frombuffer(body, "u1"))
 
 
 @pytest.mark.parametrize(

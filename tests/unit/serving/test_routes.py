@@ -43,7 +43,7 @@ def test_class_interval_and_probabilities_are_in_the_answer():
     assert answer["window_hours"] == 24
 
 
-def test_the_alert_follows_the_tuned_threshold_and_is_mx_flare_follows_one_half():
+def test_the_alert_follows_the_chosen_threshold_and_is_mx_flare_follows_one_half():
     forecaster = FakeForecaster(probabilities=(0.9, 0.6, 0.1, 0.01), threshold=0.07)
     with Client(FakeSource(v1=forecaster)) as client:
         answer = client.predict().json()

@@ -64,18 +64,18 @@ def test_a_wrong_environment_ends_the_start_with_one_line_and_code_2(monkeypatch
 
 
 def test_every_setting_is_described_with_its_variable_and_default():
-    found = {name: (default, text) for name, default, text in variables()}
-    assert set(found) == {f"FLARE_{name.upper()}" for name in Settings.model_fields}
-    assert all(text.endswith(".") for _, text in found.values())
-    assert {name: found[name][0] for name in ("FLARE_MODEL", "FLARE_ALIAS", "FLARE_API_KEY")} == {
+    result = {name: (default, text) for name, default, text in variables()}
+    assert set(result) == {f"FLARE_{name.upper()}" for name in Settings.model_fields}
+    assert all(text.endswith(".") for _, text in result.values())
+    assert {name: result[name][0] for name in ("FLARE_MODEL", "FLARE_ALIAS", "FLARE_API_KEY")} == {
         "FLARE_MODEL": "",
         "FLARE_ALIAS": "Production",
         "FLARE_API_KEY": "",
     }
-    assert found["FLARE_STATE_DIR"][0] == "outputs/serving"
-    assert found["FLARE_THREADS"][0] == "0"
-    assert found["FLARE_ACCESS_LOG"][0] == "true"
-    assert found["FLARE_CORS_ORIGINS"][0] == found["FLARE_HOSTS"][0] == ""
+    assert result["FLARE_STATE_DIR"][0] == "outputs/serving"
+    assert result["FLARE_THREADS"][0] == "0"
+    assert result["FLARE_ACCESS_LOG"][0] == "true"
+    assert result["FLARE_CORS_ORIGINS"][0] == result["FLARE_HOSTS"][0] == ""
 
 
 def test_the_documented_defaults_are_the_defaults(monkeypatch):

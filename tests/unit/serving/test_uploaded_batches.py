@@ -1,4 +1,4 @@
-"""Many samples in one upload: each is judged as it would be alone, and named if it is wrong."""
+"""Many samples in one upload: each is checked as it would be alone, and named if it is wrong."""
 
 import gzip
 import io
@@ -142,8 +142,8 @@ def test_a_wrong_sample_is_named(value, code):
         (npz(array), "sample 2: "),
         (npz(a=array[0], bad=array[2]), "bad.npy: "),
     ):
-        status, found, detail = refusal(data)
-        assert (status, found) == (422, code)
+        status, result, detail = refusal(data)
+        assert (status, result) == (422, code)
         assert detail.startswith(name)
 
 

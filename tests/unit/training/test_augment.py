@@ -44,7 +44,7 @@ def done(objective, draws, grey=GREY, present=PRESENT):
     return build_augmentation(objective, NORMALISE)(inputs, present.clone(), draws)
 
 
-def drawn(objective, seed=0, n=N) -> Draws:
+def random_draws(objective, seed=0, n=N) -> Draws:
     return build_augmentation(objective, NORMALISE).draw(np.random.default_rng(seed), n)
 
 
@@ -52,8 +52,8 @@ def untouched(grey=GREY):
     return NORMALISE(torch.from_numpy(grey.copy()), PRESENT)
 
 
-def close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+def close(result, expected):
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-5)
 
 
 def test_where_every_strength_is_0_there_is_no_augmentation():
@@ -142,7 +142,7 @@ def test_a_shift_moves_whole_pixels_and_repeats_the_edge(down, right):
 
 
 def test_shifts_reach_the_share_of_the_edge_and_not_further():
-    shifts = np.rint(drawn(AIMS["shift"], n=2000).shifts * EDGE)
+    shifts = np.rint(random_draws(AIMS["shift"], n=2000).shifts * EDGE)
     assert set(np.unique(shifts)) == {-2, -1, 0, 1, 2}
 
 
@@ -170,7 +170,7 @@ def test_no_brightness_jitter_leaves_the_grey_levels():
 
 
 def test_the_brightness_jitter_is_log_normal_with_the_strength_as_its_deviation():
-    jitter = drawn(AIMS["brightness_jitter"], n=2000).jitter
+    jitter = random_draws(AIMS["brightness_jitter"], n=2000).jitter
     assert jitter.shape == (2000, N_CHANNELS)
     assert jitter.std() == pytest.approx(0.5, abs=0.02)
     assert np.abs(np.corrcoef(jitter.T) - np.eye(10)).max() < 0.15
@@ -192,8 +192,8 @@ def test_a_sample_that_would_lose_all_its_images_keeps_them():
     close(inputs, untouched())
 
 
-def test_images_channels_and_steps_are_dropped_as_often_as_told():
-    dropped = drawn(ObjectiveOptions(image_dropout=0.1), n=4000).dropped
+def test_images_channels_and_steps_are_dropped_as_often_as_configured():
+    dropped = random_draws(ObjectiveOptions(image_dropout=0.1), n=4000).dropped
     whole_channels = dropped.all(axis=1).any(axis=1).mean()
     whole_steps = dropped.all(axis=2).any(axis=1).mean()
     assert whole_channels == pytest.approx(0.1, abs=0.02)
@@ -204,7 +204,7 @@ def test_images_channels_and_steps_are_dropped_as_often_as_told():
 
 @pytest.mark.parametrize("objective", AIMS.values(), ids=AIMS)
 def test_missing_images_stay_zero_and_never_come_back(objective):
-    inputs, present = done(objective, drawn(objective))
+    inputs, present = done(objective, random_draws(objective))
     assert not (present & ~PRESENT).any()
     assert not inputs[~present].any()
     assert present.flatten(1).any(dim=1).all()
@@ -212,14 +212,18 @@ def test_missing_images_stay_zero_and_never_come_back(objective):
 
 @pytest.mark.parametrize("objective", AIMS.values(), ids=AIMS)
 def test_the_generator_alone_decides(objective):
-    one, again, other = drawn(objective, 3), drawn(objective, 3), drawn(objective, 4)
+    one, again, other = (
+        random_draws(objective, 3),
+        random_draws(objective, 3),
+        random_draws(objective, 4),
+    )
     assert torch.equal(done(objective, one)[0], done(objective, again)[0])
     assert not torch.equal(done(objective, one)[0], done(objective, other)[0])
 
 
 def test_the_result_does_not_depend_on_how_a_step_is_parted_among_processes():
     objective = AIMS["all"]
-    draws = drawn(objective)
+    draws = random_draws(objective)
     whole, there = done(objective, draws)
     for part in (slice(0, 2), slice(2, 3), slice(3, N)):
         inputs, present = done(objective, draws[part], GREY[part], PRESENT[part])
@@ -229,8 +233,8 @@ def test_the_result_does_not_depend_on_how_a_step_is_parted_among_processes():
 
 def test_a_strength_changes_its_own_draws_alone():
     before, after = (
-        drawn(ObjectiveOptions(shift=0.1, brightness_jitter=0.5)),
-        drawn(ObjectiveOptions(shift=0.1, image_dropout=0.3)),
+        random_draws(ObjectiveOptions(shift=0.1, brightness_jitter=0.5)),
+        random_draws(ObjectiveOptions(shift=0.1, image_dropout=0.3)),
     )
     np.testing.assert_array_equal(before.flips, after.flips)
     np.testing.assert_array_equal(before.shifts, after.shifts)
@@ -239,14 +243,14 @@ def test_a_strength_changes_its_own_draws_alone():
 
 
 def test_half_of_the_samples_are_mirrored_each_way_and_independently():
-    flips = drawn(ObjectiveOptions(), n=4000).flips
+    flips = random_draws(ObjectiveOptions(), n=4000).flips
     counts = np.bincount(flips @ [1, 2], minlength=4) / 4000
     np.testing.assert_allclose(counts, 0.25, atol=0.03)
-    assert not drawn(AIMS["shift"], n=100).flips.any()
+    assert not random_draws(AIMS["shift"], n=100).flips.any()
 
 
 def test_a_slice_of_draws_is_of_the_same_samples():
-    draws = drawn(AIMS["all"])
+    draws = random_draws(AIMS["all"])
     some = draws[1:4]
     assert (len(draws), len(some)) == (N, 3)
     for part in fields(Draws):
@@ -256,9 +260,9 @@ def test_a_slice_of_draws_is_of_the_same_samples():
 def test_half_precision_stays_half_precision():
     objective = AIMS["all"]
     inputs, _ = build_augmentation(objective, NORMALISE)(
-        untouched().bfloat16(), PRESENT.clone(), drawn(objective)
+        untouched().bfloat16(), PRESENT.clone(), random_draws(objective)
     )
     assert inputs.dtype == torch.bfloat16
     torch.testing.assert_close(
-        inputs.float(), done(objective, drawn(objective))[0], rtol=0.02, atol=0.1
+        inputs.float(), done(objective, random_draws(objective))[0], rtol=0.02, atol=0.1
     )

@@ -27,7 +27,7 @@ def test_the_average_forgets_the_first_weights_soon():
     assert average.module.weight.item() == pytest.approx(1 - 0.1 * 2 / 11)
 
 
-def test_no_more_than_the_decay_of_the_average_is_kept():
+def test_no_more_than_the_decay_of_the_average_remains():
     network = torch.nn.Linear(1, 1)
     torch.nn.init.zeros_(network.weight)
     average = averaging(network, 0.05)

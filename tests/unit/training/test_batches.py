@@ -47,9 +47,9 @@ def test_every_row_appears_once_an_epoch_but_for_one_left_alone(n, batch_size, e
 @given(st.integers(1, 40), st.integers(2, 12))
 def test_in_order_every_row_comes_as_it_stands(n, batch_size):
     batches = of_labels(n, batch_size)
-    found = [batch.log10_flux.round().int().tolist() for batch in batches.in_order()]
-    assert sum(found, []) == [-k for k in range(4, 4 + n)]  # noqa: RUF017 - a few short lists
-    assert [len(some) for some in found[:-1]] == [batch_size] * (len(found) - 1)
+    result = [batch.log10_flux.round().int().tolist() for batch in batches.in_order()]
+    assert sum(result, []) == [-k for k in range(4, 4 + n)]  # noqa: RUF017 - a few short lists
+    assert [len(some) for some in result[:-1]] == [batch_size] * (len(result) - 1)
 
 
 def test_only_the_rows_of_the_split_are_used():
@@ -69,7 +69,7 @@ def test_the_order_is_that_of_seed_and_epoch():
 
 def test_another_seed_and_another_epoch_have_other_orders():
     orders = [order(toy_batches(seed=seed).shuffled(epoch)) for seed in (0, 1) for epoch in (0, 1)]
-    assert len({tuple(found) for found in orders}) == 4
+    assert len({tuple(result) for result in orders}) == 4
 
 
 def test_a_batch_holds_what_belongs_to_its_rows():
@@ -102,8 +102,8 @@ def test_the_parts_of_all_processes_are_the_batch_and_differ_by_one_at_most(n, p
 
 def test_two_processes_have_the_batches_of_one_with_twice_the_batch_size():
     doubled = toy_batches(batch_size=10).plan(3)
-    found = toy_batches(batch_size=5).plan(3, processes=2)
-    assert [rows.tolist() for rows in found] == [rows.tolist() for rows in doubled]
+    result = toy_batches(batch_size=5).plan(3, processes=2)
+    assert [rows.tolist() for rows in result] == [rows.tolist() for rows in doubled]
 
 
 def test_labels_are_computed_once_for_all_batches(monkeypatch):
@@ -120,9 +120,9 @@ def test_labels_are_computed_once_for_all_batches(monkeypatch):
 
 def test_a_sampler_chooses_the_rows_of_an_epoch_with_the_epochs_own_stream():
     batches = toy_batches(sampler=lambda draws: draws.choice(6, 20), batch_size=6)
-    found = [row for rows in rows_of(batches.shuffled(1)) for row in rows]
-    assert len(found) == 20
-    assert set(found) <= set(range(6))
+    result = [row for rows in rows_of(batches.shuffled(1)) for row in rows]
+    assert len(result) == 20
+    assert set(result) <= set(range(6))
     assert rows_of(batches.shuffled(1)) == rows_of(batches.shuffled(1))
     assert rows_of(batches.shuffled(1)) != rows_of(batches.shuffled(2))
 
@@ -155,18 +155,18 @@ def test_samples_are_named_by_their_ids_and_without_them_by_their_rows():
     assert named.names_of(np.arange(10)) == "samples s0, s1, s2, s3, s4, s5, s6, s7 and 2 more"
 
 
-@pytest.mark.parametrize("taken", [0, 1, 2])
-def test_leaving_the_batches_ends_the_thread_that_reads_them(taken):
+@pytest.mark.parametrize("n_batches", [0, 1, 2])
+def test_leaving_the_batches_ends_the_thread_that_reads_them(n_batches):
     batches = toy_batches(batch_size=2).shuffled(0)
-    for _ in range(taken):
+    for _ in range(n_batches):
         next(batches)
-    assert len(readers()) == min(taken, 1)
+    assert len(readers()) == min(n_batches, 1)
     del batches
     gc.collect()
     assert readers() == []
 
 
-def test_a_pack_that_cannot_be_read_says_so_where_the_batches_are_taken():
+def test_a_pack_that_cannot_be_read_says_so_where_the_batches_are_read():
     batches = toy_batches(rows=np.arange(N + 1))
     with pytest.raises(IndexError, match=f"{N} is out of bounds"):
         list(batches.in_order())

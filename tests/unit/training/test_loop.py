@@ -57,10 +57,10 @@ class NanFrom:
         return NORMALISE(cubes, present) * (math.nan if self.left < 0 else 1)
 
 
-def test_the_loss_falls_on_what_can_be_learnt():
-    found = losses(epochs=20)
-    assert found[-1][0] < 0.5 * found[0][0]
-    assert found[-1][1] < 0.5 * found[0][1]
+def test_the_loss_falls_on_what_can_be_learned():
+    result = losses(epochs=20)
+    assert result[-1][0] < 0.5 * result[0][0]
+    assert result[-1][1] < 0.5 * result[0][1]
 
 
 def test_there_is_a_record_for_every_epoch_and_best_marks_each_new_low():

@@ -31,8 +31,8 @@ ALL = {
 
 def labels(log10_flux, events, dtype=torch.float64) -> SimpleNamespace:
     """Return what a loss reads of a batch."""
-    told = (torch.as_tensor(values, dtype=dtype) for values in (log10_flux, events))
-    return SimpleNamespace(**dict(zip(("log10_flux", "events"), told, strict=True)))
+    outputs = (torch.as_tensor(values, dtype=dtype) for values in (log10_flux, events))
+    return SimpleNamespace(**dict(zip(("log10_flux", "events"), outputs, strict=True)))
 
 
 def labelled(peak_flux, dtype=torch.float64) -> SimpleNamespace:
@@ -40,22 +40,22 @@ def labelled(peak_flux, dtype=torch.float64) -> SimpleNamespace:
 
 
 def loss(log10_flux, logits, true_flux, true_events, weight) -> float:
-    told = torch.tensor(log10_flux)[:, None], torch.tensor(logits)
-    return multitask(weight)(*told, labels(true_flux, true_events)).item()
+    outputs = torch.tensor(log10_flux)[:, None], torch.tensor(logits)
+    return multitask(weight)(*outputs, labels(true_flux, true_events)).item()
 
 
 def test_without_events_it_is_the_mean_absolute_error_in_dex():
     assert loss([-5.0, -6.0], [[3.0]] * 2, [-6.0, -6.5], [[0.0]] * 2, 0.0) == pytest.approx(0.75)
 
 
-def test_a_logit_of_zero_costs_ln_2_whatever_happened():
-    found = loss([-5.0], [[0.0, 0.0, 0.0]], [-5.0], [[1.0, 1.0, 0.0]], 1.0)
-    assert found == pytest.approx(math.log(2))
+def test_a_logit_of_zero_costs_ln_2_whatever_the_outcome():
+    result = loss([-5.0], [[0.0, 0.0, 0.0]], [-5.0], [[1.0, 1.0, 0.0]], 1.0)
+    assert result == pytest.approx(math.log(2))
 
 
 def test_the_event_weight_is_dex_for_a_nat():
-    found = loss([-5.0], [[0.0]], [-5.5], [[1.0]], 3.0)
-    assert found == pytest.approx(0.5 + 3 * math.log(2))
+    result = loss([-5.0], [[0.0]], [-5.5], [[1.0]], 3.0)
+    assert result == pytest.approx(0.5 + 3 * math.log(2))
 
 
 def test_a_sure_and_wrong_forecast_costs_its_logit():
@@ -63,9 +63,9 @@ def test_a_sure_and_wrong_forecast_costs_its_logit():
 
 
 def test_by_default_it_is_absolute_error_and_cross_entropy():
-    told = torch.randn(40, 1), torch.randn(40, len(EVENTS)).double()
-    found = build_loss(ObjectiveOptions(head="multitask"), LABELS)(*told, labelled(LABELS))
-    assert torch.equal(found, multitask(1)(*told, labelled(LABELS)))
+    outputs = torch.randn(40, 1), torch.randn(40, len(EVENTS)).double()
+    result = build_loss(ObjectiveOptions(head="multitask"), LABELS)(*outputs, labelled(LABELS))
+    assert torch.equal(result, multitask(1)(*outputs, labelled(LABELS)))
 
 
 @pytest.mark.parametrize("objective", ALL.values(), ids=ALL)
@@ -94,8 +94,8 @@ def test_a_batch_without_an_event_and_sure_forecasts_give_finite_losses_and_grad
 @pytest.mark.parametrize("objective", ALL.values(), ids=ALL)
 def test_labels_of_one_class_alone_give_a_finite_loss(objective):
     quiet = np.full(8, 1e-9)
-    told = torch.full((8, objective.n_quantiles), -8.0), torch.zeros(8, len(EVENTS))
-    assert build_loss(objective, quiet)(*told, labelled(quiet)).isfinite()
+    outputs = torch.full((8, objective.n_quantiles), -8.0), torch.zeros(8, len(EVENTS))
+    assert build_loss(objective, quiet)(*outputs, labelled(quiet)).isfinite()
 
 
 def test_rates_are_those_of_the_training_labels_and_never_0_or_1():

@@ -42,8 +42,8 @@ def test_all_bins_together_have_a_chance_of_one():
 
 def test_it_is_least_for_the_true_rates():
     rng = np.random.default_rng(0)
-    drawn = rng.random(4000)
-    classes = (drawn[:, None] < P).sum(axis=1)
+    uniform = rng.random(4000)
+    classes = (uniform[:, None] < P).sum(axis=1)
     flux = np.array([1e-9, 3e-7, 3e-6, 3e-5, 3e-4])[classes]
     labels = SimpleNamespace(log10_flux=torch.from_numpy(np.log10(flux)).float())
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flare.training.losses.terms import cross_entropy, focal, score_oriented, weighted_cross_entropy
 
 LOGITS = torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
-HAPPENED = (torch.rand(50, 4, generator=torch.Generator().manual_seed(1)) < 0.3).double()
+OUTCOMES = (torch.rand(50, 4, generator=torch.Generator().manual_seed(1)) < 0.3).double()
 RATES = [0.5, 0.3, 0.1, 0.02]
 
 
@@ -34,8 +34,8 @@ def best(term, rate: float) -> float:
 
 
 def test_at_gamma_0_the_focal_loss_is_the_cross_entropy():
-    found = focal(0)(LOGITS, HAPPENED).item()
-    assert found == pytest.approx(cross_entropy(LOGITS, HAPPENED).item())
+    result = focal(0)(LOGITS, OUTCOMES).item()
+    assert result == pytest.approx(cross_entropy(LOGITS, OUTCOMES).item())
 
 
 def test_the_focal_loss_by_hand():
@@ -49,8 +49,8 @@ def test_the_focal_loss_is_least_nearer_to_a_half_than_the_truth():
 
 
 def test_at_balance_0_the_weighted_loss_is_the_cross_entropy():
-    found = weighted_cross_entropy(RATES, 0)(LOGITS, HAPPENED).item()
-    assert found == pytest.approx(cross_entropy(LOGITS, HAPPENED).item())
+    result = weighted_cross_entropy(RATES, 0)(LOGITS, OUTCOMES).item()
+    assert result == pytest.approx(cross_entropy(LOGITS, OUTCOMES).item())
 
 
 def test_the_weighted_loss_by_hand():
@@ -72,35 +72,35 @@ def test_the_weighted_loss_is_least_for_the_true_probability(rate, balance, trut
 
 
 def test_a_perfect_forecast_has_a_score_oriented_loss_of_0_and_its_opposite_2():
-    sure = torch.where(HAPPENED > 0, 80.0, -80.0).double()
-    term = score_oriented(HAPPENED.mean(dim=0).tolist())
-    assert term(sure, HAPPENED).item() == pytest.approx(0, abs=1e-12)
-    assert term(-sure, HAPPENED).item() == pytest.approx(2)
+    sure = torch.where(OUTCOMES > 0, 80.0, -80.0).double()
+    term = score_oriented(OUTCOMES.mean(dim=0).tolist())
+    assert term(sure, OUTCOMES).item() == pytest.approx(0, abs=1e-12)
+    assert term(-sure, OUTCOMES).item() == pytest.approx(2)
 
 
 @pytest.mark.parametrize("probability", [0.01, 0.3, 0.99])
 def test_a_constant_forecast_has_a_score_oriented_loss_of_1(probability):
     constant = torch.full_like(LOGITS, logit(probability))
-    term = score_oriented(HAPPENED.mean(dim=0).tolist())
-    assert term(constant, HAPPENED).item() == pytest.approx(1)
+    term = score_oriented(OUTCOMES.mean(dim=0).tolist())
+    assert term(constant, OUTCOMES).item() == pytest.approx(1)
 
 
 def test_the_score_oriented_loss_is_1_less_the_mean_true_skill_statistic_over_all_thresholds():
-    issued, happened = LOGITS.sigmoid().numpy(), HAPPENED.numpy() > 0
+    forecast_probability, outcomes = LOGITS.sigmoid().numpy(), OUTCOMES.numpy() > 0
     skill = [
-        (issued[happened[:, k], k] >= threshold).mean()
-        - (issued[~happened[:, k], k] >= threshold).mean()
+        (forecast_probability[outcomes[:, k], k] >= threshold).mean()
+        - (forecast_probability[~outcomes[:, k], k] >= threshold).mean()
         for k in range(4)
         for threshold in np.linspace(0.0005, 0.9995, 1000)
     ]
-    found = score_oriented(happened.mean(axis=0).tolist())(LOGITS, HAPPENED).item()
-    assert found == pytest.approx(1 - np.mean(skill), abs=1e-3)
+    result = score_oriented(outcomes.mean(axis=0).tolist())(LOGITS, OUTCOMES).item()
+    assert result == pytest.approx(1 - np.mean(skill), abs=1e-3)
 
 
 def test_a_batch_without_an_event_costs_its_false_alarms_only():
     # three samples at p = 0.5 of an event of rate 0.2
-    found = score_oriented([0.2])(torch.zeros(3, 1), torch.zeros(3, 1)).item()
-    assert found == pytest.approx(0.5 / 0.8)
+    result = score_oriented([0.2])(torch.zeros(3, 1), torch.zeros(3, 1)).item()
+    assert result == pytest.approx(0.5 / 0.8)
 
 
 @pytest.mark.parametrize(("truth", "expected"), [(0.05, 0.005), (0.2, 0.995)])

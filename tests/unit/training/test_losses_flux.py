@@ -11,20 +11,22 @@ from flare.training.losses.terms import absolute, censored, floored, huber, pinb
 GRID = torch.linspace(-10, -3, 1401, dtype=torch.float64)
 
 
-def told(*values: float) -> torch.Tensor:
+def tensor(*values: float) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
 def best(term, labels) -> float:
     """Return the constant forecast of the lowest loss."""
-    labels = told(*labels)
+    labels = tensor(*labels)
     costs = [term(value.expand(len(labels))[:, None], labels).item() for value in GRID]
     return GRID[int(np.argmin(costs))].item()
 
 
 def test_an_error_of_half_a_dex_and_one_of_two_cost_as_huber_says():
     # 0.5^2 / 2 and 2 - 1 / 2, by hand
-    assert huber(told(-5.5, -7)[:, None], told(-5, -5)).item() == pytest.approx((0.125 + 1.5) / 2)
+    assert huber(tensor(-5.5, -7)[:, None], tensor(-5, -5)).item() == pytest.approx(
+        (0.125 + 1.5) / 2
+    )
 
 
 def test_the_absolute_error_is_least_for_the_median():
@@ -33,18 +35,18 @@ def test_the_absolute_error_is_least_for_the_median():
 
 def test_the_pinball_loss_by_hand():
     # y - f = 2, 1, -1: twice 0.05 * 2, 0.5 * 1 and 0.05 * 1
-    found = pinball(0.9)(told(-7, -6, -4)[None], told(-5)).item()
-    assert found == pytest.approx(2 * (0.1 + 0.5 + 0.05))
+    result = pinball(0.9)(tensor(-7, -6, -4)[None], tensor(-5)).item()
+    assert result == pytest.approx(2 * (0.1 + 0.5 + 0.05))
 
 
 def test_the_middle_of_three_quantiles_costs_the_absolute_error():
-    labels = told(-9, -6, -4.5)
-    sure = torch.stack([labels, told(-5, -5, -5), labels], dim=1)
+    labels = tensor(-9, -6, -4.5)
+    sure = torch.stack([labels, tensor(-5, -5, -5), labels], dim=1)
     assert pinball(0.9)(sure, labels).item() == pytest.approx(absolute(sure, labels).item())
 
 
 def test_of_one_quantile_the_pinball_loss_is_the_absolute_error():
-    flux, labels = told(-5, -6)[:, None], told(-9, -4)
+    flux, labels = tensor(-5, -6)[:, None], tensor(-9, -4)
     assert pinball(0.9)(flux, labels).item() == pytest.approx(absolute(flux, labels).item())
 
 
@@ -61,12 +63,14 @@ def test_each_quantile_is_least_where_its_share_of_labels_lies_below(column, lev
 
 
 def test_below_the_limit_a_quiet_label_costs_nothing_and_above_it_the_excess():
-    costs = [censored(-7)(told(forecast)[:, None], told(-9)).item() for forecast in (-12, -7, -6.5)]
+    costs = [
+        censored(-7)(tensor(forecast)[:, None], tensor(-9)).item() for forecast in (-12, -7, -6.5)
+    ]
     assert costs == pytest.approx([0, 0, 0.5])
 
 
 def test_a_label_above_the_limit_costs_the_absolute_error_on_both_sides():
-    costs = [censored(-7)(told(forecast)[:, None], told(-6)).item() for forecast in (-8, -5)]
+    costs = [censored(-7)(tensor(forecast)[:, None], tensor(-6)).item() for forecast in (-8, -5)]
     assert costs == pytest.approx([2, 1])
 
 
@@ -79,23 +83,23 @@ def test_the_censored_loss_is_least_for_the_median_but_not_below_the_limit(label
 
 def test_a_label_below_the_floor_is_raised_to_it_and_others_stay():
     term = floored(absolute, -7)
-    assert term(told(-7, -5)[:, None], told(-9, -5.5)).item() == pytest.approx(0.25)
+    assert term(tensor(-7, -5)[:, None], tensor(-9, -5.5)).item() == pytest.approx(0.25)
 
 
 def test_the_forecast_is_not_floored():
-    assert floored(absolute, -7)(told(-9)[:, None], told(-9)).item() == pytest.approx(2)
+    assert floored(absolute, -7)(tensor(-9)[:, None], tensor(-9)).item() == pytest.approx(2)
 
 
 def test_the_floor_and_the_limit_of_the_aims_are_in_watts_per_square_metre():
     class Quiet:
-        log10_flux = told(-9)
+        log10_flux = tensor(-9)
         events = torch.zeros(1, 4, dtype=torch.float64)
 
     def cost(**objective) -> float:
         made = build_loss(
             ObjectiveOptions(head="multitask", event_weight=0, **objective), np.full(4, 1e-9)
         )
-        return made(told(-5.5)[:, None], torch.zeros(1, 4, dtype=torch.float64), Quiet()).item()
+        return made(tensor(-5.5)[:, None], torch.zeros(1, 4, dtype=torch.float64), Quiet()).item()
 
     assert cost() == pytest.approx(3.5)
     assert cost(label_floor=1e-8) == pytest.approx(2.5)

@@ -34,11 +34,11 @@ def sun(seed: int) -> tuple[torch.Tensor, np.ndarray]:
 
 KNOWN, LABELS = sun(0)
 NEW, NEW_LABELS = sun(1)
-HAPPENED = event_outcomes(NEW_LABELS)
+OUTCOMES = event_outcomes(NEW_LABELS)
 
 
 @cache
-def issued(objective: ObjectiveOptions) -> np.ndarray:
+def learned_probability(objective: ObjectiveOptions) -> np.ndarray:
     """Return what a small network learns to issue for new samples, of events as the aims say."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, len(EVENTS)))
@@ -57,7 +57,7 @@ def issued(objective: ObjectiveOptions) -> np.ndarray:
         return network(NEW).double().sigmoid().numpy()
 
 
-def tuned(probability: np.ndarray) -> np.ndarray:
+def calibrated(probability: np.ndarray) -> np.ndarray:
     """Calibrate as after a training, on forecasts for half of the new samples; return the rest."""
     flux = np.full(N, -6.0)
     forecast = Forecast(flux, flux, flux, probability, EVENTS)
@@ -70,7 +70,7 @@ def tuned(probability: np.ndarray) -> np.ndarray:
 def near_the_rate(probability: np.ndarray, tolerance: float) -> None:
     """Fail unless the mean of each event's probability is its rate, but for X1.0's few."""
     np.testing.assert_allclose(
-        probability[:, :3].mean(axis=0), HAPPENED[:, :3].mean(axis=0), rtol=tolerance
+        probability[:, :3].mean(axis=0), OUTCOMES[:, :3].mean(axis=0), rtol=tolerance
     )
 
 
@@ -78,41 +78,48 @@ BALANCED = ObjectiveOptions(head="multitask", sampling="class_balanced")
 
 
 def test_balanced_classes_alone_make_rare_events_far_too_likely():
-    probability = issued(BALANCED)
-    assert probability[:, 2].mean() > 2 * HAPPENED[:, 2].mean()
+    probability = learned_probability(BALANCED)
+    assert probability[:, 2].mean() > 2 * OUTCOMES[:, 2].mean()
 
 
-def test_with_the_weights_of_the_classes_taken_back_they_are_as_likely_as_they_are():
-    probability = natural_probabilities(issued(BALANCED), class_weights(BALANCED, LABELS))
+def test_with_the_weights_of_the_classes_divided_out_they_are_as_likely_as_they_are():
+    probability = natural_probabilities(
+        learned_probability(BALANCED), class_weights(BALANCED, LABELS)
+    )
     near_the_rate(probability, 0.15)
     # The strongest event is too rare to be calibrated: this is all that is done to it.
-    assert probability[:, 3].mean() == pytest.approx(HAPPENED[:, 3].mean(), abs=0.003)
+    assert probability[:, 3].mean() == pytest.approx(OUTCOMES[:, 3].mean(), abs=0.003)
 
 
 def test_with_calibration_balanced_classes_forecast_as_well_as_natural_ones():
-    balanced = natural_probabilities(issued(BALANCED), class_weights(BALANCED, LABELS))
-    balanced, natural = tuned(balanced), tuned(issued(ObjectiveOptions(head="multitask")))
+    balanced = natural_probabilities(learned_probability(BALANCED), class_weights(BALANCED, LABELS))
+    balanced, natural = (
+        calibrated(balanced),
+        calibrated(learned_probability(ObjectiveOptions(head="multitask"))),
+    )
     near_the_rate(balanced, 0.1)
-    skill = [brier_skill_score(HAPPENED[:, 2], p[:, 2]) for p in (balanced, natural)]
+    skill = [brier_skill_score(OUTCOMES[:, 2], p[:, 2]) for p in (balanced, natural)]
     assert skill[0] == pytest.approx(skill[1], abs=0.03)
 
 
 @pytest.mark.parametrize("balance", [0.5, 1.0])
 def test_weighted_events_are_forecast_at_the_natural_rate(balance):
     objective = ObjectiveOptions(head="multitask", event_loss="weighted_bce", event_balance=balance)
-    near_the_rate(issued(objective), 0.15)
+    near_the_rate(learned_probability(objective), 0.15)
 
 
-def test_weighted_events_of_balanced_classes_are_at_the_natural_rate_once_those_are_taken_back():
+def test_weighted_events_of_balanced_classes_are_at_the_natural_rate_once_those_are_divided_out():
     objective = ObjectiveOptions(
         head="multitask", event_loss="weighted_bce", event_balance=1.0, sampling="class_balanced"
     )
-    probability = natural_probabilities(issued(objective), class_weights(objective, LABELS))
+    probability = natural_probabilities(
+        learned_probability(objective), class_weights(objective, LABELS)
+    )
     near_the_rate(probability, 0.15)
 
 
 @pytest.mark.parametrize("event_loss", ["focal", "score_oriented"])
 def test_losses_that_distort_probabilities_are_put_right_by_calibration(event_loss):
-    probability = issued(ObjectiveOptions(head="multitask", event_loss=event_loss))
-    assert probability[:, 2].mean() > 1.5 * HAPPENED[:, 2].mean()
-    near_the_rate(tuned(probability), 0.1)
+    probability = learned_probability(ObjectiveOptions(head="multitask", event_loss=event_loss))
+    assert probability[:, 2].mean() > 1.5 * OUTCOMES[:, 2].mean()
+    near_the_rate(calibrated(probability), 0.1)

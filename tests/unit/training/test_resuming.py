@@ -73,11 +73,11 @@ def whole():
     return train()
 
 
-def assert_same(found, whole) -> None:
-    assert timeless(found[0]) == timeless(whole[0])
+def assert_same(result, whole) -> None:
+    assert timeless(result[0]) == timeless(whole[0])
     for name, value in whole[1].items():
-        assert torch.equal(found[1][name], value), name
-        assert torch.equal(found[0].best_weights[name], whole[0].best_weights[name]), name
+        assert torch.equal(result[1][name], value), name
+        assert torch.equal(result[0].best_weights[name], whole[0].best_weights[name]), name
 
 
 @pytest.fixture
@@ -104,9 +104,9 @@ def test_a_state_every_few_steps_lies_within_an_epoch(checkpoint, whole):
     assert [(one["epoch"], one["step"]) for one in saved] == [
         (0, 2), (1, 0), (1, 1), (1, 3), (2, 0), (2, 2), (3, 0)
     ]  # fmt: skip
-    for taken in range(len(saved)):
+    for n_steps in range(len(saved)):
         checkpoint.path.unlink(missing_ok=True)
-        train(Dying(checkpoint, after=taken + 1), checkpoint_steps=2)
+        train(Dying(checkpoint, after=n_steps + 1), checkpoint_steps=2)
         assert_same(train(checkpoint), whole)
 
 
@@ -180,7 +180,7 @@ def test_a_state_of_another_format_is_refused(checkpoint):
         checkpoint.load()
 
 
-def test_averaged_weights_are_those_that_are_validated_and_kept(whole):
+def test_averaged_weights_are_those_that_are_validated_and_saved(whole):
     state, weights = whole
     plain, _ = train(ema=0.0)
     assert [one.train_loss for one in state.records] == [one.train_loss for one in plain.records]
@@ -194,8 +194,8 @@ def test_accumulated_batches_are_one_batch():
         [one.train_loss for one in fit_linear(batch_size=size, accumulate=each)]
         for size, each in ((12, 1), (8, 2), (4, 3), (5, 3))
     ]
-    for found in losses[1:]:
-        assert found == pytest.approx(losses[0], rel=1e-5)
+    for result in losses[1:]:
+        assert result == pytest.approx(losses[0], rel=1e-5)
 
 
 class Linear(torch.nn.Module):

@@ -24,9 +24,9 @@ def epoch(objective, seed=0, labels=LABELS, rows=ROWS, regions=REGIONS):
     return build_sampler(objective, rows, labels, regions)(np.random.default_rng(seed))
 
 
-def counts(drawn) -> np.ndarray:
+def counts(sampled) -> np.ndarray:
     """Return how often each of ROWS was drawn."""
-    return np.bincount((drawn - 1000) // 2, minlength=len(ROWS))
+    return np.bincount((sampled - 1000) // 2, minlength=len(ROWS))
 
 
 def test_naturally_every_row_is_drawn_once_in_the_order_that_the_generator_gives():
@@ -37,9 +37,9 @@ def test_naturally_every_row_is_drawn_once_in_the_order_that_the_generator_gives
 @given(some_labels, st.sampled_from([ObjectiveOptions(), BALANCED, BY_REGION]), st.integers(0, 9))
 def test_an_epoch_has_as_many_rows_as_the_split_and_no_others(labels, objective, seed):
     rows = 7 * np.arange(len(labels))
-    drawn = epoch(objective, seed, np.array(labels), rows, np.arange(len(labels)) // 3)
-    assert len(drawn) == len(rows)
-    assert set(drawn) <= set(rows)
+    sampled = epoch(objective, seed, np.array(labels), rows, np.arange(len(labels)) // 3)
+    assert len(sampled) == len(rows)
+    assert set(sampled) <= set(rows)
 
 
 def test_of_balanced_classes_each_makes_up_a_quarter():
@@ -83,13 +83,13 @@ def test_the_generator_alone_decides(objective):
 
 def test_the_rows_come_mixed_and_not_class_by_class():
     labels = np.repeat(LABELS, counts(epoch(BALANCED)))
-    drawn = epoch(BALANCED)
-    first = class_index(LABELS[(drawn[:100] - 1000) // 2])
-    assert len(labels) == len(drawn)
+    sampled = epoch(BALANCED)
+    first = class_index(LABELS[(sampled[:100] - 1000) // 2])
+    assert len(labels) == len(sampled)
     assert (np.bincount(np.minimum(first, 3), minlength=4) > 10).all()
 
 
-def test_classes_are_drawn_as_much_oftener_as_their_weights_say():
+def test_classes_are_drawn_as_much_more_often_as_their_weights_say():
     # 100 of each where there are 176, 60, 140 and 24
     expected = [100 / 176, 100 / 60, 100 / 140, 100 / 24, 100 / 24]
     assert class_weights(BALANCED, LABELS) == pytest.approx(expected)

@@ -61,7 +61,7 @@ def test_there_is_no_interval_when_most_resamples_are_undefined() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
-def test_a_level_that_is_no_share_is_refused(level: float) -> None:
+def test_a_level_that_is_not_a_share_is_refused(level: float) -> None:
     with pytest.raises(VerificationInvalid, match=str(level)):
         interval(np.arange(3.0), level)
 

@@ -50,13 +50,13 @@ def test_several_differences_come_in_the_order_in_which_they_were_wanted(
 def test_several_differences_draw_the_regions_once(
     issue: Issue, observed: Observations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = []
+    calls = []
     draw = resampling.region_weights
     monkeypatch.setattr(
-        resampling, "region_weights", lambda *a, **k: drawn.append(1) or draw(*a, **k)
+        resampling, "region_weights", lambda *a, **k: calls.append(1) or draw(*a, **k)
     )
     paired_differences(issue(0.3), issue(1), observed, wanted=WANTED, n_resamples=5)
-    assert len(drawn) == 1
+    assert len(calls) == 1
 
 
 def test_skill_over_a_climatology_has_a_difference_where_the_rates_are_given(
@@ -100,16 +100,16 @@ def test_a_forecast_does_not_differ_from_itself(seed: int) -> None:
     generator = np.random.default_rng(seed)
     observed = Observations(10 ** generator.uniform(-7, -4, 20), np.repeat(np.arange(5), 4))
     log10_flux = generator.uniform(-7, -4, 20)
-    issued = Forecast(
+    forecast = Forecast(
         log10_flux, log10_flux, log10_flux, generator.random((20, 1)), ("C1.0",), {"C1.0": 0.5}
     )
     difference = difference_of(
-        issued, issued, observed, event="flux", score_name="flux_mae", n_resamples=20, seed=seed
+        forecast, forecast, observed, event="flux", score_name="flux_mae", n_resamples=20, seed=seed
     )
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
 
 
-def test_a_difference_of_what_was_not_issued_is_refused(
+def test_a_difference_of_what_was_not_forecast_is_refused(
     issue: Issue, observed: Observations
 ) -> None:
     with pytest.raises(VerificationInvalid, match=r"no event 'M5\.0'"):

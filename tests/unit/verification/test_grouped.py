@@ -22,30 +22,30 @@ def test_wilsons_interval_is_the_published_one() -> None:
 
 def test_a_group_without_samples_has_neither_mean_nor_interval() -> None:
     weights = region_weights(np.arange(5), n_resamples=20, seed=0)
-    found = grouped_means(VALUES, GROUPS, weights=weights, level=0.95)
-    assert found.value.tolist() == pytest.approx([2, 20, np.nan], nan_ok=True)
-    assert found.counts.tolist() == [2, 3, 0]
-    assert np.isnan(found.low).tolist() == [False, False, True]
+    result = grouped_means(VALUES, GROUPS, weights=weights, level=0.95)
+    assert result.value.tolist() == pytest.approx([2, 20, np.nan], nan_ok=True)
+    assert result.counts.tolist() == [2, 3, 0]
+    assert np.isnan(result.low).tolist() == [False, False, True]
 
 
 def test_the_interval_of_a_mean_is_that_over_resampled_regions() -> None:
     weights = region_weights([1, 2, 3, 4, 4], n_resamples=200, seed=0)
-    found = grouped_means(VALUES, GROUPS, weights=weights, level=0.9)
+    result = grouped_means(VALUES, GROUPS, weights=weights, level=0.9)
     some = weights[:, 2:]
     with np.errstate(invalid="ignore"):
         means = (some @ VALUES[2:]) / some.sum(axis=1)
-    assert (found.low[1], found.high[1]) == pytest.approx(interval(means, 0.9))
+    assert (result.low[1], result.high[1]) == pytest.approx(interval(means, 0.9))
 
 
 def test_a_mean_of_one_region_has_no_interval() -> None:
     weights = region_weights([1, 1, 2, 3, 3], n_resamples=50, seed=0)
-    found = grouped_means(VALUES, GROUPS, weights=weights, level=0.95)
-    assert np.isnan(found.low).tolist() == [True, False, True]
+    result = grouped_means(VALUES, GROUPS, weights=weights, level=0.95)
+    assert np.isnan(result.low).tolist() == [True, False, True]
 
 
 def test_a_share_of_one_region_has_at_least_the_binomial_interval() -> None:
     weights = region_weights([1, 1, 2, 3, 3], n_resamples=50, seed=0)
-    happened = np.array([True, False, True, True, True])
-    found = grouped_shares(happened, GROUPS, weights=weights, level=0.95)
+    outcomes = np.array([True, False, True, True, True])
+    result = grouped_shares(outcomes, GROUPS, weights=weights, level=0.95)
     low, high = wilson_interval(np.array([1.0]), np.array([2.0]), 0.95)
-    assert (found.low[0], found.high[0]) == (low[0], high[0])
+    assert (result.low[0], result.high[0]) == (low[0], high[0])

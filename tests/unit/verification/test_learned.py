@@ -20,8 +20,8 @@ def forecasts(probability: np.ndarray, log10_flux: np.ndarray) -> Forecast:
 
 def reached(sure: float) -> np.ndarray:
     """Return probabilities that lie so far from 1/2 on the side of what happened."""
-    happened = FLUX[:, None] >= np.array([1e-7, 1e-6, 1e-5, 1e-4])
-    return np.where(happened, 0.5 + sure, 0.5 - sure)
+    outcomes = FLUX[:, None] >= np.array([1e-7, 1e-6, 1e-5, 1e-4])
+    return np.where(outcomes, 0.5 + sure, 0.5 - sure)
 
 
 def test_the_same_forecast_for_all_is_named():

@@ -105,17 +105,17 @@ def test_perfect_order_has_an_average_precision_of_1() -> None:
     assert average_precision(np.array([False, True, True]), np.array([0.1, 0.2, 0.3])) == 1
 
 
-def test_average_precision_is_nan_where_nothing_happened() -> None:
+def test_average_precision_is_nan_without_events() -> None:
     assert np.isnan(average_precision(np.zeros(3, dtype=bool), np.array([0.1, 0.2, 0.3])))
 
 
-def test_scores_of_the_order_are_defined_or_nan_where_everything_happened() -> None:
+def test_scores_of_the_order_are_defined_or_nan_without_non_events() -> None:
     observed, probability = np.ones(3, dtype=bool), np.array([0.1, 0.2, 0.3])
     assert average_precision(observed, probability) == 1
     assert np.isnan(roc_area(observed, probability))
 
 
-def test_roc_area_is_nan_where_nothing_happened() -> None:
+def test_roc_area_is_nan_without_events() -> None:
     assert np.isnan(roc_area(np.zeros(3, dtype=bool), np.array([0.1, 0.2, 0.3])))
 
 
@@ -141,11 +141,11 @@ def test_each_resample_is_compared_with_its_own_event_rate() -> None:
     assert skill[1] == pytest.approx(0)
 
 
-def test_brier_skill_is_nan_where_nothing_happened() -> None:
+def test_brier_skill_is_nan_without_events() -> None:
     assert np.isnan(brier_skill_score(np.zeros(3, dtype=bool), np.full(3, 0.1)))
 
 
-def test_a_reference_rate_of_zero_is_not_taken_for_none() -> None:
+def test_a_reference_rate_of_zero_is_not_mistaken_for_none() -> None:
     observed = np.array([True, False])
     assert brier_skill_score(observed, np.zeros(2), reference_rate=0.0) == 0
 
@@ -159,7 +159,7 @@ def test_a_reference_rate_of_zero_is_not_taken_for_none() -> None:
         ([0.2], r"shape \(1,\); wanted \(2,\)"),
     ],
 )
-def test_what_is_no_probability_is_named(probability: list[float], said: str) -> None:
+def test_what_is_not_a_probability_is_named(probability: list[float], said: str) -> None:
     for score in (roc_area, average_precision, brier_score, brier_skill_score):
         with pytest.raises(VerificationInvalid, match=said):
             score(np.array([True, False]), np.array(probability))

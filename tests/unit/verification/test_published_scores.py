@@ -129,6 +129,6 @@ def test_the_flux_error_of_a_constant_is_the_mean_of_its_four_distances() -> Non
     by_hand = (5.284 + 4.706 + 94.706 + 994.706) / 4 * 1e-7
     observed = Observations(np.array([1e-9, 1e-6, 1e-5, 1e-4]), np.arange(4))
     constant = np.full(4, np.log10(5.294e-7))
-    issued = Forecast(constant, constant, constant, np.zeros((4, 1)), ("M1.0",), {"M1.0": 0.5})
-    card = score_forecasts(issued, observed, n_resamples=2)
+    forecast = Forecast(constant, constant, constant, np.zeros((4, 1)), ("M1.0",), {"M1.0": 0.5})
+    card = score_forecasts(forecast, observed, n_resamples=2)
     assert card.value("flux", "flux_mae") == pytest.approx(by_hand, rel=1e-9)

@@ -96,7 +96,9 @@ def test_there_is_no_skill_to_have_where_all_samples_are_of_one_class() -> None:
         ([[True, False]], [[1.5, 0.5]], "1.5; a probability lies in 0..1"),
     ],
 )
-def test_what_is_no_ranked_forecast_is_named(reached: list, probability: list, said: str) -> None:
+def test_what_is_not_a_ranked_forecast_is_named(
+    reached: list, probability: list, said: str
+) -> None:
     with pytest.raises(VerificationInvalid, match=said):
         ranked_probability_score(np.array(reached), np.array(probability))
 

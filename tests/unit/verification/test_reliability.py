@@ -123,11 +123,11 @@ def test_a_bin_without_events_still_has_an_interval() -> None:
 
 
 def test_samples_that_share_a_region_widen_the_intervals() -> None:
-    happened = np.repeat(np.arange(20) % 4 == 0, 10)  # 20 regions of 10 samples that are alike
+    outcomes = np.repeat(np.arange(20) % 4 == 0, 10)  # 20 regions of 10 samples that are alike
     weights = region_weights(np.arange(200) // 10, n_resamples=300, seed=0)
     wide, narrow = (
         reliability_bins(
-            happened, np.full(200, 0.3), n_bins=1, bins="width", weights=one, level=0.95
+            outcomes, np.full(200, 0.3), n_bins=1, bins="width", weights=one, level=0.95
         ).observed
         for one in (weights, None)
     )
@@ -218,7 +218,7 @@ def test_a_resample_of_nothing_has_no_parts() -> None:
         ([0.5, 0.5], 0, "0 bins"),
     ],
 )
-def test_what_cannot_be_taken_apart_is_named(
+def test_what_cannot_be_decomposed_is_named(
     probability: list[float], n_bins: int, said: str
 ) -> None:
     with pytest.raises(VerificationInvalid, match=said):

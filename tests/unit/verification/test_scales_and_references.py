@@ -24,9 +24,11 @@ def scored(scale: str, **options: object) -> Scorecard:
     """Score forecasts of M1.0 that rise with the label, alarms from the fifth on."""
     chance = np.arange(8) / 8
     forecast = np.full(8, -5.0)
-    issued = Forecast(forecast, forecast, forecast, chance[:, None], ("M1.0",), {"M1.0": 0.5})
+    given_forecast = Forecast(
+        forecast, forecast, forecast, chance[:, None], ("M1.0",), {"M1.0": 0.5}
+    )
     return score_forecasts(
-        issued, Observations(LABELS, np.arange(8)), n_resamples=20, scale=scale, **options
+        given_forecast, Observations(LABELS, np.arange(8)), n_resamples=20, scale=scale, **options
     )
 
 
@@ -51,9 +53,11 @@ def test_a_label_of_1e_5_is_a_c8_on_the_noaa_scale(
     scale: str, observed_class: int, factor: float
 ) -> None:
     forecast = np.array([-9.0])
-    issued = Forecast(forecast, forecast, forecast, np.zeros((1, 1)), ("M1.0",), {"M1.0": 0.5})
+    given_forecast = Forecast(
+        forecast, forecast, forecast, np.zeros((1, 1)), ("M1.0",), {"M1.0": 0.5}
+    )
     observed = Observations(np.array([1e-5]), np.array([1]))
-    card = score_forecasts(issued, observed, n_resamples=1, scale=scale)
+    card = score_forecasts(given_forecast, observed, n_resamples=1, scale=scale)
     assert card.confusion[observed_class].sum() == 1
     assert card.value("flux", "flux_mae") == pytest.approx((1e-5 - 1e-9) * factor, rel=1e-4)
 
@@ -74,7 +78,7 @@ def test_on_the_raw_scale_the_published_event_has_the_scores_of_m1(
     assert as_m1 == [s for s in card.scores if s.event == "M1.0"]
 
 
-def test_the_published_event_is_not_among_the_issued_ones(
+def test_the_published_event_is_not_among_the_forecast_ones(
     issue: Issue, observed: Observations
 ) -> None:
     card = score_forecasts(issue(0.5), observed, n_resamples=2)
@@ -137,13 +141,13 @@ def test_the_reference_rates_are_in_the_dictionary() -> None:
     assert scored("raw").as_dict()["climatology"] is None
 
 
-def test_a_reference_rate_of_0_is_not_taken_for_none() -> None:
+def test_a_reference_rate_of_0_is_not_mistaken_for_none() -> None:
     card = scored("raw", climatology={"M1.0": 0})
     assert np.isfinite(card.value("M1.0", "brier_skill_score_vs_climatology"))
 
 
 @pytest.mark.parametrize("rate", [6.17, -0.1, np.nan])
-def test_a_reference_rate_that_is_no_share_is_named(rate: float) -> None:
+def test_a_reference_rate_that_is_not_a_share_is_named(rate: float) -> None:
     with pytest.raises(VerificationInvalid, match=f"climatology of M1.0 .*{rate}"):
         scored("raw", climatology={"M1.0": rate})
 
@@ -154,8 +158,12 @@ def ranked_card(events: tuple[str, ...], scale: str = "raw") -> Scorecard:
     reached = np.array([[0, 0, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1.0]])
     columns = [RANKED_EVENTS.index(event) for event in events]
     flux = np.log10(labels)
-    issued = Forecast(flux, flux, flux, reached[:, columns], events, dict.fromkeys(events, 0.5))
-    return score_forecasts(issued, Observations(labels, np.arange(3)), n_resamples=20, scale=scale)
+    given_forecast = Forecast(
+        flux, flux, flux, reached[:, columns], events, dict.fromkeys(events, 0.5)
+    )
+    return score_forecasts(
+        given_forecast, Observations(labels, np.arange(3)), n_resamples=20, scale=scale
+    )
 
 
 @pytest.mark.parametrize("events", [RANKED_EVENTS, RANKED_EVENTS[::-1]])
@@ -172,7 +180,7 @@ def test_ranked_scores_are_on_the_scale_of_the_events() -> None:
 
 
 @pytest.mark.parametrize("missing", RANKED_EVENTS)
-def test_ranked_scores_are_undefined_where_an_event_was_not_issued(missing: str) -> None:
+def test_ranked_scores_are_undefined_where_an_event_was_not_forecast(missing: str) -> None:
     card = ranked_card(tuple(event for event in RANKED_EVENTS if event != missing))
     assert np.isnan(card.value("flux", "ranked_probability_score"))
     assert np.isnan(card.value("flux", "ranked_probability_skill_score"))

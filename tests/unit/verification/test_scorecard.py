@@ -15,7 +15,7 @@ from flare.verification.scores import Score
 
 Issue = Callable[[float], Forecast]
 
-#: Undefined where B1.0 was not issued.
+#: Undefined where B1.0 was not forecast.
 RANKED = ("ranked_probability_score", "ranked_probability_skill_score")
 
 
@@ -51,7 +51,7 @@ def test_every_score_says_how_many_samples_and_events_are_behind_it(
     assert card.get("flux", "flux_mae").n_events == 80
 
 
-def test_scores_of_an_event_that_never_happened_are_undefined(card: Scorecard) -> None:
+def test_scores_of_an_event_that_never_occurred_are_undefined(card: Scorecard) -> None:
     score = card.get("X1.0", "true_skill_statistic")
     assert math.isnan(score.value)
     assert math.isnan(score.low)
@@ -74,7 +74,7 @@ def test_where_every_sample_is_an_event_only_scores_without_non_events_are_defin
     }
 
 
-def test_the_issued_threshold_and_one_half_are_both_scored(
+def test_the_chosen_threshold_and_one_half_are_both_scored(
     issue: Issue, observed: Observations
 ) -> None:
     forecasts = issue(1.0)
@@ -142,10 +142,10 @@ def test_the_scale_moves_the_events_and_the_flux_but_not_the_error_in_dex(
 def test_the_floored_error_does_not_care_how_quiet_quiet_was_forecast() -> None:
     observed = Observations(np.array([1e-9, 1e-9, 1e-5]), np.array([1, 2, 3]))
     log10_flux = np.array([-8.0, -7.5, -5.0])
-    issued = Forecast(
+    forecast = Forecast(
         log10_flux, log10_flux, log10_flux, np.full((3, 1), 0.5), ("M1.0",), {"M1.0": 0.5}
     )
-    card = score_forecasts(issued, observed, n_resamples=10)
+    card = score_forecasts(forecast, observed, n_resamples=10)
     assert card.value("flux", "log10_flux_mae_floored") == 0
     assert card.value("flux", "log10_flux_mae") == pytest.approx(2.5 / 3)
 
@@ -177,7 +177,7 @@ def test_the_rates_of_a_reference_come_back_too(issue: Issue, observed: Observat
 
 
 @pytest.mark.parametrize("part", ["scores", "confusion", "thresholds", "climatology"])
-def test_a_dictionary_that_lacks_a_part_is_no_scorecard(card: Scorecard, part: str) -> None:
+def test_a_dictionary_that_lacks_a_part_is_not_a_scorecard(card: Scorecard, part: str) -> None:
     values = {name: value for name, value in card.as_dict().items() if name != part}
     with pytest.raises(KeyError, match=part):
         Scorecard.of_dict(values)

@@ -16,26 +16,26 @@ def test_row_numbers_and_booleans_take_the_same_samples(
 ) -> None:
     wanted = observed.active_region >= 11406
     for rows in (wanted, np.flatnonzero(wanted), list(wanted)):
-        taken, labels = issue(0.5).take(rows), observed.take(rows)
-        np.testing.assert_array_equal(taken.log10_flux, issue(0.5).log10_flux[60:])
-        np.testing.assert_array_equal(taken.lower, issue(0.5).lower[60:])
-        np.testing.assert_array_equal(taken.upper, issue(0.5).upper[60:])
-        np.testing.assert_array_equal(taken.probability, issue(0.5).probability[60:])
+        subset, labels = issue(0.5).take(rows), observed.take(rows)
+        np.testing.assert_array_equal(subset.log10_flux, issue(0.5).log10_flux[60:])
+        np.testing.assert_array_equal(subset.lower, issue(0.5).lower[60:])
+        np.testing.assert_array_equal(subset.upper, issue(0.5).upper[60:])
+        np.testing.assert_array_equal(subset.probability, issue(0.5).probability[60:])
         np.testing.assert_array_equal(labels.peak_flux, observed.peak_flux[60:])
         np.testing.assert_array_equal(labels.active_region, observed.active_region[60:])
 
 
-def test_events_and_thresholds_stay_with_the_rows_that_were_taken(issue: Issue) -> None:
-    whole, taken = issue(0.5), issue(0.5).take([3, 1])
-    assert (taken.events, taken.thresholds) == (whole.events, whole.thresholds)
+def test_events_and_thresholds_stay_with_the_rows_that_were_chosen(issue: Issue) -> None:
+    whole, subset = issue(0.5), issue(0.5).take([3, 1])
+    assert (subset.events, subset.thresholds) == (whole.events, whole.thresholds)
 
 
 def test_rows_come_in_the_order_in_which_they_were_asked_for(observed: Observations) -> None:
-    taken = observed.take([7, 2, -1])
-    np.testing.assert_array_equal(taken.peak_flux, observed.peak_flux[[7, 2, 119]])
+    subset = observed.take([7, 2, -1])
+    np.testing.assert_array_equal(subset.peak_flux, observed.peak_flux[[7, 2, 119]])
 
 
-def test_a_subset_is_scored_like_samples_that_never_had_others_beside_them(
+def test_a_subset_is_scored_like_samples_that_never_had_others_next_to_them(
     issue: Issue, observed: Observations
 ) -> None:
     half = np.arange(120) < 60

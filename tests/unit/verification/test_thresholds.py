@@ -32,7 +32,7 @@ def test_the_best_threshold_is_the_middle_of_the_gap() -> None:
     assert best_threshold(observed, np.array([0.1, 0.2, 0.6, 0.9])) == pytest.approx(0.4)
 
 
-def test_of_equally_good_gaps_the_widest_is_taken() -> None:
+def test_of_equally_good_gaps_the_widest_is_chosen() -> None:
     observed = np.array([False, True, False, True])
     probability = np.array([0.1, 0.2, 0.3, 0.8])
     # TSS is 0.5 both from 0.1 to 0.2 and from 0.3 to 0.8.
@@ -45,15 +45,15 @@ def test_a_climatology_never_raises_an_alarm() -> None:
 
 
 @pytest.mark.parametrize("low", [0.3, float(np.nextafter(0.3, 1))])
-def test_neighbouring_floats_are_told_apart(low: float) -> None:
+def test_neighbouring_floats_are_distinguished(low: float) -> None:
     # The middle of two neighbours rounds onto the lower one for one of these pairs.
     observed, probability = np.array([False, True]), np.array([low, np.nextafter(low, 1)])
     assert tss(observed, probability, best_threshold(observed, probability)) == 1
 
 
-@pytest.mark.parametrize("happened", [True, False])
-def test_without_events_or_non_events_the_answer_is_the_given_one(happened: bool) -> None:
-    observed = np.full(3, happened)
+@pytest.mark.parametrize("outcomes", [True, False])
+def test_without_events_or_non_events_the_answer_is_the_given_one(outcomes: bool) -> None:
+    observed = np.full(3, outcomes)
     assert best_threshold(observed, np.array([0.1, 0.2, 0.3]), otherwise=0.25) == 0.25
 
 

@@ -17,8 +17,8 @@ TRUTH = Observations(
 
 def hand_made(confidence: float) -> Forecast:
     """Forecast what happened; a confidence of 0 is the event rate, of 1 the truth itself."""
-    happened = event_outcomes(TRUTH.peak_flux)
-    probability = confidence * happened + (1 - confidence) * happened.mean(axis=0)
+    outcomes = event_outcomes(TRUTH.peak_flux)
+    probability = confidence * outcomes + (1 - confidence) * outcomes.mean(axis=0)
     flux = confidence * np.log10(TRUTH.peak_flux) + (1 - confidence) * -6.5
     return Forecast(flux, flux - 1, flux + 1, probability, EVENTS, dict.fromkeys(EVENTS, 0.5))
 

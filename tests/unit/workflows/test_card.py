@@ -70,16 +70,16 @@ def test_after_a_test_everybody_has_a_column_in_the_order_given():
     assert "**tiny, test**: 60 samples of 12 active regions with 10 events of M1.0" in text
 
 
-def test_a_version_whose_validation_was_not_kept_has_a_card_all_the_same():
+def test_a_version_whose_validation_was_not_stored_has_a_card_all_the_same():
     text = card(validation=None, test={"cnn v3": scorecard()})
     assert "**Validation**" not in text
     assert "Intervals are of 95 %" in text
 
 
 def test_an_undefined_score_is_a_dash():
-    found = {row[0]: row[1] for row in rows(card(validation=scorecard(truth=NEVER)))}
-    assert found["TSS M1.0"] == "-"
-    assert found["log10-flux MAE (dex)"] != "-"
+    result = {row[0]: row[1] for row in rows(card(validation=scorecard(truth=NEVER)))}
+    assert result["TSS M1.0"] == "-"
+    assert result["log10-flux MAE (dex)"] != "-"
     assert "nan" not in card(validation=scorecard(truth=NEVER)).lower()
 
 
@@ -90,14 +90,14 @@ def test_a_name_with_a_bar_does_not_part_its_column():
     assert "| score | folder a\\|b | climatology |" in text
 
 
-def test_the_alarm_of_every_event_is_told_with_its_base_rate_where_that_is_known():
+def test_the_alarm_of_every_event_is_reported_with_its_base_rate_where_that_is_known():
     postprocessing = PostProcessing(rates={"M1.0": 0.25})
     lines = postprocessing_lines(forecaster(postprocessing=postprocessing))
     assert lines[2] == ("M1.0: calibration none, base rate 0.250, decision threshold 0.500")
     assert lines[1] == "C1.0: calibration none, decision threshold 0.500"
 
 
-def test_a_stated_base_rate_is_told_beside_the_models_own():
+def test_a_stated_base_rate_is_reported_next_to_the_models_own():
     postprocessing = PostProcessing(rates={"M1.0": 0.25}).at_rates({"M1.0": 0.1})
     line = postprocessing_lines(forecaster(postprocessing=postprocessing))[2]
     assert "base rate 0.250, moved to the stated 0.1, decision threshold 0.250" in line

@@ -8,7 +8,7 @@ from flare.errors import VerificationInvalid
 from flare.verification.scorecard import score_forecasts
 from flare.workflows.evaluation.comparison import ALL, COMPARED, Comparison, ScoreSettings, compare
 
-TOLD = {
+FORECASTS = {
     "good": hand_made(0.9),
     "fair": hand_made(0.3),
     "climatology": hand_made(0.0),
@@ -17,14 +17,14 @@ LATE = TRUTH.active_region >= 11006
 SETTINGS = ScoreSettings(resamples=200)
 
 
-def compared(told=None, *, settings=SETTINGS, **subsets) -> Comparison:
-    told = TOLD if told is None else told
+def compared(forecasts=None, *, settings=SETTINGS, **subsets) -> Comparison:
+    forecasts = FORECASTS if forecasts is None else forecasts
     return compare(
-        told,
+        forecasts,
         TRUTH,
         settings=settings,
         subsets={ALL: np.ones(60, dtype=np.bool_), **subsets},
-        in_subsets=[next(iter(told)), "climatology"],
+        in_subsets=[next(iter(forecasts)), "climatology"],
     )
 
 
@@ -35,7 +35,7 @@ def comparison() -> Comparison:
 
 def test_the_first_is_the_model_that_it_is_about(comparison):
     assert comparison.model == next(iter(comparison.scorecards)) == "good"
-    assert list(comparison.scorecards) == list(TOLD)
+    assert list(comparison.scorecards) == list(FORECASTS)
 
 
 def test_the_model_is_compared_with_all_but_itself(comparison):
@@ -57,7 +57,11 @@ def test_the_better_forecaster_beats_the_worse_beyond_its_interval(comparison):
 
 def test_the_worse_forecaster_is_below_the_better_by_as_much(comparison):
     turned = compared(
-        {"fair": TOLD["fair"], "good": TOLD["good"], "climatology": TOLD["climatology"]}
+        {
+            "fair": FORECASTS["fair"],
+            "good": FORECASTS["good"],
+            "climatology": FORECASTS["climatology"],
+        }
     )
     one, other = turned.against["good"][0], comparison.against["fair"][0]
     assert one.high < 0
@@ -66,7 +70,11 @@ def test_the_worse_forecaster_is_below_the_better_by_as_much(comparison):
 
 def test_equal_forecasters_differ_by_nothing_at_all():
     even = compared(
-        {"good": TOLD["good"], "twin": TOLD["good"], "climatology": TOLD["climatology"]}
+        {
+            "good": FORECASTS["good"],
+            "twin": FORECASTS["good"],
+            "climatology": FORECASTS["climatology"],
+        }
     )
     for score in even.against["twin"]:
         assert (score.value, score.low, score.high) == (0, 0, 0)
@@ -87,14 +95,14 @@ def test_the_subset_all_is_the_whole(comparison):
 
 
 def test_a_subset_that_holds_every_sample_has_the_scores_of_the_whole():
-    found = compared(every=np.ones(60, dtype=np.bool_)).subsets
-    for name, card in found["every"].items():
-        assert card.as_dict() == found[ALL][name].as_dict()
+    result = compared(every=np.ones(60, dtype=np.bool_)).subsets
+    for name, card in result["every"].items():
+        assert card.as_dict() == result[ALL][name].as_dict()
 
 
 def test_a_subset_is_scored_on_its_own_samples_by_those_asked_for(comparison):
     assert list(comparison.subsets["late"]) == ["good", "climatology"]
-    alone = score_forecasts(TOLD["good"].take(LATE), TRUTH.take(LATE), n_resamples=200)
+    alone = score_forecasts(FORECASTS["good"].take(LATE), TRUTH.take(LATE), n_resamples=200)
     assert comparison.subsets["late"]["good"].as_dict() == alone.as_dict()
 
 
@@ -111,10 +119,10 @@ def test_the_lines_say_who_beats_climatology_and_whom_the_model_beats(comparison
     assert lines[2].startswith("good - fair: M1.0 BSS +0.")
 
 
-def test_a_difference_of_what_never_happened_is_undefined():
+def test_a_difference_of_what_never_occurred_is_undefined():
     quiet = TRUTH.peak_flux < 1e-5
     never = compare(
-        {name: one.take(quiet) for name, one in TOLD.items()},
+        {name: one.take(quiet) for name, one in FORECASTS.items()},
         TRUTH.take(quiet),
         settings=SETTINGS,
         subsets={ALL: np.ones(int(quiet.sum()), dtype=np.bool_)},
@@ -124,6 +132,6 @@ def test_a_difference_of_what_never_happened_is_undefined():
 
 
 def test_forecasts_of_other_samples_are_refused():
-    short = TOLD | {"fair": TOLD["fair"].take(LATE)}
+    short = FORECASTS | {"fair": FORECASTS["fair"].take(LATE)}
     with pytest.raises(VerificationInvalid, match="log10_flux"):
         compared(short)

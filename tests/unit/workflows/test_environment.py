@@ -1,4 +1,4 @@
-"""That a damaged installation beside ours does not stop a run."""
+"""A damaged package in the environment does not stop a run."""
 
 import pytest
 

@@ -32,8 +32,8 @@ def test_a_real_and_an_invented_region_of_one_number_are_two() -> None:
 def test_invented_regions_are_the_same_unless_their_seeds_are_known_to_differ(
     own: int | None, other: int | None, seen: bool
 ) -> None:
-    found = seen_regions(origin(synthetic=True, seed=own), regions(synthetic=True, seed=other))
-    assert found == ((11010, 11020) if seen else ())
+    result = seen_regions(origin(synthetic=True, seed=own), regions(synthetic=True, seed=other))
+    assert result == ((11010, 11020) if seen else ())
 
 
 def test_the_very_same_data_are_known_by_their_fingerprint_whatever_they_say() -> None:
@@ -41,7 +41,7 @@ def test_the_very_same_data_are_known_by_their_fingerprint_whatever_they_say() -
     assert seen_regions(origin(synthetic=True, seed=0), copy) == (11010, 11020)
 
 
-def test_no_common_number_is_no_overlap() -> None:
+def test_no_common_number_means_no_overlap() -> None:
     other = Regions(frozenset({1, 2}), synthetic=False, seed=None)
     assert seen_regions(origin(synthetic=False), other) == ()
 

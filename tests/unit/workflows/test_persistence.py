@@ -99,27 +99,27 @@ def test_the_order_of_the_rows_does_not_matter():
 
 
 def test_the_flux_is_that_of_the_earlier_window():
-    found = persistence(labels((1, 1, 0, M), (1, 2, 48, C)), TRAINING)
-    assert found.log10_flux[1] == np.log10(M)
+    result = persistence(labels((1, 1, 0, M), (1, 2, 48, C)), TRAINING)
+    assert result.log10_flux[1] == np.log10(M)
 
 
 def test_the_probability_is_how_often_the_event_followed_in_training():
     table = labels((1, 1, 0, M), (1, 2, 48, C), (2, 1, 0, QUIET), (2, 2, 48, C))
-    found = persistence(table, TRAINING, events=THREE)
+    result = persistence(table, TRAINING, events=THREE)
     # 3 of 4 after an M, 1 of 10 after none, 4 of 14 where nothing was known
     expected = [4.5 / 15, 3.5 / 5, 4.5 / 15, 1.5 / 11]
-    np.testing.assert_allclose(found.probability[:, 1], expected)
+    np.testing.assert_allclose(result.probability[:, 1], expected)
 
 
-def test_the_alarm_is_that_it_happened_in_the_earlier_window():
+def test_the_alarm_is_that_it_occurred_in_the_earlier_window():
     table = labels(
         *[row for k, flux in enumerate((QUIET, C, M, X)) for row in pairs(k, 1, flux, C)]
     )
-    found = persistence(table, TRAINING)
+    result = persistence(table, TRAINING)
     for k, event in enumerate(EVENTS):
-        alarm = found.probability[1::2, k] >= found.thresholds[event]
-        happened = event_outcomes([QUIET, C, M, X], [event])[:, 0]
-        np.testing.assert_array_equal(alarm, happened, err_msg=event)
+        alarm = result.probability[1::2, k] >= result.thresholds[event]
+        outcomes = event_outcomes([QUIET, C, M, X], [event])[:, 0]
+        np.testing.assert_array_equal(alarm, outcomes, err_msg=event)
 
 
 def test_where_it_is_undefined_there_is_no_alarm_unless_such_samples_flare_as_often():
@@ -133,31 +133,31 @@ def test_where_it_is_undefined_there_is_no_alarm_unless_such_samples_flare_as_of
 
 def test_where_flares_do_not_persist_none_is_an_alarm():
     training = labels(*pairs(1, 9, M, QUIET), *pairs(50, 4, QUIET, M), *pairs(60, 5, QUIET, QUIET))
-    found = persistence(labels(*pairs(1, 1, M, C), *pairs(2, 1, QUIET, C)), training, events=THREE)
-    assert found.thresholds["M1.0"] == 0.5
-    assert (found.probability[1::2, 1] < 0.5).all()  # second windows
+    result = persistence(labels(*pairs(1, 1, M, C), *pairs(2, 1, QUIET, C)), training, events=THREE)
+    assert result.thresholds["M1.0"] == 0.5
+    assert (result.probability[1::2, 1] < 0.5).all()  # second windows
 
 
 def test_an_undefined_sample_gets_the_median_and_quantiles_of_such_samples():
     first = 10 ** np.linspace(-8, -4, 101)
     rows = [row for k, flux in enumerate(first) for row in pairs(k, 1, flux, X)]
-    found = persistence(labels((999, 1, 0, C)), labels(*rows))
-    ends = (found.lower[0], found.log10_flux[0], found.upper[0])
+    result = persistence(labels((999, 1, 0, C)), labels(*rows))
+    ends = (result.lower[0], result.log10_flux[0], result.upper[0])
     assert ends == pytest.approx((-7.8, -6, -4.2))
 
 
 def test_the_interval_is_what_training_added_to_the_earlier_flux():
     added = np.linspace(-1, 1, 101)
     rows = [row for k, dex in enumerate(added) for row in pairs(k, 1, 1e-6, 10 ** (-6 + dex))]
-    found = persistence(labels(*pairs(999, 1, M, C)), labels(*rows))
-    assert found.lower[1] == pytest.approx(np.log10(M) - 0.9)
-    assert found.upper[1] == pytest.approx(np.log10(M) + 0.9)
+    result = persistence(labels(*pairs(999, 1, M, C)), labels(*rows))
+    assert result.lower[1] == pytest.approx(np.log10(M) - 0.9)
+    assert result.upper[1] == pytest.approx(np.log10(M) + 0.9)
 
 
 def test_the_interval_holds_the_forecast_even_where_training_only_fell():
     training = labels(*pairs(1, 10, M, C))
-    found = persistence(labels(*pairs(99, 1, M, C)), training)
-    assert found.lower[1] < found.log10_flux[1] == found.upper[1]
+    result = persistence(labels(*pairs(99, 1, M, C)), training)
+    assert result.lower[1] < result.log10_flux[1] == result.upper[1]
 
 
 def test_a_stronger_event_is_never_more_probable():
@@ -170,9 +170,9 @@ def test_a_stronger_event_is_never_more_probable():
 
 def test_without_an_earlier_window_in_training_all_get_the_climatology():
     training = labels((1, 1, 0, M), (2, 1, 0, QUIET), (3, 1, 0, QUIET))
-    found = persistence(labels(*pairs(9, 1, M, C)), training, events=THREE)
-    np.testing.assert_allclose(found.probability[:, 1], 1.5 / 4)
-    np.testing.assert_allclose(found.log10_flux, np.log10(QUIET))
+    result = persistence(labels(*pairs(9, 1, M, C)), training, events=THREE)
+    np.testing.assert_allclose(result.probability[:, 1], 1.5 / 4)
+    np.testing.assert_allclose(result.log10_flux, np.log10(QUIET))
 
 
 def test_what_it_issues_can_be_scored():
@@ -183,7 +183,7 @@ def test_what_it_issues_can_be_scored():
     assert card.value("M1.0", "true_skill_statistic") == pytest.approx(-3 / 6)
 
 
-def test_labels_of_the_table_are_never_learnt_from():
+def test_labels_of_the_table_are_never_learned_from():
     table = labels(*pairs(1, 3, M, C))
     changed = table.assign(peak_flux=[M, X, M, X, M, X])
     np.testing.assert_array_equal(

@@ -71,7 +71,7 @@ def test_a_first_line_that_is_torn_is_written_again(output: Path, interrupted: P
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"model": "x"}, "another model"),
         ({"data": "x"}, "other data, or files that changed"),
@@ -80,10 +80,10 @@ def test_a_first_line_that_is_torn_is_written_again(output: Path, interrupted: P
     ],
 )
 def test_a_checkpoint_of_another_task_is_refused_with_what_to_do(
-    output: Path, interrupted: Path, change: dict[str, object], told: str
+    output: Path, interrupted: Path, change: dict[str, object], message: str
 ) -> None:
     before = interrupted.read_bytes()
-    with pytest.raises(ConfigInvalid, match=rf"{told}.*; pass -P restart=true"):
+    with pytest.raises(ConfigInvalid, match=rf"{message}.*; pass -P restart=true"):
         PredictionCheckpoint(output, replace(TASK, **change))
     assert interrupted.read_bytes() == before
 
@@ -98,7 +98,7 @@ def test_a_file_of_something_else_is_refused(output: Path, content: bytes) -> No
     assert journal.read_bytes() == content
 
 
-def test_restart_discards_what_was_kept(output: Path, interrupted: Path) -> None:
+def test_restart_discards_what_was_stored(output: Path, interrupted: Path) -> None:
     with PredictionCheckpoint(output, replace(TASK, model="x"), restart=True) as checkpoint:
         assert checkpoint.records == []
 

@@ -55,6 +55,6 @@ def test_names_with_a_bar_or_a_line_break_do_not_part_a_row() -> None:
     assert body(table)[-1] == "| a\\|b c | 1 d\\|e |"
 
 
-def test_a_picture_is_a_link_to_the_file_beside_the_page() -> None:
+def test_a_picture_is_a_link_to_the_file_next_to_the_page() -> None:
     picture = Picture(Path("/somewhere/figures/roc.png"), "roc", "What it shows.")
     assert body(picture) == ["![roc](figures/roc.png)", "", "What it shows."]

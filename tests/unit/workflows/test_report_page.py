@@ -68,19 +68,19 @@ def test_every_text_stands_as_it_was_given_and_is_never_run(tmp_path: Path) -> N
     table = Table(EVIL, [EVIL, EVIL], [[EVIL, Value(EVIL, EVIL)]])
     blocks = [Paragraph(EVIL), Bullets([EVIL]), table, picture]
     sections = [Section(EVIL, blocks), Section(EVIL, []), Section(EVIL, [])]
-    found = Page(html_page(EVIL, sections, summary=EVIL))
-    assert found.named("script") == []
-    assert found.named("img")[0]["alt"] == EVIL
+    result = Page(html_page(EVIL, sections, summary=EVIL))
+    assert result.named("script") == []
+    assert result.named("img")[0]["alt"] == EVIL
     # title and h1, summary, contents and headings of three sections, paragraph, line, caption,
     # two headers, three texts of cells, caption of the picture
-    assert found.text.count(EVIL) == 2 + 1 + 3 + 3 + 1 + 1 + 1 + 2 + 3 + 1
+    assert result.text.count(EVIL) == 2 + 1 + 3 + 3 + 1 + 1 + 1 + 2 + 3 + 1
 
 
 def test_every_tag_is_closed_in_its_turn(tmp_path: Path) -> None:
-    found = page(
+    result = page(
         Paragraph("a"), Bullets(["a"]), Table("", ["a"], [["b"]]), Picture(png(tmp_path), "")
     )
-    assert found.open == []
+    assert result.open == []
 
 
 def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
@@ -103,19 +103,19 @@ def test_a_picture_may_be_bytes(tmp_path: Path) -> None:
     assert page(Picture(content, "a")).tags == page(Picture(png(tmp_path), "a")).tags
 
 
-def test_two_figures_of_one_column_fit_beside_each_other(tmp_path: Path) -> None:
+def test_two_figures_of_one_column_fit_next_to_each_other(tmp_path: Path) -> None:
     image = page(Picture(png(tmp_path, inches=3.5), "a")).named("img")[0]
     assert int(image["width"]) == pytest.approx(3.5 * 115, abs=1)
 
 
 def test_neighbouring_pictures_share_a_row(tmp_path: Path) -> None:
     picture = Picture(png(tmp_path), "a")
-    found = page(picture, picture, Paragraph("between"), picture)
-    assert [tag.get("class") for tag in found.named("div")] == ["pictures", "pictures"]
+    result = page(picture, picture, Paragraph("between"), picture)
+    assert [tag.get("class") for tag in result.named("div")] == ["pictures", "pictures"]
 
 
 @pytest.mark.parametrize("content", [b"GIF89a", b"", b"<html><svg></svg></html>"])
-def test_what_is_no_picture_is_refused(content: bytes) -> None:
+def test_what_is_not_a_picture_is_refused(content: bytes) -> None:
     with pytest.raises(InputInvalid, match=r"\(classes\) is neither PNG nor SVG"):
         page(Picture(content, "classes"))
 
@@ -130,20 +130,20 @@ def test_numbers_stand_to_the_right_and_words_do_not() -> None:
         ["forest", Value("0.360", "[0.1, 0.5]"), "1,234", "yes", "1e-6"],
         ["oracle", Value("-"), "−5 %", "12", "2.00e-06"],
     ]
-    found = page(Table("Scores", ["", "TSS", "samples", "note", "MAE"], rows))
-    right = [kind == "number" for _, kind, _ in found.cells]
+    result = page(Table("Scores", ["", "TSS", "samples", "note", "MAE"], rows))
+    right = [kind == "number" for _, kind, _ in result.cells]
     assert right == [False, True, True, False, True] * 3
 
 
 def test_the_interval_is_small_below_its_value() -> None:
-    found = page(Table("Scores", ["", "TSS"], [["forest", Value("0.360", "[0.1, 0.5]")]]))
-    assert found.cells[-1] == ("td", "number", "0.360[0.1, 0.5]")
-    assert len(found.named("small")) == 1
+    result = page(Table("Scores", ["", "TSS"], [["forest", Value("0.360", "[0.1, 0.5]")]]))
+    assert result.cells[-1] == ("td", "number", "0.360[0.1, 0.5]")
+    assert len(result.named("small")) == 1
 
 
 def test_the_first_cell_is_the_header_of_its_row() -> None:
-    found = page(Table("", ["name", "TSS"], [["forest", "0.3"]]))
-    assert [attributes["scope"] for attributes in found.named("th")] == ["col", "col", "row"]
+    result = page(Table("", ["name", "TSS"], [["forest", "0.3"]]))
+    assert [attributes["scope"] for attributes in result.named("th")] == ["col", "col", "row"]
 
 
 def test_a_header_of_empty_texts_is_left_out() -> None:
@@ -151,8 +151,8 @@ def test_a_header_of_empty_texts_is_left_out() -> None:
 
 
 def test_the_highlighted_row_is_the_one_that_was_asked_for() -> None:
-    found = page(Table("", ["name"], [["a"], ["b"], ["c"]], highlighted=1))
-    assert [row.get("class") for row in found.named("tr")] == [None, None, "own", None]
+    result = page(Table("", ["name"], [["a"], ["b"], ["c"]], highlighted=1))
+    assert [row.get("class") for row in result.named("tr")] == [None, None, "own", None]
 
 
 def test_a_row_of_the_wrong_length_is_refused() -> None:
@@ -169,10 +169,10 @@ def test_a_warning_is_set_apart() -> None:
 
 @pytest.mark.parametrize(("n", "contents"), [(2, 0), (3, 3)])
 def test_three_sections_have_a_table_of_contents(n: int, contents: int) -> None:
-    found = Page(html_page("Report", [Section(f"part {k}", []) for k in range(n)]))
-    links = [link["href"] for link in found.named("a")]
+    result = Page(html_page("Report", [Section(f"part {k}", []) for k in range(n)]))
+    links = [link["href"] for link in result.named("a")]
     assert links == [f"#section-{k + 1}" for k in range(contents)]
-    assert {link[1:] for link in links} <= {heading["id"] for heading in found.named("h2")}
+    assert {link[1:] for link in links} <= {heading["id"] for heading in result.named("h2")}
 
 
 def test_the_same_report_is_the_same_page() -> None:

@@ -48,9 +48,9 @@ def test_classes_part_the_samples_by_what_was_observed(subsets):
 
 
 def test_classes_follow_the_label_scale():
-    found = subsets_of(TABLE, PRESENT, scale="noaa")
-    assert "class_M" not in found  # a label of 1.1e-5 is NOAA C9.3
-    assert found["class_C"].tolist() == [True, True, False, True]
+    result = subsets_of(TABLE, PRESENT, scale="noaa")
+    assert "class_M" not in result  # a label of 1.1e-5 is NOAA C9.3
+    assert result["class_C"].tolist() == [True, True, False, True]
 
 
 def test_a_year_is_that_of_the_issue_time(subsets):

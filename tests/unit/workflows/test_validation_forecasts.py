@@ -40,7 +40,7 @@ class FolderRun:
 
 
 @pytest.fixture
-def issued() -> Forecast:
+def forecast() -> Forecast:
     """Forecasts with all the digits that a float64 has."""
     rng = np.random.default_rng(0)
     flux = rng.normal(-6, 1, 60)
@@ -52,65 +52,65 @@ RATES = dict(zip(EVENTS, (1 / 3, 0.1 + 0.2, 1e-3 / 7, 0.5), strict=True))
 
 
 @pytest.fixture
-def kept(tmp_path, monkeypatch, issued):
-    """The folder of a run that kept everything."""
+def run_folder(tmp_path, monkeypatch, forecast):
+    """The folder of a run that stored everything."""
 
     def fetch(_version, name, _dest):
         return tmp_path / name if (tmp_path / name).is_file() else None
 
     monkeypatch.setattr(validation_forecasts, "run_file", fetch)
     card = scorecard()
-    thresholds = {"thresholds": issued.thresholds}
-    log_validation_forecasts(FolderRun(tmp_path), card, issued, TABLE)
+    thresholds = {"thresholds": forecast.thresholds}
+    log_validation_forecasts(FolderRun(tmp_path), card, forecast, TABLE)
     content = card.as_dict() | thresholds
     (tmp_path / VALIDATION_SCORES).write_text(json.dumps(content), encoding="utf-8")
     return tmp_path
 
 
 @pytest.mark.parametrize("name", ["log10_flux", "lower", "upper", "probability"])
-def test_forecasts_come_back_to_the_last_digit(kept, issued, name):
+def test_forecasts_come_back_to_the_last_digit(run_folder, forecast, name):
     np.testing.assert_array_equal(
-        getattr(read_validation_forecasts(VERSION).forecast, name), getattr(issued, name)
+        getattr(read_validation_forecasts(VERSION).forecast, name), getattr(forecast, name)
     )
 
 
-def test_labels_and_regions_come_back_to_the_last_digit(kept):
-    found = read_validation_forecasts(VERSION)
-    assert found.ids == tuple(IDS)
-    np.testing.assert_array_equal(found.observations.peak_flux, TRUTH.peak_flux)
-    np.testing.assert_array_equal(found.observations.active_region, TRUTH.active_region)
+def test_labels_and_regions_come_back_to_the_last_digit(run_folder):
+    result = read_validation_forecasts(VERSION)
+    assert result.ids == tuple(IDS)
+    np.testing.assert_array_equal(result.observations.peak_flux, TRUTH.peak_flux)
+    np.testing.assert_array_equal(result.observations.active_region, TRUTH.active_region)
 
 
-def test_events_and_thresholds_come_back(kept, issued):
-    found = read_validation_forecasts(VERSION).forecast
-    assert (found.events, found.thresholds) == (issued.events, issued.thresholds)
+def test_events_and_thresholds_come_back(run_folder, forecast):
+    result = read_validation_forecasts(VERSION).forecast
+    assert (result.events, result.thresholds) == (forecast.events, forecast.thresholds)
 
 
-def test_the_validation_scores_come_back(kept):
+def test_the_validation_scores_come_back(run_folder):
     assert repr(read_scores(VERSION).scores) == repr(scorecard().scores)
 
 
 @pytest.mark.parametrize("name", [FORECASTS, VALIDATION_SCORES])
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe\x00", b"[]", b"a,b\n1,2\n"])
-def test_of_a_damaged_or_missing_file_nothing_comes_back(kept, name, content):
+def test_of_a_damaged_or_missing_file_nothing_comes_back(run_folder, name, content):
     if content is None:
-        (kept / name).unlink()
+        (run_folder / name).unlink()
     else:
-        (kept / name).write_bytes(content)
+        (run_folder / name).write_bytes(content)
     assert read_validation_forecasts(VERSION) is None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe\x00", b"[]", b'{"scores": 3}'])
-def test_of_damaged_or_missing_scores_nothing_comes_back(kept, content):
+def test_of_damaged_or_missing_scores_nothing_comes_back(run_folder, content):
     if content is None:
-        (kept / VALIDATION_SCORES).unlink()
+        (run_folder / VALIDATION_SCORES).unlink()
     else:
-        (kept / VALIDATION_SCORES).write_bytes(content)
+        (run_folder / VALIDATION_SCORES).write_bytes(content)
     assert read_scores(VERSION) is None
 
 
-def test_a_number_that_is_none_damages_the_forecasts(kept):
-    path = kept / FORECASTS
+def test_a_number_that_is_none_damages_the_forecasts(run_folder):
+    path = run_folder / FORECASTS
     table = pd.read_csv(path, dtype=str)
     table.loc[3, "log10_flux"] = "much"
     table.to_csv(path, index=False)

@@ -22,7 +22,7 @@ CAPTIONS = {
     "skill": "Scores of the model and the references, with intervals over active regions.",
     "paired_differences": "Differences of the model's scores from those of the others, on the same "
     "resamples of active regions.",
-    "reliability": "How often the event happened where it was forecast with some probability, "
+    "reliability": "Observed frequency of the event by forecast probability, "
     "and how many forecasts there were of each.",
     "roc": "Events and non-events that are alarms, at every threshold; the mark is the model's "
     "decision threshold.",
@@ -72,7 +72,7 @@ def figures_of(reported: Reported) -> dict[str, Figure]:
 
 
 def _of_probability(reported: Reported) -> Mapping[str, Figure]:
-    happened, chance, weights = _headline(reported)
+    outcomes, chance, weights = _headline(reported)
     forecasts = reported.comparison.forecasts
     threshold = forecasts[reported.label].thresholds[HEADLINE_EVENT]
     references = {
@@ -82,9 +82,9 @@ def _of_probability(reported: Reported) -> Mapping[str, Figure]:
         if name != reported.label
     }
     return {
-        "reliability": reliability_diagram(happened, chance, event=HEADLINE_EVENT, weights=weights),
+        "reliability": reliability_diagram(outcomes, chance, event=HEADLINE_EVENT, weights=weights),
         "roc": roc_curve(
-            happened,
+            outcomes,
             chance,
             event=HEADLINE_EVENT,
             threshold=threshold,
@@ -93,12 +93,12 @@ def _of_probability(reported: Reported) -> Mapping[str, Figure]:
             weights=weights,
         ),
         "skill_against_threshold": skill_against_threshold(
-            happened, chance, event=HEADLINE_EVENT, threshold=threshold, weights=weights
+            outcomes, chance, event=HEADLINE_EVENT, threshold=threshold, weights=weights
         ),
         "error_against_missing_images": error_against_missing(
             N_PLANES - reported.rows.present.sum(axis=(1, 2)),
             np.abs(reported.forecast.log10_flux - np.log10(_labels(reported))),
-            np.square(chance - happened),
+            np.square(chance - outcomes),
             event=HEADLINE_EVENT,
             weights=weights,
         ),
