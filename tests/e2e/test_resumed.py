@@ -110,4 +110,4 @@ def test_other_parameters_do_not_go_on_with_a_run(place, store, whole):
     assert "no unfinished run has these parameters: starting a new one" in done.stderr
     refused = place.run("train", **other, resume=stopped)
     assert refused.returncode == 2
-    assert "is of a training with other epochs; resume with the parameters of" in refused.stderr
+    assert "is of a training with other epochs; resume with the same parameters" in refused.stderr
