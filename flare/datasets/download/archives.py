@@ -81,7 +81,12 @@ def damage_as_archive_invalid() -> Iterator[None]:
 
 
 class _BoundedFile(io.FileIO):
-    """A zip file, whose headers cannot ask for more than the memory holds."""
+    """A zip file, whose headers cannot ask for more than the memory holds, or for less than 0."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if whence == io.SEEK_SET and offset < 0:
+            raise ArchiveInvalid("it is damaged or cut off (an offset lies before its beginning)")
+        return super().seek(offset, whence)
 
     def read(self, size: int | None = -1, /) -> Any:
         if size is not None and size > _MAX_ZIP_READ:

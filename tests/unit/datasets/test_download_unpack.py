@@ -409,6 +409,14 @@ def test_too_small_a_disk_is_reported_before_anything_is_written(tmp_path, refus
     assert contents(tmp_path / "out") == {}
 
 
+def test_a_zip_whose_members_would_begin_before_the_file_is_damaged(tmp_path, refused):
+    archive = archive_of(tmp_path / "a", "zip")
+    content = bytearray(archive.read_bytes())
+    content[content.rindex(b"PK\x05\x06") + 17] += 1  # 256 bytes behind where it begins
+    archive.write_bytes(content)
+    assert "damaged or cut off" in refused(archive, DatasetInvalid)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
