@@ -335,7 +335,7 @@ def git_tags() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    with suppress(OSError, subprocess.SubprocessError):  # git is found on PATH on purpose
+    with suppress(OSError, subprocess.SubprocessError):  # uses the git of PATH on purpose
         command = ["git", *arguments]
         return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=10)
     return ""

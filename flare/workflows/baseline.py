@@ -79,11 +79,6 @@ def forest_settings(config: BaselineConfig) -> dict[str, float]:
     }
 
 
-def fit_on(data: TrainingData, settings: Mapping[str, float], *, seed: int) -> ForestForecaster:
-    """Fit a forest on the training rows."""
-    return fit_rows(training_features(data), data, data.split.train, settings, seed=seed)
-
-
 def fit_and_forecast(
     data: TrainingData,
     settings: Mapping[str, float],

@@ -159,7 +159,8 @@ def fitted(family: str, data: TrainingData, *, seed: int) -> float:
     """Return P(C1.0) of a newly fitted forecaster, without postprocessing, for one cube."""
     if family == "forest":
         settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
-        forecaster = baseline.fit_on(data, settings, seed=seed)
+        features, rows = baseline.training_features(data), data.split.train
+        forecaster = baseline.fit_rows(features, data, rows, settings, seed=seed)
     else:
         config = TrainConfig(**SMALL_NETWORK, seed=seed)
         forecaster, _ = train_network(data, config, prepare_inputs(data, config))

@@ -170,7 +170,7 @@ class Transfer:
         offset = self.received if origin else 0
         if origin and origin["total"] == offset:
             return  # the last run ended between the last byte and the rename
-        # One file needs one request; a kept connection is closed by the garbage collector alone.
+        # One file needs one request; an idle connection stays open until garbage collection.
         headers = {
             "User-Agent": f"flare/{__version__}",
             "Accept-Encoding": "identity",

@@ -18,7 +18,6 @@ from flare.datasets.splits import Split, region_groups
 from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster, ForecasterSpec
 from flare.forecasters.forest import ForestForecaster
-from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.forecasters.references.climatology import fit_climatology, fit_constant
 from flare.forecasters.references.logistic import (
     LogisticForecaster,
@@ -28,7 +27,7 @@ from flare.forecasters.references.logistic import (
 from flare.workflows.baseline import fit_rows, forest_settings, training_features
 from flare.workflows.evaluation.comparison import CLIMATOLOGY, FOREST
 from flare.workflows.fitting.cross_validation import Rows, cross_validate, training_folds
-from flare.workflows.fitting.scoring import forecast_rows
+from flare.workflows.fitting.scoring import forecast_rows, with_fitted_postprocessing
 from flare.workflows.fitting.training_data import TrainingData, features_of
 
 LOGISTIC, INVERSION_LINE, CONSTANT = "logistic regression", "inversion line", "constant"
@@ -142,13 +141,4 @@ def _postprocessed(
 
     folds = training_folds(data, n_folds, seed=_DEFAULTS.split_seed)
     assert folds is not None
-    forecasts = cross_validate(data, forecast, folds)
-    level = fitted.spec.interval_level
-    postprocessing = fit_postprocessing(
-        forecasts.forecast,
-        data.peak_flux[forecasts.rows],
-        forecasts.folds,
-        level=level,
-        regions=data.active_regions[forecasts.rows],
-    )
-    return fitted.with_postprocessing(postprocessing)
+    return with_fitted_postprocessing(fitted, data, cross_validate(data, forecast, folds))

@@ -64,6 +64,21 @@ class Validated:
     not_learned: str | None = None
 
 
+def with_fitted_postprocessing(
+    forecaster: AnyForecaster, data: TrainingData, forecasts: OutOfFoldForecasts
+) -> AnyForecaster:
+    """Fit postprocessing on forecasts of the training split; return the forecaster with it."""
+    postprocessing = fit_postprocessing(
+        forecasts.forecast,
+        data.peak_flux[forecasts.rows],
+        forecasts.folds,
+        level=forecaster.spec.interval_level,
+        regions=data.active_regions[forecasts.rows],
+        distribution=forecaster.postprocessing.distribution,
+    )
+    return forecaster.with_postprocessing(postprocessing)
+
+
 def postprocess_and_score(
     forecaster: AnyForecaster,
     data: TrainingData,
@@ -76,16 +91,7 @@ def postprocess_and_score(
     These scores choose between models. With out-of-fold forecasts only a network's epoch was
     chosen on the same rows; with forecasts of the validation rows the scores are optimistic.
     """
-    level = forecaster.spec.interval_level
-    postprocessing = fit_postprocessing(
-        forecasts.forecast,
-        data.peak_flux[forecasts.rows],
-        forecasts.folds,
-        level=level,
-        regions=data.active_regions[forecasts.rows],
-        distribution=forecaster.postprocessing.distribution,
-    )
-    ready = forecaster.with_postprocessing(postprocessing)
+    ready = with_fitted_postprocessing(forecaster, data, forecasts)
     rows = data.split.validation
     forecast = forecast_rows(ready, data.rows, rows, title="validate")
     observations = Observations.from_table(data.rows.table.iloc[rows])

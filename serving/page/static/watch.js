@@ -20,7 +20,7 @@ export function watch(seen) {
       failures = 0;
       await seen(health, null);
     } catch (error) {
-      if (looking !== mine) return; // another poll has begun
+      if (looking !== mine) return; // a newer poll is running
       failures++;
       await seen(null, error instanceof api.Failure ? error : new api.Failure(0, { detail: "The server does not answer." }));
     } finally {
