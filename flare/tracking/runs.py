@@ -11,9 +11,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-import uuid
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +22,12 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
-from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from flare.config.groups import EntryConfig, text_of
 from flare.errors import FlareError, TrackingUnavailable
-from flare.tracking.mlflow_errors import answering, patience, refusal
+from flare.tracking.mlflow_errors import answering, is_absent, patience, refusal
 from flare.tracking.resume import already_logged, check_resumable, mark_unused
 from flare.tracking.run_log import RunInfo, RunLog
 from flare.tracking.store import check_location, connect
@@ -69,7 +68,8 @@ class Run:
     """An open run. When a method returns, MLflow or this disk has what was logged.
 
     ``already`` has the last step and value of every metric that was logged before the run was
-    resumed, ``inputs`` the datasets that it has as inputs, by what they are used for.
+    resumed, ``inputs`` the datasets that it has as inputs, by what they are used for. ``status``
+    is the one that it ends with if nothing is raised.
     """
 
     id: str
@@ -77,6 +77,7 @@ class Run:
     log: RunLog
     already: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     inputs: dict[str, DatasetName] = field(default_factory=dict)
+    status: str = "FINISHED"
 
     @property
     def local(self) -> Path:
@@ -154,38 +155,6 @@ class Run:
         """Set the description that the UI shows on the run's page."""
         self.set_tags({"mlflow.note.content": markdown})
 
-    def log_child(
-        self,
-        *,
-        name: str,
-        params: Mapping[str, object],
-        tags: Mapping[str, object],
-        status: str,
-        started: float,
-        metrics: Sequence[tuple[float, Mapping[str, float]]],
-        scores: Mapping[str, float],
-    ) -> None:
-        """Log a run below this one that has already ended, such as a trial of a search.
-
-        ``metrics`` are those of each step, from step 1, with the time of each; ``scores`` are
-        final, of step 0. Times are in seconds since 1970.
-        """
-        steps = [(time.time(), scores), *metrics]
-        child = {
-            "key": uuid.uuid4().hex,
-            "name": name,
-            "params": _texts(params),
-            "metrics": [
-                {"metrics": _floats(values), "time": int(ended * 1000), "step": step}
-                for step, (ended, values) in enumerate(steps)
-            ],
-            "tags": _texts(tags),
-            "status": status,
-            "started": int(started * 1000),
-            "ended": now(),
-        }
-        self.log.append({"child": child})
-
     @contextmanager
     def _new_artifact(self, path: str) -> Iterator[Path]:
         """Give a path to write an artifact to; it is logged when the block ends."""
@@ -215,6 +184,7 @@ def start(
     name: str,
     tags: Mapping[str, object] | None = None,
     resume: str | None = None,
+    reopen: bool = False,
     watch: bool = False,
 ) -> Iterator[Run]:
     """Open a run for an entry point; one that is opened inside another is its child.
@@ -227,6 +197,8 @@ def start(
     resume
         The id of a run to continue instead: it is RUNNING again, and metrics of steps that it
         has already are not logged twice.
+    reopen
+        Whether the run to continue may be finished.
     watch
         Whether MLflow logs its system metrics.
 
@@ -242,11 +214,11 @@ def start(
     """
     connect(make=True)
     if resume is not None:
-        check_resumable(resume, entry)
+        check_resumable(resume, entry, finished=reopen)
         with answering():
             mark_unused(os.environ.pop("MLFLOW_RUN_ID", None), resume)
     run = _open(entry, name, {ENTRY_TAG: entry, **git_tags(), **(tags or {})}, resume, watch)
-    status, reason = "FINISHED", ""
+    reason = ""
     try:
         with answering():
             yield run
@@ -254,12 +226,85 @@ def start(
         if run.log.rejected:
             raise TrackingUnavailable(run.log.rejected[0])
     except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-        status = "KILLED" if stopped else "FAILED"
-        reason = str(error) if isinstance(error, FlareError) else type(error).__name__
+        run.status, reason = _status_after(error)
         raise
     finally:
-        _end(run, status, reason)
+        complete = _end(run, reason)
+        with suppress(MlflowException), _asking_once(not complete):
+            mlflow.end_run(run.status)
+
+
+@contextmanager
+def start_child(
+    parent_id: str, *, name: str, params: Mapping[str, object], tags: Mapping[str, object]
+) -> Iterator[Run]:
+    """Open a run below another one, which may be open in another process.
+
+    It has its parameters and tags from its start. It ends as ``start`` says; the error is raised.
+    """
+    connect()
+    with answering():
+        client = MlflowClient()
+        experiment = client.get_run(parent_id).info.experiment_id
+        all_tags = {MLFLOW_PARENT_RUN_ID: parent_id, "mlflow.source.type": "JOB", **tags}
+        opened = client.create_run(experiment, now(), _texts(all_tags), name)
+    info = RunInfo(opened.info.run_id, str(tags[ENTRY_TAG]), mlflow.get_tracking_uri())
+    run, reason = Run(info.run_id, client, RunLog(info)), ""
+    try:
+        with answering():
+            run.log_params(params)
+            yield run
+    except BaseException as error:
+        run.status, reason = _status_after(error)
+        raise
+    finally:
+        _end(run, reason)
+
+
+def end_lost_children(parent_id: str, status_of: Mapping[str, tuple[str, str]]) -> None:
+    """End runs below another one whose processes were lost.
+
+    ``status_of`` maps run ids to a status and its reason; other runs are left alone.
+    """
+    client = MlflowClient()
+    with answering():
+        experiment = client.get_run(parent_id).info.experiment_id
+        children = client.search_runs(
+            [experiment],
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and attributes.status = 'RUNNING'",
+            max_results=1000,
+        )
+        for run_id in {child.info.run_id for child in children} & status_of.keys():
+            status, reason = status_of[run_id]
+            client.set_tag(run_id, ERROR_TAG, reason)
+            client.set_terminated(run_id, status)
+
+
+def read_text(run_id: str, path: str) -> str | None:
+    """Return a text artifact of a run; None where the run or the artifact is gone."""
+    try:
+        return str(mlflow.artifacts.load_text(f"runs:/{run_id}/{path}"))
+    except (MlflowException, OSError):
+        return None
+
+
+def is_known(run_id: str) -> bool:
+    """Return whether MLflow has a run, and it is not deleted."""
+    with answering():
+        try:
+            info = MlflowClient().get_run(run_id).info
+        except MlflowException as error:
+            if not is_absent(error):
+                raise
+            return False
+    return bool(info.lifecycle_stage == "active")
+
+
+def _status_after(error: BaseException) -> tuple[str, str]:
+    """Return the status of a run that an error ended, and the reason for its tag."""
+    stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+    reason = str(error) if isinstance(error, FlareError) else type(error).__name__
+    return "KILLED" if stopped else "FAILED", reason
 
 
 def _open(
@@ -291,25 +336,27 @@ def _open(
     return run
 
 
-def _end(run: Run, status: str, reason: str) -> None:
-    """End a run, and say what MLflow lacks of it: that must hide no other error."""
+def _end(run: Run, reason: str) -> bool:
+    """End a run, and say what MLflow lacks of it; return whether it lacks nothing.
+
+    No error of the run may be hidden by one here.
+    """
     ended = False
     try:
         if reason:
             run.set_tags({ERROR_TAG: reason[:5000]})
-        run.log.append({"status": status, "time": now()})
+        run.log.append({"status": run.status, "time": now()})
         ended = True
     except (MlflowException, SQLAlchemyError, OSError) as error:
         log.warning("%s", refusal(error, mlflow.get_tracking_uri()))
     complete = run.log.close(min(_PATIENCE_AT_END, patience()), ended=ended) and ended
-    with suppress(MlflowException), _asking_once(not complete):
-        mlflow.end_run(status)
     if not complete:
         log.warning(
             "MLflow at %s lacks a part of this run, which is stored in %s; send it with "
             "`python -m entrypoints.resend`",
             *(mlflow.get_tracking_uri(), run.local),
         )
+    return complete
 
 
 @contextmanager

@@ -1,319 +1,429 @@
-"""Entry point ``search``: an Optuna study over the forest and the CNN; every trial is a child run.
+"""Entry point ``search``: an Optuna study for a model, and the model that its best trial gives.
 
-The study is in a journal file, so it can be stopped and continued, and several processes can work
-on it at once. The objective is the validation Brier skill score of M1.0; the test split is never
-opened.
+The same command continues a study, and on another machine with the same storage it joins one. The
+validation regions are not used by the trials, and the test split is never opened.
 """
 
-import hashlib
-import json
 import logging
 import os
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import optuna
-from numpy.typing import NDArray
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from optuna.trial import TrialState
+import pandas as pd
 
 from flare.config import SearchConfig
-from flare.config.network_groups import NetworkOptions
-from flare.errors import ConfigInvalid, DeviceMemoryFull, TrainingDiverged, VerificationInvalid
-from flare.files import check_folder
-from flare.forecasters.base import ForecasterSpec
-from flare.forecasters.forest import fit_forest
-from flare.goes import HEADLINE_EVENT, event_outcomes
-from flare.plots.training import search_history
-from flare.seeding import Stream, integer_seed
-from flare.tracking.runs import Run, start
-from flare.tracking.tags import ENTRY_TAG, KIND_TAG
-from flare.training.state import EpochRecord
-from flare.verification.probabilistic import brier_skill_score
+from flare.config.groups import text_of
+from flare.cores import usable_cores
+from flare.errors import ProcessLost
+from flare.tracking.runs import Run, end_lost_children, is_known, start
+from flare.tracking.store import connect
+from flare.tracking.tags import STUDY_TAG
 from flare.workflows.fitting.environment import log_environment
-from flare.workflows.fitting.network import NetworkInputs, prepare_inputs, train_network
-from flare.workflows.fitting.training_data import (
-    TrainingData,
-    features_of,
-    mark_if_synthetic,
-    training_data,
+from flare.workflows.fitting.registration import Trained
+from flare.workflows.fitting.training_data import log_part, training_rows
+from flare.workflows.searching.objective import objectives_of, paired_difference
+from flare.workflows.searching.space import default_values, space_of, space_text
+from flare.workflows.searching.study import (
+    FINISHED,
+    SharedStudy,
+    open_storage,
+    pruner_of,
+    quiet_optuna,
+    sampler_of,
+    shown_storage,
+    trial_run,
 )
+from flare.workflows.searching.summary import (
+    Found,
+    best_trial,
+    counts_by_state,
+    listed,
+    log_summary,
+    summarise,
+    with_interval,
+)
+from flare.workflows.searching.trial import TrialData, Trials
+from flare.workflows.searching.winner import train_winner
 
 log = logging.getLogger("flare")
+
+#: All models, in the order in which ``model=all`` searches them.
+MODELS = ("forest", "cnn", "stacked_cnn", "resnet", "cnn3d", "transformer")
+
+#: The journal of studies of earlier versions, whose trials had another objective.
+_FORMER_JOURNAL = Path("outputs/search.journal")
+
+_PAUSE = 1.0  # seconds between looks at what other processes do
+
+#: Parameters that may change when a study is continued, or that are no business of MLflow.
+_NOT_LOGGED = {"trials", "timeout", "workers", "storage", "heartbeat"}
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The best trial of a study: its value, and the command that trains with its parameters."""
+    """What each study found, and the versions that were registered.
 
-    study_name: str
-    trials: int
-    value: float
-    synthetic: bool
-    command: str
+    ``joined`` says that another process leads the only study, and reports it.
+    """
+
+    found: tuple[Found, ...]
+    trained: tuple[Trained, ...]
+    comparison: tuple[str, ...] = ()
+    joined: str = ""
 
     def lines(self) -> list[str]:
         """Return the lines for the terminal."""
-        synthetic = "synthetic " if self.synthetic else ""
-        return [
-            f"study {self.study_name}: {self.trials} trials, "
-            f"best {synthetic}validation {HEADLINE_EVENT} BSS {self.value:.3f}",
-            f"train and register it: {self.command}",
-        ]
-
-
-class StudyObjective:
-    """Fit one trial's forecaster and return its validation Brier skill score of M1.0."""
-
-    def __init__(self, config: SearchConfig, data: TrainingData, tracked: Run) -> None:
-        self._config, self._data, self._run = config, data, tracked
-        self._options = NetworkOptions(
-            epochs=config.epochs, patience=config.epochs, seed=config.seed
-        )
-
-    @cached_property
-    def _inputs(self) -> NetworkInputs:
-        return prepare_inputs(self._data, self._options)
-
-    @cached_property
-    def _features(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Features of the training and of the validation rows."""
-        data, split = self._data, self._data.split
-        training = features_of(data.rows, "features of train", split.train)
-        return training, features_of(data.rows, "features of validation", split.validation)
-
-    def __call__(self, trial: optuna.Trial) -> float:
-        """Run a trial; log it as a child run even if it fails."""
-        started = time.time()
-        family: str = self._config.family
-        if family == "both":
-            family = trial.suggest_categorical("family", ["forest", "cnn"])
-        epochs: list[tuple[float, EpochRecord]] = []  # with the times of their ends
-        scores: dict[str, float] = {}
-        status = "FAILED"
-        try:
-            value = self._forest(trial) if family == "forest" else self._cnn(trial, epochs)
-            scores[_OBJECTIVE] = value
-            status = "FINISHED"
-        except (optuna.TrialPruned, KeyboardInterrupt):
-            status = "KILLED"
-            raise
-        finally:
-            self._run.log_child(
-                name=f"trial {trial.number}: {family}",
-                params=trial.params,
-                metrics=[(when, record.metrics()) for when, record in epochs],
-                scores=scores,
-                tags={ENTRY_TAG: "trial", KIND_TAG: family, "flare.trial": trial.number},
-                status=status,
-                started=started,
-            )
-        log.info("trial %d: %s, %s BSS %+.3f", trial.number, family, HEADLINE_EVENT, value)
-        return value
-
-    def _forest(self, trial: optuna.Trial) -> float:
-        data, split = self._data, self._data.split
-        training, validation = self._features
-        forest = fit_forest(
-            training,
-            data.peak_flux[split.train],
-            spec=ForecasterSpec(image_size=data.pack.image_size),
-            origin=data.origin,
-            n_trees=trial.suggest_int("trees", 100, 500, step=100),
-            min_samples_leaf=trial.suggest_int("min_samples_leaf", 1, 20, log=True),
-            max_features=trial.suggest_float("max_features", 0.05, 1.0, log=True),
-            seed=self._config.seed,
-        )
-        forecast = forest.predict_features(validation)
-        flux = data.peak_flux[split.validation]
-        outcomes = event_outcomes(flux, (HEADLINE_EVENT,))[:, 0]
-        return float(brier_skill_score(outcomes, forecast.probability_of(HEADLINE_EVENT)))
-
-    def _cnn(self, trial: optuna.Trial, epochs: list[tuple[float, EpochRecord]]) -> float:
-        suggested: dict[str, Any] = {
-            "width": trial.suggest_categorical("width", [8, 16, 24]),
-            "hidden": trial.suggest_categorical("hidden", [32, 64, 128]),
-            "dropout": trial.suggest_float("dropout", 0.0, 0.5),
-            "batch_size": trial.suggest_categorical("batch_size", [8, 16, 32]),
-            "learning_rate": trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
-            "weight_decay": trial.suggest_float("weight_decay", 1e-4, 0.1, log=True),
-        }
-        options = self._options.model_copy(update=suggested)
-
-        def report(record: EpochRecord) -> None:
-            epochs.append((time.time(), record))
-            trial.report(record.brier_skill_score, record.epoch)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-
-        _, best = train_network(self._data, options, self._inputs, on_epoch=report)
-        return best.brier_skill_score
-
-
-_OBJECTIVE = f"validation/{HEADLINE_EVENT}/brier_skill_score"
+        lines = [self.joined] if self.joined else []
+        lines += [line for one in self.found for line in one.lines()]
+        lines += [line for one in self.trained for line in one.lines()]
+        return [*lines, *self.comparison]
 
 
 def run(config: SearchConfig) -> SearchResult:
-    """Add trials to the study, and log it."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would repeat the errors of trials
-    check_folder(config.study_file.parent, "study_file")
-    name = f"search {config.family}: {config.study_name}"
-    with start("search", name=name, watch=True) as tracked:
-        log_environment(tracked)
-        tracked.log_config(config)
-        data = training_data(config, tracked)
-        study = _study(config, f"{config.study_name}-{config.family}-{_conditions(config, data)}")
-        # Too high a learning rate or too large a batch ends its own trial, not the study.
-        study.optimize(
-            StudyObjective(config, data, tracked),
-            n_trials=config.trials,
-            catch=(TrainingDiverged, DeviceMemoryFull),
+    """Search the model, or all of them one after the other, and compare the winners."""
+    if _FORMER_JOURNAL.exists():
+        log.warning(
+            "%s is of an earlier version, whose trials were scored on validation: they are not "
+            "continued; delete it when you no longer need it",
+            _FORMER_JOURNAL,
         )
-        done = [trial for trial in study.trials if trial.value is not None]
-        if not any(trial.state == TrialState.COMPLETE for trial in done):
-            raise VerificationInvalid(
-                f"none of the {len(study.trials)} trials of study {study.study_name} has a value: "
-                f"all diverged or filled the GPU's memory, or validation has no {HEADLINE_EVENT} "
-                "event or only events; change validation_share or the dataset"
+    quiet_optuna()
+    connect(make=True)
+    if config.model != "all":
+        return _Search(config, config.model).run()
+    results = []
+    with start("search", name=f"search {config.study}: all models") as outer:
+        outer.set_tags({STUDY_TAG: config.study})
+        for model in MODELS:
+            results.append(_Search(config, model).run())
+        found = tuple(one for result in results for one in result.found)
+        lines = tuple(_compare(outer, found, config))
+    trained = tuple(one for result in results for one in result.trained)
+    return SearchResult(found, trained, lines)
+
+
+class _Search:
+    """The study of one model, as this process takes part in it."""
+
+    def __init__(self, config: SearchConfig, model: str) -> None:
+        self.config, self.model = config, model
+        self.data = training_rows(config)
+        self.space = space_of(model, config)
+        self.objectives = objectives_of(config.objective)
+        self.defaults = default_values(model, self.space, config)
+        several = len(self.objectives) > 1
+        storage = open_storage(config.storage, heartbeat=config.heartbeat)
+        self.study = SharedStudy(
+            storage,
+            f"{config.study}-{model}",
+            directions=[one.direction for one in self.objectives],
+            conditions=self._conditions(),
+            sampler=sampler_of(config.sampler, several_objectives=several),
+            pruner=pruner_of(config.pruner, epochs=config.trial_epochs),
+            seed=config.seed,
+            heartbeat=config.heartbeat,
+        )
+        trial_data = TrialData(config, self.data)
+        self.trials = Trials(config, model, self.space, self.objectives, trial_data)
+        self.ends = float("inf")
+
+    def _conditions(self) -> dict[str, str]:
+        """Return what all trials of the study have in common."""
+        config = self.config
+        shared: dict[str, object] = {
+            "model": self.model,
+            "objective": config.objective,
+            "space": space_text(self.space),
+            "dataset": self.data.pack.fingerprint,
+            "split": self.data.split.fingerprint,
+            "image_size": config.image_size,
+            "folds": config.folds,
+            "seed": config.seed,
+        }
+        if self.model != "forest":
+            shared["trial_epochs"] = config.trial_epochs
+        return {name: str(value) for name, value in shared.items()}
+
+    def run(self) -> SearchResult:
+        """Join the study while another process leads it, and lead it if that one is lost."""
+        n_run, joined = 0, False
+        self._start_clock()
+        while self.study.has_leader() and not self.study.is_finishing():
+            joined, parent = True, self.study.run_id
+            if parent is not None:  # None before the leader has started it
+                n_run += self._work(parent)
+            if time.monotonic() >= self.ends:
+                break
+            time.sleep(_PAUSE)
+        finished = self.study.outcome is not None and not self.study.is_busy(self.config.trials)
+        if self.study.has_leader() or (joined and finished):
+            line = f"study {self.study.name}: {n_run} trials were run here"
+            return SearchResult((), (), joined=line)
+        return self._lead()
+
+    def _lead(self) -> SearchResult:
+        """Open the study's MLflow run, have its trials run, and train with the best parameters."""
+        config, study = self.config, self.study
+        former = study.run_id
+        if former is not None and not is_known(former):
+            log.warning("the MLflow run %s of study %s is gone: a new one", former, study.name)
+            former = None
+        with (
+            study.lead() as finishing,
+            start(
+                "search", name=f"search {study.name}", watch=True, resume=former, reopen=True
+            ) as tracked,
+        ):
+            study.set_run(tracked.id)
+            self._log_start(tracked, new=former is None)
+            study.queue(config.trials, self.defaults)
+            self._start_clock()
+            if config.workers == 1:
+                self._work(tracked.id, after=lambda: self._log_progress(tracked))
+            else:
+                self._have_workers_run(tracked)
+            self._end_lost(tracked)
+            finishing()
+            found = summarise(
+                study,
+                self.model,
+                self.objectives,
+                self.data,
+                trial_epochs=config.trial_epochs,
+                resamples=config.resamples,
             )
-        tracked.log_metrics({_OBJECTIVE: study.best_value, "trials": len(study.trials)})
-        history = search_history(
-            [trial.number for trial in done],
-            [float(trial.value or 0) for trial in done],
-            objective=_OBJECTIVE,
+            log_summary(tracked, study, found, self.data)
+            if not config.register:
+                study.set_outcome(found.best.number, None)
+            for line in found.lines():
+                log.info("%s", line)
+            trained = self._train_winner(found) if config.register else None
+            return SearchResult((found,), () if trained is None else (trained,))
+
+    def _train_winner(self, found: Found) -> Trained | None:
+        """Train with the best parameters; None if a version has them already."""
+        before = self.study.outcome or {}
+        version = before.get("version")
+        if version and before.get("trial") == found.best.number:
+            log.info("version %s was trained with these parameters already", version)
+            return None
+        trained = train_winner(
+            self.model,
+            dict(found.best.params),
+            self.config,
+            self.data,
+            study=self.study.name,
+            trial=found.best.number,
         )
-        tracked.log_figure(mark_if_synthetic(history, data.pack), "figures/search_history.png")
-        table = study.trials_dataframe(attrs=("number", "value", "state", "params"))
-        tracked.log_text(table.to_csv(index=False), "trials.csv")
-        command = _command(study.best_params, config)
-        tracked.describe(f"Best trial: {study.best_value:.3f}\n\n```\n{command}\n```")
-    return SearchResult(
-        study.study_name, len(study.trials), study.best_value, data.pack.synthetic, command
-    )
+        self.study.set_outcome(found.best.number, trained.version.version)
+        return trained
 
+    def _start_clock(self) -> None:
+        if self.config.timeout:
+            self.ends = time.monotonic() + self.config.timeout
 
-def _conditions(config: SearchConfig, data: TrainingData) -> str:
-    """Hash what comparable trials share: data, image size, split, seed, epochs."""
-    shared = [data.pack.fingerprint, data.pack.image_size, data.split.fingerprint, config.seed]
-    if config.family != "forest":
-        shared.append(config.epochs)
-    return hashlib.sha256(json.dumps(shared).encode()).hexdigest()[:8]
+    def _log_start(self, tracked: Run, *, new: bool) -> None:
+        config = self.config
+        log_environment(tracked)
+        if new:
+            tracked.log_config(config, without=_NOT_LOGGED)
+        tracked.set_tags(
+            {
+                STUDY_TAG: self.study.name,
+                "flare.trials": config.trials,
+                "flare.storage": shown_storage(config.storage),
+            }
+        )
+        for part in ("training", "validation"):
+            log_part(tracked, self.data, config.data_dir, part)
+        counts = counts_by_state(self.study.trials())
+        log.info(
+            "study %s in %s: %d trials%s",
+            self.study.name,
+            shown_storage(config.storage),
+            config.trials,
+            f", continued from {listed(counts)}" if counts else "",
+        )
 
+    def _work(self, parent_id: str, *, after: Callable[[], None] = lambda: None) -> int:
+        """Run trials until none waits or runs, or the time is up; return how many."""
+        done = 0
+        while time.monotonic() < self.ends:
+            trial = self.study.claim(self.config.trials)
+            if trial is None:
+                if not self.study.is_busy(self.config.trials):
+                    break
+                time.sleep(_PAUSE)  # another process may be lost, and its trial wait again
+                continue
+            self.trials.run(self.study, trial, parent_id)
+            done += 1
+            self._report(trial.number)
+            after()
+        return done
 
-def _study(config: SearchConfig, name: str) -> optuna.Study:
-    """Open the study; its name contains a hash of what must not change between its trials."""
-    storage = open_study_file(config.study_file)
-    existing = {summary.study_name for summary in optuna.get_all_study_summaries(storage)}
-    # With the same seed, the sampler of a continued study would repeat its first trials.
-    before = 0
-    if name in existing:
-        before = len(optuna.load_study(study_name=name, storage=storage).trials)
-        log.info("continuing study %s with %d trials", name, before)
-    return optuna.create_study(
-        study_name=name,
-        storage=storage,
-        direction="maximize",
-        load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(
-            seed=integer_seed(config.seed, Stream.SEARCH, before), n_startup_trials=6
-        ),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
-    )
-
-
-def _command(best: dict[str, Any], config: SearchConfig) -> str:
-    chosen = dict(best)
-    family = chosen.pop("family", config.family)
-    entry = "baseline" if family == "forest" else "train"
-    if entry == "train":
-        chosen["epochs"] = chosen["patience"] = config.epochs
-    defaults = SearchConfig()
-    for key in ("data_dir", "image_size", "validation_share", "split_seed", "model_name", "seed"):
-        if getattr(config, key) != getattr(defaults, key):
-            chosen[key] = getattr(config, key)
-    pairs = (f"-P {key}={value}" for key, value in chosen.items())
-    return f"mlflow run . -e {entry} " + " ".join(pairs)
-
-
-def open_study_file(path: Path) -> JournalStorage:
-    """Open or make the journal file of a study; a truncated last line is removed.
-
-    Raises
-    ------
-    ConfigInvalid
-        Another line is damaged, Optuna cannot apply a record, or the file is not a study.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    backend = _Backend(path)
-    backend.remove_truncated_line()
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not _is_record(line):
-                raise ConfigInvalid(
-                    f"study_file={path}: line {number} is damaged or not a record of a study; "
-                    "restore a backup, or give another study_file"
-                )
-    try:
-        return JournalStorage(backend)  # applies every record
-    except (AssertionError, LookupError, TypeError, ValueError) as error:
-        raise ConfigInvalid(
-            f"study_file={path}: Optuna cannot apply one of its records "
-            f"({type(error).__name__}: {error}); restore a backup, or give another study_file"
-        ) from error
-
-
-class _Backend(JournalFileBackend):
-    """Optuna's journal file, without lines that a killed process truncated.
-
-    Optuna appends to such a line, and can then read no study in the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
-        self._path = path
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append records, after removing a truncated one."""
-        self.remove_truncated_line()
-        super().append_logs(logs)
-
-    def remove_truncated_line(self) -> None:
-        """Remove a last line without an end, or end it if it is a whole record."""
-        if _ends_with_newline(self._path):
+    def _report(self, number: int) -> None:
+        """Say how a trial went, and what is left."""
+        trials = self.study.trials()
+        mine = next((trial for trial in trials if trial.number == number), None)
+        if mine is None:
             return
-        lock = JournalFileSymlinkLock(str(self._path))
-        lock.acquire()  # another process may be writing this line
-        try:
-            if _ends_with_newline(self._path):
-                return
-            content = self._path.read_bytes()
-            last = content[content.rfind(b"\n") + 1 :]
-            with self._path.open("r+b") as file:
-                if _is_record(last):
-                    file.seek(0, os.SEEK_END)
-                    file.write(b"\n")
-                else:
-                    file.truncate(len(content) - len(last))
-                    log.warning("removed the last line of %s, which was truncated", self._path)
-        finally:
-            lock.release()
+        best = best_trial(trials, self.objectives[0])
+        finished = [trial for trial in trials if trial.state in FINISHED]
+        running = max(1, sum(trial.state.name == "RUNNING" for trial in trials))
+        seconds = [trial.duration.total_seconds() for trial in finished if trial.duration]
+        left = max(0, self.config.trials - len(finished)) * float(np.mean(seconds or [0]))
+        values = ", ".join(
+            f"{one.title} {value:.4f}"
+            for one, value in zip(self.objectives, mine.values or (), strict=False)
+        )
+        log.info(
+            "trial %d %s%s; best %s; %d of %d done, %s; about %s left",
+            number,
+            mine.state.name.lower(),
+            f": {values}" if values else "",
+            "none yet" if best is None else f"{best.values[0]:.4f} (trial {best.number})",
+            len(finished),
+            self.config.trials,
+            listed(counts_by_state(finished)),
+            _duration(left / max(running, self.config.workers)),
+        )
+
+    def _log_progress(self, tracked: Run) -> None:
+        """Log the best value so far as a curve over the finished trials."""
+        trials = self.study.trials()
+        best = best_trial(trials, self.objectives[0])
+        if best is not None:
+            finished = sum(trial.state in FINISHED for trial in trials)
+            name = f"best_so_far/{self.objectives[0].name}"
+            tracked.log_metrics({name: best.values[0]}, step=finished)
+
+    def _have_workers_run(self, tracked: Run) -> None:
+        """Have worker processes run the trials; they join the study as on other machines.
+
+        Raises
+        ------
+        ProcessLost
+            All of them ended before the trials were done.
+        """
+        with _workers(self.config, self.model) as workers:
+            seen, ended = -1, set[int]()
+            while True:
+                finished = sum(trial.state in FINISHED for trial in self.study.trials())
+                if finished != seen:
+                    self._log_progress(tracked)
+                    seen = finished
+                for worker in workers:
+                    if worker.poll() is not None and worker.pid not in ended:
+                        ended.add(worker.pid)
+                        if worker.returncode:
+                            log.warning(
+                                "worker %d ended with exit code %d", worker.pid, worker.returncode
+                            )
+                self.study.fail_lost_trials()
+                if not self.study.is_busy(self.config.trials) or time.monotonic() >= self.ends:
+                    break
+                if len(ended) == len(workers):
+                    raise ProcessLost(
+                        f"all {len(workers)} workers of study {self.study.name} ended before its "
+                        "trials; see their messages, and run the same command to continue"
+                    )
+                time.sleep(_PAUSE)
+            self._wait_for_running()
+
+    def _wait_for_running(self) -> None:
+        """After a timeout, wait for the trials that run."""
+        while self.study.is_running(self.config.trials):
+            self.study.fail_lost_trials()
+            time.sleep(_PAUSE)
+
+    def _end_lost(self, tracked: Run) -> None:
+        """End the MLflow runs of trials that are finished, or whose processes were lost."""
+        states = {
+            run_id: (
+                {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}.get(trial.state.name, "FAILED"),
+                "its process was lost",
+            )
+            for trial in self.study.study.get_trials(deepcopy=False)
+            if (run_id := trial_run(trial)) and trial.state in FINISHED
+        }
+        end_lost_children(tracked.id, states)
 
 
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        if not file.seek(0, os.SEEK_END):
-            return True
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
-
-
-def _is_record(line: bytes) -> bool:
+@contextmanager
+def _workers(config: SearchConfig, model: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Start processes that join the study, each on its own cores, and stop them at the end."""
+    changed = {"model": model, "workers": 1}
+    arguments = [
+        f"--{name}={text_of(value)}"
+        for name, value in config.model_copy(update=changed).model_dump().items()
+    ]
+    command = [sys.executable, "-m", "entrypoints.search", *arguments]
+    share = max(1, usable_cores() // config.workers)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(share)}
+    environment.pop("MLFLOW_RUN_ID", None)
+    workers = []
     try:
-        return "op_code" in dict(json.loads(line))
-    except (ValueError, TypeError, RecursionError):
-        return False
+        for number in range(config.workers):
+            with _on_cores(number, share):
+                workers.append(subprocess.Popen(command, env=environment))
+        yield workers
+    finally:
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                worker.send_signal(signal.SIGINT)
+        for worker in workers:
+            worker.wait()
+
+
+@contextmanager
+def _on_cores(number: int, share: int) -> Iterator[None]:
+    """Run this thread, and so what it starts, on the cores of one worker."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = sorted(os.sched_getaffinity(0))
+    first = (number * share) % len(before)
+    try:
+        os.sched_setaffinity(0, before[first : first + share])
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _compare(outer: Run, found: Sequence[Found], config: SearchConfig) -> list[str]:
+    """Compare the winners of all models with the best of them, and log the table."""
+    sign = 1 if found[0].objective.lower_is_better else -1
+    ordered = sorted(found, key=lambda one: sign * one.value.value)
+    first, rows, lines = ordered[0], [], []
+    data = training_rows(config)
+    for one in ordered:
+        row = {"model": one.model, "trial": one.best.number, **vars(one.value)}
+        difference = None
+        if one is not first and one.forecasts is not None and first.forecasts is not None:
+            difference = paired_difference(
+                one.forecasts, first.forecasts, data, one.objective, resamples=config.resamples
+            )
+            row |= {
+                "difference": difference.value,
+                "difference_low": difference.low,
+                "difference_high": difference.high,
+            }
+        rows.append(row)
+        line = f"{one.model}: {one.objective.title} {with_interval(one.value)}"
+        if difference is not None:
+            line += f", minus {first.model} {with_interval(difference)}"
+        lines.append(line)
+    outer.log_text(pd.DataFrame(rows).to_csv(index=False), "models.csv")
+    outer.describe("\n\n".join(lines))
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -41,8 +41,8 @@ def used(models, at_home, newest, fetch, tmp_path):
         return newest("audit")
 
     def searched():
-        study = {"study_file": tmp_path / "study", "trials": 1, "family": "forest"}
-        search.run(SearchConfig(**at_home.small, **study))
+        study = {"storage": f"sqlite:///{tmp_path}/search.db", "trials": 1, "model": "forest"}
+        search.run(SearchConfig(**at_home.small, **study, register=False))
         return newest("search")
 
     def predicted():

@@ -3,13 +3,14 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -161,6 +162,41 @@ def train_for(
     return _forecaster(training, data, inputs, rows, options)
 
 
+def train_side_by_side(
+    data: TrainingData,
+    inputs: NetworkInputs,
+    parts: Sequence[tuple[Rows, Rows]],
+    options: NetworkOptions,
+    *,
+    on_epoch: Callable[[list[EpochRecord]], None],
+) -> list[NetworkForecaster]:
+    """Train a network on each part's first rows, an epoch of each in turn; return them all.
+
+    After each epoch ``on_epoch`` gets the records of all networks, each scored on its part's
+    second rows; an exception from it ends the trainings. No epoch is chosen by these scores: the
+    networks are those of the last epoch. Each is the same as if it were trained alone.
+    """
+    trainings = []
+    with ExitStack() as stack:
+        fabric, stop = stack.enter_context(_prepared_process(options))
+        for rows, left_out in parts:
+            training = _set_up(
+                data,
+                inputs,
+                rows,
+                options,
+                fabric=fabric,
+                stop=stop,
+                validation=_batches(data, inputs, left_out, options),
+                choose_epoch=False,
+                shown=False,
+            )
+            trainings.append((training, stack.enter_context(closing(training.fit())), rows))
+        for _ in range(options.epochs):
+            on_epoch([next(records) for _, records, _ in trainings])
+    return [_forecaster(one, data, inputs, rows, options) for one, _, rows in trainings]
+
+
 @contextmanager
 def _training(
     data: TrainingData,
@@ -170,7 +206,26 @@ def _training(
     checkpoint: Checkpoint | None,
     validation: Batches | None,
 ) -> Iterator[Training]:
-    """Set up a training; restore torch's random stream, threads and signal handlers at the end.
+    """Set up one training; see ``_prepared_process``."""
+    with _prepared_process(options) as (fabric, stop):
+        yield _set_up(
+            data,
+            inputs,
+            rows,
+            options,
+            fabric=fabric,
+            stop=stop,
+            validation=validation,
+            checkpoint=checkpoint,
+            shown=fabric.is_global_zero,
+        )
+
+
+@contextmanager
+def _prepared_process(options: NetworkOptions) -> Iterator[tuple[Fabric, Callable[[], bool]]]:
+    """Prepare this process for training; give its Fabric, and whether Ctrl-C was pressed.
+
+    Torch's random stream, threads and signal handlers are restored at the end.
 
     Raises
     ------
@@ -185,24 +240,42 @@ def _training(
         _report_full_memory(options),
         defer_signals() as stop,
     ):
-        torch.manual_seed(integer_seed(options.seed, Stream.WEIGHTS))
-        network = build(network_config(options, inputs.n_features))
-        _set_first_forecast(network, data, inputs, rows)
-        yield Training(
-            network,
-            Normaliser(inputs.normalisation),
-            train=_batches(data, inputs, rows, options),
-            validation=validation,
-            options=options,
-            loss=build_loss(options, data.peak_flux[rows]),
-            fabric=fabric,
-            augment=build_augmentation(options, inputs.normalisation),
-            checkpoint=checkpoint,
-            stop=stop,
-            progress=partial(_progress, epochs=options.epochs, shown=fabric.is_global_zero),
-        )
+        yield fabric, stop
         if any_process(stop(), fabric):  # a signal after the last step; all processes end together
             raise KeyboardInterrupt
+
+
+def _set_up(
+    data: TrainingData,
+    inputs: NetworkInputs,
+    rows: Rows,
+    options: NetworkOptions,
+    *,
+    fabric: Fabric,
+    stop: Callable[[], bool],
+    validation: Batches | None,
+    checkpoint: Checkpoint | None = None,
+    choose_epoch: bool = True,
+    shown: bool,
+) -> Training:
+    """Make a network with its first weights, and the training of it on some rows."""
+    torch.manual_seed(integer_seed(options.seed, Stream.WEIGHTS))
+    network = build(network_config(options, inputs.n_features))
+    _set_first_forecast(network, data, inputs, rows)
+    return Training(
+        network,
+        Normaliser(inputs.normalisation),
+        train=_batches(data, inputs, rows, options),
+        validation=validation,
+        options=options,
+        loss=build_loss(options, data.peak_flux[rows]),
+        fabric=fabric,
+        choose_epoch=choose_epoch,
+        augment=build_augmentation(options, inputs.normalisation),
+        checkpoint=checkpoint,
+        stop=stop,
+        progress=partial(_progress, epochs=options.epochs, shown=shown),
+    )
 
 
 def network_config(options: NetworkOptions, n_features: int) -> NetworkConfig:
