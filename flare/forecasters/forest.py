@@ -28,7 +28,7 @@ _TREE = "sklearn.tree._tree.Tree"
 
 #: What a search varies, by the names of the parameters of ``baseline``.
 FOREST_SPACE: Space = {
-    "trees": Integers(low=100, high=600, log=True),
+    "trees": Integers(low=100, high=400, log=True),
     "min_samples_leaf": Integers(low=1, high=40, log=True),
     "max_features": Reals(low=0.03, high=1.0, log=True),
 }

@@ -266,9 +266,7 @@ def test_no_trial_is_started_after_the_timeout(searched):
 
 def test_a_search_without_a_single_event_says_so(searched, newest, tmp_path):
     quiet = write_tiny_dataset(tmp_path / "quiet", test_regions=1, labels=(1e-9, 2e-6))
-    with pytest.raises(
-        VerificationInvalid, match=r"none of the 1 trials .* has a value"
-    ):
+    with pytest.raises(VerificationInvalid, match=r"none of the 1 trials .* has a value"):
         searched(data_dir=quiet, trials=1, objective="brier_skill_score", study="quiet")
     assert newest("search").info.status == "FAILED"
 

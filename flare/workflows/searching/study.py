@@ -256,7 +256,7 @@ class SharedStudy:
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials that count: those that were queued again do so in their last form."""
-        trials = self.ask_storage(lambda: self.storage.get_all_trials(self._id, deepcopy=False))
+        trials = self.ask_storage(lambda: self.study.get_trials(deepcopy=False))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             again = {

@@ -87,8 +87,6 @@ class Trials:
 
     def run(self, study: SharedStudy, trial: optuna.Trial, parent_id: str) -> None:
         """Run one trial below the study's MLflow run; its own errors end it alone."""
-        values = suggest(trial, self._space)
-        parameters = parameters_of(values, self._config)
         about = {
             ENTRY_TAG: "trial",
             KIND_TAG: self._model,
@@ -98,8 +96,12 @@ class Trials:
         }
         with study.alive(trial):
             try:
+                values = suggest(trial, self._space)
                 with start_child(
-                    parent_id, name=f"trial {trial.number}", params=parameters, tags=about
+                    parent_id,
+                    name=f"trial {trial.number}",
+                    params=parameters_of(values, self._config),
+                    tags=about,
                 ) as run:
                     set_trial_run(trial, run.id)
                     self._run(study, trial, run, values)
