@@ -153,6 +153,12 @@ class _Search:
 
     def run(self) -> SearchResult:
         """Join the study while another process leads it, and lead it if that one is lost."""
+        try:
+            return self._run()
+        finally:
+            self.study.close()
+
+    def _run(self) -> SearchResult:
         n_run, joined = 0, False
         self._start_clock()
         while self.study.has_leader() and not self.study.is_finishing():

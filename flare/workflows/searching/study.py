@@ -17,7 +17,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -30,7 +30,7 @@ from optuna.exceptions import (
 )
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from flare.errors import ConfigInvalid, StorageUnavailable
@@ -89,27 +89,25 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
             f"storage={url} is no address of a database; write sqlite:///FILE or "
             "postgresql://USER@HOST/NAME"
         ) from error
-    shown = address.render_as_string(hide_password=True)
+    shown, file = address.render_as_string(hide_password=True), sqlite_file(address)
 
     def connect() -> RDBStorage:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            sqlite = address.get_backend_name() == "sqlite"
             return RDBStorage(
                 address.render_as_string(hide_password=False),
-                engine_kwargs={"connect_args": {"timeout": 60}}
-                if sqlite
-                else {"pool_pre_ping": True},
+                engine_kwargs={"pool_pre_ping": True}
+                if file is None
+                else {"connect_args": {"timeout": 60}},
                 heartbeat_interval=heartbeat,
                 heartbeat_stale_trial_callback=_queue_again_once,
             )
 
     try:
-        if address.get_backend_name() != "sqlite" or not address.database:
+        if file is None:
             return patiently(connect, shown, seconds=PATIENCE_AT_START)
-        path = Path(address.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_name(f".{path.name}.lock")):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with locked(file.with_name(f".{file.name}.lock")):
             return connect()
     except ImportError as error:
         raise ConfigInvalid(
@@ -123,6 +121,14 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
         raise StorageUnavailable(
             f"storage={shown} cannot be used: {first}; give another storage"
         ) from error
+
+
+def sqlite_file(url: str | URL) -> Path | None:
+    """Return the file of a SQLite database; None for any other."""
+    address = make_url(url)
+    if address.get_backend_name() != "sqlite" or not address.database:
+        return None
+    return Path(address.database)
 
 
 def patiently(call: Callable[[], Result], storage: str, *, seconds: float = PATIENCE) -> Result:
@@ -244,6 +250,11 @@ class SharedStudy:
             )
         return study
 
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self.storage.remove_session()
+        self.storage.engine.dispose()
+
     def ask_storage(self, call: Callable[[], Result]) -> Result:
         """Repeat a call while the database is away; see ``patiently``."""
         return patiently(call, self._url)
@@ -276,14 +287,21 @@ class SharedStudy:
     def claim(self, total: int) -> optuna.Trial | None:
         """Take the next waiting trial among the first ``total``; None if no trial waits."""
         self.fail_lost_trials()
-        for waiting in self.trials()[:total]:
-            if waiting.state != TrialState.WAITING:
-                continue
-            if self.ask_storage(lambda number=waiting.number: self._take(number)):  # type: ignore[misc]
-                seed = integer_seed(self._seed, Stream.SEARCH, waiting.number)
-                self.study.sampler = self._sampler(seed)
-                return optuna.Trial(self.study, self._trial_id(waiting.number))
-        return None
+        with self._alone():
+            for waiting in self.trials()[:total]:
+                if waiting.state != TrialState.WAITING:
+                    continue
+                if self.ask_storage(lambda number=waiting.number: self._take(number)):  # type: ignore[misc]
+                    break
+            else:
+                return None
+        self.study.sampler = self._sampler(integer_seed(self._seed, Stream.SEARCH, waiting.number))
+        return optuna.Trial(self.study, self._trial_id(waiting.number))
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Keep other processes from changing states of trials: SQLite locks no row for reading."""
+        file = sqlite_file(self.storage.url)
+        return nullcontext() if file is None else locked(file.with_name(f".{file.name}.lock"))
 
     def _take(self, number: int) -> bool:
         with suppress(UpdateFinishedTrialError):
@@ -295,7 +313,7 @@ class SharedStudy:
 
     def fail_lost_trials(self) -> None:
         """Fail the trials whose processes were lost, and queue each once more."""
-        with warnings.catch_warnings():
+        with self._alone(), warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             self.ask_storage(lambda: fail_stale_trials(self.study))
 
