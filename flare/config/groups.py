@@ -111,16 +111,6 @@ PromotionScore = Literal[
 ]
 
 
-#: Scores that a search can optimise: of all GOES classes, of M1.0, and of the flux.
-SEARCH_OBJECTIVES = (
-    "ranked_probability_score",
-    "log_loss",
-    "brier_skill_score",
-    "true_skill_statistic",
-    "log10_flux_mae",
-)
-
-
 class EntryConfig(BaseSettings):
     """Base of all configs: frozen, unknown names are refused, the environment is not read."""
 

@@ -8,8 +8,9 @@ import pytest
 from mlflow import MlflowClient
 
 from flare.errors import DatasetInvalid, TrackingUnavailable, TrainingDiverged
+from flare.tracking.child_runs import end_lost_children, start_child
 from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import end_lost_children, start, start_child
+from flare.tracking.runs import start
 
 pytestmark = pytest.mark.usefixtures("at_home")
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from flare.config.groups import SEARCH_OBJECTIVES
+from flare.config.search import SEARCH_OBJECTIVES
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import INTERVAL_LEVEL
 from flare.forecasters.postprocessing.fit import calibrate_by_fold, fit_postprocessing

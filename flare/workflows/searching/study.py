@@ -18,7 +18,6 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import optuna
@@ -30,146 +29,26 @@ from optuna.exceptions import (
 )
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from flare.errors import ConfigInvalid, StorageUnavailable
 from flare.files import locked
 from flare.seeding import Stream, integer_seed
+from flare.workflows.searching.storage import STOPS, patiently, sqlite_file
 
 log = logging.getLogger("flare")
 
 Result = TypeVar("Result")
 Direction = Literal["minimize", "maximize"]
 
-#: Where studies are unless another database is given.
-DEFAULT_STORAGE = "sqlite:///outputs/search.db"
-
-#: Seconds that a database may be away: when a study is opened, and while one runs.
-PATIENCE_AT_START, PATIENCE = 10.0, 300.0
-_PAUSE = 1.0  # seconds between two attempts, and between looks at what others do
-
 #: Attributes of a study: what its trials have in common, its leader, and its MLflow run.
 _CONDITIONS, _LEADER, _RUN = "flare:conditions", "flare:leader", "flare:run"
 #: And once it had all its trials: the best one, and the version that was trained like it.
 _OUTCOME = "flare:outcome"
-#: Attributes of a trial: its MLflow run, and how often it was stopped by Ctrl-C.
-_TRIAL_RUN, _STOPS = "flare:run", "flare:stops"
-
-#: Trials that are complete before any is pruned.
-_UNPRUNED = 5
+_TRIAL_RUN = "flare:run"  # attribute of a trial: its MLflow run
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
-
-def quiet_optuna() -> None:
-    """Keep Optuna from repeating on the terminal what is said and logged already."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
-def shown_storage(url: str) -> str:
-    """Return the address of the database without its password."""
-    return make_url(url or DEFAULT_STORAGE).render_as_string(hide_password=True)
-
-
-def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
-    """Connect to the database of studies; a new SQLite file is set up by one process alone.
-
-    Raises
-    ------
-    ConfigInvalid
-        The address is none, or the package of its driver is missing.
-    StorageUnavailable
-        The database does not answer, or is something else.
-    """
-    try:
-        address = make_url(url or DEFAULT_STORAGE)
-    except ArgumentError as error:
-        raise ConfigInvalid(
-            f"storage={url} is no address of a database; write sqlite:///FILE or "
-            "postgresql://USER@HOST/NAME"
-        ) from error
-    shown, file = address.render_as_string(hide_password=True), sqlite_file(address)
-
-    def connect() -> RDBStorage:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            return RDBStorage(
-                address.render_as_string(hide_password=False),
-                engine_kwargs={"pool_pre_ping": True}
-                if file is None
-                else {"connect_args": {"timeout": 60}},
-                heartbeat_interval=heartbeat,
-                heartbeat_stale_trial_callback=_queue_again_once,
-            )
-
-    try:
-        if file is None:
-            return patiently(connect, shown, seconds=PATIENCE_AT_START)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with locked(file.with_name(f".{file.name}.lock")):
-            return connect()
-    except ImportError as error:
-        raise ConfigInvalid(
-            f"storage={shown} needs a driver that is not installed ({error}); for PostgreSQL: pip "
-            "install 'flare[postgresql]'"
-        ) from error
-    except (SQLAlchemyError, StorageInternalError) as error:
-        raise StorageUnavailable(_unavailable(shown, error)) from error
-    except RuntimeError as error:  # of another version of Optuna
-        first = str(error).splitlines()[0]
-        raise StorageUnavailable(
-            f"storage={shown} cannot be used: {first}; give another storage"
-        ) from error
-
-
-def sqlite_file(url: str | URL) -> Path | None:
-    """Return the file of a SQLite database; None for any other."""
-    address = make_url(url)
-    if address.get_backend_name() != "sqlite" or not address.database:
-        return None
-    return Path(address.database)
-
-
-def patiently(call: Callable[[], Result], storage: str, *, seconds: float = PATIENCE) -> Result:
-    """Repeat a call while the database is away, for so many seconds.
-
-    Raises
-    ------
-    StorageUnavailable
-        It does not answer for so long.
-    """
-    deadline, warned = time.monotonic() + seconds, False
-    while True:
-        try:
-            return call()
-        except (OperationalError, StorageInternalError) as error:
-            if time.monotonic() >= deadline:
-                raise StorageUnavailable(_unavailable(storage, error)) from error
-            if not warned:
-                log.warning("%s; trying again for %.0f s", _unavailable(storage, error), seconds)
-            warned = True
-            time.sleep(_PAUSE)
-
-
-def _unavailable(storage: str, error: Exception) -> str:
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    reason = (str(cause).splitlines() or [type(cause).__name__])[0]
-    return (
-        f"the database of studies {storage} does not answer: {reason}; start it, or give another "
-        "storage"
-    )
-
-
-def _queue_again_once(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a trial whose process was lost, unless it was lost before."""
-    stops = int(trial.user_attrs.get(_STOPS, 0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        RetryHeartbeatStaleTrialCallback(max_retry=1 + stops)(study, trial)
-    log.warning("trial %d was lost with its process", trial.number)
 
 
 class SharedStudy:
@@ -351,7 +230,7 @@ class SharedStudy:
 
     def stop(self, trial: optuna.Trial) -> None:
         """Fail a trial that Ctrl-C stopped, and queue it again with the same values."""
-        trial.set_user_attr(_STOPS, int(trial.user_attrs.get(_STOPS, 0)) + 1)
+        trial.set_user_attr(STOPS, int(trial.user_attrs.get(STOPS, 0)) + 1)
         if self.tell(trial, TrialState.FAIL):
             stopped = self.storage.get_trial(self._trial_id(trial.number))
             with warnings.catch_warnings():
@@ -449,54 +328,3 @@ def _is_process(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def sampler_of(
-    name: str, *, several_objectives: bool
-) -> Callable[[int], optuna.samplers.BaseSampler]:
-    """Return a function from a seed to the sampler of that name."""
-    startup = 10
-
-    def make(seed: int) -> optuna.samplers.BaseSampler:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            if name == "random":
-                return optuna.samplers.RandomSampler(seed=seed)
-            if name == "cmaes":
-                return optuna.samplers.CmaEsSampler(seed=seed, n_startup_trials=startup)
-            if name == "gp":
-                return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup)
-            return optuna.samplers.TPESampler(
-                seed=seed,
-                n_startup_trials=startup,
-                multivariate=True,
-                group=True,
-                constant_liar=True,
-            )
-
-    if name == "cmaes" and several_objectives:
-        raise ConfigInvalid("sampler=cmaes has one objective; choose tpe, random or gp for two")
-    return make
-
-
-def pruner_of(name: str, *, epochs: int) -> optuna.pruners.BasePruner:
-    """Return the pruner of that name, for trials of so many epochs.
-
-    Nothing is pruned before five trials are complete, nor in their first epoch.
-    """
-    if name == "median":
-        return optuna.pruners.MedianPruner(
-            n_startup_trials=_UNPRUNED, n_warmup_steps=1, n_min_trials=3
-        )
-    if name == "hyperband":
-        return _Hyperband(min_resource=1, max_resource=epochs, reduction_factor=3)
-    return optuna.pruners.NopPruner()
-
-
-class _Hyperband(optuna.pruners.HyperbandPruner):
-    """Hyperband, which otherwise prunes from the second trial on."""
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Return whether to stop a trial; never before enough trials are complete."""
-        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return len(complete) >= _UNPRUNED and super().prune(study, trial)

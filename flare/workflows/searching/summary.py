@@ -20,7 +20,8 @@ from flare.config.groups import text_of
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.goes import EVENTS
-from flare.tracking.runs import Run, read_text
+from flare.tracking.child_runs import read_text
+from flare.tracking.runs import Run
 from flare.verification.scores import Score
 from flare.workflows.fitting.cross_validation import OUT_OF_FOLD_TABLE
 from flare.workflows.fitting.scoring import OutOfFoldForecasts

@@ -10,11 +10,13 @@ import optuna
 from numpy.typing import NDArray
 from optuna.trial import TrialState
 
-from flare.config import BaselineConfig, SearchConfig, TrainConfig
+from flare.config import BaselineConfig, TrainConfig
+from flare.config.search import SearchConfig
 from flare.errors import DeviceMemoryFull, TrainingDiverged, VerificationInvalid
 from flare.forecast import Forecast
 from flare.search_space import Space
-from flare.tracking.runs import Run, start_child
+from flare.tracking.child_runs import start_child
+from flare.tracking.runs import Run
 from flare.tracking.tags import ENTRY_TAG, KIND_TAG, PRUNED_TAG, STATE_TAG, STUDY_TAG, TRIAL_TAG
 from flare.training.state import EpochRecord
 from flare.verification.scores import Score
@@ -24,7 +26,8 @@ from flare.workflows.fitting.cross_validation import (
     log_out_of_fold,
     training_folds,
 )
-from flare.workflows.fitting.network import NetworkInputs, prepare_inputs, train_side_by_side
+from flare.workflows.fitting.network import train_side_by_side
+from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
 from flare.workflows.fitting.training_data import TrainingData, log_part, training_rows
 from flare.workflows.searching.objective import Objective, calibrated, score

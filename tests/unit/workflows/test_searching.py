@@ -12,20 +12,19 @@ import pytest
 from optuna.trial import TrialState
 from sklearn.metrics import log_loss
 
-from flare.config import SearchConfig
+from flare.config.search import SearchConfig
 from flare.errors import ConfigInvalid
 from flare.forecast import Forecast
 from flare.goes import EVENTS
 from flare.search_space import is_active, problems
 from flare.workflows.fitting.scoring import OutOfFoldForecasts
-from flare.workflows.search import MODELS
-from flare.workflows.searching import space, study
+from flare.workflows.searching import samplers, space, storage, study
 from flare.workflows.searching.objective import Objective, objectives_of, paired_difference, score
 
 SIZES = SearchConfig(image_size=64, smallest_image_size=32)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", space.MODELS)
 def test_the_defaults_are_a_point_of_the_space_and_every_point_is_a_valid_config(model):
     ranges = space.space_of(model, SIZES)
     assert problems(ranges, space.default_values(model, ranges, SIZES)) == []
@@ -147,20 +146,20 @@ def shared(tmp_path):
         given = {
             "directions": ["minimize"],
             "conditions": {"objective": "a"},
-            "sampler": study.sampler_of("tpe", several_objectives=False),
-            "pruner": study.pruner_of("median", epochs=3),
+            "sampler": samplers.sampler_of("tpe", several_objectives=False),
+            "pruner": samplers.pruner_of("median", epochs=3),
             "seed": 0,
             "heartbeat": 1,
         }
         url = f"sqlite:///{tmp_path}/studies/search.db"
-        storage = study.open_storage(url, heartbeat=1)
-        opened.append(storage)
-        return study.SharedStudy(storage, name, **given | changed)
+        database = storage.open_storage(url, heartbeat=1)
+        opened.append(database)
+        return study.SharedStudy(database, name, **given | changed)
 
     yield open_it
-    for storage in opened:
-        storage.remove_session()
-        storage.engine.dispose()
+    for database in opened:
+        database.remove_session()
+        database.engine.dispose()
 
 
 def test_two_processes_share_a_queue_and_each_trial_is_run_once(shared):
@@ -189,7 +188,7 @@ def test_two_processes_share_a_queue_and_each_trial_is_run_once(shared):
 
 def test_random_trials_do_not_depend_on_who_runs_them(shared):
     def values(name, processes):
-        sampler = study.sampler_of("random", several_objectives=False)
+        sampler = samplers.sampler_of("random", several_objectives=False)
         all_of_them = [shared(name=name, sampler=sampler) for _ in range(processes)]
         all_of_them[0].queue(6, {})
         result = {}
@@ -253,7 +252,7 @@ def test_a_leader_that_is_lost_no_longer_leads(shared, monkeypatch):
 def test_nothing_is_pruned_before_five_trials_are_complete():
     for name in ("median", "hyperband"):
         pruned = []
-        one = optuna.create_study(direction="minimize", pruner=study.pruner_of(name, epochs=9))
+        one = optuna.create_study(direction="minimize", pruner=samplers.pruner_of(name, epochs=9))
         for number in range(12):
             trial = one.ask()
             for step in range(1, 9):
