@@ -34,6 +34,7 @@ from flare.config.groups import (
 )
 from flare.config.network_groups import NetworkOptions, ResumeOption
 from flare.config.search import SearchConfig
+from flare.config.verify import VerifyConfig
 
 
 class DownloadConfig(ProcessesOption):
@@ -251,6 +252,7 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "search": SearchConfig,
     "ensemble": EnsembleConfig,
     "evaluate": EvaluateConfig,
+    "verify": VerifyConfig,
     "promote": PromoteConfig,
     "predict": PredictConfig,
     "serve": ServeConfig,

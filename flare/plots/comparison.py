@@ -3,22 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from textwrap import fill
 
 from matplotlib.figure import Figure
 
 from flare.errors import VerificationInvalid
 from flare.goes import HEADLINE_EVENT
-from flare.plots.rows import NO_SKILL, Column, draw_column, name_rows
+from flare.plots.rows import NO_SKILL, Column, score_panels
 from flare.plots.style import (
     BLUE,
     GREY,
-    INK,
-    LARGE,
-    PAGE,
     VERMILLION,
     caption,
-    new_figure,
     plain,
 )
 from flare.verification.scorecard import Scorecard
@@ -62,10 +57,10 @@ def skill_panels(
         name: [_score(card, event, name) for card in scorecards.values()] for name in scores
     }
     columns = [
-        Column(title_of(name), rows, _colours(len(rows), own), NO_SKILL.get(name), _better(name))
+        Column(title_of(name), rows, _colours(len(rows), own), NO_SKILL.get(name), direction(name))
         for name, rows in scores_by_name.items()
     ]
-    figure = _panels(columns, _names(scorecards), own, f"Skill, {event} and above")
+    figure = score_panels(columns, _names(scorecards), own, f"Skill, {event} and above")
     card = next(iter(scorecards.values()))
     of_event = card.get(event, "brier_score")
     caption(
@@ -110,10 +105,10 @@ def paired_differences(
         missing = replace(first, value=math.nan, low=math.nan, high=math.nan)
         rows = [one.get(name, missing) for name in references]
         of = first.name.removesuffix(_DIFFERENCE)
-        verdicts = [_verdict(score, of) for score in rows]
-        columns.append(Column(f"Difference in {title_of(of)}", rows, verdicts, 0.0, _better(of)))
+        verdicts = [verdict(score, of) for score in rows]
+        columns.append(Column(f"Difference in {title_of(of)}", rows, verdicts, 0.0, direction(of)))
     names = [plain(name) for name in references]
-    figure = _panels(columns, names, None, f"{plain(model, width=60)} minus each other")
+    figure = score_panels(columns, names, None, f"{plain(model, width=60)} minus each other")
     first = next(iter(differences[0].values()))
     caption(
         figure,
@@ -152,30 +147,14 @@ def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float
         rows = list(one.values())
         name = rows[0].name
         colours = _colours(len(rows), 0)
-        columns.append(Column(title_of(name), rows, colours, NO_SKILL.get(name), _better(name)))
+        columns.append(Column(title_of(name), rows, colours, NO_SKILL.get(name), direction(name)))
     names = [f"{plain(name)}\n{score.n_events} of {score.n}" for name, score in subsets[0].items()]
-    figure = _panels(columns, names, 0, f"{plain(forecaster, width=60)} by subset")
+    figure = score_panels(columns, names, 0, f"{plain(forecaster, width=60)} by subset")
     caption(
         figure,
         "Under each name: events of samples. "
         f"Bars: {100 * level:g} % intervals over active regions. Hollow: no spread.",
     )
-    return figure
-
-
-def _panels(columns: Sequence[Column], names: Sequence[str], own: int | None, title: str) -> Figure:
-    """Draw axes in one row that share their rows."""
-    height = sum(max(0.34, 0.15 * (name.count("\n") + 1) + 0.06) for name in names)
-    figure = new_figure(PAGE if len(columns) > 1 else 4.6, 1.7 + height)
-    grid = figure.subplots(1, len(columns), squeeze=False)[0]
-    for k, (axes, column) in enumerate(zip(grid, columns, strict=True)):
-        room = max(14, 72 // len(columns))
-        titled = replace(column, title=fill(column.title, room))
-        draw_column(axes, titled, highlighted=own, ticks=3 if len(columns) > 2 else 5)
-        if k:
-            axes.tick_params(labelleft=False)
-    name_rows(grid[0], names, highlighted=own)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=LARGE, color=INK)
     return figure
 
 
@@ -206,11 +185,12 @@ def _colours(n: int, own: int | None) -> list[str]:
     return [BLUE if own is None or k == own else GREY for k in range(n)]
 
 
-def _better(score_name: str) -> str:
+def direction(score_name: str) -> str:
+    """Say which direction of a score is better."""
     return "lower is better" if score_name in LOWER_IS_BETTER else "higher is better"
 
 
-def _verdict(score: Score, score_name: str) -> str:
+def verdict(score: Score, score_name: str) -> str:
     """Return the colour of a difference: better, worse or unknown."""
     if score.low > 0 or score.high < 0:
         better = (score.low > 0) != (score_name in LOWER_IS_BETTER)

@@ -2,19 +2,34 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from flare.plots.style import BLUE, GREY, INK, NORMAL, SKY, SMALL, dress
+from flare.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    LARGE,
+    NORMAL,
+    PAGE,
+    SKY,
+    SMALL,
+    dress,
+    new_figure,
+)
 from flare.verification.scores import Score
 
 #: The values of a forecast without skill, where they are known.
 NO_SKILL = {
     "appleman_skill_score": 0.0,
     "brier_skill_score": 0.0,
+    "brier_skill_score_vs_climatology": 0.0,
+    "gilbert_skill_score": 0.0,
     "heidke_skill_score": 0.0,
     "heidke_skill_score_at_0.5": 0.0,
     "log10_flux_bias": 0.0,
@@ -85,6 +100,24 @@ def name_rows(axes: Axes, names: Sequence[str], *, highlighted: int | None = Non
     axes.set_yticks(np.arange(len(names))[::-1], names, fontsize=SMALL + 0.5)
     if highlighted is not None:
         axes.get_yticklabels()[highlighted].set(fontweight="bold", color=BLUE)
+
+
+def score_panels(
+    columns: Sequence[Column], names: Sequence[str], own: int | None, title: str
+) -> Figure:
+    """Draw the axes of columns side by side; they share their rows, ``own`` is highlighted."""
+    height = sum(max(0.34, 0.15 * (name.count("\n") + 1) + 0.06) for name in names)
+    figure = new_figure(PAGE if len(columns) > 1 else 4.6, 1.7 + height)
+    grid = figure.subplots(1, len(columns), squeeze=False)[0]
+    for k, (axes, column) in enumerate(zip(grid, columns, strict=True)):
+        room = max(14, 72 // len(columns))
+        titled = replace(column, title=fill(column.title, room))
+        draw_column(axes, titled, highlighted=own, ticks=3 if len(columns) > 2 else 5)
+        if k:
+            axes.tick_params(labelleft=False)
+    name_rows(grid[0], names, highlighted=own)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=LARGE, color=INK)
+    return figure
 
 
 def _limits(column: Column) -> tuple[float, float]:

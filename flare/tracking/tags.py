@@ -26,6 +26,8 @@ FINGERPRINT_TAG = "flare.data_fingerprint"
 PACK_TAG = "flare.pack_fingerprint"
 SPLIT_TAG = "flare.split_fingerprint"
 AUDIT_TAG = "flare.audit"
+#: On a verification: the methods that look too good, or ``ok``.
+SCREENING_TAG = "flare.screening"
 CALIBRATION_TAG = "flare.calibration"
 #: Which samples calibration, thresholds and interval were fitted on.
 POSTPROCESSING_TAG = "flare.tuned_on"

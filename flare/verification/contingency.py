@@ -187,6 +187,33 @@ def appleman_skill_score(table: ContingencyTable) -> FloatArray:
     return np.where(np.less(table.events, table.non_events), rare, frequent)
 
 
+def gilbert_skill_score(table: ContingencyTable) -> FloatArray:
+    """Return CSI with the hits of random forecasts of the same frequency taken off (GSS, ETS).
+
+    (hits - r) / (hits + misses + false alarms - r) with r = P * alarms / (P + N). In -1/3..1:
+    perfect 1, any constant forecast 0; NaN where outcomes and forecasts are all the same.
+    Schaefer 1990, doi:10.1175/1520-0434(1990)005<0570:TCSIAA>2.0.CO;2.
+    """
+    random = ratio(table.events * table.alarms, table.total)
+    return ratio(table.hits - random, table.events + table.false_alarms - random)
+
+
+def symmetric_extremal_dependence_index(table: ContingencyTable) -> FloatArray:
+    """Return a score of rare events that does not vanish with their rate (SEDI).
+
+    (ln POFD - ln POD - ln(1 - POFD) + ln(1 - POD)) / (the same with plus signs). In -1..1: perfect
+    1, random forecasts 0; NaN where the POD or POFD is 0 or 1, except for a perfect forecast.
+    Ferro & Stephenson 2011, doi:10.1175/WAF-D-10-05030.1.
+    """
+    pod, pofd = probability_of_detection(table), probability_of_false_detection(table)
+    inside = (pod > 0) & (pod < 1) & (pofd > 0) & (pofd < 1)
+    h, f = np.where(inside, pod, 0.5), np.where(inside, pofd, 0.5)
+    top = np.log(f) - np.log(h) - np.log1p(-f) + np.log1p(-h)
+    bottom = np.log(f) + np.log(h) + np.log1p(-f) + np.log1p(-h)
+    perfect = (pod == 1) & (pofd == 0)
+    return np.where(inside, top / bottom, np.where(perfect, 1.0, np.nan))
+
+
 #: Every score of a contingency table, under the name that reports and MLflow show.
 CONTINGENCY_SCORES: dict[str, Callable[[ContingencyTable], FloatArray]] = {
     score.__name__: score
@@ -203,6 +230,8 @@ CONTINGENCY_SCORES: dict[str, Callable[[ContingencyTable], FloatArray]] = {
         critical_success_index,
         frequency_bias,
         appleman_skill_score,
+        gilbert_skill_score,
+        symmetric_extremal_dependence_index,
     )
 }
 

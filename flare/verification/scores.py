@@ -94,6 +94,8 @@ TITLES = {
     "true_skill_statistic_at_0.5": "TSS at 0.5",
     "heidke_skill_score": "HSS",
     "heidke_skill_score_at_0.5": "HSS at 0.5",
+    "gilbert_skill_score": "ETS",
+    "symmetric_extremal_dependence_index": "SEDI",
     "roc_area": "ROC area",
     "ranked_probability_score": "RPS",
     "log10_flux_mae": "log10-flux MAE (dex)",

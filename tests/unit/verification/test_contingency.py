@@ -41,6 +41,7 @@ def outcomes_and_forecasts(table: ContingencyTable) -> tuple[np.ndarray, np.ndar
         ("critical_success_index", 0.228),
         ("frequency_bias", 1.961),
         ("accuracy", 0.966),
+        ("gilbert_skill_score", 0.216),
     ],
 )
 def test_finleys_tornado_table_has_its_published_scores(score: str, published: float) -> None:
@@ -64,6 +65,8 @@ def test_scores_equal_those_of_the_bureau_of_meteorologys_package(table: Conting
         "critical_success_index": "critical_success_index",
         "frequency_bias": "frequency_bias",
         "accuracy": "accuracy",
+        "gilbert_skill_score": "gilberts_skill_score",
+        "symmetric_extremal_dependence_index": "symmetric_extremal_dependence_index",
     }.items():
         expected = float(getattr(theirs, name)())
         assert CONTINGENCY_SCORES[ours](table) == pytest.approx(expected, abs=1e-12), ours
@@ -125,6 +128,7 @@ def test_scores_that_need_events_are_nan_without_them() -> None:
         "recall",
         "frequency_bias",
         "appleman_skill_score",
+        "symmetric_extremal_dependence_index",
     }
 
 

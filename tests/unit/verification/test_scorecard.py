@@ -17,6 +17,8 @@ Issue = Callable[[float], Forecast]
 
 #: Undefined where B1.0 was not forecast.
 RANKED = ("ranked_probability_score", "ranked_probability_skill_score", "log_loss")
+#: Undefined where the POD or POFD is 0 or 1.
+SEDI = "symmetric_extremal_dependence_index"
 
 
 @pytest.fixture
@@ -71,6 +73,7 @@ def test_where_every_sample_is_an_event_only_scores_without_non_events_are_defin
         "appleman_skill_score",
         "brier_skill_score",
         "roc_area",
+        "symmetric_extremal_dependence_index",
     }
 
 
@@ -154,7 +157,7 @@ def test_the_dictionary_is_json_without_nan(card: Scorecard) -> None:
     restored = json.loads(json.dumps(card.as_dict(), allow_nan=False))
     assert (restored["scale"], restored["level"], restored["n_active_regions"]) == ("raw", 0.95, 12)
     undefined = [s for s in restored["scores"] if s["value"] is None]
-    assert {s["event"] for s in undefined if s["name"] not in RANKED} == {"X1.0"}
+    assert {s["event"] for s in undefined if s["name"] not in (*RANKED, SEDI)} == {"X1.0"}
 
 
 def test_a_scorecard_comes_back_from_its_dictionary_with_nan_for_what_is_undefined(

@@ -1,0 +1,1 @@
+"""The steps of ``verify``: forecasts and flares from files, samples, scores, report."""

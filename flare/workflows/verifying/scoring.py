@@ -1,0 +1,243 @@
+"""Scores of all methods with intervals, and the differences between any two of them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare.errors import InputInvalid
+from flare.verification.bootstrap import interval, region_weights
+from flare.verification.categories import class_table, gandin_murphy_gerrity_score
+from flare.verification.contingency import ContingencyTable, true_skill_statistic
+from flare.verification.corp import corp_decomposition
+from flare.verification.inputs import BoolArray, FloatArray, ratio
+from flare.verification.probabilistic import brier_score
+from flare.verification.scores import Score, class_scores, event_scores
+from flare.workflows.verifying.samples import Samples
+
+#: In place of an event, for scores over all forecast events at once.
+ALL_EVENTS = "all"
+
+Values = dict[str, FloatArray]
+
+#: Weights in memory at a time: R x N of one chunk of resamples, 160 MB.
+_CHUNK = 20_000_000
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """How often each of G blocks or regions counts in each resample, (1 + R, G), all once first.
+
+    ``group`` is the block or region of each sample, (N,).
+    """
+
+    counts: FloatArray
+    group: NDArray[np.intp]
+
+    def weights(self, rows: NDArray[np.intp]) -> Iterator[FloatArray]:
+        """Yield the weights of some samples, (r, n) each, for all resamples in their order."""
+        step = max(1, _CHUNK // max(len(rows), 1))
+        for start in range(0, len(self.counts), step):
+            yield self.counts[start : start + step][:, self.group[rows]]
+
+    def values(self, rows: NDArray[np.intp], score: Callable[..., Values]) -> Values:
+        """Return scores on all resamples, (1 + R,) each, from a function of ``weights``."""
+        parts = [score(weights=weights) for weights in self.weights(rows)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def resample(
+    samples: Samples, *, kind: str, block_days: float, n_resamples: int, seed: int
+) -> Resamples:
+    """Draw blocks of time or active regions with replacement, as many as there are.
+
+    Raises
+    ------
+    InputInvalid
+        There is a single block or region, or samples have no region.
+    """
+    if kind == "region":
+        if not samples.by_region:
+            raise InputInvalid("bootstrap=region, but the forecasts have no regions; use time")
+        groups = samples.regions
+    else:
+        length = np.timedelta64(round(block_days * 86_400), "s")
+        groups = ((samples.times - samples.times[0]) // length).astype(np.int64)
+    names, index = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        what = "active region" if kind == "region" else f"block of {block_days:g} days"
+        raise InputInvalid(
+            f"all samples are in one {what}, which gives no interval; score more of them"
+            + ("" if kind == "region" else " or pass a shorter -P block_days=")
+        )
+    drawn = region_weights(names, n_resamples=n_resamples, seed=seed)  # (R, G)
+    return Resamples(np.vstack([np.ones((1, len(names))), drawn]), index)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The forecasts of one event that are scored, by method: (N,), and which rows count, (n,)."""
+
+    probability: dict[str, FloatArray]
+    rows: dict[str, NDArray[np.intp]]
+    missing: dict[str, int]
+
+
+def apply_missing_rule(
+    of_methods: Mapping[str, FloatArray],
+    references: Mapping[str, FloatArray],
+    rule: str,
+    event: str,
+) -> Filled:
+    """Decide which samples are scored where methods lack forecasts.
+
+    ``drop``: each method is scored on the samples that it has. ``climatology``: its gaps count as
+    the first reference. ``common``: the samples that all methods have.
+
+    Raises
+    ------
+    InputInvalid
+        There is no common sample.
+    """
+    names = {**of_methods, **references}
+    there = {name: np.isfinite(values) for name, values in names.items()}
+    missing = {name: int(np.count_nonzero(~rows)) for name, rows in there.items()}
+    climatology = next(iter(references.values()))
+    if rule == "climatology":
+        filled = {name: np.where(there[name], v, climatology) for name, v in names.items()}
+        every = np.arange(len(climatology))
+        return Filled(filled, dict.fromkeys(names, every), missing)
+    if rule == "common":
+        common = np.flatnonzero(np.logical_and.reduce(list(there.values())))
+        if not len(common):
+            raise InputInvalid(
+                f"no sample has a forecast of {event} by all {len(of_methods)} methods; pass "
+                "-P missing=drop, or choose some with -P methods="
+            )
+        return Filled(names, dict.fromkeys(names, common), missing)
+    return Filled(names, {name: np.flatnonzero(rows) for name, rows in there.items()}, missing)
+
+
+def event_values(
+    observed: BoolArray,
+    probability: FloatArray,
+    climatology: FloatArray,
+    *,
+    threshold: float,
+    weights: FloatArray,
+) -> Values:
+    """Return all scores of one event on each resample: outcomes and probabilities (n,)."""
+    values = event_scores(observed, probability, threshold=threshold, weights=weights)
+    own = values["brier_score"]
+    against = brier_score(observed, climatology, weights=weights)
+    values["brier_skill_score_vs_climatology"] = 1 - ratio(own, against)
+    values["roc_skill_score"] = 2 * values["roc_area"] - 1
+    for name, parts in corp_decomposition(observed, probability, weights=weights).items():
+        if name != "brier":
+            values[f"{name}_{'score' if name == 'log' else 'rate'}"] = parts.score
+        values[f"{name}_miscalibration"] = parts.miscalibration
+        values[f"{name}_discrimination"] = parts.discrimination
+        values[f"{name}_uncertainty"] = parts.uncertainty
+    return values
+
+
+def all_event_values(
+    reached: BoolArray, probability: FloatArray, *, threshold: float, weights: FloatArray
+) -> Values:
+    """Return the scores over all K events on each resample: outcomes and probabilities (n, K).
+
+    The forecast class of the GMGS is that of the strongest event at or above the threshold.
+    """
+    k = reached.shape[1]
+    strongest = np.where(probability >= threshold, np.arange(1, k + 1), 0).max(axis=1)
+    table = class_table(reached.sum(axis=1), strongest, n_classes=k + 1, weights=weights)
+    return {
+        "gandin_murphy_gerrity_score": gandin_murphy_gerrity_score(table),
+        **class_scores(reached, probability, weights=weights),
+    }
+
+
+def make_score(event: str, name: str, values: FloatArray, observed: BoolArray) -> Score:
+    """Make a score of its values (1 + R,): the first is that of the samples themselves."""
+    low, high = _interval(values[1:])
+    n_events = int(np.count_nonzero(observed))
+    return Score(event, name, float(values[0]), low, high, len(observed), n_events)
+
+
+def _interval(values: FloatArray) -> tuple[float, float]:
+    infinite = np.isinf(values)
+    if not infinite.any():
+        return interval(values)
+    # Infinite logarithmic scores: the largest float stands for them between quantiles.
+    largest = np.finfo(np.float64).max / 4
+    ends = interval(np.nan_to_num(values, nan=np.nan, posinf=largest, neginf=-largest))
+    low, high = (float(np.copysign(np.inf, end)) if abs(end) > 1e300 else end for end in ends)
+    return low, high
+
+
+def paired_scores(
+    event: str,
+    observed: BoolArray,
+    filled: Filled,
+    resamples: Resamples,
+    *,
+    threshold: float,
+) -> dict[tuple[str, str], tuple[Score, ...]]:
+    """Return the differences of all pairs, first minus second, on the samples that both have.
+
+    Both are scored on the same resamples, so the interval is that of the difference. Pairs without
+    a common sample are left out.
+    """
+    pairs = {}
+    for one, other in combinations(filled.probability, 2):
+        rows = np.intersect1d(filled.rows[one], filled.rows[other], assume_unique=True)
+        if not len(rows):
+            continue
+        both = [filled.probability[name][rows] for name in (one, other)]
+        values = _differences(
+            observed[rows], *both, resamples.group[rows], resamples.counts, threshold
+        )
+        pairs[one, other] = tuple(
+            make_score(event, f"{name}_difference", value, observed[rows])
+            for name, value in values.items()
+        )
+    return pairs
+
+
+def _differences(
+    observed: BoolArray,
+    one: FloatArray,
+    other: FloatArray,
+    group: NDArray[np.intp],
+    counts: FloatArray,
+    threshold: float,
+) -> Values:
+    """Return differences on each resample, from sums over the samples of each group.
+
+    Both scores are functions of sums, so resamples need the weights of groups only.
+    """
+    alarms = [p >= threshold for p in (one, other)]
+    columns = np.column_stack(
+        [
+            np.ones(len(observed)),
+            observed,
+            np.square(other - observed) - np.square(one - observed),
+            *(column for alarm in alarms for column in (alarm & observed, alarm)),
+        ]
+    )
+    sums = np.zeros((counts.shape[1], columns.shape[1]))
+    np.add.at(sums, group, columns)
+    total, events, gained, hits_one, alarms_one, hits_other, alarms_other = (counts @ sums).T
+    rate = ratio(events, total)
+    statistics = [
+        true_skill_statistic(
+            ContingencyTable(hits, events - hits, n - hits, total - events - n + hits)
+        )
+        for hits, n in ((hits_one, alarms_one), (hits_other, alarms_other))
+    ]
+    return {
+        "brier_skill_score": ratio(ratio(gained, total), rate * (1 - rate)),
+        "true_skill_statistic": statistics[0] - statistics[1],
+    }
