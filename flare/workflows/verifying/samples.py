@@ -78,7 +78,9 @@ def make_samples(
     if by == "disk":
         table = _full_disk(table)
     elif by == "region" and (table["region"] == NO_REGION).any():
-        raise InputInvalid("by=region, but forecasts have no region; name it: -P columns=region=..")
+        raise InputInvalid(
+            "by=region, but forecasts have no region; name its column: -P columns=region=COLUMN,..."
+        )
     keys = table[["time", "region"]].drop_duplicates().sort_values(["time", "region"])
     index = pd.MultiIndex.from_frame(keys)
     rows = index.get_indexer(pd.MultiIndex.from_frame(table[["time", "region"]]))

@@ -195,9 +195,13 @@ def paired_scores(
         rows = np.intersect1d(filled.rows[one], filled.rows[other], assume_unique=True)
         if not len(rows):
             continue
-        both = [filled.probability[name][rows] for name in (one, other)]
         values = _differences(
-            observed[rows], *both, resamples.group[rows], resamples.counts, threshold
+            observed[rows],
+            filled.probability[one][rows],
+            filled.probability[other][rows],
+            group=resamples.group[rows],
+            counts=resamples.counts,
+            threshold=threshold,
         )
         pairs[one, other] = tuple(
             make_score(event, f"{name}_difference", value, observed[rows])
@@ -210,6 +214,7 @@ def _differences(
     observed: BoolArray,
     one: FloatArray,
     other: FloatArray,
+    *,
     group: NDArray[np.intp],
     counts: FloatArray,
     threshold: float,

@@ -86,20 +86,24 @@ def column_of(table: pd.DataFrame, column: str, path: Path) -> "pd.Series[str]":
     InputInvalid
         There is no such column.
     """
-    first, *others = columns_of(table, column, path)
-    return first.str.cat(others, sep=" ") if others else first
+    return _joined(columns_of(table, column, path))
 
 
-def columns_of(table: pd.DataFrame, column: str, path: Path) -> "list[pd.Series[str]]":
+def _joined(parts: pd.DataFrame) -> "pd.Series[str]":
+    first = parts.iloc[:, 0]
+    return first.str.cat(parts.iloc[:, 1:], sep=" ") if parts.shape[1] > 1 else first
+
+
+def columns_of(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
     """Return one column, or the columns that ``+`` joins."""
     if column in table:
-        return [table[column]]
+        return table[[column]]
     parts = [part.strip() for part in column.split("+")]
     missing = [part for part in parts if part not in table]
     if missing:
         shown = ", ".join(list(table.columns)[:12])
         raise InputInvalid(f"{path} has no column {column!r}; it has {shown}")
-    return [table[part] for part in parts]
+    return table[parts]
 
 
 def times_of(table: pd.DataFrame, column: str, path: Path, *, time_zone: str) -> Times:
@@ -110,10 +114,11 @@ def times_of(table: pd.DataFrame, column: str, path: Path, *, time_zone: str) ->
     InputInvalid
         A time cannot be read, or has no zone where ``time_zone`` is empty.
     """
-    first, *others = columns_of(table, column, path)
-    if len(others) in (1, 3):  # a date, then hours and minutes in one column: 3 is 0003
-        others[-1] = others[-1].where(others[-1] == "", others[-1].str.zfill(4))
-    texts = first.str.cat(others, sep=" ") if others else first
+    parts = columns_of(table, column, path)
+    if parts.shape[1] in (2, 4):  # a date, then hours and minutes in one column: 3 is 0003
+        last = parts.iloc[:, -1]
+        parts = parts.assign(**{str(last.name): last.where(last == "", last.str.zfill(4))})
+    texts = _joined(parts)
     without = [text for text in texts if not _ZONE.search(text)]
     if without and not time_zone:
         raise InputInvalid(
