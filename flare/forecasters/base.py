@@ -48,6 +48,20 @@ class ForecasterSpec:
 
 
 @dataclass(frozen=True)
+class Regions:
+    """Active regions of a dataset.
+
+    ``seed`` is that of synthetic regions, None for real ones or an unknown seed; ``fingerprint`` is
+    that of the dataset, None where it is unknown.
+    """
+
+    numbers: frozenset[int]
+    synthetic: bool
+    seed: int | None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
 class Origin:
     """The data that a forecaster was made from; it must not be scored on these regions.
 
@@ -61,6 +75,23 @@ class Origin:
     active_regions: tuple[int, ...]
     n_samples: int
     synthetic_seed: int | None = None
+
+    def shared(self, regions: Regions) -> tuple[int, ...]:
+        """Return the regions that a forecaster was fitted, postprocessed or validated on.
+
+        A NOAA number is the same region in every real dataset. A synthetic region is identified by
+        its number and the seed of its dataset: sets of one seed share regions whatever their sizes,
+        sets of different seeds share none. Where a seed is unknown, equal numbers count as the same
+        region: a false alarm can be overruled, an unnoticed leak cannot.
+        """
+        same_data = self.data_fingerprint == regions.fingerprint  # whatever its description says
+        seeds_differ = None not in (self.synthetic_seed, regions.seed) and (
+            self.synthetic_seed != regions.seed
+        )
+        different = self.synthetic != regions.synthetic or (self.synthetic and seeds_differ)
+        if different and not same_data:
+            return ()
+        return tuple(sorted(regions.numbers.intersection(self.active_regions)))
 
 
 @dataclass(frozen=True, kw_only=True)

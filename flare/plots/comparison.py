@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from flare.errors import VerificationInvalid
 from flare.goes import HEADLINE_EVENT
-from flare.plots.rows import NO_SKILL, Column, draw_column, name_rows
+from flare.plots.rows import Column, draw_column, name_rows
 from flare.plots.style import (
     BLUE,
     GREY,
@@ -22,7 +22,7 @@ from flare.plots.style import (
     plain,
 )
 from flare.verification.scorecard import Scorecard
-from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score, title_of
+from flare.verification.scores import Score, event_of, info_of, title_of
 
 #: The scores that are drawn by default.
 DEFAULT_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area", "log10_flux_mae")
@@ -59,12 +59,10 @@ def skill_panels(
         raise VerificationInvalid("no scorecards to draw; wanted at least one forecaster")
     own = _row_of(model, scorecards)
     scores_by_name = {
-        name: [_score(card, event, name) for card in scorecards.values()] for name in scores
+        name: [card.get(event_of(event, name), name) for card in scorecards.values()]
+        for name in scores
     }
-    columns = [
-        Column(title_of(name), rows, _colours(len(rows), own), NO_SKILL.get(name), _better(name))
-        for name, rows in scores_by_name.items()
-    ]
+    columns = [_column(name, rows, own) for name, rows in scores_by_name.items()]
     figure = _panels(columns, _names(scorecards), own, f"Skill, {event} and above")
     card = next(iter(scorecards.values()))
     of_event = card.get(event, "brier_score")
@@ -111,7 +109,7 @@ def paired_differences(
         rows = [one.get(name, missing) for name in references]
         of = first.name.removesuffix(_DIFFERENCE)
         verdicts = [_verdict(score, of) for score in rows]
-        columns.append(Column(f"Difference in {title_of(of)}", rows, verdicts, 0.0, _better(of)))
+        columns.append(Column(f"Difference in {_title(of)}", rows, verdicts, 0.0, _better(of)))
     names = [plain(name) for name in references]
     figure = _panels(columns, names, None, f"{plain(model, width=60)} minus each other")
     first = next(iter(differences[0].values()))
@@ -147,12 +145,7 @@ def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float
             f"scores of the subsets {[list(one) for one in subsets]}; wanted the same ones for "
             "each score, and at least one"
         )
-    columns = []
-    for one in subsets:
-        rows = list(one.values())
-        name = rows[0].name
-        colours = _colours(len(rows), 0)
-        columns.append(Column(title_of(name), rows, colours, NO_SKILL.get(name), _better(name)))
+    columns = [_column(next(iter(one.values())).name, list(one.values()), 0) for one in subsets]
     names = [f"{plain(name)}\n{score.n_events} of {score.n}" for name, score in subsets[0].items()]
     figure = _panels(columns, names, 0, f"{plain(forecaster, width=60)} by subset")
     caption(
@@ -179,12 +172,6 @@ def _panels(columns: Sequence[Column], names: Sequence[str], own: int | None, ti
     return figure
 
 
-def _score(card: Scorecard, event: str, name: str) -> Score:
-    """Find a score among those of the event or those of the flux."""
-    of_flux = any(score.event == FLUX and score.name == name for score in card.scores)
-    return card.get(FLUX if of_flux else event, name)
-
-
 def _names(scorecards: Mapping[str, Scorecard]) -> list[str]:
     whole = next(iter(scorecards.values())).samples()[:2]
     return [
@@ -201,18 +188,23 @@ def _row_of(model: str | None, scorecards: Mapping[str, Scorecard]) -> int | Non
     return list(scorecards).index(model)
 
 
-def _colours(n: int, own: int | None) -> list[str]:
-    """Return blue for the highlighted row, or for all where there is none."""
-    return [BLUE if own is None or k == own else GREY for k in range(n)]
+def _column(name: str, rows: Sequence[Score], own: int | None) -> Column:
+    """Return a column in blue, all rows but the highlighted one in grey where there is one."""
+    colours = [BLUE if own is None or row == own else GREY for row in range(len(rows))]
+    return Column(_title(name), rows, colours, info_of(name).no_skill, _better(name))
+
+
+def _title(score_name: str) -> str:
+    return title_of(score_name).replace("^-2", "$^{-2}$")
 
 
 def _better(score_name: str) -> str:
-    return "lower is better" if score_name in LOWER_IS_BETTER else "higher is better"
+    return "lower is better" if info_of(score_name).lower_is_better else "higher is better"
 
 
 def _verdict(score: Score, score_name: str) -> str:
     """Return the colour of a difference: better, worse or unknown."""
     if score.low > 0 or score.high < 0:
-        better = (score.low > 0) != (score_name in LOWER_IS_BETTER)
+        better = (score.low > 0) != info_of(score_name).lower_is_better
         return BLUE if better else VERMILLION
     return GREY

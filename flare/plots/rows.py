@@ -11,18 +11,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from flare.plots.style import BLUE, GREY, INK, NORMAL, SKY, SMALL, dress
 from flare.verification.scores import Score
 
-#: The values of a forecast without skill, where they are known.
-NO_SKILL = {
-    "appleman_skill_score": 0.0,
-    "brier_skill_score": 0.0,
-    "heidke_skill_score": 0.0,
-    "heidke_skill_score_at_0.5": 0.0,
-    "log10_flux_bias": 0.0,
-    "roc_area": 0.5,
-    "true_skill_statistic": 0.0,
-    "true_skill_statistic_at_0.5": 0.0,
-}
-
 #: Lowest left end of an axis: Brier skill scores have no lower bound.
 _LOWEST = -1.0
 

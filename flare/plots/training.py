@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from flare.plots.style import BLUE, CYCLE, GREY, SMALL, VERMILLION, dress, legend, new_figure
-from flare.verification.scores import TITLES
+from flare.verification.scores import title_of
 
 
 def training_curve(
@@ -35,8 +35,9 @@ def training_curve(
 
     def line(panel: int, key: str, colour: str) -> None:
         values = [record.get(key, float("nan")) for record in epochs]
-        label = TITLES.get(key, key.replace("_", " "))
-        axes[panel].plot(number, values, color=colour, marker=".", linewidth=1.5, label=label)
+        axes[panel].plot(
+            number, values, color=colour, marker=".", linewidth=1.5, label=title_of(key)
+        )
 
     line(0, "train_loss", BLUE)
     line(0, "validation_loss", VERMILLION)

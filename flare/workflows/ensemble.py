@@ -15,9 +15,11 @@ from flare.tracking.registry import RegisteredVersion, version_tags
 from flare.tracking.runs import Run, start
 from flare.tracking.tags import FINGERPRINT_TAG, ON_VALIDATION, OUT_OF_FOLD, SPLIT_TAG
 from flare.verification.scorecard import Scorecard
-from flare.workflows.evaluation.validation_forecasts import read_scores
 from flare.workflows.fitting.cross_validation import (
+    OutOfFoldForecasts,
+    Validated,
     log_postprocessing,
+    postprocess_and_score,
     read_out_of_fold,
     training_folds,
     validation_forecasts,
@@ -30,8 +32,8 @@ from flare.workflows.fitting.registration import (
     log_sample_predictions,
     register,
 )
-from flare.workflows.fitting.scoring import OutOfFoldForecasts, Validated, postprocess_and_score
 from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic, training_data
+from flare.workflows.fitting.validation_forecasts import read_scores
 from flare.workflows.prediction.resolve_model import Resolved, resolve
 
 log = logging.getLogger("flare")

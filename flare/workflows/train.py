@@ -18,12 +18,12 @@ from flare.training.state import EpochRecord, best_record
 from flare.workflows.fitting.cross_validation import (
     log_out_of_fold,
     log_postprocessing,
+    postprocess_and_score,
     validation_forecasts,
 )
 from flare.workflows.fitting.environment import log_environment
 from flare.workflows.fitting.network_folds import NetworkFit, fit_network
 from flare.workflows.fitting.registration import Trained, log_sample_predictions, register
-from flare.workflows.fitting.scoring import postprocess_and_score
 from flare.workflows.fitting.training_data import (
     TrainingData,
     mark_if_synthetic,

@@ -20,6 +20,7 @@ from flare.verification.noise_free import TrueProbabilities, noise_free_scores
 from flare.verification.resampling import paired_differences
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.verification.scores import FLUX, Score
+from flare.verification.table import score_rows
 
 Rows = NDArray[np.bool_]
 
@@ -148,6 +149,18 @@ class Comparison:
         if ORACLE in self.scorecards:
             lines.append(f"{ORACLE}: uses the generator's true rates; an upper bound on skill")
         return lines + self._noise_free_lines()
+
+    def rows(self, split: str) -> list[dict[str, object]]:
+        """Return ``score_rows`` of all forecasters, subsets and paired differences."""
+        rows = [
+            row
+            for subset, cards in {**self.subsets, ALL: self.scorecards}.items()
+            for name, card in cards.items()
+            for row in score_rows(card.scores, split=split, forecaster=name, subset=subset)
+        ]
+        for name, scores in self.against.items():
+            rows += score_rows(scores, split=split, forecaster=f"{self.model} - {name}")
+        return rows
 
     def _noise_free_lines(self) -> list[str]:
         """Compare the headline's noise-free scores with the oracle's, a line each."""

@@ -24,11 +24,20 @@ from flare.forecasters.references.logistic import (
     fit_inversion_line,
     fit_logistic,
 )
-from flare.workflows.baseline import fit_rows, forest_settings, training_features
+from flare.tracking.registry import version_tags
+from flare.tracking.tags import FINGERPRINT_TAG
 from flare.workflows.evaluation.comparison import CLIMATOLOGY, FOREST
-from flare.workflows.fitting.cross_validation import Rows, cross_validate, training_folds
-from flare.workflows.fitting.scoring import forecast_rows, with_fitted_postprocessing
+from flare.workflows.fitting.cross_validation import (
+    Rows,
+    cross_validate,
+    forecast_rows,
+    training_folds,
+    with_fitted_postprocessing,
+)
+from flare.workflows.fitting.forest import fit_rows, forest_settings, training_features
 from flare.workflows.fitting.training_data import TrainingData, features_of
+from flare.workflows.fitting.validation_forecasts import read_validation_forecasts
+from flare.workflows.prediction.resolve_model import Resolved
 
 LOGISTIC, INVERSION_LINE, CONSTANT = "logistic regression", "inversion line", "constant"
 
@@ -60,6 +69,19 @@ class References:
                 every = np.arange(len(rows))
                 forecasts[name] = forecast_rows(one, rows, every, title=f"forecast {name}")
         return forecasts
+
+
+def held_out_regions(model: Resolved, pack: Pack) -> frozenset[int]:
+    """Return the validation regions of a registered version, NOAA numbers.
+
+    Empty for a version of other data, for a model without a registered version, and for one
+    without validation forecasts: its validation regions are unknown or meaningless here.
+    """
+    version = model.version
+    if version is None or version_tags(version).get(FINGERPRINT_TAG) != pack.fingerprint:
+        return frozenset()
+    stored = read_validation_forecasts(version)
+    return frozenset() if stored is None else frozenset(stored.observations.active_region.tolist())
 
 
 def reference_data(pack: Pack, excluded_regions: Collection[int] = ()) -> TrainingData:

@@ -18,7 +18,13 @@ from flare.forecasters.network import NetworkForecaster
 from flare.models import NetworkMean, build
 from flare.training.processes import fabric_for, process_group
 from flare.training.state import Checkpoint, EpochRecord
-from flare.workflows.fitting.cross_validation import Rows, cross_validate, training_folds
+from flare.workflows.fitting.cross_validation import (
+    OutOfFoldForecasts,
+    Rows,
+    cross_validate,
+    forecast_rows,
+    training_folds,
+)
 from flare.workflows.fitting.network import (
     NetworkInputs,
     checkpoint_for,
@@ -26,7 +32,6 @@ from flare.workflows.fitting.network import (
     train_for,
     train_network,
 )
-from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
 from flare.workflows.fitting.training_data import TrainingData
 
 log = logging.getLogger("flare")
