@@ -91,10 +91,7 @@ def locked(path: Path, *, busy: str | None = None) -> Iterator[None]:
 
     The system releases the lock of a process that dies.
 
-    Parameters
-    ----------
-    busy
-        Message of the error where another process holds the lock; None waits for it.
+    ``busy`` is the message of the error where another process holds the lock; None waits for it.
 
     Raises
     ------
@@ -149,14 +146,8 @@ def check_folder(folder: Path, parameter: str) -> None:
 def require_space(folder: Path, n_bytes: int, what: str, *, instead: str) -> None:
     """Raise DiskTooSmall unless the disk of a folder has so many bytes free, and 64 MB more.
 
-    Parameters
-    ----------
-    folder
-        It need not exist yet.
-    what
-        What takes the space, as the message begins.
-    instead
-        What the user can do besides making room.
+    ``folder`` need not exist yet. The message begins with ``what``, and ends with ``instead``, what
+    the user can do besides making room.
     """
     place = _nearest(folder, Path.is_dir)
     free = shutil.disk_usage(place).free

@@ -79,14 +79,8 @@ def event_outcomes(
 ) -> NDArray[np.bool_]:
     """Return the outcome of each event for each peak flux.
 
-    Parameters
-    ----------
-    peak_flux
-        Labels in W m^-2 as the dataset's files have them, shape (N,).
-    events
-        E classes, such as ``("C1.0", "M1.0")``.
-    scale
-        One of ``LABEL_SCALES``: the scale of the events' thresholds.
+    ``peak_flux`` are labels in W m^-2 as the dataset's files have them, (N,); ``scale``, one of
+    ``LABEL_SCALES``, is that of the events' thresholds.
 
     Returns
     -------

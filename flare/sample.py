@@ -158,12 +158,7 @@ def reduce_cubes(cubes: Cube, size: int) -> Cube:
 
     Used by the pack and by forecasters, so that training and serving use the same pixels.
 
-    Parameters
-    ----------
-    cubes
-        uint8 of shape (..., S, S) with S a multiple of ``size``.
-    size
-        Pixels of an edge of the result.
+    ``cubes`` are uint8 (..., S, S) with S a multiple of ``size``.
 
     Raises
     ------

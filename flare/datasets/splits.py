@@ -43,15 +43,6 @@ def split_by_region(table: pd.DataFrame, *, validation_share: float = 0.2, seed:
     has its share of the rare strong flares: a class with two groups or more is in both parts.
     Which regions it gets depends on the regions and the seed, not on the order of the rows.
 
-    Parameters
-    ----------
-    table
-        Labels as `read_table` returns them.
-    validation_share
-        Share of the regions that go to validation, between 0 and 1.
-    seed
-        Seed of the split, independent of the seed of training.
-
     Raises
     ------
     DatasetInvalid
@@ -84,15 +75,6 @@ def folds_by_region(table: pd.DataFrame, n_folds: int, *, seed: int) -> NDArray[
     Neighbouring regions stay together. The regions of each largest class (below C, C, M, X) are
     assigned separately, so that every fold has its share of the rare strong flares. Which fold a
     region is in depends on the regions and the seed, not on the order of the rows.
-
-    Parameters
-    ----------
-    table
-        Labels as ``read_table`` returns them.
-    n_folds
-        2 or more.
-    seed
-        Seed of the folds.
 
     Raises
     ------

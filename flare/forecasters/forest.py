@@ -101,16 +101,8 @@ def fit_forest(
 ) -> ForestForecaster:
     """Fit both forests.
 
-    Parameters
-    ----------
-    features
-        (N, F) of ``compute_features``; NaN means missing and is a value of its own in splits.
-    peak_flux
-        Labels in W m^-2, shape (N,).
-    min_samples_leaf, max_features
-        Smallest leaf in samples, and the share of features that a split may choose from.
-    n_jobs
-        Threads that fit trees; None: one for each usable core.
+    ``features`` are (N, F) of ``compute_features``; NaN means missing and is a value of its own in
+    splits. ``peak_flux`` are labels in W m^-2, (N,). ``n_jobs`` is by default one for each core.
     """
     if len(features) == 0:
         raise DatasetInvalid("no training samples to fit a forest on; check the split")

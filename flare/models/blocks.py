@@ -51,12 +51,7 @@ def encode_steps(
     In training such steps are skipped: otherwise batch normalisation would measure planes that
     are mostly missing, and three quarters of the work would be wasted where samples have one step.
 
-    Parameters
-    ----------
-    encode
-        From frames (B, C + 1, H, W) to (B, ...).
-    cubes, present
-        (N, T, C, H, W) and (N, T, C).
+    ``encode`` turns frames (B, C + 1, H, W) into (B, ...); ``cubes`` are (N, T, C, H, W).
     """
     there = present.any(dim=2)  # (N, T)
     steps = cubes.flatten(0, 1)

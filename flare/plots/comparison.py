@@ -10,17 +10,7 @@ from matplotlib.figure import Figure
 from flare.errors import VerificationInvalid
 from flare.goes import HEADLINE_EVENT
 from flare.plots.rows import Column, draw_column, name_rows
-from flare.plots.style import (
-    BLUE,
-    GREY,
-    INK,
-    LARGE,
-    PAGE,
-    VERMILLION,
-    caption,
-    new_figure,
-    plain,
-)
+from flare.plots.style import BLUE, GREY, PAGE, VERMILLION, caption, headline, new_figure, plain
 from flare.verification.scorecard import Scorecard
 from flare.verification.scores import Score, event_of, info_of, title_of
 
@@ -39,16 +29,8 @@ def skill_panels(
 ) -> Figure:
     """Draw several scores of all forecasters, an axes for each score.
 
-    Parameters
-    ----------
-    scorecards
-        By forecaster. Where the samples differ from those of the first one, the label says so.
-    event
-        A class, for the scores that are of an event; those of the flux are found by name.
-    scores
-        Two to four names, as in a Scorecard.
-    model
-        Whose row is highlighted.
+    Where the samples of a scorecard differ from those of the first one, its label says so.
+    ``event`` is that of the scores that are of one; the row of ``model`` is highlighted.
 
     Raises
     ------
@@ -84,15 +66,8 @@ def paired_differences(
     Where an interval excludes 0 its row is blue if the model is better and vermillion if it is
     worse; all others are grey.
 
-    Parameters
-    ----------
-    differences
-        For each axes the differences of one score by the name of the other, model minus other
-        (``flare.verification.resampling``). One without a difference is drawn as undefined.
-    model
-        The name of the model.
-    level
-        Of the intervals.
+    For each axes ``differences`` are those of one score by the name of the other, model minus
+    other; one without a difference is drawn as undefined.
 
     Raises
     ------
@@ -125,15 +100,8 @@ def paired_differences(
 def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float = 0.95) -> Figure:
     """Draw scores of one forecaster on subsets of the samples, a row for each subset.
 
-    Parameters
-    ----------
-    subsets
-        For each axes one mapping from the name of the subset to one score on it. The first row is
-        highlighted: it is meant for all samples.
-    forecaster
-        The name of the forecaster.
-    level
-        Of the intervals.
+    For each axes ``subsets`` maps the name of a subset to one score on it. The first row is
+    highlighted: it is meant for all samples.
 
     Raises
     ------
@@ -168,7 +136,7 @@ def _panels(columns: Sequence[Column], names: Sequence[str], own: int | None, ti
         if k:
             axes.tick_params(labelleft=False)
     name_rows(grid[0], names, highlighted=own)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=LARGE, color=INK)
+    headline(figure, title)
     return figure
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from flare.plots.style import BLUE, GREY, INK, NORMAL, SKY, SMALL, dress
+from flare.plots.style import BLUE, GREY, NORMAL, SKY, SMALL, dress, write
 from flare.verification.scores import Score
 
 #: Lowest left end of an axis: Brier skill scores have no lower bound.
@@ -35,12 +35,7 @@ def draw_column(
     region. It is an arrow where the score lies left of the axis.
     Where a score is undefined the row says so.
 
-    Parameters
-    ----------
-    highlighted
-        Which row lies on a coloured ground.
-    ticks
-        Into how many parts the ticks divide the axis at most.
+    The row ``highlighted`` lies on a coloured ground.
     """
     rows = np.arange(len(column.scores))[::-1]
     if highlighted is not None:
@@ -57,8 +52,7 @@ def draw_column(
             )  # fmt: skip
             continue
         _draw_score(axes, float(row), score, colour, left)
-    dress(axes, x=column.note)
-    axes.set_title(column.title, fontsize=NORMAL, loc="left", color=INK)
+    dress(axes, title=column.title, x=column.note, size=NORMAL)
     axes.xaxis.label.set_fontsize(SMALL)
     axes.set(xlim=(left, right), ylim=(-0.6, len(rows) - 0.3), yticks=rows)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 5, 10]))
@@ -97,11 +91,9 @@ def _draw_score(axes: Axes, row: float, score: Score, colour: str, left: float) 
         place, row, color=colour, marker=marker, markersize=5, clip_on=False,
         markerfacecolor=colour if spread else "white",
     )  # fmt: skip
-    axes.annotate(
-        number(score.value), (place, row), xytext=(0, 5.5), textcoords="offset points",
-        ha=aligned, fontsize=SMALL - 0.5, color=INK,
-        bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2},
-    )  # fmt: skip
+    ground = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2}
+    text, size = number(score.value), SMALL - 0.5
+    write(axes, text, (place, row), up=5.5, ha=aligned, fontsize=size, bbox=ground)
 
 
 def number(value: float) -> str:

@@ -18,15 +18,8 @@ def training_curve(
 ) -> Figure:
     """Draw the losses of each epoch, and validation scores where some are named.
 
-    Parameters
-    ----------
-    epochs
-        One record each, with ``epoch``, ``train_loss``, ``validation_loss`` and the ``scores``. An
-        epoch without one of them leaves a gap.
-    scores
-        Which other keys to draw.
-    best_epoch
-        The epoch whose weights were chosen.
+    Each of the ``epochs`` has ``epoch``, ``train_loss``, ``validation_loss`` and the ``scores``;
+    one without one of them leaves a gap.
     """
     panels = 2 if scores else 1
     figure = new_figure(4.6 * panels, 3.6)
@@ -56,15 +49,7 @@ def training_curve(
 
 
 def feature_importance(shares: Mapping[str, float], *, most: int = 20) -> Figure:
-    """Draw the features with the largest shares, the largest on top.
-
-    Parameters
-    ----------
-    shares
-        From the name of a feature to its share; all shares together are 1.
-    most
-        How many to draw.
-    """
+    """Draw the features with the largest shares, the largest on top."""
     top = sorted(shares.items(), key=lambda item: item[1], reverse=True)[:most]
     figure = new_figure(6.4, 1.0 + 0.22 * len(top))
     axes = figure.subplots()
@@ -81,17 +66,7 @@ def feature_importance(shares: Mapping[str, float], *, most: int = 20) -> Figure
 
 
 def search_history(trials: Sequence[int], values: Sequence[float], *, objective: str) -> Figure:
-    """Draw the value of every finished trial, and the best so far.
-
-    Parameters
-    ----------
-    trials
-        Numbers of the trials, rising.
-    values
-        Their values; higher is better.
-    objective
-        What the values are.
-    """
+    """Draw the value of every finished trial, and the best so far."""
     figure = new_figure(6.4, 3.6)
     axes = figure.subplots()
     axes.plot(trials, values, "o", color=GREY, markersize=4, label="trial")

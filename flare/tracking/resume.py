@@ -66,12 +66,8 @@ def newest_unfinished(
     whose process is alive does not count, nor one that is RUNNING and left nothing on this disk: it
     may be alive on another machine.
 
-    Parameters
-    ----------
-    params
-        As they would be logged; another spelling of the same value is the same.
-    ignoring
-        Names of parameters that may differ.
+    ``params`` are as they would be logged, where another spelling of the same value is the same;
+    those of ``ignoring`` may differ.
     """
     wanted = {name: value for name, value in params.items() if name not in ignoring}
     client = MlflowClient()

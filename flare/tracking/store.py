@@ -36,10 +36,7 @@ _SET_UP_SECONDS = 5.0
 def connect(tracking_uri: str | None = None, *, make: bool = False) -> None:
     """Choose the tracking server; None is MLFLOW_TRACKING_URI, or ``sqlite:///mlflow.db`` here.
 
-    Parameters
-    ----------
-    make
-        Whether to set up the database of a SQLite address that has none.
+    ``make`` sets up the database of a SQLite address that has none.
 
     Raises
     ------

@@ -171,12 +171,8 @@ def resolve_precision(name: str, accelerator: str) -> str:
     Other CPUs are slower in bfloat16 (`benchmarks.step`). Weights, optimizer and losses are in 32
     bits either way.
 
-    Parameters
-    ----------
-    name
-        A precision of Lightning Fabric, or ``auto``.
-    accelerator
-        ``auto``, ``cpu`` or ``gpu``; ``auto`` is a GPU if there is one.
+    ``name`` is a precision of Lightning Fabric, or ``auto``; the ``accelerator`` ``auto`` is a GPU
+    if there is one.
     """
     if name != "auto":
         return name

@@ -19,14 +19,7 @@ from flare.verification.inputs import BoolArray, FloatArray, ratio, weight_array
 def region_weights(active_regions: ArrayLike, *, n_resamples: int = 1000, seed: int) -> FloatArray:
     """Draw as many active regions as there are, with replacement, and count their samples.
 
-    Parameters
-    ----------
-    active_regions
-        NOAA number of each sample, (N,).
-    n_resamples
-        R, at least 1.
-    seed
-        The same seed and regions give the same weights.
+    ``active_regions`` are NOAA numbers, (N,); the same seed and regions give the same weights.
 
     Returns
     -------

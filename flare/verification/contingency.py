@@ -61,12 +61,8 @@ def contingency_table(
 ) -> ContingencyTable:
     """Count hits, misses, false alarms and correct negatives.
 
-    Parameters
-    ----------
-    observed, forecast
-        Outcomes and yes/no forecasts of the event: booleans (N,).
-    weights
-        How often each sample counts, (N,) or (R, N); None for once each.
+    ``observed`` and ``forecast`` are booleans (N,); ``weights`` say how often each sample counts,
+    (N,) or (R, N), None for once each.
 
     Raises
     ------
@@ -265,10 +261,7 @@ def best_threshold(
     chosen, and of equally wide ones the lowest: a constant forecast below 0.5 then never raises an
     alarm.
 
-    Parameters
-    ----------
-    otherwise
-        What to return where the score is undefined: without events, or without non-events.
+    ``otherwise`` is returned where the score is undefined: without events, or without non-events.
     """
     observed = outcome_array("observed", observed)
     if observed.all() or not observed.any():

@@ -45,13 +45,8 @@ def noise_free_scores(
     Brier skill score of 1: the highest belongs to the true probabilities. Intervals are over active
     regions, from the same resamples for all.
 
-    Parameters
-    ----------
-    forecasts
-        By name, of the same N samples.
-    truth
-        Must hold for these samples: for regions that were selected by their labels the
-        generator's probabilities are too low, and these scores would be wrong.
+    ``truth`` must hold for these samples: for regions that were selected by their labels the
+    generator's probabilities are too low, and these scores would be wrong.
 
     Returns
     -------

@@ -196,10 +196,7 @@ def consistency_band(
     forecast: consistency resampling, Broecker & Smith 2007, doi:10.1175/WAF993.1. Samples count as
     independent, so with several of one region the true band is wider.
 
-    Parameters
-    ----------
-    index
-        The bin of each probability, (N,).
+    ``index`` is the bin of each probability, (N,).
     """
     generator = stream(seed, Stream.BOOTSTRAP)
     n = len(probability)

@@ -208,12 +208,8 @@ def class_scores(
 ) -> dict[str, FloatArray]:
     """Return the scores over all GOES classes at once.
 
-    Parameters
-    ----------
-    reached
-        Outcomes of ``RANKED_EVENTS``, (N, K).
-    probability
-        Of each of them, (N, K). None where one was not forecast: the scores are then NaN.
+    ``reached`` are outcomes of ``RANKED_EVENTS`` and ``probability`` those of each, (N, K); None
+    where one was not forecast: the scores are then NaN.
     """
     if probability is None:
         undefined = np.full(len(weights), np.nan)
@@ -237,15 +233,9 @@ def flux_scores(
 ) -> dict[str, FloatArray]:
     """Return every score of the forecast flux.
 
-    Parameters
-    ----------
-    peak_flux
-        Labels in W m^-2, (N,).
-    log10_flux, lower, upper
-        The forecast and its interval on the same scale, (N,).
-    factor
-        To the scale on which ``flux_mae`` is wanted, in W m^-2; the other errors are in dex, which
-        no factor changes.
+    ``peak_flux`` are labels in W m^-2; ``log10_flux``, ``lower`` and ``upper`` are on the same
+    scale, all (N,). ``factor`` leads to the scale on which ``flux_mae`` is wanted; the other errors
+    are in dex, which no factor changes.
     """
     truth, floor = np.log10(peak_flux), np.log10(FLUX_FLOOR / factor)
     floored = np.maximum(truth, floor), np.maximum(log10_flux, floor)

@@ -35,14 +35,8 @@ def score_tables(
 ) -> Group:
     """Return the tables for ``rich``: printed, they fit into 100 columns.
 
-    Parameters
-    ----------
-    scorecards
-        From the name of the forecaster to its scores, all on the same samples.
-    event
-        The event whose scores are shown with those of the flux.
-    synthetic
-        Whether the samples are synthetic, for the title.
+    ``scorecards`` are by the name of the forecaster; ``event`` is the one whose scores are shown
+    with those of the flux. ``synthetic`` samples are named in the title.
 
     Raises
     ------

@@ -91,17 +91,10 @@ def audit_of(
 ) -> AuditReport:
     """Check a pack, and a split of its training samples, for leaks.
 
-    Parameters
-    ----------
-    split
-        Rows of training and validation, by `split_by_region` or another method.
-    why_no_split
-        The reason in the report where there is none.
-    features
-        Whether the values of the project's own features are checked too, which takes most of the
-        time.
-    features_csv
-        The user's own table of features, with a column ``id``.
+    ``split`` has rows of training and validation, by `split_by_region` or another method, and
+    ``why_no_split`` is the reason in the report where there is none. With ``features`` the values
+    of the project's own features are checked too, which takes most of the time; ``features_csv`` is
+    the user's own table, with a column ``id``.
     """
     splits = {name: pack.split(name) for name in pack.samples}
     tables = [rows.table for rows in splits.values()]

@@ -194,12 +194,7 @@ def _bad_form(detail: str) -> UploadRejected:
 class Archive:
     """A zip whose directory was checked; its files are unpacked one at a time, or in pieces.
 
-    Parameters
-    ----------
-    data
-        The zip.
-    max_bytes
-        How much all of it may take unpacked, by the sizes that its directory states.
+    ``max_bytes`` is how much all of it may take unpacked, by the sizes that its directory states.
 
     Raises
     ------

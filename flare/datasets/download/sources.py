@@ -67,15 +67,8 @@ class Mirror:
 def mirrors_of(what: str, source: str, environment: Mapping[str, str] = os.environ) -> list[Mirror]:
     """Return the mirrors that a comma-separated ``source`` names, in its order.
 
-    Parameters
-    ----------
-    what
-        ``full`` or ``example``.
-    source
-        Names (``github``, ``kaggle``), http(s) addresses and files; a comma within an address is
-        written %2C.
-    environment
-        Mapping with KAGGLE_USERNAME and KAGGLE_KEY.
+    ``source`` has names (``github``, ``kaggle``), http(s) addresses and files; a comma within an
+    address is written %2C. ``environment`` has KAGGLE_USERNAME and KAGGLE_KEY.
 
     Raises
     ------

@@ -63,12 +63,7 @@ def unpack(
 
     After an error the folder must be deleted.
 
-    Parameters
-    ----------
-    archive
-        A zip, tar or tar.gz.
-    report
-        Called with the number of files written, and of those to write.
+    ``archive`` is a zip, tar or tar.gz; ``report`` gets the number of files written, and of all.
 
     Raises
     ------

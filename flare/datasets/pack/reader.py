@@ -136,12 +136,8 @@ def fingerprint_of_pack(pack: Pack, rows: Mapping[str, str]) -> str:
 def open_pack(pack_dir: Path, *, source: Path | None = None) -> Pack:
     """Open a pack after checking that it is whole, without reading its cubes; see `verify_pack`.
 
-    Parameters
-    ----------
-    pack_dir
-        Its folder.
-    source
-        The dataset that it should be of; names, sizes and times of its files are then compared.
+    ``source`` is the dataset that it should be of; names, sizes and times of its files are
+    compared.
 
     Raises
     ------

@@ -193,12 +193,8 @@ def choose_rate_calibration(
 
     A gain is a lower negative log-likelihood of the class, by more than one standard error.
 
-    Parameters
-    ----------
-    probability, outcomes
-        Out-of-fold forecasts of the events of a distribution, and their outcomes, (N, E).
-    folds, regions
-        As in ``choose_calibration``.
+    ``probability`` and ``outcomes`` are (N, E), of the events of a distribution, out of fold; the
+    others are those of ``choose_calibration``.
     """
     outcome = outcomes[:, 0]
     if min(np.count_nonzero(outcome), np.count_nonzero(~outcome)) < _FEWEST:

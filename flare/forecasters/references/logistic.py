@@ -132,18 +132,9 @@ def fit_logistic(
     few groups, or in almost all, is forecast with its rate, (k + 1/2) / (n + 1). The scaler uses
     no labels and is fitted once, on all samples.
 
-    Parameters
-    ----------
-    features
-        (N, F) as ``compute_features`` gives them, NaN where missing.
-    peak_flux
-        Labels in W m^-2, shape (N,).
-    groups
-        Group of each sample, such as its active region, for cross-validation, (N,).
-    names
-        The features to use.
-    seed
-        Of the folds.
+    ``features`` are (N, F) as ``compute_features`` gives them, NaN where missing; ``peak_flux``
+    labels in W m^-2 and ``groups`` those of the cross-validation, such as active regions, both
+    (N,).
     """
     if len(features) == 0:
         raise DatasetInvalid("no training samples to fit a logistic regression on; check the split")

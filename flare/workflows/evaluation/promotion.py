@@ -80,12 +80,7 @@ def candidates(
     undefined or missing, where it learned nothing, and where its postprocessing was fitted on the
     validation regions while that of another version of the dataset was fitted out of fold.
 
-    Parameters
-    ----------
-    versions
-        All versions, the newest first.
-    production
-        The version that is Production now; None for none.
+    ``versions`` are all, the newest first; ``production`` is the one that is Production now.
     """
     known = [_scored(one, event, score) for one in versions]
     flaws = [_flaw(one, event, score) for one in known]

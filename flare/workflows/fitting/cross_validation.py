@@ -106,12 +106,7 @@ def cross_validate(
 
     The validation rows are not used.
 
-    Parameters
-    ----------
-    fit_and_forecast
-        Called once per fold with the training rows of the other folds and those of the fold.
-    folds
-        The fold of each training row, from 0 up; see ``training_folds``.
+    ``folds`` has the fold of each training row, from 0 up; see ``training_folds``.
     """
     rows = data.split.train
     n_folds = int(folds.max()) + 1

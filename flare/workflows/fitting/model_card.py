@@ -113,17 +113,9 @@ def model_card(
 ) -> str:
     """Return the card as Markdown.
 
-    Parameters
-    ----------
-    tags
-        Of the registered version, as ``register`` sets them.
-    validation
-        Scores on the validation regions.
-    test
-        Scores on a test split by the name of the forecaster, the version's own first; None where
-        it was not scored yet.
-    test_name
-        Dataset and split of those scores.
+    ``tags`` are those of the registered version. ``validation`` and ``test`` are scores on the
+    validation regions and on a test split, these by the name of the forecaster, the version's own
+    first; None where it was not scored yet. ``test_name`` is dataset and split of the latter.
     """
     spec, origin = forecaster.spec, forecaster.origin
     steps = len(spec.step_offsets_minutes)

@@ -112,14 +112,9 @@ def train_network(
 ) -> tuple[NetworkForecaster, EpochRecord]:
     """Train a network on the training rows; return that of the best epoch, and its record.
 
-    Parameters
-    ----------
-    on_epoch
-        Called with every new record; an exception from it ends the training.
-    on_resume
-        Called with the records of a checkpoint, if one is resumed.
-    checkpoints
-        Folder of the checkpoint, which is resumed if there is one.
+    ``on_epoch`` is called with every new record; an exception from it ends the training.
+    ``on_resume`` is called with the records of a checkpoint that is resumed, which is in
+    ``checkpoints``.
 
     Raises
     ------

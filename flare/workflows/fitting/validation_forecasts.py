@@ -124,10 +124,7 @@ def compare_paired(
 ) -> PairedComparison:
     """Compare a score on the samples that both have.
 
-    Parameters
-    ----------
-    event
-        A class that both forecast, or ``"flux"``.
+    ``event`` is a class that both forecast, or ``"flux"``.
 
     Raises
     ------

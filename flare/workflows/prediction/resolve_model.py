@@ -80,11 +80,8 @@ class Resolved:
 def resolve(model: str, model_name: str) -> Resolved:
     """Load a forecaster.
 
-    Parameters
-    ----------
-    model
-        A folder, a ``models:/`` or ``runs:/`` address, a version number, a run id, or an alias of
-        ``model_name``; empty for its newest version.
+    ``model`` is a folder, a ``models:/`` or ``runs:/`` address, a version number, a run id, or an
+    alias of ``model_name``; empty for its newest version.
 
     Raises
     ------
