@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from entrypoints.show import plain_table, wide_console
 
 if TYPE_CHECKING:
     from flare.datasets.sdobenchmark.census import Census, SplitCensus
@@ -15,8 +15,7 @@ def show_census(census: "Census") -> None:
     """Print what a dataset holds: three tables and a last line with its fingerprint."""
     from flare.datasets.sdobenchmark.fingerprint import short
 
-    # 100 columns even in a log file, where the width of a terminal is not known.
-    console = Console(width=100, highlight=False)
+    console = wide_console()
     splits = list(census.splits.values())
     kind = "SYNTHETIC DATA" if census.synthetic else "data"
     console.print(f"{kind} {census.name!r}, compared with the published SDOBenchmark", style="bold")
@@ -31,7 +30,7 @@ def show_census(census: "Census") -> None:
 def _counts_table(splits: Sequence["SplitCensus"]) -> Table:
     from flare.datasets.sdobenchmark.census import COUNT_NAMES, PUBLISHED, PUBLISHED_LAST_IMAGES
 
-    table = _table("", *(title for one in splits for title in (one.name, "published")))
+    table = plain_table("", numbers=[title for one in splits for title in (one.name, "published")])
     for key, name in COUNT_NAMES.items():
         cells = [(one.counts[key], PUBLISHED[one.name][key]) for one in splits]
         table.add_row(name, *(f"{number:,}" for pair in cells for number in pair))
@@ -48,7 +47,7 @@ def _counts_table(splits: Sequence["SplitCensus"]) -> Table:
 def _missing_table(splits: Sequence["SplitCensus"]) -> Table:
     from flare.sample import CHANNELS, N_STEPS, STEP_NAMES
 
-    table = _table("")
+    table = plain_table("")
     for one in splits:
         for name, step in zip((one.name, *[""] * N_STEPS), (*STEP_NAMES, "share"), strict=True):
             table.add_column(f"{name}\n{step}", justify="right")
@@ -65,7 +64,7 @@ def _missing_table(splits: Sequence["SplitCensus"]) -> Table:
 def _checks_table(splits: Sequence["SplitCensus"]) -> Table:
     from flare.datasets.sdobenchmark.findings import CENSUS_CHECKS
 
-    table = _table("", *(one.name for one in splits))
+    table = plain_table("", numbers=[one.name for one in splits])
     furthest = max(one.minutes_off for one in splits)
     for check, what in CENSUS_CHECKS.items():
         affected = [one for one in splits if one.findings[check]]
@@ -83,11 +82,3 @@ def _verdict(census: "Census") -> str:
     if census.matches_published:
         return "samples, regions and classes are those of the whole SDOBenchmark"
     return "not the whole of SDOBenchmark: samples, regions or classes differ"
-
-
-def _table(first: str, *titles: str) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column(first)
-    for title in titles:
-        table.add_column(title, justify="right")
-    return table

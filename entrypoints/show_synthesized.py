@@ -3,9 +3,9 @@
 import math
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from entrypoints.show import plain_table, wide_console
 
 if TYPE_CHECKING:
     from flare.verification.scorecard import Scorecard
@@ -19,10 +19,10 @@ def show_synthesized(result: "Synthesized") -> None:
     """Print sizes and classes of both splits, the oracle's scores, and what to do next."""
     from flare.datasets.sdobenchmark.fingerprint import short
 
-    console = Console(width=100, highlight=False)
+    console = wide_console()
     splits = {"training": result.summary.training, "test": result.summary.test}
     classes = list(result.summary.training.classes)
-    table = _table("split", "samples", "regions", *classes)
+    table = plain_table("split", numbers=["samples", "regions", *classes])
     for name, split in splits.items():
         counts = (str(split.classes[letter]) for letter in classes)
         table.add_row(name, str(split.samples), str(split.regions), *counts)
@@ -37,7 +37,7 @@ def show_synthesized(result: "Synthesized") -> None:
 
 
 def _oracle_table(cards: "dict[str, Scorecard]") -> Table:
-    table = _table("split", "event", "events", "TSS", "BSS", "ROC area")
+    table = plain_table("split", "event", numbers=["events", "TSS", "BSS", "ROC area"])
     for split, card in cards.items():
         for event in card.events:
             scores = [card.get(event, name) for name in _SCORES]
@@ -49,11 +49,3 @@ def _with_interval(score: "Score") -> str:
     if math.isnan(score.value):
         return "-"
     return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    for column in columns:
-        words = column in ("split", "event")
-        table.add_column(column, justify="left" if words else "right")
-    return table

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare.errors import InputInvalid
+from flare.features.table import compute_features
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import INTERVAL_LEVEL, PostProcessing
 from flare.goes import EVENTS
@@ -24,6 +26,7 @@ from flare.sample import (
     STEP_OFFSETS_MINUTES,
     Cube,
     Present,
+    reduce_cubes,
 )
 
 #: What computes a forecast: ONNX Runtime or PyTorch for networks, NumPy for all else.
@@ -153,6 +156,31 @@ class Forecaster(ABC):
         """
         del threads
         return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureForecaster(Forecaster):
+    """A forecaster that looks at the features of the images alone."""
+
+    def predict(self, cubes: Cube, present: Present) -> Forecast:
+        """Compute the features of N samples, and forecast from them."""
+        check_cubes(cubes, present)
+        reduced = reduce_cubes(cubes, self.spec.image_size)
+        return self.predict_features(compute_features(reduced, present))
+
+    def predict_features(self, features: NDArray[np.float64]) -> Forecast:
+        """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
+        if len(features):
+            log10_flux, probability = self.outputs(features)
+        else:  # scikit-learn takes no empty table
+            log10_flux, probability = np.empty(0), np.empty((0, len(self.spec.events)))
+        return self.postprocessing.apply(log10_flux, probability, self.spec.events)
+
+    @abstractmethod
+    def outputs(
+        self, features: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return log10 flux, (N,), and event probabilities, (N, E), before postprocessing."""
 
 
 def limit_torch(threads: int) -> None:
