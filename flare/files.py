@@ -64,10 +64,7 @@ def atomic_folder(dest: Path) -> Iterator[Path]:
     then, and is as it was after an error or an interruption, which delete the new one. What a
     process left that was killed is deleted by the next call.
 
-    Raises
-    ------
-    PlaceInUse
-        Another process is writing the same folder.
+    Raises PlaceInUse: another process is writing the same folder.
     """
     dest = dest.absolute()
     partial, old = (dest.with_name(f".{dest.name}.{name}") for name in ("partial", "old"))
@@ -93,10 +90,7 @@ def locked(path: Path, *, busy: str | None = None) -> Iterator[None]:
 
     ``busy`` is the message of the error where another process holds the lock; None waits for it.
 
-    Raises
-    ------
-    PlaceInUse
-        Another process holds the lock, and ``busy`` is given.
+    Raises PlaceInUse: another process holds the lock, and ``busy`` is given.
     """
     while True:
         with path.open("a") as file:

@@ -37,10 +37,7 @@ _CLASS_PATTERN = re.compile(r"([ABCMX])(\d+(?:\.\d+)?)")
 def flux_of_class(goes_class: str) -> float:
     """Return the peak flux in W m^-2 of a class such as ``M2.3``.
 
-    Raises
-    ------
-    ConfigInvalid
-        The text is not a class letter followed by a number.
+    Raises ConfigInvalid: the text is not a class letter followed by a number.
     """
     match = _CLASS_PATTERN.fullmatch(goes_class.strip().upper())
     if match is None:

@@ -41,10 +41,7 @@ def map_in_order(
     one per core, fewer for few tasks; with 1 all happens here. ``at_once`` tasks run or have
     results that wait to be used, by default four for each process.
 
-    Raises
-    ------
-    ProcessLost
-        A worker was killed, as the system does where memory runs out.
+    Raises ProcessLost: a worker was killed, as the system does where memory runs out.
     """
     if processes is None:
         processes = min(usable_cores(), len(tasks) // _TASKS_WORTH_A_PROCESS)

@@ -102,10 +102,7 @@ class NetworkMean(nn.Module):
 def build(config: NetworkConfig) -> Network:
     """Make one network of a config; its weights come from torch's current random state.
 
-    Raises
-    ------
-    ConfigInvalid
-        No architecture has that name.
+    Raises ConfigInvalid: no architecture has that name.
     """
     if config.architecture not in ARCHITECTURES:
         raise ConfigInvalid(

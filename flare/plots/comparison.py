@@ -32,10 +32,7 @@ def skill_panels(
     Where the samples of a scorecard differ from those of the first one, its label says so.
     ``event`` is that of the scores that are of one; the row of ``model`` is highlighted.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no scorecards, or one of them has no such score or event.
+    Raises VerificationInvalid: there are no scorecards, or one of them has no such score or event.
     """
     if not scorecards:
         raise VerificationInvalid("no scorecards to draw; wanted at least one forecaster")
@@ -69,10 +66,7 @@ def paired_differences(
     For each axes ``differences`` are those of one score by the name of the other, model minus
     other; one without a difference is drawn as undefined.
 
-    Raises
-    ------
-    VerificationInvalid
-        There is no difference to draw.
+    Raises VerificationInvalid: there is no difference to draw.
     """
     references = list(dict.fromkeys(name for one in differences for name in one))
     if not references or not all(differences):
@@ -103,10 +97,7 @@ def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float
     For each axes ``subsets`` maps the name of a subset to one score on it. The first row is
     highlighted: it is meant for all samples.
 
-    Raises
-    ------
-    VerificationInvalid
-        There is no score to draw, or the mappings name different subsets.
+    Raises VerificationInvalid: there is no score to draw, or the mappings name different subsets.
     """
     if not subsets or not subsets[0] or any(list(one) != list(subsets[0]) for one in subsets):
         raise VerificationInvalid(

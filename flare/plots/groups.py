@@ -52,10 +52,7 @@ def interval_coverage(
     active regions with ``weights``, (R, N), and else binomial. Forecasts are divided into
     ``n_levels`` parts with equally many samples, fewer where many are the same.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no samples, arrays of other lengths, or NaN.
+    Raises VerificationInvalid: there are no samples, arrays of other lengths, or NaN.
     """
     shape = np.shape(peak_flux)
     observed = np.log10(number_array("peak_flux", peak_flux, shape))
@@ -149,10 +146,8 @@ def error_against_missing(
     (N,). ``weights`` are of resampled active regions, (R, N), for the intervals. ``edges`` are the
     first number of each bin, and one more than the last.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no samples, arrays of other lengths, NaN, or a number outside the edges.
+    Raises VerificationInvalid: there are no samples, arrays of other lengths, NaN, or a number
+    outside the edges.
     """
     shape = np.shape(n_missing)
     errors = number_array("flux_error", flux_error, shape), number_array("brier", brier, shape)

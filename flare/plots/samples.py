@@ -72,10 +72,7 @@ def sample_grid(cube: Cube, present: Present, *, title: str = "") -> Figure:
     ``cube`` is uint8 (T, C, H, W) = (4, 10, H, H); images that are not ``present``, bool (T, C),
     are hatched and say "missing".
 
-    Raises
-    ------
-    InputInvalid
-        The shapes are not those of a sample.
+    Raises InputInvalid: the shapes are not those of a sample.
     """
     cube = cube_of_planes(cube)
     if present.shape != (N_STEPS, N_CHANNELS):

@@ -132,10 +132,7 @@ def save(figure: Figure, path: Path) -> Path:
 
     The file is there whole or not at all.
 
-    Raises
-    ------
-    ConfigInvalid
-        The path ends in something else.
+    Raises ConfigInvalid: the path ends in something else.
     """
     options = _FORMATS.get(path.suffix.lower())
     if options is None:

@@ -30,10 +30,8 @@ def resend(info: RunInfo) -> RunLog:
 
     A run whose process was killed becomes KILLED instead of RUNNING.
 
-    Raises
-    ------
-    TrackingUnavailable
-        The server does not answer, or is not the one that the run was logged to.
+    Raises TrackingUnavailable: the server does not answer, or is not the one that the run was
+    logged to.
     """
     folder, uri = info.folder, mlflow.get_tracking_uri()
     database = database_file(info.tracking_uri)

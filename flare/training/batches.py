@@ -69,10 +69,7 @@ def read_rows(cubes: Cube, rows: Rows, out: Cube) -> None:
     ``cubes`` are uint8 (N, ...), in memory or mapped; negative ``rows`` count from the end.
     ``out``, (n, ...), may have further rows, which stay unchanged.
 
-    Raises
-    ------
-    InputInvalid
-        ``out`` is too short, or of another shape or type.
+    Raises InputInvalid: ``out`` is too short, or of another shape or type.
     """
     shape, dtype = out.shape, out.dtype
     if len(rows) > len(out) or shape[1:] != cubes.shape[1:] or dtype != cubes.dtype:
@@ -185,10 +182,7 @@ class Batches:
         A last batch of fewer rows than processes, or of a single row, which batch normalisation
         cannot learn from, is left out; other epochs leave out other rows.
 
-        Raises
-        ------
-        ConfigInvalid
-            There are more processes than rows.
+        Raises ConfigInvalid: there are more processes than rows.
         """
         batches = in_pieces(self._order(epoch), self.batch_size * processes)
         if len(batches) > 1 and len(batches[-1]) < max(2, processes):

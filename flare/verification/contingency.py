@@ -64,10 +64,7 @@ def contingency_table(
     ``observed`` and ``forecast`` are booleans (N,); ``weights`` say how often each sample counts,
     (N,) or (R, N), None for once each.
 
-    Raises
-    ------
-    VerificationInvalid
-        The arrays are empty, not boolean, or of different lengths.
+    Raises VerificationInvalid: the arrays are empty, not boolean, or of different lengths.
     """
     observed = outcome_array("observed", observed)
     forecast = outcome_array("forecast", forecast)

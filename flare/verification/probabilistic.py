@@ -149,10 +149,8 @@ def ranked_probability_score(
     ``reached`` says whether each threshold was reached, (N, K), from the lowest to the highest;
     ``probability`` is that it would be, (N, K).
 
-    Raises
-    ------
-    VerificationInvalid
-        A higher threshold was reached and a lower one was not, or the arrays do not fit.
+    Raises VerificationInvalid: a higher threshold was reached and a lower one was not, or the
+    arrays do not fit.
     """
     reached = _reached_array(reached)
     probability = probability_array("probability", probability, reached.shape)

@@ -145,10 +145,7 @@ def reliability_bins(
 ) -> ReliabilityBins:
     """Count forecasts and events by bins of equal width over 0..1, or of equal counts.
 
-    Raises
-    ------
-    VerificationInvalid
-        Empty or unequal arrays, a probability outside 0..1, or no bins.
+    Raises VerificationInvalid: empty or unequal arrays, a probability outside 0..1, or no bins.
     """
     observed = outcome_array("observed", observed)
     probability = probability_array("probability", probability, observed.shape)

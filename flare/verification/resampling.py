@@ -43,10 +43,7 @@ class Resampled:
     ``scale`` is one of ``LABEL_SCALES``; ``climatology`` has the rate of each event in a reference
     sample, or is None.
 
-    Raises
-    ------
-    VerificationInvalid
-        A rate is outside 0..1.
+    Raises VerificationInvalid: a rate is outside 0..1.
     """
 
     def __init__(

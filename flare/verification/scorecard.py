@@ -57,10 +57,8 @@ class Scorecard:
     def get(self, event: str, name: str) -> Score:
         """Return one score.
 
-        Raises
-        ------
-        VerificationInvalid
-            The scorecard has no score of that name for that event (or ``"flux"``).
+        Raises VerificationInvalid: the scorecard has no score of that name for that event (or
+        ``"flux"``).
         """
         for score in self.scores:
             if (score.event, score.name) == (event, name):

@@ -38,10 +38,8 @@ def score_tables(
     ``scorecards`` are by the name of the forecaster; ``event`` is the one whose scores are shown
     with those of the flux. ``synthetic`` samples are named in the title.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no scorecards, they are not of the same samples, or not of this event.
+    Raises VerificationInvalid: there are no scorecards, they are not of the same samples, or not of
+    this event.
     """
     title = Text(_title(scorecards, event, synthetic), style="bold")
     tables = []

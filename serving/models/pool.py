@@ -66,10 +66,7 @@ class Pool:
         ``gone`` says whether the client hung up; it is called before work of a batch and of a
         sample that had to wait.
 
-        Raises
-        ------
-        Busy
-            There is none.
+        Raises Busy: there is none.
         """
         place = Place(self, batch=batch, gone=gone)
         place.take(1)

@@ -70,10 +70,7 @@ def mirrors_of(what: str, source: str, environment: Mapping[str, str] = os.envir
     ``source`` has names (``github``, ``kaggle``), http(s) addresses and files; a comma within an
     address is written %2C. ``environment`` has KAGGLE_USERNAME and KAGGLE_KEY.
 
-    Raises
-    ------
-    ConfigInvalid
-        A word is none of these, or none of the mirrors has ``what``.
+    Raises ConfigInvalid: a word is none of these, or none of the mirrors has ``what``.
     """
     words = [word.strip() for word in source.split(",") if word.strip()]
     mirrors = [mirror for word in words for mirror in _mirrors_of_word(what, word, environment)]

@@ -149,10 +149,7 @@ def _describe(
 ) -> Pack:
     """Write everything but the large files, ``pack.json`` last.
 
-    Raises
-    ------
-    DatasetInvalid
-        A split has not one image that can be used.
+    Raises DatasetInvalid: a split has not one image that can be used.
     """
     source: dict[str, dict[str, str]] = {}  # digests of a split's table and samples, by name
     packed: dict[str, str] = {}  # digests of the stored bytes, by sample

@@ -36,10 +36,8 @@ class Calibration:
 
     All but ``none`` keep the probability, before and after, within ``floor`` and 1 - ``floor``.
 
-    Raises
-    ------
-    ForecasterInvalid
-        No such method, or parameters that give no rising function within 0..1.
+    Raises ForecasterInvalid: no such method, or parameters that give no rising function within
+    0..1.
     """
 
     method: str = "none"

@@ -35,10 +35,8 @@ def fit_calibration(method: str, probability: FloatArray, outcomes: BoolArray) -
     that a few events that happen to be separated do not give certainty. Forecasts that run the
     wrong way, stronger where less happens, are left as they are.
 
-    Raises
-    ------
-    VerificationInvalid
-        Probabilities outside 0..1, outcomes that are not booleans, or are all equal.
+    Raises VerificationInvalid: probabilities outside 0..1, outcomes that are not booleans, or are
+    all equal.
     """
     outcomes = outcome_array("outcomes", outcomes)
     probability = probability_array("probability", probability, outcomes.shape)

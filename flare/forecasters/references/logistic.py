@@ -90,10 +90,8 @@ class LogisticForecaster(FeatureForecaster):
     def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
         """Read scaler and models; skops refuses every type but its own list.
 
-        Raises
-        ------
-        ForecasterInvalid
-            A feature is unknown, or a model is of another kind, width or event than wanted.
+        Raises ForecasterInvalid: a feature is unknown, or a model is of another kind, width or
+        event than wanted.
         """
         from skops.io import load
 

@@ -27,10 +27,7 @@ def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Fo
     ``table`` and ``training`` are labels of the samples to forecast and of the training split, on
     which decision thresholds are chosen.
 
-    Raises
-    ------
-    DatasetInvalid
-        The table is damaged, made by an older version, or lacks a sample.
+    Raises DatasetInvalid: the table is damaged, made by an older version, or lacks a sample.
     """
     path = data_dir / "oracle" / "oracle.csv"
     if not path.is_file():

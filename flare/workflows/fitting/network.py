@@ -116,10 +116,7 @@ def train_network(
     ``on_resume`` is called with the records of a checkpoint that is resumed, which is in
     ``checkpoints``.
 
-    Raises
-    ------
-    CheckpointInvalid
-        The checkpoint is damaged, or of another training.
+    Raises CheckpointInvalid: the checkpoint is damaged, or of another training.
     """
     rows, patience = data.split.train, options.patience
     checkpoint = checkpoint_for(checkpoints, "network", data, rows, options)
@@ -167,10 +164,7 @@ def _training(
 ) -> Iterator[Training]:
     """Set up a training; restore torch's random stream, threads and signal handlers at the end.
 
-    Raises
-    ------
-    DeviceMemoryFull
-        The GPU ran out of memory in the block.
+    Raises DeviceMemoryFull: the GPU ran out of memory in the block.
     """
     keep_freed_memory()
     fabric = fabric_for(options)

@@ -242,10 +242,7 @@ def make_synthetic(config: SynthesizeConfig) -> SyntheticSummary:
 def ensure_synthetic(data_dir: Path, config: SynthesizeConfig | None = None) -> None:
     """Make the default synthetic dataset if ``data_dir`` is its folder and is missing.
 
-    Raises
-    ------
-    ConfigInvalid
-        It was made with other parameters than those of ``config``.
+    Raises ConfigInvalid: it was made with other parameters than those of ``config``.
     """
     if data_dir != SYNTHETIC_DIR:
         return

@@ -126,11 +126,8 @@ def compare_paired(
 
     ``event`` is a class that both forecast, or ``"flux"``.
 
-    Raises
-    ------
-    VerificationInvalid
-        They have too few active regions in common, disagree about the outcomes there, or do not
-        both have the score.
+    Raises VerificationInvalid: they have too few active regions in common, disagree about the
+    outcomes there, or do not both have the score.
     """
     place = {sample: row for row, sample in enumerate(incumbent.ids)}
     shared = [sample for sample in candidate.ids if sample in place]
