@@ -157,7 +157,7 @@ def reduce_cubes(cubes: Cube, size: int) -> Cube:
 
     ``cubes`` are uint8 (..., S, S) with S a multiple of ``size``.
 
-    Raises InputInvalid: s is not a multiple of ``size``.
+    Raises InputInvalid: S is not a multiple of ``size``.
     """
     edge = cubes.shape[-1]
     if edge < size or edge % size or cubes.shape[-2] != edge:
