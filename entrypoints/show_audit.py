@@ -24,8 +24,7 @@ def show_audit(report: "AuditReport") -> None:
     kind = "SYNTHETIC DATA" if report.synthetic else "data"
     split = f", split {report.split_fingerprint}" if report.split_fingerprint else ""
     console.print(
-        f"{kind} {report.dataset!r}: audit of {short(report.fingerprint)}{split}",
-        style="bold",
+        f"{kind} {report.dataset!r}: audit of {short(report.fingerprint)}{split}", style="bold"
     )
     console.print(_table(report))
     for finding in (*report.invalid, *report.warnings):

@@ -222,10 +222,7 @@ def tables_at(
 
 
 def resampled_tables(
-    observed: BoolArray,
-    probability: FloatArray,
-    thresholds: FloatArray,
-    weights: FloatArray,
+    observed: BoolArray, probability: FloatArray, thresholds: FloatArray, weights: FloatArray
 ) -> ContingencyTable:
     """Return the contingency tables of R resamples at K thresholds; entries are (R, K)."""
     weights = weight_array(weights, len(observed))

@@ -90,10 +90,7 @@ def _values(
                 f"{name} has {len(probability)} forecasts for {len(chance)} true probabilities"
             )
         scores = event_scores(
-            outcomes,
-            np.tile(probability, 2),
-            threshold=one.thresholds[event],
-            weights=weights,
+            outcomes, np.tile(probability, 2), threshold=one.thresholds[event], weights=weights
         )
         values[name] = {score: scores[score] for score in NOISE_FREE_SCORES}
     return values

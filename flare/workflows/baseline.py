@@ -12,10 +12,7 @@ from flare.workflows.fitting.cross_validation import (
 from flare.workflows.fitting.environment import log_environment
 from flare.workflows.fitting.forest import fit_and_forecast, forest_settings
 from flare.workflows.fitting.registration import Trained, log_sample_predictions, register
-from flare.workflows.fitting.training_data import (
-    mark_if_synthetic,
-    training_data,
-)
+from flare.workflows.fitting.training_data import mark_if_synthetic, training_data
 
 
 def run(config: BaselineConfig) -> Trained:
@@ -27,11 +24,7 @@ def run(config: BaselineConfig) -> Trained:
         data = training_data(config, tracked)
         settings = forest_settings(config)
         forest, forecasts = fit_and_forecast(
-            data,
-            settings,
-            seed=config.seed,
-            folds=config.folds,
-            split_seed=config.split_seed,
+            data, settings, seed=config.seed, folds=config.folds, split_seed=config.split_seed
         )
         forest, validated = postprocess_and_score(
             forest, data, forecasts, resamples=config.resamples

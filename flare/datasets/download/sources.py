@@ -33,10 +33,7 @@ class Size:
 
 #: 8,336 + 886 samples of about 430 kB are 4.1 GB that do not compress; in 370,000 files, each in
 #: whole blocks of 4 KiB, they take a fifth more. The example's few hundred samples are a guess.
-SIZES = {
-    "full": Size(4_100_000_000, 4_900_000_000),
-    "example": Size(200_000_000, 240_000_000),
-}
+SIZES = {"full": Size(4_100_000_000, 4_900_000_000), "example": Size(200_000_000, 240_000_000)}
 
 #: The largest archive that is accepted: several times the full set.
 MAX_ARCHIVE_BYTES = 20_000_000_000

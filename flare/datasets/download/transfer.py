@@ -197,9 +197,7 @@ class Transfer:
         strong = etag if etag.startswith('"') else ""  # a weak one may stay when bytes change
         total = response.raw.length_remaining
         origin = _Origin(
-            url=self.url,
-            validator=strong or response.headers.get("Last-Modified", ""),
-            total=total,
+            url=self.url, validator=strong or response.headers.get("Last-Modified", ""), total=total
         )
         self._origin_file.write_text(json.dumps(origin), encoding="utf-8")
         self._write(response, 0, total)

@@ -157,10 +157,7 @@ def _fit_event(
             if 0 < outcome[train].mean() < 1
         ],
         scoring=make_scorer(
-            log_loss,
-            response_method="predict_proba",
-            greater_is_better=False,
-            labels=[False, True],
+            log_loss, response_method="predict_proba", greater_is_better=False, labels=[False, True]
         ),
     )
     return search.fit(inputs, outcome).best_estimator_

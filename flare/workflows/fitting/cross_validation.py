@@ -158,11 +158,7 @@ def with_fitted_postprocessing(
 
 
 def postprocess_and_score(
-    forecaster: AnyForecaster,
-    data: TrainingData,
-    forecasts: OutOfFoldForecasts,
-    *,
-    resamples: int,
+    forecaster: AnyForecaster, data: TrainingData, forecasts: OutOfFoldForecasts, *, resamples: int
 ) -> tuple[AnyForecaster, Validated]:
     """Fit a forecaster's postprocessing; return it with its scored validation forecast.
 

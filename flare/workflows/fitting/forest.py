@@ -30,12 +30,7 @@ def forest_settings(config: BaselineConfig) -> dict[str, float]:
 
 
 def fit_and_forecast(
-    data: TrainingData,
-    settings: Mapping[str, float],
-    *,
-    seed: int,
-    folds: int,
-    split_seed: int,
+    data: TrainingData, settings: Mapping[str, float], *, seed: int, folds: int, split_seed: int
 ) -> tuple[ForestForecaster, OutOfFoldForecasts]:
     """Fit a forest on the training rows; return it with forecasts to fit postprocessing on.
 

@@ -163,10 +163,7 @@ def _save_fold(checkpoint: Checkpoint | None, fold: _Fold) -> None:
     arrays = {name: np.asarray(getattr(fold.forecast, name)) for name in (*_ARRAYS, "events")}
     arrays["identity"] = np.asarray(_identity(checkpoint))
     arrays |= {f"{_WEIGHT}{name}": value.numpy() for name, value in fold.weights.items()}
-    with (
-        atomic_file(_fold_file(checkpoint), durable=True) as partial,
-        partial.open("wb") as file,
-    ):
+    with atomic_file(_fold_file(checkpoint), durable=True) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     checkpoint.remove()
 

@@ -31,12 +31,7 @@ from flare.verification.scorecard import Scorecard
 from flare.verification.scores import FLUX
 from flare.verification.table import markdown_table, score_rows
 from flare.workflows.fitting.cross_validation import Validated
-from flare.workflows.fitting.model_card import (
-    TAGGED_SCORES,
-    description_of,
-    model_card,
-    score_tags,
-)
+from flare.workflows.fitting.model_card import TAGGED_SCORES, description_of, model_card, score_tags
 from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic
 from flare.workflows.fitting.validation_forecasts import log_validation_forecasts
 

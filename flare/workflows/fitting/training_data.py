@@ -81,13 +81,7 @@ class TrainingData:
         )
 
 
-def open_packed(
-    data_dir: Path,
-    pack_dir: Path | None,
-    *,
-    image_size: int,
-    processes: int,
-) -> Pack:
+def open_packed(data_dir: Path, pack_dir: Path | None, *, image_size: int, processes: int) -> Pack:
     """Return the pack of a dataset; a missing or damaged one is made."""
     ensure_synthetic(data_dir)
     with counter("pack") as progress:
@@ -126,10 +120,7 @@ def training_data(config: SplitConfig, tracked: Run) -> TrainingData:
 def training_rows(config: SplitConfig) -> TrainingData:
     """Open the training split and divide its active regions."""
     pack = open_packed(
-        config.data_dir,
-        config.pack_dir,
-        image_size=config.image_size,
-        processes=config.processes,
+        config.data_dir, config.pack_dir, image_size=config.image_size, processes=config.processes
     )
     rows = pack.split("training")
     split = split_by_region(

@@ -108,9 +108,7 @@ def _parsed(forecasts: Path, scores: Path) -> ValidationForecasts:
     description: dict[str, Any] = json.loads(scores.read_text(encoding="utf-8"))
     thresholds = {event: float(value) for event, value in description["thresholds"].items()}
     return ValidationForecasts(
-        tuple(rows["id"]),
-        Forecast.from_columns(rows, thresholds),
-        Observations.from_table(rows),
+        tuple(rows["id"]), Forecast.from_columns(rows, thresholds), Observations.from_table(rows)
     )
 
 
