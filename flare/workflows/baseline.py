@@ -4,14 +4,10 @@ from flare.config import BaselineConfig
 from flare.plots.training import feature_importance
 from flare.tracking.runs import start
 from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD
-from flare.workflows.fitting.cross_validation import (
-    log_out_of_fold,
-    log_postprocessing,
-    postprocess_and_score,
-)
+from flare.workflows.fitting.cross_validation import log_out_of_fold
 from flare.workflows.fitting.environment import log_environment
 from flare.workflows.fitting.forest import fit_and_forecast, forest_settings
-from flare.workflows.fitting.registration import Trained, log_sample_predictions, register
+from flare.workflows.fitting.registration import Trained, postprocess_and_register
 from flare.workflows.fitting.training_data import mark_if_synthetic, training_data
 
 
@@ -26,24 +22,20 @@ def run(config: BaselineConfig) -> Trained:
         forest, forecasts = fit_and_forecast(
             data, settings, seed=config.seed, folds=config.folds, split_seed=config.split_seed
         )
-        forest, validated = postprocess_and_score(
-            forest, data, forecasts, resamples=config.resamples
-        )
-        log_postprocessing(tracked, forest.postprocessing, forecasts, data)
         if config.folds:
             log_out_of_fold(tracked, forecasts, data)
-        log_sample_predictions(tracked, forest, validated, data)
         importances = forest.importances()
         figure = mark_if_synthetic(feature_importance(importances), data.pack)
         tracked.log_figure(figure, "figures/feature_importance.png")
         tracked.log_json(importances, "feature_importance.json")
-        return register(
+        return postprocess_and_register(
             tracked,
             forest,
-            validated,
             data,
+            forecasts,
             family="forest",
             model_name=config.model_name,
             postprocessing_data=OUT_OF_FOLD if config.folds else ON_VALIDATION,
+            resamples=config.resamples,
             settings=settings,
         )

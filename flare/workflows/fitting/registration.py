@@ -30,7 +30,12 @@ from flare.tracking.tags import (
 from flare.verification.scorecard import Scorecard
 from flare.verification.scores import FLUX
 from flare.verification.table import markdown_table, score_rows
-from flare.workflows.fitting.cross_validation import Validated
+from flare.workflows.fitting.cross_validation import (
+    OutOfFoldForecasts,
+    Validated,
+    log_postprocessing,
+    postprocess_and_score,
+)
 from flare.workflows.fitting.model_card import TAGGED_SCORES, description_of, model_card, score_tags
 from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic
 from flare.workflows.fitting.validation_forecasts import log_validation_forecasts
@@ -79,30 +84,27 @@ class Trained:
         ]
 
 
-def register(
+def postprocess_and_register(
     run: Run,
     forecaster: Forecaster,
-    validated: Validated,
     data: TrainingData,
+    forecasts: OutOfFoldForecasts,
     *,
     family: str,
     model_name: str,
     postprocessing_data: str,
+    resamples: int,
     settings: Mapping[str, object],
 ) -> Trained:
-    """Log the validation scores and the model with a run, and register a version of it.
+    """Fit the postprocessing of a forecaster, score it on validation, log it, and register it.
 
     ``family`` is ``forest``, ``ensemble``, or the architecture of a network;
-    ``postprocessing_data`` is a value of ``POSTPROCESSING_TAG``.
+    ``postprocessing_data``, a value of ``POSTPROCESSING_TAG``, says of which rows the ``forecasts``
+    are.
     """
-    validation = validated.card
-    scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
-    run.log_scores(scores)
-    rows = score_rows(validation.scores, split="validation", forecaster=family)
-    run.log_table(pd.DataFrame(rows), SCORE_TABLE)
-    log_validation_forecasts(
-        run, validation, validated.forecast, data.rows.table.iloc[data.split.validation]
-    )
+    ready, validated = postprocess_and_score(forecaster, data, forecasts, resamples=resamples)
+    log_postprocessing(run, ready.postprocessing, forecasts, data)
+    log_sample_predictions(run, ready, validated, data)
     tags = {
         KIND_TAG: family,
         DATA_TAG: data.pack.name,
@@ -114,6 +116,27 @@ def register(
     }
     if validated.not_learned is not None:
         tags[NOT_LEARNED_REASON_TAG] = validated.not_learned
+    return _register(run, ready, validated, data, tags, model_name, settings)
+
+
+def _register(
+    run: Run,
+    forecaster: Forecaster,
+    validated: Validated,
+    data: TrainingData,
+    tags: dict[str, str],
+    model_name: str,
+    settings: Mapping[str, object],
+) -> Trained:
+    """Log the validation scores and the model with a run, and register a version of it."""
+    validation, family = validated.card, tags[KIND_TAG]
+    scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
+    run.log_scores(scores)
+    rows = score_rows(validation.scores, split="validation", forecaster=family)
+    run.log_table(pd.DataFrame(rows), SCORE_TABLE)
+    log_validation_forecasts(
+        run, validation, validated.forecast, data.rows.table.iloc[data.split.validation]
+    )
     run.set_tags(tags)
     version = package(
         run,
