@@ -60,16 +60,13 @@ def measured() -> Iterator[dict[str, list[float]]]:
     ends = {"_open": runs._open, "_end": runs._end}
     for name, call in ends.items():
         setattr(runs, name, timed({"_open": "begin"}.get(name, "end"), call))
-    tasks = {
-        "log_environment": train.log_environment,
-        "samples": registration.log_sample_predictions,
-    }
-    train.log_environment = timed("environment, gathered too", tasks["log_environment"])
+    environment, samples = train.log_environment, registration.log_sample_predictions
+    train.log_environment = timed("environment, gathered too", environment)
     registration.log_sample_predictions = timed("sample predictions, drawn too", samples)
     try:
         yield durations
     finally:
-        train.log_environment = tasks["log_environment"]
+        train.log_environment = environment
         registration.log_sample_predictions = samples
         for name, call in before.items():
             setattr(Run, name, call)
