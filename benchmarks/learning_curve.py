@@ -82,7 +82,7 @@ def main() -> None:
     config = TrainConfig(
         data_dir=given.data_dir, image_size=given.image_size, architecture=given.architecture
     )
-    pack = open_packed(config.data_dir, None, image_size=config.image_size, processes=0)
+    pack = open_packed(config, config.image_size)
     rows = pack.split("training")
     split = split_by_region(rows.table, validation_share=config.validation_share, seed=0)
     data = TrainingData(pack, rows, split)

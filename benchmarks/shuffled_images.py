@@ -87,9 +87,7 @@ def main() -> None:
 
 
 def _opened(config: TrainConfig) -> tuple[TrainingData, PackedSplit]:
-    pack = open_packed(
-        config.data_dir, config.pack_dir, image_size=config.image_size, processes=config.processes
-    )
+    pack = open_packed(config, config.image_size)
     rows = pack.split("training")
     parts = split_by_region(
         rows.table, validation_share=config.validation_share, seed=config.split_seed

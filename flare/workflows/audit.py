@@ -55,12 +55,7 @@ def run(config: AuditConfig) -> Audit:
     check_folder(config.output_dir, "output_dir")
     with start("audit", name=f"audit {config.data_dir.name}") as tracked:
         tracked.log_config(config)
-        pack = open_packed(
-            config.data_dir,
-            config.pack_dir,
-            image_size=config.image_size,
-            processes=config.processes,
-        )
+        pack = open_packed(config, config.image_size)
         for name in pack.samples:
             log_split(tracked, pack, pack.split(name), config.data_dir, context=name)
         split, why = _training_split(pack, share=config.validation_share, seed=config.split_seed)

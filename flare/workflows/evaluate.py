@@ -71,12 +71,7 @@ def run(config: EvaluateConfig) -> Evaluation:
         stated = base_rates(config.base_rates)
         model = resolve(config.model, config.model_name).at_rates(stated)
         tracked.set_tags({"mlflow.runName": f"evaluate {model.label} on {config.split}"})
-        pack = open_packed(
-            config.data_dir,
-            config.pack_dir,
-            image_size=model.forecaster.spec.image_size,
-            processes=config.processes,
-        )
+        pack = open_packed(config, model.forecaster.spec.image_size)
         rows = pack.split(config.split)
         log_split(tracked, pack, rows, config.data_dir, context=rows.name)
         models = _models(model, pack, config)
