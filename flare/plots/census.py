@@ -79,9 +79,11 @@ def _draw_missing_shares(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
         shift = (k - (len(splits) - 1) / 2) * thick
         axes.barh(rows - shift, share, thick, color=SPLIT_COLOURS[split.name], label=split.name)
         for row, value in zip(rows - shift, share, strict=True):
-            text, options = f"{value:.2f}" if value else "0", {"ha": "left", "va": "center"}
-            at = {"xytext": (3, -0.5), "fontsize": SMALL - 1, "color": GREY}
-            write(axes, text, (value, row), **options, **at)
+            text, place = f"{value:.2f}" if value else "0", (value, row)
+            write(
+                axes, text, place, xytext=(3, -0.5), ha="left", va="center",
+                fontsize=SMALL - 1, color=GREY,
+            )  # fmt: skip
         largest = max(largest, float(share.max()))
     dress(axes, title="missing images", x="share of the channel's images (%)")
     axes.set_xlim(0, max(1.18 * largest, 1.0))
