@@ -26,6 +26,7 @@ from flare.verification.inputs import BoolArray, FloatArray
 from flare.verification.probabilistic import (
     brier_score,
     brier_skill_score,
+    log_loss,
     rank,
     ranked_average_precision,
     ranked_probability_score,
@@ -131,6 +132,7 @@ SCORES = {
     "log10_flux_mae_floored": ScoreInfo("floored MAE (dex)", of_flux=True, lower_is_better=True),
     "log10_flux_bias": ScoreInfo("log10-flux bias (dex)", of_flux=True, no_skill=0.0),
     "ranked_probability_score": ScoreInfo("RPS", of_flux=True, lower_is_better=True),
+    "log_loss": ScoreInfo("log loss", of_flux=True, lower_is_better=True, in_report=False),
     "interval_coverage": ScoreInfo("interval coverage", of_flux=True),
     "interval_width": ScoreInfo("interval width (dex)", of_flux=True, lower_is_better=True),
     "flux_mae": ScoreInfo("flux MAE (W m^-2)", of_flux=True, lower_is_better=True),
@@ -213,12 +215,14 @@ def class_scores(
     """
     if probability is None:
         undefined = np.full(len(weights), np.nan)
-        return {"ranked_probability_score": undefined, "ranked_probability_skill_score": undefined}
+        names = "ranked_probability_score", "ranked_probability_skill_score", "log_loss"
+        return dict.fromkeys(names, undefined)
     return {
         "ranked_probability_score": ranked_probability_score(reached, probability, weights=weights),
         "ranked_probability_skill_score": ranked_probability_skill_score(
             reached, probability, weights=weights
         ),
+        "log_loss": log_loss(reached, probability, weights=weights),
     }
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from flare.config import AuditConfig, PackConfig, PredictConfig, SearchConfig, SynthesizeConfig
+from flare.config import AuditConfig, PackConfig, PredictConfig, SynthesizeConfig
+from flare.config.search import SearchConfig
 from flare.datasets.pack.reader import open_pack
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.workflows import audit, pack, predict, search, synthesize
@@ -41,8 +42,8 @@ def used(models, at_home, newest, fetch, tmp_path):
         return newest("audit")
 
     def searched():
-        study = {"study_file": tmp_path / "study", "trials": 1, "family": "forest"}
-        search.run(SearchConfig(**at_home.small, **study))
+        study = {"storage": f"sqlite:///{tmp_path}/search.db", "trials": 1, "model": "forest"}
+        search.run(SearchConfig(**at_home.small, **study, register=False))
         return newest("search")
 
     def predicted():

@@ -26,12 +26,11 @@ from flare.workflows.fitting.cross_validation import (
     training_folds,
 )
 from flare.workflows.fitting.network import (
-    NetworkInputs,
     checkpoint_for,
-    prepare_inputs,
     train_for,
     train_network,
 )
+from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData
 
 log = logging.getLogger("flare")
