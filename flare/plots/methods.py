@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flare.plots.comparison import direction, verdict
-from flare.plots.rows import NO_SKILL, Column, score_panels
+from flare.plots.comparison import Column, score_column, score_panels, verdict
 from flare.plots.style import (
     BLUE,
     CYCLE,
@@ -21,11 +20,12 @@ from flare.plots.style import (
     SMALL,
     caption,
     dress,
+    headline,
     new_figure,
     plain,
 )
 from flare.verification.corp import corp_decomposition, murphy_curve, recalibrated_probability
-from flare.verification.scores import Score, title_of
+from flare.verification.scores import Score
 
 #: Outcomes and probabilities of one method, (n,) each.
 Scored = tuple[NDArray[np.bool_], NDArray[np.float64]]
@@ -68,15 +68,7 @@ def method_scores(
     ]
     for place, score in enumerate(first):
         rows = [of[place] for of in scores.values()]
-        columns.append(
-            Column(
-                title_of(score.name),
-                rows,
-                [BLUE] * len(rows),
-                NO_SKILL.get(score.name),
-                direction(score.name),
-            )
-        )
+        columns.append(score_column(score.name, rows, None))
     figure = score_panels(columns, [plain(name) for name in names], None, f"{event} and above")
     caption(figure, f"Bars: 95 % intervals over {resampled}. Upright lines: no skill.")
     return figure
@@ -110,7 +102,7 @@ def corp_diagrams(methods: Mapping[str, Scored], *, event: str) -> Figure:
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.12, 1.03))
     for axes in grid[len(methods) :]:
         axes.set_visible(False)
-    figure.suptitle(f"CORP reliability, {event} and above", x=0.01, ha="left", fontsize=LARGE)
+    headline(figure, f"CORP reliability, {event} and above")
     figure.supylabel("recalibrated probability", fontsize=NORMAL, color=INK)
     caption(figure, "Forecast probability to the right. Grey: perfectly reliable, and event rate.")
     return figure

@@ -10,8 +10,7 @@ from flare.errors import ConfigInvalid, InputInvalid, TrackingUnavailable
 from flare.files import check_folder, combine_digests, digest_of_file, write_atomically
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run, scratch, start
-from flare.tracking.tags import SCREENING_TAG
-from flare.workflows.fitting.registration import log_scores
+from flare.tracking.tags import SCORE_TABLE, SCREENING_TAG
 from flare.workflows.verifying.flares import FlareList, read_flares
 from flare.workflows.verifying.forecasts import ReadOptions, read_forecasts
 from flare.workflows.verifying.report import write_report
@@ -132,7 +131,7 @@ def _report(tracked: Run, result: Verification, config: VerifyConfig) -> None:
             write_atomically(config.output_dir / path.relative_to(draft), path.read_bytes())
         try:
             tracked.log_metrics(headline_metrics(result))
-            log_scores(tracked, table_rows(result))
+            tracked.log_table(pd.DataFrame(table_rows(result)), SCORE_TABLE)
             for path in sorted(draft.rglob("*.*")):
                 tracked.log_file(path, None if path.parent == draft else path.parent.name)
             lines = "\n".join(f"- {line}" for line in lines_of(result))

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 from flare.verification.scores import Score
-from flare.workflows.fitting.registration import score_rows
+from flare.verification.table import score_rows
 from flare.workflows.verifying.verification import Verification
 
 #: In the place of the split in the names of metrics.
