@@ -121,18 +121,20 @@ class ModelSearch:
     def _run(self) -> SearchResult:
         n_run, joined = 0, False
         self._start_clock()
-        while self.study.has_leader() and not self.study.is_finishing():
+        while not self.study.try_to_lead():
             joined, parent = True, self.study.run_id
             if parent is not None:  # None before the leader has started it
                 n_run += self._work(parent)
-            if time.monotonic() >= self.ends:
-                break
+            if self.study.is_finishing() or time.monotonic() >= self.ends:
+                return self._joined(n_run)
             time.sleep(_PAUSE)
-        finished = self.study.outcome is not None and not self.study.is_busy(self.config.trials)
-        if self.study.has_leader() or (joined and finished):
-            line = f"study {self.study.name}: {n_run} trials were run here"
-            return SearchResult((), (), joined=line)
-        return self._lead()
+        with self.study.leading():
+            finished = self.study.outcome is not None and not self.study.is_busy(self.config.trials)
+            return self._joined(n_run) if joined and finished else self._lead()
+
+    def _joined(self, n_run: int) -> SearchResult:
+        line = f"study {self.study.name}: {n_run} trials were run here; another process reports it"
+        return SearchResult((), (), joined=line)
 
     def _lead(self) -> SearchResult:
         """Open the study's MLflow run, have its trials run, and train with the best parameters."""
@@ -141,12 +143,8 @@ class ModelSearch:
         if former is not None and not is_known(former):
             log.warning("the MLflow run %s of study %s is gone: a new one", former, study.name)
             former = None
-        with (
-            study.lead() as finishing,
-            start(
-                "search", name=f"search {study.name}", watch=True, resume=former, reopen=True
-            ) as tracked,
-        ):
+        name = f"search {study.name}"
+        with start("search", name=name, watch=True, resume=former, reopen=True) as tracked:
             study.set_run(tracked.id)
             self._log_start(tracked, new=former is None)
             study.queue(config.trials, self.defaults)
@@ -156,7 +154,7 @@ class ModelSearch:
             else:
                 self._have_workers_run(tracked)
             self._end_lost(tracked)
-            finishing()
+            study.say_finishing()
             found = summarise(
                 study,
                 self.model,
