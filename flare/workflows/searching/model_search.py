@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from optuna.trial import TrialState
 
 from flare.config import BaselineConfig
 from flare.config.search import SearchConfig
@@ -240,12 +241,13 @@ class ModelSearch:
             return
         best = best_trial(trials, self.objectives[0])
         finished = [trial for trial in trials if trial.state in FINISHED]
-        running = max(1, sum(trial.state.name == "RUNNING" for trial in trials))
+        running = max(1, sum(trial.state == TrialState.RUNNING for trial in trials))
         seconds = [trial.duration.total_seconds() for trial in finished if trial.duration]
         left = max(0, self.config.trials - len(finished)) * float(np.mean(seconds or [0]))
+        # That of a pruned trial is what its pruner looked at.
+        scores = mine.values if mine.state == TrialState.COMPLETE else ()
         values = ", ".join(
-            f"{one.title} {value:.4f}"
-            for one, value in zip(self.objectives, mine.values or (), strict=False)
+            f"{one.title} {value:.4f}" for one, value in zip(self.objectives, scores, strict=False)
         )
         log.info(
             "trial %d %s%s; best %s; %d of %d done, %s; about %s left",
