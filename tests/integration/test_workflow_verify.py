@@ -207,3 +207,21 @@ def test_scores_of_real_forecasts_equal_an_independent_recomputation(elsewhere, 
             "roc_skill_score": row.ROCSS,
         }.items():
             assert ours[name].value == pytest.approx(value, abs=1e-3), (row.method, name)
+
+
+def test_the_predictions_of_an_evaluation_are_verified_as_they_are(models, at_home, tmp_path):
+    given = {
+        "forecasts": str(models.evaluation.report / "predictions.csv"),
+        "events": None,
+        "columns": "",
+        "time_zone": "",
+        "bootstrap": "region",
+        "output_dir": tmp_path / "report",
+    }
+    result = run(config(**given)).verification
+    comparison = models.evaluation.comparison
+    card = comparison.scorecards[comparison.model]
+    assert result.samples.by_region
+    for event, name in (("M1.0", "brier_skill_score"), ("flux", "log10_flux_mae")):
+        ours = result.get(event, "predictions", name).value
+        assert ours == pytest.approx(card.value(event, name)), name
