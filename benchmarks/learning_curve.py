@@ -29,7 +29,8 @@ from flare.verification.inputs import Observations
 from flare.verification.scorecard import score_forecasts
 from flare.verification.scores import Score
 from flare.workflows.evaluation.references import features_of
-from flare.workflows.fitting.network import prepare_inputs, train_network
+from flare.workflows.fitting.network import train_network
+from flare.workflows.fitting.network_inputs import prepare_inputs
 from flare.workflows.fitting.scoring import forecast_rows
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 

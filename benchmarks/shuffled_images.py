@@ -26,7 +26,8 @@ from flare.verification.inputs import Observations
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.evaluation.references import climatology_of
 from flare.workflows.fitting.cross_validation import validation_forecasts
-from flare.workflows.fitting.network import prepare_inputs, train_network
+from flare.workflows.fitting.network import train_network
+from flare.workflows.fitting.network_inputs import prepare_inputs
 from flare.workflows.fitting.scoring import forecast_rows, postprocess_and_score
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 

@@ -101,3 +101,7 @@ class CheckpointInvalid(FlareError, ValueError):
 
 class ProcessLost(FlareError, RuntimeError):
     """A process ended before its work was done."""
+
+
+class StorageUnavailable(FlareError, ConnectionError):
+    """The database of a search's studies does not answer."""

@@ -33,6 +33,7 @@ from flare.config.groups import (
     sha256_text,
 )
 from flare.config.network_groups import NetworkOptions, ResumeOption
+from flare.config.search import SearchConfig
 
 
 class DownloadConfig(ProcessesOption):
@@ -109,22 +110,6 @@ class TrainConfig(
     ResumeOption, BootstrapOptions, ModelNameOption, NetworkOptions, FoldsOption, SplitConfig
 ):
     """Train a network, and register it."""
-
-
-class SearchConfig(SeedOption, ModelNameOption, SplitConfig):
-    """Search hyperparameters of the forest and the CNN with Optuna; each trial is a child run."""
-
-    family: Literal["forest", "cnn", "both"] = Field("both", description="models to search over")
-    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        12, description="trials to add to the study"
-    )
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(6, description="epochs of a CNN trial")
-    study_name: Annotated[str, Field(min_length=1)] = Field(
-        "flare", description="name of the study; an existing study is continued"
-    )
-    study_file: Path = Field(
-        Path("outputs/search.journal"), description="journal file of the study"
-    )
 
 
 class EnsembleConfig(

@@ -41,7 +41,18 @@ class ArchitectureOptions(EntryConfig):
     )
 
 
-class OptimizerOptions(EntryConfig):
+class AcceleratorOptions(EntryConfig):
+    """The kind of device that networks are trained on."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="device to train on")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto",
+        description="floating-point precision; auto: bf16-mixed where the processor has bfloat16 "
+        "matrix units (Intel AMX, NVIDIA since Ampere), else 32-true; weights stay in 32 bits",
+    )
+
+
+class OptimizerOptions(AcceleratorOptions):
     """The optimizer, and the devices that the training runs on."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
@@ -73,7 +84,6 @@ class OptimizerOptions(EntryConfig):
     patience: Count = Field(
         15, description="epochs without a lower validation cross-entropy before training stops"
     )
-    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="device to train on")
     devices: Annotated[int, Field(ge=1, le=1024)] = Field(
         1,
         description="GPUs per machine, or processes on its CPU; torchrun's own number replaces it",
@@ -83,11 +93,6 @@ class OptimizerOptions(EntryConfig):
     )
     strategy: Literal["auto", "ddp"] = Field(
         "auto", description="how several processes train together; auto: ddp"
-    )
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
-        "auto",
-        description="floating-point precision; auto: bf16-mixed where the processor has bfloat16 "
-        "matrix units (Intel AMX, NVIDIA since Ampere), else 32-true; weights stay in 32 bits",
     )
     checkpoint_steps: Annotated[int, Field(ge=0)] = Field(
         0, description="steps between checkpoints; 0: after every epoch only"

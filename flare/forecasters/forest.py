@@ -19,11 +19,19 @@ from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, check_cubes
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present, reduce_cubes
+from flare.search_space import Integers, Reals, Space
 from flare.seeding import Stream, integer_seed
 
 #: Not trusted by skops, because scikit-learn does not check the node numbers of a tree.
 #: ``_check_trees`` does.
 _TREE = "sklearn.tree._tree.Tree"
+
+#: What a search varies, by the names of the parameters of ``baseline``.
+FOREST_SPACE: Space = {
+    "trees": Integers(low=100, high=400, log=True),
+    "min_samples_leaf": Integers(low=1, high=40, log=True),
+    "max_features": Reals(low=0.03, high=1.0, log=True),
+}
 
 REGRESSOR, CLASSIFIER = "regressor.skops", "classifier.skops"
 

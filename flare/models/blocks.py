@@ -1,11 +1,13 @@
 """Building blocks of several architectures: input planes, convolution blocks, and pooling."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from flare.sample import MAGNETOGRAM, N_CHANNELS
+from flare.search_space import Integers, Space
 
 #: Channels of a frame: the ten of a step and the unsigned magnetogram.
 FRAME_CHANNELS = N_CHANNELS + 1
@@ -27,10 +29,12 @@ class Encoder(nn.Module):
     """The part of a network that depends on the architecture: from images to one vector a sample.
 
     ``forward(cubes, present)`` takes float (N, T, C, H, W), normalised and zero where an image is
-    missing, and bool (N, T, C); it returns (N, ``size``).
+    missing, and bool (N, T, C); it returns (N, ``size``). ``search_space`` has the ranges of the
+    parameters that a search varies because of the architecture.
     """
 
     size: int
+    search_space: ClassVar[Space] = {"width": Integers(low=8, high=32, log=True)}
 
 
 def frames(steps: Tensor) -> Tensor:

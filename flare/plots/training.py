@@ -1,4 +1,4 @@
-"""Figures of a fit: losses and validation scores by epoch, feature importances, search trials."""
+"""Figures of a fit: losses and validation scores by epoch, and feature importances."""
 
 from collections.abc import Mapping, Sequence
 
@@ -76,28 +76,4 @@ def feature_importance(shares: Mapping[str, float], *, most: int = 20) -> Figure
     )
     axes.set_yticks(rows, [name for name, _ in top], fontsize=SMALL)
     axes.grid(visible=False, axis="y")
-    return figure
-
-
-def search_history(trials: Sequence[int], values: Sequence[float], *, objective: str) -> Figure:
-    """Draw the value of every finished trial, and the best so far.
-
-    Parameters
-    ----------
-    trials
-        Numbers of the trials, rising.
-    values
-        Their values; higher is better.
-    objective
-        What the values are.
-    """
-    figure = new_figure(6.4, 3.6)
-    axes = figure.subplots()
-    axes.plot(trials, values, "o", color=GREY, markersize=4, label="trial")
-    if len(values):
-        best = np.maximum.accumulate(values)
-        axes.step(trials, best, where="post", color=VERMILLION, linewidth=1.5, label="best so far")
-        legend(axes, "lower right")
-    dress(axes, title="Search", x="trial", y=objective)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

@@ -92,8 +92,10 @@ def newest_unfinished(
     return next((str(run.info.run_id) for run in matching), None)
 
 
-def check_resumable(run_id: str, entry: str) -> None:
+def check_resumable(run_id: str, entry: str, *, finished: bool = False) -> None:
     """Raise unless a run of an entry point exists, is unfinished, and no process works on it.
+
+    With ``finished`` it may be finished.
 
     Raises
     ------
@@ -124,7 +126,7 @@ def check_resumable(run_id: str, entry: str) -> None:
             f"run {run_id} is one of {kind or 'something else'}, not of {entry}; look in the UI "
             "for the run to resume"
         )
-    if run.info.status == "FINISHED":
+    if run.info.status == "FINISHED" and not finished:
         raise ConfigInvalid(f"run {run_id} is finished: nothing is left to do; start a new one")
     if is_running(runs_dir() / run_id):
         raise PlaceInUse(

@@ -21,7 +21,6 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric, Param, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from flare.errors import PlaceInUse
 from flare.files import lock_file, write_atomically
@@ -34,7 +33,7 @@ from flare.tracking.mlflow_errors import (
     retry,
 )
 from flare.tracking.store import database_file
-from flare.tracking.tags import CHILD_TAG, ERROR_TAG
+from flare.tracking.tags import ERROR_TAG
 
 log = logging.getLogger("flare")
 
@@ -239,8 +238,6 @@ def send(client: MlflowClient, run_id: str, folder: Path, entry: Entry) -> None:
             client.log_inputs(run_id, [DatasetInput(dataset=Dataset(**fields), tags=tags)])
         case {"model_input": model_id}:
             client.log_inputs(run_id, models=[LoggedModelInput(model_id)])
-        case {"child": child}:
-            _send_child(client, run_id, child)
         case {"status": "RUNNING"}:  # of a run that is resumed
             client.update_run(run_id, status="RUNNING")
             if ERROR_TAG in client.get_run(run_id).data.tags:
@@ -277,14 +274,3 @@ def metrics_of(entry: Entry) -> list[Metric]:
         Metric(key, value, entry["time"], entry["step"], **about)
         for key, value in entry.get("metrics", {}).items()
     ]
-
-
-def _send_child(client: MlflowClient, parent_id: str, child: Entry) -> None:
-    """Log a whole run below another, or what an interrupted attempt left out of it."""
-    experiment = client.get_run(parent_id).info.experiment_id
-    made = client.search_runs([experiment], f"tags.`{CHILD_TAG}` = '{child['key']}'")
-    tags = {MLFLOW_PARENT_RUN_ID: parent_id, CHILD_TAG: child["key"], **child["tags"]}
-    run = made[0] if made else client.create_run(experiment, child["started"], tags, child["name"])
-    metrics = [metric for entry in child["metrics"] for metric in metrics_of(entry)]
-    _log_values(client, run.info.run_id, child["params"], metrics)
-    client.set_terminated(run.info.run_id, child["status"], child["ended"])

@@ -11,9 +11,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-import uuid
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +68,8 @@ class Run:
     """An open run. When a method returns, MLflow or this disk has what was logged.
 
     ``already`` has the last step and value of every metric that was logged before the run was
-    resumed, ``inputs`` the datasets that it has as inputs, by what they are used for.
+    resumed, ``inputs`` the datasets that it has as inputs, by what they are used for. ``status``
+    is the one that it ends with if nothing is raised.
     """
 
     id: str
@@ -77,6 +77,7 @@ class Run:
     log: RunLog
     already: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     inputs: dict[str, DatasetName] = field(default_factory=dict)
+    status: str = "FINISHED"
 
     @property
     def local(self) -> Path:
@@ -118,7 +119,7 @@ class Run:
 
     def set_tags(self, values: Mapping[str, object]) -> None:
         """Set tags; an older value of the same key is replaced."""
-        self.log.append({"tags": _texts(values)})
+        self.log.append({"tags": texts(values)})
 
     def log_input(self, dataset: Mapping[str, str], *, context: str) -> None:
         """Attach a dataset, given by the fields of MLflow's own class, and what it was used for."""
@@ -154,38 +155,6 @@ class Run:
         """Set the description that the UI shows on the run's page."""
         self.set_tags({"mlflow.note.content": markdown})
 
-    def log_child(
-        self,
-        *,
-        name: str,
-        params: Mapping[str, object],
-        tags: Mapping[str, object],
-        status: str,
-        started: float,
-        metrics: Sequence[tuple[float, Mapping[str, float]]],
-        scores: Mapping[str, float],
-    ) -> None:
-        """Log a run below this one that has already ended, such as a trial of a search.
-
-        ``metrics`` are those of each step, from step 1, with the time of each; ``scores`` are
-        final, of step 0. Times are in seconds since 1970.
-        """
-        steps = [(time.time(), scores), *metrics]
-        child = {
-            "key": uuid.uuid4().hex,
-            "name": name,
-            "params": _texts(params),
-            "metrics": [
-                {"metrics": _floats(values), "time": int(ended * 1000), "step": step}
-                for step, (ended, values) in enumerate(steps)
-            ],
-            "tags": _texts(tags),
-            "status": status,
-            "started": int(started * 1000),
-            "ended": now(),
-        }
-        self.log.append({"child": child})
-
     @contextmanager
     def _new_artifact(self, path: str) -> Iterator[Path]:
         """Give a path to write an artifact to; it is logged when the block ends."""
@@ -200,7 +169,8 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
-def _texts(values: Mapping[str, object]) -> dict[str, str]:
+def texts(values: Mapping[str, object]) -> dict[str, str]:
+    """Return values as MLflow stores them in tags."""
     return {key: str(value) for key, value in values.items()}
 
 
@@ -215,6 +185,7 @@ def start(
     name: str,
     tags: Mapping[str, object] | None = None,
     resume: str | None = None,
+    reopen: bool = False,
     watch: bool = False,
 ) -> Iterator[Run]:
     """Open a run for an entry point; one that is opened inside another is its child.
@@ -227,6 +198,8 @@ def start(
     resume
         The id of a run to continue instead: it is RUNNING again, and metrics of steps that it
         has already are not logged twice.
+    reopen
+        Whether the run to continue may be finished.
     watch
         Whether MLflow logs its system metrics.
 
@@ -242,11 +215,11 @@ def start(
     """
     connect(make=True)
     if resume is not None:
-        check_resumable(resume, entry)
+        check_resumable(resume, entry, finished=reopen)
         with answering():
             mark_unused(os.environ.pop("MLFLOW_RUN_ID", None), resume)
     run = _open(entry, name, {ENTRY_TAG: entry, **git_tags(), **(tags or {})}, resume, watch)
-    status, reason = "FINISHED", ""
+    reason = ""
     try:
         with answering():
             yield run
@@ -254,12 +227,19 @@ def start(
         if run.log.rejected:
             raise TrackingUnavailable(run.log.rejected[0])
     except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-        status = "KILLED" if stopped else "FAILED"
-        reason = str(error) if isinstance(error, FlareError) else type(error).__name__
+        run.status, reason = status_after(error)
         raise
     finally:
-        _end(run, status, reason)
+        complete = end_run(run, reason)
+        with suppress(MlflowException), _asking_once(not complete):
+            mlflow.end_run(run.status)
+
+
+def status_after(error: BaseException) -> tuple[str, str]:
+    """Return the status of a run that an error ended, and the reason for its tag."""
+    stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+    reason = str(error) if isinstance(error, FlareError) else type(error).__name__
+    return "KILLED" if stopped else "FAILED", reason
 
 
 def _open(
@@ -272,7 +252,7 @@ def _open(
             run_id=resume,
             run_name=name,
             nested=mlflow.active_run() is not None,
-            tags={"mlflow.runName": name, **_texts(tags)},
+            tags={"mlflow.runName": name, **texts(tags)},
             log_system_metrics=watch,
         )
     run_id, client = opened.info.run_id, MlflowClient()
@@ -291,25 +271,27 @@ def _open(
     return run
 
 
-def _end(run: Run, status: str, reason: str) -> None:
-    """End a run, and say what MLflow lacks of it: that must hide no other error."""
+def end_run(run: Run, reason: str) -> bool:
+    """End a run, and say what MLflow lacks of it; return whether it lacks nothing.
+
+    No error of the run may be hidden by one here.
+    """
     ended = False
     try:
         if reason:
             run.set_tags({ERROR_TAG: reason[:5000]})
-        run.log.append({"status": status, "time": now()})
+        run.log.append({"status": run.status, "time": now()})
         ended = True
     except (MlflowException, SQLAlchemyError, OSError) as error:
         log.warning("%s", refusal(error, mlflow.get_tracking_uri()))
     complete = run.log.close(min(_PATIENCE_AT_END, patience()), ended=ended) and ended
-    with suppress(MlflowException), _asking_once(not complete):
-        mlflow.end_run(status)
     if not complete:
         log.warning(
             "MLflow at %s lacks a part of this run, which is stored in %s; send it with "
             "`python -m entrypoints.resend`",
             *(mlflow.get_tracking_uri(), run.local),
         )
+    return complete
 
 
 @contextmanager

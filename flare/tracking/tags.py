@@ -8,8 +8,12 @@ ENTRY_TAG = "flare.entry"
 KIND_TAG = "flare.kind"
 #: Why a run failed.
 ERROR_TAG = "flare.error"
-#: Identifies a child run, so that it is created once.
-CHILD_TAG = "flare.child"
+#: On the trials of a search: their states, as Optuna names them, and why they were pruned.
+STATE_TAG, PRUNED_TAG = "optuna.state", "flare.pruned"
+#: On a search, its trials and the version that it found: the study and the trial's number.
+STUDY_TAG, TRIAL_TAG = "flare.study", "flare.trial"
+#: On such a version: the regions that the search was scored on.
+SEARCHED_TAG = "flare.searched_on"
 #: On the empty run that `mlflow run` made: which one was resumed instead.
 RESUMED_TAG = "flare.resumed"
 DATA_TAG = "flare.data"

@@ -41,7 +41,10 @@ class Training:
     normalise
         From uint8 cubes and mask to network input, which is used until the next call only.
     validation
-        Batches that each epoch is scored on; None if nothing is chosen by them.
+        Batches that each epoch is scored on; None for no scores.
+    choose_epoch
+        Whether ``best_weights`` are those of the epoch with the best scores; without, or without
+        validation, those of the last one.
     augment
         Changes the training images, after normalisation.
     checkpoint
@@ -68,6 +71,7 @@ class Training:
         options: OptimizerOptions,
         loss: Loss,
         fabric: Fabric,
+        choose_epoch: bool = True,
         augment: Augmentation | None = None,
         checkpoint: Checkpoint | None = None,
         stop: Callable[[], bool] = lambda: False,
@@ -78,7 +82,7 @@ class Training:
         self.network, self.normalise, self.loss, self.fabric = network, normalise, loss, fabric
         self.options, self.augment, self.stop, self.progress = options, augment, stop, progress
         self.train = train.cache_on_device(fabric.device)
-        self.validation = validation
+        self.validation, self.choose_epoch = validation, choose_epoch
         if validation is not None:
             self.validation = validation.cache_on_device(fabric.device)
         self.checkpoint = checkpoint
@@ -111,7 +115,7 @@ class Training:
 
     @property
     def best_weights(self) -> dict[str, Tensor]:
-        """Weights of the best epoch, without validation of the last one, on the CPU."""
+        """Weights of the best epoch, or of the last one (``choose_epoch``), on the CPU."""
         assert self.state.best_weights is not None
         return self.state.best_weights
 
@@ -135,7 +139,7 @@ class Training:
             scores = self._validate()
             record = self._record(scores)
             state.next_epoch(record)
-            if record.best or self.validation is None:
+            if record.best or self.validation is None or not self.choose_epoch:
                 state.best_weights = {
                     name: value.detach().cpu().clone()
                     for name, value in self._averaged().state_dict().items()

@@ -165,6 +165,27 @@ def ranked_probability_score(
     return ratio(counts @ squares, counts.sum(axis=-1))
 
 
+#: Probability of what happened, so that a certain and wrong forecast costs finitely.
+_LOWEST_PROBABILITY = 1e-7
+
+
+def log_loss(
+    reached: NDArray[np.bool_], probability: FloatArray, *, weights: ArrayLike | None = None
+) -> FloatArray:
+    """Return the mean over thresholds and samples of -ln P(what happened), in nats.
+
+    Perfect 0; probabilities of what happened count as 1e-7 at least. Good 1952,
+    doi:10.1111/j.2517-6161.1952.tb00104.x. Parameters and errors are those of
+    ``ranked_probability_score``.
+    """
+    reached = _reached_array(reached)
+    probability = probability_array("probability", probability, reached.shape)
+    counts = weight_array(weights, len(reached))
+    of_outcome = np.where(reached, probability, 1 - probability)
+    losses = -np.log(np.clip(of_outcome, _LOWEST_PROBABILITY, 1)).mean(axis=1)
+    return ratio(counts @ losses, counts.sum(axis=-1))
+
+
 def ranked_probability_skill_score(
     reached: NDArray[np.bool_], probability: FloatArray, *, weights: ArrayLike | None = None
 ) -> FloatArray:

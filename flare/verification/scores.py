@@ -26,6 +26,7 @@ from flare.verification.inputs import BoolArray, FloatArray
 from flare.verification.probabilistic import (
     brier_score,
     brier_skill_score,
+    log_loss,
     rank,
     ranked_average_precision,
     ranked_probability_score,
@@ -113,6 +114,7 @@ LOWER_IS_BETTER = frozenset(
         "log10_flux_mae",
         "log10_flux_mae_floored",
         "log10_flux_rmse",
+        "log_loss",
         "probability_of_false_detection",
         "ranked_probability_score",
     }
@@ -178,12 +180,14 @@ def class_scores(
     """
     if probability is None:
         undefined = np.full(len(weights), np.nan)
-        return {"ranked_probability_score": undefined, "ranked_probability_skill_score": undefined}
+        names = "ranked_probability_score", "ranked_probability_skill_score", "log_loss"
+        return dict.fromkeys(names, undefined)
     return {
         "ranked_probability_score": ranked_probability_score(reached, probability, weights=weights),
         "ranked_probability_skill_score": ranked_probability_skill_score(
             reached, probability, weights=weights
         ),
+        "log_loss": log_loss(reached, probability, weights=weights),
     }
 
 

@@ -23,6 +23,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "forecast",
             "parallel",
             "progress",
+            "search_space",
         )
     ),
     frozenset({"flare.datasets", "flare.features", "flare.models", "flare.verification"}),
@@ -35,7 +36,7 @@ ROWS: tuple[frozenset[str], ...] = (
 #: Who may import these, and nobody else.
 CONFINED = {
     "mlflow": ("flare.tracking",),
-    "optuna": ("flare.workflows.search",),
+    "optuna": ("flare.workflows.searching",),
     "fastapi": ("serving",),
     "onnx": ("flare.forecasters.onnx.session",),
     "onnxruntime": ("flare.forecasters.onnx.session",),

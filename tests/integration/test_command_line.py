@@ -34,7 +34,7 @@ def refused(typed, tmp_path):
 
 @pytest.mark.parametrize("name", ["pack", "inspect", "audit", "baseline", "train", "search"])
 def test_a_dataset_that_does_not_exist_is_named_by_all_that_read_one(refused, tmp_path, name):
-    study = {"study_file": tmp_path / "study"} if name == "search" else {}
+    study = {"storage": f"sqlite:///{tmp_path}/search.db"} if name == "search" else {}
     line = refused(name, data_dir=tmp_path / "none", **study)
     assert f"no training/meta_data.csv in {tmp_path}/none; pass -P data_dir=" in line
 
@@ -70,7 +70,6 @@ def test_an_unknown_registered_model_is_named(refused, tmp_path, name):
     [
         ("evaluate", "output_dir", "file/report"),
         ("predict", "output", "file/new/forecasts.csv"),
-        ("search", "study_file", "file/study"),
         ("synthesize", "data_dir", "file/data"),
         ("pack", "pack_dir", "file/pack"),
         ("inspect", "output_dir", "file/figures"),

@@ -4,61 +4,9 @@ import errno
 import json
 import os
 
-import optuna
 import pytest
 
-from flare.errors import ConfigInvalid
 from flare.tracking.run_log import RunInfo, RunLog
-from flare.workflows.search import open_study_file
-
-STUDY = {"study_name": "one", "direction": "maximize"}
-
-
-@pytest.fixture
-def study_file(tmp_path):
-    """The file of a study with three trials."""
-    path = tmp_path / "studies" / "study.journal"
-    study = optuna.create_study(storage=open_study_file(path), **STUDY)
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
-    return path
-
-
-def trials(path) -> int:
-    return len(optuna.load_study(study_name="one", storage=open_study_file(path)).trials)
-
-
-@pytest.mark.parametrize("cut", [1, 20, 60])
-def test_a_study_whose_last_line_was_cut_goes_on(study_file, cut):
-    os.truncate(study_file, study_file.stat().st_size - cut)
-    study = optuna.load_study(study_name="one", storage=open_study_file(study_file))
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    assert trials(study_file) == 4
-    assert [json.loads(line) for line in study_file.read_bytes().splitlines()]
-
-
-def test_a_study_goes_on_while_another_process_is_killed_in_its_write(study_file):
-    study = optuna.load_study(study_name="one", storage=open_study_file(study_file))
-    with study_file.open("ab") as other:
-        other.write(b'{"op_code":5,"worker')
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    assert trials(study_file) == 4
-
-
-def test_a_damaged_line_of_a_study_is_named(study_file):
-    lines = study_file.read_bytes().splitlines(keepends=True)
-    study_file.write_bytes(b"".join([*lines[:2], lines[2][:9] + lines[3], *lines[4:]]))
-    with pytest.raises(ConfigInvalid, match=r"study\.journal: line 3 is damaged") as caught:
-        open_study_file(study_file)
-    assert len(str(caught.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize("record", [b'{"op_code": 99, "worker_id": "a"}', b'{"op_code": 4}'])
-def test_a_record_that_cannot_be_applied_is_one_line_that_names_the_study(study_file, record):
-    with study_file.open("ab") as file:
-        file.write(record + b"\n")
-    with pytest.raises(ConfigInvalid, match=r"study\.journal: Optuna cannot apply") as caught:
-        open_study_file(study_file)
-    assert len(str(caught.value).splitlines()) == 1
 
 
 class FullDisk:

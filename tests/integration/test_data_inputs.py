@@ -5,7 +5,8 @@ import json
 import pytest
 from mlflow import MlflowClient
 
-from flare.config import AuditConfig, PackConfig, PredictConfig, SearchConfig, SynthesizeConfig
+from flare.config import AuditConfig, PackConfig, PredictConfig, SynthesizeConfig
+from flare.config.search import SearchConfig
 from flare.datasets.pack.reader import open_pack
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.workflows import audit, pack, predict, search, synthesize
@@ -30,13 +31,13 @@ def runs(models, home, tmp_path_factory):
     """The newest run of every entry point on the shared dataset, and what `synthesize` made."""
     place = tmp_path_factory.mktemp("inputs")
     small = {"data_dir": home.data, "processes": 1}
-    study = {"study_file": place / "study", "trials": 1, "family": "forest"}
+    study = {"storage": f"sqlite:///{place}/search.db", "trials": 1, "model": "forest"}
     with working_in(home.folder):
         made = {"samples": 30, "processes": 1, "data_dir": place / "new"}
         synthesize.run(SynthesizeConfig(**made))
         pack.run(PackConfig(**small, image_size=32))
         audit.run(AuditConfig(**home.small, features=False, output_dir=place / "audit"))
-        search.run(SearchConfig(**home.small, **study))
+        search.run(SearchConfig(**home.small, **study, register=False))
         predict.run(PredictConfig(**small, output=place / "p.csv", model="1"))
         client = MlflowClient()
         ids = {

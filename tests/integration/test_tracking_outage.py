@@ -21,6 +21,7 @@ from tracking_server import Gate, mlflow_server
 from flare.config import BaselineConfig, ResendConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.tracking import run_log
+from flare.tracking.child_runs import start_child
 from flare.tracking.resume import newest_unfinished
 from flare.tracking.run_log import RunInfo, RunLog, read_info, runs_dir
 from flare.tracking.runs import start
@@ -234,28 +235,19 @@ def then_shut(gate, function):
     return wrapped
 
 
-def test_a_trial_of_a_search_is_made_once_however_often_it_is_sent(gate, monkeypatch):
-    monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "2")
-    with start("search", name="search") as run:
+def test_a_trial_during_an_outage_keeps_its_epochs(gate):
+    with (
+        start("search", name="search") as parent,
+        start_child(
+            parent.id, name="trial 0", params={"trees": 1}, tags={"flare.entry": "trial"}
+        ) as run,
+    ):
         gate.shut()
-        for number in range(3):
-            run.log_child(
-                name=f"trial {number}",
-                params={"trees": number},
-                tags={"flare.trial": number},
-                metrics=[(time.time(), {"score": 0.1}), (time.time(), {"score": 0.2})],
-                scores={},
-                status="FINISHED",
-                started=time.time() - 1,
-            )
-    lines = (run.local / "log.jsonl").read_text()
-    (run.local / "log.jsonl").write_text(lines * 2)
-    gate.open()
-    monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "30")
-    resend.run(ResendConfig())
-    result = MlflowClient().search_runs(["0"], f"tags.mlflow.parentRunId = '{run.id}'")
-    assert sorted(one.info.run_name for one in result) == ["trial 0", "trial 1", "trial 2"]
-    assert all(history(one.info.run_id, "score") == [(1, 0.1), (2, 0.2)] for one in result)
+        for step in range(1, 4):
+            run.log_metrics({"score": step / 10}, step=step)
+        gate.open()
+    assert history(run.id, "score") == [(1, 0.1), (2, 0.2), (3, 0.3)]
+    assert MlflowClient().get_run(run.id).info.status == "FINISHED"
 
 
 def test_an_entry_that_mlflow_rejects_is_reported_left_out_and_fails_the_run(gate, caplog):

@@ -7,7 +7,8 @@ import time
 import pytest
 from mlflow import MlflowClient
 
-from flare.errors import DatasetInvalid, TrackingUnavailable
+from flare.errors import DatasetInvalid, TrackingUnavailable, TrainingDiverged
+from flare.tracking.child_runs import end_lost_children, start_child
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import start
 
@@ -84,25 +85,39 @@ def test_a_run_that_is_opened_inside_another_is_its_child(fetch):
     assert [tag.get("mlflow.parentRunId") for tag in tags] == [None, outer.id]
 
 
-def test_a_trial_is_stored_below_its_search_with_every_epoch(fetch):
-    epochs = [{f"score {k}": float(epoch) for k in range(20)} for epoch in range(120)]
+def child(parent_id: str, **given):
+    about = {"name": "trial 0", "params": {"trees": 100}, "tags": {"flare.entry": "trial"}}
+    return start_child(parent_id, **about | given)
+
+
+def test_a_child_run_is_there_from_its_start_and_may_end_otherwise_than_its_parent(fetch):
     with start("search", name="search") as parent:
-        parent.log_child(
-            name="trial 0",
-            params={"trees": 100},
-            metrics=[(time.time(), values) for values in epochs],
-            scores={"best": 119.0},
-            tags={"flare.trial": 0},
-            status="KILLED",
-            started=time.time() - 5,
-        )
-    (result,) = MlflowClient().search_runs(["0"], f"tags.mlflow.parentRunId = '{parent.id}'")
-    assert result.info.status == "KILLED"
-    assert result.info.run_name == "trial 0"
-    assert result.data.params == {"trees": "100"}
-    assert result.info.end_time - result.info.start_time >= 5000
-    history = MlflowClient().get_metric_history(result.info.run_id, "score 19")
-    assert [one.step for one in history] == list(range(1, 121))
+        with child(parent.id) as run:
+            running = fetch(run.id)
+            run.log_metrics({"score": 0.5}, step=1)
+            run.status = "KILLED"
+        with pytest.raises(TrainingDiverged), child(parent.id) as failed:
+            raise TrainingDiverged("the loss is NaN")
+    assert (running.info.status, running.data.params) == ("RUNNING", {"trees": "100"})
+    assert running.data.tags["mlflow.parentRunId"] == parent.id
+    assert (fetch(run.id).info.status, fetch(run.id).data.metrics) == ("KILLED", {"score": 0.5})
+    assert fetch(failed.id).info.status == "FAILED"
+    assert fetch(failed.id).data.tags["flare.error"] == "the loss is NaN"
+    assert fetch(parent.id).info.status == "FINISHED"
+
+
+def test_only_the_running_children_of_lost_processes_are_ended(fetch):
+    client = MlflowClient()
+    with start("search", name="search") as parent:
+        tags = {"mlflow.parentRunId": parent.id}
+        lost, alive = (client.create_run("0", tags=tags).info.run_id for _ in range(2))
+        with child(parent.id) as done:
+            pass
+        states = dict.fromkeys((lost, done.id), ("FAILED", "its process was lost"))
+        end_lost_children(parent.id, states)
+    found = [fetch(one).info.status for one in (lost, alive, done.id)]
+    client.set_terminated(alive)
+    assert found == ["FAILED", "RUNNING", "FINISHED"]
 
 
 def test_the_commit_is_a_tag_and_so_is_whether_there_are_changes(fetch, tmp_path, monkeypatch):

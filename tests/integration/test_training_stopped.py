@@ -12,8 +12,9 @@ from flare.models.normalisation import fit_normalisation
 from flare.training.state import TrainingState
 from flare.workflows.fitting import training_data as data_module
 from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network import prepare_inputs, train_network
+from flare.workflows.fitting.network import train_network
 from flare.workflows.fitting.network_folds import cross_validate_network
+from flare.workflows.fitting.network_inputs import prepare_inputs
 from flare.workflows.fitting.training_data import training_rows
 
 from workplace import SMALL_NETWORK, working_in

@@ -2,145 +2,290 @@ import csv
 import io
 
 import mlflow
+import numpy as np
+import optuna
 import pytest
 import torch
 from mlflow import MlflowClient
 
-from flare.config import SearchConfig
+from flare.config.search import SearchConfig
 from flare.datasets.pack.reader import Pack
-from flare.errors import TrainingDiverged, VerificationInvalid
+from flare.errors import ConfigInvalid, StorageUnavailable, TrainingDiverged, VerificationInvalid
+from flare.tracking.registry import version_tags
 from flare.workflows import search
 from flare.workflows.fitting import network
+from flare.workflows.searching import model_search
+from flare.workflows.searching.trial import Trials
 
 from tiny import write_tiny_dataset
 
-OBJECTIVE = "validation/M1.0/brier_skill_score"
+RPS = "out_of_fold/flux/ranked_probability_score"
 
 
-def searched(home, study, **given):
-    small = {"study_file": study, "trials": 2, "epochs": 2, "family": "forest"}
-    return search.run(SearchConfig(**home.small | small | given))
+@pytest.fixture
+def searched(at_home, tmp_path, monkeypatch):
+    """Return a function that searches a few small forests or networks in a storage of its own."""
+    spaces = {"trees": (5, 12), "width": (2, 4), "hidden": (4, 8), "batch_size": (4, 8)}
+    real = model_search.space_of
+
+    def small_space(model, config):
+        space = dict(real(model, config))
+        for name in spaces.keys() & space.keys():
+            low, high = spaces[name]
+            space[name] = type(space[name])(low=low, high=high, log=True)
+        return space
+
+    defaults = {"trees": 10, "width": 2, "hidden": 4, "batch_size": 4}
+
+    def small_defaults(*given):
+        values = dict(real_defaults(*given))
+        return values | {name: defaults[name] for name in defaults.keys() & values.keys()}
+
+    real_defaults = model_search.default_values
+    monkeypatch.setattr(model_search, "space_of", small_space)
+    monkeypatch.setattr(model_search, "default_values", small_defaults)
+
+    def run(**given):
+        small = {
+            "storage": f"sqlite:///{tmp_path}/search.db",
+            "model": "forest",
+            "trials": 3,
+            "trial_epochs": 2,
+            "epochs": 2,
+            "accelerator": "cpu",
+            "precision": "32-true",
+            "resamples": 100,
+            "register": False,
+            "heartbeat": 1,
+        }
+        return search.run(SearchConfig(**at_home.small | small | given))
+
+    return run
 
 
-def children(parent: str):
-    wanted = f"tags.`mlflow.parentRunId` = '{parent}'"
-    return MlflowClient().search_runs(["0"], wanted, order_by=["attributes.start_time ASC"])
+def children(parent):
+    wanted = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    runs = MlflowClient().search_runs(["0"], wanted, order_by=["attributes.start_time ASC"])
+    return [run for run in runs if run.data.tags["flare.entry"] == "trial"]
 
 
-def test_every_trial_is_a_child_run_with_its_settings_and_its_score(at_home, newest, tmp_path):
-    result = searched(at_home, tmp_path / "study")
-    parent = newest("search")
-    trials = children(parent.info.run_id)
-    assert [one.info.run_name for one in trials] == ["trial 0: forest", "trial 1: forest"]
-    assert {one.info.status for one in trials} == {"FINISHED"}
-    assert all(
-        set(one.data.params) == {"trees", "min_samples_leaf", "max_features"} for one in trials
-    )
-    assert result.value == pytest.approx(max(one.data.metrics[OBJECTIVE] for one in trials))
-    assert parent.data.metrics[OBJECTIVE] == pytest.approx(result.value)
-    uri = f"runs:/{parent.info.run_id}/trials.csv"
-    table = list(csv.DictReader(io.StringIO(mlflow.artifacts.load_text(uri))))
-    assert [row["state"] for row in table] == ["COMPLETE", "COMPLETE"]
+def artifact(run, name: str) -> str:
+    return mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/{name}")
 
 
-def test_a_study_is_continued_with_new_suggestions(at_home, newest, tmp_path):
-    searched(at_home, tmp_path / "study")
-    first = children(newest("search").info.run_id)
-    assert searched(at_home, tmp_path / "study", trials=1).trials == 3
-    (third,) = children(newest("search").info.run_id)
-    assert third.info.run_name == "trial 2: forest"
-    assert third.data.params not in [one.data.params for one in first]
-
-
-def test_another_split_is_another_study(at_home, tmp_path):
-    first = searched(at_home, tmp_path / "study", trials=1)
-    second = searched(at_home, tmp_path / "study", trials=1, split_seed=1)
-    assert second.trials == 1
-    assert second.study_name != first.study_name
-
-
-@pytest.mark.parametrize("change", [{"image_size": 64}, {"seed": 1}], ids=str)
-def test_trials_under_other_conditions_are_another_study(at_home, tmp_path, change):
-    first = searched(at_home, tmp_path / "study", trials=1)
-    second = searched(at_home, tmp_path / "study", trials=1, **change)
-    assert second.trials == 1
-    assert second.study_name != first.study_name
-
-
-def test_a_network_trial_logs_its_epochs_and_no_trial_opens_the_test_split(
-    at_home, newest, tmp_path, monkeypatch
+def test_every_trial_is_a_child_run_and_the_parent_has_the_best_beside_the_defaults(
+    searched, newest
 ):
-    opened = []
-    split = Pack.split
+    (found,) = searched().found
+    parent = newest("search")
+    trials = children(parent)
+    assert [one.info.run_name for one in trials] == ["trial 0", "trial 1", "trial 2"]
+    assert {one.data.tags["optuna.state"] for one in trials} == {"COMPLETE"}
+    assert {one.info.status for one in trials} == {"FINISHED"}
+    assert trials[0].data.params["max_features"] == "0.3"  # the defaults
+    assert len({tuple(sorted(one.data.params.items())) for one in trials}) == 3
+    assert all(one.inputs.dataset_inputs for one in trials)
+    values = [one.data.metrics[RPS] for one in trials]
+    assert parent.data.metrics[RPS] == found.value.value == min(values)
+    assert parent.data.metrics[f"{RPS}/defaults"] == values[0]
+    assert parent.data.metrics["trials/complete"] == 3
+    best = trials[int(np.argmin(values))].data.params
+    assert {name: parent.data.tags[f"best/{name}"] for name in best.keys() - {"image_size"}} == {
+        name: value for name, value in best.items() if name != "image_size"
+    }
+    table = list(csv.DictReader(io.StringIO(artifact(parent, "trials.csv"))))
+    assert [row["state"] for row in table] == ["COMPLETE"] * 3
+    figures = {one.path for one in MlflowClient().list_artifacts(parent.info.run_id, "figures")}
+    drawn = "optimization_history parallel_coordinates slices parameter_importances contours"
+    assert {f"figures/{name}.png" for name in drawn.split()} <= figures
+
+
+def test_the_value_of_a_trial_is_the_score_of_its_out_of_fold_forecasts(searched, newest, at_home):
+    searched(trials=1)
+    (trial,) = children(newest("search"))
+    rows = list(csv.DictReader(io.StringIO(artifact(trial, "out_of_fold.csv"))))
+    labels = {}
+    with (at_home.data / "training" / "meta_data.csv").open() as file:
+        labels = {row["id"]: float(row["peak_flux"]) for row in csv.DictReader(file)}
+    squares = [
+        sum(
+            (float(row[f"probability_{event}"]) - (labels[row["id"]] >= threshold)) ** 2
+            for event, threshold in (("B1.0", 1e-7), ("C1.0", 1e-6), ("M1.0", 1e-5), ("X1.0", 1e-4))
+        )
+        for row in rows
+    ]
+    assert trial.data.metrics[RPS] == pytest.approx(np.mean(squares), rel=1e-9)
+    assert {row["fold"] for row in rows} == {"0", "1", "2"}
+    regions = {}
+    for row in rows:
+        regions.setdefault(row["id"].split("_")[0], set()).add(row["fold"])
+    assert all(len(folds) == 1 for folds in regions.values())
+
+
+def test_a_study_is_continued_to_its_total_and_refused_under_other_conditions(searched, newest):
+    searched(trials=2)
+    first = newest("search")
+    searched(trials=3)
+    assert newest("search").info.run_id == first.info.run_id
+    assert len(children(first)) == 3
+    assert searched(trials=3).found[0].counts == {"COMPLETE": 3}
+    for changed, name in (
+        ({"objective": "log_loss"}, "objective"),
+        ({"objective": "brier_skill_score"}, "direction"),
+        ({"split_seed": 1}, "split"),
+        ({"image_size": 64}, "image_size"),
+        ({"seed": 1}, "seed"),
+        ({"image_size": 64, "smallest_image_size": 32}, "space"),
+    ):
+        with pytest.raises(ConfigInvalid, match=name) as refused:
+            searched(**changed)
+        assert len(str(refused.value).splitlines()) == 1
+    assert MlflowClient().get_run(first.info.run_id).info.status == "FINISHED"
+
+
+def test_network_trials_log_each_epoch_and_no_trial_uses_validation_or_test(
+    searched, newest, monkeypatch
+):
+    opened, used = [], []
+    split, batches = Pack.split, network._batches
     monkeypatch.setattr(Pack, "split", lambda pack, name: opened.append(name) or split(pack, name))
-    result = searched(at_home, tmp_path / "study", family="cnn", trials=1)
-    (trial,) = children(newest("search").info.run_id)
+
+    def spied(data, inputs, rows, options):
+        used.append(set(rows.tolist()) & set(data.split.validation.tolist()))
+        return batches(data, inputs, rows, options)
+
+    monkeypatch.setattr(network, "_batches", spied)
+    searched(model="cnn", trials=1)
+    (trial,) = children(newest("search"))
     history = MlflowClient().get_metric_history(trial.info.run_id, "epoch/train/loss")
     assert [one.step for one in history] == [1, 2]
-    assert history[0].timestamp < history[1].timestamp <= trial.info.end_time
-    (objective,) = MlflowClient().get_metric_history(trial.info.run_id, OBJECTIVE)
-    assert (objective.step, objective.value) == (0, pytest.approx(result.value))
-    assert "-e train" in result.command
-    assert f"-P learning_rate={float(trial.data.params['learning_rate']):.4g}" in result.command
+    assert trial.info.start_time < history[0].timestamp < history[1].timestamp
+    assert history[1].timestamp <= trial.info.end_time
+    assert "epoch/out_of_fold/cross_entropy" in trial.data.metrics
     assert opened == ["training"]
+    assert used
+    assert not any(used)
 
 
-def test_a_trial_that_diverges_fails_alone(at_home, newest, tmp_path, monkeypatch):
-    honest = search.StudyObjective._forest
+def test_the_winner_is_trained_on_the_full_schedule_and_registered(searched, newest, at_home):
+    (trained,) = searched(model="cnn", trials=2, epochs=3, register=True).trained
+    parent = newest("search")
+    run = newest("train")
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert (run.data.params["epochs"], run.data.params["architecture"]) == ("3", "cnn")
+    assert run.data.params["data_dir"] == str(at_home.data)
+    best = {key[5:]: value for key, value in parent.data.tags.items() if key.startswith("best/")}
+    assert {name: run.data.params[name] for name in best} == best
+    tags = version_tags(trained.version)
+    assert tags["flare.study"] == "flare-cnn"
+    assert "training regions" in tags["flare.searched_on"]
+    # The same command again has nothing to do.
+    assert searched(model="cnn", trials=2, epochs=3, register=True).trained == ()
 
-    def first_diverges(objective, trial):
-        value = honest(objective, trial)
-        if trial.number == 0:
-            raise TrainingDiverged("the loss is NaN")
-        return value
 
-    monkeypatch.setattr(search.StudyObjective, "_forest", first_diverges)
-    result = searched(at_home, tmp_path / "study")
-    assert [one.info.status for one in children(newest("search").info.run_id)] == [
-        "FAILED",
-        "FINISHED",
+def test_two_objectives_and_image_sizes(searched, newest, at_home, tmp_path):
+    result = searched(
+        objective="brier_skill_score,log10_flux_mae",
+        pruner="none",
+        image_size=64,
+        smallest_image_size=32,
+        pack_dir=tmp_path / "a pack",
+        trials=4,
+    )
+    parent = newest("search")
+    sizes = {one.data.params["image_size"] for one in children(parent)}
+    assert sizes <= {"32", "64"}
+    assert "64" in sizes
+    scores = [one.data.metrics["out_of_fold/M1.0/brier_skill_score"] for one in children(parent)]
+    assert result.found[0].value.value == max(scores)
+    figures = {one.path for one in MlflowClient().list_artifacts(parent.info.run_id, "figures")}
+    assert "figures/pareto_front.png" in figures
+
+
+def test_trials_that_diverge_or_fill_the_memory_fail_alone(searched, newest, monkeypatch):
+    errors = [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."),
+        TrainingDiverged("the loss is NaN"),
     ]
-    assert result.trials == 2
-
-
-def test_a_trial_that_fills_the_memory_of_the_gpu_fails_alone(
-    at_home, newest, tmp_path, monkeypatch
-):
-    full = [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")]
 
     class Loss:
         def __init__(self, honest):
             self.honest = honest
 
         def __call__(self, *given):
-            if full:
-                raise full.pop()
+            if errors:
+                raise errors.pop()
             return self.honest(*given)
 
     honest = network.build_loss
     monkeypatch.setattr(network, "build_loss", lambda *given: Loss(honest(*given)))
-    result = searched(at_home, tmp_path / "study", family="cnn", epochs=1)
-    trials = children(newest("search").info.run_id)
-    assert [one.info.status for one in trials] == ["FAILED", "FINISHED"]
-    assert result.trials == 2
+    result = searched(model="cnn", trials=3, trial_epochs=1)
+    trials = children(newest("search"))
+    assert [one.info.status for one in trials] == ["FAILED", "FAILED", "FINISHED"]
+    assert [one.data.tags["optuna.state"] for one in trials] == ["FAIL", "FAIL", "COMPLETE"]
+    assert trials[0].data.tags["flare.error"] == "the loss is NaN"
+    assert result.found[0].defaults is None
 
 
-def test_an_interrupted_trial_is_killed_and_so_is_the_search(
-    at_home, newest, tmp_path, monkeypatch
-):
-    def interrupt(*_given):
-        raise KeyboardInterrupt
+def test_a_pruned_trial_says_after_which_epoch(searched, newest, monkeypatch):
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: trial.number == 1)
+    (found,) = searched(model="cnn", trials=3).found
+    pruned = children(newest("search"))[1]
+    assert (pruned.info.status, pruned.data.tags["optuna.state"]) == ("KILLED", "PRUNED")
+    assert "after epoch 1 of 2" in pruned.data.tags["flare.pruned"]
+    assert found.counts == {"COMPLETE": 2, "PRUNED": 1}
+    assert found.saved == pytest.approx(1 / 6)
 
-    monkeypatch.setattr(search.StudyObjective, "_forest", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        searched(at_home, tmp_path / "study")
+
+def test_an_interrupted_trial_is_run_again_with_the_same_values(searched, newest, monkeypatch):
+    real = Trials._forecasts
+
+    def interrupted(self, trial, *given):
+        if trial.number == 1:
+            raise KeyboardInterrupt
+        return real(self, trial, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trials, "_forecasts", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            searched()
     parent = newest("search")
-    (trial,) = children(parent.info.run_id)
-    assert (parent.info.status, trial.info.status) == ("KILLED", "KILLED")
+    assert parent.info.status == "KILLED"
+    assert [one.info.status for one in children(parent)] == ["FINISHED", "KILLED"]
+    (found,) = searched().found
+    assert found.counts == {"COMPLETE": 3}
+    trials = children(parent)
+    assert trials[1].data.params == trials[-1].data.params
+    assert MlflowClient().get_run(parent.info.run_id).info.status == "FINISHED"
 
 
-def test_a_search_without_a_single_event_says_so(at_home, newest, tmp_path):
+def test_no_trial_is_started_after_the_timeout(searched):
+    (found,) = searched(trials=60, timeout=1.5).found
+    assert 1 <= found.counts["COMPLETE"] < 60
+    assert found.counts["COMPLETE"] + found.counts["WAITING"] == 60
+
+
+def test_a_search_without_a_single_event_says_so(searched, newest, tmp_path):
     quiet = write_tiny_dataset(tmp_path / "quiet", test_regions=1, labels=(1e-9, 2e-6))
-    with pytest.raises(VerificationInvalid, match=r"none of the 1 trials .* no M1.0 event"):
-        searched(at_home, tmp_path / "study", data_dir=quiet, trials=1)
+    with pytest.raises(VerificationInvalid, match=r"none of the 1 trials .* has a value"):
+        searched(data_dir=quiet, trials=1, objective="brier_skill_score", study="quiet")
     assert newest("search").info.status == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("storage", "error", "words"),
+    [
+        ("not an address", ConfigInvalid, "is no address of a database"),
+        ("postgresql://someone:secret@127.0.0.1:1/x", StorageUnavailable, "does not answer"),
+        ("sqlite:///{path}/text.db", StorageUnavailable, "not a database"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_one_line(
+    searched, tmp_path, monkeypatch, storage, error, words
+):
+    monkeypatch.setattr("flare.workflows.searching.storage.PATIENCE_AT_START", 0.1)
+    (tmp_path / "text.db").write_text("these are words\n" * 100)
+    with pytest.raises(error, match=words) as refused:
+        searched(storage=storage.format(path=tmp_path))
+    assert len(str(refused.value).splitlines()) == 1
+    assert "secret" not in str(refused.value)

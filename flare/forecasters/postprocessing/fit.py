@@ -151,16 +151,19 @@ def calibrate_by_fold(
     samples. Other parameters are those of ``fit_postprocessing``; the interval has no width.
     """
     outcomes = event_outcomes(peak_flux, forecast.events)
-    columns = [
-        cross_calibrated(
-            postprocessing.calibrations.get(event, Calibration()).method,
-            forecast.probability[:, k],
-            outcomes[:, k],
-            folds,
-        )
-        for k, event in enumerate(forecast.events)
+    methods = [
+        postprocessing.calibrations.get(event, Calibration()).method for event in forecast.events
     ]
-    return PostProcessing().apply(forecast.log10_flux, np.column_stack(columns), forecast.events)
+    if RATE in methods:  # one map for all events
+        probability = cross_rate_calibrated(forecast.probability, outcomes, folds)
+    else:
+        columns = [
+            cross_calibrated(method, forecast.probability[:, k], outcomes[:, k], folds)
+            for k, method in enumerate(methods)
+        ]
+        probability = np.column_stack(columns)
+    plain = PostProcessing(distribution=postprocessing.distribution)
+    return plain.apply(forecast.log10_flux, probability, forecast.events)
 
 
 def _residuals(

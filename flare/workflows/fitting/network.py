@@ -3,14 +3,13 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from lightning_fabric import Fabric
 from tqdm import tqdm
 
 from flare.config.network_groups import (
@@ -20,18 +19,13 @@ from flare.config.network_groups import (
     OptimizerOptions,
 )
 from flare.errors import DeviceMemoryFull
-from flare.features.table import FEATURE_NAMES
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import event_outcomes
 from flare.models import Network, NetworkConfig, build
 from flare.models.normalisation import (
-    ChannelNormalisation,
     Normaliser,
-    Standardisation,
-    fit_standardisation,
-    normalisation_from_sums,
 )
 from flare.seeding import Stream, integer_seed
 from flare.training.augment import build_augmentation
@@ -49,56 +43,13 @@ from flare.training.processes import (
 )
 from flare.training.sampling import build_sampler, class_weights
 from flare.training.state import Checkpoint, EpochRecord, best_record
-from flare.workflows.fitting.training_data import TrainingData, features_of
+from flare.workflows.fitting.network_inputs import NetworkInputs
+from flare.workflows.fitting.training_data import TrainingData
 
 log = logging.getLogger("flare")
 
 #: Options that do not change the result of a training.
 _NO_RESULT = {"average_folds", "checkpoint_steps"}
-
-
-@dataclass(frozen=True)
-class NetworkInputs:
-    """The scales of images and features, and float32 features (N, D) of all rows.
-
-    They are measured once, on all training rows, and shared by the networks of all folds: they use
-    no label, and no validation row. ``standardisation`` and ``features`` are None for networks
-    without features.
-    """
-
-    normalisation: ChannelNormalisation
-    standardisation: Standardisation | None
-    features: NDArray[np.float32] | None
-
-    @property
-    def n_features(self) -> int:
-        """Number of features that a network gets with the images."""
-        return 0 if self.features is None else self.features.shape[1]
-
-
-def prepare_inputs(data: TrainingData, options: NetworkOptions) -> NetworkInputs:
-    """Measure the scales and compute the features, in rank zero for all processes."""
-    fabric = fabric_for(options)
-    inputs: NetworkInputs | None = None
-    if fabric.is_global_zero:
-        rows = data.split.train
-        normalisation = normalisation_from_sums(
-            data.plane_sums[rows], data.rows.present[rows], pixels=data.pack.image_size**2
-        )
-        inputs = NetworkInputs(normalisation, None, None)
-        if options.features:
-            inputs = NetworkInputs(normalisation, *_standardised_features(data))
-    inputs = fabric.broadcast(inputs)
-    assert inputs is not None
-    return inputs
-
-
-def _standardised_features(data: TrainingData) -> tuple[Standardisation, NDArray[np.float32]]:
-    rows = np.concatenate([data.split.train, data.split.validation])
-    table = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)
-    table[rows] = features_of(data.rows, "features", rows)
-    standardisation = fit_standardisation(table[data.split.train])
-    return standardisation, standardisation(table)
 
 
 def train_network(
@@ -161,6 +112,41 @@ def train_for(
     return _forecaster(training, data, inputs, rows, options)
 
 
+def train_side_by_side(
+    data: TrainingData,
+    inputs: NetworkInputs,
+    parts: Sequence[tuple[Rows, Rows]],
+    options: NetworkOptions,
+    *,
+    on_epoch: Callable[[list[EpochRecord]], None],
+) -> list[NetworkForecaster]:
+    """Train a network on each part's first rows, an epoch of each in turn; return them all.
+
+    After each epoch ``on_epoch`` gets the records of all networks, each scored on its part's
+    second rows; an exception from it ends the trainings. No epoch is chosen by these scores: the
+    networks are those of the last epoch. Each is the same as if it were trained alone.
+    """
+    trainings = []
+    with ExitStack() as stack:
+        fabric, stop = stack.enter_context(_prepared_process(options))
+        for rows, left_out in parts:
+            training = _set_up(
+                data,
+                inputs,
+                rows,
+                options,
+                fabric=fabric,
+                stop=stop,
+                validation=_batches(data, inputs, left_out, options),
+                choose_epoch=False,
+                shown=False,
+            )
+            trainings.append((training, stack.enter_context(closing(training.fit())), rows))
+        for _ in range(options.epochs):
+            on_epoch([next(records) for _, records, _ in trainings])
+    return [_forecaster(one, data, inputs, rows, options) for one, _, rows in trainings]
+
+
 @contextmanager
 def _training(
     data: TrainingData,
@@ -170,7 +156,26 @@ def _training(
     checkpoint: Checkpoint | None,
     validation: Batches | None,
 ) -> Iterator[Training]:
-    """Set up a training; restore torch's random stream, threads and signal handlers at the end.
+    """Set up one training; see ``_prepared_process``."""
+    with _prepared_process(options) as (fabric, stop):
+        yield _set_up(
+            data,
+            inputs,
+            rows,
+            options,
+            fabric=fabric,
+            stop=stop,
+            validation=validation,
+            checkpoint=checkpoint,
+            shown=fabric.is_global_zero,
+        )
+
+
+@contextmanager
+def _prepared_process(options: NetworkOptions) -> Iterator[tuple[Fabric, Callable[[], bool]]]:
+    """Prepare this process for training; give its Fabric, and whether Ctrl-C was pressed.
+
+    Torch's random stream, threads and signal handlers are restored at the end.
 
     Raises
     ------
@@ -185,24 +190,42 @@ def _training(
         _report_full_memory(options),
         defer_signals() as stop,
     ):
-        torch.manual_seed(integer_seed(options.seed, Stream.WEIGHTS))
-        network = build(network_config(options, inputs.n_features))
-        _set_first_forecast(network, data, inputs, rows)
-        yield Training(
-            network,
-            Normaliser(inputs.normalisation),
-            train=_batches(data, inputs, rows, options),
-            validation=validation,
-            options=options,
-            loss=build_loss(options, data.peak_flux[rows]),
-            fabric=fabric,
-            augment=build_augmentation(options, inputs.normalisation),
-            checkpoint=checkpoint,
-            stop=stop,
-            progress=partial(_progress, epochs=options.epochs, shown=fabric.is_global_zero),
-        )
+        yield fabric, stop
         if any_process(stop(), fabric):  # a signal after the last step; all processes end together
             raise KeyboardInterrupt
+
+
+def _set_up(
+    data: TrainingData,
+    inputs: NetworkInputs,
+    rows: Rows,
+    options: NetworkOptions,
+    *,
+    fabric: Fabric,
+    stop: Callable[[], bool],
+    validation: Batches | None,
+    checkpoint: Checkpoint | None = None,
+    choose_epoch: bool = True,
+    shown: bool,
+) -> Training:
+    """Make a network with its first weights, and the training of it on some rows."""
+    torch.manual_seed(integer_seed(options.seed, Stream.WEIGHTS))
+    network = build(network_config(options, inputs.n_features))
+    _set_first_forecast(network, data, inputs, rows)
+    return Training(
+        network,
+        Normaliser(inputs.normalisation),
+        train=_batches(data, inputs, rows, options),
+        validation=validation,
+        options=options,
+        loss=build_loss(options, data.peak_flux[rows]),
+        fabric=fabric,
+        choose_epoch=choose_epoch,
+        augment=build_augmentation(options, inputs.normalisation),
+        checkpoint=checkpoint,
+        stop=stop,
+        progress=partial(_progress, epochs=options.epochs, shown=shown),
+    )
 
 
 def network_config(options: NetworkOptions, n_features: int) -> NetworkConfig:

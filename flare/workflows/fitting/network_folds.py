@@ -20,12 +20,11 @@ from flare.training.processes import fabric_for, process_group
 from flare.training.state import Checkpoint, EpochRecord
 from flare.workflows.fitting.cross_validation import Rows, cross_validate, training_folds
 from flare.workflows.fitting.network import (
-    NetworkInputs,
     checkpoint_for,
-    prepare_inputs,
     train_for,
     train_network,
 )
+from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
 from flare.workflows.fitting.training_data import TrainingData
 

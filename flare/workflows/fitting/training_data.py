@@ -119,7 +119,8 @@ def training_data(config: SplitConfig, tracked: Run) -> TrainingData:
             )
         ),
     )
-    _log_parts(tracked, data, config.data_dir)
+    for part in ("training", "validation"):
+        log_part(tracked, data, config.data_dir, part)
     return data
 
 
@@ -195,15 +196,15 @@ def log_reference_data(run: Run, data: TrainingData, data_dir: Path) -> None:
     log_pack(run, data.pack, data_dir, context="references", profile=profile, part="training")
 
 
-def _log_parts(run: Run, data: TrainingData, data_dir: Path) -> None:
-    parts = {"training": data.split.train, "validation": data.split.validation}
-    for context, rows in parts.items():
-        profile: dict[str, int | str] = {
-            "samples": len(rows),
-            "active_regions": len(set(data.active_regions[rows].tolist())),
-            "split_fingerprint": data.split.fingerprint,
-        }
-        log_pack(run, data.pack, data_dir, context=context, profile=profile, part=context)
+def log_part(run: Run, data: TrainingData, data_dir: Path, part: str) -> None:
+    """Log the training or the validation rows as a dataset input."""
+    rows = data.split.train if part == "training" else data.split.validation
+    profile: dict[str, int | str] = {
+        "samples": len(rows),
+        "active_regions": len(set(data.active_regions[rows].tolist())),
+        "split_fingerprint": data.split.fingerprint,
+    }
+    log_pack(run, data.pack, data_dir, context=part, profile=profile, part=part)
 
 
 def features_of(

@@ -1,6 +1,6 @@
 import numpy as np
 
-from flare.plots.training import feature_importance, search_history, training_curve
+from flare.plots.training import feature_importance, training_curve
 
 EPOCHS = [
     {"epoch": 1, "train_loss": 1.0, "validation_loss": 1.2, "validation_tss": 0.1},
@@ -35,13 +35,3 @@ def test_the_largest_importances_stand_on_top_and_the_rest_is_left_out() -> None
     assert names == [f"feature_{k}" for k in (49, 48, 47, 46, 45)]
     assert axes.get_yticks()[0] == max(axes.get_yticks())
     assert np.isclose(axes.patches[0].get_width(), 49 / 1225)
-
-
-def test_the_best_so_far_of_a_search_never_falls() -> None:
-    axes = search_history([0, 1, 3], [0.1, -0.2, 0.3], objective="BSS").axes[0]
-    best = axes.lines[1].get_ydata()
-    assert list(best) == [0.1, 0.1, 0.3]
-
-
-def test_a_search_without_a_finished_trial_is_drawn_empty() -> None:
-    assert len(search_history([], [], objective="BSS").axes[0].lines) == 1

@@ -21,7 +21,7 @@ from flare.verification.scores import Score
 Issue = Callable[[float], Forecast]
 
 #: Undefined where B1.0 was not forecast.
-RANKED = ("ranked_probability_score", "ranked_probability_skill_score")
+RANKED = ("ranked_probability_score", "ranked_probability_skill_score", "log_loss")
 
 
 @pytest.fixture

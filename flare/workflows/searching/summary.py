@@ -1,0 +1,271 @@
+"""What a study found: the best trial beside the defaults, figures, and a table of all trials."""
+
+import io
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import optuna
+import pandas as pd
+from matplotlib.figure import Figure
+from optuna.trial import FrozenTrial, TrialState
+from optuna.visualization import matplotlib as drawing
+
+from flare.config.groups import text_of
+from flare.errors import VerificationInvalid
+from flare.forecast import Forecast
+from flare.goes import EVENTS
+from flare.tracking.child_runs import read_text
+from flare.tracking.runs import Run
+from flare.verification.scores import Score
+from flare.workflows.fitting.cross_validation import OUT_OF_FOLD_TABLE
+from flare.workflows.fitting.scoring import OutOfFoldForecasts
+from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic
+from flare.workflows.searching.objective import Objective, paired_difference, score
+from flare.workflows.searching.study import SharedStudy, trial_run
+
+log = logging.getLogger("flare")
+
+#: Parameters in the contour figure, whose panels are their square.
+_CONTOURED = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best trial of a study, and its scores beside those of the defaults.
+
+    ``difference`` is the score of the best trial minus that of the defaults, with the interval of
+    the difference; it and ``defaults`` are None where the defaults have no finished trial, and
+    ``difference`` is where the best trial is that of the defaults.
+    """
+
+    study: str
+    model: str
+    objective: Objective
+    counts: dict[str, int]
+    saved: float
+    best: FrozenTrial
+    value: Score
+    forecasts: OutOfFoldForecasts | None
+    defaults: Score | None
+    difference: Score | None
+    synthetic: bool
+
+    def lines(self) -> list[str]:
+        """Return the lines for the terminal."""
+        synthetic = "synthetic " if self.synthetic else ""
+        better = "lower" if self.objective.lower_is_better else "higher"
+        lines = [
+            f"study {self.study}: {listed(self.counts)}"
+            + (f"; pruning saved {self.saved:.0%} of the epochs" if self.saved else ""),
+            f"best, trial {self.best.number}: {synthetic}out-of-fold {self.objective.title} "
+            f"{with_interval(self.value)} ({better} is better; {self.value.n} samples, chosen "
+            f"from {self.counts.get('COMPLETE', 0)} trials)",
+        ]
+        if self.defaults is not None:
+            lines.append(f"defaults, trial 0: {with_interval(self.defaults)}; {self.verdict()}")
+        return lines
+
+    def verdict(self) -> str:
+        """Say whether the best trial is better than the defaults."""
+        if self.difference is None:
+            return "no trial was better than the defaults"
+        words = f"the best minus the defaults {with_interval(self.difference)}"
+        low, high = self.difference.low, self.difference.high
+        apart = high < 0 if self.objective.lower_is_better else low > 0
+        if apart:
+            return f"{words}: better than the defaults"
+        return f"{words}: no better than the defaults, as far as these regions can tell"
+
+
+def with_interval(one: Score) -> str:
+    """Return value and interval as text."""
+    return f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]"
+
+
+def counts_by_state(trials: Sequence[FrozenTrial]) -> dict[str, int]:
+    """Return how many trials are in each state, by its name; states without any are left out."""
+    counts = Counter(trial.state for trial in trials)
+    return {state.name: counts[state] for state in TrialState if counts[state]}
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """Return counts by state as text."""
+    return ", ".join(f"{n} {state.lower()}" for state, n in counts.items())
+
+
+def best_trial(trials: Sequence[FrozenTrial], objective: Objective) -> FrozenTrial | None:
+    """Return the complete trial with the best first value; None without one."""
+    complete = [
+        trial
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and np.isfinite(trial.values[0])
+    ]
+    sign = 1 if objective.lower_is_better else -1
+    return min(complete, key=lambda trial: sign * trial.values[0], default=None)
+
+
+def summarise(
+    study: SharedStudy,
+    model: str,
+    objectives: Sequence[Objective],
+    data: TrainingData,
+    *,
+    trial_epochs: int,
+    resamples: int,
+) -> Found:
+    """Compare the best trial with the defaults, by the forecasts that their runs have.
+
+    Raises
+    ------
+    VerificationInvalid
+        No trial is complete, or none has a defined score.
+    """
+    trials, objective = study.trials(), objectives[0]
+    best = best_trial(trials, objective)
+    if best is None:
+        raise VerificationInvalid(
+            f"none of the {len(trials)} trials of study {study.name} has a value "
+            f"({listed(counts_by_state(trials))}); see the trials' runs in MLflow for what failed, "
+            "or run the same command again for those that wait"
+        )
+    by_number = {trial.number: trial for trial in trials}
+    of_best = read_forecasts(best, data)
+    first = by_number.get(0)
+    of_defaults = None
+    if first is not None and first.state == TrialState.COMPLETE:
+        of_defaults = read_forecasts(first, data)
+    difference = None
+    if of_best is not None and of_defaults is not None and best.number != 0:
+        difference = paired_difference(of_best, of_defaults, data, objective, resamples=resamples)
+    return Found(
+        study.name,
+        model,
+        objective,
+        counts_by_state(trials),
+        _share_saved(trials, trial_epochs),
+        best,
+        _scored(best, of_best, data, objective, resamples),
+        of_best,
+        None if of_defaults is None else score(of_defaults, data, objective, resamples=resamples),
+        difference,
+        data.pack.synthetic,
+    )
+
+
+def _scored(
+    trial: FrozenTrial,
+    forecasts: OutOfFoldForecasts | None,
+    data: TrainingData,
+    objective: Objective,
+    resamples: int,
+) -> Score:
+    """Return the score of a trial; without its forecasts it has no interval."""
+    if forecasts is not None:
+        return score(forecasts, data, objective, resamples=resamples)
+    undefined = float("nan")
+    n = len(data.split.train)
+    return Score(objective.event, objective.name, trial.values[0], undefined, undefined, n, 0)
+
+
+def read_forecasts(trial: FrozenTrial, data: TrainingData) -> OutOfFoldForecasts | None:
+    """Return the calibrated out-of-fold forecasts of a trial; None where its run has none."""
+    run_id = trial_run(trial)
+    text = None if run_id is None else read_text(run_id, OUT_OF_FOLD_TABLE)
+    if text is None:
+        log.warning("the run of trial %d has no %s", trial.number, OUT_OF_FOLD_TABLE)
+        return None
+    table = pd.read_csv(io.StringIO(text), dtype={"id": str})
+    rows = data.split.train
+    if table["id"].tolist() != data.rows.table.iloc[rows]["id"].astype(str).tolist():
+        return None
+    forecast = Forecast.from_columns(table, dict.fromkeys(EVENTS, 0.5))
+    return OutOfFoldForecasts(rows, table["fold"].to_numpy(dtype=np.intp), forecast)
+
+
+def _share_saved(trials: Sequence[FrozenTrial], epochs: int) -> float:
+    """Return the share of the epochs that pruning saved, 0 to 1."""
+    finished = [one for one in trials if one.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    if not any(one.intermediate_values for one in finished):
+        return 0.0
+    done = sum(max(one.intermediate_values, default=epochs) for one in finished)
+    return 1 - done / (epochs * len(finished))
+
+
+def log_summary(run: Run, study: SharedStudy, found: Found, data: TrainingData) -> None:
+    """Log the best parameters and value, the counts, figures and a table of the trials."""
+    path = f"out_of_fold/{found.objective.event}/{found.objective.name}"
+    metrics = {
+        path: found.value.value,
+        f"{path}_low": found.value.low,
+        f"{path}_high": found.value.high,
+    }
+    if found.defaults is not None:
+        metrics[f"{path}/defaults"] = found.defaults.value
+    if found.difference is not None:
+        one = found.difference
+        metrics |= {
+            f"{path}_difference": one.value,
+            f"{path}_difference_low": one.low,
+            f"{path}_difference_high": one.high,
+        }
+    metrics |= {f"trials/{state.lower()}": float(n) for state, n in found.counts.items()}
+    run.log_metrics({name: value for name, value in metrics.items() if np.isfinite(value)})
+    run.set_tags({f"best/{name}": text_of(value) for name, value in found.best.params.items()})
+    loaded = study.study
+    table = loaded.trials_dataframe(
+        attrs=(
+            "number",
+            "value" if len(loaded.directions) == 1 else "values",
+            "state",
+            "datetime_start",
+            "duration",
+            "params",
+        )
+    )
+    run.log_text(table.to_csv(index=False), "trials.csv")
+    for name, figure in _figures(loaded, found.objective):
+        run.log_figure(mark_if_synthetic(figure, data.pack), f"figures/{name}.png")
+        plt.close(figure)
+    run.describe("\n\n".join(found.lines()))
+
+
+def _figures(study: optuna.Study, objective: Objective) -> list[tuple[str, Figure]]:
+    """Draw Optuna's figures; one that it cannot draw of these trials is left out."""
+    several = len(study.directions) > 1
+    target = (lambda trial: trial.values[0]) if several else None
+    about: dict[str, Any] = {"target": target, "target_name": objective.title}
+    complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    names = sorted({name for trial in complete for name in trial.params})
+    makers: dict[str, Callable[[], object]] = {
+        "optimization_history": lambda: drawing.plot_optimization_history(study, **about),
+        "parallel_coordinates": lambda: drawing.plot_parallel_coordinate(study, **about),
+        "slices": lambda: drawing.plot_slice(study, **about),
+    }
+    if several:
+        makers["pareto_front"] = lambda: drawing.plot_pareto_front(study)
+    else:
+        makers["intermediate_values"] = lambda: drawing.plot_intermediate_values(study)
+    figures = []
+    with warnings.catch_warnings(), plt.rc_context():
+        warnings.simplefilter("ignore")
+        if len(complete) > 1 and len(names) > 1:
+            important = optuna.importance.get_param_importances(study, target=target)
+            makers["parameter_importances"] = lambda: drawing.plot_param_importances(study, **about)
+            most = list(important)[:_CONTOURED]
+            makers["contours"] = lambda: drawing.plot_contour(study, params=most, **about)
+        for name, make in makers.items():
+            made = make()
+            axes = np.ravel(np.asarray(made, dtype=object))[0]
+            figure = axes.figure
+            figure.set_size_inches(*_SIZES.get(name, (8, 5)))
+            figures.append((name, figure))
+    return figures
+
+
+_SIZES = {"slices": (28, 5), "contours": (12, 10), "parallel_coordinates": (18, 6)}

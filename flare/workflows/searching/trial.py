@@ -1,0 +1,222 @@
+"""One trial: a forecaster fitted on each fold's other regions, scored out of fold, and logged."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.trial import TrialState
+
+from flare.config import BaselineConfig, TrainConfig
+from flare.config.search import SearchConfig
+from flare.errors import DeviceMemoryFull, TrainingDiverged, VerificationInvalid
+from flare.forecast import Forecast
+from flare.search_space import Space
+from flare.tracking.child_runs import start_child
+from flare.tracking.runs import Run
+from flare.tracking.tags import ENTRY_TAG, KIND_TAG, PRUNED_TAG, STATE_TAG, STUDY_TAG, TRIAL_TAG
+from flare.training.state import EpochRecord
+from flare.verification.scores import Score
+from flare.workflows.baseline import fit_rows, forest_settings, training_features
+from flare.workflows.fitting.cross_validation import (
+    Rows,
+    log_out_of_fold,
+    training_folds,
+)
+from flare.workflows.fitting.network import train_side_by_side
+from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
+from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
+from flare.workflows.fitting.training_data import TrainingData, log_part, training_rows
+from flare.workflows.searching.objective import Objective, calibrated, score
+from flare.workflows.searching.space import (
+    Values,
+    entry_config,
+    pack_dir_of,
+    parameters_of,
+    suggest,
+)
+from flare.workflows.searching.study import SharedStudy, set_trial_run
+
+log = logging.getLogger("flare")
+
+#: What ends a trial alone, and not the search.
+TRIAL_ERRORS = (TrainingDiverged, DeviceMemoryFull, MemoryError, VerificationInvalid)
+
+
+class TrialData:
+    """The training rows, folds, scales and features of each image size, loaded once."""
+
+    def __init__(self, config: SearchConfig, data: TrainingData) -> None:
+        self._config = config
+        self._opened = {config.image_size: data}
+        folds = training_folds(data, config.folds, seed=config.split_seed)
+        assert folds is not None
+        self.folds = folds
+        self.inputs = cache(self._inputs)
+        self.features = cache(self._features)
+
+    def rows(self, image_size: int) -> TrainingData:
+        """Return the data at an image size; the pack of a new size is made."""
+        if image_size not in self._opened:
+            changed = {"image_size": image_size, "pack_dir": pack_dir_of(self._config, image_size)}
+            self._opened[image_size] = training_rows(self._config.model_copy(update=changed))
+        return self._opened[image_size]
+
+    def _inputs(self, image_size: int) -> NetworkInputs:
+        return prepare_inputs(
+            self.rows(image_size), TrainConfig(accelerator=self._config.accelerator)
+        )
+
+    def _features(self, image_size: int) -> NDArray[np.float64]:
+        return training_features(self.rows(image_size))
+
+
+class Trials:
+    """Runs the trials of one study in this process."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        model: str,
+        space: Space,
+        objectives: Sequence[Objective],
+        data: TrialData,
+    ) -> None:
+        self._config, self._model, self._space = config, model, space
+        self._objectives, self._data = objectives, data
+
+    def run(self, study: SharedStudy, trial: optuna.Trial, parent_id: str) -> None:
+        """Run one trial below the study's MLflow run; its own errors end it alone."""
+        about = {
+            ENTRY_TAG: "trial",
+            KIND_TAG: self._model,
+            STUDY_TAG: study.name,
+            TRIAL_TAG: trial.number,
+            STATE_TAG: "RUNNING",
+        }
+        with study.alive(trial):
+            try:
+                values = suggest(trial, self._space)
+                with start_child(
+                    parent_id,
+                    name=f"trial {trial.number}",
+                    params=parameters_of(values, self._config),
+                    tags=about,
+                ) as run:
+                    set_trial_run(trial, run.id)
+                    self._run(study, trial, run, values)
+            except TRIAL_ERRORS as error:
+                log.warning("trial %d failed: %s", trial.number, error)
+                study.tell(trial, TrialState.FAIL)
+            except KeyboardInterrupt:
+                study.stop(trial)
+                raise
+            except BaseException:
+                study.tell(trial, TrialState.FAIL)
+                raise
+
+    def _run(self, study: SharedStudy, trial: optuna.Trial, run: Run, values: Values) -> None:
+        data = self._data.rows(int(parameters_of(values, self._config)["image_size"]))
+        log_part(run, data, self._config.data_dir, "training")
+        try:
+            forecasts = self._forecasts(trial, run, data, values)
+            scores = [_defined(score(forecasts, data, one)) for one in self._objectives]
+        except optuna.TrialPruned as pruned:
+            run.set_tags({STATE_TAG: TrialState.PRUNED.name, PRUNED_TAG: str(pruned)})
+            run.status = "KILLED"
+            study.tell(trial, TrialState.PRUNED)
+            return
+        except BaseException:
+            run.set_tags({STATE_TAG: TrialState.FAIL.name})
+            raise
+        run.log_metrics({f"out_of_fold/{one.event}/{one.name}": one.value for one in scores})
+        log_out_of_fold(run, forecasts, data)
+        counted = study.tell(trial, TrialState.COMPLETE, [one.value for one in scores])
+        run.set_tags({STATE_TAG: (TrialState.COMPLETE if counted else TrialState.FAIL).name})
+
+    def _forecasts(
+        self, trial: optuna.Trial, run: Run, data: TrainingData, values: Values
+    ) -> OutOfFoldForecasts:
+        """Return calibrated out-of-fold forecasts; an epoch may raise TrialPruned."""
+        settings = entry_config(self._model, values, self._config)
+        if isinstance(settings, BaselineConfig):
+            return calibrated(self._forest(data, settings), data, distribution=False)
+        forecasts = self._networks(trial, run, data, settings)
+        return calibrated(forecasts, data, distribution=settings.head == "distribution")
+
+    def _forest(self, data: TrainingData, settings: BaselineConfig) -> OutOfFoldForecasts:
+        features = self._data.features(data.pack.image_size)
+        parameters, seed = forest_settings(settings), settings.seed
+        pieces = [
+            fit_rows(features, data, known, parameters, seed=seed).predict_features(features[rest])
+            for known, rest in self._parts(data)
+        ]
+        return self._in_order(data, pieces)
+
+    def _parts(self, data: TrainingData) -> list[tuple[Rows, Rows]]:
+        """Return the training rows without each fold, and those of the fold."""
+        folds, rows = self._data.folds, data.split.train
+        return [(rows[folds != fold], rows[folds == fold]) for fold in range(folds.max() + 1)]
+
+    def _in_order(self, data: TrainingData, pieces: list[Forecast]) -> OutOfFoldForecasts:
+        """Put the forecasts of all folds into the order of the training rows."""
+        folds = self._data.folds
+        order = np.argsort(np.argsort(folds, kind="stable"))
+        forecast = Forecast.concatenate(pieces).take(order)
+        return OutOfFoldForecasts(data.split.train, folds, forecast)
+
+    def _networks(
+        self, trial: optuna.Trial, run: Run, data: TrainingData, settings: TrainConfig
+    ) -> OutOfFoldForecasts:
+        """Train the networks of all folds together, and report each epoch."""
+        options = settings.model_copy(
+            update={"epochs": self._config.trial_epochs, "patience": self._config.trial_epochs}
+        )
+        parts = self._parts(data)
+        weights = [len(rest) for _, rest in parts]
+
+        def report(records: list[EpochRecord]) -> None:
+            run.log_metrics(_mean_metrics(records, weights), step=records[0].epoch + 1)
+            if len(self._objectives) > 1:
+                return
+            watched = [self._objectives[0].while_training(record) for record in records]
+            value = float(np.average(watched, weights=weights))
+            trial.report(value, records[0].epoch + 1)
+            if records[0].epoch + 1 < options.epochs and trial.should_prune():
+                raise optuna.TrialPruned(
+                    f"after epoch {records[0].epoch + 1} of {options.epochs}, at {value:.4f} out "
+                    "of fold"
+                )
+
+        networks = train_side_by_side(
+            data, self._data.inputs(data.pack.image_size), parts, options, on_epoch=report
+        )
+        pieces = [
+            forecast_rows(network, data.rows, rest, title="out of fold")
+            for network, (_, rest) in zip(networks, parts, strict=True)
+        ]
+        return self._in_order(data, pieces)
+
+
+def _defined(one: Score) -> Score:
+    if math.isnan(one.value):
+        raise VerificationInvalid(
+            f"{one.event} {one.name} is undefined: the training regions have no such event"
+        )
+    return one
+
+
+def _mean_metrics(records: Sequence[EpochRecord], weights: Sequence[int]) -> dict[str, float]:
+    """Return the mean of the networks' metrics of an epoch, by the samples of their folds."""
+    metrics = [record.metrics() for record in records]
+    shared: Mapping[str, float] = metrics[0]
+    return {
+        name.replace("/validation/", "/out_of_fold/"): float(
+            np.average([one[name] for one in metrics], weights=weights)
+        )
+        for name in shared
+        if all(name in one for one in metrics)
+    }
