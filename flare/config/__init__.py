@@ -81,8 +81,7 @@ class InspectConfig(DatasetOptions):
         "", description="split of the plotted sample; empty: test if there is one, else training"
     )
     sample: str = Field(
-        "",
-        description="id of the sample to plot; empty: the strongest of the most complete ones",
+        "", description="id of the sample to plot; empty: the strongest of the most complete ones"
     )
     compare_with: OptionalPath = Field(
         None, description="another dataset, whose images and grey levels are drawn for comparison"
@@ -126,8 +125,7 @@ class EvaluateConfig(BaseRatesOption, BootstrapOptions, ModelNameOption, PackOpt
     """Score a model and reference forecasts on one split, with intervals, and audit the data."""
 
     model: str = Field(
-        "",
-        description="run id, version number, alias, models:/ URI or folder; empty: newest",
+        "", description="run id, version number, alias, models:/ URI or folder; empty: newest"
     )
     split: Literal["test", "training"] = Field("test", description="split to score")
     compare_to: str = Field(

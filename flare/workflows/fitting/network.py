@@ -63,19 +63,11 @@ def train_network(
 ) -> tuple[NetworkForecaster, EpochRecord]:
     """Train a network on the training rows; return that of the best epoch, and its record.
 
-    Parameters
-    ----------
-    on_epoch
-        Called with every new record; an exception from it ends the training.
-    on_resume
-        Called with the records of a checkpoint, if one is resumed.
-    checkpoints
-        Folder of the checkpoint, which is resumed if there is one.
+    ``on_epoch`` is called with every new record; an exception from it ends the training.
+    ``on_resume`` is called with the records of a checkpoint that is resumed, which is in
+    ``checkpoints``.
 
-    Raises
-    ------
-    CheckpointInvalid
-        The checkpoint is damaged, or of another training.
+    Raises CheckpointInvalid: the checkpoint is damaged, or of another training.
     """
     rows, patience = data.split.train, options.patience
     checkpoint = checkpoint_for(checkpoints, "network", data, rows, options)
@@ -177,10 +169,7 @@ def _prepared_process(options: NetworkOptions) -> Iterator[tuple[Fabric, Callabl
 
     Torch's random stream, threads and signal handlers are restored at the end.
 
-    Raises
-    ------
-    DeviceMemoryFull
-        The GPU ran out of memory in the block.
+    Raises DeviceMemoryFull: the GPU ran out of memory in the block.
     """
     keep_freed_memory()
     fabric = fabric_for(options)

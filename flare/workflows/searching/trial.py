@@ -20,15 +20,16 @@ from flare.tracking.runs import Run
 from flare.tracking.tags import ENTRY_TAG, KIND_TAG, PRUNED_TAG, STATE_TAG, STUDY_TAG, TRIAL_TAG
 from flare.training.state import EpochRecord
 from flare.verification.scores import Score
-from flare.workflows.baseline import fit_rows, forest_settings, training_features
 from flare.workflows.fitting.cross_validation import (
+    OutOfFoldForecasts,
     Rows,
+    forecast_rows,
     log_out_of_fold,
     training_folds,
 )
+from flare.workflows.fitting.forest import fit_rows, forest_settings, training_features
 from flare.workflows.fitting.network import train_side_by_side
 from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
-from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
 from flare.workflows.fitting.training_data import TrainingData, log_part, training_rows
 from flare.workflows.searching.objective import Objective, calibrated, score
 from flare.workflows.searching.space import (

@@ -16,7 +16,7 @@ from flare.verification.scorecard import (
     score_forecasts,
     why_not_learned,
 )
-from flare.verification.scores import Score
+from flare.verification.scores import SCORES, VS_CLIMATOLOGY, Score
 
 Issue = Callable[[float], Forecast]
 
@@ -46,6 +46,12 @@ def test_every_score_has_a_value_inside_its_interval(card: Scorecard) -> None:
     for score in card.scores:
         if score.name != "expected_calibration_error" and not math.isnan(score.low):
             assert score.low <= score.value <= score.high, score
+
+
+def test_exactly_the_declared_scores_are_computed(card: Scorecard) -> None:
+    computed = {(score.name, score.event == "flux") for score in card.scores}
+    declared = {(name, info.of_flux) for name, info in SCORES.items() if name != VS_CLIMATOLOGY}
+    assert computed == declared
 
 
 def test_every_score_says_how_many_samples_and_events_are_behind_it(

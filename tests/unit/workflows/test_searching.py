@@ -17,7 +17,7 @@ from flare.errors import ConfigInvalid
 from flare.forecast import Forecast
 from flare.goes import EVENTS
 from flare.search_space import is_active, problems
-from flare.workflows.fitting.scoring import OutOfFoldForecasts
+from flare.workflows.fitting.cross_validation import OutOfFoldForecasts
 from flare.workflows.searching import samplers, space, storage, study
 from flare.workflows.searching.objective import Objective, objectives_of, paired_difference, score
 
