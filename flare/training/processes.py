@@ -1,6 +1,7 @@
 """The machine that a training runs on: devices and precision, worker processes, signals, memory."""
 
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -268,7 +269,7 @@ def keep_freed_memory() -> None:
 
     Every training step frees and allocates the same hundreds of megabytes; by default each time
     means fresh pages, zeroed by the kernel, which takes half of the step. Without glibc this does
-    nothing. The process keeps its peak memory until it ends.
+    nothing. The process keeps its peak memory until it ends, or ``return_freed_memory`` is called.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -276,3 +277,11 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def return_freed_memory() -> None:
+    """Return what ``keep_freed_memory`` keeps to the system, as after one of many trainings."""
+    gc.collect()
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)

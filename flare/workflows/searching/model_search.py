@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from optuna.trial import TrialState
 
 from flare.config import BaselineConfig
 from flare.config.search import SearchConfig
@@ -121,18 +122,20 @@ class ModelSearch:
     def _run(self) -> SearchResult:
         n_run, joined = 0, False
         self._start_clock()
-        while self.study.has_leader() and not self.study.is_finishing():
+        while not self.study.try_to_lead():
             joined, parent = True, self.study.run_id
             if parent is not None:  # None before the leader has started it
                 n_run += self._work(parent)
-            if time.monotonic() >= self.ends:
-                break
+            if self.study.is_finishing() or time.monotonic() >= self.ends:
+                return self._joined(n_run)
             time.sleep(_PAUSE)
-        finished = self.study.outcome is not None and not self.study.is_busy(self.config.trials)
-        if self.study.has_leader() or (joined and finished):
-            line = f"study {self.study.name}: {n_run} trials were run here"
-            return SearchResult((), (), joined=line)
-        return self._lead()
+        with self.study.leading():
+            finished = self.study.outcome is not None and not self.study.is_busy(self.config.trials)
+            return self._joined(n_run) if joined and finished else self._lead()
+
+    def _joined(self, n_run: int) -> SearchResult:
+        line = f"study {self.study.name}: {n_run} trials were run here; another process reports it"
+        return SearchResult((), (), joined=line)
 
     def _lead(self) -> SearchResult:
         """Open the study's MLflow run, have its trials run, and train with the best parameters."""
@@ -141,12 +144,8 @@ class ModelSearch:
         if former is not None and not is_known(former):
             log.warning("the MLflow run %s of study %s is gone: a new one", former, study.name)
             former = None
-        with (
-            study.lead() as finishing,
-            start(
-                "search", name=f"search {study.name}", watch=True, resume=former, reopen=True
-            ) as tracked,
-        ):
+        name = f"search {study.name}"
+        with start("search", name=name, watch=True, resume=former, reopen=True) as tracked:
             study.set_run(tracked.id)
             self._log_start(tracked, new=former is None)
             study.queue(config.trials, self.defaults)
@@ -156,7 +155,7 @@ class ModelSearch:
             else:
                 self._have_workers_run(tracked)
             self._end_lost(tracked)
-            finishing()
+            study.say_finishing()
             found = summarise(
                 study,
                 self.model,
@@ -242,12 +241,13 @@ class ModelSearch:
             return
         best = best_trial(trials, self.objectives[0])
         finished = [trial for trial in trials if trial.state in FINISHED]
-        running = max(1, sum(trial.state.name == "RUNNING" for trial in trials))
+        running = max(1, sum(trial.state == TrialState.RUNNING for trial in trials))
         seconds = [trial.duration.total_seconds() for trial in finished if trial.duration]
         left = max(0, self.config.trials - len(finished)) * float(np.mean(seconds or [0]))
+        # That of a pruned trial is what its pruner looked at.
+        scores = mine.values if mine.state == TrialState.COMPLETE else ()
         values = ", ".join(
-            f"{one.title} {value:.4f}"
-            for one, value in zip(self.objectives, mine.values or (), strict=False)
+            f"{one.title} {value:.4f}" for one, value in zip(self.objectives, scores, strict=False)
         )
         log.info(
             "trial %d %s%s; best %s; %d of %d done, %s; about %s left",

@@ -18,11 +18,9 @@ from flare.training.state import EpochRecord
 from flare.verification.contingency import best_threshold
 from flare.verification.inputs import Observations
 from flare.verification.resampling import Resampled, paired_differences
-from flare.verification.scores import FLUX, Score, info_of, title_of
+from flare.verification.scores import Score, event_of, info_of, title_of
 from flare.workflows.fitting.cross_validation import OutOfFoldForecasts
 from flare.workflows.fitting.training_data import TrainingData
-
-_OF_M1 = {"brier_skill_score", "true_skill_statistic"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Objective:
     @property
     def event(self) -> str:
         """``M1.0`` or ``flux``."""
-        return HEADLINE_EVENT if self.name in _OF_M1 else FLUX
+        return event_of(HEADLINE_EVENT, self.name)
 
     @property
     def title(self) -> str:
@@ -51,10 +49,6 @@ class Objective:
     def direction(self) -> Literal["minimize", "maximize"]:
         """Optuna's word for it."""
         return "minimize" if self.lower_is_better else "maximize"
-
-    def is_better(self, a: float, b: float) -> bool:
-        """Return whether ``a`` is a better value than ``b``."""
-        return a < b if self.lower_is_better else a > b
 
     def while_training(self, record: EpochRecord) -> float:
         """Return what networks are pruned by: the flux error, or the cross-entropy of the events.

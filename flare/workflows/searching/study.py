@@ -18,6 +18,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import optuna
@@ -47,6 +48,9 @@ _CONDITIONS, _LEADER, _RUN = "flare:conditions", "flare:leader", "flare:run"
 #: And once it had all its trials: the best one, and the version that was trained like it.
 _OUTCOME = "flare:outcome"
 _TRIAL_RUN = "flare:run"  # attribute of a trial: its MLflow run
+
+#: Seconds after which only one of two processes that took the lead together has it.
+_UNDECIDED = 1.0
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
@@ -79,6 +83,7 @@ class SharedStudy:
         self._sampler, self._pruner, self._seed = sampler, pruner, seed
         self._url = make_url(storage.url).render_as_string(hide_password=True)
         self._me = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
+        self._finishing = False
         self.study = self._open(list(directions), dict(conditions))
         self._id = storage.get_study_id_from_name(name)
 
@@ -158,10 +163,9 @@ class SharedStudy:
 
     def queue(self, total: int, first: Mapping[str, Any]) -> None:
         """Queue trials until the study has ``total`` of them; the very first has given values."""
-        existing = len(self.trials())
-        for number in range(existing, total):
+        for number in range(len(self.trials()), total):
             values = dict(first) if number == 0 else {}
-            self.ask_storage(lambda values=values: self.study.enqueue_trial(values))  # type: ignore[misc]
+            self.ask_storage(partial(self.study.enqueue_trial, values))
 
     def claim(self, total: int) -> optuna.Trial | None:
         """Take the next waiting trial among the first ``total``; None if no trial waits."""
@@ -170,7 +174,7 @@ class SharedStudy:
             for waiting in self.trials()[:total]:
                 if waiting.state != TrialState.WAITING:
                     continue
-                if self.ask_storage(lambda number=waiting.number: self._take(number)):  # type: ignore[misc]
+                if self.ask_storage(partial(self._take, waiting.number)):
                     break
             else:
                 return None
@@ -183,8 +187,11 @@ class SharedStudy:
         return nullcontext() if file is None else locked(file.with_name(f".{file.name}.lock"))
 
     def _take(self, number: int) -> bool:
+        trial_id = self._trial_id(number)
+        # Beforehand: a trial without any sign of life would never count as lost.
+        self.storage.record_heartbeat(trial_id)
         with suppress(UpdateFinishedTrialError):
-            return self.storage.set_trial_state_values(self._trial_id(number), TrialState.RUNNING)
+            return self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         return False
 
     def _trial_id(self, number: int) -> int:
@@ -199,10 +206,6 @@ class SharedStudy:
     def is_busy(self, total: int) -> bool:
         """Return whether a trial among the first ``total`` waits or runs."""
         return any(trial.state not in FINISHED for trial in self.trials()[:total])
-
-    def is_waiting(self, total: int) -> bool:
-        """Return whether a trial among the first ``total`` waits."""
-        return any(trial.state == TrialState.WAITING for trial in self.trials()[:total])
 
     def is_running(self, total: int) -> bool:
         """Return whether a trial among the first ``total`` runs."""
@@ -246,26 +249,35 @@ class SharedStudy:
             return False
         return time.time() - float(leader["time"]) < 3 * float(leader["heartbeat"])
 
+    def try_to_lead(self) -> bool:
+        """Become the leader unless there is one; return whether this process is it now."""
+        with self._alone():
+            if self.has_leader():
+                return False
+            self._say_that_i_lead()
+        if sqlite_file(self.storage.url) is None:
+            time.sleep(_UNDECIDED)  # another process may have written at the same time
+        return bool((self._attributes().get(_LEADER) or {}).get("id") == self._me["id"])
+
+    def _say_that_i_lead(self) -> None:
+        about = {"heartbeat": self.heartbeat, "finishing": self._finishing, "time": time.time()}
+        self._set(_LEADER, {**self._me, **about})
+
+    def say_finishing(self) -> None:
+        """Say that the study has all its trials, and that its leader trains with the best."""
+        self._finishing = True
+        self._say_that_i_lead()
+
     def is_finishing(self) -> bool:
         """Return whether the leader has all trials, and trains with the best parameters."""
         return bool((self._attributes().get(_LEADER) or {}).get("finishing"))
 
     @contextmanager
-    def lead(self) -> Iterator[Callable[[], None]]:
-        """Lead the study, and say so all the time; give a function that says it is finishing."""
-        about = {**self._me, "heartbeat": self.heartbeat, "finishing": False}
-
-        def say() -> None:
-            self.study.set_user_attr(_LEADER, {**about, "time": time.time()})
-
-        def finishing() -> None:
-            about["finishing"] = True
-            self.ask_storage(say)
-
-        self.ask_storage(say)
+    def leading(self) -> Iterator[None]:
+        """Say all the time that this process leads the study; at the end nobody does."""
         try:
-            with self._repeat(say):
-                yield finishing
+            with self._repeat(self._say_that_i_lead):
+                yield
         finally:
             with suppress(SQLAlchemyError, StorageInternalError, StorageUnavailable):
                 self.study.set_user_attr(_LEADER, {})

@@ -227,6 +227,8 @@ def log_summary(run: Run, study: SharedStudy, found: Found, data: TrainingData) 
             "params",
         )
     )
+    of_scores = [name for name in table if str(name).startswith("value")]
+    table.loc[table["state"] != TrialState.COMPLETE.name, of_scores] = np.nan  # what pruners saw
     run.log_text(table.to_csv(index=False), "trials.csv")
     for name, figure in _figures(loaded, found.objective):
         run.log_figure(mark_if_synthetic(figure, data.pack), f"figures/{name}.png")

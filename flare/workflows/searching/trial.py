@@ -18,6 +18,7 @@ from flare.search_space import Space
 from flare.tracking.child_runs import start_child
 from flare.tracking.runs import Run
 from flare.tracking.tags import ENTRY_TAG, KIND_TAG, PRUNED_TAG, STATE_TAG, STUDY_TAG, TRIAL_TAG
+from flare.training.processes import return_freed_memory
 from flare.training.state import EpochRecord
 from flare.verification.scores import Score
 from flare.workflows.fitting.cross_validation import (
@@ -118,6 +119,8 @@ class Trials:
             except BaseException:
                 study.tell(trial, TrialState.FAIL)
                 raise
+            finally:
+                return_freed_memory()  # trials are of very different sizes
 
     def _run(self, study: SharedStudy, trial: optuna.Trial, run: Run, values: Values) -> None:
         data = self._data.rows(int(parameters_of(values, self._config)["image_size"]))

@@ -230,23 +230,37 @@ def test_a_study_of_other_conditions_or_another_direction_is_refused(shared):
         shared(directions=["maximize"])
 
 
-def test_a_leader_that_is_lost_no_longer_leads(shared, monkeypatch):
+def test_one_process_leads_and_another_takes_over_when_it_is_lost(shared, monkeypatch):
     leader, other = shared(), shared()
-    assert not other.has_leader()
-    with leader.lead() as finishing:
-        assert other.has_leader()
-        assert not leader.has_leader()
+    assert leader.try_to_lead()
+    with leader.leading():
+        assert not other.try_to_lead()
+        assert leader.try_to_lead()
         assert not other.is_finishing()
-        finishing()
+        leader.say_finishing()
         assert other.is_finishing()
-        monkeypatch.setattr(study, "_is_process", lambda _pid: False)
-        assert not other.has_leader()
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(study, "_is_process", lambda _pid: False)
+            assert not other.has_leader()
         now = time.time()
-        monkeypatch.setattr(study.time, "time", lambda: now + 100)
-        assert not other.has_leader()
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(study.time, "time", lambda: now + 100)
+            assert not other.has_leader()
+        assert other.has_leader()
     assert not other.has_leader()
+    assert other.try_to_lead()
+    assert not leader.try_to_lead()
+
+
+def test_a_trial_whose_process_dies_at_once_counts_as_lost_too(shared):
+    mine = shared()
+    mine.queue(1, {})
+    assert mine.claim(1) is not None  # and not a sign of life from here on
+    deadline = time.monotonic() + 20
+    while mine.is_running(1) and time.monotonic() < deadline:
+        mine.fail_lost_trials()
+        time.sleep(0.2)
+    assert mine.claim(1).number == 1
 
 
 def test_nothing_is_pruned_before_five_trials_are_complete():
