@@ -4,9 +4,10 @@ Its images are smooth noise, brighter in every channel where the label is larger
 can learn something from them. They mean nothing else.
 """
 
+import functools
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -35,31 +36,48 @@ def write_tiny_dataset(
     Regions are numbered 11000, 11010, ... in training and 12000, ... in test, and do not overlap
     in time. Of each split's first sample the last ``missing`` images of 211 are left out.
     """
+    what = (training_regions, test_regions, samples_per_region, tuple(labels), missing, seed)
+    for name, data in _files(*what).items():
+        path = dest / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return dest
+
+
+@functools.cache
+def _files(
+    training_regions: int,
+    test_regions: int,
+    samples_per_region: int,
+    labels: tuple[float, ...],
+    missing: int,
+    seed: int,
+) -> dict[str, bytes]:
+    """Return the files of a dataset; images take most of the time, and are made once."""
     rng = np.random.default_rng(seed)
-    dest.mkdir(parents=True, exist_ok=True)
+    files = {}
     for split, first, regions in (
         ("training", 11000, training_regions),
         ("test", 12000, test_regions),
     ):
-        rows = []
+        rows: list[str] = []
         for k in range(regions):
             begin = datetime(2012 if split == "training" else 2014, 1, 1) + timedelta(days=20 * k)
             for window in range(samples_per_region):
                 start = begin + timedelta(hours=INPUT_WINDOW_HOURS * window)
-                sample_id = f"{first + 10 * k}_{begin:%Y_%m_%d_%H_%M_%S}_{window}"
+                region, rest = str(first + 10 * k), f"{begin:%Y_%m_%d_%H_%M_%S}_{window}"
                 label = labels[k % len(labels)]
-                write_tiny_sample(
-                    sample_folder(dest, split, sample_id),
+                images = tiny_images(
                     start,
                     grey=60 + 20 * (np.log10(label) + 9),
                     rng=rng,
                     missing=0 if rows else missing,
                 )
-                rows.append(table_row(sample_id, start, label))
-        write_table(dest, split, rows)
-    identity = {"name": "tiny", "synthetic": True}
-    (dest / "dataset.json").write_text(json.dumps(identity), encoding="utf-8")
-    return dest
+                files |= {f"{split}/{region}/{rest}/{name}": data for name, data in images}
+                rows.append(table_row(f"{region}_{rest}", start, label))
+        files[f"{split}/meta_data.csv"] = _table(rows).encode()
+    files["dataset.json"] = json.dumps({"name": "tiny", "synthetic": True}).encode()
+    return files
 
 
 def copy_without_packs(source: Path, dest: Path) -> Path:
@@ -92,8 +110,12 @@ def write_table(dataset: Path, split: str, rows: Sequence[str]) -> Path:
     """Write meta_data.csv with its header."""
     path = dataset / split / "meta_data.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(["id,start,end,peak_flux", *rows, ""]), encoding="utf-8")
+    path.write_text(_table(rows), encoding="utf-8")
     return path
+
+
+def _table(rows: Sequence[str]) -> str:
+    return "\n".join(["id,start,end,peak_flux", *rows, ""])
 
 
 def write_tiny_sample(
@@ -101,13 +123,20 @@ def write_tiny_sample(
 ) -> None:
     """Write the 40 images of a sample, all but the last ``missing`` of channel 211."""
     folder.mkdir(parents=True)
+    for name, data in tiny_images(start, grey=grey, rng=rng, missing=missing):
+        (folder / name).write_bytes(data)
+
+
+def tiny_images(
+    start: datetime, *, grey: float, rng: np.random.Generator, missing: int
+) -> Iterator[tuple[str, bytes]]:
+    """Yield names and bytes of such a sample's images."""
     for step, minutes in enumerate(STEP_OFFSETS_MINUTES):
         time = start + timedelta(minutes=minutes)
         for channel in CHANNELS:
             if channel == "211" and step >= len(STEP_OFFSETS_MINUTES) - missing:
                 continue
-            name = f"{time:%Y-%m-%dT%H%M%S}__{channel}.jpg"
-            (folder / name).write_bytes(tiny_jpeg(grey + step, rng))
+            yield f"{time:%Y-%m-%dT%H%M%S}__{channel}.jpg", tiny_jpeg(grey + step, rng)
 
 
 def tiny_jpeg(grey: float, rng: np.random.Generator, *, size: int = IMAGE_SIZE) -> bytes:

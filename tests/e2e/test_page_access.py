@@ -83,13 +83,6 @@ def test_an_example_can_be_had_enlarged_and_left_with_the_keyboard_alone(visit: 
     assert focused(page) == tile
 
 
-def test_a_gap_is_reached_by_arrow_keys_too(shown: Any):
-    shown.focus("#grid .tile >> nth=7")
-    shown.keyboard.press("ArrowRight")
-    shown.keyboard.press("ArrowDown")
-    assert focused(shown).endswith("missing")
-
-
 def test_nothing_is_wider_than_the_screen(visit: Open):
     page = visit().example()
     page.wait_for_selector(".plot svg")

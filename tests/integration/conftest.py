@@ -1,23 +1,37 @@
 """One small store with a trained forest and network, shared by all tests that only read it."""
 
+import importlib
+import logging
 import shutil
+import signal
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
+from mlflow.exceptions import MlflowException
+
+from entrypoints import command
+from flare.config import ENTRY_POINTS
+from flare.plots.style import new_figure, save
 
 from tiny import write_tiny_dataset
 from workplace import SMALL_FOREST, SMALL_FOREST_SETTINGS, SMALL_NETWORK, working_in
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from mlflow.entities import Run
+    from real_server import Server
 
     from flare.workflows.evaluate import Evaluation
     from flare.workflows.fitting.registration import Trained
+
+torch.set_num_threads(1)  # networks this small only lose by sharing, and most on a busy machine
 
 
 @dataclass(frozen=True)
@@ -62,11 +76,27 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
 
 
+def blank(_: object, path: Path) -> Path:
+    """Save an empty figure: to write twenty takes four of the five seconds of an evaluation."""
+    return save(new_figure(1, 1), path)
+
+
+def only_png(figure: "Figure", path: Path) -> Path:
+    """Save a figure as it is but for vectors, which take as long again."""
+    return save(figure, path) if path.suffix == ".png" else blank(figure, path)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def rough_references() -> Iterator[None]:
-    """Fit the reference forecasts of every evaluation in a second instead of twenty."""
+def rough_fits_and_figures() -> Iterator[None]:
+    """Evaluate in a second instead of half a minute, and train in one instead of four.
+
+    References and a network's first forecast have fewer penalties to choose from; the figures of
+    reports are drawn, but not written.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flare.workflows.evaluation.report.files.save", blank)
         patch.setattr("flare.forecasters.references.logistic.INVERSE_PENALTIES", (1e-4, 1.0))
+        patch.setattr("flare.training.linear_curve.PENALTIES", (100.0, 1000.0))
         patch.setattr(
             "flare.workflows.evaluation.references.FOREST_SETTINGS", SMALL_FOREST_SETTINGS
         )
@@ -108,11 +138,12 @@ def models(home: Home) -> Models:
     with working_in(home.folder):
         forest = baseline.run(BaselineConfig(**home.small, **SMALL_FOREST, resamples=100))
         network = train.run(TrainConfig(**home.small, **SMALL_NETWORK, resamples=100))
-        evaluation = evaluate.run(
-            EvaluateConfig(
-                data_dir=home.data, model="2", resamples=100, output_dir=home.folder / "report"
-            )
+        config = EvaluateConfig(
+            data_dir=home.data, model="2", resamples=100, output_dir=home.folder / "report"
         )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("flare.workflows.evaluation.report.files.save", only_png)
+            evaluation = evaluate.run(config)
     return Models(forest, network, evaluation)
 
 
@@ -137,3 +168,74 @@ def newest(at_home: Home):
         return MlflowClient().search_runs(["0"], wanted, max_results=1)[0]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def packaged(home: Home) -> str:
+    """The address of a packaged climatology, to make versions of where its forecasts do not matter.
+
+    To package one takes a second.
+    """
+    import numpy as np
+    from known_models import climatology_of
+    from mlflow import MlflowClient
+
+    from flare.tracking.packaging import package
+    from flare.tracking.runs import start
+
+    example = np.ones((4, 10, 256, 256), dtype=np.uint8)
+    with working_in(home.folder), start("baseline", name="packaged") as run:
+        about = {"example": example, "family": "climatology", "model_name": "packaged", "tags": {}}
+        version = package(run, climatology_of(), **about)
+        return str(MlflowClient().get_model_version("packaged", str(version.version)).source)
+
+
+@pytest.fixture
+def make_version(at_home: Home, packaged: str):
+    """Return a function that registers a version of the packaged model, and gives its number."""
+    from mlflow import MlflowClient
+
+    def make(name: str, tags: dict[str, str], run_id: str | None = None) -> int:
+        with suppress(MlflowException):  # it is there already
+            MlflowClient().create_registered_model(name)
+        made = MlflowClient().create_model_version(name, packaged, run_id=run_id, tags=tags)
+        return int(made.version)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def climatology_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
+    """A real server of a climatology, which no test may stop or leave another than it was."""
+    from known_models import climatology_of
+    from real_server import serving
+
+    from flare.forecasters.storage import save
+
+    folder = save(climatology_of(), tmp_path_factory.mktemp("served") / "climatology")
+    with serving(folder.with_name("state"), model=folder) as server:
+        yield server
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return a function that runs an entry point's command line and tells exit code and texts."""
+    logger = logging.getLogger("flare")
+    handlers, terminated = list(logger.handlers), signal.getsignal(signal.SIGTERM)
+
+    def run(name: str, **parameters: object) -> tuple[int, str, str]:
+        words = [f"--{key}={value}" for key, value in parameters.items()]
+        monkeypatch.setattr(sys, "argv", [name, *words])
+        main = importlib.import_module(f"entrypoints.{name}").main
+        capsys.readouterr()
+        code = 0
+        try:
+            command.run(name, ENTRY_POINTS[name], main)
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    yield run
+    logger.handlers = handlers
+    logger.setLevel(logging.NOTSET)
+    signal.signal(signal.SIGTERM, terminated)

@@ -1,44 +1,19 @@
 """Every entry point in this process: one line for an expected error, a traceback for a defect."""
 
-import importlib
 import json
-import logging
 import shutil
-import signal
-import sys
 
 import pytest
 
-from entrypoints import command
-from flare.config import ENTRY_POINTS
 from flare.datasets.sdobenchmark.labels import read_table
-from flare.errors import FlareError
 
 from workplace import tree
 
 
 @pytest.fixture
-def typed(at_home, monkeypatch, capsys):
-    """Return a function that runs an entry point's command line and tells exit code and texts."""
-    logger, handlers = logging.getLogger("flare"), list(logging.getLogger("flare").handlers)
-    terminated = signal.getsignal(signal.SIGTERM)
-
-    def run(name: str, **parameters: object) -> tuple[int, str, str]:
-        words = [f"--{key}={value}" for key, value in parameters.items()]
-        monkeypatch.setattr(sys, "argv", [name, *words])
-        main = importlib.import_module(f"entrypoints.{name}").main
-        capsys.readouterr()
-        code = 0
-        try:
-            command.run(name, ENTRY_POINTS[name], main)
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    yield run
-    logger.handlers = handlers
-    logger.setLevel(logging.NOTSET)
-    signal.signal(signal.SIGTERM, terminated)
+def typed(at_home, command_line):
+    """Run command lines in the shared store."""
+    return command_line
 
 
 @pytest.fixture
@@ -59,7 +34,7 @@ def refused(typed, tmp_path):
 
 @pytest.mark.parametrize("name", ["pack", "inspect", "audit", "baseline", "train", "search"])
 def test_a_dataset_that_does_not_exist_is_named_by_all_that_read_one(refused, tmp_path, name):
-    study = {"study_file": tmp_path / "study"} if name == "search" else {}
+    study = {"storage": f"sqlite:///{tmp_path}/search.db"} if name == "search" else {}
     line = refused(name, data_dir=tmp_path / "none", **study)
     assert f"no training/meta_data.csv in {tmp_path}/none; pass -P data_dir=" in line
 
@@ -95,7 +70,6 @@ def test_an_unknown_registered_model_is_named(refused, tmp_path, name):
     [
         ("evaluate", "output_dir", "file/report"),
         ("predict", "output", "file/new/forecasts.csv"),
-        ("search", "study_file", "file/study"),
         ("synthesize", "data_dir", "file/data"),
         ("pack", "pack_dir", "file/pack"),
         ("inspect", "output_dir", "file/figures"),
@@ -122,38 +96,6 @@ def test_a_full_disk_is_one_line_that_names_the_file(
     sample = next(at_home.data.glob("test/*/*"))
     line = refused("predict", input=sample, model="1", output=tmp_path / "out.json")
     assert f"{tmp_path}/out.json: No space left on device; make room" in line
-
-
-def test_an_error_of_several_lines_is_reported_in_one(typed, monkeypatch):
-    def fail(_config: object) -> None:
-        raise FlareError("first\n   second")
-
-    monkeypatch.setattr("entrypoints.pack.main", fail)
-    assert typed("pack") == (2, "", "pack: first second\n")
-
-
-def test_a_defect_is_not_hidden(typed, monkeypatch):
-    def fail(_config: object) -> None:
-        raise ZeroDivisionError("a defect")
-
-    monkeypatch.setattr("entrypoints.pack.main", fail)
-    with pytest.raises(ZeroDivisionError, match="a defect"):
-        typed("pack")
-
-
-def test_ctrl_c_is_reported_and_has_its_own_exit_code(typed, monkeypatch):
-    def interrupt(_config: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("entrypoints.pack.main", interrupt)
-    assert typed("pack") == (130, "", "pack: stopped\n")
-
-
-def test_sigterm_is_treated_as_ctrl_c(typed, monkeypatch):
-    monkeypatch.setattr(
-        "entrypoints.pack.main", lambda _config: signal.raise_signal(signal.SIGTERM)
-    )
-    assert typed("pack") == (130, "", "pack: stopped\n")
 
 
 def test_evaluate_prints_the_table_and_where_the_report_is(typed, models, at_home, tmp_path):
@@ -203,9 +145,12 @@ def test_what_predict_cannot_take_is_one_line(refused, models, at_home, tmp_path
     assert "p.xlsx: give a name ending in .csv, .json, .jsonl, .parquet" in line
 
 
-@pytest.mark.parametrize("name", ["evaluate", "predict"])
 @pytest.mark.parametrize(
-    "text", ["M1.0", "M9:0.2", "M1.0:1.5", "M1.0:0", "M1.0:0.0", "M1.0:0.2,M1.0:0.3", "M1.0:nan"]
+    ("name", "text"),
+    [
+        *[("evaluate", text) for text in ("M1.0", "M1.0:1.5", "M1.0:0", "M1.0:0.2,M1.0:0.3")],
+        *[("predict", text) for text in ("M9:0.2", "M1.0:nan")],
+    ],
 )
 def test_a_base_rate_that_cannot_be_is_named(refused, name, text):
     line = refused(name, base_rates=text)

@@ -48,7 +48,7 @@ def test_until_an_evaluation_it_has_no_test_scores(forest):
     assert "Not scored on a test split yet" in forest[1]
 
 
-WHYS = ["overlap", "stated rates", "another split", "invalid audit", "other data", "another scale"]
+WHYS = ["overlap", "another split", "invalid audit"]
 
 
 @pytest.mark.parametrize("why", WHYS)
@@ -60,25 +60,30 @@ def test_scores_that_are_not_of_the_models_own_skill_do_not_get_onto_it(
             "data_dir": regions_of_training(at_home.data, tmp_path / "data"),
             "allow_overlap": True,
         },
-        "stated rates": lambda: {"base_rates": "M1.0:0.3"},
-        "another scale": lambda: {"scale": "noaa"},
-        "other data": lambda: {"data_dir": write_tiny_dataset(tmp_path / "data", seed=7)},
         "another split": lambda: {"split": "training", "allow_overlap": True},
         "invalid audit": lambda: {
             "data_dir": plant_leak(copy_without_packs(at_home.data, tmp_path / "data"))
         },
     }[why]()
+    before = card_of(forest[0])
     done = evaluated(at_home, tmp_path / "report", **given)
     assert bool(done.overlapping) == ("allow_overlap" in given)
     assert (done.audit.verdict == "invalid") == (why == "invalid audit")
-    assert card_of(forest[0]) == forest[1]
+    assert card_of(forest[0]) == before
+
+
+@pytest.fixture(scope="module")
+def own(forest, home, tmp_path_factory):
+    """The version's evaluation on its test split."""
+    with working_in(home.folder):
+        return evaluated(home, tmp_path_factory.mktemp("own") / "report")
 
 
 def test_an_evaluation_on_test_puts_everybodys_test_scores_next_to_the_validation_scores(
-    forest, at_home, tmp_path
+    own, forest, at_home
 ):
     trained, before = forest
-    cards = evaluated(at_home, tmp_path / "report").comparison.scorecards
+    cards = own.comparison.scorecards
     card = card_of(trained)
     assert "Not scored on a test split yet" not in card
     assert "**tiny, test split**: 8 samples of 4 active regions with 2 events of M1.0" in card
@@ -98,11 +103,11 @@ OTHERWISE = {
 
 @pytest.mark.parametrize("what", OTHERWISE)
 def test_scores_of_other_data_scales_or_rates_are_stored_next_to_the_test_scores(
-    forest, at_home, tmp_path, what
+    own, forest, at_home, tmp_path, what
 ):
-    run_id = forest[0].version.run_id
-    evaluated(at_home, tmp_path / "own")
-    own = load_text(f"runs:/{run_id}/test.json"), card_of(forest[0])
+    version = forest[0].version
+    run_id = version.run_id
+    before = load_text(f"runs:/{run_id}/test.json"), card_of(forest[0])
     given, end = OTHERWISE[what]
     if what == "data":
         given = {"data_dir": write_tiny_dataset(tmp_path / "data", seed=7)}
@@ -110,21 +115,13 @@ def test_scores_of_other_data_scales_or_rates_are_stored_next_to_the_test_scores
     report = load_dict(f"runs:/{done.run_id}/report.json")
     data = report["data"]
     record = load_dict(f"runs:/{run_id}/evaluations/{data['fingerprint'][:16]}_test_{end}.json")
-    assert (load_text(f"runs:/{run_id}/test.json"), card_of(forest[0])) == own
+    assert (load_text(f"runs:/{run_id}/test.json"), card_of(forest[0])) == before
     assert record["data"].items() <= data.items()
     assert (record["scale"], record["base_rates"], record["evaluation_run"]) == (
         report["scale"], report["stated_base_rates"], done.run_id
     )  # fmt: skip
     assert record["scores"] == report["forecasters"][done.comparison.model]["scores"]
-
-
-def test_what_the_server_says_of_a_version_names_data_and_scale_of_each_score(
-    forest, at_home, tmp_path
-):
-    version = forest[0].version
-    evaluated(at_home, tmp_path / "own")
-    evaluated(at_home, tmp_path / "noaa", scale="noaa")
-    details = details_of(version.run_id, version=version)
+    details = details_of(run_id, version=version)  # what the server says of it
     assert details.scores_on == "test split of tiny (SYNTHETIC), label scale raw"
     of = {(score["data"], score["split"], score["scale"]) for score in details.scores}
     assert of == {("tiny", "test", "raw")}

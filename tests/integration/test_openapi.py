@@ -7,15 +7,11 @@ import httpx
 import jsonschema_rs
 import pytest
 import schemathesis
+from good_uploads import GOOD
 from hypothesis import HealthCheck, Phase, given, settings
-from known_models import climatology_of
-from malformed import BATCH, FORM, NPY, RAW, form
-from malformed_archives import GOOD_IMAGE
 from real_server import serving
 from schemathesis import checks
 from schemathesis.generation import GenerationMode
-
-from flare.forecasters.storage import save
 
 #: What holds for every answer. Not `positive_data_acceptance`: any bytes are a body by the
 #: document, and hardly any are a sample.
@@ -28,10 +24,8 @@ ALWAYS = [
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory) -> Iterator[str]:
-    model = save(climatology_of(), tmp_path_factory.mktemp("openapi") / "climatology")
-    with serving(model.with_name("state"), model=model) as server:
-        yield server.address
+def served(climatology_server) -> str:
+    return climatology_server.address
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +81,7 @@ def test_without_a_model_forecasts_are_503_as_documented_and_nothing_else_fails(
         assert {one for one in result if one >= 500} == ({503} if path in needs_model else set())
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "content_type"),
-    [
-        ("/predict_npy", NPY, RAW),
-        ("/predict_npy", form(("file", "a.npy", NPY)), FORM),
-        ("/predict_batch", BATCH, RAW),
-        ("/predict_images", form(("files", *GOOD_IMAGE)), FORM),
-    ],
-    ids=["npy", "npy form", "batch", "images"],
-)  # fmt: skip
+@pytest.mark.parametrize(("path", "body", "content_type"), GOOD.values(), ids=GOOD)
 def test_a_forecast_is_as_documented(served, path, body, content_type):
     """Chance does not find a sample."""
     schema = schemathesis.openapi.from_url(f"{served}/openapi.json")

@@ -7,10 +7,7 @@ import pytest
 from flare.config import PromoteConfig
 from flare.errors import PromotionRefused
 from flare.forecast import Forecast
-from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.references.climatology import fit_climatology
 from flare.goes import EVENTS, event_outcomes
-from flare.tracking.packaging import package
 from flare.tracking.promotions import promotion_history
 from flare.tracking.registry import production_version, version_tags
 from flare.tracking.runs import start
@@ -51,7 +48,7 @@ def forecasts(table: pd.DataFrame, skill: float) -> Forecast:
 
 
 @pytest.fixture
-def register(at_home, request):
+def register(make_version, request):
     """Return a function that registers a version of some skill; the first is number 1."""
 
     def make(
@@ -63,10 +60,6 @@ def register(at_home, request):
         postprocessing_data: str = OUT_OF_FOLD,
         split: str = SPLIT,
     ) -> int:
-        origin = Origin(data, "tiny", True, (), 2)
-        one = fit_climatology(
-            np.array([1e-9, 1e-5]), spec=ForecasterSpec(image_size=32), origin=origin
-        )
         table = labels() if table is None else table
         forecast = forecasts(table, skill)
         card = score_forecasts(forecast, Observations.from_table(table), n_resamples=100)
@@ -75,20 +68,10 @@ def register(at_home, request):
             run.log_metrics(card.metrics("validation"))
             if with_forecasts:
                 log_validation_forecasts(run, card, forecast, table)
-            version = package(
-                run,
-                one,
-                example=np.ones((4, 10, 32, 32), dtype=np.uint8),
-                family="climatology",
-                model_name=request.node.name,
-                tags={
-                    FINGERPRINT_TAG: data,
-                    SPLIT_TAG: split,
-                    POSTPROCESSING_TAG: postprocessing_data,
-                    **({} if np.isnan(value) else {CHOICE_TAG: f"{value:.6f}"}),
-                },
-            )
-        return version.version
+        tags = {FINGERPRINT_TAG: data, SPLIT_TAG: split, POSTPROCESSING_TAG: postprocessing_data}
+        if not np.isnan(value):
+            tags[CHOICE_TAG] = f"{value:.6f}"
+        return make_version(request.node.name, tags, run.id)
 
     return make
 

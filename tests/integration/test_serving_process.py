@@ -7,28 +7,26 @@ import sys
 import httpx
 import numpy as np
 import pytest
-from known_models import climatology_of
-from real_server import ROOT, UVICORN, serving
+from known_models import NAME, climatology, climatology_of, shelf
+from real_server import ROOT, UVICORN
 
-from flare.forecasters.storage import save
+from flare.errors import ModelNotFound
+from flare.sample import CUBE_SHAPE
+from serving.models.follower import Follower
+from serving.models.mlflow_source import MLflowSource, ModelCache
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return save(climatology_of(), tmp_path_factory.mktemp("model") / "climatology")
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    with serving(folder.with_name("state"), model=folder) as server:
-        yield server.address
+from workplace import store_uri
 
 
-def test_a_served_folder_is_ready_as_soon_as_the_server_listens(address, folder):
+@pytest.fixture
+def address(climatology_server):
+    return climatology_server.address
+
+
+def test_a_served_folder_is_ready_as_soon_as_the_server_listens(address):
     assert httpx.get(f"{address}/ready").status_code == 200
-    health = httpx.get(f"{address}/health")
-    assert health.json()["model_name"] == "climatology"
-    assert str(folder) not in health.text
+    health = httpx.get(f"{address}/health").json()
+    assert (health["model_name"], health["checkpoint_path"]) == ("climatology", None)
 
 
 def test_an_upload_over_http_gets_the_forecasters_own_numbers(address):
@@ -61,3 +59,24 @@ def test_a_wrong_setting_ends_the_start_with_one_line_and_code_2():
     )
     assert done.returncode == 2
     assert re.fullmatch(r"error: FLARE_POLL_SECONDS='soon': .*\n", done.stderr)
+
+
+def test_the_follower_serves_what_the_registry_promotes(tmp_path):
+    uri, address = store_uri(tmp_path), f"models:/{NAME}@Production"
+    with shelf(tmp_path, uri, np.ones(CUBE_SHAPE, dtype=np.uint8)) as store:
+        for log10_flux in (-7, -5):
+            store.register(climatology(log10_flux))
+        cache = ModelCache(tmp_path / "state", address)
+        source = MLflowSource(address, model_name=NAME, tracking_uri=uri, cache=cache)
+        follower = Follower(source, poll_seconds=60)
+        follower.poll_once()
+        with pytest.raises(ModelNotFound, match="-e promote"):
+            follower.snapshot()
+        for version, log10_flux in ((1, -7), (2, -5), (1, -7)):
+            store.promote(version)
+            follower.poll_once()
+            live = follower.snapshot()
+            assert live.folder.is_dir()
+            assert live.version.number == str(version)
+            assert live.details["run_id"] == store.runs[version]
+            assert live.forecaster.log10_flux_quantiles[1] == pytest.approx(log10_flux)

@@ -2,11 +2,15 @@
 
 import os
 import signal
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from flare.config import TrainConfig
+from flare.models.normalisation import fit_normalisation
 from flare.training.state import TrainingState
+from flare.workflows.fitting import training_data as data_module
 from flare.workflows.fitting.cross_validation import training_folds
 from flare.workflows.fitting.network import train_network
 from flare.workflows.fitting.network_folds import cross_validate_network
@@ -64,3 +68,38 @@ def test_a_signal_in_the_only_epoch_of_a_fold_stops(case, tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         cross_validate_network(data, config, inputs, folds, epochs=1, checkpoints=tmp_path)
     assert len(list(tmp_path.glob("fold-*.pt"))) == 1
+
+
+@pytest.fixture(scope="module")
+def data(home, models):
+    """The training rows of a pack with sums."""
+    with working_in(home.folder):
+        return training_rows(TrainConfig(**home.small))
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Return a list that gets the number of parts of every pass over the images."""
+    passes = []
+    real = data_module.read_ahead
+
+    def counted(cubes, parts):
+        passes.append(len(parts))
+        return real(cubes, parts)
+
+    monkeypatch.setattr(data_module, "read_ahead", counted)
+    return passes
+
+
+def test_networks_are_normalised_by_the_pack_as_by_its_images(data, read):
+    inputs = prepare_inputs(data, TrainConfig(accelerator="cpu", features=False))
+    cubes, rows = np.asarray(data.rows.cubes), data.split.train
+    assert inputs.normalisation == fit_normalisation(cubes, data.rows.present, rows)
+    assert read == []
+
+
+def test_images_of_a_pack_without_sums_are_read_once(data, read):
+    old = replace(data, rows=replace(data.rows, sums=None))
+    for _ in range(2):
+        np.testing.assert_array_equal(old.plane_sums, data.rows.sums)
+    assert len(read) == 1

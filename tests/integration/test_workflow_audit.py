@@ -52,10 +52,6 @@ def relabelled(home, tmp_path):
     return copy
 
 
-def verdicts(report) -> dict[str, Verdict]:
-    return {one.name: one.verdict for one in report.findings}
-
-
 def test_a_clean_set_is_valid_and_only_its_nowcasts_are_a_warning(audited):
     report = audited.report
     assert report.verdict == "valid"
@@ -139,21 +135,6 @@ def test_an_invalid_audit_is_tagged_and_still_finishes(looked, fetch, relabelled
     run = fetch(done.run_id)
     assert (run.info.status, run.data.tags["flare.audit"]) == ("FINISHED", "invalid")
     assert run.data.metrics["audit/shared_regions/test"] == 1
-
-
-def test_neighbours_apart_as_in_the_published_split_are_valid_with_a_warning(looked, relabelled):
-    def shifted(table: pd.DataFrame) -> pd.DataFrame:
-        here = table["id"].str.startswith("12000_")
-        table.loc[here, "id"] = table["id"][here].str.replace("12000_2014", "11001_2012")
-        for column in ("start", "end"):
-            table.loc[here, column] = table[column][here].str.replace("2014", "2012")
-        return table
-
-    report = looked(relabelled(shifted, "test")).report
-    assert report.verdict == "valid"
-    assert verdicts(report)["neighbours_apart/test"] is Verdict.WARNING
-    (finding,) = [one for one in report.warnings if one.check == "neighbours_apart"]
-    assert finding.examples == ("11000 | 11001",)
 
 
 def test_fractions_of_a_second_in_start_are_still_there_in_a_pack(relabelled):

@@ -1,17 +1,13 @@
 """The entry point from the command line to a run in MLflow, against a server of this machine."""
 
+import functools
 import json
-import logging
-import signal
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from entrypoints import command
-from entrypoints.download import main
 from flare.config import DownloadConfig
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.errors import DownloadFailed
@@ -50,25 +46,9 @@ def server():
 
 
 @pytest.fixture
-def typed(store, monkeypatch, capsys):
+def typed(store, command_line):
     """Return a function that runs the command line, and gives exit code, output and messages."""
-    logger, handlers = logging.getLogger("flare"), list(logging.getLogger("flare").handlers)
-    terminated = signal.getsignal(signal.SIGTERM)
-
-    def run(**parameters: object) -> tuple[int, str, str]:
-        words = [f"--{key}={value}" for key, value in parameters.items()]
-        monkeypatch.setattr(sys, "argv", ["download", "--processes=1", *words])
-        code = 0
-        try:
-            command.run("download", DownloadConfig, main)
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    yield run
-    logger.handlers = handlers
-    logger.setLevel(logging.NOTSET)
-    signal.signal(signal.SIGTERM, terminated)
+    return functools.partial(command_line, "download", processes=1)
 
 
 def newest_run():

@@ -117,17 +117,11 @@ def test_one_sample_and_many_at_once_are_refused(forecast, sample, home):
         forecast(sample, data_dir=home.data)
 
 
-@pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "parquet"])
-def test_one_forecast_can_be_written_in_every_format(forecast, sample, tmp_path, suffix):
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_one_forecast_can_be_written_to_a_file(forecast, sample, tmp_path, suffix):
     path = tmp_path / "new" / f"a.{suffix}"
     (row,) = forecast(sample, output=path).rows
-    read = {
-        "json": lambda: json.loads(path.read_text(encoding="utf-8"))[0],
-        "jsonl": lambda: json.loads(path.read_text(encoding="utf-8")),
-        "csv": lambda: pd.read_csv(path).iloc[0],
-        "parquet": lambda: pd.read_parquet(path).iloc[0],
-    }
-    stored = read[suffix]()
+    stored = json.loads(path.read_text())[0] if suffix == "json" else pd.read_csv(path).iloc[0]
     for name in ("id", "log_flux", "goes_class", "alert", "missing_images"):
         assert stored[name] == row[name]
     assert [one.name for one in path.parent.iterdir()] == [path.name]

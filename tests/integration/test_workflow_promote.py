@@ -1,16 +1,11 @@
-import numpy as np
 import pytest
 from mlflow import MlflowClient
 
 from entrypoints.promote import main
 from flare.config import PromoteConfig
 from flare.errors import ModelNotFound, PromotionRefused
-from flare.forecasters.base import ForecasterSpec, Origin
-from flare.forecasters.references.climatology import fit_climatology
-from flare.tracking.packaging import package
 from flare.tracking.promotions import Promotion, promotion_history, versions_before
 from flare.tracking.registry import production_version
-from flare.tracking.runs import start
 from flare.workflows import promote
 
 SCORE = "flare.validation_brier_skill_score"
@@ -18,23 +13,13 @@ SAME = {"flare.data_fingerprint": "a" * 64, "flare.split_fingerprint": "b" * 16}
 
 
 @pytest.fixture
-def register(at_home, request):
+def register(make_version, request):
     """Return a function that registers a version for every mapping of tags, oldest first."""
 
     def make(*tags: dict[str, str]) -> str:
-        origin = Origin("0", "tiny", True, (), 2)
-        spec = ForecasterSpec(image_size=32)
-        one = fit_climatology(np.array([1e-9, 1e-5]), spec=spec, origin=origin)
-        example = np.ones((4, 10, 32, 32), dtype=np.uint8)
-        name = request.node.name
-        with start("baseline", name="some") as run:
-            first = package(
-                run, one, example=example, family="climatology", model_name=name, tags=tags[0]
-            )
-        source = MlflowClient().get_model_version(name, str(first.version)).source
-        for more in tags[1:]:
-            MlflowClient().create_model_version(name, source, tags=more)
-        return name
+        for some in tags:
+            make_version(request.node.name, some)
+        return request.node.name
 
     return make
 

@@ -167,9 +167,9 @@ class ModelSearch:
             log_summary(tracked, study, found, self.data)
             if not config.register:
                 study.set_outcome(found.best.number, None)
-            for line in found.lines():
-                log.info("%s", line)
-            trained = self._train_winner(found) if config.register else None
+                return SearchResult((found,), ())
+            log.info("%s", "\n".join(found.lines()))
+            trained = self._train_winner(found)
             return SearchResult((found,), () if trained is None else (trained,))
 
     def _train_winner(self, found: Found) -> Trained | None:
@@ -302,6 +302,7 @@ class ModelSearch:
                     )
                 time.sleep(_PAUSE)
             self._wait_for_running()
+            self.study.say_finishing()
 
     def _wait_for_running(self) -> None:
         """After a timeout, wait for the trials that run."""

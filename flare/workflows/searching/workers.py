@@ -1,7 +1,6 @@
 """Processes of this machine that join a study, as the same command does on another machine."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +10,15 @@ from flare.config.groups import text_of
 from flare.config.search import SearchConfig
 from flare.cores import usable_cores
 
+_LEAVE_SECONDS = 60.0
+
 
 @contextmanager
 def running_workers(config: SearchConfig, model: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Start processes that join the study, each on its own cores, and stop them at the end."""
+    """Start processes that join the study, each on its own cores.
+
+    At the end of the block they are given a minute to leave; after an error they are stopped.
+    """
     changed = {"model": model, "workers": 1}
     arguments = [
         f"--{name}={text_of(value)}"
@@ -30,10 +34,13 @@ def running_workers(config: SearchConfig, model: str) -> Iterator[list[subproces
             with _on_cores(number, share):
                 workers.append(subprocess.Popen(command, env=environment))
         yield workers
+        for worker in workers:  # they see that the study is finishing
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(_LEAVE_SECONDS)
     finally:
         for worker in workers:
-            with suppress(ProcessLookupError):
-                worker.send_signal(signal.SIGINT)
+            if worker.poll() is None:
+                worker.terminate()  # not SIGINT, which a job in the background ignores
         for worker in workers:
             worker.wait()
 

@@ -259,29 +259,6 @@ def test_the_same_image_in_upper_case_is_a_duplicate(copy: Path) -> None:
     assert test_split(copy).findings["duplicate"].count == 1
 
 
-def test_all_of_them_at_once_are_read_and_counted(copy: Path) -> None:
-    together = [
-        add_1600, add_stray, add_note, add_folder, add_region, add_table, rename_table,
-        add_upper_case, shift,
-    ]  # fmt: skip
-    for plant in together:
-        plant(copy)
-    image(copy, 420, "94").write_bytes(b"")
-    split = test_split(copy)
-    met = {name: one.count for name, one in split.findings.items() if one.count}
-    assert met == {
-        "other_table_name": 1,
-        "second_table": 1,
-        "no_row": 2,
-        "stray_file": 1,
-        "not_an_image": 1,
-        "ignored_channel": 1,
-        "duplicate": 1,
-        "unreadable": 1,
-    }
-    assert (~split.present).sum() == 1
-
-
 def test_the_fingerprint_of_an_odd_copy_is_that_of_its_content_too(copy: Path) -> None:
     for plant in (add_1600, add_stray, add_second, cut, rename_table):
         plant(copy)

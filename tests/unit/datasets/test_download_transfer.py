@@ -64,15 +64,6 @@ def test_a_broken_transfer_resumes_and_received_bytes_are_not_sent_again(server,
     assert server.sent == [300_000, len(CONTENT) - 300_000]
 
 
-def test_a_later_run_resumes_where_an_earlier_one_stopped(server, client):
-    url = server.tell("/a", Served(CONTENT, stop_after=250_000), Status(404))
-    with pytest.raises(MirrorFailed):
-        client.get(url)
-    server.tell("/a", Served(CONTENT))
-    assert Client(client.folder).get(url) == CONTENT
-    assert server.ranges[-1] == "bytes=250000-"
-
-
 def test_last_modified_is_used_where_there_is_no_strong_etag(server, client):
     date = "Wed, 01 Jan 2020 00:00:00 GMT"
     served = Served(CONTENT, etag='W/"weak"', last_modified=date)

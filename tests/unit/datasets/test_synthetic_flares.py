@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ PLAIN = FlareProcess(rate=3.0, slope=1.2, corner=1.0)
 TAPERED = FlareProcess(rate=3.0, slope=1.2, corner=1e-5)
 
 
+@cache
 def many_fluxes(process: FlareProcess, n: int = 20_000) -> np.ndarray:
     rng = np.random.default_rng(0)
     return np.array([process.draw_peak_flux(rng) for _ in range(n)])

@@ -14,8 +14,7 @@ from flare.datasets.synthetic import SyntheticSummary, synthesize, write
 from flare.datasets.synthetic.example import write_example
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Images
-from flare.errors import ConfigInvalid, DatasetInvalid, DiskTooSmall, PlaceInUse
-from flare.files import atomic_folder
+from flare.errors import ConfigInvalid, DatasetInvalid, DiskTooSmall
 from flare.images.planes import ImageRejected, decode_plane, parse_name
 from flare.sample import CHANNELS, CUBE_SHAPE, STEP_OFFSETS_MINUTES
 
@@ -147,15 +146,6 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         synthesize(tmp_path / "set", n_training=9, n_test=2, processes=1, progress=press_ctrl_c)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_second_process_in_the_same_place_is_refused(tmp_path):
-    def second() -> None:
-        with pytest.raises(PlaceInUse, match="another process is writing"):
-            synthesize(tmp_path / "set", n_training=1, n_test=1, processes=1)
-
-    with atomic_folder(tmp_path / "set"):
-        second()
 
 
 def test_the_error_of_a_worker_surfaces_and_leaves_no_dataset(tmp_path, monkeypatch):

@@ -78,15 +78,6 @@ def test_a_text_with_spaces_and_equals_signs_comes_through():
     assert (config.input, config.model) == (Path("a folder/x=1, y"), "runs:/0abc/model")
 
 
-@pytest.mark.parametrize("name", ENTRY_POINTS)
-def test_every_entry_point_takes_all_of_its_parameters(name):
-    config = ENTRY_POINTS[name]
-    arguments = []
-    for parameter, value in config().model_dump().items():
-        arguments += [f"--{parameter}", "" if value is None else str(value)]
-    assert parse(name, config, arguments) == config()
-
-
 BAD = [
     (["--epochs", "0"], "epochs=0: Input should be greater than or equal to 1"),
     (["--epochs", "many"], "epochs=many: "),

@@ -1,7 +1,12 @@
+from typing import get_args
+
 import pytest
 import torch
 from small_networks import inputs, network, without
 
+from flare.config.network_groups import ArchitectureOptions
+from flare.errors import ConfigInvalid
+from flare.models import ARCHITECTURES, NetworkConfig, build
 from flare.models.blocks import OVERVIEW, Overview, frames, overview, pool
 from flare.sample import MAGNETOGRAM
 
@@ -86,3 +91,30 @@ def test_a_channel_without_any_image_is_reported_as_zeros():
     assert (features[0, :, 12:15] == 0).all()
     assert (features[0, :, 34] == 0).all()
     assert (features[1, :, 12:15] != 0).any()
+
+
+def test_the_encoder_sees_how_much_field_there_is_without_its_sign():
+    seen = []
+    model = network()
+    model.encoder.blocks.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    cubes, present = inputs(1)
+    model(cubes, present)
+    assert seen[0].shape == (4, 11, 32, 32)
+    assert torch.equal(seen[0][:, 10], cubes[0, :, MAGNETOGRAM].abs())
+
+
+@pytest.mark.parametrize(("width", "hidden"), [(1, 1), (3, 5), (6, 12)])
+def test_width_and_hidden_are_how_wide_and_how_large(width, hidden):
+    model = network(width=width, hidden=hidden)
+    assert model.encoder.blocks[0][0].out_channels == width
+    assert model.heads.flux_head.in_features == hidden
+
+
+def test_an_architecture_that_is_not_there_is_refused_with_the_choices():
+    with pytest.raises(ConfigInvalid, match="'vit'; choose one of cnn, "):
+        build(NetworkConfig(architecture="vit"))
+
+
+def test_the_command_line_offers_the_architectures_and_no_others():
+    offered = get_args(ArchitectureOptions.model_fields["architecture"].annotation)
+    assert offered == tuple(ARCHITECTURES)

@@ -48,11 +48,6 @@ def test_each_forecaster_has_a_row_with_its_value_and_interval(
     assert [label.get_text() for label in axes.get_yticklabels()] == list(cards)
 
 
-def test_the_first_forecaster_is_on_top(cards: dict[str, Scorecard]) -> None:
-    axes = skill_panels(cards, scores=["roc_area"]).axes[0]
-    assert axes.get_yticks()[0] > axes.get_yticks()[1]
-
-
 def test_an_undefined_score_is_said_to_be_so_and_not_drawn_at_zero(
     cards: dict[str, Scorecard],
 ) -> None:
@@ -82,17 +77,6 @@ def marks(axes: Axes) -> dict[float, tuple[float, str]]:
     return {line.get_ydata()[0]: (line.get_xdata()[0], line.get_color()) for line in shown}
 
 
-def test_each_score_has_an_axes_with_the_values_of_all(cards: dict[str, Scorecard]) -> None:
-    figure = skill_panels(cards, scores=("true_skill_statistic", "log10_flux_mae"))
-    for axes, (event, name) in zip(
-        figure.axes,
-        (("M1.0", "true_skill_statistic"), ("flux", "log10_flux_mae")),
-        strict=True,
-    ):
-        wanted = [card.value(event, name) for card in cards.values()]
-        assert [value for value, _ in marks(axes).values()] == wanted
-
-
 def test_the_line_of_no_skill_is_where_the_score_has_it(cards: dict[str, Scorecard]) -> None:
     bss, area, error = skill_panels(
         cards, scores=("brier_skill_score", "roc_area", "log10_flux_mae")
@@ -114,12 +98,6 @@ def test_the_caption_counts_events_samples_and_regions(cards: dict[str, Scorecar
     n_events = cards["model"].get("M1.0", "brier_score").n_events
     text = skill_panels(cards).get_supxlabel().replace("\n", " ")
     assert text.startswith(f"{n_events} events in 60 samples of 12 active regions.")
-
-
-def test_the_model_is_blue_and_its_references_are_not(cards: dict[str, Scorecard]) -> None:
-    axes = skill_panels(cards, model="climatology", scores=("roc_area",)).axes[0]
-    assert [colour for _, colour in marks(axes).values()] == [GREY, BLUE]
-    assert [label.get_fontweight() for label in axes.get_yticklabels()] == ["normal", "bold"]
 
 
 def test_a_model_that_is_not_among_the_forecasters_is_refused(cards: dict[str, Scorecard]) -> None:
@@ -153,13 +131,6 @@ def test_a_score_far_below_no_skill_does_not_hide_the_others() -> None:
     assert right < 1
     assert marks(axes)[0][0] == left
     assert "-40.000" in all_text(axes.figure)
-
-
-def test_a_score_without_an_interval_is_hollow() -> None:
-    nan = float("nan")
-    axes = skill_by_subset({"all": score(0.2, 0.1, 0.3), "x": score(0.4, nan, nan)}, forecaster="m")
-    faces = [line.get_markerfacecolor() for line in axes.axes[0].lines if line.get_marker() == "o"]
-    assert faces == [BLUE, "white"]
 
 
 def test_each_subset_says_its_events_and_samples() -> None:

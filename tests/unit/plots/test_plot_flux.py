@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from flare.errors import VerificationInvalid
@@ -45,12 +45,6 @@ def test_all_of_what_was_forecast_is_inside_the_axes() -> None:
     assert high > 10**-4.5
 
 
-def test_the_classes_are_named_on_both_axes() -> None:
-    _, _, main = draw(PEAK_FLUX)
-    letters = sorted(text.get_text() for text in main.texts)
-    assert letters == sorted("ABCMX" * 2)
-
-
 @pytest.mark.parametrize("peak_flux", [np.full(5, 1e-9), np.full(5, 3e-6)])
 def test_samples_that_are_all_quiet_or_all_flaring_are_drawn_too(
     peak_flux: np.ndarray, tmp_path: Path
@@ -82,23 +76,6 @@ def test_the_legend_counts_what_came_of_the_alarms() -> None:
         "hit of C1.0 (2)",
         "miss of C1.0 (0)",
     ]
-
-
-def test_each_outcome_has_a_marker_of_its_own() -> None:
-    main = coloured(event="M1.0").axes[1]
-    places = [
-        tuple(offset)
-        for collection in main.collections
-        if isinstance(collection, PathCollection)
-        for offset in collection.get_offsets().data.tolist()
-    ]
-    assert sorted(x for x, _ in places) == pytest.approx(sorted(PEAK_FLUX[2:]))
-    colours = {
-        tuple(collection.get_facecolor()[0])
-        for collection in main.collections
-        if isinstance(collection, PathCollection)
-    }
-    assert len(colours) == len(main.collections) / 2 == 3
 
 
 def test_the_caption_says_how_many_labels_the_interval_holds() -> None:

@@ -1,10 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from layout import all_text, unreadable
 from matplotlib.axes import Axes
 
 from flare.errors import InputInvalid
-from flare.plots.samples import COLORMAPS, sample_grid
-from flare.sample import CHANNELS, PIXEL_SCALES, physical_values
+from flare.plots.samples import (
+    COLORMAPS,
+    Row,
+    SampleForecast,
+    sample_grid,
+    sample_predictions,
+    side_by_side,
+)
+from flare.sample import CHANNELS, N_CHANNELS, PIXEL_SCALES, physical_values
 
 
 @pytest.fixture
@@ -54,11 +64,6 @@ def test_colours_grow_brighter_with_the_grey_level(channel: str) -> None:
     assert (np.diff(luminance) >= 0).all()
 
 
-def test_channels_have_different_colours() -> None:
-    middles = {tuple(np.round(COLORMAPS[channel](128)[:3], 2)) for channel in CHANNELS}
-    assert len(middles) == 10
-
-
 def test_what_is_not_a_sample_is_refused(cube: np.ndarray) -> None:
     with pytest.raises(InputInvalid, match=r"\(3, 10, 32, 32\)"):
         sample_grid(cube[:3], np.ones((3, 10), dtype=bool))
@@ -78,20 +83,76 @@ def test_a_tick_stands_at_the_colour_of_its_physical_value(cube: np.ndarray, cha
     labels = [label.get_text().replace("\N{MINUS SIGN}", "-") for label in bar.get_xticklabels()]
     values = [float(label.replace("k", "e3")) for label in labels]
     scale = PIXEL_SCALES[channel]
+    assert bar.get_xlabel() == {"continuum": "counts", "magnetogram": "gauss"}.get(channel, "DN/s")
     assert len(values) >= 2
     assert scale.low <= min(values) < max(values) <= scale.high
     levels = bar.get_xticks()
     assert physical_values(levels, channel) == pytest.approx(values, rel=1e-4, abs=1e-3)
 
 
-def test_bars_lie_below_their_columns_and_say_the_unit(cube: np.ndarray) -> None:
-    figure = sample_grid(cube, np.ones((4, 10), dtype=bool))
-    figure.draw_without_rendering()
-    grid = figure.axes[0]
-    for column, (channel, bar) in enumerate(zip(CHANNELS, grid.child_axes, strict=True)):
-        box = bar.get_position()
-        left, right = ((grid.get_position().width * (column + k) / 10) for k in (0, 1))
-        assert left < box.x0 - grid.get_position().x0 < box.x1 - grid.get_position().x0 < right
-        assert box.y1 < grid.get_position().y0
-        unit = {"continuum": "counts", "magnetogram": "gauss"}.get(channel, "DN/s")
-        assert bar.get_xlabel() == unit
+def row(dataset: str, *, missing: int | None = None) -> Row:
+    planes = np.random.default_rng(0).integers(0, 256, (N_CHANNELS, 16, 16), dtype=np.uint8)
+    return Row(dataset, "12345, 2014: C1.0", planes, np.arange(N_CHANNELS) != missing)
+
+
+@pytest.fixture(scope="module")
+def figure():
+    counts = {name: np.full((N_CHANNELS, 256), k) for k, name in enumerate(("a", "b"), start=1)}
+    return side_by_side([row("a", missing=4), row("b"), row("b")], counts)
+
+
+def test_every_sample_has_a_line_and_the_grey_levels_are_below_them(figure):
+    assert len(figure.axes) == 4 * N_CHANNELS
+
+
+def test_a_channel_that_is_missing_says_so_and_shows_no_image(figure):
+    gap = figure.axes[4]
+    assert not gap.images
+    assert [text.get_text() for text in gap.texts] == ["missing"]
+
+
+def test_grey_levels_are_shares_so_that_sets_of_other_sizes_lie_upon_each_other(figure):
+    a, b = figure.axes[-1].lines
+    np.testing.assert_allclose(a.get_ydata(), b.get_ydata())
+    assert a.get_ydata().sum() == pytest.approx(1)
+
+
+CUBE = np.random.default_rng(0).integers(1, 255, (4, 10, 32, 32), dtype=np.uint8)
+ONE = SampleForecast(
+    "AR 11158\n2011-02-14", CUBE, np.ones((4, 10), dtype=bool), -5.5, -6.0, -4.9, 0.31, -4.7
+)
+
+
+@pytest.mark.parametrize("n", [1, 3, 6])
+def test_every_text_can_be_read_however_many_samples_there_are(n: int) -> None:
+    assert unreadable(sample_predictions([ONE] * n, level=0.9)) == []
+
+
+def test_forecast_probability_and_what_came_are_said_in_words() -> None:
+    text = all_text(sample_predictions([ONE], level=0.9))
+    assert "C3.1, P(M1.0) 31%; observed M1.9" in text
+    assert "AR 11158" in text
+    assert "90%" in text
+
+
+def test_the_last_image_of_a_channel_stands_in_its_place() -> None:
+    picture = np.asarray(sample_predictions([ONE], level=0.9).axes[0].images[0].get_array())
+    image = COLORMAPS["magnetogram"](CUBE[-1, CHANNELS.index("magnetogram")], bytes=True)[..., :3]
+    np.testing.assert_array_equal(picture[:32, 99:131], image)
+
+
+def test_a_gap_says_missing() -> None:
+    present = ONE.present.copy()
+    present[-1, CHANNELS.index("131")] = False
+    figure = sample_predictions([replace(ONE, present=present)], level=0.9)
+    assert all_text(figure).count("missing") == 1
+
+
+def test_an_interval_beyond_the_axis_ends_at_it() -> None:
+    figure = sample_predictions([replace(ONE, lower=-20.0, upper=3.0)], level=0.9)
+    assert list(figure.axes[1].lines[0].get_xdata()) == [-8.5, -3.0]
+
+
+def test_no_samples_give_no_figure() -> None:
+    with pytest.raises(InputInvalid):
+        sample_predictions([], level=0.9)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from flare.plots.training import training_curve
+from flare.plots.training import feature_importance, training_curve
 
 EPOCHS = [
     {"epoch": 1, "train_loss": 1.0, "validation_loss": 1.2, "validation_tss": 0.1},
@@ -21,10 +21,6 @@ def test_an_epoch_without_a_score_leaves_a_gap() -> None:
     np.testing.assert_array_equal(scores.lines[0].get_ydata(), [0.1, np.nan, 0.5])
 
 
-def test_without_scores_there_is_one_panel() -> None:
-    assert len(training_curve(EPOCHS).axes) == 1
-
-
 def test_the_best_epoch_is_marked_in_every_panel() -> None:
     figure = training_curve(EPOCHS, scores=("validation_tss",), best_epoch=2)
     for axes in figure.axes:
@@ -32,6 +28,10 @@ def test_the_best_epoch_is_marked_in_every_panel() -> None:
         assert list(axes.lines[-1].get_xdata()) == [2, 2]
 
 
-def test_epochs_are_marked_at_whole_numbers() -> None:
-    ticks = training_curve(EPOCHS[:2]).axes[0].get_xticks()
-    np.testing.assert_array_equal(ticks, np.round(ticks))
+def test_the_largest_importances_stand_on_top_and_the_rest_is_left_out() -> None:
+    shares = {f"feature_{k}": k / 1225 for k in range(50)}
+    axes = feature_importance(shares, most=5).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [f"feature_{k}" for k in (49, 48, 47, 46, 45)]
+    assert axes.get_yticks()[0] == max(axes.get_yticks())
+    assert np.isclose(axes.patches[0].get_width(), 49 / 1225)

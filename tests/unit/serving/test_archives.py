@@ -156,10 +156,13 @@ def test_an_encrypted_file_is_refused():
     assert refusal(data) == (422, "bad_zip")
 
 
-@pytest.mark.parametrize("packed_as", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 9, 97])
-def test_an_uncommon_compression_is_refused(packed_as):
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(10, zipfile.ZIP_BZIP2), (10, zipfile.ZIP_LZMA), (10, 9), (10, 97), (6, 64), (6, 255)],
+)
+def test_an_uncommon_compression_or_a_newer_format_is_refused(place, value):
     data = zipped(FILES)
-    data[directory_of(data) + 10] = packed_as
+    data[directory_of(data) + place] = value
     assert refusal(data) == (422, "bad_zip")
 
 

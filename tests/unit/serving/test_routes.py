@@ -25,11 +25,6 @@ def test_flux_class_and_probability_are_the_forecasters_own_numbers():
     assert answer["flare_class"] == "C"
     assert answer["mx_probability"] == 0.1
     assert answer["is_mx_flare"] is False
-
-
-def test_class_interval_and_probabilities_are_in_the_answer():
-    with Client(FakeSource(v1=FakeForecaster())) as client:
-        answer = client.predict().json()
     assert answer["goes_class"] == "C5.7"
     assert answer["flux_low_w_m2"] == pytest.approx(10**-6.24)
     assert answer["flux_high_w_m2"] == pytest.approx(10**-4.24)
@@ -41,14 +36,6 @@ def test_class_interval_and_probabilities_are_in_the_answer():
         "X1.0": 0.01,
     }
     assert answer["window_hours"] == 24
-
-
-def test_the_alert_follows_the_chosen_threshold_and_is_mx_flare_follows_one_half():
-    forecaster = FakeForecaster(probabilities=(0.9, 0.6, 0.1, 0.01), threshold=0.07)
-    with Client(FakeSource(v1=forecaster)) as client:
-        answer = client.predict().json()
-    assert (answer["alert"], answer["alert_threshold"]) == (True, 0.07)
-    assert answer["is_mx_flare"] is False
 
 
 def test_the_answer_names_its_model_and_counts_the_missing_images():

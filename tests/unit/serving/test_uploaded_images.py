@@ -102,18 +102,14 @@ def png_claiming(edge: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (png_claiming(10_000), "wrong size"),
         (png_claiming(2**31 - 1), "wrong size"),
         (encoded(RAMP[:128, :128].copy()), "wrong size"),
         (encoded(np.stack([RAMP] * 3, axis=-1)), "not grey"),
-        (encoded(RAMP > 99), "not grey"),
         (encoded(RAMP)[:-400], "unreadable"),
         (encoded(RAMP, "JPEG")[:900], "unreadable"),
-        (encoded(RAMP, "BMP"), "unreadable"),
-        (b"not an image", "unreadable"),
         (b"", "unreadable"),
     ],
-    ids=["10000", "2**31", "128", "RGB", "1 bit", "cut png", "cut jpeg", "bmp", "text", "empty"],
+    ids=["2**31", "128", "RGB", "cut png", "cut jpeg", "empty"],
 )
 def test_an_image_that_cannot_be_used_is_refused_by_name(data, reason):
     name = name_of(2, "193")

@@ -1,6 +1,8 @@
 """Devices and processes; that several processes train together is tested end to end."""
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,11 @@ from flare.training.processes import (
     divide_cores,
     fabric_for,
     global_rank,
+    keep_freed_memory,
     launch,
     needs_launch,
     process_group,
+    resolve_precision,
 )
 
 
@@ -82,3 +86,85 @@ def test_the_rank_is_that_of_torchrun(monkeypatch):
 def test_more_processes_than_samples_are_refused():
     with pytest.raises(ConfigInvalid, match="2 samples cannot be divided among 3 processes"):
         toy_batches(rows=np.arange(2)).plan(0, processes=3)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Return a function that sets what this machine can do."""
+
+    def set_up(*, amx: bool = False, gpu: bool = False, gpu_bf16: bool = False) -> None:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_how: gpu_bf16)
+
+    return set_up
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "able", "wanted"),
+    [
+        ("cpu", {"amx": True}, "bf16-mixed"),
+        ("auto", {"amx": True}, "bf16-mixed"),
+        ("cpu", {"amx": False}, "32-true"),
+        ("auto", {"gpu": True, "gpu_bf16": True}, "bf16-mixed"),
+        ("gpu", {"gpu": True, "gpu_bf16": True}, "bf16-mixed"),
+        ("auto", {"gpu": True, "gpu_bf16": False, "amx": True}, "32-true"),
+        ("cpu", {"gpu": True, "gpu_bf16": True, "amx": False}, "32-true"),
+    ],
+)
+def test_bfloat16_is_chosen_where_the_device_that_trains_multiplies_it(
+    machine, accelerator, able, wanted
+):
+    machine(**able)
+    assert resolve_precision("auto", accelerator) == wanted
+
+
+def test_a_processor_of_which_nothing_is_known_computes_in_32_bits(machine, monkeypatch):
+    machine()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert resolve_precision("auto", "cpu") == "32-true"
+
+
+@pytest.mark.parametrize("name", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_precision_that_was_chosen_stays(machine, name):
+    machine(amx=True, gpu=True, gpu_bf16=True)
+    assert resolve_precision(name, "auto") == name
+
+
+class Glibc:
+    """Remembers how malloc was set."""
+
+    def __init__(self):
+        self.options = {}
+
+    def mallopt(self, option, value):
+        self.options[option] = value
+        return 1
+
+
+@pytest.fixture
+def linux(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    return monkeypatch
+
+
+def test_large_buffers_stay_on_the_heap_and_the_heap_is_not_trimmed(linux):
+    libc = Glibc()
+    linux.setattr(ctypes, "CDLL", lambda _name: libc)
+    keep_freed_memory()
+    # M_MMAP_MAX and M_TRIM_THRESHOLD of glibc's malloc.h.
+    assert libc.options == {-4: 0, -1: 2**31 - 1}
+
+
+def test_a_linux_without_glibc_is_left_alone(linux):
+    def missing(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    linux.setattr(ctypes, "CDLL", missing)
+    keep_freed_memory()
+
+
+def test_other_systems_are_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: pytest.fail(f"{name} was opened"))
+    keep_freed_memory()

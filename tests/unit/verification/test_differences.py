@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
-from flare.verification import resampling
 from flare.verification.inputs import Observations
 from flare.verification.resampling import paired_differences
 from flare.verification.scorecard import score_forecasts
@@ -38,25 +37,6 @@ def test_several_differences_are_those_that_one_at_a_time_gives(
         for event, name in WANTED
     ]
     assert at_once == one_by_one
-
-
-def test_several_differences_come_in_the_order_in_which_they_were_wanted(
-    issue: Issue, observed: Observations
-) -> None:
-    scores = paired_differences(issue(0.3), issue(1), observed, wanted=WANTED, n_resamples=5)
-    assert [(s.event, s.name) for s in scores] == [(e, f"{n}_difference") for e, n in WANTED]
-
-
-def test_several_differences_draw_the_regions_once(
-    issue: Issue, observed: Observations, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = []
-    draw = resampling.region_weights
-    monkeypatch.setattr(
-        resampling, "region_weights", lambda *a, **k: calls.append(1) or draw(*a, **k)
-    )
-    paired_differences(issue(0.3), issue(1), observed, wanted=WANTED, n_resamples=5)
-    assert len(calls) == 1
 
 
 def test_skill_over_a_climatology_has_a_difference_where_the_rates_are_given(

@@ -12,8 +12,6 @@ from flare.verification.contingency import (
 )
 from flare.verification.inputs import Observations
 from flare.verification.probabilistic import (
-    average_precision,
-    brier_score,
     brier_skill_score,
     ranked_probability_score,
     roc_area,
@@ -71,15 +69,6 @@ def test_of_wilks_two_rain_forecasts_the_one_nearer_to_dry_scores_better(
     at_least = np.cumsum(classes[::-1])[::-1][1:]
     score = ranked_probability_score(np.array([[False, False]]), at_least[None, :])
     assert score == pytest.approx(by_hand)
-
-
-def test_the_examples_in_scikit_learns_documentation_have_their_scores() -> None:
-    """``average_precision_score``, ``roc_auc_score`` and ``brier_score_loss``."""
-    observed, probability = np.array([0, 0, 1, 1]) == 1, np.array([0.1, 0.4, 0.35, 0.8])
-    assert average_precision(observed, probability) == pytest.approx(0.83, abs=5e-3)
-    assert roc_area(observed, probability) == 0.75
-    spam, chance = np.array([0, 1, 1, 0]) == 1, np.array([0.1, 0.9, 0.8, 0.3])
-    assert brier_score(spam, chance) == pytest.approx(0.037, abs=5.1e-4)
 
 
 # The test split of SDOBenchmark: 886 samples by class of their label.

@@ -79,13 +79,6 @@ def test_on_the_raw_scale_the_published_event_has_the_scores_of_m1(
     assert [str(s) for s in as_m1] == [str(s) for s in card.scores if s.event == "M1.0"]
 
 
-def test_the_published_event_is_not_among_the_forecast_ones(
-    issue: Issue, observed: Observations
-) -> None:
-    card = score_forecasts(issue(0.5), observed, n_resamples=2)
-    assert card.events == ("C1.0", "M1.0", "X1.0")
-
-
 def test_without_m1_there_is_no_published_event(issue: Issue, observed: Observations) -> None:
     whole = issue(0.5)
     without = replace(whole, events=("C1.0", "X1.0"), probability=whole.probability[:, [0, 2]])
@@ -93,10 +86,6 @@ def test_without_m1_there_is_no_published_event(issue: Issue, observed: Observat
     assert {score.event for score in card.scores} == {"C1.0", "X1.0", "flux"}
     with pytest.raises(VerificationInvalid, match=r"'published'; choose from \['C1.0', 'X1.0'"):
         card.get(PUBLISHED_EVENT, "recall")
-
-
-def test_the_scale_is_in_the_dictionary() -> None:
-    assert scored("physical").as_dict()["scale"] == "physical"
 
 
 def test_forecasting_the_reference_rate_has_no_skill_over_it(

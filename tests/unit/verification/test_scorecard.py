@@ -1,6 +1,5 @@
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,8 +8,14 @@ import pytest
 
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
+from flare.goes import EVENTS
 from flare.verification.inputs import Observations
-from flare.verification.scorecard import HEADLINE_SCORES, Scorecard, score_forecasts
+from flare.verification.scorecard import (
+    HEADLINE_SCORES,
+    Scorecard,
+    score_forecasts,
+    why_not_learned,
+)
 from flare.verification.scores import SCORES, VS_CLIMATOLOGY, Score
 
 Issue = Callable[[float], Forecast]
@@ -220,10 +225,6 @@ def test_whom_a_metric_is_of_comes_last() -> None:
     }
 
 
-def test_metrics_have_names_that_mlflow_takes(card: Scorecard) -> None:
-    assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in card.metrics("validation"))
-
-
 def test_an_unknown_score_is_answered_with_the_known_ones(card: Scorecard) -> None:
     with pytest.raises(VerificationInvalid, match=r"no score 'tss' for 'M1.0'.*roc_area"):
         card.get("M1.0", "tss")
@@ -283,3 +284,80 @@ def test_an_unknown_scale_is_answered_with_the_known_ones(
 ) -> None:
     with pytest.raises(VerificationInvalid, match=r"'goes'.*noaa"):
         score_forecasts(issue(0.5), observed, scale="goes")
+
+
+FLUX = np.array([1e-9, 1e-9, 2e-6, 3e-5])
+OBSERVATIONS = Observations(FLUX, np.arange(4))
+CLIMATOLOGY = {"B1.0": 0.5, "C1.0": 0.5, "M1.0": 0.25, "X1.0": 0.01}
+
+
+def forecasts(probability: np.ndarray, log10_flux: np.ndarray) -> Forecast:
+    return Forecast(
+        log10_flux, log10_flux, log10_flux, probability, EVENTS, dict.fromkeys(EVENTS, 0.5)
+    )
+
+
+def reached(sure: float) -> np.ndarray:
+    """Return probabilities that lie so far from 1/2 on the side of what happened."""
+    outcomes = FLUX[:, None] >= np.array([1e-7, 1e-6, 1e-5, 1e-4])
+    return np.where(outcomes, 0.5 + sure, 0.5 - sure)
+
+
+def test_the_same_forecast_for_all_is_named():
+    same = np.tile(list(CLIMATOLOGY.values()), (4, 1))
+    reason = why_not_learned(forecasts(same, np.full(4, -7.0)), OBSERVATIONS, CLIMATOLOGY)
+    assert reason is not None
+    assert "same for all validation samples" in reason
+
+
+def test_forecasts_that_differ_and_are_no_better_than_the_rates_are_named_with_both_scores():
+    wrong = forecasts(reached(-0.3), np.log10(FLUX)[::-1])
+    reason = why_not_learned(wrong, OBSERVATIONS, CLIMATOLOGY)
+    assert reason is not None
+    assert "climatology 0." in reason
+
+
+def test_nothing_is_said_of_forecasts_that_are_better_than_the_rates():
+    assert (
+        why_not_learned(forecasts(reached(0.4), np.log10(FLUX)), OBSERVATIONS, CLIMATOLOGY) is None
+    )
+
+
+def test_row_numbers_and_booleans_take_the_same_samples(
+    issue: Issue, observed: Observations
+) -> None:
+    wanted = observed.active_region >= 11406
+    for rows in (wanted, np.flatnonzero(wanted), list(wanted)):
+        subset, labels = issue(0.5).take(rows), observed.take(rows)
+        np.testing.assert_array_equal(subset.log10_flux, issue(0.5).log10_flux[60:])
+        np.testing.assert_array_equal(subset.lower, issue(0.5).lower[60:])
+        np.testing.assert_array_equal(subset.upper, issue(0.5).upper[60:])
+        np.testing.assert_array_equal(subset.probability, issue(0.5).probability[60:])
+        np.testing.assert_array_equal(labels.peak_flux, observed.peak_flux[60:])
+        np.testing.assert_array_equal(labels.active_region, observed.active_region[60:])
+
+
+def test_events_and_thresholds_stay_with_the_rows_that_were_chosen(issue: Issue) -> None:
+    whole, subset = issue(0.5), issue(0.5).take([3, 1])
+    assert (subset.events, subset.thresholds) == (whole.events, whole.thresholds)
+
+
+def test_rows_come_in_the_order_in_which_they_were_asked_for(observed: Observations) -> None:
+    subset = observed.take([7, 2, -1])
+    np.testing.assert_array_equal(subset.peak_flux, observed.peak_flux[[7, 2, 119]])
+
+
+def test_a_subset_is_scored_like_samples_that_never_had_others_next_to_them(
+    issue: Issue, observed: Observations
+) -> None:
+    half = np.arange(120) < 60
+    card = score_forecasts(issue(0.5).take(half), observed.take(half), n_resamples=5)
+    assert card.n_active_regions == 6
+    assert card.get("M1.0", "recall").n_events == (observed.peak_flux[:60] >= 1e-5).sum()
+
+
+def test_no_rows_are_an_empty_split_when_they_are_scored(
+    issue: Issue, observed: Observations
+) -> None:
+    with pytest.raises(VerificationInvalid, match="the split is empty"):
+        score_forecasts(issue(0.5).take([]), observed.take(np.zeros(120, dtype=bool)))

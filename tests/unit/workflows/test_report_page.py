@@ -18,6 +18,7 @@ from flare.workflows.evaluation.report.render import (
     Table,
     Value,
     html_page,
+    markdown_page,
 )
 
 EVIL = "<script>alert('1')</script> \" & {{ 7 * 7 }}"
@@ -97,17 +98,6 @@ def test_a_picture_is_inside_the_page(tmp_path: Path) -> None:
     assert base64.b64decode(data) == path.read_bytes()
 
 
-def test_two_figures_of_one_column_fit_next_to_each_other(tmp_path: Path) -> None:
-    image = page(Picture(png(tmp_path, inches=3.5), "a")).named("img")[0]
-    assert int(image["width"]) == pytest.approx(3.5 * 115, abs=1)
-
-
-def test_neighbouring_pictures_share_a_row(tmp_path: Path) -> None:
-    picture = Picture(png(tmp_path), "a")
-    result = page(picture, picture, Paragraph("between"), picture)
-    assert [tag.get("class") for tag in result.named("div")] == ["pictures", "pictures"]
-
-
 def test_numbers_stand_to_the_right_and_words_do_not() -> None:
     rows = [
         ["forest", Value("0.360", "[0.1, 0.5]"), "1,234", "yes", "1e-6"],
@@ -118,24 +108,9 @@ def test_numbers_stand_to_the_right_and_words_do_not() -> None:
     assert right == [False, True, True, False, True] * 3
 
 
-def test_the_interval_is_small_below_its_value() -> None:
-    result = page(Table("Scores", ["", "TSS"], [["forest", Value("0.360", "[0.1, 0.5]")]]))
-    assert result.cells[-1] == ("td", "number", "0.360[0.1, 0.5]")
-    assert len(result.named("small")) == 1
-
-
 def test_the_first_cell_is_the_header_of_its_row() -> None:
     result = page(Table("", ["name", "TSS"], [["forest", "0.3"]]))
     assert [attributes["scope"] for attributes in result.named("th")] == ["col", "col", "row"]
-
-
-def test_a_header_of_empty_texts_is_left_out() -> None:
-    assert page(Table("Data", ["", ""], [["samples", "192"]])).named("thead") == []
-
-
-def test_the_highlighted_row_is_the_one_that_was_asked_for() -> None:
-    result = page(Table("", ["name"], [["a"], ["b"], ["c"]], highlighted=1))
-    assert [row.get("class") for row in result.named("tr")] == [None, None, "own", None]
 
 
 def test_a_row_of_the_wrong_length_is_refused() -> None:
@@ -161,3 +136,51 @@ def test_three_sections_have_a_table_of_contents(n: int, contents: int) -> None:
 def test_the_same_report_is_the_same_page() -> None:
     sections = [Section("Scores", [Table("", ["name"], [["a"]])])]
     assert html_page("Report", sections) == html_page("Report", sections)
+
+
+def body(*blocks: Block) -> list[str]:
+    """Return the lines under the heading of a page with one section."""
+    return markdown_page("Page", [Section("Part", blocks)]).splitlines()[4:]
+
+
+def test_a_page_is_its_title_its_summary_and_its_sections_in_their_order() -> None:
+    page = markdown_page("Page", [Section("One", []), Section("Two", [])], summary="In short.")
+    assert page == "# Page\n\nIn short.\n\n## One\n\n## Two\n"
+
+
+def test_without_a_summary_the_first_section_follows_the_title() -> None:
+    assert markdown_page("Page", [Section("One", [])]) == "# Page\n\n## One\n"
+
+
+def test_only_a_warning_is_set_in_bold() -> None:
+    assert body(Paragraph("plain"), Paragraph("loud", warning=True)) == ["plain", "", "**loud**"]
+
+
+def test_every_bullet_has_a_line() -> None:
+    assert body(Bullets(["a", "b"])) == ["- a", "- b"]
+
+
+def test_a_table_stands_apart_under_its_caption() -> None:
+    table = Table("Caption", ["who", "BSS"], [["cnn", Value("0.500", "[0.1, 0.9]")], ["rf", "-"]])
+    assert body(table) == [
+        "Caption",
+        "",
+        "| who | BSS |",
+        "| --- | ---: |",
+        "| cnn | 0.500 [0.1, 0.9] |",
+        "| rf | - |",
+    ]
+
+
+def test_a_value_without_small_print_has_no_blank_at_its_end() -> None:
+    assert body(Table("", ["a", "b"], [["x", Value("1")]]))[-1] == "| x | 1 |"
+
+
+def test_names_with_a_bar_or_a_line_break_do_not_part_a_row() -> None:
+    table = Table("", ["who", "BSS"], [["a|b\nc", Value("1", "d|e")]])
+    assert body(table)[-1] == "| a\\|b c | 1 d\\|e |"
+
+
+def test_a_picture_is_a_link_to_the_file_next_to_the_page() -> None:
+    picture = Picture(Path("/somewhere/figures/roc.png"), "roc", "What it shows.")
+    assert body(picture) == ["![roc](figures/roc.png)", "", "What it shows."]
