@@ -31,7 +31,7 @@ from flare.tracking.mlflow_errors import answering, is_absent, patience, refusal
 from flare.tracking.resume import already_logged, check_resumable, mark_unused
 from flare.tracking.run_log import RunInfo, RunLog
 from flare.tracking.store import check_location, connect
-from flare.tracking.tags import ENTRY_TAG, ERROR_TAG
+from flare.tracking.tags import ENTRY_TAG, ERROR_TAG, STATE_TAG, TRIAL_TAG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -261,23 +261,27 @@ def start_child(
         _end(run, reason)
 
 
-def end_lost_children(parent_id: str, status_of: Mapping[str, tuple[str, str]]) -> None:
-    """End runs below another one whose processes were lost.
+def end_lost_trials(parent_id: str, states: Mapping[int, str]) -> None:
+    """End the runs of trials whose processes were lost, and correct what their tags say.
 
-    ``status_of`` maps run ids to a status and its reason; other runs are left alone.
+    ``states`` maps the numbers of finished trials to their states, as Optuna names them; runs of
+    other trials are left alone.
     """
     client = MlflowClient()
+    below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and tags.`{ENTRY_TAG}` = 'trial'"
     with answering():
         experiment = client.get_run(parent_id).info.experiment_id
-        children = client.search_runs(
-            [experiment],
-            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and attributes.status = 'RUNNING'",
-            max_results=1000,
-        )
-        for run_id in {child.info.run_id for child in children} & status_of.keys():
-            status, reason = status_of[run_id]
-            client.set_tag(run_id, ERROR_TAG, reason)
-            client.set_terminated(run_id, status)
+        for unfinished in ("attributes.status = 'RUNNING'", f"tags.`{STATE_TAG}` = 'RUNNING'"):
+            words = f"{below} and {unfinished}"
+            for run in client.search_runs([experiment], words, max_results=1000):
+                state = states.get(int(run.data.tags[TRIAL_TAG]))
+                if state is None:
+                    continue
+                client.set_tag(run.info.run_id, STATE_TAG, state)
+                if run.info.status == "RUNNING":
+                    client.set_tag(run.info.run_id, ERROR_TAG, "its process was lost")
+                    status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}.get(state, "FAILED")
+                    client.set_terminated(run.info.run_id, status)
 
 
 def read_text(run_id: str, path: str) -> str | None:

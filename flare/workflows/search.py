@@ -6,12 +6,11 @@ validation regions are not used by the trials, and the test split is never opene
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from flare.config import SearchConfig
 from flare.config.groups import text_of
 from flare.cores import usable_cores
 from flare.errors import ProcessLost
-from flare.tracking.runs import Run, end_lost_children, is_known, start
+from flare.tracking.runs import Run, end_lost_trials, is_known, start
 from flare.tracking.store import connect
 from flare.tracking.tags import STUDY_TAG
 from flare.workflows.fitting.environment import log_environment
@@ -38,7 +37,6 @@ from flare.workflows.searching.study import (
     quiet_optuna,
     sampler_of,
     shown_storage,
-    trial_run,
 )
 from flare.workflows.searching.summary import (
     Found,
@@ -61,6 +59,7 @@ MODELS = ("forest", "cnn", "stacked_cnn", "resnet", "cnn3d", "transformer")
 _FORMER_JOURNAL = Path("outputs/search.journal")
 
 _PAUSE = 1.0  # seconds between looks at what other processes do
+_WAIT_FOR_WORKERS = 5.0  # seconds in which workers end by themselves
 
 #: Parameters that may change when a study is continued, or that are no business of MLflow.
 _NOT_LOGGED = {"trials", "timeout", "workers", "storage", "heartbeat"}
@@ -185,10 +184,12 @@ class _Search:
             self._log_start(tracked, new=former is None)
             study.queue(config.trials, self.defaults)
             self._start_clock()
-            if config.workers == 1:
+            if not study.is_busy(config.trials):
+                log.info("study %s has its %d trials already", study.name, config.trials)
+            elif config.workers == 1:
                 self._work(tracked.id, after=lambda: self._log_progress(tracked))
             else:
-                self._have_workers_run(tracked)
+                self._have_workers_run(tracked, finishing)
             self._end_lost(tracked)
             finishing()
             found = summarise(
@@ -304,7 +305,7 @@ class _Search:
             name = f"best_so_far/{self.objectives[0].name}"
             tracked.log_metrics({name: best.values[0]}, step=finished)
 
-    def _have_workers_run(self, tracked: Run) -> None:
+    def _have_workers_run(self, tracked: Run, finishing: Callable[[], None]) -> None:
         """Have worker processes run the trials; they join the study as on other machines.
 
         Raises
@@ -336,6 +337,7 @@ class _Search:
                     )
                 time.sleep(_PAUSE)
             self._wait_for_running()
+            finishing()
 
     def _wait_for_running(self) -> None:
         """After a timeout, wait for the trials that run."""
@@ -345,15 +347,9 @@ class _Search:
 
     def _end_lost(self, tracked: Run) -> None:
         """End the MLflow runs of trials that are finished, or whose processes were lost."""
-        states = {
-            run_id: (
-                {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}.get(trial.state.name, "FAILED"),
-                "its process was lost",
-            )
-            for trial in self.study.study.get_trials(deepcopy=False)
-            if (run_id := trial_run(trial)) and trial.state in FINISHED
-        }
-        end_lost_children(tracked.id, states)
+        trials = self.study.study.get_trials(deepcopy=False)
+        states = {one.number: one.state.name for one in trials if one.state in FINISHED}
+        end_lost_trials(tracked.id, states)
 
 
 @contextmanager
@@ -375,9 +371,13 @@ def _workers(config: SearchConfig, model: str) -> Iterator[list[subprocess.Popen
                 workers.append(subprocess.Popen(command, env=environment))
         yield workers
     finally:
+        # They end by themselves where the study is finishing, and where Ctrl-C in a terminal has
+        # reached them too: a second one would disturb their ends.
+        deadline = time.monotonic() + _WAIT_FOR_WORKERS
+        while time.monotonic() < deadline and any(worker.poll() is None for worker in workers):
+            time.sleep(0.1)
         for worker in workers:
-            with suppress(ProcessLookupError):
-                worker.send_signal(signal.SIGINT)
+            worker.terminate()  # not SIGINT, of which a Python that is starting makes a traceback
         for worker in workers:
             worker.wait()
 

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 
 from flare.errors import DatasetInvalid, TrackingUnavailable, TrainingDiverged
 from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import end_lost_children, start, start_child
+from flare.tracking.runs import end_lost_trials, start, start_child
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -105,18 +105,26 @@ def test_a_child_run_is_there_from_its_start_and_may_end_otherwise_than_its_pare
     assert fetch(parent.id).info.status == "FINISHED"
 
 
-def test_only_the_running_children_of_lost_processes_are_ended(fetch):
+def test_the_runs_of_lost_trials_are_ended_and_no_others(fetch):
     client = MlflowClient()
     with start("search", name="search") as parent:
-        tags = {"mlflow.parentRunId": parent.id}
-        lost, alive = (client.create_run("0", tags=tags).info.run_id for _ in range(2))
-        with child(parent.id) as done:
-            pass
-        states = dict.fromkeys((lost, done.id), ("FAILED", "its process was lost"))
-        end_lost_children(parent.id, states)
-    found = [fetch(one).info.status for one in (lost, alive, done.id)]
+        tags = {"mlflow.parentRunId": parent.id, "flare.entry": "trial", "optuna.state": "RUNNING"}
+
+        def trial(number: int) -> str:
+            return client.create_run("0", tags=tags | {"flare.trial": str(number)}).info.run_id
+
+        lost, late, stopped, alive = (trial(number) for number in range(4))
+        client.set_terminated(stopped, "KILLED")
+        end_lost_trials(parent.id, {0: "FAIL", 1: "COMPLETE", 2: "FAIL"})
+    found = [fetch(one) for one in (lost, late, stopped, alive)]
     client.set_terminated(alive)
-    assert found == ["FAILED", "RUNNING", "FINISHED"]
+    assert [(one.info.status, one.data.tags["optuna.state"]) for one in found] == [
+        ("FAILED", "FAIL"),
+        ("FINISHED", "COMPLETE"),
+        ("KILLED", "FAIL"),
+        ("RUNNING", "RUNNING"),
+    ]
+    assert found[0].data.tags["flare.error"] == "its process was lost"
 
 
 def test_the_commit_is_a_tag_and_so_is_whether_there_are_changes(fetch, tmp_path, monkeypatch):

@@ -256,7 +256,8 @@ class SharedStudy:
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials that count: those that were queued again do so in their last form."""
-        trials = self.ask_storage(lambda: self.storage.get_all_trials(self._id, deepcopy=False))
+        # By the study, whose cache must have every trial that one of its samplers is asked for.
+        trials = self.ask_storage(lambda: self.study.get_trials(deepcopy=False))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             again = {
@@ -286,8 +287,11 @@ class SharedStudy:
         return None
 
     def _take(self, number: int) -> bool:
+        trial_id = self._trial_id(number)
+        # First, as a running trial without any sign of life is never noticed to be lost.
+        self.storage.record_heartbeat(trial_id)
         with suppress(UpdateFinishedTrialError):
-            return self.storage.set_trial_state_values(self._trial_id(number), TrialState.RUNNING)
+            return self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         return False
 
     def _trial_id(self, number: int) -> int:
@@ -325,20 +329,31 @@ class SharedStudy:
         try:
             self.ask_storage(lambda: trial.study.tell(trial, values, state))
         except (UpdateFinishedTrialError, ValueError) as error:
-            if self.storage.get_trial(self._trial_id(trial.number)).state == TrialState.RUNNING:
+            if self._frozen(trial).state == TrialState.RUNNING:
                 raise
             log.warning("trial %d is not counted: %s", trial.number, error)
             return False
         return True
 
     def stop(self, trial: optuna.Trial) -> None:
-        """Fail a trial that Ctrl-C stopped, and queue it again with the same values."""
+        """Fail a trial that Ctrl-C stopped, and queue it again with the same values.
+
+        One that was finished already stays as it is.
+        """
+        if self._frozen(trial).state.is_finished():
+            return
         trial.set_user_attr(_STOPS, int(trial.user_attrs.get(_STOPS, 0)) + 1)
         if self.tell(trial, TrialState.FAIL):
-            stopped = self.storage.get_trial(self._trial_id(trial.number))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                RetryHeartbeatStaleTrialCallback()(trial.study, stopped)
+                RetryHeartbeatStaleTrialCallback()(trial.study, self._frozen(trial))
+
+    def is_complete(self, trial: optuna.Trial) -> bool:
+        """Return whether a trial has its value."""
+        return self._frozen(trial).state == TrialState.COMPLETE
+
+    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
+        return self.ask_storage(lambda: self.storage.get_trial(self._trial_id(trial.number)))
 
     def has_leader(self) -> bool:
         """Return whether another process that is alive leads the study."""

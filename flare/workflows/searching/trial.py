@@ -87,8 +87,6 @@ class Trials:
 
     def run(self, study: SharedStudy, trial: optuna.Trial, parent_id: str) -> None:
         """Run one trial below the study's MLflow run; its own errors end it alone."""
-        values = suggest(trial, self._space)
-        parameters = parameters_of(values, self._config)
         about = {
             ENTRY_TAG: "trial",
             KIND_TAG: self._model,
@@ -98,10 +96,11 @@ class Trials:
         }
         with study.alive(trial):
             try:
+                values = study.ask_storage(lambda: suggest(trial, self._space))
+                parameters = parameters_of(values, self._config)
                 with start_child(
                     parent_id, name=f"trial {trial.number}", params=parameters, tags=about
                 ) as run:
-                    set_trial_run(trial, run.id)
                     self._run(study, trial, run, values)
             except TRIAL_ERRORS as error:
                 log.warning("trial %d failed: %s", trial.number, error)
@@ -114,23 +113,24 @@ class Trials:
                 raise
 
     def _run(self, study: SharedStudy, trial: optuna.Trial, run: Run, values: Values) -> None:
-        data = self._data.rows(int(parameters_of(values, self._config)["image_size"]))
-        log_part(run, data, self._config.data_dir, "training")
         try:
+            study.ask_storage(lambda: set_trial_run(trial, run.id))
+            data = self._data.rows(int(parameters_of(values, self._config)["image_size"]))
+            log_part(run, data, self._config.data_dir, "training")
             forecasts = self._forecasts(trial, run, data, values)
             scores = [_defined(score(forecasts, data, one)) for one in self._objectives]
+            run.log_metrics({f"out_of_fold/{one.event}/{one.name}": one.value for one in scores})
+            log_out_of_fold(run, forecasts, data)
+            counted = study.tell(trial, TrialState.COMPLETE, [one.value for one in scores])
+            run.set_tags({STATE_TAG: (TrialState.COMPLETE if counted else TrialState.FAIL).name})
         except optuna.TrialPruned as pruned:
             run.set_tags({STATE_TAG: TrialState.PRUNED.name, PRUNED_TAG: str(pruned)})
             run.status = "KILLED"
             study.tell(trial, TrialState.PRUNED)
-            return
         except BaseException:
-            run.set_tags({STATE_TAG: TrialState.FAIL.name})
+            complete = study.is_complete(trial)  # where Ctrl-C came after it
+            run.set_tags({STATE_TAG: (TrialState.COMPLETE if complete else TrialState.FAIL).name})
             raise
-        run.log_metrics({f"out_of_fold/{one.event}/{one.name}": one.value for one in scores})
-        log_out_of_fold(run, forecasts, data)
-        counted = study.tell(trial, TrialState.COMPLETE, [one.value for one in scores])
-        run.set_tags({STATE_TAG: (TrialState.COMPLETE if counted else TrialState.FAIL).name})
 
     def _forecasts(
         self, trial: optuna.Trial, run: Run, data: TrainingData, values: Values
