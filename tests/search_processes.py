@@ -27,7 +27,7 @@ from tiny import write_tiny_dataset
 ROOT = Path(__file__).resolve().parents[1]
 
 #: Seconds that anything may take which one step of a search does, on a busy machine.
-PATIENCE = 240
+PATIENCE = 500
 
 
 @dataclass
@@ -120,14 +120,14 @@ class Searches:
             "OMP_NUM_THREADS": "1",
         }
 
-    def trials(self, study: str) -> list[FrozenTrial]:
+    def trials(self, study: str, model: str = "forest") -> list[FrozenTrial]:
         """Return all trials of a study; none while the storage or the study is not there yet."""
         try:
             if self._storage is None:
                 self._storage = self._connect()
             if self._storage is None:
                 return []
-            study_id = self._storage.get_study_id_from_name(f"{study}-forest")
+            study_id = self._storage.get_study_id_from_name(f"{study}-{model}")
             return self._storage.get_all_trials(study_id)
         except (KeyError, SQLAlchemyError, optuna.exceptions.StorageInternalError):
             return []
@@ -143,28 +143,30 @@ class Searches:
             engine.dispose()
         return RDBStorage(self.storage)
 
-    def running(self, study: str) -> list[FrozenTrial]:
+    def running(self, study: str, model: str = "forest") -> list[FrozenTrial]:
         """Return the trials that run, and have their MLflow runs."""
-        found = self.trials(study)
+        found = self.trials(study, model)
         return [one for one in found if one.state == TrialState.RUNNING and one.user_attrs]
 
     def complete(self, study: str) -> int:
         """Return how many trials are complete."""
         return sum(one.state == TrialState.COMPLETE for one in self.trials(study))
 
-    def runs(self, study: str) -> list[Run]:
+    def runs(self, study: str, model: str = "forest") -> list[Run]:
         """Return the MLflow runs of a study, the oldest first."""
-        wanted = f"tags.`flare.study` = '{study}-forest'"
+        wanted = f"tags.`flare.study` = '{study}-{model}'"
         return MlflowClient(self.tracking_uri).search_runs(
             ["0"], wanted, order_by=["attributes.start_time ASC"]
         )
 
-    def assert_complete(self, study: str, total: int) -> list[FrozenTrial]:
+    def assert_complete(
+        self, study: str, total: int, *, model: str = "forest"
+    ) -> list[FrozenTrial]:
         """Check that a study has all its trials once, and one tree in MLflow that has ended.
 
         Those that were lost and run again do not count; they are returned.
         """
-        trials = self.trials(study)
+        trials = self.trials(study, model)
         again = {number for one in trials for number in _retried(one)}
         counted = [one for one in trials if one.number not in again]
         assert [one.state for one in counted] == [TrialState.COMPLETE] * total
@@ -176,7 +178,7 @@ class Searches:
         for one in trials:
             assert len(_retried(one)) <= 1  # once more, not for ever
             assert all(by_number[k].params.items() <= one.params.items() for k in _retried(one))
-        runs = self.runs(study)
+        runs = self.runs(study, model)
         assert [one.info.status for one in runs if one.info.status == "RUNNING"] == []
         (parent,) = (one for one in runs if one.data.tags["flare.entry"] == "search")
         assert parent.info.status == "FINISHED", parent.data.tags.get("flare.error")

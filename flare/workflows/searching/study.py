@@ -30,8 +30,10 @@ from optuna.exceptions import (
 )
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from flare.errors import ConfigInvalid, StorageUnavailable
 from flare.files import locked
@@ -48,6 +50,8 @@ DEFAULT_STORAGE = "sqlite:///outputs/search.db"
 #: Seconds that a database may be away: when a study is opened, and while one runs.
 PATIENCE_AT_START, PATIENCE = 10.0, 300.0
 _PAUSE = 1.0  # seconds between two attempts, and between looks at what others do
+
+_TABLES_LOCK = 15_2012  # any number, the same in all processes
 
 #: Attributes of a study: what its trials have in common, its leader, and its MLflow run.
 _CONDITIONS, _LEADER, _RUN = "flare:conditions", "flare:leader", "flare:run"
@@ -92,7 +96,7 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
     shown = address.render_as_string(hide_password=True)
 
     def connect() -> RDBStorage:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _making_tables(address):
             warnings.simplefilter("ignore", ExperimentalWarning)
             sqlite = address.get_backend_name() == "sqlite"
             return RDBStorage(
@@ -123,6 +127,18 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
         raise StorageUnavailable(
             f"storage={shown} cannot be used: {first}; give another storage"
         ) from error
+
+
+@contextmanager
+def _making_tables(address: URL) -> Iterator[None]:
+    """Let one process at a time make the tables of a PostgreSQL database, where it may fail."""
+    if address.get_backend_name() != "postgresql":
+        yield
+        return
+    engine = create_engine(address, poolclass=NullPool)
+    with engine.connect() as connection:  # which releases the lock when it is closed
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _TABLES_LOCK})
+        yield
 
 
 def patiently(call: Callable[[], Result], storage: str, *, seconds: float = PATIENCE) -> Result:

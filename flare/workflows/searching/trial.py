@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from flare.config import BaselineConfig, SearchConfig, TrainConfig
@@ -39,8 +40,14 @@ from flare.workflows.searching.study import SharedStudy, set_trial_run
 
 log = logging.getLogger("flare")
 
-#: What ends a trial alone, and not the search.
-TRIAL_ERRORS = (TrainingDiverged, DeviceMemoryFull, MemoryError, VerificationInvalid)
+#: What ends a trial alone, and not the search; the last one, a trial that was counted as lost.
+TRIAL_ERRORS = (
+    TrainingDiverged,
+    DeviceMemoryFull,
+    MemoryError,
+    VerificationInvalid,
+    UpdateFinishedTrialError,
+)
 
 
 class TrialData:
