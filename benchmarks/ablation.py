@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.timing import machine
 from flare.config import TrainConfig
-from flare.config.groups import SYNTHETIC_DIR
+from flare.config.groups import SYNTHETIC_DIR, PackOptions
 from flare.datasets.splits import Split
 from flare.flux_curve import flux_quantiles, log_rates, probabilities
 from flare.forecast import Forecast
@@ -29,8 +29,8 @@ from flare.models.heads import RateCurve
 from flare.training.losses.distribution import surprise
 from flare.verification.probabilistic import brier_skill_score, ranked_probability_score, roc_area
 from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.network_folds import Weights, cross_validate_network
+from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 log = logging.getLogger("flare")
@@ -167,7 +167,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pack = open_packed(
-        options.data_dir, options.pack_dir, image_size=options.image_size, processes=0
+        PackOptions(data_dir=options.data_dir, pack_dir=options.pack_dir), options.image_size
     )
     rows = pack.split("training")
     none = np.empty(0, dtype=np.intp)

@@ -29,8 +29,9 @@ from flare.verification.inputs import Observations
 from flare.verification.scorecard import score_forecasts
 from flare.verification.scores import Score
 from flare.workflows.evaluation.references import features_of
-from flare.workflows.fitting.network import prepare_inputs, train_network
-from flare.workflows.fitting.scoring import forecast_rows
+from flare.workflows.fitting.cross_validation import forecast_rows
+from flare.workflows.fitting.network import train_network
+from flare.workflows.fitting.network_inputs import prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 _SCORES = ("brier_skill_score", "roc_area")
@@ -82,7 +83,7 @@ def main() -> None:
     config = TrainConfig(
         data_dir=given.data_dir, image_size=given.image_size, architecture=given.architecture
     )
-    pack = open_packed(config.data_dir, None, image_size=config.image_size, processes=0)
+    pack = open_packed(config, config.image_size)
     rows = pack.split("training")
     split = split_by_region(rows.table, validation_share=config.validation_share, seed=0)
     data = TrainingData(pack, rows, split)

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.losses_report import report
+from flare.config.groups import PackOptions
 from flare.config.network_groups import ObjectiveOptions
 from flare.datasets.splits import folds_by_region
 from flare.goes import EVENTS, event_outcomes
@@ -70,7 +71,7 @@ class Bench:
     """The training split at 64 pixels, and its folds."""
 
     def __init__(self, data_dir: Path) -> None:
-        split = open_packed(data_dir, None, image_size=128, processes=0).split("training")
+        split = open_packed(PackOptions(data_dir=data_dir), 128).split("training")
         self.cubes = np.concatenate(
             [
                 reduce_cubes(np.asarray(split.cubes[k : k + 32]), SIZE)

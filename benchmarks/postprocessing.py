@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from flare.config.groups import PackOptions
 from flare.datasets.splits import folds_by_region, split_by_region
 from flare.forecast import Forecast
 from flare.forecasters.base import ForecasterSpec
@@ -62,7 +63,7 @@ class Bench:
     """The packed default set, its features, and what is fitted on them."""
 
     def __init__(self, data_dir: Path) -> None:
-        pack = open_packed(data_dir, None, image_size=SPEC.image_size, processes=0)
+        pack = open_packed(PackOptions(data_dir=data_dir), SPEC.image_size)
         self.training, self.test = pack.split("training"), pack.split("test")
         self.origin = reference_data(pack).origin
         self.features = features_of(self.training, "features of training")

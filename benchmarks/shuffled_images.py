@@ -25,9 +25,13 @@ from flare.seeding import Stream, stream
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.workflows.evaluation.references import climatology_of
-from flare.workflows.fitting.cross_validation import validation_forecasts
-from flare.workflows.fitting.network import prepare_inputs, train_network
-from flare.workflows.fitting.scoring import forecast_rows, postprocess_and_score
+from flare.workflows.fitting.cross_validation import (
+    forecast_rows,
+    postprocess_and_score,
+    validation_forecasts,
+)
+from flare.workflows.fitting.network import train_network
+from flare.workflows.fitting.network_inputs import prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 _SCORES = (
@@ -84,9 +88,7 @@ def main() -> None:
 
 
 def _opened(config: TrainConfig) -> tuple[TrainingData, PackedSplit]:
-    pack = open_packed(
-        config.data_dir, config.pack_dir, image_size=config.image_size, processes=config.processes
-    )
+    pack = open_packed(config, config.image_size)
     rows = pack.split("training")
     parts = split_by_region(
         rows.table, validation_share=config.validation_share, seed=config.split_seed

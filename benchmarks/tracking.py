@@ -26,6 +26,7 @@ from flare.datasets.pack.writer import ensure_pack
 from flare.tracking import runs
 from flare.tracking.runs import Run, start
 from flare.workflows import synthesize, train
+from flare.workflows.fitting import registration
 
 _CALLS = (
     "log_metrics", "flush", "log_params", "set_tags", "log_input", "log_figure", "log_json",
@@ -59,14 +60,14 @@ def measured() -> Iterator[dict[str, list[float]]]:
     ends = {"_open": runs._open, "_end": runs._end}
     for name, call in ends.items():
         setattr(runs, name, timed({"_open": "begin"}.get(name, "end"), call))
-    tasks = {"log_environment": train.log_environment, "samples": train.log_sample_predictions}
-    train.log_environment = timed("environment, gathered too", tasks["log_environment"])
-    train.log_sample_predictions = timed("sample predictions, drawn too", tasks["samples"])
+    environment, samples = train.log_environment, registration.log_sample_predictions
+    train.log_environment = timed("environment, gathered too", environment)
+    registration.log_sample_predictions = timed("sample predictions, drawn too", samples)
     try:
         yield durations
     finally:
-        train.log_environment = tasks["log_environment"]
-        train.log_sample_predictions = tasks["samples"]
+        train.log_environment = environment
+        registration.log_sample_predictions = samples
         for name, call in before.items():
             setattr(Run, name, call)
         for name, call in ends.items():

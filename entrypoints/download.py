@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from entrypoints.command import run
-from entrypoints.show_census import show_census
+from entrypoints.show_dataset import show_census
 from flare.config import DownloadConfig
 
 if TYPE_CHECKING:

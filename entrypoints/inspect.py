@@ -1,7 +1,7 @@
 """Check a dataset and draw what it holds: `mlflow run . -e inspect -P data_dir=...`."""
 
 from entrypoints.command import run
-from entrypoints.show_census import show_census
+from entrypoints.show_dataset import show_census
 from flare.config import InspectConfig
 
 

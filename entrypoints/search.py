@@ -1,7 +1,7 @@
 """Search hyperparameters with Optuna: `mlflow run . -e search -P trials=40`."""
 
 from entrypoints.command import run
-from flare.config import SearchConfig
+from flare.config.search import SearchConfig
 
 
 def main(config: SearchConfig) -> None:

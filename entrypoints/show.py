@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -17,14 +18,25 @@ if TYPE_CHECKING:
 _SHOWN = 10  # rows of the table
 
 
+def wide_console() -> Console:
+    """Return a console of 100 columns: the width of a terminal is not known in a log file."""
+    return Console(width=100, highlight=False)
+
+
+def plain_table(*names: str, numbers: Sequence[str] = ()) -> Table:
+    """Return a table with columns of texts, and then of numbers, which are aligned right."""
+    table = Table(*names, box=SIMPLE_HEAD)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the score table, and where the report is."""
     from flare.verification.table import score_tables
 
-    # 100 columns even in a log file, where the width of a terminal is not known.
-    console = Console(width=100)
     comparison = evaluation.comparison
-    console.print(score_tables(comparison.scorecards, synthetic=evaluation.synthetic))
+    Console(width=100).print(score_tables(comparison.scorecards, synthetic=evaluation.synthetic))
     print("\n".join(comparison.lines()))
     if evaluation.audit.invalid:
         print(f"NO SCORES OF SKILL: {evaluation.audit.line()}")

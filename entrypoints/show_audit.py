@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
+
+from entrypoints.show import plain_table, wide_console
 
 if TYPE_CHECKING:
     from flare.datasets.audit.checks import AuditFinding
@@ -19,13 +20,11 @@ def show_audit(report: "AuditReport") -> None:
     """Print a table of all checks, and a paragraph for each that is not ok."""
     from flare.datasets.sdobenchmark.fingerprint import short
 
-    # 100 columns even in a log file, where the width of a terminal is not known.
-    console = Console(width=100, highlight=False)
+    console = wide_console()
     kind = "SYNTHETIC DATA" if report.synthetic else "data"
     split = f", split {report.split_fingerprint}" if report.split_fingerprint else ""
     console.print(
-        f"{kind} {report.dataset!r}: audit of {short(report.fingerprint)}{split}",
-        style="bold",
+        f"{kind} {report.dataset!r}: audit of {short(report.fingerprint)}{split}", style="bold"
     )
     console.print(_table(report))
     for finding in (*report.invalid, *report.warnings):
@@ -38,10 +37,7 @@ def _table(report: "AuditReport") -> Table:
     from flare.datasets.audit.checks import LEAK_CHECKS
     from flare.datasets.audit.report import PLACES
 
-    table = Table(box=SIMPLE_HEAD)
-    for title in ("", "check", "where"):
-        table.add_column(title)
-    table.add_column("count", justify="right")
+    table = plain_table("", "check", "where", numbers=["count"])
     table.add_column("of")
     before = ""
     for one in report.findings:

@@ -1,7 +1,7 @@
 """Make a synthetic dataset: `mlflow run . -e synthesize -P data_dir=data/other`."""
 
 from entrypoints.command import run
-from entrypoints.show_synthesized import show_synthesized
+from entrypoints.show_dataset import show_synthesized
 from flare.config import SynthesizeConfig
 
 

@@ -19,10 +19,7 @@ def usable_cores(system: Path = _SYSTEM) -> int:
     groups allow (Linux cgroups, versions 1 and 2), rounded up: a container with a quota of 1.5
     cores gets 2. Without affinity and control groups it is the number of cores of the machine.
 
-    Parameters
-    ----------
-    system
-        The root of ``/proc`` and ``/sys``.
+    ``system`` is the root of ``/proc`` and ``/sys``.
     """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))

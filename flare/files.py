@@ -64,10 +64,7 @@ def atomic_folder(dest: Path) -> Iterator[Path]:
     then, and is as it was after an error or an interruption, which delete the new one. What a
     process left that was killed is deleted by the next call.
 
-    Raises
-    ------
-    PlaceInUse
-        Another process is writing the same folder.
+    Raises PlaceInUse: another process is writing the same folder.
     """
     dest = dest.absolute()
     partial, old = (dest.with_name(f".{dest.name}.{name}") for name in ("partial", "old"))
@@ -91,15 +88,9 @@ def locked(path: Path, *, busy: str | None = None) -> Iterator[None]:
 
     The system releases the lock of a process that dies.
 
-    Parameters
-    ----------
-    busy
-        Message of the error where another process holds the lock; None waits for it.
+    ``busy`` is the message of the error where another process holds the lock; None waits for it.
 
-    Raises
-    ------
-    PlaceInUse
-        Another process holds the lock, and ``busy`` is given.
+    Raises PlaceInUse: another process holds the lock, and ``busy`` is given.
     """
     while True:
         with path.open("a") as file:
@@ -149,14 +140,8 @@ def check_folder(folder: Path, parameter: str) -> None:
 def require_space(folder: Path, n_bytes: int, what: str, *, instead: str) -> None:
     """Raise DiskTooSmall unless the disk of a folder has so many bytes free, and 64 MB more.
 
-    Parameters
-    ----------
-    folder
-        It need not exist yet.
-    what
-        What takes the space, as the message begins.
-    instead
-        What the user can do besides making room.
+    ``folder`` need not exist yet. The message begins with ``what``, and ends with ``instead``, what
+    the user can do besides making room.
     """
     place = _nearest(folder, Path.is_dir)
     free = shutil.disk_usage(place).free

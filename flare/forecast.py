@@ -138,10 +138,7 @@ def shift_prior(probability: ArrayLike, from_rate: float, to_rate: float) -> _Fl
     odds' = odds * [b' / (1 - b')] / [b / (1 - b)], for events that look the same and are only more
     or less frequent. Source: Saerens et al. 2002, doi:10.1162/089976602753284446.
 
-    Raises
-    ------
-    ConfigInvalid
-        A rate is not strictly between 0 and 1.
+    Raises ConfigInvalid: a rate is not strictly between 0 and 1.
     """
     for name, rate in (("from_rate", from_rate), ("to_rate", to_rate)):
         if not 0 < rate < 1:

@@ -37,10 +37,7 @@ _CLASS_PATTERN = re.compile(r"([ABCMX])(\d+(?:\.\d+)?)")
 def flux_of_class(goes_class: str) -> float:
     """Return the peak flux in W m^-2 of a class such as ``M2.3``.
 
-    Raises
-    ------
-    ConfigInvalid
-        The text is not a class letter followed by a number.
+    Raises ConfigInvalid: the text is not a class letter followed by a number.
     """
     match = _CLASS_PATTERN.fullmatch(goes_class.strip().upper())
     if match is None:
@@ -79,14 +76,8 @@ def event_outcomes(
 ) -> NDArray[np.bool_]:
     """Return the outcome of each event for each peak flux.
 
-    Parameters
-    ----------
-    peak_flux
-        Labels in W m^-2 as the dataset's files have them, shape (N,).
-    events
-        E classes, such as ``("C1.0", "M1.0")``.
-    scale
-        One of ``LABEL_SCALES``: the scale of the events' thresholds.
+    ``peak_flux`` are labels in W m^-2 as the dataset's files have them, (N,); ``scale``, one of
+    ``LABEL_SCALES``, is that of the events' thresholds.
 
     Returns
     -------

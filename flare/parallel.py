@@ -37,19 +37,11 @@ def map_in_order(
     Close the generator, as ``contextlib.closing`` does, to stop its processes before the end. They
     ignore Ctrl-C and SIGTERM, which stop this process and so them, and end when it is killed.
 
-    Parameters
-    ----------
-    function
-        Importable by name; it and the tasks are pickled.
-    processes
-        Worker processes; by default one per core, fewer for few tasks. With 1 all happens here.
-    at_once
-        Tasks that run or whose results wait to be used; by default four for each process.
+    ``function`` is importable by name; it and the tasks are pickled. ``processes`` is by default
+    one per core, fewer for few tasks; with 1 all happens here. ``at_once`` tasks run or have
+    results that wait to be used, by default four for each process.
 
-    Raises
-    ------
-    ProcessLost
-        A worker was killed, as the system does where memory runs out.
+    Raises ProcessLost: a worker was killed, as the system does where memory runs out.
     """
     if processes is None:
         processes = min(usable_cores(), len(tasks) // _TASKS_WORTH_A_PROCESS)

@@ -105,10 +105,7 @@ def cube_of_planes(planes: NDArray[np.uint8]) -> Cube:
 
     Planes are ordered step by step, the channels of ``CHANNELS`` within each step.
 
-    Raises
-    ------
-    InputInvalid
-        The shape is neither of the two, or the images are not square.
+    Raises InputInvalid: the shape is neither of the two, or the images are not square.
     """
     shape = planes.shape
     if len(shape) == 3 and shape[0] == N_PLANES:
@@ -158,17 +155,9 @@ def reduce_cubes(cubes: Cube, size: int) -> Cube:
 
     Used by the pack and by forecasters, so that training and serving use the same pixels.
 
-    Parameters
-    ----------
-    cubes
-        uint8 of shape (..., S, S) with S a multiple of ``size``.
-    size
-        Pixels of an edge of the result.
+    ``cubes`` are uint8 (..., S, S) with S a multiple of ``size``.
 
-    Raises
-    ------
-    InputInvalid
-        S is not a multiple of ``size``.
+    Raises InputInvalid: S is not a multiple of ``size``.
     """
     edge = cubes.shape[-1]
     if edge < size or edge % size or cubes.shape[-2] != edge:

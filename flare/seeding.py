@@ -30,14 +30,8 @@ class Stream(IntEnum):
 def stream(seed: int, name: Stream, *counters: int) -> np.random.Generator:
     """Return the generator of one named stream.
 
-    Parameters
-    ----------
-    seed
-        The user's seed, >= 0.
-    name
-        What the numbers are for.
-    counters
-        Which use of the stream this is: an epoch, a region, a sample. Each >= 0.
+    ``counters`` say which use of the stream this is, such as an epoch, a region or a sample. Seed
+    and counters are >= 0.
     """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(name), *counters)))
 

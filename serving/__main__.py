@@ -17,10 +17,7 @@ from serving.settings import ENV_PREFIX, read_settings, settings_help
 def serve(*, host: str, port: int, workers: int = 1, **given: Any) -> None:
     """Serve until stopped; settings in ``given`` take precedence over the environment.
 
-    Raises
-    ------
-    ConfigInvalid
-        A setting cannot be used.
+    Raises ConfigInvalid: a setting cannot be used.
     """
     settings = read_settings(**given)
     if settings.threads == 0 and workers > 1:

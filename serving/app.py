@@ -60,13 +60,9 @@ TAGS = [
 def create_app(settings: Settings | None = None, source: ModelSource | None = None) -> FastAPI:
     """Make the application.
 
-    Parameters
-    ----------
-    settings
-        None reads the environment; a value that cannot be used there ends the process with one
-        line and exit code 2, because uvicorn would show a traceback.
-    source
-        None takes the folder or registry that the settings name.
+    Without ``settings`` the environment is read; a value that cannot be used there ends the process
+    with one line and exit code 2, because uvicorn would show a traceback. Without a ``source`` it
+    is the folder or registry that the settings name.
     """
     if settings is None:
         try:

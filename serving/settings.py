@@ -48,10 +48,7 @@ class Settings(BaseSettings):
         description="Registered model whose versions are served.",
     )
     alias: str = Field(
-        PRODUCTION,
-        min_length=1,
-        pattern=r"^[^/@]*$",
-        description="Alias of the version to serve.",
+        PRODUCTION, min_length=1, pattern=r"^[^/@]*$", description="Alias of the version to serve."
     )
     tracking_uri: str | None = Field(
         None, description="Address of MLflow's registry; unset, MLflow's default."

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from flare.datasets.pack.writer import ensure_pack
-from flare.workflows.searching.study import quiet_optuna
+from flare.workflows.searching.storage import quiet_optuna
 
 from tiny import write_tiny_dataset
 

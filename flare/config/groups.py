@@ -55,10 +55,8 @@ def sha256_text(value: str) -> str:
 def base_rates(text: str) -> dict[str, float]:
     """Parse rates such as ``M1.0:0.2,C1.0:0.6``; an empty text gives none.
 
-    Raises
-    ------
-    ValueError
-        An event is unknown or given twice, or a rate is not strictly between 0 and 1.
+    Raises ValueError: an event is unknown or given twice, or a rate is not strictly between 0 and
+    1.
     """
     rates: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -109,16 +107,6 @@ PromotionScore = Literal[
     "log10_flux_mae",
     "ranked_probability_score",
 ]
-
-
-#: Scores that a search can optimise: of all GOES classes, of M1.0, and of the flux.
-SEARCH_OBJECTIVES = (
-    "ranked_probability_score",
-    "log_loss",
-    "brier_skill_score",
-    "true_skill_statistic",
-    "log10_flux_mae",
-)
 
 
 class EntryConfig(BaseSettings):

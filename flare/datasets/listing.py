@@ -76,12 +76,8 @@ class Listing:
 def list_samples(data_dir: Path, split: str) -> Listing:
     """Find the samples of a folder.
 
-    Parameters
-    ----------
-    data_dir
-        A dataset, or a folder of sample folders: flat, or nested such as by active region.
-    split
-        Which split of a dataset; ignored for other folders.
+    ``data_dir`` is a dataset, or a folder of sample folders: flat, or nested such as by active
+    region. ``split`` is of a dataset; other folders have none.
 
     Raises
     ------

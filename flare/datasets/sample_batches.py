@@ -49,12 +49,7 @@ def decode_batches(
     Processes decode, because threads hold the interpreter's lock for most of that time
     (`benchmarks/prediction.py`). Close the generator to stop them before the end.
 
-    Parameters
-    ----------
-    image_size
-        Pixels of an edge that images of 256 are averaged down to.
-    processes
-        How many decode; by default one per core up to eight, or 1, this one, for few batches.
+    ``processes`` is by default one per core up to eight, or 1, this one, for few batches.
     """
     if processes is None:
         enough = len(batches) >= _BATCHES_WORTH_PROCESSES

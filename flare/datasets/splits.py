@@ -43,19 +43,7 @@ def split_by_region(table: pd.DataFrame, *, validation_share: float = 0.2, seed:
     has its share of the rare strong flares: a class with two groups or more is in both parts.
     Which regions it gets depends on the regions and the seed, not on the order of the rows.
 
-    Parameters
-    ----------
-    table
-        Labels as `read_table` returns them.
-    validation_share
-        Share of the regions that go to validation, between 0 and 1.
-    seed
-        Seed of the split, independent of the seed of training.
-
-    Raises
-    ------
-    DatasetInvalid
-        There are too few regions for two parts.
+    Raises DatasetInvalid: there are too few regions for two parts.
     """
     if not 0 < validation_share < 1:
         raise ConfigInvalid(f"validation_share is {validation_share}; take one between 0 and 1")
@@ -85,19 +73,7 @@ def folds_by_region(table: pd.DataFrame, n_folds: int, *, seed: int) -> NDArray[
     assigned separately, so that every fold has its share of the rare strong flares. Which fold a
     region is in depends on the regions and the seed, not on the order of the rows.
 
-    Parameters
-    ----------
-    table
-        Labels as ``read_table`` returns them.
-    n_folds
-        2 or more.
-    seed
-        Seed of the folds.
-
-    Raises
-    ------
-    DatasetInvalid
-        There are fewer groups of neighbours than folds.
+    Raises DatasetInvalid: there are fewer groups of neighbours than folds.
     """
     groups = region_groups(table)
     if len(groups) < n_folds:

@@ -79,12 +79,8 @@ def polarity_overlap(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return how much field both polarities have in the same place once they are blurred.
 
-    Parameters
-    ----------
-    positive, negative
-        Unsigned field of each polarity in gauss, (..., S, S), images of 307 arcsec.
-    scale_mm
-        Standard deviation of the blur.
+    ``positive`` and ``negative`` are the unsigned field of each polarity in gauss, (..., S, S),
+    images of 307 arcsec; ``scale_mm`` is the standard deviation of the blur.
 
     Returns
     -------
@@ -106,10 +102,7 @@ def polarities(planes: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[
 def magnetic_proxies(planes: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Compute the proxies of magnetograms.
 
-    Parameters
-    ----------
-    planes
-        Grey levels, shape (P, S, S).
+    ``planes`` are grey levels, (P, S, S).
 
     Returns
     -------

@@ -56,12 +56,8 @@ _CHUNK = 64  # samples whose planes are gathered at once: 42 MB at 256 pixels
 def compute_features(cubes: Cube, present: Present) -> NDArray[np.float64]:
     """Compute the features of N samples.
 
-    Parameters
-    ----------
-    cubes
-        uint8 (N, 4, 10, S, S); may be mapped from a file, a part of it is read at a time.
-    present
-        bool (N, 4, 10); a plane that is False is ignored.
+    ``cubes`` are uint8 (N, 4, 10, S, S) and may be mapped from a file; ``present`` is bool (N, 4,
+    10), and a plane that is False is ignored.
 
     Returns
     -------

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare.errors import InputInvalid
+from flare.features.table import compute_features
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import INTERVAL_LEVEL, PostProcessing
 from flare.goes import EVENTS
@@ -24,6 +26,7 @@ from flare.sample import (
     STEP_OFFSETS_MINUTES,
     Cube,
     Present,
+    reduce_cubes,
 )
 
 #: What computes a forecast: ONNX Runtime or PyTorch for networks, NumPy for all else.
@@ -48,6 +51,20 @@ class ForecasterSpec:
 
 
 @dataclass(frozen=True)
+class Regions:
+    """Active regions of a dataset.
+
+    ``seed`` is that of synthetic regions, None for real ones or an unknown seed; ``fingerprint`` is
+    that of the dataset, None where it is unknown.
+    """
+
+    numbers: frozenset[int]
+    synthetic: bool
+    seed: int | None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
 class Origin:
     """The data that a forecaster was made from; it must not be scored on these regions.
 
@@ -61,6 +78,23 @@ class Origin:
     active_regions: tuple[int, ...]
     n_samples: int
     synthetic_seed: int | None = None
+
+    def shared(self, regions: Regions) -> tuple[int, ...]:
+        """Return the regions that a forecaster was fitted, postprocessed or validated on.
+
+        A NOAA number is the same region in every real dataset. A synthetic region is identified by
+        its number and the seed of its dataset: sets of one seed share regions whatever their sizes,
+        sets of different seeds share none. Where a seed is unknown, equal numbers count as the same
+        region: a false alarm can be overruled, an unnoticed leak cannot.
+        """
+        same_data = self.data_fingerprint == regions.fingerprint  # whatever its description says
+        seeds_differ = None not in (self.synthetic_seed, regions.seed) and (
+            self.synthetic_seed != regions.seed
+        )
+        different = self.synthetic != regions.synthetic or (self.synthetic and seeds_differ)
+        if different and not same_data:
+            return ()
+        return tuple(sorted(regions.numbers.intersection(self.active_regions)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +156,31 @@ class Forecaster(ABC):
         """
         del threads
         return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureForecaster(Forecaster):
+    """A forecaster that looks at the features of the images alone."""
+
+    def predict(self, cubes: Cube, present: Present) -> Forecast:
+        """Compute the features of N samples, and forecast from them."""
+        check_cubes(cubes, present)
+        reduced = reduce_cubes(cubes, self.spec.image_size)
+        return self.predict_features(compute_features(reduced, present))
+
+    def predict_features(self, features: NDArray[np.float64]) -> Forecast:
+        """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
+        if len(features):
+            log10_flux, probability = self.outputs(features)
+        else:  # scikit-learn takes no empty table
+            log10_flux, probability = np.empty(0), np.empty((0, len(self.spec.events)))
+        return self.postprocessing.apply(log10_flux, probability, self.spec.events)
+
+    @abstractmethod
+    def outputs(
+        self, features: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return log10 flux, (N,), and event probabilities, (N, E), before postprocessing."""
 
 
 def limit_torch(threads: int) -> None:

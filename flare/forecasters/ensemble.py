@@ -96,11 +96,8 @@ def mean_of(forecasts: Sequence[Forecast]) -> tuple[NDArray[np.float64], NDArray
 def combine(members: Sequence[Forecaster]) -> EnsembleForecaster:
     """Make an ensemble without postprocessing, on images of the largest size of its members.
 
-    Raises
-    ------
-    ConfigInvalid
-        Fewer than two members, ensembles among them, or members of different data, events,
-        channels or windows, or of image sizes that do not divide one another.
+    Raises ConfigInvalid: fewer than two members, ensembles among them, or members of different
+    data, events, channels or windows, or of image sizes that do not divide one another.
     """
     if not 2 <= len(members) <= _MAX_MEMBERS:
         raise ConfigInvalid(f"{len(members)} members; an ensemble has from 2 to {_MAX_MEMBERS}")

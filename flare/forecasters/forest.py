@@ -14,11 +14,9 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from flare.cores import usable_cores
 from flare.errors import DatasetInvalid, ForecasterInvalid
-from flare.features.table import FEATURE_NAMES, compute_features
-from flare.forecast import Forecast
-from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, check_cubes
+from flare.features.table import FEATURE_NAMES
+from flare.forecasters.base import FeatureForecaster, ForecasterSpec, Origin
 from flare.goes import event_outcomes
-from flare.sample import Cube, Present, reduce_cubes
 from flare.search_space import Integers, Reals, Space
 from flare.seeding import Stream, integer_seed
 
@@ -28,7 +26,7 @@ _TREE = "sklearn.tree._tree.Tree"
 
 #: What a search varies, by the names of the parameters of ``baseline``.
 FOREST_SPACE: Space = {
-    "trees": Integers(low=100, high=600, log=True),
+    "trees": Integers(low=100, high=400, log=True),
     "min_samples_leaf": Integers(low=1, high=40, log=True),
     "max_features": Reals(low=0.03, high=1.0, log=True),
 }
@@ -37,32 +35,24 @@ REGRESSOR, CLASSIFIER = "regressor.skops", "classifier.skops"
 
 
 @dataclass(frozen=True)
-class ForestForecaster(Forecaster):
+class ForestForecaster(FeatureForecaster):
     """Two forests on the features of ``flare.features``."""
 
     kind: ClassVar[str] = "forest"
     regressor: RandomForestRegressor
     classifier: RandomForestClassifier
 
-    def predict(self, cubes: Cube, present: Present) -> Forecast:
-        """Compute the features of N samples, and forecast from them."""
-        check_cubes(cubes, present)
-        return self.predict_features(
-            compute_features(reduce_cubes(cubes, self.spec.image_size), present)
-        )
-
-    def predict_features(self, features: NDArray[np.float64]) -> Forecast:
-        """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
-        events = self.spec.events
-        if len(features) == 0:  # scikit-learn takes no empty table
-            return self.postprocessing.apply(np.empty(0), np.empty((0, len(events))), events)
+    def outputs(
+        self, features: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return log10 flux, (N,), and event probabilities, (N, E), before postprocessing."""
         log10_flux = np.asarray(self.regressor.predict(features), dtype=np.float64)
         counts = self.classifier.predict_proba(features)
-        probability = np.zeros((len(features), len(events)))
+        probability = np.zeros((len(features), len(self.spec.events)))
         for column, count in enumerate(self.classifier.classes_):
             probability[:, : int(count)] += counts[:, [column]]
         # By rounding the sum of shares may be above 1.
-        return self.postprocessing.apply(log10_flux, np.clip(probability, 0.0, 1.0), events)
+        return log10_flux, np.clip(probability, 0.0, 1.0)
 
     def importances(self) -> dict[str, float]:
         """Return each feature's share of the regressor's variance reduction; the sum is 1."""
@@ -109,16 +99,8 @@ def fit_forest(
 ) -> ForestForecaster:
     """Fit both forests.
 
-    Parameters
-    ----------
-    features
-        (N, F) of ``compute_features``; NaN means missing and is a value of its own in splits.
-    peak_flux
-        Labels in W m^-2, shape (N,).
-    min_samples_leaf, max_features
-        Smallest leaf in samples, and the share of features that a split may choose from.
-    n_jobs
-        Threads that fit trees; None: one for each usable core.
+    ``features`` are (N, F) of ``compute_features``; NaN means missing and is a value of its own in
+    splits. ``peak_flux`` are labels in W m^-2, (N,). ``n_jobs`` is by default one for each core.
     """
     if len(features) == 0:
         raise DatasetInvalid("no training samples to fit a forest on; check the split")

@@ -40,10 +40,7 @@ KINDS: dict[str, tuple[str, str]] = {
 def save(forecaster: Forecaster, folder: Path) -> Path:
     """Write a forecaster into a new folder, whole or not at all.
 
-    Raises
-    ------
-    ForecasterInvalid
-        The folder exists already: a forecaster is never overwritten.
+    Raises ForecasterInvalid: the folder exists already: a forecaster is never overwritten.
     """
     if folder.exists():
         raise ForecasterInvalid(f"{folder} exists; give a new folder, or remove it first")

@@ -42,14 +42,8 @@ def to_grey_levels(
     numbers. They are levels where a plane reaches 16, or holds whole numbers above 1, and no plane
     holds only fractions of 1. Planes of a single value, which count as missing, do not matter.
 
-    Parameters
-    ----------
-    values
-        C-contiguous, of shape (..., 256, 256).
-    scale
-        The scale that the user states; None decides by the values.
-    batch
-        Whether the first axis is that of samples; messages then name the sample.
+    ``values`` are C-contiguous, (..., 256, 256). ``scale`` is stated by the user; None decides by
+    the values. The first axis of a ``batch`` is that of samples; messages then name the sample.
 
     Returns
     -------

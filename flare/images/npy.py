@@ -70,15 +70,9 @@ def cube_of_npy(
     Values become grey levels by the rules of `flare.images.grey_scale.to_grey_levels`. A plane of
     a single value counts as missing, whatever the value.
 
-    Parameters
-    ----------
-    buffer
-        The whole file: format 1.0 or 2.0, either byte order, shape (40, 256, 256) or
-        (4, 10, 256, 256).
-    scale
-        Whether the values are fractions of 255 or levels; None decides by the values.
-    fortran
-        Whether an array in Fortran order is put into C order, or refused.
+    ``buffer`` is the whole file: format 1.0 or 2.0, either byte order, (40, 256, 256) or (4, 10,
+    256, 256). Without a ``scale`` the values decide. An array in ``fortran`` order is put into C
+    order, or refused.
 
     Returns
     -------

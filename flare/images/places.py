@@ -66,14 +66,8 @@ def sample_of_files(
     An image belongs to the nearest time step within 15 minutes. Of several for one place the
     nearest usable one is chosen.
 
-    Parameters
-    ----------
-    files
-        Bytes by file name; None is a sample without a folder.
-    start
-        Beginning of the input window.
-    cube
-        uint8 (4, 10, S, S) to decode into instead of a new one; its content is replaced.
+    ``files`` has bytes by file name, None for a sample without a folder. ``cube``, uint8 (4, 10, S,
+    S), is decoded into instead of a new one.
     """
     if cube is None:
         cube = np.empty((N_STEPS, N_CHANNELS, size, size), dtype=np.uint8)

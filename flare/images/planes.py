@@ -86,15 +86,8 @@ def decode_plane(
 ) -> NDArray[np.uint8]:
     """Decode a JPEG or PNG into one grey plane (size, size).
 
-    Parameters
-    ----------
-    data
-        The file's bytes.
-    size
-        Pixels of an edge.
-    out
-        C-contiguous (size, size) to decode into, instead of a new array; of an image that is
-        rejected it may hold a part.
+    ``out``, C-contiguous (size, size), is decoded into instead of a new array; of an image that is
+    rejected it may hold a part.
 
     Raises
     ------

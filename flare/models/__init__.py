@@ -69,12 +69,7 @@ class Network(nn.Module):
         Otherwise a network first learns that events are rare, by turning down whatever large
         features multiply: the brighter a region, the rarer its flares.
 
-        Parameters
-        ----------
-        log10_flux
-            Typical log10 of the peak flux in W m^-2.
-        probabilities
-            Of each event, 0 < p < 1.
+        ``log10_flux`` is in W m^-2; ``probabilities`` are one for each event, 0 < p < 1.
         """
         self.heads.start_at(log10_flux, probabilities)
 
@@ -107,10 +102,7 @@ class NetworkMean(nn.Module):
 def build(config: NetworkConfig) -> Network:
     """Make one network of a config; its weights come from torch's current random state.
 
-    Raises
-    ------
-    ConfigInvalid
-        No architecture has that name.
+    Raises ConfigInvalid: no architecture has that name.
     """
     if config.architecture not in ARCHITECTURES:
         raise ConfigInvalid(

@@ -1,5 +1,6 @@
 """Building blocks of several architectures: input planes, convolution blocks, and pooling."""
 
+import itertools
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -37,6 +38,28 @@ class Encoder(nn.Module):
     search_space: ClassVar[Space] = {"width": Integers(low=8, high=32, log=True)}
 
 
+class StepEncoder(Encoder):
+    """An encoder shared by all time steps, whose vectors are joined by the overview of the images.
+
+    Subclasses define ``encode`` and set ``overview``.
+    """
+
+    overview: "Overview"
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Return (B, D) of frames (B, C + 1, H, W)."""
+        raise NotImplementedError
+
+    def steps(self, cubes: Tensor, present: Tensor) -> Tensor:
+        """Return (N, T, D + 4 * C): the encoded steps with the overview of their images."""
+        steps = encode_steps(self.encode, cubes, present, training=self.training)
+        return torch.cat([steps, self.overview(cubes, present)], dim=2)
+
+    def forward(self, cubes: Tensor, present: Tensor) -> Tensor:
+        """Encode N samples as mean and change over the steps; see ``Encoder``."""
+        return over_time(self.steps(cubes, present), present)
+
+
 def frames(steps: Tensor) -> Tensor:
     """Return steps (B, C, H, W) as frames (B, C + 1, H, W), channels last in memory.
 
@@ -55,12 +78,7 @@ def encode_steps(
     In training such steps are skipped: otherwise batch normalisation would measure planes that
     are mostly missing, and three quarters of the work would be wasted where samples have one step.
 
-    Parameters
-    ----------
-    encode
-        From frames (B, C + 1, H, W) to (B, ...).
-    cubes, present
-        (N, T, C, H, W) and (N, T, C).
+    ``encode`` turns frames (B, C + 1, H, W) into (B, ...); ``cubes`` are (N, T, C, H, W).
     """
     there = present.any(dim=2)  # (N, T)
     steps = cubes.flatten(0, 1)
@@ -159,6 +177,11 @@ def _mean_square(cubes: Tensor) -> Tensor:
     # The norm runs at the speed of memory; torch.std takes 30 times as long on a CPU.
     lines: Tensor = torch.linalg.vector_norm(cubes, dim=4)
     return lines.square().mean(dim=3) / cubes.shape[4]
+
+
+def blocks(*maps: int) -> nn.Sequential:
+    """Return convolution blocks from each number of feature maps to the next."""
+    return nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
 
 
 def block(inputs: int, outputs: int) -> nn.Module:

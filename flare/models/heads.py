@@ -70,9 +70,7 @@ class Heads(nn.Module):
         # of an L1 loss drives all of them below 0 within two epochs.
         self.normalisation = nn.LayerNorm(inputs)
         self.shared = nn.Sequential(
-            nn.Linear(inputs + n_features, hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
+            nn.Linear(inputs + n_features, hidden), nn.GELU(), nn.Dropout(dropout)
         )
         self.feature_dropout = nn.Dropout(dropout)
         self.curve: RateCurve | None = None

@@ -100,14 +100,8 @@ def normalisation_from_sums(
 
     A channel without any image gets mean 0 and deviation 1, the magnetogram 0 G and 1.
 
-    Parameters
-    ----------
-    sums
-        int64 (n, T, C, 2) of ``plane_sums``.
-    present
-        bool (n, T, C); the sums of other images do not count.
-    pixels
-        Of one image.
+    ``sums`` are int64 (n, T, C, 2) of ``plane_sums``, ``present`` bool (n, T, C), ``pixels`` those
+    of one image.
     """
     count = present.sum(axis=(0, 1)) * pixels  # (C,)
     totals = (sums * present[..., None]).sum(axis=(0, 1)).astype(np.float64)  # (C, 2)

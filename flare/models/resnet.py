@@ -10,15 +10,13 @@ from flare.models.blocks import (
     OVERVIEW,
     POOLED,
     TIMES,
-    Encoder,
     Overview,
-    encode_steps,
-    over_time,
+    StepEncoder,
     pool,
 )
 
 
-class ResNet(Encoder):
+class ResNet(StepEncoder):
     """A stem and three residual stages per time step, pooling, mean and change over the steps.
 
     Only the stem strides over every second pixel, with a filter of five pixels, which is wide
@@ -37,14 +35,9 @@ class ResNet(Encoder):
         self.overview = Overview()
         self.size = TIMES * (POOLED * maps[-1] + OVERVIEW)
 
-    def forward(self, cubes: Tensor, present: Tensor) -> Tensor:
-        """Encode N samples; see ``Encoder``."""
-        steps = encode_steps(self._encode, cubes, present, training=self.training)
-        steps = torch.cat([steps, self.overview(cubes, present)], dim=2)  # (N, T, 8 * width + 40)
-        return over_time(steps, present)
-
-    def _encode(self, frames: Tensor) -> Tensor:
-        return pool(self.stages(self.stem(frames)))  # maps are (B, 4 * width, H / 8, W / 8)
+    def encode(self, frames: Tensor) -> Tensor:
+        """Return (B, 8 * width) of frames; the maps are (B, 4 * width, H / 8, W / 8)."""
+        return pool(self.stages(self.stem(frames)))
 
 
 class Residual(nn.Module):

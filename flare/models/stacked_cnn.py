@@ -1,9 +1,7 @@
 """The stacked CNN: the images of all time steps as the channels of one picture."""
 
-import itertools
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flare.models.blocks import (
     FRAME_CHANNELS,
@@ -12,7 +10,7 @@ from flare.models.blocks import (
     TIMES,
     Encoder,
     Overview,
-    block,
+    blocks,
     concatenate_channels,
     over_time,
     pool,
@@ -30,10 +28,9 @@ class StackedCNN(Encoder):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        maps = [N_STEPS * FRAME_CHANNELS, 2 * width, 4 * width, 8 * width]
-        self.blocks = nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
+        self.blocks = blocks(N_STEPS * FRAME_CHANNELS, 2 * width, 4 * width, 8 * width)
         self.overview = Overview()
-        self.size = POOLED * maps[-1] + TIMES * OVERVIEW
+        self.size = POOLED * 8 * width + TIMES * OVERVIEW
 
     def forward(self, cubes: Tensor, present: Tensor) -> Tensor:
         """Encode N samples; see ``Encoder``."""

@@ -1,7 +1,5 @@
 """The transformer over time: every step is a token, and attention skips missing steps."""
 
-import itertools
-
 import torch
 from torch import Tensor, nn
 
@@ -9,10 +7,9 @@ from flare.models.blocks import (
     FRAME_CHANNELS,
     OVERVIEW,
     POOLED,
-    Encoder,
     Overview,
-    block,
-    encode_steps,
+    StepEncoder,
+    blocks,
     pool,
 )
 from flare.sample import N_STEPS
@@ -20,7 +17,7 @@ from flare.sample import N_STEPS
 _LAYERS, _ATTENTION_HEADS = 2, 4
 
 
-class TimeTransformer(Encoder):
+class TimeTransformer(StepEncoder):
     """The convolution blocks of the CNN for each step, and two layers of attention over the steps.
 
     A token holds the pooled feature maps of its step and the overview of its images. A step
@@ -30,9 +27,8 @@ class TimeTransformer(Encoder):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        maps = [FRAME_CHANNELS, width, 2 * width, 4 * width]
-        dim = maps[-1]  # D
-        self.blocks = nn.Sequential(*(block(a, b) for a, b in itertools.pairwise(maps)))
+        dim = 4 * width  # D
+        self.blocks = blocks(FRAME_CHANNELS, width, 2 * width, dim)
         self.token = nn.Linear(POOLED * dim + OVERVIEW, dim)
         self.class_token = nn.Parameter(0.02 * torch.randn(dim))
         self.position = nn.Parameter(0.02 * torch.randn(N_STEPS, dim))
@@ -49,9 +45,7 @@ class TimeTransformer(Encoder):
     def forward(self, cubes: Tensor, present: Tensor) -> Tensor:
         """Encode N samples; see ``Encoder``."""
         there = present.any(dim=2)  # (N, T)
-        steps = encode_steps(self._encode, cubes, present, training=self.training)  # (N, T, 2 * D)
-        steps = torch.cat([steps, self.overview(cubes, present)], dim=2)
-        tokens = self.token(steps) + self.position  # (N, T, D)
+        tokens = self.token(self.steps(cubes, present)) + self.position  # (N, T, D)
         tokens = torch.cat([self.class_token.expand(tokens.shape[0], 1, -1), tokens], dim=1)
         ignored = nn.functional.pad(~there, (1, 0), value=False)  # (N, 1 + T)
         for layer in self.attention:
@@ -61,5 +55,6 @@ class TimeTransformer(Encoder):
         mean = total / there.sum(dim=1, keepdim=True).clamp(1)
         return torch.cat([tokens[:, 0], mean], dim=1)
 
-    def _encode(self, frames: Tensor) -> Tensor:
-        return pool(self.blocks(frames))  # maps are (B, D, H / 8, W / 8)
+    def encode(self, frames: Tensor) -> Tensor:
+        """Return (B, 2 * D) of frames; the maps are (B, D, H / 8, W / 8)."""
+        return pool(self.blocks(frames))

@@ -18,11 +18,11 @@ from flare.plots.style import (
     BLUE,
     GREY,
     INK,
-    LARGE,
     NORMAL,
     SMALL,
     date_ticks,
     dress,
+    headline,
     new_figure,
     period_days,
 )
@@ -53,11 +53,6 @@ def brightness_over_time(splits: Mapping[str, SplitCensus]) -> Figure:
 
     All images of all splits count alike: they come from the same instruments. Where they span
     less than two years, months take the place of quarters.
-
-    Parameters
-    ----------
-    splits
-        One or both, by name.
     """
     times = pd.concat([split.table["end"] for split in splits.values()], ignore_index=True)
     present = np.concatenate([split.present for split in splits.values()])  # (N, T, C)
@@ -75,11 +70,11 @@ def brightness_over_time(splits: Mapping[str, SplitCensus]) -> Figure:
     panels[0, 0].set_xlim(edges[0], edges[-1])
     for axes in panels[-1]:
         date_ticks(axes, most=5, year_below=False)
-    figure.suptitle(
+    headline(
+        figure,
         f"Median of an image in physical units: the middle image of each {unit}, and the band "
         f"from {_BAND[0]} to {_BAND[1]} % of its images",
-        x=0.01, ha="left", fontsize=LARGE, color=INK,
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -93,14 +88,8 @@ def brightness(
 ) -> Brightness:
     """Sum up the images of one channel by period.
 
-    Parameters
-    ----------
-    times
-        Issue times, (N,).
-    present, grey
-        Which images there are, bool (N, T), and their median grey levels, float (N, T).
-    frequency
-        Of pandas: ``Q`` for quarters, ``M`` for months.
+    ``times`` are issue times, (N,); ``present`` and ``grey`` which images there are and their
+    median grey levels, (N, T); ``frequency`` is ``Q`` for quarters or ``M`` for months.
     """
     rows, _ = present.nonzero()
     if not len(rows):
@@ -123,9 +112,7 @@ def brightness(
 
 
 def _draw(axes: Axes, series: Brightness, channel: str) -> None:
-    title = f"{channel_title(channel)} ({channel_unit(channel)})"
-    dress(axes)
-    axes.set_title(title, fontsize=NORMAL, loc="left", color=INK)
+    dress(axes, title=f"{channel_title(channel)} ({channel_unit(channel)})", size=NORMAL)
     if not series.years:
         axes.text(
             0.5, 0.5, "no images", transform=axes.transAxes, ha="center", va="center",

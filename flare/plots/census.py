@@ -21,20 +21,16 @@ from flare.plots.style import (
     date_ticks,
     days_of,
     dress,
+    headline,
     new_figure,
     period_days,
+    write,
 )
 from flare.sample import CHANNELS, STEP_NAMES, Present, channel_title
 
 
 def census_figure(splits: Mapping[str, SplitCensus]) -> Figure:
-    """Draw the counts of each split with the published ones, and the share of missing images.
-
-    Parameters
-    ----------
-    splits
-        One or both, by name; an empty count is a row without a bar.
-    """
+    """Draw the counts of each split with the published ones, and the share of missing images."""
     figure = new_figure(4.0 + 3.4 * len(splits), 4.4)
     *counted, missing = figure.subplots(
         1, len(splits) + 1, width_ratios=[*[1.0] * len(splits), 1.15]
@@ -43,10 +39,7 @@ def census_figure(splits: Mapping[str, SplitCensus]) -> Figure:
         _draw_counts(axes, split)
         axes.tick_params(labelleft=k == 0)
     _draw_missing_shares(missing, splits)
-    figure.suptitle(
-        "Census: counts, and those of the whole SDOBenchmark", x=0.01, ha="left",
-        fontsize=LARGE, color=INK,
-    )  # fmt: skip
+    headline(figure, "Census: counts, and those of the whole SDOBenchmark")
     return figure
 
 
@@ -63,12 +56,10 @@ def _draw_counts(axes: Axes, split: SplitCensus) -> None:
         color=INK, label="published",
     )  # fmt: skip
     for row, count, wanted in zip(rows, counts, published, strict=True):
-        axes.annotate(
-            f"{count:,}" if count == wanted else f"{count:,} of {wanted:,}",
-            (max(count, wanted), row), xytext=(7, 0), textcoords="offset points",
-            va="center", fontsize=SMALL, color=INK,
-            bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
-        )  # fmt: skip
+        text = f"{count:,}" if count == wanted else f"{count:,} of {wanted:,}"
+        ground = {"facecolor": "white", "linewidth": 0, "pad": 0.5}
+        place = (max(count, wanted), row)
+        write(axes, text, place, xytext=(7, 0), ha="left", va="center", bbox=ground)
     axes.set_xlim(0, 60 * max(*counts, *published))  # room for the numbers
     axes.set_xticks([0, 1, 10, 100, 1000, 10_000], ["0", "1", "10", "100", "1k", "10k"])
     axes.set_yticks(rows, list(COUNT_NAMES.values()), fontsize=NORMAL)
@@ -88,9 +79,10 @@ def _draw_missing_shares(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
         shift = (k - (len(splits) - 1) / 2) * thick
         axes.barh(rows - shift, share, thick, color=SPLIT_COLOURS[split.name], label=split.name)
         for row, value in zip(rows - shift, share, strict=True):
-            axes.annotate(
-                f"{value:.2f}" if value else "0", (value, row), xytext=(3, -0.5),
-                textcoords="offset points", va="center", fontsize=SMALL - 1, color=GREY,
+            text, place = f"{value:.2f}" if value else "0", (value, row)
+            write(
+                axes, text, place, xytext=(3, -0.5), ha="left", va="center",
+                fontsize=SMALL - 1, color=GREY,
             )  # fmt: skip
         largest = max(largest, float(share.max()))
     dress(axes, title="missing images", x="share of the channel's images (%)")
@@ -125,11 +117,6 @@ def missing_over_time(splits: Mapping[str, SplitCensus]) -> Figure:
 
     Time is in months where the splits span two years or more, in weeks from two months on, and
     else in days; a week of days at least. Stretches without any sample are hatched.
-
-    Parameters
-    ----------
-    splits
-        One or both, by name.
     """
     figure = new_figure(10.0, 1.5 + 2.5 * len(splits))
     rows = figure.subplots(len(splits), 2, width_ratios=[6.5, 1], squeeze=False)
@@ -168,14 +155,8 @@ def missing_share(
 ) -> NDArray[np.float64]:
     """Return the share of missing images in per cent, (C, periods); NaN where no sample is.
 
-    Parameters
-    ----------
-    present
-        Bool (N, T, C).
-    times
-        Issue times in days, (N,).
-    edges
-        Where periods begin, ascending, and where the last one ends.
+    ``present`` is bool (N, T, C), ``times`` are issue times in days, (N,), and ``edges`` where
+    periods begin and where the last one ends.
     """
     period = np.searchsorted(edges, times, side="right") - 1
     share = np.full((len(CHANNELS), len(edges) - 1), np.nan)

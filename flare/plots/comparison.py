@@ -1,33 +1,56 @@
-"""Figures of the scores of several forecasters, and of their differences, with intervals."""
+"""Figures of the scores of several forecasters, and of their differences, with intervals.
+
+They are forest plots: rows of scores with their intervals, one axes for each score.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from textwrap import fill
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from flare.errors import VerificationInvalid
 from flare.goes import HEADLINE_EVENT
-from flare.plots.rows import NO_SKILL, Column, draw_column, name_rows
 from flare.plots.style import (
     BLUE,
     GREY,
-    INK,
-    LARGE,
+    NORMAL,
     PAGE,
+    SKY,
+    SMALL,
     VERMILLION,
     caption,
+    dress,
+    headline,
     new_figure,
     plain,
+    write,
 )
 from flare.verification.scorecard import Scorecard
-from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score, title_of
+from flare.verification.scores import Score, event_of, info_of, title_of
+
+#: Lowest left end of an axis: Brier skill scores have no lower bound.
+_LOWEST = -1.0
 
 #: The scores that are drawn by default.
 DEFAULT_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area", "log10_flux_mae")
 
 _DIFFERENCE = "_difference"
+
+
+@dataclass(frozen=True)
+class Column:
+    """The scores of one axes from top to bottom, and a colour for each."""
+
+    title: str
+    scores: Sequence[Score]
+    colours: Sequence[str]
+    reference: float | None
+    note: str = ""
 
 
 def skill_panels(
@@ -39,32 +62,19 @@ def skill_panels(
 ) -> Figure:
     """Draw several scores of all forecasters, an axes for each score.
 
-    Parameters
-    ----------
-    scorecards
-        By forecaster. Where the samples differ from those of the first one, the label says so.
-    event
-        A class, for the scores that are of an event; those of the flux are found by name.
-    scores
-        Two to four names, as in a Scorecard.
-    model
-        Whose row is highlighted.
+    Where the samples of a scorecard differ from those of the first one, its label says so.
+    ``event`` is that of the scores that are of one; the row of ``model`` is highlighted.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no scorecards, or one of them has no such score or event.
+    Raises VerificationInvalid: there are no scorecards, or one of them has no such score or event.
     """
     if not scorecards:
         raise VerificationInvalid("no scorecards to draw; wanted at least one forecaster")
     own = _row_of(model, scorecards)
     scores_by_name = {
-        name: [_score(card, event, name) for card in scorecards.values()] for name in scores
+        name: [card.get(event_of(event, name), name) for card in scorecards.values()]
+        for name in scores
     }
-    columns = [
-        Column(title_of(name), rows, _colours(len(rows), own), NO_SKILL.get(name), _better(name))
-        for name, rows in scores_by_name.items()
-    ]
+    columns = [_column(name, rows, own) for name, rows in scores_by_name.items()]
     figure = _panels(columns, _names(scorecards), own, f"Skill, {event} and above")
     card = next(iter(scorecards.values()))
     of_event = card.get(event, "brier_score")
@@ -86,20 +96,10 @@ def paired_differences(
     Where an interval excludes 0 its row is blue if the model is better and vermillion if it is
     worse; all others are grey.
 
-    Parameters
-    ----------
-    differences
-        For each axes the differences of one score by the name of the other, model minus other
-        (``flare.verification.resampling``). One without a difference is drawn as undefined.
-    model
-        The name of the model.
-    level
-        Of the intervals.
+    For each axes ``differences`` are those of one score by the name of the other, model minus
+    other; one without a difference is drawn as undefined.
 
-    Raises
-    ------
-    VerificationInvalid
-        There is no difference to draw.
+    Raises VerificationInvalid: there is no difference to draw.
     """
     references = list(dict.fromkeys(name for one in differences for name in one))
     if not references or not all(differences):
@@ -111,7 +111,7 @@ def paired_differences(
         rows = [one.get(name, missing) for name in references]
         of = first.name.removesuffix(_DIFFERENCE)
         verdicts = [_verdict(score, of) for score in rows]
-        columns.append(Column(f"Difference in {title_of(of)}", rows, verdicts, 0.0, _better(of)))
+        columns.append(Column(f"Difference in {_title(of)}", rows, verdicts, 0.0, _better(of)))
     names = [plain(name) for name in references]
     figure = _panels(columns, names, None, f"{plain(model, width=60)} minus each other")
     first = next(iter(differences[0].values()))
@@ -127,32 +127,17 @@ def paired_differences(
 def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float = 0.95) -> Figure:
     """Draw scores of one forecaster on subsets of the samples, a row for each subset.
 
-    Parameters
-    ----------
-    subsets
-        For each axes one mapping from the name of the subset to one score on it. The first row is
-        highlighted: it is meant for all samples.
-    forecaster
-        The name of the forecaster.
-    level
-        Of the intervals.
+    For each axes ``subsets`` maps the name of a subset to one score on it. The first row is
+    highlighted: it is meant for all samples.
 
-    Raises
-    ------
-    VerificationInvalid
-        There is no score to draw, or the mappings name different subsets.
+    Raises VerificationInvalid: there is no score to draw, or the mappings name different subsets.
     """
     if not subsets or not subsets[0] or any(list(one) != list(subsets[0]) for one in subsets):
         raise VerificationInvalid(
             f"scores of the subsets {[list(one) for one in subsets]}; wanted the same ones for "
             "each score, and at least one"
         )
-    columns = []
-    for one in subsets:
-        rows = list(one.values())
-        name = rows[0].name
-        colours = _colours(len(rows), 0)
-        columns.append(Column(title_of(name), rows, colours, NO_SKILL.get(name), _better(name)))
+    columns = [_column(next(iter(one.values())).name, list(one.values()), 0) for one in subsets]
     names = [f"{plain(name)}\n{score.n_events} of {score.n}" for name, score in subsets[0].items()]
     figure = _panels(columns, names, 0, f"{plain(forecaster, width=60)} by subset")
     caption(
@@ -171,18 +156,12 @@ def _panels(columns: Sequence[Column], names: Sequence[str], own: int | None, ti
     for k, (axes, column) in enumerate(zip(grid, columns, strict=True)):
         room = max(14, 72 // len(columns))
         titled = replace(column, title=fill(column.title, room))
-        draw_column(axes, titled, highlighted=own, ticks=3 if len(columns) > 2 else 5)
+        _draw_column(axes, titled, highlighted=own, ticks=3 if len(columns) > 2 else 5)
         if k:
             axes.tick_params(labelleft=False)
-    name_rows(grid[0], names, highlighted=own)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=LARGE, color=INK)
+    _name_rows(grid[0], names, highlighted=own)
+    headline(figure, title)
     return figure
-
-
-def _score(card: Scorecard, event: str, name: str) -> Score:
-    """Find a score among those of the event or those of the flux."""
-    of_flux = any(score.event == FLUX and score.name == name for score in card.scores)
-    return card.get(FLUX if of_flux else event, name)
 
 
 def _names(scorecards: Mapping[str, Scorecard]) -> list[str]:
@@ -201,18 +180,99 @@ def _row_of(model: str | None, scorecards: Mapping[str, Scorecard]) -> int | Non
     return list(scorecards).index(model)
 
 
-def _colours(n: int, own: int | None) -> list[str]:
-    """Return blue for the highlighted row, or for all where there is none."""
-    return [BLUE if own is None or k == own else GREY for k in range(n)]
+def _column(name: str, rows: Sequence[Score], own: int | None) -> Column:
+    """Return a column in blue, all rows but the highlighted one in grey where there is one."""
+    colours = [BLUE if own is None or row == own else GREY for row in range(len(rows))]
+    return Column(_title(name), rows, colours, info_of(name).no_skill, _better(name))
+
+
+def _title(score_name: str) -> str:
+    return title_of(score_name).replace("^-2", "$^{-2}$")
 
 
 def _better(score_name: str) -> str:
-    return "lower is better" if score_name in LOWER_IS_BETTER else "higher is better"
+    return "lower is better" if info_of(score_name).lower_is_better else "higher is better"
 
 
 def _verdict(score: Score, score_name: str) -> str:
     """Return the colour of a difference: better, worse or unknown."""
     if score.low > 0 or score.high < 0:
-        better = (score.low > 0) != (score_name in LOWER_IS_BETTER)
+        better = (score.low > 0) != info_of(score_name).lower_is_better
         return BLUE if better else VERMILLION
     return GREY
+
+
+def _draw_column(
+    axes: Axes, column: Column, *, highlighted: int | None = None, ticks: int = 4
+) -> None:
+    """Draw a row for each score: its interval, its value as a mark and as a number.
+
+    A mark is hollow where the score has no interval, or one without width, as from one active
+    region. It is an arrow where the score lies left of the axis.
+    Where a score is undefined the row says so.
+
+    The row ``highlighted`` lies on a coloured ground.
+    """
+    rows = np.arange(len(column.scores))[::-1]
+    if highlighted is not None:
+        middle = rows[highlighted]
+        axes.axhspan(middle - 0.5, middle + 0.5, color=SKY, alpha=0.18, linewidth=0, zorder=0)
+    if column.reference is not None:
+        axes.axvline(column.reference, color=GREY, linewidth=0.8)
+    left, right = _limits(column)
+    for row, score, colour in zip(rows, column.scores, column.colours, strict=True):
+        if math.isnan(score.value):
+            axes.text(
+                0.5, row, "undefined", transform=axes.get_yaxis_transform(), ha="center",
+                va="center", fontsize=SMALL, color=GREY,
+            )  # fmt: skip
+            continue
+        _draw_score(axes, float(row), score, colour, left)
+    dress(axes, title=column.title, x=column.note, size=NORMAL)
+    axes.xaxis.label.set_fontsize(SMALL)
+    axes.set(xlim=(left, right), ylim=(-0.6, len(rows) - 0.3), yticks=rows)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def _name_rows(axes: Axes, names: Sequence[str], *, highlighted: int | None = None) -> None:
+    """Write the names of the rows at the first axes."""
+    axes.set_yticks(np.arange(len(names))[::-1], names, fontsize=SMALL + 0.5)
+    if highlighted is not None:
+        axes.get_yticklabels()[highlighted].set(fontweight="bold", color=BLUE)
+
+
+def _limits(column: Column) -> tuple[float, float]:
+    """Return the limits of the x axis, not far below no skill."""
+    shown = [end for score in column.scores for end in (score.value, score.low, score.high)]
+    shown += [] if column.reference is None else [column.reference]
+    finite = [value for value in shown if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    if column.reference is not None:
+        low = max(low, _LOWEST)
+    spare = 0.14 * (high - low) or 0.1 * abs(high) or 0.5
+    return low - spare, high + spare
+
+
+def _draw_score(axes: Axes, row: float, score: Score, colour: str, left: float) -> None:
+    axes.plot([score.low, score.high], [row, row], color=colour, linewidth=2, alpha=0.5)
+    marker, place, aligned = "o", score.value, "center"
+    if score.value < left:
+        marker, place, aligned = "<", left, "left"
+    spread = score.high > score.low  # False for NaN
+    axes.plot(
+        place, row, color=colour, marker=marker, markersize=5, clip_on=False,
+        markerfacecolor=colour if spread else "white",
+    )  # fmt: skip
+    ground = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2}
+    text, size = number(score.value), SMALL - 0.5
+    write(axes, text, (place, row), up=5.5, ha=aligned, fontsize=size, bbox=ground)
+
+
+def number(value: float) -> str:
+    """Return a score as text."""
+    # Fluxes are some 1e-6 W m^-2; everything else is of the order of 1.
+    return f"{value:.2e}" if 0 < abs(value) < 5e-4 else f"{value:z.3f}"

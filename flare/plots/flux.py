@@ -14,7 +14,6 @@ from flare.plots.style import (
     COLUMN,
     GREY,
     INK,
-    LARGE,
     NORMAL,
     ORANGE,
     PAGE,
@@ -22,6 +21,7 @@ from flare.plots.style import (
     VERMILLION,
     caption,
     dress,
+    headline,
     legend,
     new_figure,
 )
@@ -65,17 +65,9 @@ def predicted_against_true(
     Quiet samples have no flux on a logarithmic axis; they are in a strip of their own. The caption
     gives the coverage of the interval.
 
-    Parameters
-    ----------
-    log10_flux, lower, upper
-        The forecast and its interval, log10 of W m^-2, each (N,).
-    peak_flux
-        Labels in W m^-2, (N,).
-    alarm
-        Whether an event of at least ``event`` was forecast, (N,): hits, misses and false alarms
-        then have colours and markers of their own.
-    level
-        Of the interval, for the caption.
+    ``log10_flux``, ``lower`` and ``upper`` are log10 of W m^-2 and ``peak_flux`` labels in W m^-2,
+    (N,). With ``alarm``, whether ``event`` was forecast, (N,), hits, misses and false alarms have
+    colours and markers of their own.
     """
     shape = np.shape(peak_flux)
     observed = number_array("peak_flux", peak_flux, shape)
@@ -103,8 +95,7 @@ def predicted_against_true(
     main.set_ylim(min([*low, span[0]]) / 1.3, max([*high, span[1]]) * 1.3)
     _mark_classes(strip, main)
     _explain(main, samples, event)
-    title = "Forecast against observed peak flux"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=LARGE, color=INK)
+    headline(figure, "Forecast against observed peak flux")
     caption(figure, _coverage(observed, samples, flaring, level))
     return figure
 

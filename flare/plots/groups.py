@@ -15,7 +15,6 @@ from flare.plots.style import (
     COLUMN,
     GREY,
     INK,
-    LARGE,
     LIGHT,
     NORMAL,
     PAGE,
@@ -23,7 +22,9 @@ from flare.plots.style import (
     VERMILLION,
     caption,
     dress,
+    headline,
     new_figure,
+    write,
 )
 from flare.sample import N_PLANES
 from flare.verification.bootstrap import Grouped, grouped_means, grouped_shares
@@ -46,26 +47,12 @@ def interval_coverage(
     A calibrated interval has the same share at every level of the forecast, but not in every
     observed class: the largest flares are those that were larger than expected.
 
-    Parameters
-    ----------
-    log10_flux, lower, upper
-        The forecast and its interval, log10 of W m^-2, each (N,).
-    peak_flux
-        Labels in W m^-2, (N,).
-    nominal
-        The share that the interval is meant to hold.
-    weights
-        Of resampled active regions, (R, N), for the bars; without them bars are binomial.
-    n_levels
-        Into how many parts with equally many samples the forecasts are divided: fewer where many
-        are the same.
-    level
-        Of the bars.
+    ``log10_flux``, ``lower`` and ``upper`` are log10 of W m^-2 and ``peak_flux`` labels in W m^-2,
+    (N,); ``nominal`` is the share that the interval is meant to hold. Bars are over resampled
+    active regions with ``weights``, (R, N), and else binomial. Forecasts are divided into
+    ``n_levels`` parts with equally many samples, fewer where many are the same.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no samples, arrays of other lengths, or NaN.
+    Raises VerificationInvalid: there are no samples, arrays of other lengths, or NaN.
     """
     shape = np.shape(peak_flux)
     observed = np.log10(number_array("peak_flux", peak_flux, shape))
@@ -90,7 +77,7 @@ def interval_coverage(
         *left.get_legend_handles_labels(), loc="outside upper right", ncols=3, fontsize=SMALL,
         frameon=False, labelcolor=INK,
     )  # fmt: skip
-    figure.suptitle("Coverage of the flux interval", x=0.01, ha="left", fontsize=LARGE, color=INK)
+    headline(figure, "Coverage of the flux interval")
     intervals = "binomial" if weights is None else "over active regions"
     caption(
         figure,
@@ -154,23 +141,13 @@ def error_against_missing(
     Samples with more missing images may be of other years and regions than complete ones, so
     differences between bins need not be due to missing images.
 
-    Parameters
-    ----------
-    n_missing
-        How many of the forty images of each sample are missing, (N,).
-    flux_error
-        Distance of forecast and observed log10 flux in dex, (N,).
-    brier
-        Squared distance of probability and outcome of the event, (N,); its mean is the Brier score.
-    weights
-        Of resampled active regions, (R, N), for the intervals; none without.
-    edges
-        Rising numbers: the first of each bin, and one more than the last.
+    ``n_missing`` of the forty images are missing; ``flux_error`` is the distance of forecast and
+    observed log10 flux in dex and ``brier`` the squared distance of probability and outcome, all
+    (N,). ``weights`` are of resampled active regions, (R, N), for the intervals. ``edges`` are the
+    first number of each bin, and one more than the last.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no samples, arrays of other lengths, NaN, or a number outside the edges.
+    Raises VerificationInvalid: there are no samples, arrays of other lengths, NaN, or a number
+    outside the edges.
     """
     shape = np.shape(n_missing)
     errors = number_array("flux_error", flux_error, shape), number_array("brier", brier, shape)
@@ -188,8 +165,7 @@ def error_against_missing(
     _draw_counts(lower, x, groups.sum(axis=1))
     lower.set_xticks(x, _bin_names(edges))
     lower.set_xlim(-0.6, len(groups) - 0.4)
-    title = f"Error by missing images, {len(n_missing)} samples"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=NORMAL, color=INK)
+    headline(figure, f"Error by missing images, {len(n_missing)} samples", size=NORMAL)
     intervals = "none" if weights is None else f"{100 * level:g} % over active regions"
     alone = np.count_nonzero(groups.any(axis=1)) == 1
     nothing = "Nothing to compare: all samples are in one bin. " if alone else ""
@@ -225,10 +201,8 @@ def _label_errors(axes: Axes, measured: Grouped, y: str) -> None:
 def _draw_counts(axes: Axes, x: NDArray[np.float64], counts: NDArray[np.intp]) -> None:
     axes.bar(x, counts, 0.8, color=LIGHT, edgecolor=GREY, linewidth=0.6)
     for place, count in zip(x, counts, strict=True):
-        axes.annotate(
-            f"{count}", (place, count), xytext=(0, 1.5), textcoords="offset points", ha="center",
-            fontsize=SMALL - 1, color=INK if count else VERMILLION,
-        )  # fmt: skip
+        colour = INK if count else VERMILLION
+        write(axes, f"{count}", (place, count), up=1.5, fontsize=SMALL - 1, color=colour)
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(0, 6 * counts.max())
     axes.set_yticks([])

@@ -13,13 +13,14 @@ from flare.goes import CLASS_FLOORS, CLASS_LETTERS, QUIET_FLUX
 from flare.plots.style import (
     GREY,
     INK,
-    LARGE,
     NORMAL,
     SMALL,
     SPLIT_COLOURS,
     dress,
+    headline,
     legend,
     new_figure,
+    write,
 )
 
 _BIN_DEX = 0.1
@@ -31,11 +32,6 @@ def label_distributions(splits: Mapping[str, SplitCensus]) -> Figure:
 
     Quiet samples have no flux that could be placed on the axis: their label is a code. They have a
     bar of their own.
-
-    Parameters
-    ----------
-    splits
-        One or both, by name.
     """
     figure = new_figure(9.0, 6.8)
     rows = figure.add_gridspec(2, 1, height_ratios=[1.05, 1])
@@ -47,10 +43,7 @@ def label_distributions(splits: Mapping[str, SplitCensus]) -> Figure:
     _draw_flux(quiet, flux, splits)
     _draw_classes(classes, splits)
     _draw_regions(regions, splits)
-    figure.suptitle(
-        "Labels: the largest flare of the region in the next 24 h", x=0.01, ha="left",
-        fontsize=LARGE, color=INK,
-    )  # fmt: skip
+    headline(figure, "Labels: the largest flare of the region in the next 24 h")
     return figure
 
 
@@ -63,10 +56,7 @@ def _draw_flux(quiet: Axes, flux: Axes, splits: Mapping[str, SplitCensus]) -> No
         logs, colour = _log10_flux(split), SPLIT_COLOURS[name]
         share = 100 * (1 - len(logs) / len(split))
         quiet.bar(k, share, 0.8, color=colour, alpha=0.85)
-        quiet.annotate(
-            f"{share:.0f} %", (k, share), xytext=(0, 2), textcoords="offset points",
-            ha="center", fontsize=SMALL, color=INK,
-        )  # fmt: skip
+        write(quiet, f"{share:.0f} %", (k, share))
         counts, _ = np.histogram(logs, bins)
         shares = 100 * counts / len(split)
         label = f"{name}: {len(logs):,} of {len(split):,} samples flare"
@@ -115,10 +105,7 @@ def _draw_classes(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
         )  # fmt: skip
         for place, value, wanted in zip(at, own, published, strict=True):
             above = wanted if value <= wanted < value + close else value
-            axes.annotate(
-                f"{value:.1f}", (place, above), xytext=(0, 4),
-                textcoords="offset points", ha="center", fontsize=SMALL - 1, color=INK,
-            )  # fmt: skip
+            write(axes, f"{value:.1f}", (place, above), up=4, fontsize=SMALL - 1)
     dress(axes, title="Classes", y="share of the split's samples (%)")
     axes.set_xticks(places, list(CLASS_NAMES.values()), fontsize=NORMAL)
     axes.margins(y=0.12)

@@ -19,8 +19,10 @@ from flare.plots.style import (
     SMALL,
     VERMILLION,
     dress,
+    headline,
     legend_below,
     new_figure,
+    write,
 )
 from flare.verification.reliability import ReliabilityBins, reliability_bins
 
@@ -40,16 +42,8 @@ def reliability_diagram(
     above the line of no skill a bin adds to the Brier skill score. Bins have equally many forecasts
     and the axes are logarithmic (linear around 0): most forecasts of a rare event are near 0.
 
-    Parameters
-    ----------
-    observed
-        Outcomes of the event, (N,).
-    probability
-        What was forecast, (N,).
-    weights
-        Of resampled active regions, (R, N); without them bars are binomial.
-    level
-        Of bars and band.
+    ``observed`` and ``probability`` are (N,); ``weights`` are of resampled active regions, (R, N),
+    without them bars are binomial.
     """
     data = reliability_bins(
         observed, probability, n_bins=n_bins, bins="count", weights=weights, level=level
@@ -68,10 +62,8 @@ def reliability_diagram(
     dress(upper, y="observed frequency")
     _draw_counts(lower, probability, observed, _histogram_edges(linear_below))
     _scale(upper, lower, linear_below)
-    title = (
-        f"Reliability, {event} and above: {np.count_nonzero(observed)} events in {len(observed)}"
-    )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=NORMAL, color=INK)
+    counts = f"{np.count_nonzero(observed)} events in {len(observed)}"
+    headline(figure, f"Reliability, {event} and above: {counts}", size=NORMAL)
     legend_below(lower, of=upper)
     return figure
 
@@ -129,10 +121,7 @@ def _draw_counts(
         axes.set_ylim(0, 1.6 * filled.max())
     for start, end, count in zip(left, edges[1:], counts, strict=True):
         if count and len(counts) <= 10:
-            axes.annotate(
-                f"{count}", ((start + end) / 2, count), xytext=(0, 1.5),
-                textcoords="offset points", ha="center", fontsize=SMALL - 1, color=INK,
-            )  # fmt: skip
+            write(axes, f"{count}", ((start + end) / 2, count), up=1.5, fontsize=SMALL - 1)
     dress(axes, x="forecast probability", y="samples")
     counted = axes.legend(
         fontsize=SMALL - 1, loc="upper right", frameon=False, ncols=2, labelcolor=INK,

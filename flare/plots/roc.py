@@ -55,18 +55,9 @@ def roc_curve(
 
     Without events or without non-events the figure says that there is no curve.
 
-    Parameters
-    ----------
-    observed, probability
-        Whether the event happened and what was forecast, (N,).
-    threshold
-        Marked where one is given; so is 0.5.
-    name
-        The name of the forecaster, for the legend.
-    references
-        Probabilities of others for the same samples, (N,), by name.
-    weights
-        Of resampled active regions, (R, N), for the interval of the area.
+    ``observed`` and ``probability`` are (N,), and so are those of each of the ``references``.
+    ``threshold`` is marked, and 0.5. ``weights`` of resampled active regions, (R, N), give an
+    interval of the area.
     """
     references = references or {}
     names = [plain(other, width=30) for other in references]
@@ -76,10 +67,10 @@ def roc_curve(
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="no skill")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    dress(axes, x="probability of false detection", y="probability of detection")
     n_events = np.count_nonzero(observed)
     title = f"ROC, {event} and above: {n_events} events in {len(observed)}"
-    axes.set_title(title, fontsize=NORMAL, loc="left", color=INK)
+    x, y = "probability of false detection", "probability of detection"
+    dress(axes, title=title, x=x, y=y, size=NORMAL)
     if n_events in (0, len(observed)):
         undefined(axes, "no events" if n_events == 0 else "nothing but events")
         return figure
@@ -182,15 +173,9 @@ def skill_against_threshold(
 
     The axis is logarithmic, as the best threshold of a rare event lies near its rate.
 
-    Parameters
-    ----------
-    observed, probability
-        Whether the event happened and what was forecast, (N,).
-    threshold
-        Marked where one is given; 0 at the left end of the axis. It must have been chosen on other
-        samples than these.
-    weights
-        Of resampled active regions, (R, N): then both scores have a band.
+    ``observed`` and ``probability`` are (N,). ``threshold`` is marked, 0 at the left end of the
+    axis; it must have been chosen on other samples than these. With ``weights`` of resampled active
+    regions, (R, N), both scores have a band.
     """
     rate = float(np.mean(observed))
     lowest = min([1e-3, *(value / 2 for value in (rate, threshold) if value)])
@@ -205,9 +190,8 @@ def skill_against_threshold(
             _draw_bands(axes, observed, probability, lowest, weights, level)
     _mark_thresholds(axes, rate, threshold, lowest)
     axes.set_ylim(min(-0.05, axes.get_ylim()[0]), 1)
-    dress(axes, x="decision threshold", y="score")
     title = f"{event} and above: {np.count_nonzero(observed)} events in {len(observed)}"
-    axes.set_title(title, fontsize=NORMAL, loc="left", color=INK)
+    dress(axes, title=title, x="decision threshold", y="score", size=NORMAL)
     legend_below(axes)
     return figure
 

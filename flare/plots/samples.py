@@ -69,19 +69,10 @@ _BAR_GAP, _BAR_HEIGHT = 0.06, 0.09  # of an image, below the last row
 def sample_grid(cube: Cube, present: Present, *, title: str = "") -> Figure:
     """Draw the forty images of one sample.
 
-    Parameters
-    ----------
-    cube
-        Grey levels, uint8 (T, C, H, W) = (4, 10, H, H).
-    present
-        Which images there are, bool (T, C); the others are hatched and say "missing".
-    title
-        Above the grid, such as the active region and the issue time.
+    ``cube`` is uint8 (T, C, H, W) = (4, 10, H, H); images that are not ``present``, bool (T, C),
+    are hatched and say "missing".
 
-    Raises
-    ------
-    InputInvalid
-        The shapes are not those of a sample.
+    Raises InputInvalid: the shapes are not those of a sample.
     """
     cube = cube_of_planes(cube)
     if present.shape != (N_STEPS, N_CHANNELS):
@@ -180,15 +171,7 @@ class SampleForecast:
 
 
 def sample_predictions(samples: Sequence[SampleForecast], *, level: float) -> Figure:
-    """Draw the last images of each sample, its forecast and the observed flux.
-
-    Parameters
-    ----------
-    samples
-        A row each.
-    level
-        Share of cases that the intervals are meant to hold.
-    """
+    """Draw the last images of each sample, its forecast and the observed flux."""
     if not samples:
         raise InputInvalid("no samples to draw forecasts of; check the split")
     n = len(samples)
@@ -257,12 +240,7 @@ class Row:
 def side_by_side(rows: Sequence[Row], counts: Mapping[str, NDArray[np.int64]]) -> Figure:
     """Draw samples under one another, and below them the grey levels of each dataset.
 
-    Parameters
-    ----------
-    rows
-        Samples, in the order in which they are drawn.
-    counts
-        By dataset how many pixels of each channel have each grey level, (C, 256); two datasets.
+    ``counts`` are, by dataset, how many pixels of each channel have each grey level, (C, 256).
     """
     figure = new_figure(13.0, 1.45 * len(rows) + 1.9)
     grid = figure.subplots(len(rows) + 1, N_CHANNELS, squeeze=False)

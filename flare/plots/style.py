@@ -44,9 +44,22 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
-    """Set texts, spines and grid of axes."""
-    axes.set_title(title, fontsize=LARGE, loc="left", color=INK)
+def headline(figure: Figure, text: str, *, size: float = LARGE) -> None:
+    """Write the title of a figure at its left edge."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=size, color=INK)
+
+
+def write(
+    axes: Axes, text: str, place: tuple[float, float], *, up: float = 2, **given: Any
+) -> None:
+    """Write small text ``up`` points above a place, centred unless ``given`` says otherwise."""
+    options = {"xytext": (0, up), "ha": "center", "fontsize": SMALL, "color": INK, **given}
+    axes.annotate(text, place, textcoords="offset points", **options)
+
+
+def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "", size: float = LARGE) -> None:
+    """Set texts, spines and grid of axes; ``size`` is that of the title."""
+    axes.set_title(title, fontsize=size, loc="left", color=INK)
     axes.set_xlabel(x, fontsize=NORMAL, color=INK)
     axes.set_ylabel(y, fontsize=NORMAL, color=INK)
     axes.tick_params(labelsize=SMALL, color=GREY, labelcolor=INK)
@@ -119,10 +132,7 @@ def save(figure: Figure, path: Path) -> Path:
 
     The file is there whole or not at all.
 
-    Raises
-    ------
-    ConfigInvalid
-        The path ends in something else.
+    Raises ConfigInvalid: the path ends in something else.
     """
     options = _FORMATS.get(path.suffix.lower())
     if options is None:

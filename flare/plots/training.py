@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from flare.plots.style import BLUE, CYCLE, GREY, SMALL, VERMILLION, dress, legend, new_figure
-from flare.verification.scores import TITLES
+from flare.verification.scores import title_of
 
 
 def training_curve(
@@ -18,15 +18,8 @@ def training_curve(
 ) -> Figure:
     """Draw the losses of each epoch, and validation scores where some are named.
 
-    Parameters
-    ----------
-    epochs
-        One record each, with ``epoch``, ``train_loss``, ``validation_loss`` and the ``scores``. An
-        epoch without one of them leaves a gap.
-    scores
-        Which other keys to draw.
-    best_epoch
-        The epoch whose weights were chosen.
+    Each of the ``epochs`` has ``epoch``, ``train_loss``, ``validation_loss`` and the ``scores``;
+    one without one of them leaves a gap.
     """
     panels = 2 if scores else 1
     figure = new_figure(4.6 * panels, 3.6)
@@ -35,8 +28,9 @@ def training_curve(
 
     def line(panel: int, key: str, colour: str) -> None:
         values = [record.get(key, float("nan")) for record in epochs]
-        label = TITLES.get(key, key.replace("_", " "))
-        axes[panel].plot(number, values, color=colour, marker=".", linewidth=1.5, label=label)
+        axes[panel].plot(
+            number, values, color=colour, marker=".", linewidth=1.5, label=title_of(key)
+        )
 
     line(0, "train_loss", BLUE)
     line(0, "validation_loss", VERMILLION)
@@ -55,15 +49,7 @@ def training_curve(
 
 
 def feature_importance(shares: Mapping[str, float], *, most: int = 20) -> Figure:
-    """Draw the features with the largest shares, the largest on top.
-
-    Parameters
-    ----------
-    shares
-        From the name of a feature to its share; all shares together are 1.
-    most
-        How many to draw.
-    """
+    """Draw the features with the largest shares, the largest on top."""
     top = sorted(shares.items(), key=lambda item: item[1], reverse=True)[:most]
     figure = new_figure(6.4, 1.0 + 0.22 * len(top))
     axes = figure.subplots()

@@ -34,18 +34,12 @@ def log_data(
 
     Parameters
     ----------
-    name
-        Of the whole dataset, which is a tag of the run too.
     fingerprint
         SHA-256 over the source's labels and images; MLflow's digest begins with 16 digits of it.
-    source
-        Where the data lie.
     synthetic
         Whether the data are synthetic; None, tagged ``unknown``, where their origin is unknown.
     context
         What they were used for: ``training``, ``validation``, ``test``.
-    profile
-        Counts worth showing, such as samples and active regions.
     part
         Which part of it was used, such as ``validation``: it is the end of MLflow's name.
     image_size

@@ -41,10 +41,7 @@ _NEXT_STEPS = (
         "back the database up and run `mlflow db upgrade '{address}'`; where that fails it was "
         "made by a newer MLflow: install that one",
     ),
-    (
-        r"Can't locate revision",
-        "the database was made by a newer MLflow: install that one",
-    ),
+    (r"Can't locate revision", "the database was made by a newer MLflow: install that one"),
     (
         r"experiment \S+ must be in the 'active' state|deleted experiment",
         "restore it with `mlflow experiments restore --experiment-id ID`, or set "
@@ -100,10 +97,7 @@ _NEXT_STEPS = (
         r"unable to open database file|readonly database|permission denied|\[errno (13|20|30)\]",
         "check that MLFLOW_TRACKING_URI names a file in a folder that you may write to",
     ),
-    (
-        r"disk is full|no space left",
-        "make room on the disk",
-    ),
+    (r"disk is full|no space left", "make room on the disk"),
     (
         r"error code (429|5\d\d)|too many (\d+ )?error responses",
         "the server or the proxy before it is overloaded or broken: look at its log, and try again",

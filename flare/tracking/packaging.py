@@ -77,19 +77,9 @@ def package(
 
     Networks are exported first, so that ONNX Runtime serves them.
 
-    Parameters
-    ----------
-    example
-        One cube (T, C, S, S), stored as ``example.npy`` among the model's artifacts: MLflow's own
-        input example would be JSON, 14 MB of it.
-    family
-        What people call it, such as ``forest`` or ``cnn``.
-    model_name
-        The registered model that gets the new version.
-    tags
-        What people should see with the version.
-    scores
-        What MLflow shows as the scores of the logged model.
+    ``example`` is one cube (T, C, S, S), stored as ``example.npy`` among the model's artifacts:
+    MLflow's own input example would be JSON, 14 MB of it. ``tags`` are those of the version,
+    ``scores`` those of the logged model.
     """
     texts = {key: str(value) for key, value in tags.items()}
     registration = Registration(family, model_name, texts, {} if scores is None else scores.entry())

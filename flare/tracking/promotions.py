@@ -71,10 +71,7 @@ def record_promotion(
 def promotion_history(name: str) -> list[Promotion]:
     """Return all promotions of a registered model, the oldest first.
 
-    Raises
-    ------
-    ModelNotFound
-        There is no such registered model.
+    Raises ModelNotFound: there is no such registered model.
     """
     with answering():
         try:

@@ -12,13 +12,7 @@ from sqlalchemy import URL, Connection, MetaData, Table, create_engine, select, 
 from flare.files import atomic_folder
 from flare.tracking.mlflow_errors import answering
 from flare.tracking.run_log import is_running, read_info, runs_dir, write_info
-from flare.tracking.store import (
-    ARTIFACTS,
-    connect,
-    database_file,
-    former_project,
-    local_path,
-)
+from flare.tracking.store import ARTIFACTS, connect, database_file, former_project, local_path
 
 #: Where MLflow's database records locations of artifacts.
 _COLUMNS = (

@@ -30,10 +30,8 @@ def resend(info: RunInfo) -> RunLog:
 
     A run whose process was killed becomes KILLED instead of RUNNING.
 
-    Raises
-    ------
-    TrackingUnavailable
-        The server does not answer, or is not the one that the run was logged to.
+    Raises TrackingUnavailable: the server does not answer, or is not the one that the run was
+    logged to.
     """
     folder, uri = info.folder, mlflow.get_tracking_uri()
     database = database_file(info.tracking_uri)
@@ -66,12 +64,8 @@ def newest_unfinished(
     whose process is alive does not count, nor one that is RUNNING and left nothing on this disk: it
     may be alive on another machine.
 
-    Parameters
-    ----------
-    params
-        As they would be logged; another spelling of the same value is the same.
-    ignoring
-        Names of parameters that may differ.
+    ``params`` are as they would be logged, where another spelling of the same value is the same;
+    those of ``ignoring`` may differ.
     """
     wanted = {name: value for name, value in params.items() if name not in ignoring}
     client = MlflowClient()

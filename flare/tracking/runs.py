@@ -22,16 +22,16 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
-from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 from sqlalchemy.exc import SQLAlchemyError
 
 from flare.config.groups import EntryConfig, text_of
 from flare.errors import FlareError, TrackingUnavailable
-from flare.tracking.mlflow_errors import answering, is_absent, patience, refusal
+from flare.tracking.mlflow_errors import answering, patience, refusal
 from flare.tracking.resume import already_logged, check_resumable, mark_unused
 from flare.tracking.run_log import RunInfo, RunLog
 from flare.tracking.store import check_location, connect
-from flare.tracking.tags import ENTRY_TAG, ERROR_TAG, STATE_TAG, TRIAL_TAG
+from flare.tracking.tags import ENTRY_TAG, ERROR_TAG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,7 +119,7 @@ class Run:
 
     def set_tags(self, values: Mapping[str, object]) -> None:
         """Set tags; an older value of the same key is replaced."""
-        self.log.append({"tags": _texts(values)})
+        self.log.append({"tags": texts(values)})
 
     def log_input(self, dataset: Mapping[str, str], *, context: str) -> None:
         """Attach a dataset, given by the fields of MLflow's own class, and what it was used for."""
@@ -169,7 +169,8 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
-def _texts(values: Mapping[str, object]) -> dict[str, str]:
+def texts(values: Mapping[str, object]) -> dict[str, str]:
+    """Return values as MLflow stores them in tags."""
     return {key: str(value) for key, value in values.items()}
 
 
@@ -226,85 +227,15 @@ def start(
         if run.log.rejected:
             raise TrackingUnavailable(run.log.rejected[0])
     except BaseException as error:
-        run.status, reason = _status_after(error)
+        run.status, reason = status_after(error)
         raise
     finally:
-        complete = _end(run, reason)
+        complete = end_run(run, reason)
         with suppress(MlflowException), _asking_once(not complete):
             mlflow.end_run(run.status)
 
 
-@contextmanager
-def start_child(
-    parent_id: str, *, name: str, params: Mapping[str, object], tags: Mapping[str, object]
-) -> Iterator[Run]:
-    """Open a run below another one, which may be open in another process.
-
-    It has its parameters and tags from its start. It ends as ``start`` says; the error is raised.
-    """
-    connect()
-    with answering():
-        client = MlflowClient()
-        experiment = client.get_run(parent_id).info.experiment_id
-        all_tags = {MLFLOW_PARENT_RUN_ID: parent_id, "mlflow.source.type": "JOB", **tags}
-        opened = client.create_run(experiment, now(), _texts(all_tags), name)
-    info = RunInfo(opened.info.run_id, str(tags[ENTRY_TAG]), mlflow.get_tracking_uri())
-    run, reason = Run(info.run_id, client, RunLog(info)), ""
-    try:
-        with answering():
-            run.log_params(params)
-            yield run
-    except BaseException as error:
-        run.status, reason = _status_after(error)
-        raise
-    finally:
-        _end(run, reason)
-
-
-def end_lost_trials(parent_id: str, states: Mapping[int, str]) -> None:
-    """End the runs of trials whose processes were lost, and correct what their tags say.
-
-    ``states`` maps the numbers of finished trials to their states, as Optuna names them; runs of
-    other trials are left alone.
-    """
-    client = MlflowClient()
-    below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and tags.`{ENTRY_TAG}` = 'trial'"
-    with answering():
-        experiment = client.get_run(parent_id).info.experiment_id
-        for unfinished in ("attributes.status = 'RUNNING'", f"tags.`{STATE_TAG}` = 'RUNNING'"):
-            words = f"{below} and {unfinished}"
-            for run in client.search_runs([experiment], words, max_results=1000):
-                state = states.get(int(run.data.tags[TRIAL_TAG]))
-                if state is None:
-                    continue
-                client.set_tag(run.info.run_id, STATE_TAG, state)
-                if run.info.status == "RUNNING":
-                    client.set_tag(run.info.run_id, ERROR_TAG, "its process was lost")
-                    status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}.get(state, "FAILED")
-                    client.set_terminated(run.info.run_id, status)
-
-
-def read_text(run_id: str, path: str) -> str | None:
-    """Return a text artifact of a run; None where the run or the artifact is gone."""
-    try:
-        return str(mlflow.artifacts.load_text(f"runs:/{run_id}/{path}"))
-    except (MlflowException, OSError):
-        return None
-
-
-def is_known(run_id: str) -> bool:
-    """Return whether MLflow has a run, and it is not deleted."""
-    with answering():
-        try:
-            info = MlflowClient().get_run(run_id).info
-        except MlflowException as error:
-            if not is_absent(error):
-                raise
-            return False
-    return bool(info.lifecycle_stage == "active")
-
-
-def _status_after(error: BaseException) -> tuple[str, str]:
+def status_after(error: BaseException) -> tuple[str, str]:
     """Return the status of a run that an error ended, and the reason for its tag."""
     stopped = isinstance(error, KeyboardInterrupt | SystemExit)
     reason = str(error) if isinstance(error, FlareError) else type(error).__name__
@@ -321,7 +252,7 @@ def _open(
             run_id=resume,
             run_name=name,
             nested=mlflow.active_run() is not None,
-            tags={"mlflow.runName": name, **_texts(tags)},
+            tags={"mlflow.runName": name, **texts(tags)},
             log_system_metrics=watch,
         )
     run_id, client = opened.info.run_id, MlflowClient()
@@ -340,7 +271,7 @@ def _open(
     return run
 
 
-def _end(run: Run, reason: str) -> bool:
+def end_run(run: Run, reason: str) -> bool:
     """End a run, and say what MLflow lacks of it; return whether it lacks nothing.
 
     No error of the run may be hidden by one here.

@@ -36,15 +36,10 @@ _SET_UP_SECONDS = 5.0
 def connect(tracking_uri: str | None = None, *, make: bool = False) -> None:
     """Choose the tracking server; None is MLFLOW_TRACKING_URI, or ``sqlite:///mlflow.db`` here.
 
-    Parameters
-    ----------
-    make
-        Whether to set up the database of a SQLite address that has none.
+    ``make`` sets up the database of a SQLite address that has none.
 
-    Raises
-    ------
-    TrackingUnavailable
-        The database is half made or of an older MLflow, or its folder cannot be made.
+    Raises TrackingUnavailable: the database is half made or of an older MLflow, or its folder
+    cannot be made.
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)
@@ -201,11 +196,8 @@ def _query(path: Path, statement: str) -> str | int | None:
 def check_location(location: str) -> None:
     """Raise where artifacts are recorded in a folder that this project was copied or renamed from.
 
-    Raises
-    ------
-    TrackingUnavailable
-        Names the recorded folder, the one of the database, and the command that repairs it; or
-        the folder's name is one that MLflow changes.
+    Raises TrackingUnavailable: names the recorded folder, the one of the database, and the command
+    that repairs it; or the folder's name is one that MLflow changes.
     """
     database = database_file(mlflow.get_tracking_uri())
     if database is None:

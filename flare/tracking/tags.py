@@ -50,5 +50,7 @@ EXAMPLE_FILE = "example.npy"
 #: Artifacts of a training run; the second kind of scores is added by ``evaluate``.
 MODEL_CARD = "model_card.md"
 VALIDATION_SCORES, TEST_SCORES = "validation.json", "test.json"
+#: All scores of a run, one per row; ``mlflow.load_table`` reads several runs at once.
+SCORE_TABLE = "scores.json"
 #: Folder of the scores on other data, other label scales or at stated base rates.
 EVALUATIONS = "evaluations"

@@ -16,13 +16,7 @@ from mlflow.exceptions import MlflowException
 from flare.errors import TrackingUnavailable
 from flare.tracking.mlflow_errors import answering
 from flare.tracking.registry import RegisteredVersion, run_file
-from flare.tracking.tags import (
-    DATA_TAG,
-    MODEL_CARD,
-    SYNTHETIC_TAG,
-    TEST_SCORES,
-    VALIDATION_SCORES,
-)
+from flare.tracking.tags import DATA_TAG, MODEL_CARD, SYNTHETIC_TAG, TEST_SCORES, VALIDATION_SCORES
 
 log = logging.getLogger("flare")
 

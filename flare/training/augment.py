@@ -98,8 +98,6 @@ class Augmentation:
             Float (B, T, C, H, W), normalised, zero where an image is missing.
         present
             Bool (B, T, C).
-        draws
-            Of B samples.
 
         Returns
         -------

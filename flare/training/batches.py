@@ -38,14 +38,8 @@ _UPLOADED = 64  # samples copied to a GPU at once: 168 MB at 256 pixels
 def read_ahead(cubes: Cube, parts: Sequence[Rows], *, pinned: bool = False) -> Generator[Tensor]:
     """Yield uint8 (n, T, C, H, W) for each part; it is overwritten after the next one.
 
-    Parameters
-    ----------
-    cubes
-        uint8 (N, T, C, H, W), in memory or mapped.
-    parts
-        The rows of each part.
-    pinned
-        Whether the buffers are page-locked, from where a GPU copies faster.
+    ``cubes`` are uint8 (N, T, C, H, W), in memory or mapped, ``parts`` the rows of each part. From
+    ``pinned``, page-locked buffers a GPU copies faster.
     """
     shape = (max((len(part) for part in parts), default=0), *cubes.shape[1:])
     buffers = [
@@ -72,19 +66,10 @@ def read_ahead(cubes: Cube, parts: Sequence[Rows], *, pinned: bool = False) -> G
 def read_rows(cubes: Cube, rows: Rows, out: Cube) -> None:
     """Copy rows of cubes into a reused array, without page faults and without blocking threads.
 
-    Parameters
-    ----------
-    cubes
-        uint8 (N, ...), in memory or mapped.
-    rows
-        The rows, in order; negative numbers count from the end.
-    out
-        uint8 (n, ...) with n at least ``len(rows)``; further rows of it stay unchanged.
+    ``cubes`` are uint8 (N, ...), in memory or mapped; negative ``rows`` count from the end.
+    ``out``, (n, ...), may have further rows, which stay unchanged.
 
-    Raises
-    ------
-    InputInvalid
-        ``out`` is too short, or of another shape or type.
+    Raises InputInvalid: ``out`` is too short, or of another shape or type.
     """
     shape, dtype = out.shape, out.dtype
     if len(rows) > len(out) or shape[1:] != cubes.shape[1:] or dtype != cubes.dtype:
@@ -197,10 +182,7 @@ class Batches:
         A last batch of fewer rows than processes, or of a single row, which batch normalisation
         cannot learn from, is left out; other epochs leave out other rows.
 
-        Raises
-        ------
-        ConfigInvalid
-            There are more processes than rows.
+        Raises ConfigInvalid: there are more processes than rows.
         """
         batches = in_pieces(self._order(epoch), self.batch_size * processes)
         if len(batches) > 1 and len(batches[-1]) < max(2, processes):

@@ -33,16 +33,9 @@ def fit_linear_curve(
 ) -> None:
     """Fit a curve in place, with the penalty of the highest likelihood on groups left out.
 
-    Parameters
-    ----------
-    features
-        Standardised, (n, D).
-    log10_flux
-        Labels, (n,), log10 of W m^-2.
-    groups
-        Group of each sample, such as its active region, for cross-validation, (n,).
-    rates
-        Of the events: the curve begins there.
+    ``features`` are standardised, (n, D), ``log10_flux`` labels in log10 of W m^-2 and ``groups``
+    those of the cross-validation, such as active regions, (n,). The curve begins at the ``rates``
+    of the events.
     """
     table, labels = torch.from_numpy(features).double(), torch.from_numpy(log10_flux)
     n_groups = len(np.unique(groups))

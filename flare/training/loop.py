@@ -127,11 +127,8 @@ class Training:
     def fit(self) -> Generator[EpochRecord]:
         """Train epoch by epoch, and yield the record of each.
 
-        Raises
-        ------
-        TrainingDiverged
-            The loss of a batch is NaN or infinite (the message names epoch, batch and samples), or
-            the validation loss is.
+        Raises TrainingDiverged: the loss of a batch is NaN or infinite (the message names epoch,
+        batch and samples), or the validation loss is.
         """
         state = self.state
         while state.epoch < self.options.epochs:

@@ -89,10 +89,7 @@ def launch(module: str, arguments: Sequence[str], *, processes: int) -> int:
 def fabric_for(options: OptimizerOptions) -> Fabric:
     """Return the Fabric of this process; with several processes, wait until all have called this.
 
-    Raises
-    ------
-    ConfigInvalid
-        The machine has no such accelerator or not as many devices.
+    Raises ConfigInvalid: the machine has no such accelerator or not as many devices.
     """
     devices, nodes = _devices(options)
     precision = resolve_precision(options.precision, options.accelerator)
@@ -142,10 +139,7 @@ def _devices(options: OptimizerOptions) -> tuple[int, int]:
 def process_group(options: OptimizerOptions) -> Iterator[Fabric]:
     """Join the processes of a training, and leave them at the end of the block.
 
-    Raises
-    ------
-    ProcessLost
-        Communication failed because another process ended.
+    Raises ProcessLost: communication failed because another process ended.
     """
     fabric = fabric_for(options)
     try:
@@ -171,12 +165,8 @@ def resolve_precision(name: str, accelerator: str) -> str:
     Other CPUs are slower in bfloat16 (`benchmarks.step`). Weights, optimizer and losses are in 32
     bits either way.
 
-    Parameters
-    ----------
-    name
-        A precision of Lightning Fabric, or ``auto``.
-    accelerator
-        ``auto``, ``cpu`` or ``gpu``; ``auto`` is a GPU if there is one.
+    ``name`` is a precision of Lightning Fabric, or ``auto``; the ``accelerator`` ``auto`` is a GPU
+    if there is one.
     """
     if name != "auto":
         return name
@@ -241,10 +231,7 @@ def defer_signals() -> Iterator[Callable[[], bool]]:
     KeyboardInterrupt immediately; an earlier one is the same signal, forwarded by the parent
     process. Outside the main thread, where Python has no signals, nothing is deferred.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        A signal was received, and the block ended without one.
+    Raises KeyboardInterrupt: a signal was received, and the block ended without one.
     """
     received: list[float] = []
 

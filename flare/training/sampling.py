@@ -31,12 +31,8 @@ def build_sampler(
     B1.0, of class B, of class C, and of M or X; ``region_balanced`` gives every active region an
     equal share. Within a class or region, the counts of any two rows differ by at most one.
 
-    Parameters
-    ----------
-    rows
-        Row numbers of the training samples, (n,).
-    peak_flux, regions
-        Their labels in W m^-2 and active regions, (n,).
+    ``rows`` are row numbers of the training samples, ``peak_flux`` their labels in W m^-2 and
+    ``regions`` their active regions, all (n,).
     """
     if objective.sampling == "natural":
         return lambda rng: rng.permutation(rows)
@@ -57,10 +53,7 @@ def class_weights(objective: ObjectiveOptions, peak_flux: NDArray[np.float64]) -
     Empty without class balancing. Probabilities learned from balanced classes hold at the sampled
     frequencies; dividing by these weights converts them to the natural ones.
 
-    Parameters
-    ----------
-    peak_flux
-        Labels of the training samples in W m^-2, (n,).
+    ``peak_flux`` are labels of the training samples in W m^-2, (n,).
     """
     if objective.sampling != "class_balanced":
         return ()

@@ -167,10 +167,8 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """Return the state in the file, None if there is no file.
 
-        Raises
-        ------
-        CheckpointInvalid
-            The file is damaged, or of another training; the message names what differs.
+        Raises CheckpointInvalid: the file is damaged, or of another training; the message names
+        what differs.
         """
         if not self.path.is_file():
             return None

@@ -19,14 +19,7 @@ from flare.verification.inputs import BoolArray, FloatArray, ratio, weight_array
 def region_weights(active_regions: ArrayLike, *, n_resamples: int = 1000, seed: int) -> FloatArray:
     """Draw as many active regions as there are, with replacement, and count their samples.
 
-    Parameters
-    ----------
-    active_regions
-        NOAA number of each sample, (N,).
-    n_resamples
-        R, at least 1.
-    seed
-        The same seed and regions give the same weights.
+    ``active_regions`` are NOAA numbers, (N,); the same seed and regions give the same weights.
 
     Returns
     -------
@@ -56,10 +49,7 @@ def interval(values: FloatArray, level: float = 0.95) -> tuple[float, float]:
     Resamples in which the score is undefined (NaN) are left out; where they are more than half,
     both ends are NaN: there were too few events.
 
-    Raises
-    ------
-    VerificationInvalid
-        The level is not strictly between 0 and 1, or there are no values.
+    Raises VerificationInvalid: the level is not strictly between 0 and 1, or there are no values.
     """
     if not 0 < level < 1:
         raise VerificationInvalid(f"an interval level of {level} is outside 0..1; use e.g. 0.95")

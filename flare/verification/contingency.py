@@ -61,17 +61,10 @@ def contingency_table(
 ) -> ContingencyTable:
     """Count hits, misses, false alarms and correct negatives.
 
-    Parameters
-    ----------
-    observed, forecast
-        Outcomes and yes/no forecasts of the event: booleans (N,).
-    weights
-        How often each sample counts, (N,) or (R, N); None for once each.
+    ``observed`` and ``forecast`` are booleans (N,); ``weights`` say how often each sample counts,
+    (N,) or (R, N), None for once each.
 
-    Raises
-    ------
-    VerificationInvalid
-        The arrays are empty, not boolean, or of different lengths.
+    Raises VerificationInvalid: the arrays are empty, not boolean, or of different lengths.
     """
     observed = outcome_array("observed", observed)
     forecast = outcome_array("forecast", forecast)
@@ -229,10 +222,7 @@ def tables_at(
 
 
 def resampled_tables(
-    observed: BoolArray,
-    probability: FloatArray,
-    thresholds: FloatArray,
-    weights: FloatArray,
+    observed: BoolArray, probability: FloatArray, thresholds: FloatArray, weights: FloatArray
 ) -> ContingencyTable:
     """Return the contingency tables of R resamples at K thresholds; entries are (R, K)."""
     weights = weight_array(weights, len(observed))
@@ -265,10 +255,7 @@ def best_threshold(
     chosen, and of equally wide ones the lowest: a constant forecast below 0.5 then never raises an
     alarm.
 
-    Parameters
-    ----------
-    otherwise
-        What to return where the score is undefined: without events, or without non-events.
+    ``otherwise`` is returned where the score is undefined: without events, or without non-events.
     """
     observed = outcome_array("observed", observed)
     if observed.all() or not observed.any():

@@ -48,11 +48,7 @@ def mean_error(
 
 
 def interval_coverage(
-    observed: FloatArray,
-    lower: FloatArray,
-    upper: FloatArray,
-    *,
-    weights: ArrayLike | None = None,
+    observed: FloatArray, lower: FloatArray, upper: FloatArray, *, weights: ArrayLike | None = None
 ) -> FloatArray:
     """Return the share of observations in lower..upper, ends included.
 

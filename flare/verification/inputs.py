@@ -24,10 +24,7 @@ BoolArray = NDArray[np.bool_]
 def outcome_array(name: str, outcomes: ArrayLike) -> BoolArray:
     """Return booleans of shape (N,).
 
-    Raises
-    ------
-    VerificationInvalid
-        There are none, or they are not booleans.
+    Raises VerificationInvalid: there are none, or they are not booleans.
     """
     array = np.asarray(outcomes)
     if array.ndim != 1 or array.size == 0:
@@ -44,10 +41,7 @@ def outcome_array(name: str, outcomes: ArrayLike) -> BoolArray:
 def number_array(name: str, numbers: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     """Return finite float64 numbers of the given shape.
 
-    Raises
-    ------
-    VerificationInvalid
-        The shape is another, or a number is NaN or infinite.
+    Raises VerificationInvalid: the shape is another, or a number is NaN or infinite.
     """
     array = np.asarray(numbers, dtype=np.float64)
     if array.shape != shape:
@@ -66,10 +60,7 @@ def number_array(name: str, numbers: ArrayLike, shape: tuple[int, ...]) -> Float
 def probability_array(name: str, probability: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     """Return probabilities of the given shape.
 
-    Raises
-    ------
-    VerificationInvalid
-        One of them is outside 0..1 or NaN, or the shape is another.
+    Raises VerificationInvalid: one of them is outside 0..1 or NaN, or the shape is another.
     """
     array = number_array(name, probability, shape)
     outside = (array < 0) | (array > 1)
@@ -83,10 +74,7 @@ def probability_array(name: str, probability: ArrayLike, shape: tuple[int, ...])
 def weight_array(weights: ArrayLike | None, n: int) -> FloatArray:
     """Return weights of shape (n,) or (R, n); None for ones.
 
-    Raises
-    ------
-    VerificationInvalid
-        The last axis is not n.
+    Raises VerificationInvalid: the last axis is not n.
     """
     if weights is None:
         return np.ones(n)

@@ -45,13 +45,8 @@ def noise_free_scores(
     Brier skill score of 1: the highest belongs to the true probabilities. Intervals are over active
     regions, from the same resamples for all.
 
-    Parameters
-    ----------
-    forecasts
-        By name, of the same N samples.
-    truth
-        Must hold for these samples: for regions that were selected by their labels the
-        generator's probabilities are too low, and these scores would be wrong.
+    ``truth`` must hold for these samples: for regions that were selected by their labels the
+    generator's probabilities are too low, and these scores would be wrong.
 
     Returns
     -------
@@ -95,10 +90,7 @@ def _values(
                 f"{name} has {len(probability)} forecasts for {len(chance)} true probabilities"
             )
         scores = event_scores(
-            outcomes,
-            np.tile(probability, 2),
-            threshold=one.thresholds[event],
-            weights=weights,
+            outcomes, np.tile(probability, 2), threshold=one.thresholds[event], weights=weights
         )
         values[name] = {score: scores[score] for score in NOISE_FREE_SCORES}
     return values

@@ -146,17 +146,11 @@ def ranked_probability_score(
     doi:10.1175/1520-0450(1969)008<0985:ASSFPF>2.0.CO;2; Murphy 1971,
     doi:10.1175/1520-0450(1971)010<0155:ANOTRP>2.0.CO;2.
 
-    Parameters
-    ----------
-    reached
-        Whether each threshold was reached, (N, K), from the lowest to the highest.
-    probability
-        That it would be, (N, K).
+    ``reached`` says whether each threshold was reached, (N, K), from the lowest to the highest;
+    ``probability`` is that it would be, (N, K).
 
-    Raises
-    ------
-    VerificationInvalid
-        A higher threshold was reached and a lower one was not, or the arrays do not fit.
+    Raises VerificationInvalid: a higher threshold was reached and a lower one was not, or the
+    arrays do not fit.
     """
     reached = _reached_array(reached)
     probability = probability_array("probability", probability, reached.shape)

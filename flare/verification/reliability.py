@@ -145,10 +145,7 @@ def reliability_bins(
 ) -> ReliabilityBins:
     """Count forecasts and events by bins of equal width over 0..1, or of equal counts.
 
-    Raises
-    ------
-    VerificationInvalid
-        Empty or unequal arrays, a probability outside 0..1, or no bins.
+    Raises VerificationInvalid: empty or unequal arrays, a probability outside 0..1, or no bins.
     """
     observed = outcome_array("observed", observed)
     probability = probability_array("probability", probability, observed.shape)
@@ -196,10 +193,7 @@ def consistency_band(
     forecast: consistency resampling, Broecker & Smith 2007, doi:10.1175/WAF993.1. Samples count as
     independent, so with several of one region the true band is wider.
 
-    Parameters
-    ----------
-    index
-        The bin of each probability, (N,).
+    ``index`` is the bin of each probability, (N,).
     """
     generator = stream(seed, Stream.BOOTSTRAP)
     n = len(probability)

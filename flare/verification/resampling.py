@@ -40,17 +40,10 @@ def scored_events(forecast: Forecast) -> tuple[str, ...]:
 class Resampled:
     """The whole sample and R resamples of its active regions, the same for all scores.
 
-    Parameters
-    ----------
-    scale
-        One of ``LABEL_SCALES``.
-    climatology
-        Rate of each event in a reference sample, or None.
+    ``scale`` is one of ``LABEL_SCALES``; ``climatology`` has the rate of each event in a reference
+    sample, or is None.
 
-    Raises
-    ------
-    VerificationInvalid
-        A rate is outside 0..1.
+    Raises VerificationInvalid: a rate is outside 0..1.
     """
 
     def __init__(

@@ -57,10 +57,8 @@ class Scorecard:
     def get(self, event: str, name: str) -> Score:
         """Return one score.
 
-        Raises
-        ------
-        VerificationInvalid
-            The scorecard has no score of that name for that event (or ``"flux"``).
+        Raises VerificationInvalid: the scorecard has no score of that name for that event (or
+        ``"flux"``).
         """
         for score in self.scores:
             if (score.event, score.name) == (event, name):
@@ -203,10 +201,7 @@ def why_not_learned(
     No better means: they are the same for all samples, or their ranked probability score over the
     GOES classes is not below that of the training rates.
 
-    Parameters
-    ----------
-    climatology
-        How often each event happens among the training samples.
+    ``climatology`` has the rate of each event among the training samples.
     """
     spread = forecast.probability_of(HEADLINE_EVENT).std()
     dex = forecast.log10_flux.std()

@@ -1,7 +1,7 @@
 """The scores of a scorecard: their names, and how each is computed.
 
-A new score is one line here, or in ``CONTINGENCY_SCORES`` of ``contingency``. Weights are (R, N) as
-in ``inputs``; every value is (R,).
+A new score is one entry of ``SCORES`` and one line below it, or in ``CONTINGENCY_SCORES`` of
+``contingency``. Weights are (R, N) as in ``inputs``; every value is (R,).
 """
 
 import math
@@ -87,43 +87,82 @@ FLUX_FLOOR = 1e-7
 #: The Brier skill score against a rate known beforehand, such as the training split's.
 VS_CLIMATOLOGY = "brier_skill_score_vs_climatology"
 
-#: Short titles of scores, where the name is too long.
-TITLES = {
-    "brier_skill_score": "BSS",
-    "true_skill_statistic": "TSS",
-    "true_skill_statistic_at_0.5": "TSS at 0.5",
-    "heidke_skill_score": "HSS",
-    "heidke_skill_score_at_0.5": "HSS at 0.5",
-    "roc_area": "ROC area",
-    "ranked_probability_score": "RPS",
-    "log10_flux_mae": "log10-flux MAE (dex)",
-    "log10_flux_mae_floored": "floored MAE (dex)",
-    "log10_flux_rmse": "log10-flux RMSE (dex)",
-    "log10_flux_bias": "log10-flux bias (dex)",
-    "flux_mae": "flux MAE (W m$^{-2}$)",
+
+@dataclass(frozen=True)
+class ScoreInfo:
+    """What is known of a score besides its values.
+
+    ``no_skill`` is the value of a forecast without skill, None where there is none. ``in_report``
+    gives it a column in the report of an evaluation, in the order of ``SCORES``.
+    """
+
+    title: str
+    of_flux: bool = False
+    lower_is_better: bool = False
+    no_skill: float | None = None
+    in_report: bool = True
+
+
+#: Every score that is computed here, by name.
+SCORES = {
+    "brier_skill_score": ScoreInfo("BSS", no_skill=0.0),
+    VS_CLIMATOLOGY: ScoreInfo("BSS against climatology", no_skill=0.0),
+    "true_skill_statistic": ScoreInfo("TSS", no_skill=0.0),
+    "heidke_skill_score": ScoreInfo("HSS", no_skill=0.0),
+    "appleman_skill_score": ScoreInfo("ApSS", no_skill=0.0),
+    "roc_area": ScoreInfo("ROC area", no_skill=0.5),
+    "average_precision": ScoreInfo("average precision"),
+    "probability_of_detection": ScoreInfo("POD"),
+    "false_alarm_ratio": ScoreInfo("FAR", lower_is_better=True),
+    "f1_score": ScoreInfo("F1"),
+    "frequency_bias": ScoreInfo("frequency bias"),
+    "expected_calibration_error": ScoreInfo("calibration error", lower_is_better=True),
+    "probability_of_false_detection": ScoreInfo("POFD", lower_is_better=True, in_report=False),
+    "precision": ScoreInfo("precision", in_report=False),
+    "recall": ScoreInfo("recall", in_report=False),
+    "accuracy": ScoreInfo("accuracy", in_report=False),
+    "critical_success_index": ScoreInfo("CSI", in_report=False),
+    "true_skill_statistic_at_0.5": ScoreInfo("TSS at 0.5", no_skill=0.0, in_report=False),
+    "heidke_skill_score_at_0.5": ScoreInfo("HSS at 0.5", no_skill=0.0, in_report=False),
+    "brier_score": ScoreInfo("Brier score", lower_is_better=True, in_report=False),
+    "brier_reliability": ScoreInfo("reliability", lower_is_better=True, in_report=False),
+    "brier_resolution": ScoreInfo("resolution", in_report=False),
+    "brier_uncertainty": ScoreInfo("uncertainty", in_report=False),
+    "log10_flux_mae": ScoreInfo("log10-flux MAE (dex)", of_flux=True, lower_is_better=True),
+    "log10_flux_mae_floored": ScoreInfo("floored MAE (dex)", of_flux=True, lower_is_better=True),
+    "log10_flux_bias": ScoreInfo("log10-flux bias (dex)", of_flux=True, no_skill=0.0),
+    "ranked_probability_score": ScoreInfo("RPS", of_flux=True, lower_is_better=True),
+    "log_loss": ScoreInfo("log loss", of_flux=True, lower_is_better=True, in_report=False),
+    "interval_coverage": ScoreInfo("interval coverage", of_flux=True),
+    "interval_width": ScoreInfo("interval width (dex)", of_flux=True, lower_is_better=True),
+    "flux_mae": ScoreInfo("flux MAE (W m^-2)", of_flux=True, lower_is_better=True),
+    "log10_flux_rmse": ScoreInfo(
+        "log10-flux RMSE (dex)", of_flux=True, lower_is_better=True, in_report=False
+    ),
+    "ranked_probability_skill_score": ScoreInfo(
+        "RPSS", of_flux=True, no_skill=0.0, in_report=False
+    ),
 }
 
-#: Errors: a forecaster is better the lower they are.
-LOWER_IS_BETTER = frozenset(
-    {
-        "brier_score",
-        "expected_calibration_error",
-        "false_alarm_ratio",
-        "flux_mae",
-        "interval_width",
-        "log10_flux_mae",
-        "log10_flux_mae_floored",
-        "log10_flux_rmse",
-        "log_loss",
-        "probability_of_false_detection",
-        "ranked_probability_score",
-    }
-)
+
+def info_of(score_name: str) -> ScoreInfo:
+    """Return what is known of a score; of another name only a title."""
+    return SCORES.get(score_name, ScoreInfo(score_name.replace("_", " ")))
 
 
 def title_of(score_name: str) -> str:
     """Return the short title of a score."""
-    return TITLES.get(score_name, score_name.replace("_", " "))
+    return info_of(score_name).title
+
+
+def event_of(event: str, score_name: str) -> str:
+    """Return ``"flux"`` for a score of the flux, and the event for others."""
+    return FLUX if info_of(score_name).of_flux else event
+
+
+def name_of(event: str, score_name: str) -> str:
+    """Return the short title of a score with its event, such as ``BSS M1.0``."""
+    return title_of(score_name) if event == FLUX else f"{title_of(score_name)} {event}"
 
 
 def event_scores(
@@ -171,12 +210,8 @@ def class_scores(
 ) -> dict[str, FloatArray]:
     """Return the scores over all GOES classes at once.
 
-    Parameters
-    ----------
-    reached
-        Outcomes of ``RANKED_EVENTS``, (N, K).
-    probability
-        Of each of them, (N, K). None where one was not forecast: the scores are then NaN.
+    ``reached`` are outcomes of ``RANKED_EVENTS`` and ``probability`` those of each, (N, K); None
+    where one was not forecast: the scores are then NaN.
     """
     if probability is None:
         undefined = np.full(len(weights), np.nan)
@@ -202,15 +237,9 @@ def flux_scores(
 ) -> dict[str, FloatArray]:
     """Return every score of the forecast flux.
 
-    Parameters
-    ----------
-    peak_flux
-        Labels in W m^-2, (N,).
-    log10_flux, lower, upper
-        The forecast and its interval on the same scale, (N,).
-    factor
-        To the scale on which ``flux_mae`` is wanted, in W m^-2; the other errors are in dex, which
-        no factor changes.
+    ``peak_flux`` are labels in W m^-2; ``log10_flux``, ``lower`` and ``upper`` are on the same
+    scale, all (N,). ``factor`` leads to the scale on which ``flux_mae`` is wanted; the other errors
+    are in dex, which no factor changes.
     """
     truth, floor = np.log10(peak_flux), np.log10(FLUX_FLOOR / factor)
     floored = np.maximum(truth, floor), np.maximum(log10_flux, floor)

@@ -1,11 +1,10 @@
-"""Tables of scorecards, one row a forecaster, for the terminal and as Markdown.
+"""Tables of scores: for the terminal and as Markdown, one row a forecaster; and one row a score.
 
-Two tables, so that a value and its interval fit into 100 columns.
+The terminal gets two tables, so that a value and its interval fit into 100 columns.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -15,34 +14,12 @@ from rich.text import Text
 from flare.errors import VerificationInvalid
 from flare.goes import HEADLINE_EVENT
 from flare.verification.scorecard import Scorecard
-from flare.verification.scores import FLUX
+from flare.verification.scores import Score, event_of, title_of
 
-
-@dataclass(frozen=True)
-class Column:
-    """One score as shown: divided by ``unit``, with ``digits`` decimals."""
-
-    title: str
-    name: str
-    of_flux: bool = False
-    unit: float = 1.0
-    digits: int = 3
-
-
-#: The columns of each of the tables.
+#: The scores of each of the tables.
 COLUMNS = (
-    (
-        Column("TSS", "true_skill_statistic"),
-        Column("HSS", "heidke_skill_score"),
-        Column("BSS", "brier_skill_score"),
-        Column("ROC area", "roc_area"),
-    ),
-    (
-        Column("precision", "precision"),
-        Column("recall", "recall"),
-        Column("log10-flux MAE\n(dex)", "log10_flux_mae", of_flux=True),
-        Column("flux MAE\n(1e-6 W m^-2)", "flux_mae", of_flux=True, unit=1e-6, digits=2),
-    ),
+    ("true_skill_statistic", "heidke_skill_score", "brier_skill_score", "roc_area"),
+    ("precision", "recall", "log10_flux_mae", "flux_mae"),
 )
 
 
@@ -58,29 +35,21 @@ def score_tables(
 ) -> Group:
     """Return the tables for ``rich``: printed, they fit into 100 columns.
 
-    Parameters
-    ----------
-    scorecards
-        From the name of the forecaster to its scores, all on the same samples.
-    event
-        The event whose scores are shown with those of the flux.
-    synthetic
-        Whether the samples are synthetic, for the title.
+    ``scorecards`` are by the name of the forecaster; ``event`` is the one whose scores are shown
+    with those of the flux. ``synthetic`` samples are named in the title.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no scorecards, they are not of the same samples, or not of this event.
+    Raises VerificationInvalid: there are no scorecards, they are not of the same samples, or not of
+    this event.
     """
     title = Text(_title(scorecards, event, synthetic), style="bold")
     tables = []
     for columns in COLUMNS:
         table = Table(box=SIMPLE_HEAD)
         table.add_column("")
-        for column in columns:
-            table.add_column(column.title, justify="right")
+        for name in columns:
+            table.add_column(_header(name), justify="right")
         for forecaster, card in scorecards.items():
-            cells = (_cell(card, event, column) for column in columns)
+            cells = (_cell(card, event, name) for name in columns)
             table.add_row(forecaster, *(Text.assemble((v, "bold"), "\n", i) for v, i in cells))
         tables.append(table)
     return Group(title, *tables, Text(_note(scorecards, event)))
@@ -93,12 +62,33 @@ def score_markdown(
     lines = [f"**{_title(scorecards, event, synthetic)}**"]
     for columns in COLUMNS:
         rows = [
-            [name, *(" ".join(_cell(card, event, column)).strip() for column in columns)]
-            for name, card in scorecards.items()
+            [forecaster, *(" ".join(_cell(card, event, name)).strip() for name in columns)]
+            for forecaster, card in scorecards.items()
         ]
-        header = ["forecaster", *(column.title for column in columns)]
+        header = ["forecaster", *map(_header, columns)]
         lines += ["", markdown_table(header, rows)]
     return "\n".join([*lines, "", _note(scorecards, event), ""])
+
+
+def score_rows(
+    scores: Iterable[Score], *, split: str, forecaster: str, subset: str = "all"
+) -> list[dict[str, object]]:
+    """Return one row per score: split, event, score, forecaster, subset, value and interval."""
+    return [
+        {
+            "split": split,
+            "event": one.event,
+            "score": one.name,
+            "forecaster": forecaster,
+            "subset": subset,
+            "value": one.value,
+            "low": one.low,
+            "high": one.high,
+            "n": one.n,
+            "n_events": one.n_events,
+        }
+        for one in scores
+    ]
 
 
 def _title(scorecards: Mapping[str, Scorecard], event: str, synthetic: bool) -> str:
@@ -129,12 +119,19 @@ def _note(scorecards: Mapping[str, Scorecard], event: str) -> str:
     )
 
 
-def _cell(card: Scorecard, event: str, column: Column) -> tuple[str, str]:
+def _header(name: str) -> str:
+    """Return a title with its unit on a second line; fluxes are shown in 1e-6 W m^-2."""
+    title = title_of(name).replace(" (", "\n(")
+    return title.replace("(W", "(1e-6 W")
+
+
+def _cell(card: Scorecard, event: str, name: str) -> tuple[str, str]:
     """Return a value and its interval as texts."""
-    score = card.get(FLUX if column.of_flux else event, column.name)
+    score = card.get(event_of(event, name), name)
+    unit, digits = (1e-6, 2) if name == "flux_mae" else (1.0, 3)
 
     def number(value: float) -> str:
-        return f"{value / column.unit:z.{column.digits}f}"
+        return f"{value / unit:z.{digits}f}"
 
     if math.isnan(score.value):
         return "-", ""

@@ -55,12 +55,7 @@ def run(config: AuditConfig) -> Audit:
     check_folder(config.output_dir, "output_dir")
     with start("audit", name=f"audit {config.data_dir.name}") as tracked:
         tracked.log_config(config)
-        pack = open_packed(
-            config.data_dir,
-            config.pack_dir,
-            image_size=config.image_size,
-            processes=config.processes,
-        )
+        pack = open_packed(config, config.image_size)
         for name in pack.samples:
             log_split(tracked, pack, pack.split(name), config.data_dir, context=name)
         split, why = _training_split(pack, share=config.validation_share, seed=config.split_seed)
@@ -91,17 +86,10 @@ def audit_of(
 ) -> AuditReport:
     """Check a pack, and a split of its training samples, for leaks.
 
-    Parameters
-    ----------
-    split
-        Rows of training and validation, by `split_by_region` or another method.
-    why_no_split
-        The reason in the report where there is none.
-    features
-        Whether the values of the project's own features are checked too, which takes most of the
-        time.
-    features_csv
-        The user's own table of features, with a column ``id``.
+    ``split`` has rows of training and validation, by `split_by_region` or another method, and
+    ``why_no_split`` is the reason in the report where there is none. With ``features`` the values
+    of the project's own features are checked too, which takes most of the time; ``features_csv`` is
+    the user's own table, with a column ``id``.
     """
     splits = {name: pack.split(name) for name in pack.samples}
     tables = [rows.table for rows in splits.values()]

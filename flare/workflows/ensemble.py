@@ -15,9 +15,8 @@ from flare.tracking.registry import RegisteredVersion, version_tags
 from flare.tracking.runs import Run, start
 from flare.tracking.tags import FINGERPRINT_TAG, ON_VALIDATION, OUT_OF_FOLD, SPLIT_TAG
 from flare.verification.scorecard import Scorecard
-from flare.workflows.evaluation.validation_forecasts import read_scores
 from flare.workflows.fitting.cross_validation import (
-    log_postprocessing,
+    OutOfFoldForecasts,
     read_out_of_fold,
     training_folds,
     validation_forecasts,
@@ -27,11 +26,10 @@ from flare.workflows.fitting.registration import (
     CHOICE_EVENT,
     CHOICE_SCORE,
     Trained,
-    log_sample_predictions,
-    register,
+    postprocess_and_register,
 )
-from flare.workflows.fitting.scoring import OutOfFoldForecasts, Validated, postprocess_and_score
 from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic, training_data
+from flare.workflows.fitting.validation_forecasts import read_scores
 from flare.workflows.prediction.resolve_model import Resolved, resolve
 
 log = logging.getLogger("flare")
@@ -55,22 +53,21 @@ def run(config: EnsembleConfig) -> Trained:
                 "folds=0" if config.folds == 0 else "a member has no out-of-fold forecasts",
             )
             forecasts = validation_forecasts(ensemble, data, seed=config.split_seed)
-        ensemble, validated = postprocess_and_score(
-            ensemble, data, forecasts, resamples=config.resamples
-        )
-        log_postprocessing(tracked, ensemble.postprocessing, forecasts, data)
-        log_sample_predictions(tracked, ensemble, validated, data)
-        _log_members(tracked, members, validated, data)
-        return register(
+        cards = _log_members(tracked, members)
+        trained = postprocess_and_register(
             tracked,
             ensemble,
-            validated,
             data,
+            forecasts,
             family="ensemble",
             model_name=config.model_name,
             postprocessing_data=postprocessing_data,
+            resamples=config.resamples,
             settings={"members": ", ".join(one.label for one in members)},
         )
+        figure = skill_panels({"ensemble": trained.validation, **cards}, model="ensemble")
+        tracked.log_figure(mark_if_synthetic(figure, data.pack), "figures/members.png")
+        return trained
 
 
 def _members(config: EnsembleConfig) -> list[Resolved]:
@@ -147,17 +144,13 @@ def _out_of_fold(
     return OutOfFoldForecasts(rows, folds, Forecast(flux, flux, flux, probability, events))
 
 
-def _log_members(
-    tracked: Run, members: Sequence[Resolved], validated: Validated, data: TrainingData
-) -> None:
-    """Log the members, and their validation scores next to the ensemble's."""
+def _log_members(tracked: Run, members: Sequence[Resolved]) -> dict[str, Scorecard]:
+    """Log the members; return their validation scores by their labels, where they are stored."""
     for one in members:
         if one.model_id is not None:
             tracked.log_model_input(one.model_id)
     stored = {one.label: read_scores(_version(one)) for one in members}
     cards = {name: card for name, card in stored.items() if card is not None}
-    figure = skill_panels({"ensemble": validated.card, **cards}, model="ensemble")
-    tracked.log_figure(mark_if_synthetic(figure, data.pack), "figures/members.png")
     about = [
         {
             "label": one.label,
@@ -169,6 +162,7 @@ def _log_members(
         for one in members
     ]
     tracked.log_json({"members": about}, "members.json")
+    return cards
 
 
 def _score(card: Scorecard | None) -> float | None:

@@ -13,7 +13,7 @@ from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.errors import ConfigInvalid, DatasetInvalid, TrackingUnavailable
 from flare.files import check_folder, write_atomically
 from flare.forecast import Forecast
-from flare.forecasters.base import Forecaster
+from flare.forecasters.base import Forecaster, Regions
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.forecasters.references.persistence import PERSISTENCE, persistence
 from flare.goes import EVENTS
@@ -31,13 +31,16 @@ from flare.workflows.evaluation.comparison import (
     compare,
     subsets_of,
 )
-from flare.workflows.evaluation.overlap import listed, regions_of, seen_regions
 from flare.workflows.evaluation.record import log_report
-from flare.workflows.evaluation.references import References, fit_references, reference_data
+from flare.workflows.evaluation.references import (
+    References,
+    fit_references,
+    held_out_regions,
+    reference_data,
+)
 from flare.workflows.evaluation.report.files import write_report
 from flare.workflows.evaluation.report.sections import Reported
-from flare.workflows.fitting.registration import fitted_regions, held_out_regions
-from flare.workflows.fitting.scoring import forecast_rows, training_rates
+from flare.workflows.fitting.cross_validation import forecast_rows, training_rates
 from flare.workflows.fitting.training_data import (
     TrainingData,
     log_reference_data,
@@ -68,12 +71,7 @@ def run(config: EvaluateConfig) -> Evaluation:
         stated = base_rates(config.base_rates)
         model = resolve(config.model, config.model_name).at_rates(stated)
         tracked.set_tags({"mlflow.runName": f"evaluate {model.label} on {config.split}"})
-        pack = open_packed(
-            config.data_dir,
-            config.pack_dir,
-            image_size=model.forecaster.spec.image_size,
-            processes=config.processes,
-        )
+        pack = open_packed(config, model.forecaster.spec.image_size)
         rows = pack.split(config.split)
         log_split(tracked, pack, rows, config.data_dir, context=rows.name)
         models = _models(model, pack, config)
@@ -156,13 +154,15 @@ def _overlapping(
 ) -> tuple[str, ...]:
     """Return the forecasters that were trained on regions of the split; refuse unless allowed."""
     overlapping = []
-    regions = regions_of(pack, rows)
+    numbers = frozenset(int(region) for region in rows.table["active_region"])
+    regions = Regions(numbers, pack.synthetic, pack.synthetic_seed, pack.fingerprint)
     for name, forecaster in forecasters.items():
-        seen = seen_regions(forecaster.origin, regions)
+        seen = forecaster.origin.shared(regions)
         if seen and not allowed:
+            shown = ", ".join(map(str, seen[:10])) + (", ..." if len(seen) > 10 else "")
             raise DatasetInvalid(
-                f"{name} was fitted on {len(seen)} of the {len(regions.numbers)} active regions of "
-                f"the {rows.name} split ({listed(seen)}): its training regions overlap the scored "
+                f"{name} was fitted on {len(seen)} of the {len(numbers)} active regions of "
+                f"the {rows.name} split ({shown}): its training regions overlap the scored "
                 "split; score another split or dataset, or pass -P allow_overlap=true to score it "
                 "all the same, marked as such"
             )
@@ -197,7 +197,11 @@ def _compared(
     events = next(iter(forecasts.values())).events
     known = training.peak_flux[training.split.train]
     climatology = training_rates(known, events, scale=config.scale)
-    fitted = {name: fitted_regions(one, training.pack) for name, one in models.items()}
+    fitted = {
+        # Unknown validation regions are counted too.
+        name: len({*one.forecaster.origin.active_regions} - held_out_regions(one, training.pack))
+        for name, one in models.items()
+    }
     for name, one in references.forecasters.items():
         fitted[name] = len(one.origin.active_regions)
     fitted[PERSISTENCE] = len(training.origin.active_regions)

@@ -161,10 +161,7 @@ def log_census(tracked: Run, census: Census, data_dir: Path) -> None:
 def draw_comparison(first: Path, second: Path) -> Figure:
     """Draw samples of two datasets, the first above the second, and the grey levels of both.
 
-    Raises
-    ------
-    DatasetNotFound
-        One of them has no table, or no image.
+    Raises DatasetNotFound: one of them has no table, or no image.
     """
     rows: list[Row] = []
     counts: dict[str, NDArray[np.int64]] = {}

@@ -11,12 +11,7 @@ def run(config: PackConfig) -> Pack:
     """Pack the dataset, verify the pack if the config says so, and log its counts and identity."""
     with start("pack", name=f"pack {config.data_dir.name} {config.image_size} px") as tracked:
         tracked.log_config(config)
-        packed = open_packed(
-            config.data_dir,
-            config.pack_dir,
-            image_size=config.image_size,
-            processes=config.processes,
-        )
+        packed = open_packed(config, config.image_size)
         if config.verify:
             with counter("verify") as progress:
                 verify_pack(packed, progress=progress)

@@ -22,16 +22,16 @@ from flare.tracking.registry import (
 )
 from flare.tracking.runs import Run, start
 from flare.tracking.tags import PRODUCTION, SYNTHETIC_TAG
-from flare.workflows.evaluation.candidates import candidates
-from flare.workflows.evaluation.promotion_check import (
+from flare.workflows.evaluation.promotion import (
     FORCE_ADVICE,
     Choice,
     NotComparable,
+    candidates,
     checked,
     compared_lines,
     scores_of,
 )
-from flare.workflows.evaluation.validation_forecasts import PairedComparison
+from flare.workflows.fitting.validation_forecasts import PairedComparison
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ def _choose(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked:
     if config.version == "best":
         return _best(config, incumbent, tracked)
     if config.version == "latest":
-        version, because = registered(config.model_name)[0], "it is the newest"
+        choice = Choice(registered(config.model_name)[0], "it is the newest")
     else:
         version = get_version(config.model_name, int(config.version))
-        because = "asked for by its number"
-    return checked(version, because, config, incumbent, tracked)
+        choice = Choice(version, "asked for by its number")
+    return checked(choice, config, incumbent, tracked)
 
 
 def _previous(model_name: str) -> Choice:
@@ -137,7 +137,7 @@ def _best(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: R
         if worse and candidate.version == incumbent:
             break
         try:
-            choice = checked(candidate.version, candidate.because, config, incumbent, tracked)
+            choice = checked(candidate, config, incumbent, tracked)
         except PromotionRefused as refusal:
             left_out.append(str(refusal).removesuffix(FORCE_ADVICE))
             if not isinstance(refusal, NotComparable):

@@ -10,8 +10,8 @@ from flare.tracking.packaging import register_stored_model
 from flare.tracking.registry import RegisteredVersion, connect
 from flare.tracking.resume import resend, unsent_runs
 from flare.tracking.run_log import RunInfo
-from flare.workflows.evaluation.model_card import put_card
-from flare.workflows.evaluation.validation_forecasts import read_scores
+from flare.workflows.fitting.model_card import put_card
+from flare.workflows.fitting.validation_forecasts import read_scores
 
 log = logging.getLogger("flare")
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from flare.config import SynthesizeConfig
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.datasets.sdobenchmark.labels import SPLITS, read_table
@@ -9,10 +11,11 @@ from flare.datasets.synthetic import SyntheticSummary
 from flare.forecasters.references.oracle import oracle_of
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import start
+from flare.tracking.tags import SCORE_TABLE
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import HEADLINE_SCORES, Scorecard, score_forecasts
+from flare.verification.table import score_rows
 from flare.workflows.evaluation.comparison import ORACLE
-from flare.workflows.fitting.registration import log_scores, score_rows
 from flare.workflows.fitting.training_data import make_synthetic
 
 
@@ -45,14 +48,12 @@ def run(config: SynthesizeConfig) -> Synthesized:
         for split, card in oracle.items():
             for event, name in HEADLINE_SCORES:
                 tracked.log_metrics(card.get(event, name).metrics(split, of=ORACLE))
-        log_scores(
-            tracked,
-            [
-                row
-                for split, card in oracle.items()
-                for row in score_rows(card.scores, split=split, forecaster=ORACLE)
-            ],
-        )
+        rows = [
+            row
+            for split, card in oracle.items()
+            for row in score_rows(card.scores, split=split, forecaster=ORACLE)
+        ]
+        tracked.log_table(pd.DataFrame(rows), SCORE_TABLE)
     return Synthesized(summary, fingerprint, config.difficulty, oracle)
 
 

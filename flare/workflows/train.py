@@ -17,13 +17,11 @@ from flare.training.processes import fabric_for, resolve_precision
 from flare.training.state import EpochRecord, best_record
 from flare.workflows.fitting.cross_validation import (
     log_out_of_fold,
-    log_postprocessing,
     validation_forecasts,
 )
 from flare.workflows.fitting.environment import log_environment
 from flare.workflows.fitting.network_folds import NetworkFit, fit_network
-from flare.workflows.fitting.registration import Trained, log_sample_predictions, register
-from flare.workflows.fitting.scoring import postprocess_and_score
+from flare.workflows.fitting.registration import Trained, postprocess_and_register
 from flare.workflows.fitting.training_data import (
     TrainingData,
     mark_if_synthetic,
@@ -53,20 +51,16 @@ def run(config: TrainConfig) -> Trained:
             forecasts = validation_forecasts(fit.forecaster, data, seed=config.split_seed)
         else:
             log_out_of_fold(tracked, forecasts, data)
-        forecaster, validated = postprocess_and_score(
-            fit.forecaster, data, forecasts, resamples=config.resamples
-        )
-        log_postprocessing(tracked, forecaster.postprocessing, forecasts, data)
-        log_sample_predictions(tracked, forecaster, validated, data)
         tracked.log_metrics({"train/best_epoch": best_epoch})
-        trained = register(
+        trained = postprocess_and_register(
             tracked,
-            forecaster,
-            validated,
+            fit.forecaster,
             data,
+            forecasts,
             family=config.architecture,
             model_name=config.model_name,
             postprocessing_data=OUT_OF_FOLD if config.folds else ON_VALIDATION,
+            resamples=config.resamples,
             settings={"best epoch": best_epoch, "learning rate": config.learning_rate},
         )
         shutil.rmtree(_checkpoints(tracked), ignore_errors=True)

@@ -22,10 +22,7 @@ def predict(
 ) -> list[Prediction]:
     """Forecast from N samples with one model; blocks a thread.
 
-    Raises
-    ------
-    ForecasterInvalid
-        The model's numbers are not finite, not ordered or not probabilities.
+    Raises ForecasterInvalid: the model's numbers are not finite, not ordered or not probabilities.
     """
     forecaster = live.multi_core if all_cores and live.multi_core else live.forecaster
     forecast = forecaster.predict(cubes, present)
@@ -67,10 +64,7 @@ def prepare(loaded: Loaded, *, cores: int) -> Loaded:
 def self_test(forecaster: Forecaster) -> None:
     """Forecast from a ramp of grey levels, once complete and once with half the images missing.
 
-    Raises
-    ------
-    ForecasterInvalid
-        It fails, or its numbers are not those of a forecast.
+    Raises ForecasterInvalid: it fails, or its numbers are not those of a forecast.
     """
     ramp = np.linspace(1, 255, np.prod(CUBE_SHAPE)).astype(np.uint8).reshape(CUBE_SHAPE)
     cubes = np.stack([ramp, ramp])

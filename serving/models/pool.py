@@ -41,16 +41,9 @@ class Pool:
 
     Everything but the work happens in the event loop.
 
-    Parameters
-    ----------
-    cores
-        Forecasts at once.
-    max_waiting
-        Single samples that may wait for a core.
-    max_batch_samples
-        Samples of batches that may wait or be computed; a larger batch must be the only one.
-    time_limit
-        Seconds from a request's first turn to its result.
+    ``cores`` forecasts are computed at once, and ``max_waiting`` single samples may wait for a
+    core. Batches may have ``max_batch_samples`` that wait or are computed; a larger batch must be
+    the only one. ``time_limit`` is in seconds from a request's first turn to its result.
     """
 
     def __init__(
@@ -73,10 +66,7 @@ class Pool:
         ``gone`` says whether the client hung up; it is called before work of a batch and of a
         sample that had to wait.
 
-        Raises
-        ------
-        Busy
-            There is none.
+        Raises Busy: there is none.
         """
         place = Place(self, batch=batch, gone=gone)
         place.take(1)

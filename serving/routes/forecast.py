@@ -62,8 +62,7 @@ SCALE_DESCRIPTION = (
 
 
 async def _scale_of_query(
-    request: Request,
-    scale: Annotated[Scale | None, Query(description=SCALE_DESCRIPTION)] = None,
+    request: Request, scale: Annotated[Scale | None, Query(description=SCALE_DESCRIPTION)] = None
 ) -> Scale | None:
     stated = set(request.query_params.getlist("scale"))
     if len(stated) > 1:

@@ -214,10 +214,7 @@ def _described(live: Loaded) -> Model:
 def example_npy(examples: Path) -> bytes:
     """Return the first sample of ``<examples>/<id>/*.jpg`` as a .npy file of (40, 256, 256).
 
-    Raises
-    ------
-    DatasetNotFound
-        There are no images of a sample.
+    Raises DatasetNotFound: there are no images of a sample.
     """
     paths = [path for path in sorted(examples.glob("*/*.jpg")) if parse_name(path.name)]
     files = {path.name: path.read_bytes() for path in paths if path.parent == paths[0].parent}

@@ -90,10 +90,8 @@ def parts_of(body: bytes, content_type: str) -> list[Part]:
     The whole body is there, so python-multipart gives the data of each part in one piece, and
     nothing is copied.
 
-    Raises
-    ------
-    UploadRejected
-        400: it is not a form, is cut short, or has too many parts or too long headers.
+    Raises UploadRejected: 400: it is not a form, is cut short, or has too many parts or too long
+    headers.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary or len(boundary) > 200:
@@ -194,18 +192,10 @@ def _bad_form(detail: str) -> UploadRejected:
 class Archive:
     """A zip whose directory was checked; its files are unpacked one at a time, or in pieces.
 
-    Parameters
-    ----------
-    data
-        The zip.
-    max_bytes
-        How much all of it may take unpacked, by the sizes that its directory states.
+    ``max_bytes`` is how much all of it may take unpacked, by the sizes that its directory states.
 
-    Raises
-    ------
-    UploadRejected
-        400: not a zip or a damaged one; 413: too large; 422: names that lead elsewhere or come
-        twice, links, a password, an uncommon compression.
+    Raises UploadRejected: 400: not a zip or a damaged one; 413: too large; 422: names that lead
+    elsewhere or come twice, links, a password, an uncommon compression.
     """
 
     def __init__(self, data: memoryview | bytes, *, max_bytes: int) -> None:
@@ -237,10 +227,7 @@ class Archive:
     def pieces(self, name: str, sizes: Iterable[int]) -> Iterator[bytes]:
         """Unpack pieces of these sizes; they are shorter where the file ends before.
 
-        Raises
-        ------
-        UploadRejected
-            400: the file is damaged.
+        Raises UploadRejected: 400: the file is damaged.
         """
         with _damage_refused():
             file = self._zip.open(self._entries[name])

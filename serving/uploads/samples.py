@@ -102,10 +102,8 @@ def open_batch(
 
     A .npz is unpacked while its pieces are read, so that no more than a piece is in memory.
 
-    Raises
-    ------
-    UploadRejected
-        As for one sample, here or while the pieces are read; the detail names the sample.
+    Raises UploadRejected: as for one sample, here or while the pieces are read; the detail names
+    the sample.
     """
     data, stated = _file_and_scale(body, content_type, (*NPY_TYPES, *ZIP_TYPES), scale)
     if bytes(data[:2]) != ZIP_MAGIC:
@@ -178,10 +176,8 @@ def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Sampl
     An image that would be a gap in SDOBenchmark itself (all of one value, flagged by the instrument
     team) is missing; any other that cannot be used is refused.
 
-    Raises
-    ------
-    UploadRejected
-        400, 413 or 415 for a form, zip or type that cannot be read; 422 for names and images.
+    Raises UploadRejected: 400, 413 or 415 for a form, zip or type that cannot be read; 422 for
+    names and images.
     """
     check_not_empty(body)
     kind = media_type(content_type)

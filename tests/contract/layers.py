@@ -29,6 +29,8 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"flare.datasets", "flare.features", "flare.models", "flare.verification"}),
     frozenset({"flare.training", "flare.forecasters", "flare.plots"}),
     frozenset({"flare.tracking"}),
+    frozenset({"flare.workflows.fitting", "flare.workflows.prediction"}),
+    frozenset({"flare.workflows.evaluation"}),
     frozenset({"flare.workflows"}),
     frozenset({"entrypoints", "serving"}),
 )

@@ -36,5 +36,8 @@ def test_the_architecture_of_the_example_trains_as_a_network(
 def test_the_layers_are_those_of_the_rule_from_the_top() -> None:
     block = TEXT.split("## The layers")[1].split("```")[1].strip()
     lines = [re.split(r" {3,}", line)[0] for line in block.splitlines()]
-    rows = [{name.strip("/").removeprefix("flare/") for name in line.split()} for line in lines]
+    rows = [
+        {name.strip("/").removeprefix("flare/").replace("/", ".") for name in line.split()}
+        for line in lines
+    ]
     assert rows == [{name.removeprefix("flare.") for name in row} for row in reversed(ROWS)]

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from flare.workflows.evaluation.model_card import TEMPLATE
+from flare.workflows.fitting.model_card import TEMPLATE
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "model-card.md"
 

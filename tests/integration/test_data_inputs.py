@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from flare.config import AuditConfig, PackConfig, PredictConfig, SearchConfig, SynthesizeConfig
+from flare.config import AuditConfig, PackConfig, PredictConfig, SynthesizeConfig
+from flare.config.search import SearchConfig
 from flare.datasets.pack.reader import open_pack
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.workflows import audit, pack, predict, search, synthesize

@@ -24,8 +24,8 @@ from flare.tracking.tags import (
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import score_forecasts
 from flare.workflows import promote
-from flare.workflows.evaluation.validation_forecasts import log_validation_forecasts
 from flare.workflows.fitting.registration import CHOICE_TAG
+from flare.workflows.fitting.validation_forecasts import log_validation_forecasts
 
 N_REGIONS, PER_REGION = 40, 3
 DATA, SPLIT = "a" * 64, "b" * 16
@@ -317,7 +317,7 @@ def test_of_an_error_the_lower_one_is_the_better_one(register, promoting, produc
     result = promoting(register(0.8), score="log10_flux_mae")
     assert result.comparison.gain.value > 0
     assert production() == 2
-    with pytest.raises(PromotionRefused, match=r"log10 flux mae of the candidate"):
+    with pytest.raises(PromotionRefused, match=r"log10-flux MAE \(dex\) of the candidate"):
         promoting(1, score="log10_flux_mae")
 
 

@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 
 from benchmarks import consistency
 from flare.config.groups import PromotionScore
-from flare.workflows.evaluation.candidates import OF_FLUX, validation_score
+from flare.verification.scores import event_of
+from flare.workflows.evaluation.promotion import validation_score
 
 
 @pytest.fixture(params=["forest", "network"])
@@ -74,7 +75,7 @@ def test_no_metric_is_both_a_curve_and_a_final_score(trained):
 @pytest.mark.parametrize("score", PromotionScore.__args__)
 def test_promote_reads_every_score_from_the_validation_file(models, at_home, event, score):
     version = models.network.version
-    name = f"validation/{'flux' if score in OF_FLUX else event}/{score}"
+    name = f"validation/{event_of(event, score)}/{score}"
     read = validation_score(version, event, score)
     assert read.value == validation(version.run_id)[name]
     shown = MlflowClient().get_run(version.run_id).data.metrics

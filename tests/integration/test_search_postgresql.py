@@ -6,7 +6,7 @@ import pytest
 from postgresql_server import PostgreSQL, free_port, postgresql
 from search_processes import Searches, searches_in, until
 
-from flare.workflows.searching.study import open_storage
+from flare.workflows.searching.storage import open_storage
 
 
 @pytest.fixture(scope="module")

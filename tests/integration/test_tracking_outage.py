@@ -21,10 +21,12 @@ from tracking_server import Gate, mlflow_server
 from flare.config import BaselineConfig, ResendConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.tracking import run_log
+from flare.tracking.child_runs import start_child
 from flare.tracking.resume import newest_unfinished
 from flare.tracking.run_log import RunInfo, RunLog, read_info, runs_dir
-from flare.tracking.runs import start, start_child
+from flare.tracking.runs import start
 from flare.workflows import baseline, resend
+from flare.workflows.fitting import registration
 from flare.workflows.prediction.resolve_model import resolve
 
 from workplace import SMALL_FOREST, store_uri, working_in
@@ -199,7 +201,7 @@ def test_a_model_that_could_not_be_registered_is_stored_and_registered_later(
 ):
     small = {"image_size": 32, "processes": 1, "validation_share": 0.4, "resamples": 100}
     monkeypatch.setattr(
-        baseline, "postprocess_and_score", then_shut(gate, baseline.postprocess_and_score)
+        registration, "postprocess_and_score", then_shut(gate, registration.postprocess_and_score)
     )
     monkeypatch.setenv("FLARE_TRACKING_PATIENCE", "1")
     config = BaselineConfig(

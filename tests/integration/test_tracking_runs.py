@@ -8,8 +8,9 @@ import pytest
 from mlflow import MlflowClient
 
 from flare.errors import DatasetInvalid, TrackingUnavailable, TrainingDiverged
+from flare.tracking.child_runs import end_lost_children, start_child
 from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import end_lost_trials, start, start_child
+from flare.tracking.runs import start
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -105,26 +106,33 @@ def test_a_child_run_is_there_from_its_start_and_may_end_otherwise_than_its_pare
     assert fetch(parent.id).info.status == "FINISHED"
 
 
-def test_the_runs_of_lost_trials_are_ended_and_no_others(fetch):
+def test_the_runs_of_lost_processes_are_ended_and_no_others(fetch):
     client = MlflowClient()
     with start("search", name="search") as parent:
-        tags = {"mlflow.parentRunId": parent.id, "flare.entry": "trial", "optuna.state": "RUNNING"}
+        below = {"mlflow.parentRunId": parent.id}
+        of_trial = below | {"flare.entry": "trial", "optuna.state": "RUNNING"}
 
         def trial(number: int) -> str:
-            return client.create_run("0", tags=tags | {"flare.trial": str(number)}).info.run_id
+            return client.create_run("0", tags=of_trial | {"flare.trial": str(number)}).info.run_id
 
         lost, late, stopped, alive = (trial(number) for number in range(4))
+        winner = client.create_run("0", tags=below | {"flare.entry": "train"}).info.run_id
         client.set_terminated(stopped, "KILLED")
-        end_lost_trials(parent.id, {0: "FAIL", 1: "COMPLETE", 2: "FAIL"})
-    found = [fetch(one) for one in (lost, late, stopped, alive)]
+        with child(parent.id) as done:
+            pass
+        end_lost_children(parent.id, {0: "FAIL", 1: "COMPLETE", 2: "FAIL"})
+    found = [fetch(one) for one in (lost, late, stopped, alive, winner, done.id)]
     client.set_terminated(alive)
-    assert [(one.info.status, one.data.tags["optuna.state"]) for one in found] == [
+    assert [(one.info.status, one.data.tags.get("optuna.state")) for one in found] == [
         ("FAILED", "FAIL"),
         ("FINISHED", "COMPLETE"),
         ("KILLED", "FAIL"),
         ("RUNNING", "RUNNING"),
+        ("KILLED", None),
+        ("FINISHED", None),
     ]
-    assert found[0].data.tags["flare.error"] == "its process was lost"
+    lost = [one.data.tags.get("flare.error") == "its process was lost" for one in found]
+    assert lost == [True, False, False, False, True, False]
 
 
 def test_the_commit_is_a_tag_and_so_is_whether_there_are_changes(fetch, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from flare.config import TrainConfig
 from flare.models.normalisation import fit_normalisation
 from flare.workflows.fitting import training_data as data_module
-from flare.workflows.fitting.network import prepare_inputs
+from flare.workflows.fitting.network_inputs import prepare_inputs
 from flare.workflows.fitting.training_data import training_rows
 
 from workplace import working_in

@@ -8,8 +8,9 @@ import pytest
 from flare.config import TrainConfig
 from flare.training.state import TrainingState
 from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network import prepare_inputs, train_network
+from flare.workflows.fitting.network import train_network
 from flare.workflows.fitting.network_folds import cross_validate_network
+from flare.workflows.fitting.network_inputs import prepare_inputs
 from flare.workflows.fitting.training_data import training_rows
 
 from workplace import SMALL_NETWORK, working_in

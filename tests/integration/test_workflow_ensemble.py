@@ -43,10 +43,10 @@ def config(home, **changes: object) -> EnsembleConfig:
 def trained(home, models):
     """An ensemble of the forest and the network; it takes no part in the other tests' registry."""
     with working_in(home.folder), pytest.MonkeyPatch.context() as patch:
-        real = ensemble.register
+        real = ensemble.postprocess_and_register
         patch.setattr(
             ensemble,
-            "register",
+            "postprocess_and_register",
             lambda *given, **named: real(*given, **named | {"model_name": NAME}),
         )
         return ensemble.run(config(home))
@@ -184,9 +184,11 @@ def test_without_forecasts_out_of_fold_it_is_postprocessed_on_validation_and_say
     models, at_home, caplog, monkeypatch
 ):
     monkeypatch.setattr(ensemble, "read_out_of_fold", lambda *_: None)
-    real = ensemble.register
+    real = ensemble.postprocess_and_register
     monkeypatch.setattr(
-        ensemble, "register", lambda *given, **named: real(*given, **named | {"model_name": NAME})
+        ensemble,
+        "postprocess_and_register",
+        lambda *given, **named: real(*given, **named | {"model_name": NAME}),
     )
     result = ensemble.run(config(at_home))
     assert version_tags(result.version)[POSTPROCESSING_TAG] == ON_VALIDATION

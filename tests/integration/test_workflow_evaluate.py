@@ -6,6 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from flare.config import EvaluateConfig
+from flare.config.groups import PackOptions
 from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound, TrackingUnavailable
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import EVENTS
@@ -242,6 +243,6 @@ def test_a_version_whose_run_was_purged_is_evaluated_without_its_card(at_home, c
 
 def test_of_a_single_region_there_still_is_a_forest_for_reference(elsewhere):
     data = write_tiny_dataset(elsewhere / "few", training_regions=1, test_regions=1)
-    pack = open_packed(data, None, image_size=32, processes=1)
+    pack = open_packed(PackOptions(data_dir=data, processes=1), 32)
     result = fit_references(reference_data(pack)).forecasters
     assert result["forest"].postprocessing == PostProcessing()

@@ -8,12 +8,13 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from flare.config import SearchConfig
+from flare.config.search import SearchConfig
 from flare.datasets.pack.reader import Pack
 from flare.errors import ConfigInvalid, StorageUnavailable, TrainingDiverged, VerificationInvalid
 from flare.tracking.registry import version_tags
 from flare.workflows import search
 from flare.workflows.fitting import network
+from flare.workflows.searching import model_search
 from flare.workflows.searching.trial import Trials
 
 from tiny import write_tiny_dataset
@@ -25,7 +26,7 @@ RPS = "out_of_fold/flux/ranked_probability_score"
 def searched(at_home, tmp_path, monkeypatch):
     """Return a function that searches a few small forests or networks in a storage of its own."""
     spaces = {"trees": (5, 12), "width": (2, 4), "hidden": (4, 8), "batch_size": (4, 8)}
-    real = search.space_of
+    real = model_search.space_of
 
     def small_space(model, config):
         space = dict(real(model, config))
@@ -40,9 +41,9 @@ def searched(at_home, tmp_path, monkeypatch):
         values = dict(real_defaults(*given))
         return values | {name: defaults[name] for name in defaults.keys() & values.keys()}
 
-    real_defaults = search.default_values
-    monkeypatch.setattr(search, "space_of", small_space)
-    monkeypatch.setattr(search, "default_values", small_defaults)
+    real_defaults = model_search.default_values
+    monkeypatch.setattr(model_search, "space_of", small_space)
+    monkeypatch.setattr(model_search, "default_values", small_defaults)
 
     def run(**given):
         small = {
@@ -286,9 +287,7 @@ def test_no_trial_is_started_after_the_timeout(searched):
 
 def test_a_search_without_a_single_event_says_so(searched, newest, tmp_path):
     quiet = write_tiny_dataset(tmp_path / "quiet", test_regions=1, labels=(1e-9, 2e-6))
-    with pytest.raises(
-        VerificationInvalid, match=r"none of the 1 trials .* has a value"
-    ):
+    with pytest.raises(VerificationInvalid, match=r"none of the 1 trials .* has a value"):
         searched(data_dir=quiet, trials=1, objective="brier_skill_score", study="quiet")
     assert newest("search").info.status == "FAILED"
 
@@ -304,7 +303,7 @@ def test_a_search_without_a_single_event_says_so(searched, newest, tmp_path):
 def test_a_storage_that_cannot_be_used_is_one_line(
     searched, tmp_path, monkeypatch, storage, error, words
 ):
-    monkeypatch.setattr("flare.workflows.searching.study.PATIENCE_AT_START", 0.1)
+    monkeypatch.setattr("flare.workflows.searching.storage.PATIENCE_AT_START", 0.1)
     (tmp_path / "text.db").write_text("these are words\n" * 100)
     with pytest.raises(error, match=words) as refused:
         searched(storage=storage.format(path=tmp_path))

@@ -159,7 +159,7 @@ def test_a_network_given_shuffled_images_learns_nothing(tmp_path):
         train = TrainConfig(
             data_dir=tmp_path / "easy", image_size=64, epochs=20, width=8, accelerator="cpu"
         )
-        pack = open_packed(train.data_dir, None, image_size=64, processes=0)
+        pack = open_packed(train, 64)
         rows = pack.split("training")
         data = TrainingData(pack, rows, split_by_region(rows.table, validation_share=0.25))
         right = trained_and_scored(data, pack.split("test"), train)

@@ -19,10 +19,11 @@ from flare.forecasters.postprocessing.calibration import METHODS, RATE
 from flare.goes import EVENTS
 from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
-from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network import prepare_inputs, train_network
+from flare.workflows.fitting import forest
+from flare.workflows.fitting.cross_validation import OutOfFoldForecasts, training_folds
+from flare.workflows.fitting.network import train_network
 from flare.workflows.fitting.network_folds import cross_validate_network
-from flare.workflows.fitting.scoring import OutOfFoldForecasts
+from flare.workflows.fitting.network_inputs import prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData, training_data
 
 from tiny import write_tiny_dataset
@@ -158,9 +159,9 @@ def data(home, models):
 def fitted(family: str, data: TrainingData, *, seed: int) -> float:
     """Return P(C1.0) of a newly fitted forecaster, without postprocessing, for one cube."""
     if family == "forest":
-        settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
-        features, rows = baseline.training_features(data), data.split.train
-        forecaster = baseline.fit_rows(features, data, rows, settings, seed=seed)
+        settings = forest.forest_settings(BaselineConfig(**SMALL_FOREST))
+        features, rows = forest.training_features(data), data.split.train
+        forecaster = forest.fit_rows(features, data, rows, settings, seed=seed)
     else:
         config = TrainConfig(**SMALL_NETWORK, seed=seed)
         forecaster, _ = train_network(data, config, prepare_inputs(data, config))
@@ -170,8 +171,8 @@ def fitted(family: str, data: TrainingData, *, seed: int) -> float:
 def out_of_fold(family: str, data: TrainingData, *, folds: int = 3) -> OutOfFoldForecasts:
     """Return the forecasts that the postprocessing of a new forecaster is fitted on."""
     if family == "forest":
-        settings = baseline.forest_settings(BaselineConfig(**SMALL_FOREST))
-        return baseline.fit_and_forecast(data, settings, seed=0, folds=folds, split_seed=0)[1]
+        settings = forest.forest_settings(BaselineConfig(**SMALL_FOREST))
+        return forest.fit_and_forecast(data, settings, seed=0, folds=folds, split_seed=0)[1]
     numbers = training_folds(data, folds, seed=0)
     config = TrainConfig(**SMALL_NETWORK)
     inputs = prepare_inputs(data, config)

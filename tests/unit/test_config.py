@@ -10,9 +10,9 @@ from flare.config import (
     PackConfig,
     PredictConfig,
     PromoteConfig,
-    SearchConfig,
     TrainConfig,
 )
+from flare.config.search import SearchConfig
 
 CONFIGS = ENTRY_POINTS.values()
 

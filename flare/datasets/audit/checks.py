@@ -19,11 +19,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """A check: ``title`` names the problem, ``unit`` the counted items, ``meaning`` the remedy."""
+    """A check: ``title`` names the problem, ``unit`` the counted items, ``meaning`` the remedy.
+
+    ``verdict`` is that of a finding with any case, where the check itself does not say otherwise.
+    """
 
     title: str
     unit: str
     meaning: str
+    verdict: Verdict = Verdict.INVALID
 
 
 #: Every check, in the order in which it is reported.
@@ -45,6 +49,7 @@ LEAK_CHECKS: dict[str, Check] = {
         "neighbouring pairs",
         "Regions of close numbers visible at the same time may share pixels and flares; report it "
         "with scores, and keep them together where the split is yours.",
+        Verdict.WARNING,
     ),
     "same_ids": Check(
         "sample on both sides",
@@ -62,6 +67,7 @@ LEAK_CHECKS: dict[str, Check] = {
         "images",
         "The same pixels under two region numbers mean copied or mixed-up files; look at them, and "
         "delete the wrong ones: an absent image is masked.",
+        Verdict.WARNING,
     ),
     "uniform_images": Check(
         "uniform image as present",
@@ -75,29 +81,34 @@ LEAK_CHECKS: dict[str, Check] = {
         "images",
         "A file whose pixels all have one value is a filled gap or a dark frame; no model gets it, "
         "but fewer observations exist than files: report it with the score.",
+        Verdict.WARNING,
     ),
     "nowcasts": Check(
         "flaring sample, index >= 1",
         "flaring samples",
         "The window of such a sample may end at the flare itself, so that it is a nowcast; report "
         "scores of the forecast-clean subset too (flaring samples of index 0 only).",
+        Verdict.WARNING,
     ),
     "duplicate_samples": Check(
         "sample that occurs twice",
         "samples",
         "The same region and window under several ids count several times in every score; keep one "
         "of them.",
+        Verdict.WARNING,
     ),
     "contradicting_labels": Check(
         "labels that contradict",
         "samples",
         "The same region and forecast window cannot have two peak fluxes; find out which is right.",
+        Verdict.WARNING,
     ),
     "timestamps_tell_label": Check(
         "time stamps predict the label",
         "samples",
         "How ids and times are written predicts the label by itself; never give id, start or time "
         "of day to a model.",
+        Verdict.WARNING,
     ),
     "feature_names": Check(
         "feature named after time or id",
@@ -149,7 +160,7 @@ class AuditFinding:
 
     @property
     def title(self) -> str:
-        """The problem that was looked for."""
+        """The title of the check."""
         return LEAK_CHECKS[self.check].title
 
     @property
@@ -163,28 +174,28 @@ class AuditFinding:
         return self.count / self.total if self.total else None
 
 
-def met(
+def audit_finding(
     check: str,
     place: str,
-    verdict: Verdict,
     examples: Iterable[str],
     *,
     total: int,
-    count: int,
+    count: int | None = None,
+    verdict: Verdict | None = None,
     note: str = "",
     figures: Mapping[str, float] | None = None,
 ) -> AuditFinding:
-    """Return a finding with the verdict, or OK if ``count`` is 0."""
-    return AuditFinding(
-        check,
-        place,
-        verdict if count else Verdict.OK,
-        count,
-        total,
-        tuple(islice(examples, MAX_EXAMPLES)),
-        note,
-        figures or {},
-    )
+    """Return a finding: OK without a case, else with ``verdict``, by default that of the check.
+
+    ``count`` is the number of cases; by default every example is one.
+    """
+    if count is None:
+        examples = list(examples)
+        count = len(examples)
+    worst = verdict or LEAK_CHECKS[check].verdict
+    first = tuple(islice(examples, MAX_EXAMPLES))
+    verdict = worst if count else Verdict.OK
+    return AuditFinding(check, place, verdict, count, total, first, note, figures or {})
 
 
 def skipped(check: str, place: str, why: str) -> AuditFinding:

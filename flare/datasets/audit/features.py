@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from flare.datasets.audit.checks import AuditFinding, Verdict, met, skipped
+from flare.datasets.audit.checks import AuditFinding, audit_finding, skipped
 from flare.datasets.audit.labels import timestamp_columns
 from flare.errors import ConfigInvalid
 
@@ -41,7 +41,7 @@ def feature_names(names: Sequence[str], *, place: str) -> AuditFinding:
     Position on the disk is allowed: it is physics, although with the date it identifies a region.
     """
     bad = [name for name in names if named_after_time_or_id(name)]
-    return met("feature_names", place, Verdict.INVALID, bad, count=len(bad), total=len(names))
+    return audit_finding("feature_names", place, bad, total=len(names))
 
 
 def named_after_time_or_id(name: str) -> bool:
@@ -72,12 +72,10 @@ def feature_values(
     leaking = [one for one in columns if one.leak]
     clean = max((one for one in columns if not one.leak), key=_strength, default=None)
     nearest = f"; the largest of the others: {clean.text}" if clean is not None else ""
-    return met(
+    return audit_finding(
         "feature_values",
         place,
-        Verdict.INVALID,
         (one.text for one in leaking),
-        count=len(leaking),
         total=len(names),
         note=f"in {len(table)} samples{nearest}",
         figures={"largest_clean_correlation": _strength(clean)} if clean is not None else None,
@@ -176,12 +174,7 @@ def read_feature_file(
     Text that is not a number is replaced by its alphabetical order, so that a date as text still
     is a time.
 
-    Parameters
-    ----------
-    path
-        CSV with a header, the column ``id`` in it.
-    tables
-        Those of the dataset's splits.
+    ``path`` is a CSV with a header, the column ``id`` in it.
 
     Returns
     -------

@@ -4,7 +4,6 @@ Images are compared by digests of the pixels that a model reads, so that a file 
 written again is the same image.
 """
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flare.datasets.audit.checks import AuditFinding, Verdict, met
+from flare.datasets.audit.checks import AuditFinding, audit_finding
 from flare.datasets.pack.reader import Pack
 from flare.images.planes import UNIFORM
 from flare.parallel import Progress, map_in_order, reported
@@ -109,20 +108,19 @@ def identical_images(left: Planes, right: Planes, *, place: str) -> AuditFinding
     """Count images on the right whose pixels are on the left too, in any sample."""
     same = np.isin(right.digests, left.digests[left.digests > 0])
     places = np.argwhere(same)
+    twins = (np.argwhere(left.digests == right.digests[tuple(image)])[0] for image in places)
+    n_samples = len(np.unique(places[:, 0]))
 
-    def examples() -> Iterator[str]:
-        for image in places:
-            twin = np.argwhere(left.digests == right.digests[tuple(image)])[0]
-            yield f"{left.name(twin)} | {right.name(image)}"
-
-    return met(
+    return audit_finding(
         "identical_images",
         place,
-        Verdict.INVALID,
-        examples(),
+        (
+            f"{left.name(one)} | {right.name(image)}"
+            for one, image in zip(twins, places, strict=True)
+        ),
         count=len(places),
         total=int(right.present.sum()),
-        note=_samples_note(len(np.unique(places[:, 0]))),
+        note=f"in {n_samples} samples" if n_samples else "",
     )
 
 
@@ -141,10 +139,9 @@ def images_in_two_regions(planes: Planes, *, place: str) -> AuditFinding:
     _, first = np.unique(digests, return_index=True)
     bounds = [*first.tolist(), len(digests)]
     bad = [(low, high) for low, high in pairwise(bounds) if regions[low] != regions[high - 1]]
-    return met(
+    return audit_finding(
         "images_in_two_regions",
         place,
-        Verdict.WARNING,
         (f"{planes.name(places[low])} | {planes.name(places[high - 1])}" for low, high in bad),
         count=sum(high - low for low, high in bad),
         total=int(planes.present.sum()),
@@ -160,10 +157,9 @@ def uniform_images(planes: Planes, *, place: str) -> AuditFinding:
     places = np.argwhere(planes.uniform)
     by_channel = planes.uniform.sum(axis=(0, 1))  # (C,)
     counts = {channel: int(n) for channel, n in zip(CHANNELS, by_channel, strict=True) if n}
-    return met(
+    return audit_finding(
         "uniform_images",
         place,
-        Verdict.INVALID,
         map(planes.name, places),
         count=len(places),
         total=int(planes.present.sum()),
@@ -181,16 +177,11 @@ def masked_uniform_images(pack: Pack, *, place: str) -> AuditFinding:
     uniform = named[named["reason"] == UNIFORM]
     count = pack.rejected_counts.get(UNIFORM, 0)
     present = N_PLANES * sum(pack.samples.values()) - sum(pack.missing.values())
-    return met(
+    return audit_finding(
         "masked_uniform_images",
         place,
-        Verdict.WARNING,
         (f"{key} {file}" for key, file in zip(uniform["id"], uniform["file"], strict=True)),
         count=count,
         total=present + count,
         note=f"masked as missing, {count:,} images" if count else "",
     )
-
-
-def _samples_note(count: int) -> str:
-    return f"in {count} samples" if count else ""

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.tree import DecisionTreeRegressor
 
-from flare.datasets.audit.checks import MAX_EXAMPLES, AuditFinding, Verdict, met, skipped
+from flare.datasets.audit.checks import MAX_EXAMPLES, AuditFinding, Verdict, audit_finding, skipped
 from flare.goes import HEADLINE_EVENT, QUIET_FLUX, flux_of_class
 
 #: ROC area of the time stamps above which there is a warning.
@@ -37,12 +37,10 @@ def nowcasts(table: pd.DataFrame, *, place: str) -> AuditFinding:
     late = table["window_index"] >= 1
     late_events, events = int((event & late).sum()), int(event.sum())
     strongest = table[flaring & late].sort_values("peak_flux", ascending=False, kind="stable")
-    return met(
+    return audit_finding(
         "nowcasts",
         place,
-        Verdict.WARNING,
         strongest["id"],
-        count=len(strongest),
         total=int(flaring.sum()),
         note=f"{late_events} of the {events} events of at least {HEADLINE_EVENT} among them",
         figures={"events": late_events, "all_events": events},
@@ -53,14 +51,7 @@ def duplicate_samples(table: pd.DataFrame, *, place: str) -> AuditFinding:
     """Count samples whose id, or whose region and window, occurs twice."""
     window = ["active_region", "start", "end"]
     again = table.duplicated(window) | table["id"].duplicated()
-    return met(
-        "duplicate_samples",
-        place,
-        Verdict.WARNING,
-        table["id"][again],
-        count=int(again.sum()),
-        total=len(table),
-    )
+    return audit_finding("duplicate_samples", place, table["id"][again], total=len(table))
 
 
 def contradicting_labels(tables: Sequence[pd.DataFrame], *, place: str) -> AuditFinding:
@@ -68,14 +59,8 @@ def contradicting_labels(tables: Sequence[pd.DataFrame], *, place: str) -> Audit
     table = pd.concat(tables, ignore_index=True)
     labels = table.groupby(["active_region", "end"])["peak_flux"].transform("nunique")
     wrong = table[labels > 1].sort_values(["active_region", "end"], kind="stable")
-    return met(
-        "contradicting_labels",
-        place,
-        Verdict.WARNING,
-        (f"{row.id} has {row.peak_flux:.4g}" for row in wrong.itertuples()),
-        count=len(wrong),
-        total=len(table),
-    )
+    cases = (f"{row.id} has {row.peak_flux:.4g}" for row in wrong.itertuples())
+    return audit_finding("contradicting_labels", place, cases, total=len(table))
 
 
 def timestamp_columns(table: pd.DataFrame) -> pd.DataFrame:

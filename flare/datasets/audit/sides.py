@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from flare.datasets.audit.checks import AuditFinding, Verdict, met
+from flare.datasets.audit.checks import AuditFinding, Verdict, audit_finding
 from flare.datasets.splits import MAX_GROUP, neighbours, region_groups
 from flare.sample import FORECAST_WINDOW_HOURS
 
@@ -26,39 +26,21 @@ class Sides:
 
 def audit_sides(sides: Sides) -> list[AuditFinding]:
     """Make all checks that need the tables alone."""
-    return [
-        shared_regions(sides),
-        siblings_apart(sides),
-        neighbours_apart(sides),
-        same_ids(sides),
-    ]
+    checks = (shared_regions, siblings_apart, neighbours_apart, same_ids)
+    return [check(sides) for check in checks]
 
 
 def shared_regions(sides: Sides) -> AuditFinding:
     """Count active regions on both sides."""
     right = set(sides.right["active_region"].tolist())
     shared = sorted(right.intersection(sides.left["active_region"]))
-    return met(
-        "shared_regions",
-        sides.place,
-        Verdict.INVALID,
-        map(str, shared),
-        count=len(shared),
-        total=len(right),
-    )
+    return audit_finding("shared_regions", sides.place, map(str, shared), total=len(right))
 
 
 def siblings_apart(sides: Sides) -> AuditFinding:
     """Count samples of one range, or with overlapping 36 h of one region, on different sides."""
-    pairs = list(_siblings(sides.left, sides.right))
-    return met(
-        "siblings_apart",
-        sides.place,
-        Verdict.INVALID,
-        (f"{left} | {right}" for left, right in pairs),
-        count=len(pairs),
-        total=len(sides.right),
-    )
+    pairs = (f"{left} | {right}" for left, right in _siblings(sides.left, sides.right))
+    return audit_finding("siblings_apart", sides.place, pairs, total=len(sides.right))
 
 
 def _siblings(left: pd.DataFrame, right: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -96,13 +78,13 @@ def neighbours_apart(sides: Sides) -> AuditFinding:
         if (first in left) != (second in left) and (first in right) != (second in right)
     ]
     together = _same_group(table, pairs) if sides.place == "validation" else []
-    return met(
+    return audit_finding(
         "neighbours_apart",
         sides.place,
-        Verdict.INVALID if together else Verdict.WARNING,
         (f"{first} | {second}" for first, second in together or pairs),
         count=len(pairs),
         total=len(known),
+        verdict=Verdict.INVALID if together else None,
         note=_group_note(len(together), len(pairs)) if sides.place == "validation" else "",
     )
 
@@ -124,6 +106,4 @@ def _group_note(together: int, apart: int) -> str:
 def same_ids(sides: Sides) -> AuditFinding:
     """Count samples on both sides."""
     both = sides.right["id"][sides.right["id"].isin(sides.left["id"])]
-    return met(
-        "same_ids", sides.place, Verdict.INVALID, both, count=len(both), total=len(sides.right)
-    )
+    return audit_finding("same_ids", sides.place, both, total=len(sides.right))

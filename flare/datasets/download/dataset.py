@@ -38,22 +38,9 @@ _UNPACKED = "unpacked.partial"  # in the work folder
 class DownloadRequest:
     """What to download, and where to.
 
-    Parameters
-    ----------
-    what
-        ``full`` or ``example``.
-    dest
-        The folder to be made.
-    mirrors
-        Where to look, in this order.
-    sha256
-        SHA-256 that the archive must have; empty if unknown.
-    keep_archive
-        Whether a downloaded archive stays after the dataset is complete.
-    attempts, timeout
-        Failures in a row, and seconds without a byte, after which a mirror is given up.
-    processes
-        How many read images; by default one per core.
+    ``mirrors`` are tried in their order. ``sha256`` is what the archive must have, empty if
+    unknown. ``attempts`` and ``timeout`` are the failures in a row, and the seconds without a byte,
+    after which a mirror is given up.
     """
 
     what: str

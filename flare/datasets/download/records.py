@@ -34,10 +34,7 @@ class Record:
 def read_record(dest: Path, name: str, *, sha256: str) -> Record | None:
     """Return the record of a finished download, or None where there is nothing yet.
 
-    Raises
-    ------
-    DatasetInvalid
-        The folder holds something else than a download of this name and archive.
+    Raises DatasetInvalid: the folder holds something else than a download of this name and archive.
     """
     if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
         return None

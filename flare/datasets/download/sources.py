@@ -33,10 +33,7 @@ class Size:
 
 #: 8,336 + 886 samples of about 430 kB are 4.1 GB that do not compress; in 370,000 files, each in
 #: whole blocks of 4 KiB, they take a fifth more. The example's few hundred samples are a guess.
-SIZES = {
-    "full": Size(4_100_000_000, 4_900_000_000),
-    "example": Size(200_000_000, 240_000_000),
-}
+SIZES = {"full": Size(4_100_000_000, 4_900_000_000), "example": Size(200_000_000, 240_000_000)}
 
 #: The largest archive that is accepted: several times the full set.
 MAX_ARCHIVE_BYTES = 20_000_000_000
@@ -67,20 +64,10 @@ class Mirror:
 def mirrors_of(what: str, source: str, environment: Mapping[str, str] = os.environ) -> list[Mirror]:
     """Return the mirrors that a comma-separated ``source`` names, in its order.
 
-    Parameters
-    ----------
-    what
-        ``full`` or ``example``.
-    source
-        Names (``github``, ``kaggle``), http(s) addresses and files; a comma within an address is
-        written %2C.
-    environment
-        Mapping with KAGGLE_USERNAME and KAGGLE_KEY.
+    ``source`` has names (``github``, ``kaggle``), http(s) addresses and files; a comma within an
+    address is written %2C. ``environment`` has KAGGLE_USERNAME and KAGGLE_KEY.
 
-    Raises
-    ------
-    ConfigInvalid
-        A word is none of these, or none of the mirrors has ``what``.
+    Raises ConfigInvalid: a word is none of these, or none of the mirrors has ``what``.
     """
     words = [word.strip() for word in source.split(",") if word.strip()]
     mirrors = [mirror for word in words for mirror in _mirrors_of_word(what, word, environment)]

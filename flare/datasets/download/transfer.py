@@ -74,22 +74,10 @@ class _Origin(TypedDict):
 class Transfer:
     """The transfer of one file.
 
-    Parameters
-    ----------
-    url
-        Address of the file.
-    path
-        Where the whole file goes; its folder also holds the partial file.
-    attempts
-        Failures in a row after which the mirror is given up.
-    timeout
-        Seconds without a byte after which a connection counts as broken.
-    login
-        User name and password, sent to the host of ``url`` alone.
-    report
-        Called with the bytes received and the bytes in all.
-    max_bytes
-        Size above which the file is refused.
+    The folder of ``path`` also holds the partial file. ``attempts`` and ``timeout`` are the
+    failures in a row after which the mirror is given up, and the seconds without a byte after which
+    a connection counts as broken. ``login``, user name and password, goes to the host of ``url``
+    alone. A file above ``max_bytes`` is refused.
     """
 
     url: str
@@ -209,9 +197,7 @@ class Transfer:
         strong = etag if etag.startswith('"') else ""  # a weak one may stay when bytes change
         total = response.raw.length_remaining
         origin = _Origin(
-            url=self.url,
-            validator=strong or response.headers.get("Last-Modified", ""),
-            total=total,
+            url=self.url, validator=strong or response.headers.get("Last-Modified", ""), total=total
         )
         self._origin_file.write_text(json.dumps(origin), encoding="utf-8")
         self._write(response, 0, total)

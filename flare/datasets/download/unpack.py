@@ -63,12 +63,7 @@ def unpack(
 
     After an error the folder must be deleted.
 
-    Parameters
-    ----------
-    archive
-        A zip, tar or tar.gz.
-    report
-        Called with the number of files written, and of those to write.
+    ``archive`` is a zip, tar or tar.gz; ``report`` gets the number of files written, and of all.
 
     Raises
     ------
@@ -198,11 +193,9 @@ def place_of(name: str) -> tuple[PurePosixPath, PurePosixPath] | None:
     (``SDOBenchmark-data-full/training/...``), except a table's name that some copies have next to
     these; of folders of these names within one another the innermost counts.
 
-    Raises
-    ------
-    ArchiveInvalid
-        The name could lead out of a folder on some system: it is absolute, climbs with ``..``,
-        has a drive letter, a backslash, or characters that no name of the dataset has.
+    Raises ArchiveInvalid: the name could lead out of a folder on some system: it is absolute,
+    climbs with ``..``, has a drive letter, a backslash, or characters that no name of the dataset
+    has.
     """
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or "\\" in name or _DRIVE.match(name):

@@ -87,10 +87,7 @@ class Pack:
     def split(self, name: str) -> PackedSplit:
         """Map one split, ``training`` or ``test``, into memory.
 
-        Raises
-        ------
-        DatasetNotFound
-            The dataset had no such split when it was packed.
+        Raises DatasetNotFound: the dataset had no such split when it was packed.
         """
         if name not in self.samples:
             raise DatasetNotFound(
@@ -136,12 +133,8 @@ def fingerprint_of_pack(pack: Pack, rows: Mapping[str, str]) -> str:
 def open_pack(pack_dir: Path, *, source: Path | None = None) -> Pack:
     """Open a pack after checking that it is whole, without reading its cubes; see `verify_pack`.
 
-    Parameters
-    ----------
-    pack_dir
-        Its folder.
-    source
-        The dataset that it should be of; names, sizes and times of its files are then compared.
+    ``source`` is the dataset that it should be of; names, sizes and times of its files are
+    compared.
 
     Raises
     ------
@@ -168,10 +161,8 @@ def open_pack(pack_dir: Path, *, source: Path | None = None) -> Pack:
 def verify_pack(pack: Pack, *, progress: Callable[[int, int], None] | None = None) -> None:
     """Read every byte of an opened pack again; `open_pack` looks at sizes and small files alone.
 
-    Raises
-    ------
-    DatasetInvalid
-        A sample is not what was packed, or the fingerprint is not that of the samples.
+    Raises DatasetInvalid: a sample is not what was packed, or the fingerprint is not that of the
+    samples.
     """
     again = f"delete {pack.folder} and {_AGAIN}"
     rows: dict[str, str] = {}

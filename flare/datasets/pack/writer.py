@@ -70,16 +70,8 @@ def pack(
 ) -> Pack:
     """Pack a dataset, both splits or the one that is there.
 
-    Parameters
-    ----------
-    data_dir
-        A dataset in SDOBenchmark's layout.
-    dest
-        Folder of the pack. A pack that lies there already is replaced once the new one is whole.
-    image_size
-        Pixels of an edge after averaging; a divisor of 256.
-    processes
-        How many decode; by default one per core, fewer for a small dataset.
+    A pack in ``dest`` is replaced once the new one is whole. ``image_size``, pixels of an edge
+    after averaging, divides 256.
 
     Raises
     ------
@@ -157,10 +149,7 @@ def _describe(
 ) -> Pack:
     """Write everything but the large files, ``pack.json`` last.
 
-    Raises
-    ------
-    DatasetInvalid
-        A split has not one image that can be used.
+    Raises DatasetInvalid: a split has not one image that can be used.
     """
     source: dict[str, dict[str, str]] = {}  # digests of a split's table and samples, by name
     packed: dict[str, str] = {}  # digests of the stored bytes, by sample

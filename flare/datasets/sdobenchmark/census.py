@@ -178,15 +178,6 @@ def take_census(
 ) -> Census:
     """Read every table and every image of a dataset once, and count samples and images.
 
-    Parameters
-    ----------
-    data_dir
-        A dataset in SDOBenchmark's layout, with both splits or one.
-    processes
-        How many read images; by default one per core, fewer for a small dataset.
-    progress
-        Called with the samples that are done and the samples in all.
-
     Raises
     ------
     DatasetNotFound

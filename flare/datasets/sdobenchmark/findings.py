@@ -179,14 +179,8 @@ def stray_findings(
 ) -> dict[str, Finding]:
     """Return the files outside of the samples' folders, and the folders that have no row.
 
-    Parameters
-    ----------
-    split_dir
-        ``training`` or ``test`` of a dataset; it need not exist.
-    folders
-        Those of the table's samples.
-    tables
-        Files that are not strays.
+    ``split_dir`` need not exist; ``folders`` are those of the table, ``tables`` files that are no
+    strays.
     """
     known = set(folders)
     regions = {folder.parent for folder in known}

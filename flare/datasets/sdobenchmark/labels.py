@@ -84,10 +84,7 @@ def identity_above(folder: Path) -> DatasetIdentity | None:
 def find_table(data_dir: Path, split: str) -> Path:
     """Return the path of a split's table.
 
-    Raises
-    ------
-    DatasetNotFound
-        There is none in any of the places where copies of the dataset keep it.
+    Raises DatasetNotFound: there is none in any of the places where copies of the dataset keep it.
     """
     if split not in _TABLE_PLACES:
         raise ConfigInvalid(f"{split!r} is not a split; the splits are {', '.join(SPLITS)}")
@@ -108,10 +105,7 @@ def tables_on_disk(data_dir: Path, split: str) -> list[Path]:
 def available_splits(data_dir: Path) -> tuple[str, ...]:
     """Return the splits that have a table, in the order of ``SPLITS``.
 
-    Raises
-    ------
-    DatasetNotFound
-        No split has one.
+    Raises DatasetNotFound: no split has one.
     """
     splits = tuple(split for split in SPLITS if tables_on_disk(data_dir, split))
     if not splits:

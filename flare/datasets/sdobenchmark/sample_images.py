@@ -16,14 +16,8 @@ def read_sample(folder: Path, start: datetime, *, size: int = IMAGE_SIZE) -> Sam
 
     A folder that does not exist is a sample without images.
 
-    Parameters
-    ----------
-    folder
-        Where the images lie.
-    start
-        Beginning of the input window, UTC without a zone.
-    size
-        Pixels of an image's edge; any other size is rejected.
+    ``start`` of the input window is UTC without a zone; an edge of other than ``size`` pixels is
+    rejected.
     """
     return read_images(folder, start, size=size)[0]
 

@@ -18,10 +18,7 @@ def write_example(dest: Path) -> Path:
     It is the first sample of a selected test split that an M-class flare follows and that lacks one
     or two of its images, so that the example shows missing images too.
 
-    Raises
-    ------
-    DatasetInvalid
-        The folder exists.
+    Raises DatasetInvalid: the folder exists.
     """
     index = 0
     while True:

@@ -184,10 +184,7 @@ LEVELS: dict[str, Level] = {
 def level_of(difficulty: str) -> Level:
     """Return a level by its name.
 
-    Raises
-    ------
-    ConfigInvalid
-        There is no such level.
+    Raises ConfigInvalid: there is no such level.
     """
     if difficulty not in LEVELS:
         raise ConfigInvalid(f"difficulty is {difficulty!r}; choose one of {', '.join(LEVELS)}")

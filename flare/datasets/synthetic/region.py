@@ -91,12 +91,7 @@ class Region:
 
 
 def make_region(
-    split: str,
-    index: int,
-    *,
-    seed: int,
-    level: Level = LEVELS["medium"],
-    test: str = "as_observed",
+    split: str, index: int, *, seed: int, level: Level = LEVELS["medium"], test: str = "as_observed"
 ) -> Region:
     """Make region ``index`` of a split; it depends on nothing but the arguments."""
     number = FIRST_NUMBER[split] + index

@@ -120,20 +120,17 @@ _KINDS: dict[str, Texture] = {
     "network": filtered(0.3, 1.1),
     "mottle": filtered(0.8, 1.2),
     "cloud": mixed(
-        (1.0, displaced(patchy(filtered(1.7, 1.6), level=0.5), by=12.0)),
-        (0.6, filtered(1.8, 1.6)),
+        (1.0, displaced(patchy(filtered(1.7, 1.6), level=0.5), by=12.0)), (0.6, filtered(1.8, 1.6))
     ),
     "hair": mixed(
         (1.0, smeared(filtered(0.7, 1.0), steps=14, bend=1.1)),
         (0.7, smeared(filtered(0.3, 0.6), steps=7, bend=1.1)),
     ),
     "fibril": mixed(
-        (1.0, smeared(filtered(0.4, 0.7), steps=6, bend=1.3)),
-        (0.6, filtered(0.9, 0.8)),
+        (1.0, smeared(filtered(0.4, 0.7), steps=6, bend=1.3)), (0.6, filtered(0.9, 0.8))
     ),
     "blotch": mixed(
-        (1.0, displaced(filtered(1.3, 0.8), by=14.0)),
-        (0.2, displaced(filtered(0.4, 0.7), by=8.0)),
+        (1.0, displaced(filtered(1.3, 0.8), by=14.0)), (0.2, displaced(filtered(0.4, 0.7), by=8.0))
     ),
 }
 

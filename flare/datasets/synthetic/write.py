@@ -65,22 +65,12 @@ def synthesize(
 
     Parameters
     ----------
-    dest
-        Folder to make; it must not exist.
-    n_training, n_test
-        Samples of each split, >= 1.
-    seed
-        Seed of everything random, >= 0.
     difficulty
         ``easy``, ``medium`` or ``hard``; see ``flare.datasets.synthetic.flares.LEVELS``.
     test
         How the regions of the test split are chosen: ``as_observed``, unselected, so that the
         oracle's probabilities are right there, or ``selected`` by their labels as SDOBenchmark's
         were, with three times as many M1.0 events as in training.
-    processes
-        Worker processes; one per core if None. With 1 everything happens in this process.
-    progress
-        Called with the number of regions that are written, and of all regions.
 
     Raises
     ------

@@ -33,11 +33,7 @@ _MAX_LOGIT = 16.0  # beyond it a probability is 0 or 1 to seven digits
 
 
 def export(
-    network: nn.Module,
-    normalisation: ChannelNormalisation,
-    *,
-    image_size: int,
-    n_features: int = 0,
+    network: nn.Module, normalisation: ChannelNormalisation, *, image_size: int, n_features: int = 0
 ) -> ExportedNetwork | None:
     """Export a network and compare it with PyTorch; None, with a warning, where that fails."""
     if not can_run_graphs():
@@ -62,11 +58,7 @@ def export(
 
 
 def export_graph(
-    network: nn.Module,
-    normalisation: ChannelNormalisation,
-    *,
-    image_size: int,
-    n_features: int = 0,
+    network: nn.Module, normalisation: ChannelNormalisation, *, image_size: int, n_features: int = 0
 ) -> bytes:
     """Return the ONNX graph of a network on a CPU, in evaluation mode, for any number of samples.
 

@@ -51,11 +51,8 @@ class ExportedNetwork:
     def __init__(self, graph: bytes, *, threads: int | None = None) -> None:
         """Prepare the graph; ``threads`` a call, None for PyTorch's number.
 
-        Raises
-        ------
-        ForecasterInvalid
-            The graph refers to other files or other operators than ONNX's own, or has other inputs
-            or outputs than a network.
+        Raises ForecasterInvalid: the graph refers to other files or other operators than ONNX's
+        own, or has other inputs or outputs than a network.
         """
         from onnxruntime import InferenceSession, SessionOptions
 
@@ -98,10 +95,7 @@ class ExportedNetwork:
 def read_graph(path: Path, *, sha256: str) -> ExportedNetwork | None:
     """Read an exported network; None, with a warning, where PyTorch has to run it.
 
-    Raises
-    ------
-    ForecasterInvalid
-        The file has another digest, or is refused by ``ExportedNetwork``.
+    Raises ForecasterInvalid: the file has another digest, or is refused by ``ExportedNetwork``.
     """
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:

@@ -172,14 +172,8 @@ def quantile_bounds(
 ) -> tuple[_Floats, _Floats]:
     """Return between which log10 fluxes a quantile must lie for event probabilities to hold.
 
-    Parameters
-    ----------
-    probability
-        P(event) in 0..1, shape (N, E), never rising from one event to a stronger one.
-    events
-        Their classes, from weak to strong.
-    exceeded
-        Probability of a flux above the quantile, in 0..1: one minus its level.
+    ``probability`` is P(event), (N, E), never rising from one event to a stronger one; ``exceeded``
+    is the probability of a flux above the quantile: one minus its level.
 
     Returns
     -------

@@ -36,10 +36,8 @@ class Calibration:
 
     All but ``none`` keep the probability, before and after, within ``floor`` and 1 - ``floor``.
 
-    Raises
-    ------
-    ForecasterInvalid
-        No such method, or parameters that give no rising function within 0..1.
+    Raises ForecasterInvalid: no such method, or parameters that give no rising function within
+    0..1.
     """
 
     method: str = "none"
@@ -90,13 +88,9 @@ def natural_probabilities(
     exact where samples of a class look the same. Source: Saerens et al. 2002,
     doi:10.1162/089976602753284446, eq. 2.4.
 
-    Parameters
-    ----------
-    probability
-        (N, E) of events from weak to strong; one that is more likely than a weaker one is lowered
-        to it first.
-    class_sampling_weights
-        w, the sampling weight of each class, > 0, (E + 1,): below the weakest event first.
+    ``probability`` is (N, E), from weak to strong; an event that is more likely than a weaker one
+    is lowered to it first. ``class_sampling_weights`` are w > 0, (E + 1,), below the weakest event
+    first.
     """
     ordered = np.minimum.accumulate(probability, axis=1)
     edges = np.pad(ordered, [(0, 0), (1, 1)], constant_values=((0, 0), (1, 0)))

@@ -35,10 +35,8 @@ def fit_calibration(method: str, probability: FloatArray, outcomes: BoolArray) -
     that a few events that happen to be separated do not give certainty. Forecasts that run the
     wrong way, stronger where less happens, are left as they are.
 
-    Raises
-    ------
-    VerificationInvalid
-        Probabilities outside 0..1, outcomes that are not booleans, or are all equal.
+    Raises VerificationInvalid: probabilities outside 0..1, outcomes that are not booleans, or are
+    all equal.
     """
     outcomes = outcome_array("outcomes", outcomes)
     probability = probability_array("probability", probability, outcomes.shape)
@@ -193,12 +191,8 @@ def choose_rate_calibration(
 
     A gain is a lower negative log-likelihood of the class, by more than one standard error.
 
-    Parameters
-    ----------
-    probability, outcomes
-        Out-of-fold forecasts of the events of a distribution, and their outcomes, (N, E).
-    folds, regions
-        As in ``choose_calibration``.
+    ``probability`` and ``outcomes`` are (N, E), of the events of a distribution, out of fold; the
+    others are those of ``choose_calibration``.
     """
     outcome = outcomes[:, 0]
     if min(np.count_nonzero(outcome), np.count_nonzero(~outcome)) < _FEWEST:

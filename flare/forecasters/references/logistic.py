@@ -1,7 +1,9 @@
 """Logistic regression on the features of the images, one scikit-learn model for each event.
 
 The flux is the median of the distribution that has these probabilities (``flare.flux_curve``). With
-the single feature that measures the polarity inversion line it is the field's physics threshold.
+the single feature ``PIL_PROXY``, which measures the polarity inversion line, it is the field's
+physics threshold: a sample without a magnetogram then gets about the rate of such training samples,
+or the forecast of the median where training has none.
 """
 
 from dataclasses import dataclass
@@ -20,12 +22,11 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from flare.errors import DatasetInvalid, ForecasterInvalid
-from flare.features.table import FEATURE_NAMES, compute_features
+from flare.features.table import FEATURE_NAMES
 from flare.flux_curve import flux_quantiles
-from flare.forecast import LOG10_FLUX_RANGE, Forecast
-from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, check_cubes
+from flare.forecast import LOG10_FLUX_RANGE
+from flare.forecasters.base import FeatureForecaster, ForecasterSpec, Origin
 from flare.goes import event_outcomes
-from flare.sample import Cube, Present, reduce_cubes
 from flare.seeding import Stream, integer_seed
 
 #: Schrijver's R in the last magnetogram, as log10(1 + R). Schrijver 2007, doi:10.1086/511857.
@@ -49,7 +50,7 @@ _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class LogisticForecaster(Forecaster):
+class LogisticForecaster(FeatureForecaster):
     """Fill, flag and scale the features ``names``; then one of ``models`` for each event.
 
     ``models`` are a LogisticRegression or, where an event was too rare, a DummyClassifier.
@@ -70,22 +71,13 @@ class LogisticForecaster(Forecaster):
                 f"{len(self.models)}; fit it again"
             )
 
-    def predict(self, cubes: Cube, present: Present) -> Forecast:
-        """Compute the features of N samples, and forecast from them."""
-        check_cubes(cubes, present)
-        return self.predict_features(
-            compute_features(reduce_cubes(cubes, self.spec.image_size), present)
-        )
-
-    def predict_features(self, features: _Floats) -> Forecast:
-        """Forecast from features (N, F) in the order of ``FEATURE_NAMES``, NaN where missing."""
-        events = self.spec.events
-        if len(features) == 0:  # scikit-learn takes no empty table
-            return self.postprocessing.apply(np.empty(0), np.empty((0, len(events))), events)
+    def outputs(self, features: _Floats) -> tuple[_Floats, _Floats]:
+        """Return log10 flux, (N,), and event probabilities, (N, E), before postprocessing."""
         inputs = _within(self.scaler.transform(features[:, _columns(self.names)]))  # (N, D)
         single = np.column_stack([model.predict_proba(inputs)[:, 1] for model in self.models])
-        median = flux_quantiles(np.minimum.accumulate(single, axis=1), events, [0.5])[:, 0]
-        return self.postprocessing.apply(np.clip(median, *LOG10_FLUX_RANGE), single, events)
+        ordered = np.minimum.accumulate(single, axis=1)
+        median = flux_quantiles(ordered, self.spec.events, [0.5])[:, 0]
+        return np.clip(median, *LOG10_FLUX_RANGE), single
 
     def save_parts(self, folder: Path) -> dict[str, object]:
         """Write scaler and models as one skops file; return the names of their features."""
@@ -98,10 +90,8 @@ class LogisticForecaster(Forecaster):
     def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:
         """Read scaler and models; skops refuses every type but its own list.
 
-        Raises
-        ------
-        ForecasterInvalid
-            A feature is unknown, or a model is of another kind, width or event than wanted.
+        Raises ForecasterInvalid: a feature is unknown, or a model is of another kind, width or
+        event than wanted.
         """
         from skops.io import load
 
@@ -132,18 +122,9 @@ def fit_logistic(
     few groups, or in almost all, is forecast with its rate, (k + 1/2) / (n + 1). The scaler uses
     no labels and is fitted once, on all samples.
 
-    Parameters
-    ----------
-    features
-        (N, F) as ``compute_features`` gives them, NaN where missing.
-    peak_flux
-        Labels in W m^-2, shape (N,).
-    groups
-        Group of each sample, such as its active region, for cross-validation, (N,).
-    names
-        The features to use.
-    seed
-        Of the folds.
+    ``features`` are (N, F) as ``compute_features`` gives them, NaN where missing; ``peak_flux``
+    labels in W m^-2 and ``groups`` those of the cross-validation, such as active regions, both
+    (N,).
     """
     if len(features) == 0:
         raise DatasetInvalid("no training samples to fit a logistic regression on; check the split")
@@ -157,25 +138,6 @@ def fit_logistic(
         outcomes = event_outcomes(peak_flux, spec.events).T
         models = tuple(_fit_event(inputs, outcome, groups, seed) for outcome in outcomes)
     return LogisticForecaster(names, scaler, models, spec=spec, origin=origin)
-
-
-def fit_inversion_line(
-    features: _Floats,
-    peak_flux: _Floats,
-    groups: NDArray[np.integer],
-    *,
-    spec: ForecasterSpec,
-    origin: Origin,
-    seed: int = 0,
-) -> LogisticForecaster:
-    """Fit the physics threshold: a logistic regression on the inversion line's R alone.
-
-    A sample without a magnetogram gets about the rate of such training samples, or the forecast of
-    the median R where training has none.
-    """
-    return fit_logistic(
-        features, peak_flux, groups, spec=spec, origin=origin, names=(PIL_PROXY,), seed=seed
-    )
 
 
 def _fit_event(
@@ -195,10 +157,7 @@ def _fit_event(
             if 0 < outcome[train].mean() < 1
         ],
         scoring=make_scorer(
-            log_loss,
-            response_method="predict_proba",
-            greater_is_better=False,
-            labels=[False, True],
+            log_loss, response_method="predict_proba", greater_is_better=False, labels=[False, True]
         ),
     )
     return search.fit(inputs, outcome).best_estimator_

@@ -24,19 +24,10 @@ _QUANTILES = ("log10_flux_q05", "log10_flux_q50", "log10_flux_q95")
 def oracle_of(data_dir: Path, table: pd.DataFrame, training: pd.DataFrame) -> Forecast | None:
     """Return the oracle's forecasts; None without an ``oracle.csv``.
 
-    Parameters
-    ----------
-    data_dir
-        The dataset; only synthetic ones have an oracle.
-    table
-        Labels of the samples to forecast, as ``read_table`` returns them.
-    training
-        Labels of the training split, on which the decision thresholds are chosen.
+    ``table`` and ``training`` are labels of the samples to forecast and of the training split, on
+    which decision thresholds are chosen.
 
-    Raises
-    ------
-    DatasetInvalid
-        The table is damaged, made by an older version, or lacks a sample.
+    Raises DatasetInvalid: the table is damaged, made by an older version, or lacks a sample.
     """
     path = data_dir / "oracle" / "oracle.csv"
     if not path.is_file():

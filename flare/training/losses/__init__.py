@@ -37,10 +37,7 @@ def multitask(
 ) -> Loss:
     """Return the sum of a flux loss and a weighted event loss.
 
-    Parameters
-    ----------
-    event_weight
-        Weight of the event loss, in dex per unit of it (per nat for a cross-entropy).
+    ``event_weight`` is that of the event loss, in dex per unit of it (per nat for a cross-entropy).
     """
 
     def loss(log10_flux: Tensor, logits: Tensor, batch: Batch) -> Tensor:
@@ -52,11 +49,8 @@ def multitask(
 def build_loss(objective: ObjectiveOptions, peak_flux: NDArray[np.float64]) -> Loss:
     """Return the loss of an objective: of one distribution, or of the flux and the events.
 
-    Parameters
-    ----------
-    peak_flux
-        Labels of the training rows in W m^-2, (n,): event rates are those of these rows as
-        ``sampling`` draws them.
+    ``peak_flux`` are labels of the training rows in W m^-2, (n,): event rates are those of these
+    rows as ``sampling`` draws them.
     """
     if objective.head == "distribution":
         return interval_likelihood

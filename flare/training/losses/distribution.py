@@ -27,14 +27,8 @@ _LOWEST = 1e-7  # probability of an outcome, so that an impossible label has a f
 def interval_likelihood(log10_flux: Tensor, logits: Tensor, batch: Batch) -> Tensor:  # noqa: ARG001
     """Return the mean of -ln P(bin of the label), in nats: 0 and up, minimal for the true rates.
 
-    Parameters
-    ----------
-    log10_flux
-        Not used.
-    logits
-        Of ``EVENTS``, (B, 4), not rising from an event to a stronger one.
-    batch
-        Only its labels are used.
+    ``logits`` are of ``EVENTS``, (B, 4), not rising from an event to a stronger one; of ``batch``
+    only the labels are used.
     """
     return surprise(log_rates_of(logits.float()), batch.log10_flux).mean()
 

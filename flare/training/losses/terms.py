@@ -46,10 +46,7 @@ def pinball(level: float) -> FluxTerm:
     the weight of the events means the same. For a network with one quantile only the middle one
     counts. Source: Koenker and Bassett 1978, doi:10.2307/1913643.
 
-    Parameters
-    ----------
-    level
-        Share of labels intended between the outer two quantiles, 0..1.
+    ``level`` is the share of labels intended between the outer two quantiles, 0..1.
     """
     levels = {1: (0.5,), 3: ((1 - level) / 2, 0.5, (1 + level) / 2)}
 
@@ -70,10 +67,7 @@ def censored(limit: float) -> FluxTerm:
     sample costs nothing. Source: Powell 1984, doi:10.1016/0304-4076(84)90004-6, whose loss has the
     same minimum and no slope below the limit.
 
-    Parameters
-    ----------
-    limit
-        log10 of W m^-2.
+    ``limit`` is log10 of W m^-2.
     """
 
     def term(flux: Tensor, observed: Tensor) -> Tensor:
@@ -114,12 +108,8 @@ def weighted_cross_entropy(rates: Sequence[float], balance: float) -> EventTerm:
     but errors around r cost most instead of those around 1/2. The shift is that of Menon et al.
     2021, arXiv:2007.07314.
 
-    Parameters
-    ----------
-    rates
-        Of each event among the sampled rows, (E,), 0 < r < 1.
-    balance
-        0..1.
+    ``rates`` are those of the events among the sampled rows, (E,), 0 < r < 1; ``balance`` is in
+    0..1.
     """
     rate = np.asarray(rates)
     weight = ((1 - rate) / rate) ** balance
@@ -144,10 +134,7 @@ def focal(gamma: float) -> EventTerm:
     out too likely, which calibration corrects. Source: Lin et al. 2017,
     doi:10.1109/ICCV.2017.324.
 
-    Parameters
-    ----------
-    gamma
-        0 and up; 2 in the source.
+    ``gamma`` is 0 and up, 2 in the source.
     """
 
     def term(logits: Tensor, events: Tensor) -> Tensor:
@@ -175,10 +162,7 @@ def score_oriented(rates: Sequence[float]) -> EventTerm:
     them: a batch without an event needs no special case, it only has false alarms, and the mean
     over batches is the loss of all samples whatever the batch size.
 
-    Parameters
-    ----------
-    rates
-        r of each event among the samples that are drawn, (E,), 0 < r < 1.
+    ``rates`` are r of each event among the samples that are drawn, (E,), 0 < r < 1.
     """
     rate = np.asarray(rates)
 

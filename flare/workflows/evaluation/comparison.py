@@ -20,6 +20,7 @@ from flare.verification.noise_free import TrueProbabilities, noise_free_scores
 from flare.verification.resampling import paired_differences
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.verification.scores import FLUX, Score
+from flare.verification.table import score_rows
 
 Rows = NDArray[np.bool_]
 
@@ -37,14 +38,8 @@ MEANING = {
 def subsets_of(table: pd.DataFrame, present: Present, *, scale: str = "raw") -> dict[str, Rows]:
     """Return which of N samples belong to each subset, in the order of the report.
 
-    Parameters
-    ----------
-    table
-        Labels as ``read_table`` returns them, N rows.
-    present
-        bool (N, T, C).
-    scale
-        Label scale on which the observed classes are meant.
+    ``table`` has N labels as ``read_table`` returns them, ``present`` is bool (N, T, C), and
+    ``scale`` the label scale on which the observed classes are meant.
 
     Returns
     -------
@@ -149,6 +144,18 @@ class Comparison:
             lines.append(f"{ORACLE}: uses the generator's true rates; an upper bound on skill")
         return lines + self._noise_free_lines()
 
+    def rows(self, split: str) -> list[dict[str, object]]:
+        """Return ``score_rows`` of all forecasters, subsets and paired differences."""
+        rows = [
+            row
+            for subset, cards in {**self.subsets, ALL: self.scorecards}.items()
+            for name, card in cards.items()
+            for row in score_rows(card.scores, split=split, forecaster=name, subset=subset)
+        ]
+        for name, scores in self.against.items():
+            rows += score_rows(scores, split=split, forecaster=f"{self.model} - {name}")
+        return rows
+
     def _noise_free_lines(self) -> list[str]:
         """Compare the headline's noise-free scores with the oracle's, a line each."""
         scores = self.noise_free.get(HEADLINE_EVENT, {})
@@ -191,18 +198,9 @@ def compare(
 ) -> Comparison:
     """Score forecasts of the same N samples by name.
 
-    Parameters
-    ----------
-    forecasts
-        The evaluated model first; climatology must be among them.
-    subsets
-        From names to booleans (N,); ``all`` is among them.
-    in_subsets
-        The forecasters that are scored on the subsets too.
-    fitted
-        The number of active regions that each forecaster was fitted on.
-    true_probabilities
-        Of the N samples, where they are known.
+    The evaluated model is the first of the ``forecasts``; climatology is among them. ``subsets``
+    maps names to booleans (N,), ``all`` among them; the forecasters ``in_subsets`` are scored on
+    these too. ``fitted`` is the number of active regions that each was fitted on.
     """
     model = next(iter(forecasts))
     cards = {name: _card(one, observations, settings) for name, one in forecasts.items()}

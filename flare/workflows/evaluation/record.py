@@ -10,18 +10,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from flare.datasets.sdobenchmark.fingerprint import short
-from flare.tracking.registry import (
-    RegisteredVersion,
-    put_run_text,
-    tag_version,
-    version_tags,
-)
+from flare.tracking.registry import RegisteredVersion, put_run_text, tag_version, version_tags
 from flare.tracking.runs import ModelScores, Run, now
 from flare.tracking.tags import (
     AUDIT_TAG,
     EVALUATIONS,
     FINGERPRINT_TAG,
+    SCORE_TABLE,
     TEST_DATA_TAG,
     TEST_RUN_TAG,
     TEST_SCORES,
@@ -29,10 +27,9 @@ from flare.tracking.tags import (
 from flare.verification.scorecard import HEADLINE_SCORES
 from flare.verification.table import score_markdown
 from flare.workflows.evaluation.comparison import CLIMATOLOGY, Comparison
-from flare.workflows.evaluation.model_card import put_card, score_tags
 from flare.workflows.evaluation.report.sections import Reported
-from flare.workflows.evaluation.validation_forecasts import read_scores
-from flare.workflows.fitting.registration import comparison_rows, log_scores
+from flare.workflows.fitting.model_card import put_card, score_tags
+from flare.workflows.fitting.validation_forecasts import read_scores
 
 #: Of references only this score is a metric, and only of these, by the first word of their names;
 #: the table of scores and ``report.json`` have all.
@@ -53,7 +50,7 @@ def log_report(tracked: Run, folder: Path, reported: Reported, *, models: Sequen
     scores = ModelScores(cards[comparison.model].metrics(split), tracked.inputs[split], now())
     tracked.log_scores(scores, model_id=reported.model.model_id if counts else None)
     tracked.log_metrics(_of_others(comparison, split, models))
-    log_scores(tracked, comparison_rows(comparison, split))
+    tracked.log_table(pd.DataFrame(comparison.rows(split)), SCORE_TABLE)
     for path in sorted(folder.rglob("*.*")):
         tracked.log_file(path, None if path.parent == folder else path.parent.name)
     reported.model.log_use(tracked)

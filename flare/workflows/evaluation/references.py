@@ -7,7 +7,8 @@ fitted for each evaluation with the default settings, whatever is registered.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +16,26 @@ from numpy.typing import NDArray
 from flare.config import BaselineConfig
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.datasets.splits import Split, region_groups
+from flare.features.table import FEATURE_NAMES
 from flare.forecast import Forecast
-from flare.forecasters.base import Forecaster, ForecasterSpec
+from flare.forecasters.base import FeatureForecaster, Forecaster, ForecasterSpec
 from flare.forecasters.forest import ForestForecaster
-from flare.forecasters.references.climatology import fit_climatology, fit_constant
-from flare.forecasters.references.logistic import (
-    LogisticForecaster,
-    fit_inversion_line,
-    fit_logistic,
-)
-from flare.workflows.baseline import fit_rows, forest_settings, training_features
+from flare.forecasters.references.climatology import Climatology, fit_climatology, fit_constant
+from flare.forecasters.references.logistic import PIL_PROXY, LogisticForecaster, fit_logistic
+from flare.tracking.registry import version_tags
+from flare.tracking.tags import FINGERPRINT_TAG
 from flare.workflows.evaluation.comparison import CLIMATOLOGY, FOREST
-from flare.workflows.fitting.cross_validation import Rows, cross_validate, training_folds
-from flare.workflows.fitting.scoring import forecast_rows, with_fitted_postprocessing
+from flare.workflows.fitting.cross_validation import (
+    Rows,
+    cross_validate,
+    forecast_rows,
+    training_folds,
+    with_fitted_postprocessing,
+)
+from flare.workflows.fitting.forest import fit_rows, forest_settings, training_features
 from flare.workflows.fitting.training_data import TrainingData, features_of
+from flare.workflows.fitting.validation_forecasts import read_validation_forecasts
+from flare.workflows.prediction.resolve_model import Resolved
 
 LOGISTIC, INVERSION_LINE, CONSTANT = "logistic regression", "inversion line", "constant"
 
@@ -37,7 +44,7 @@ _DEFAULTS = BaselineConfig()
 #: The reference forest is the one of `mlflow run . -e baseline` without parameters.
 FOREST_SETTINGS = forest_settings(_DEFAULTS)
 
-Featured = TypeVar("Featured", ForestForecaster, LogisticForecaster)
+Featured = TypeVar("Featured", bound=FeatureForecaster)
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class References:
         forecasts = {}
         for name, one in self.forecasters.items():
             same_size = one.spec.image_size == rows.cubes.shape[-1]
-            if isinstance(one, ForestForecaster | LogisticForecaster) and same_size:
+            if isinstance(one, FeatureForecaster) and same_size:
                 if features is None:
                     features = features_of(rows, f"features of the {rows.name} split")
                 forecasts[name] = one.predict_features(features)
@@ -60,6 +67,19 @@ class References:
                 every = np.arange(len(rows))
                 forecasts[name] = forecast_rows(one, rows, every, title=f"forecast {name}")
         return forecasts
+
+
+def held_out_regions(model: Resolved, pack: Pack) -> frozenset[int]:
+    """Return the validation regions of a registered version, NOAA numbers.
+
+    Empty for a version of other data, for a model without a registered version, and for one
+    without validation forecasts: its validation regions are unknown or meaningless here.
+    """
+    version = model.version
+    if version is None or version_tags(version).get(FINGERPRINT_TAG) != pack.fingerprint:
+        return frozenset()
+    stored = read_validation_forecasts(version)
+    return frozenset() if stored is None else frozenset(stored.observations.active_region.tolist())
 
 
 def reference_data(pack: Pack, excluded_regions: Collection[int] = ()) -> TrainingData:
@@ -76,55 +96,31 @@ def reference_data(pack: Pack, excluded_regions: Collection[int] = ()) -> Traini
 def fit_references(data: TrainingData) -> References:
     """Fit the references on the training rows."""
     features = training_features(data)
-    climatology = climatology_of(data)
-    constant = fit_constant(
-        data.peak_flux[data.split.train],
-        spec=ForecasterSpec(image_size=data.pack.image_size),
-        origin=data.origin,
-    )
+    spec = ForecasterSpec(image_size=data.pack.image_size)
+    made: dict[str, Any] = {"spec": spec, "origin": data.origin}
+
+    def forest(rows: Rows) -> ForestForecaster:
+        return fit_rows(features, data, rows, FOREST_SETTINGS, seed=_DEFAULTS.seed)
+
+    def logistic(rows: Rows, names: tuple[str, ...] = FEATURE_NAMES) -> LogisticForecaster:
+        flux, regions = data.peak_flux[rows], data.active_regions[rows]
+        return fit_logistic(features[rows], flux, regions, **made, names=names)
+
     return References(
         {
-            FOREST: _postprocessed(data, features, _fit_forest(data, features)),
-            LOGISTIC: _postprocessed(data, features, _fit_linear(fit_logistic, data, features)),
-            INVERSION_LINE: _postprocessed(
-                data, features, _fit_linear(fit_inversion_line, data, features)
-            ),
-            CLIMATOLOGY: climatology,
-            CONSTANT: constant,
+            FOREST: _postprocessed(data, features, forest),
+            LOGISTIC: _postprocessed(data, features, logistic),
+            INVERSION_LINE: _postprocessed(data, features, partial(logistic, names=(PIL_PROXY,))),
+            CLIMATOLOGY: climatology_of(data),
+            CONSTANT: fit_constant(data.peak_flux[data.split.train], **made),
         }
     )
 
 
-def climatology_of(data: TrainingData) -> Forecaster:
+def climatology_of(data: TrainingData) -> Climatology:
     """Fit climatology on the training rows."""
-    return fit_climatology(
-        data.peak_flux[data.split.train],
-        spec=ForecasterSpec(image_size=data.pack.image_size),
-        origin=data.origin,
-    )
-
-
-def _fit_forest(
-    data: TrainingData, features: NDArray[np.float64]
-) -> Callable[[Rows], ForestForecaster]:
-    return lambda rows: fit_rows(features, data, rows, FOREST_SETTINGS, seed=_DEFAULTS.seed)
-
-
-def _fit_linear(
-    fit_one: Callable[..., LogisticForecaster],
-    data: TrainingData,
-    features: NDArray[np.float64],
-) -> Callable[[Rows], LogisticForecaster]:
-    def fit(rows: Rows) -> LogisticForecaster:
-        return fit_one(
-            features[rows],
-            data.peak_flux[rows],
-            data.active_regions[rows],
-            spec=ForecasterSpec(image_size=data.pack.image_size),
-            origin=data.origin,
-        )
-
-    return fit
+    spec = ForecasterSpec(image_size=data.pack.image_size)
+    return fit_climatology(data.peak_flux[data.split.train], spec=spec, origin=data.origin)
 
 
 def _postprocessed(

@@ -4,14 +4,12 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from flare.config.network_groups import (
@@ -21,18 +19,13 @@ from flare.config.network_groups import (
     OptimizerOptions,
 )
 from flare.errors import DeviceMemoryFull
-from flare.features.table import FEATURE_NAMES
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import event_outcomes
 from flare.models import Network, NetworkConfig, build
 from flare.models.normalisation import (
-    ChannelNormalisation,
     Normaliser,
-    Standardisation,
-    fit_standardisation,
-    normalisation_from_sums,
 )
 from flare.seeding import Stream, integer_seed
 from flare.training.augment import build_augmentation
@@ -50,56 +43,13 @@ from flare.training.processes import (
 )
 from flare.training.sampling import build_sampler, class_weights
 from flare.training.state import Checkpoint, EpochRecord, best_record
-from flare.workflows.fitting.training_data import TrainingData, features_of
+from flare.workflows.fitting.network_inputs import NetworkInputs
+from flare.workflows.fitting.training_data import TrainingData
 
 log = logging.getLogger("flare")
 
 #: Options that do not change the result of a training.
 _NO_RESULT = {"average_folds", "checkpoint_steps"}
-
-
-@dataclass(frozen=True)
-class NetworkInputs:
-    """The scales of images and features, and float32 features (N, D) of all rows.
-
-    They are measured once, on all training rows, and shared by the networks of all folds: they use
-    no label, and no validation row. ``standardisation`` and ``features`` are None for networks
-    without features.
-    """
-
-    normalisation: ChannelNormalisation
-    standardisation: Standardisation | None
-    features: NDArray[np.float32] | None
-
-    @property
-    def n_features(self) -> int:
-        """Number of features that a network gets with the images."""
-        return 0 if self.features is None else self.features.shape[1]
-
-
-def prepare_inputs(data: TrainingData, options: NetworkOptions) -> NetworkInputs:
-    """Measure the scales and compute the features, in rank zero for all processes."""
-    fabric = fabric_for(options)
-    inputs: NetworkInputs | None = None
-    if fabric.is_global_zero:
-        rows = data.split.train
-        normalisation = normalisation_from_sums(
-            data.plane_sums[rows], data.rows.present[rows], pixels=data.pack.image_size**2
-        )
-        inputs = NetworkInputs(normalisation, None, None)
-        if options.features:
-            inputs = NetworkInputs(normalisation, *_standardised_features(data))
-    inputs = fabric.broadcast(inputs)
-    assert inputs is not None
-    return inputs
-
-
-def _standardised_features(data: TrainingData) -> tuple[Standardisation, NDArray[np.float32]]:
-    rows = np.concatenate([data.split.train, data.split.validation])
-    table = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)
-    table[rows] = features_of(data.rows, "features", rows)
-    standardisation = fit_standardisation(table[data.split.train])
-    return standardisation, standardisation(table)
 
 
 def train_network(
@@ -113,19 +63,11 @@ def train_network(
 ) -> tuple[NetworkForecaster, EpochRecord]:
     """Train a network on the training rows; return that of the best epoch, and its record.
 
-    Parameters
-    ----------
-    on_epoch
-        Called with every new record; an exception from it ends the training.
-    on_resume
-        Called with the records of a checkpoint, if one is resumed.
-    checkpoints
-        Folder of the checkpoint, which is resumed if there is one.
+    ``on_epoch`` is called with every new record; an exception from it ends the training.
+    ``on_resume`` is called with the records of a checkpoint that is resumed, which is in
+    ``checkpoints``.
 
-    Raises
-    ------
-    CheckpointInvalid
-        The checkpoint is damaged, or of another training.
+    Raises CheckpointInvalid: the checkpoint is damaged, or of another training.
     """
     rows, patience = data.split.train, options.patience
     checkpoint = checkpoint_for(checkpoints, "network", data, rows, options)
@@ -227,10 +169,7 @@ def _prepared_process(options: NetworkOptions) -> Iterator[tuple[Fabric, Callabl
 
     Torch's random stream, threads and signal handlers are restored at the end.
 
-    Raises
-    ------
-    DeviceMemoryFull
-        The GPU ran out of memory in the block.
+    Raises DeviceMemoryFull: the GPU ran out of memory in the block.
     """
     keep_freed_memory()
     fabric = fabric_for(options)

@@ -18,15 +18,19 @@ from flare.forecasters.network import NetworkForecaster
 from flare.models import NetworkMean, build
 from flare.training.processes import fabric_for, process_group
 from flare.training.state import Checkpoint, EpochRecord
-from flare.workflows.fitting.cross_validation import Rows, cross_validate, training_folds
+from flare.workflows.fitting.cross_validation import (
+    OutOfFoldForecasts,
+    Rows,
+    cross_validate,
+    forecast_rows,
+    training_folds,
+)
 from flare.workflows.fitting.network import (
-    NetworkInputs,
     checkpoint_for,
-    prepare_inputs,
     train_for,
     train_network,
 )
-from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
+from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData
 
 log = logging.getLogger("flare")
@@ -158,10 +162,7 @@ def _save_fold(checkpoint: Checkpoint | None, fold: _Fold) -> None:
     arrays = {name: np.asarray(getattr(fold.forecast, name)) for name in (*_ARRAYS, "events")}
     arrays["identity"] = np.asarray(_identity(checkpoint))
     arrays |= {f"{_WEIGHT}{name}": value.numpy() for name, value in fold.weights.items()}
-    with (
-        atomic_file(_fold_file(checkpoint), durable=True) as partial,
-        partial.open("wb") as file,
-    ):
+    with atomic_file(_fold_file(checkpoint), durable=True) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     checkpoint.remove()
 

@@ -1,20 +1,19 @@
 """Register a trained forecaster: log its scores and samples, tag, describe and package it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flare.datasets.pack.reader import Pack
 from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
 from flare.plots.samples import SampleForecast, sample_predictions
 from flare.sample import Cube
 from flare.tracking.packaging import package
-from flare.tracking.registry import RegisteredVersion, describe_version, version_tags
+from flare.tracking.registry import RegisteredVersion, describe_version
 from flare.tracking.runs import ModelScores, Run, git_tags, now
 from flare.tracking.tags import (
     DATA_TAG,
@@ -24,29 +23,34 @@ from flare.tracking.tags import (
     MODEL_CARD,
     NOT_LEARNED_REASON_TAG,
     POSTPROCESSING_TAG,
+    SCORE_TABLE,
     SPLIT_TAG,
     SYNTHETIC_TAG,
 )
 from flare.verification.scorecard import Scorecard
-from flare.verification.scores import Score
-from flare.workflows.evaluation.comparison import ALL, Comparison
-from flare.workflows.evaluation.model_card import (
-    TAGGED_SCORES,
-    description_of,
-    model_card,
-    score_tags,
+from flare.verification.scores import FLUX
+from flare.verification.table import markdown_table, score_rows
+from flare.workflows.fitting.cross_validation import (
+    OutOfFoldForecasts,
+    Validated,
+    log_postprocessing,
+    postprocess_and_score,
 )
-from flare.workflows.evaluation.validation_forecasts import (
-    log_validation_forecasts,
-    read_validation_forecasts,
-)
-from flare.workflows.fitting.scoring import Validated
+from flare.workflows.fitting.model_card import TAGGED_SCORES, description_of, model_card, score_tags
 from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic
-from flare.workflows.prediction.resolve_model import Resolved
+from flare.workflows.fitting.validation_forecasts import log_validation_forecasts
 
 #: The score that versions are compared by; higher is better.
 CHOICE_EVENT, CHOICE_SCORE = HEADLINE_EVENT, TAGGED_SCORES[0]
 CHOICE_TAG = f"flare.validation_{CHOICE_SCORE}"
+
+#: The scores in the description of a run: event and name.
+_DESCRIBED = (
+    (CHOICE_EVENT, "brier_skill_score"),
+    (CHOICE_EVENT, "true_skill_statistic"),
+    (CHOICE_EVENT, "roc_area"),
+    (FLUX, "log10_flux_mae"),
+)
 
 
 @dataclass(frozen=True)
@@ -80,29 +84,27 @@ class Trained:
         ]
 
 
-def register(
+def postprocess_and_register(
     run: Run,
     forecaster: Forecaster,
-    validated: Validated,
     data: TrainingData,
+    forecasts: OutOfFoldForecasts,
     *,
     family: str,
     model_name: str,
     postprocessing_data: str,
+    resamples: int,
     settings: Mapping[str, object],
 ) -> Trained:
-    """Log the validation scores and the model with a run, and register a version of it.
+    """Fit the postprocessing of a forecaster, score it on validation, log it, and register it.
 
     ``family`` is ``forest``, ``ensemble``, or the architecture of a network;
-    ``postprocessing_data`` is a value of ``POSTPROCESSING_TAG``.
+    ``postprocessing_data``, a value of ``POSTPROCESSING_TAG``, says of which rows the ``forecasts``
+    are.
     """
-    validation = validated.card
-    scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
-    run.log_scores(scores)
-    log_scores(run, score_rows(validation.scores, split="validation", forecaster=family))
-    log_validation_forecasts(
-        run, validation, validated.forecast, data.rows.table.iloc[data.split.validation]
-    )
+    ready, validated = postprocess_and_score(forecaster, data, forecasts, resamples=resamples)
+    log_postprocessing(run, ready.postprocessing, forecasts, data)
+    log_sample_predictions(run, ready, validated, data)
     tags = {
         KIND_TAG: family,
         DATA_TAG: data.pack.name,
@@ -114,6 +116,27 @@ def register(
     }
     if validated.not_learned is not None:
         tags[NOT_LEARNED_REASON_TAG] = validated.not_learned
+    return _register(run, ready, validated, data, tags, model_name, settings)
+
+
+def _register(
+    run: Run,
+    forecaster: Forecaster,
+    validated: Validated,
+    data: TrainingData,
+    tags: dict[str, str],
+    model_name: str,
+    settings: Mapping[str, object],
+) -> Trained:
+    """Log the validation scores and the model with a run, and register a version of it."""
+    validation, family = validated.card, tags[KIND_TAG]
+    scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
+    run.log_scores(scores)
+    rows = score_rows(validation.scores, split="validation", forecaster=family)
+    run.log_table(pd.DataFrame(rows), SCORE_TABLE)
+    log_validation_forecasts(
+        run, validation, validated.forecast, data.rows.table.iloc[data.split.validation]
+    )
     run.set_tags(tags)
     version = package(
         run,
@@ -152,68 +175,20 @@ def _description(
     settings: Mapping[str, object],
 ) -> str:
     kind = "SYNTHETIC data: says nothing about the real Sun" if data.pack.synthetic else "real data"
-    rows = "\n".join(
-        f"| {event} | {name} | {score.value:.3f} | {score.low:.3f} .. {score.high:.3f} |"
-        for event, name in (
-            (CHOICE_EVENT, "brier_skill_score"),
-            (CHOICE_EVENT, "true_skill_statistic"),
-            (CHOICE_EVENT, "roc_area"),
-            ("flux", "log10_flux_mae"),
-        )
-        for score in [validation.get(event, name)]
-    )
+    shown = [validation.get(*one) for one in _DESCRIBED]
+    rows = [
+        [score.event, score.name, f"{score.value:.3f}", f"{score.low:.3f} .. {score.high:.3f}"]
+        for score in shown
+    ]
+    table = markdown_table(["validation", "score", "value", "95 % interval"], rows)
     chosen = ", ".join(f"{key} {value}" for key, value in settings.items())
     return (
         f"**{version.kind}** registered as {version.name} version {version.version}. "
         f"{data.pack.name} ({kind}), {len(data.split.train)} training and "
         f"{len(data.split.validation)} validation samples, split by active region.\n\n"
         f"{chosen}\n\n"
-        f"| validation | score | value | 95 % interval |\n|---|---|---|---|\n{rows}\n"
+        f"{table}\n"
     )
-
-
-#: Artifact: all scores of a run, one per row; ``mlflow.load_table`` reads several runs at once.
-SCORE_TABLE = "scores.json"
-
-
-def log_scores(run: Run, rows: Iterable[Mapping[str, object]]) -> None:
-    """Log rows of ``score_rows`` as the score table of a run."""
-    run.log_table(pd.DataFrame(list(rows)), SCORE_TABLE)
-
-
-def score_rows(
-    scores: Iterable[Score], *, split: str, forecaster: str, subset: str = ALL
-) -> list[dict[str, object]]:
-    """Return one row per score: split, event, score, forecaster, subset, value and interval."""
-    return [
-        {
-            "split": split,
-            "event": one.event,
-            "score": one.name,
-            "forecaster": forecaster,
-            "subset": subset,
-            "value": one.value,
-            "low": one.low,
-            "high": one.high,
-            "n": one.n,
-            "n_events": one.n_events,
-        }
-        for one in scores
-    ]
-
-
-def comparison_rows(comparison: Comparison, split: str) -> list[dict[str, object]]:
-    """Return the rows of all forecasters, subsets and paired differences of a comparison."""
-    parts = {**comparison.subsets, ALL: comparison.scorecards}
-    rows = [
-        row
-        for subset, cards in parts.items()
-        for name, card in cards.items()
-        for row in score_rows(card.scores, split=split, forecaster=name, subset=subset)
-    ]
-    for name, scores in comparison.against.items():
-        rows += score_rows(scores, split=split, forecaster=f"{comparison.model} - {name}")
-    return rows
 
 
 #: Artifacts: a few validation samples with their forecasts.
@@ -264,31 +239,3 @@ def _sample_table(chosen: NDArray[np.intp], forecast: Forecast, data: TrainingDa
     rows = data.split.validation[chosen]
     labels = data.rows.table.iloc[rows][["id", "active_region", "peak_flux"]]
     return labels.reset_index(drop=True).assign(**forecast.take(chosen).columns())
-
-
-def held_out_regions(model: Resolved, pack: Pack) -> frozenset[int]:
-    """Return the validation regions of a registered version, NOAA numbers.
-
-    Empty for a version of other data, for a model without a registered version, and for one
-    without validation forecasts: its validation regions are unknown or meaningless here.
-    """
-    if (
-        model.version is None
-        or version_tags(model.version).get(FINGERPRINT_TAG) != pack.fingerprint
-    ):
-        return frozenset()
-    forecasts = read_validation_forecasts(model.version)
-    return (
-        frozenset()
-        if forecasts is None
-        else frozenset(forecasts.observations.active_region.tolist())
-    )
-
-
-def fitted_regions(model: Resolved, pack: Pack) -> int:
-    """Return the number of active regions that a model was fitted on.
-
-    Unknown validation regions are counted too.
-    """
-    regions = set(model.forecaster.origin.active_regions)
-    return len(regions - held_out_regions(model, pack))

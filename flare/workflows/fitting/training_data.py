@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from flare.config import SynthesizeConfig
-from flare.config.groups import SYNTHETIC_DIR, SplitConfig
+from flare.config.groups import SYNTHETIC_DIR, PackOptions, SplitConfig
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.datasets.pack.writer import ensure_pack
 from flare.datasets.sdobenchmark.fingerprint import short
@@ -81,21 +81,15 @@ class TrainingData:
         )
 
 
-def open_packed(
-    data_dir: Path,
-    pack_dir: Path | None,
-    *,
-    image_size: int,
-    processes: int,
-) -> Pack:
+def open_packed(options: PackOptions, image_size: int) -> Pack:
     """Return the pack of a dataset; a missing or damaged one is made."""
-    ensure_synthetic(data_dir)
+    ensure_synthetic(options.data_dir)
     with counter("pack") as progress:
         pack = ensure_pack(
-            data_dir,
-            pack_dir or data_dir / f"packed-{image_size}",
+            options.data_dir,
+            options.pack_dir or options.data_dir / f"packed-{image_size}",
             image_size=image_size,
-            processes=processes or None,
+            processes=options.processes or None,
             progress=progress,
         )
     if pack.rejected_counts:
@@ -126,12 +120,7 @@ def training_data(config: SplitConfig, tracked: Run) -> TrainingData:
 
 def training_rows(config: SplitConfig) -> TrainingData:
     """Open the training split and divide its active regions."""
-    pack = open_packed(
-        config.data_dir,
-        config.pack_dir,
-        image_size=config.image_size,
-        processes=config.processes,
-    )
+    pack = open_packed(config, config.image_size)
     rows = pack.split("training")
     split = split_by_region(
         rows.table, validation_share=config.validation_share, seed=config.split_seed
@@ -243,10 +232,7 @@ def make_synthetic(config: SynthesizeConfig) -> SyntheticSummary:
 def ensure_synthetic(data_dir: Path, config: SynthesizeConfig | None = None) -> None:
     """Make the default synthetic dataset if ``data_dir`` is its folder and is missing.
 
-    Raises
-    ------
-    ConfigInvalid
-        It was made with other parameters than those of ``config``.
+    Raises ConfigInvalid: it was made with other parameters than those of ``config``.
     """
     if data_dir != SYNTHETIC_DIR:
         return

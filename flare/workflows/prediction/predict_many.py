@@ -21,12 +21,11 @@ from flare.datasets.listing import Entry, Listing, list_samples
 from flare.datasets.sample_batches import SampleBatch, decode_batches
 from flare.errors import InputInvalid
 from flare.forecasters.answer import answers
-from flare.forecasters.base import Forecaster
+from flare.forecasters.base import Forecaster, Regions
 from flare.progress import counter
 from flare.sample import N_PLANES
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run, start
-from flare.workflows.evaluation.overlap import Regions, seen_regions
 from flare.workflows.prediction.prediction_checkpoint import PredictionCheckpoint, Task
 from flare.workflows.prediction.prediction_table import (
     Forecasts,
@@ -102,7 +101,9 @@ def _fill(
     ]
     sources = [[(entry.folder, entry.start) for entry in batch] for batch in batches]
     size = forecaster.spec.image_size
-    seen = frozenset(seen_regions(forecaster.origin, _regions(listing)))
+    numbers = {entry.active_region for entry in listing.entries if entry.active_region is not None}
+    regions = Regions(frozenset(numbers), bool(listing.synthetic), listing.seed)
+    seen = frozenset(forecaster.origin.shared(regions))
     with (
         closing(decode_batches(sources, image_size=size, processes=processes)) as read,
         counter("predict") as progress,
@@ -118,11 +119,6 @@ def _fill(
                 ]
             )
             progress(len(checkpoint.records), len(listing))
-
-
-def _regions(listing: Listing) -> Regions:
-    numbers = {entry.active_region for entry in listing.entries if entry.active_region is not None}
-    return Regions(frozenset(numbers), bool(listing.synthetic), listing.seed)
 
 
 def _rows(

@@ -54,10 +54,7 @@ class Forecasts:
 
 def no_answer(events: Sequence[str]) -> Row:
     """Return the fields of an answer for a sample that cannot be forecast."""
-    return {
-        **dict.fromkeys(Answer.__annotations__),
-        "probabilities": dict.fromkeys(events),
-    }
+    return {**dict.fromkeys(Answer.__annotations__), "probabilities": dict.fromkeys(events)}
 
 
 def check_output(output: Path) -> None:

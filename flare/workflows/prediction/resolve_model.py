@@ -80,16 +80,10 @@ class Resolved:
 def resolve(model: str, model_name: str) -> Resolved:
     """Load a forecaster.
 
-    Parameters
-    ----------
-    model
-        A folder, a ``models:/`` or ``runs:/`` address, a version number, a run id, or an alias of
-        ``model_name``; empty for its newest version.
+    ``model`` is a folder, a ``models:/`` or ``runs:/`` address, a version number, a run id, or an
+    alias of ``model_name``; empty for its newest version.
 
-    Raises
-    ------
-    ModelNotFound
-        No such model exists; the message says what was searched.
+    Raises ModelNotFound: no such model exists; the message says what was searched.
     """
     if model and (Path(model) / DESCRIPTION).is_file():
         return _of_folder(Path(model), f"folder {model}")

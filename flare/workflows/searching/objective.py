@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from flare.config.groups import SEARCH_OBJECTIVES
+from flare.config.search import SEARCH_OBJECTIVES
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import INTERVAL_LEVEL
 from flare.forecasters.postprocessing.fit import calibrate_by_fold, fit_postprocessing
@@ -18,8 +18,8 @@ from flare.training.state import EpochRecord
 from flare.verification.contingency import best_threshold
 from flare.verification.inputs import Observations
 from flare.verification.resampling import Resampled, paired_differences
-from flare.verification.scores import FLUX, LOWER_IS_BETTER, Score, title_of
-from flare.workflows.fitting.scoring import OutOfFoldForecasts
+from flare.verification.scores import FLUX, Score, info_of, title_of
+from flare.workflows.fitting.cross_validation import OutOfFoldForecasts
 from flare.workflows.fitting.training_data import TrainingData
 
 _OF_M1 = {"brier_skill_score", "true_skill_statistic"}
@@ -45,7 +45,7 @@ class Objective:
     @property
     def lower_is_better(self) -> bool:
         """Whether the score is an error."""
-        return self.name in LOWER_IS_BETTER
+        return info_of(self.name).lower_is_better
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:

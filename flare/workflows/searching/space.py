@@ -7,13 +7,17 @@ from pathlib import Path
 
 from optuna import Trial
 
-from flare.config import BaselineConfig, SearchConfig, TrainConfig
+from flare.config import BaselineConfig, TrainConfig
+from flare.config.search import SearchConfig
 from flare.forecasters.forest import FOREST_SPACE
 from flare.models import ARCHITECTURES, NetworkConfig
 from flare.search_space import Choices, Integers, Range, Space, is_active
 from flare.training.search_space import NETWORK_SPACE
 
 FOREST = "forest"
+
+#: In the order in which ``model=all`` searches them.
+MODELS = (FOREST, *ARCHITECTURES)
 
 #: Image sizes are powers of two, and their exponents are searched.
 IMAGE_SIZE_EXPONENT = "image_size_log2"

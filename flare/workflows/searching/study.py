@@ -17,8 +17,8 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import optuna
@@ -30,156 +30,29 @@ from optuna.exceptions import (
 )
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from flare.errors import ConfigInvalid, StorageUnavailable
 from flare.files import locked
 from flare.seeding import Stream, integer_seed
+from flare.workflows.searching.storage import STOPS, patiently, sqlite_file
 
 log = logging.getLogger("flare")
 
 Result = TypeVar("Result")
 Direction = Literal["minimize", "maximize"]
 
-#: Where studies are unless another database is given.
-DEFAULT_STORAGE = "sqlite:///outputs/search.db"
-
-#: Seconds that a database may be away: when a study is opened, and while one runs.
-PATIENCE_AT_START, PATIENCE = 10.0, 300.0
-_PAUSE = 1.0  # seconds between two attempts, and between looks at what others do
-
-_TABLES_LOCK = 15_2012  # any number, the same in all processes
-
 #: Attributes of a study: what its trials have in common, its leader, and its MLflow run.
 _CONDITIONS, _LEADER, _RUN = "flare:conditions", "flare:leader", "flare:run"
 #: And once it had all its trials: the best one, and the version that was trained like it.
 _OUTCOME = "flare:outcome"
-#: Attributes of a trial: its MLflow run, and how often it was stopped by Ctrl-C.
-_TRIAL_RUN, _STOPS = "flare:run", "flare:stops"
+_TRIAL_RUN = "flare:run"  # attribute of a trial: its MLflow run
 
-#: Trials that are complete before any is pruned.
-_UNPRUNED = 5
+#: Seconds after which only one of two processes that took the lead together has it.
+_UNDECIDED = 1.0
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
-
-def quiet_optuna() -> None:
-    """Keep Optuna from repeating on the terminal what is said and logged already."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
-def shown_storage(url: str) -> str:
-    """Return the address of the database without its password."""
-    return make_url(url or DEFAULT_STORAGE).render_as_string(hide_password=True)
-
-
-def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
-    """Connect to the database of studies; a new SQLite file is set up by one process alone.
-
-    Raises
-    ------
-    ConfigInvalid
-        The address is none, or the package of its driver is missing.
-    StorageUnavailable
-        The database does not answer, or is something else.
-    """
-    try:
-        address = make_url(url or DEFAULT_STORAGE)
-    except ArgumentError as error:
-        raise ConfigInvalid(
-            f"storage={url} is no address of a database; write sqlite:///FILE or "
-            "postgresql://USER@HOST/NAME"
-        ) from error
-    shown = address.render_as_string(hide_password=True)
-
-    def connect() -> RDBStorage:
-        with warnings.catch_warnings(), _making_tables(address):
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            sqlite = address.get_backend_name() == "sqlite"
-            return RDBStorage(
-                address.render_as_string(hide_password=False),
-                engine_kwargs={"connect_args": {"timeout": 60}}
-                if sqlite
-                else {"pool_pre_ping": True},
-                heartbeat_interval=heartbeat,
-                heartbeat_stale_trial_callback=_queue_again_once,
-            )
-
-    try:
-        if address.get_backend_name() != "sqlite" or not address.database:
-            return patiently(connect, shown, seconds=PATIENCE_AT_START)
-        path = Path(address.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_name(f".{path.name}.lock")):
-            return connect()
-    except ImportError as error:
-        raise ConfigInvalid(
-            f"storage={shown} needs a driver that is not installed ({error}); for PostgreSQL: pip "
-            "install 'flare[postgresql]'"
-        ) from error
-    except (SQLAlchemyError, StorageInternalError) as error:
-        raise StorageUnavailable(_unavailable(shown, error)) from error
-    except RuntimeError as error:  # of another version of Optuna
-        first = str(error).splitlines()[0]
-        raise StorageUnavailable(
-            f"storage={shown} cannot be used: {first}; give another storage"
-        ) from error
-
-
-@contextmanager
-def _making_tables(address: URL) -> Iterator[None]:
-    """Let one process at a time make the tables of a PostgreSQL database, where it may fail."""
-    if address.get_backend_name() != "postgresql":
-        yield
-        return
-    engine = create_engine(address, poolclass=NullPool)
-    with engine.connect() as connection:  # which releases the lock when it is closed
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _TABLES_LOCK})
-        yield
-
-
-def patiently(call: Callable[[], Result], storage: str, *, seconds: float = PATIENCE) -> Result:
-    """Repeat a call while the database is away, for so many seconds.
-
-    Raises
-    ------
-    StorageUnavailable
-        It does not answer for so long.
-    """
-    deadline, warned = time.monotonic() + seconds, False
-    while True:
-        try:
-            return call()
-        except (OperationalError, StorageInternalError) as error:
-            if time.monotonic() >= deadline:
-                raise StorageUnavailable(_unavailable(storage, error)) from error
-            if not warned:
-                log.warning("%s; trying again for %.0f s", _unavailable(storage, error), seconds)
-            warned = True
-            time.sleep(_PAUSE)
-
-
-def _unavailable(storage: str, error: Exception) -> str:
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    reason = (str(cause).splitlines() or [type(cause).__name__])[0]
-    return (
-        f"the database of studies {storage} does not answer: {reason}; start it, or give another "
-        "storage"
-    )
-
-
-def _queue_again_once(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a trial whose process was lost, unless it was lost before."""
-    stops = int(trial.user_attrs.get(_STOPS, 0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        RetryHeartbeatStaleTrialCallback(max_retry=1 + stops)(study, trial)
-    log.warning("trial %d was lost with its process", trial.number)
 
 
 class SharedStudy:
@@ -210,6 +83,7 @@ class SharedStudy:
         self._sampler, self._pruner, self._seed = sampler, pruner, seed
         self._url = make_url(storage.url).render_as_string(hide_password=True)
         self._me = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
+        self._finishing = False
         self.study = self._open(list(directions), dict(conditions))
         self._id = storage.get_study_id_from_name(name)
 
@@ -260,6 +134,11 @@ class SharedStudy:
             )
         return study
 
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self.storage.remove_session()
+        self.storage.engine.dispose()
+
     def ask_storage(self, call: Callable[[], Result]) -> Result:
         """Repeat a call while the database is away; see ``patiently``."""
         return patiently(call, self._url)
@@ -272,7 +151,6 @@ class SharedStudy:
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials that count: those that were queued again do so in their last form."""
-        # By the study, whose cache must have every trial that one of its samplers is asked for.
         trials = self.ask_storage(lambda: self.study.get_trials(deepcopy=False))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -285,26 +163,32 @@ class SharedStudy:
 
     def queue(self, total: int, first: Mapping[str, Any]) -> None:
         """Queue trials until the study has ``total`` of them; the very first has given values."""
-        existing = len(self.trials())
-        for number in range(existing, total):
+        for number in range(len(self.trials()), total):
             values = dict(first) if number == 0 else {}
-            self.ask_storage(lambda values=values: self.study.enqueue_trial(values))  # type: ignore[misc]
+            self.ask_storage(partial(self.study.enqueue_trial, values))
 
     def claim(self, total: int) -> optuna.Trial | None:
         """Take the next waiting trial among the first ``total``; None if no trial waits."""
         self.fail_lost_trials()
-        for waiting in self.trials()[:total]:
-            if waiting.state != TrialState.WAITING:
-                continue
-            if self.ask_storage(lambda number=waiting.number: self._take(number)):  # type: ignore[misc]
-                seed = integer_seed(self._seed, Stream.SEARCH, waiting.number)
-                self.study.sampler = self._sampler(seed)
-                return optuna.Trial(self.study, self._trial_id(waiting.number))
-        return None
+        with self._alone():
+            for waiting in self.trials()[:total]:
+                if waiting.state != TrialState.WAITING:
+                    continue
+                if self.ask_storage(partial(self._take, waiting.number)):
+                    break
+            else:
+                return None
+        self.study.sampler = self._sampler(integer_seed(self._seed, Stream.SEARCH, waiting.number))
+        return optuna.Trial(self.study, self._trial_id(waiting.number))
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Keep other processes from changing states of trials: SQLite locks no row for reading."""
+        file = sqlite_file(self.storage.url)
+        return nullcontext() if file is None else locked(file.with_name(f".{file.name}.lock"))
 
     def _take(self, number: int) -> bool:
         trial_id = self._trial_id(number)
-        # First, as a running trial without any sign of life is never noticed to be lost.
+        # Beforehand: a trial without any sign of life would never count as lost.
         self.storage.record_heartbeat(trial_id)
         with suppress(UpdateFinishedTrialError):
             return self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
@@ -315,17 +199,13 @@ class SharedStudy:
 
     def fail_lost_trials(self) -> None:
         """Fail the trials whose processes were lost, and queue each once more."""
-        with warnings.catch_warnings():
+        with self._alone(), warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             self.ask_storage(lambda: fail_stale_trials(self.study))
 
     def is_busy(self, total: int) -> bool:
         """Return whether a trial among the first ``total`` waits or runs."""
         return any(trial.state not in FINISHED for trial in self.trials()[:total])
-
-    def is_waiting(self, total: int) -> bool:
-        """Return whether a trial among the first ``total`` waits."""
-        return any(trial.state == TrialState.WAITING for trial in self.trials()[:total])
 
     def is_running(self, total: int) -> bool:
         """Return whether a trial among the first ``total`` runs."""
@@ -345,7 +225,7 @@ class SharedStudy:
         try:
             self.ask_storage(lambda: trial.study.tell(trial, values, state))
         except (UpdateFinishedTrialError, ValueError) as error:
-            if self._frozen(trial).state == TrialState.RUNNING:
+            if self.state(trial) == TrialState.RUNNING:
                 raise
             log.warning("trial %d is not counted: %s", trial.number, error)
             return False
@@ -354,22 +234,21 @@ class SharedStudy:
     def stop(self, trial: optuna.Trial) -> None:
         """Fail a trial that Ctrl-C stopped, and queue it again with the same values.
 
-        One that was finished already stays as it is.
+        One that is finished already stays as it is.
         """
-        if self._frozen(trial).state.is_finished():
-            return
-        trial.set_user_attr(_STOPS, int(trial.user_attrs.get(_STOPS, 0)) + 1)
-        if self.tell(trial, TrialState.FAIL):
+        with suppress(UpdateFinishedTrialError):
+            stops = int(trial.user_attrs.get(STOPS, 0)) + 1
+            self.ask_storage(lambda: trial.set_user_attr(STOPS, stops))
+        if self.state(trial) == TrialState.RUNNING and self.tell(trial, TrialState.FAIL):
+            stopped = self.storage.get_trial(self._trial_id(trial.number))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                RetryHeartbeatStaleTrialCallback()(trial.study, self._frozen(trial))
+                RetryHeartbeatStaleTrialCallback()(trial.study, stopped)
 
-    def is_complete(self, trial: optuna.Trial) -> bool:
-        """Return whether a trial has its value."""
-        return self._frozen(trial).state == TrialState.COMPLETE
-
-    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
-        return self.ask_storage(lambda: self.storage.get_trial(self._trial_id(trial.number)))
+    def state(self, trial: optuna.Trial) -> TrialState:
+        """Return the state of a trial, which other processes may have changed."""
+        trial_id = self._trial_id(trial.number)
+        return self.ask_storage(lambda: self.storage.get_trial(trial_id)).state
 
     def has_leader(self) -> bool:
         """Return whether another process that is alive leads the study."""
@@ -380,26 +259,35 @@ class SharedStudy:
             return False
         return time.time() - float(leader["time"]) < 3 * float(leader["heartbeat"])
 
+    def try_to_lead(self) -> bool:
+        """Become the leader unless there is one; return whether this process is it now."""
+        with self._alone():
+            if self.has_leader():
+                return False
+            self._say_that_i_lead()
+        if sqlite_file(self.storage.url) is None:
+            time.sleep(_UNDECIDED)  # another process may have written at the same time
+        return bool((self._attributes().get(_LEADER) or {}).get("id") == self._me["id"])
+
+    def _say_that_i_lead(self) -> None:
+        about = {"heartbeat": self.heartbeat, "finishing": self._finishing, "time": time.time()}
+        self._set(_LEADER, {**self._me, **about})
+
+    def say_finishing(self) -> None:
+        """Say that the study has all its trials, and that its leader trains with the best."""
+        self._finishing = True
+        self._say_that_i_lead()
+
     def is_finishing(self) -> bool:
         """Return whether the leader has all trials, and trains with the best parameters."""
         return bool((self._attributes().get(_LEADER) or {}).get("finishing"))
 
     @contextmanager
-    def lead(self) -> Iterator[Callable[[], None]]:
-        """Lead the study, and say so all the time; give a function that says it is finishing."""
-        about = {**self._me, "heartbeat": self.heartbeat, "finishing": False}
-
-        def say() -> None:
-            self.study.set_user_attr(_LEADER, {**about, "time": time.time()})
-
-        def finishing() -> None:
-            about["finishing"] = True
-            self.ask_storage(say)
-
-        self.ask_storage(say)
+    def leading(self) -> Iterator[None]:
+        """Say all the time that this process leads the study; at the end nobody does."""
         try:
-            with self._repeat(say):
-                yield finishing
+            with self._repeat(self._say_that_i_lead):
+                yield
         finally:
             with suppress(SQLAlchemyError, StorageInternalError, StorageUnavailable):
                 self.study.set_user_attr(_LEADER, {})
@@ -462,54 +350,3 @@ def _is_process(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def sampler_of(
-    name: str, *, several_objectives: bool
-) -> Callable[[int], optuna.samplers.BaseSampler]:
-    """Return a function from a seed to the sampler of that name."""
-    startup = 10
-
-    def make(seed: int) -> optuna.samplers.BaseSampler:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            if name == "random":
-                return optuna.samplers.RandomSampler(seed=seed)
-            if name == "cmaes":
-                return optuna.samplers.CmaEsSampler(seed=seed, n_startup_trials=startup)
-            if name == "gp":
-                return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup)
-            return optuna.samplers.TPESampler(
-                seed=seed,
-                n_startup_trials=startup,
-                multivariate=True,
-                group=True,
-                constant_liar=True,
-            )
-
-    if name == "cmaes" and several_objectives:
-        raise ConfigInvalid("sampler=cmaes has one objective; choose tpe, random or gp for two")
-    return make
-
-
-def pruner_of(name: str, *, epochs: int) -> optuna.pruners.BasePruner:
-    """Return the pruner of that name, for trials of so many epochs.
-
-    Nothing is pruned before five trials are complete, nor in their first epoch.
-    """
-    if name == "median":
-        return optuna.pruners.MedianPruner(
-            n_startup_trials=_UNPRUNED, n_warmup_steps=1, n_min_trials=3
-        )
-    if name == "hyperband":
-        return _Hyperband(min_resource=1, max_resource=epochs, reduction_factor=3)
-    return optuna.pruners.NopPruner()
-
-
-class _Hyperband(optuna.pruners.HyperbandPruner):
-    """Hyperband, which otherwise prunes from the second trial on."""
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Return whether to stop a trial; never before enough trials are complete."""
-        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return len(complete) >= _UNPRUNED and super().prune(study, trial)

@@ -20,10 +20,10 @@ from flare.config.groups import text_of
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.goes import EVENTS
-from flare.tracking.runs import Run, read_text
+from flare.tracking.child_runs import read_text
+from flare.tracking.runs import Run
 from flare.verification.scores import Score
-from flare.workflows.fitting.cross_validation import OUT_OF_FOLD_TABLE
-from flare.workflows.fitting.scoring import OutOfFoldForecasts
+from flare.workflows.fitting.cross_validation import OUT_OF_FOLD_TABLE, OutOfFoldForecasts
 from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic
 from flare.workflows.searching.objective import Objective, paired_difference, score
 from flare.workflows.searching.study import SharedStudy, trial_run

@@ -11,22 +11,26 @@ from numpy.typing import NDArray
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from flare.config import BaselineConfig, SearchConfig, TrainConfig
+from flare.config import BaselineConfig, TrainConfig
+from flare.config.search import SearchConfig
 from flare.errors import DeviceMemoryFull, TrainingDiverged, VerificationInvalid
 from flare.forecast import Forecast
 from flare.search_space import Space
-from flare.tracking.runs import Run, start_child
+from flare.tracking.child_runs import start_child
+from flare.tracking.runs import Run
 from flare.tracking.tags import ENTRY_TAG, KIND_TAG, PRUNED_TAG, STATE_TAG, STUDY_TAG, TRIAL_TAG
 from flare.training.state import EpochRecord
 from flare.verification.scores import Score
-from flare.workflows.baseline import fit_rows, forest_settings, training_features
 from flare.workflows.fitting.cross_validation import (
+    OutOfFoldForecasts,
     Rows,
+    forecast_rows,
     log_out_of_fold,
     training_folds,
 )
-from flare.workflows.fitting.network import NetworkInputs, prepare_inputs, train_side_by_side
-from flare.workflows.fitting.scoring import OutOfFoldForecasts, forecast_rows
+from flare.workflows.fitting.forest import fit_rows, forest_settings, training_features
+from flare.workflows.fitting.network import train_side_by_side
+from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData, log_part, training_rows
 from flare.workflows.searching.objective import Objective, calibrated, score
 from flare.workflows.searching.space import (
@@ -36,6 +40,7 @@ from flare.workflows.searching.space import (
     parameters_of,
     suggest,
 )
+from flare.workflows.searching.storage import patiently, shown_storage
 from flare.workflows.searching.study import SharedStudy, set_trial_run
 
 log = logging.getLogger("flare")
@@ -104,9 +109,11 @@ class Trials:
         with study.alive(trial):
             try:
                 values = study.ask_storage(lambda: suggest(trial, self._space))
-                parameters = parameters_of(values, self._config)
                 with start_child(
-                    parent_id, name=f"trial {trial.number}", params=parameters, tags=about
+                    parent_id,
+                    name=f"trial {trial.number}",
+                    params=parameters_of(values, self._config),
+                    tags=about,
                 ) as run:
                     self._run(study, trial, run, values)
             except TRIAL_ERRORS as error:
@@ -135,7 +142,7 @@ class Trials:
             run.status = "KILLED"
             study.tell(trial, TrialState.PRUNED)
         except BaseException:
-            complete = study.is_complete(trial)  # where Ctrl-C came after it
+            complete = study.state(trial) == TrialState.COMPLETE  # Ctrl-C may come after it
             run.set_tags({STATE_TAG: (TrialState.COMPLETE if complete else TrialState.FAIL).name})
             raise
 
@@ -186,11 +193,11 @@ class Trials:
                 return
             watched = [self._objectives[0].while_training(record) for record in records]
             value = float(np.average(watched, weights=weights))
-            trial.report(value, records[0].epoch + 1)
-            if records[0].epoch + 1 < options.epochs and trial.should_prune():
+            epoch, storage = records[0].epoch + 1, shown_storage(self._config.storage)
+            patiently(lambda: trial.report(value, epoch), storage)
+            if epoch < options.epochs and patiently(trial.should_prune, storage):
                 raise optuna.TrialPruned(
-                    f"after epoch {records[0].epoch + 1} of {options.epochs}, at {value:.4f} out "
-                    "of fold"
+                    f"after epoch {epoch} of {options.epochs}, at {value:.4f} out of fold"
                 )
 
         networks = train_side_by_side(

@@ -9,20 +9,20 @@ export class Failure extends Error {
 }
 
 const KEY = "flare-api-key";
-let known = sessionStorage.getItem(KEY) ?? "";
+let apiKey = sessionStorage.getItem(KEY) ?? "";
 
 /** Remember the key until the tab is closed. */
 export function useKey(key) {
-  known = key.trim();
-  if (known) sessionStorage.setItem(KEY, known);
+  apiKey = key.trim();
+  if (apiKey) sessionStorage.setItem(KEY, apiKey);
   else sessionStorage.removeItem(KEY);
 }
 
-export const hasKey = () => known !== "";
+export const hasKey = () => apiKey !== "";
 
 async function ask(path, options = {}) {
   const headers = { Accept: "application/json", ...options.headers };
-  if (known) headers["X-API-Key"] = known;
+  if (apiKey) headers["X-API-Key"] = apiKey;
   let response;
   try {
     response = await fetch(path, { cache: "no-store", ...options, headers });
@@ -53,7 +53,7 @@ export const model = () => json("/model");
 export const history = (limit = 200) => json(`/history?limit=${limit}`);
 export const example = async () => (await ask("/sample.npy", { headers: { Accept: "*/*" } })).blob();
 
-/** Forecast from files of a kind that `kindOf` found. */
+/** Forecast from files of a kind of `kindOf`. */
 export function predict(kind, files, signal) {
   if (kind === "npy") {
     const headers = { "Content-Type": "application/octet-stream" };

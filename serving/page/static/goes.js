@@ -19,7 +19,7 @@ const NARROW = "\u202f"; // a thin space that does not break, between number and
 
 /** The class letter of a peak flux in W m^-2. */
 export function letterOf(flux) {
-  return Object.keys(FLOORS).reduce((found, letter) => (flux >= FLOORS[letter] ? letter : found), "A");
+  return Object.keys(FLOORS).reduce((highest, letter) => (flux >= FLOORS[letter] ? letter : highest), "A");
 }
 
 /** The class with one digit, truncated as NOAA does: C5.7. */
@@ -30,7 +30,7 @@ export function classOf(flux) {
   return `${letter}${(tenths / 10).toFixed(1)}`;
 }
 
-/** Where a flux lies on the scale, 0..1, kept within its ends. */
+/** Where a flux lies on the scale, 0..1, clipped to its ends. */
 export function placeOf(flux) {
   const share = (Math.log10(flux) - SCALE.low) / (SCALE.high - SCALE.low);
   return Math.min(1, Math.max(0, share));

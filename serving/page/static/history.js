@@ -8,12 +8,12 @@ const MARGIN = { top: 14, right: 16, bottom: 30, left: 34 };
 const HUES = 4; // of versions, which style.css names
 const ROWS = 50; // of the table
 
-let drawn = null; // to draw again at another width
+let plotted = null; // drawn again at another width
 
 /** Fill `place` with forecasts, the newest first. */
 export function showHistory(place, note, forecasts) {
-  drawn?.observer.disconnect();
-  drawn = null;
+  plotted?.observer.disconnect();
+  plotted = null;
   if (forecasts.length === 0) {
     note.textContent = "";
     place.replaceChildren(el("p", { class: "small empty", text: "No forecasts yet. Every forecast of this server appears here." }));
@@ -39,7 +39,7 @@ export function showHistory(place, note, forecasts) {
     }
   });
   observer.observe(frame);
-  drawn = { observer };
+  plotted = { observer };
 }
 
 const hueOf = (versions, version) => `hue-${versions.indexOf(version) % HUES}`;

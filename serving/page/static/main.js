@@ -22,7 +22,7 @@ const state = {
   described: null, // the version that the model panel shows
   answer: null, // the forecast on the screen
   running: null, // AbortController of the forecast in progress
-  looks: 0, // answered requests for /health
+  polls: 0, // answered requests for /health
   newest: undefined, // id of the newest forecast in the history that is shown
   historyAsked: 0,
   again: null, // what to do once the user has entered a key, or on "Try again"
@@ -32,17 +32,17 @@ const state = {
 
 async function take(getFiles, name) {
   state.running?.abort();
-  const mine = (state.running = new AbortController());
-  const current = () => state.running === mine;
+  const controller = (state.running = new AbortController());
+  const current = () => state.running === controller;
   state.again = () => take(getFiles, name);
   clearProblem();
   busy(true, name);
   try {
     const files = await getFiles();
-    const { kind, files: kept, left } = await kindOf(files);
+    const { kind, files: chosen, left } = await kindOf(files);
     const [sample, answer] = await Promise.all([
-      readSample(kind, kept).catch((error) => error),
-      api.predict(kind, kept, mine.signal),
+      readSample(kind, chosen).catch((error) => error),
+      api.predict(kind, chosen, controller.signal),
     ]);
     if (current()) showAnswer(answer, sample, { name, left });
   } catch (error) {
@@ -127,8 +127,8 @@ function showImages(sample, answer, left) {
     }
     showGrid(byId("grid"), sample, (index) => openViewer(sample, index));
     notes.push(gapsText(sample));
-    const seen = sample.planes.filter((plane) => plane !== null).length;
-    if (answer.missing_images !== COUNT - seen) notes.push(`The server counted ${answer.missing_images} missing images.`);
+    const present = sample.planes.filter((plane) => plane !== null).length;
+    if (answer.missing_images !== COUNT - present) notes.push(`The server counted ${answer.missing_images} missing images.`);
   }
   const out = (answer.left_out ?? []).map(({ file, reason }) => `${file} (${reason})`);
   if (out.length > 0) notes.push(`Left out: ${out.slice(0, 3).join(", ")}${out.length > 3 ? `, and ${out.length - 3} more` : ""}.`);
@@ -184,11 +184,11 @@ function askForKey() {
 
 const HISTORY_EVERY = 6; // requests for /health
 
-async function seen(health, failure) {
+async function showHealth(health, failure) {
   showState(health ?? state.health, failure);
   if (failure) return;
   state.health = health;
-  if (++state.looks % HISTORY_EVERY === 0) refreshHistory(); // other clients use this server too
+  if (++state.polls % HISTORY_EVERY === 0) refreshHistory(); // other clients use this server too
   const name = `${health.model_name} ${health.model_version}`;
   if (state.described === name) return;
   state.described = name;
@@ -227,22 +227,22 @@ const LATER = [200, 500, 1000, 2000]; // milliseconds
 
 /** Show the history; `changed`: a new forecast was made; the server stores it soon after. */
 async function refreshHistory({ changed = false } = {}) {
-  const mine = (state.historyAsked += 1);
+  const request = (state.historyAsked += 1);
   try {
-    let found = await api.history();
+    let page = await api.history();
     for (const wait of changed ? LATER : []) {
-      if (found.kept === 0 || found.forecasts[0]?.id !== state.newest) break;
+      if (page.kept === 0 || page.forecasts[0]?.id !== state.newest) break;
       await new Promise((resolve) => setTimeout(resolve, wait));
-      found = await api.history();
+      page = await api.history();
     }
-    if (mine !== state.historyAsked) return; // a later request has a newer answer
-    if (found.kept === 0) throw new api.Failure(404);
-    const newest = found.forecasts[0]?.id ?? null;
+    if (request !== state.historyAsked) return; // a later request has a newer answer
+    if (page.kept === 0) throw new api.Failure(404);
+    const newest = page.forecasts[0]?.id ?? null;
     if (newest !== null && newest === state.newest) return; // as it is shown
     state.newest = newest ?? undefined;
-    showHistory(byId("history-body"), byId("history-note"), found.forecasts);
+    showHistory(byId("history-body"), byId("history-note"), page.forecasts);
   } catch (error) {
-    if (mine !== state.historyAsked) return;
+    if (request !== state.historyAsked) return;
     state.newest = undefined;
     const known = { 401: "Enter the API key to see them.", 404: "This server stores no history." };
     const text = known[error.status] ?? `The history cannot be shown: ${error.message}`;
@@ -283,14 +283,14 @@ setUpViewer();
 setUpCard();
 byId("example").addEventListener("click", takeExample);
 byId("reset").addEventListener("click", reset);
-const lookNow = watch(seen);
+const pollNow = watch(showHealth);
 byId("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   api.useKey(byId("key").value);
   byId("key").value = "";
   byId("key-form").hidden = true;
   state.described = null;
-  lookNow();
+  pollNow();
   refreshHistory();
   state.again?.();
 });

@@ -6,29 +6,29 @@ import { el } from "./dom.js";
 /** Turn Markdown into a list of elements; headings start at level 3, below the dialog's own. */
 export function markdown(text) {
   const lines = text.replace(/\r/g, "").split("\n");
-  const made = [];
+  const elements = [];
   let at = 0;
-  const take = (test) => {
-    const taken = [];
-    while (at < lines.length && test(lines[at])) taken.push(lines[at++]);
-    return taken;
+  const readWhile = (test) => {
+    const result = [];
+    while (at < lines.length && test(lines[at])) result.push(lines[at++]);
+    return result;
   };
   while (at < lines.length) {
     const line = lines[at];
     const heading = /^(#{1,6})\s+(.*)/.exec(line);
     if (line.trim() === "") at++;
     else if (heading) {
-      made.push(el(heading[1].length <= 2 ? "h3" : "h4", {}, ...inline(heading[2])));
+      elements.push(el(heading[1].length <= 2 ? "h3" : "h4", {}, ...inline(heading[2])));
       at++;
     } else if (line.startsWith("```")) {
       at++;
-      made.push(el("pre", { text: take((one) => !one.startsWith("```")).join("\n") }));
+      elements.push(el("pre", { text: readWhile((one) => !one.startsWith("```")).join("\n") }));
       at++;
-    } else if (/^\s*\|/.test(line)) made.push(table(take((one) => /^\s*\|/.test(one))));
-    else if (/^\s*[-*] /.test(line)) made.push(list(take((one) => /^\s*[-*] /.test(one) || /^\s{2,}\S/.test(one))));
-    else made.push(el("p", {}, ...inline(take(isProse).join(" "))));
+    } else if (/^\s*\|/.test(line)) elements.push(table(readWhile((one) => /^\s*\|/.test(one))));
+    else if (/^\s*[-*] /.test(line)) elements.push(list(readWhile((one) => /^\s*[-*] /.test(one) || /^\s{2,}\S/.test(one))));
+    else elements.push(el("p", {}, ...inline(readWhile(isProse).join(" "))));
   }
-  return made;
+  return elements;
 }
 
 const isProse = (line) => line.trim() !== "" && !/^(#{1,6}\s|```|\s*\||\s*[-*] )/.test(line);

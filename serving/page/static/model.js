@@ -56,8 +56,8 @@ function data(model) {
 }
 
 function scores(model) {
-  const found = (model?.scores ?? []).filter(({ event }) => event === EVENT);
-  const rows = SCORES.map(([name, title, meaning]) => ({ title, meaning, ...found.find((score) => score.name === name) }))
+  const ofEvent = (model?.scores ?? []).filter(({ event }) => event === EVENT);
+  const rows = SCORES.map(([name, title, meaning]) => ({ title, meaning, ...ofEvent.find((score) => score.name === name) }))
     .filter(({ value }) => Number.isFinite(value))
     .slice(0, MOST);
   const heading = el("h3", { text: "Scores for class M and X" });

@@ -1,4 +1,4 @@
-// From files that the user chose to what is sent to the server and what is drawn.
+// Turn the files that the user chose into a sample, for the server and for the screen.
 
 import { entriesOf } from "./zip.js";
 import { planesOfNpy, Unreadable } from "./npy.js";
@@ -109,9 +109,9 @@ async function collect(entry, files) {
   else {
     const reader = entry.createReader();
     for (;;) {
-      const found = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-      if (found.length === 0) break;
-      for (const child of found) {
+      const children = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (children.length === 0) break;
+      for (const child of children) {
         if (!child.name.startsWith(".")) await collect(child, files);
       }
     }

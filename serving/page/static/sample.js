@@ -13,7 +13,7 @@ export const COUNT = CHANNELS.length * OFFSETS.length;
 
 /** Minutes that an image may lie from its time step. */
 const TOLERANCE = 15;
-const IGNORED = ["1600"]; // SDO takes it, a sample does not have it
+const IGNORED = ["1600"]; // SDO observes it; samples do not have it
 
 export const title = (channel) => (/^\d/.test(channel) ? `${channel} \u00c5` : channel);
 export const instrument = (channel) => (/^\d/.test(channel) ? "AIA" : "HMI");

@@ -5,35 +5,35 @@ import * as api from "./api.js";
 const EVERY = 5000; // milliseconds
 const SLOWEST = 30000;
 
-/** Call `seen(health, failure)` after every poll; returns a function that polls at once. */
-export function watch(seen) {
+/** Call `onHealth(health, failure)` after every poll; returns a function that polls at once. */
+export function watch(onHealth) {
   let timer = null;
   let failures = 0;
-  let looking = null;
-  async function look() {
+  let polling = null;
+  async function poll() {
     clearTimeout(timer);
-    looking?.abort();
-    const mine = (looking = new AbortController());
-    const patience = setTimeout(() => mine.abort(), EVERY * 2);
+    polling?.abort();
+    const controller = (polling = new AbortController());
+    const timeout = setTimeout(() => controller.abort(), EVERY * 2);
     try {
-      const health = await api.health(mine.signal);
+      const health = await api.health(controller.signal);
       failures = 0;
-      await seen(health, null);
+      await onHealth(health, null);
     } catch (error) {
-      if (looking !== mine) return; // a newer poll is running
+      if (polling !== controller) return; // a newer poll is running
       failures++;
-      await seen(null, error instanceof api.Failure ? error : new api.Failure(0, { detail: "The server does not answer." }));
+      await onHealth(null, error instanceof api.Failure ? error : new api.Failure(0, { detail: "The server does not answer." }));
     } finally {
-      clearTimeout(patience);
+      clearTimeout(timeout);
     }
-    if (looking !== mine) return;
+    if (polling !== controller) return;
     const wait = Math.min(SLOWEST, EVERY * 2 ** Math.max(0, failures - 1));
-    if (!document.hidden) timer = setTimeout(look, wait);
+    if (!document.hidden) timer = setTimeout(poll, wait);
   }
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
-    if (!document.hidden) look();
+    if (!document.hidden) poll();
   });
-  look();
-  return look;
+  poll();
+  return poll;
 }

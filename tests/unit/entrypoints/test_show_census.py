@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.show_census import show_census
+from entrypoints.show_dataset import show_census
 from flare.datasets.sdobenchmark.census import take_census
 from flare.datasets.sdobenchmark.findings import CENSUS_CHECKS
 from flare.datasets.sdobenchmark.fingerprint import short

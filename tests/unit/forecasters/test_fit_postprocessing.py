@@ -275,6 +275,26 @@ def test_calibrated_fold_by_fold_the_forecasts_of_a_fold_do_not_depend_on_its_ow
     assert not np.array_equal(one, forecast.probability)
 
 
+def test_a_distribution_is_calibrated_as_a_whole_by_the_other_folds():
+    rng = np.random.default_rng(0)
+    rates = np.exp(rng.normal(-1, 1, 300))
+    classes = (rng.exponential(size=300)[:, None] < rates[:, None] * 3.0 ** -np.arange(4)).sum(
+        axis=1
+    )
+    flux = 10.0 ** (classes - 8) * 2
+    too_low = 1 - np.exp(-0.3 * rates[:, None] * 3.0 ** -np.arange(4))
+    forecast, folds = forecast_of(np.full(300, -6.0), too_low), np.arange(300) % 3
+    fitted = fit_postprocessing(forecast, flux, folds, level=0.9, distribution=True)
+    assert {one.method for one in fitted.calibrations.values()} == {"rate"}
+    result = calibrate_by_fold(forecast, flux, folds, fitted)
+    others = np.flatnonzero(folds != 0)
+    alone = fit_postprocessing(
+        forecast.take(others), flux[others], np.arange(200) % 2, level=0.9, distribution=True
+    ).apply(forecast.log10_flux[folds == 0], too_low[folds == 0], EVENTS)
+    np.testing.assert_allclose(result.probability[folds == 0], alone.probability, atol=1e-3)
+    np.testing.assert_allclose(result.log10_flux[folds == 0], alone.log10_flux, atol=0.02)
+
+
 def test_calibrated_fold_by_fold_the_mean_of_two_scores_as_on_new_samples():
     result = {"fold by fold": [], "on all": [], "new": []}
     for seed in range(40):

@@ -15,7 +15,7 @@ from test_forecaster_folder import describe
 from flare.errors import DatasetInvalid, ForecasterInvalid
 from flare.features.table import FEATURE_NAMES
 from flare.forecasters.references import logistic
-from flare.forecasters.references.logistic import PIL_PROXY, fit_inversion_line, fit_logistic
+from flare.forecasters.references.logistic import PIL_PROXY, fit_logistic
 from flare.forecasters.storage import load, read_description, save
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes, flux_of_class
 from flare.seeding import Stream, integer_seed
@@ -83,7 +83,9 @@ def test_it_learns_a_linear_relation():
 
 def test_the_inversion_line_alone_beats_climatology_where_it_tells_the_flux():
     features, peak_flux = planted(0)
-    forecaster = fit_inversion_line(features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN)
+    forecaster = fit_logistic(
+        features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN, names=(PIL_PROXY,)
+    )
     test_features, outcomes = planted(1)
     probability = forecaster.predict_features(test_features).probability_of(HEADLINE_EVENT)
     rate = event_outcomes(peak_flux)[:, HEADLINE].mean()
@@ -92,7 +94,9 @@ def test_the_inversion_line_alone_beats_climatology_where_it_tells_the_flux():
 
 def test_the_inversion_line_looks_at_nothing_else():
     features, peak_flux = planted()
-    forecaster = fit_inversion_line(features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN)
+    forecaster = fit_logistic(
+        features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN, names=(PIL_PROXY,)
+    )
     others = np.full_like(features, np.nan)
     others[:, PIL] = features[:, PIL]
     np.testing.assert_array_equal(
@@ -107,7 +111,9 @@ def test_without_a_magnetogram_the_inversion_line_answers_the_rate_of_such_sampl
     missing = np.arange(N) % 3 == 0
     features[missing, PIL] = np.nan
     peak_flux[missing] = np.where(np.arange(100) % 10 < 10 * likely, 3e-5, 1e-9)
-    forecaster = fit_inversion_line(features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN)
+    forecaster = fit_logistic(
+        features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN, names=(PIL_PROXY,)
+    )
     answer = forecaster.predict_features(np.full((1, len(FEATURE_NAMES)), np.nan))
     assert answer.probability_of(HEADLINE_EVENT)[0] == pytest.approx(likely, abs=0.02)
 
@@ -252,7 +258,9 @@ def test_fewer_features_than_the_models_take_are_refused(tmp_path):
 def with_coefficient(value):
     """Return a regression of the inversion line, one of whose coefficients is something else."""
     features, peak_flux = planted()
-    forecaster = fit_inversion_line(features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN)
+    forecaster = fit_logistic(
+        features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN, names=(PIL_PROXY,)
+    )
     forecaster.models[1].coef_ = np.full_like(forecaster.models[1].coef_, value)
     return forecaster
 

@@ -4,11 +4,13 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scores.probability import brier_score as their_brier_score
+from sklearn.metrics import log_loss as their_log_loss
 
 from flare.errors import VerificationInvalid
 from flare.goes import event_outcomes
 from flare.verification.probabilistic import (
     RANKED_EVENTS,
+    log_loss,
     ranked_probability_score,
     ranked_probability_skill_score,
 )
@@ -106,3 +108,13 @@ def test_what_is_not_a_ranked_forecast_is_named(
 def test_no_samples_have_no_ranked_score() -> None:
     with pytest.raises(VerificationInvalid, match=r"shape \(0, 4\)"):
         ranked_probability_score(np.zeros((0, 4), dtype=bool), np.zeros((0, 4)))
+
+
+@given(sample=forecasts())
+def test_the_log_loss_is_the_mean_of_those_of_the_thresholds(sample: tuple) -> None:
+    reached, probability = sample
+    inside = np.clip(probability, 1e-7, 1 - 1e-7)
+    theirs = [
+        their_log_loss(r, p, labels=[False, True]) for r, p in zip(reached.T, inside.T, strict=True)
+    ]
+    assert log_loss(reached, probability) == pytest.approx(np.mean(theirs), abs=1e-6)

@@ -11,12 +11,12 @@ from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.verification.inputs import Observations
 from flare.verification.scorecard import HEADLINE_SCORES, Scorecard, score_forecasts
-from flare.verification.scores import Score
+from flare.verification.scores import SCORES, VS_CLIMATOLOGY, Score
 
 Issue = Callable[[float], Forecast]
 
 #: Undefined where B1.0 was not forecast.
-RANKED = ("ranked_probability_score", "ranked_probability_skill_score")
+RANKED = ("ranked_probability_score", "ranked_probability_skill_score", "log_loss")
 
 
 @pytest.fixture
@@ -41,6 +41,12 @@ def test_every_score_has_a_value_inside_its_interval(card: Scorecard) -> None:
     for score in card.scores:
         if score.name != "expected_calibration_error" and not math.isnan(score.low):
             assert score.low <= score.value <= score.high, score
+
+
+def test_exactly_the_declared_scores_are_computed(card: Scorecard) -> None:
+    computed = {(score.name, score.event == "flux") for score in card.scores}
+    declared = {(name, info.of_flux) for name, info in SCORES.items() if name != VS_CLIMATOLOGY}
+    assert computed == declared
 
 
 def test_every_score_says_how_many_samples_and_events_are_behind_it(

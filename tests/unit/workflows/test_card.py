@@ -8,7 +8,7 @@ from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.references.climatology import fit_climatology
 from flare.verification.inputs import Observations
-from flare.workflows.evaluation.model_card import model_card, postprocessing_lines
+from flare.workflows.fitting.model_card import model_card, postprocessing_lines
 
 SPEC = ForecasterSpec(image_size=32)
 ORIGIN = Origin("f" * 64, "tiny", True, (11000, 11010), 40)

@@ -11,8 +11,8 @@ from hand_made import EVENTS, TRUTH, scorecard
 from flare.forecast import Forecast
 from flare.tracking.registry import RegisteredVersion
 from flare.tracking.tags import VALIDATION_SCORES
-from flare.workflows.evaluation import validation_forecasts
-from flare.workflows.evaluation.validation_forecasts import (
+from flare.workflows.fitting import validation_forecasts
+from flare.workflows.fitting.validation_forecasts import (
     FORECASTS,
     log_validation_forecasts,
     read_scores,

@@ -13,7 +13,6 @@ from flare.forecasters.answer import answers
 from flare.forecasters.base import Forecaster
 from flare.plots.style import save
 from flare.verification.scores import json_safe
-from flare.workflows.evaluation.model_card import postprocessing_lines
 from flare.workflows.evaluation.report.figures import CAPTIONS, figures_of
 from flare.workflows.evaluation.report.render import (
     Block,
@@ -31,6 +30,7 @@ from flare.workflows.evaluation.report.sections import (
     score_sections,
     subset_section,
 )
+from flare.workflows.fitting.model_card import postprocessing_lines
 from flare.workflows.fitting.training_data import mark_if_synthetic
 from flare.workflows.prediction.prediction_table import forecast_frame
 

@@ -27,8 +27,6 @@ _NUMBER = re.compile(r"[-+\N{MINUS SIGN}]?[\d.,]+(e[-+]?\d+)?\s?%?|[-\N{EN DASH}
 #: CSS pixels per pixel of a PNG: figures have 150 dots per inch, and are shown at 115.
 _SHOWN = 115 / 150
 
-_PNG, _SVG = b"\x89PNG\r\n\x1a\n", re.compile(rb"\s*(<\?xml[^>]*>)?\s*(<!DOCTYPE[^>]*>)?\s*<svg\b")
-
 
 @dataclass(frozen=True)
 class Paragraph:
@@ -92,49 +90,31 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG or SVG, as bytes or in a file; ``alt`` describes it in words."""
+    """A PNG; ``alt`` describes it in words."""
 
     kind: ClassVar[str] = "picture"
-    source: bytes | Path
+    path: Path
     alt: str
     caption: str = ""
 
     @property
     def link(self) -> str:
-        """The address of the file from the folder above it; empty for bytes."""
-        source = self.source
-        return f"{source.parent.name}/{source.name}" if isinstance(source, Path) else ""
+        """The address of the file from the folder above it."""
+        return f"{self.path.parent.name}/{self.path.name}"
 
     @cached_property
     def content(self) -> bytes:
-        """The bytes of the picture.
-
-        Raises
-        ------
-        InputInvalid
-            There is no such file, or it is neither PNG nor SVG.
-        """
-        content, name = self.source, "a picture"
-        if isinstance(content, Path):
-            name = str(content)
-            if not content.is_file():
-                raise InputInvalid(f"no picture at {content}")
-            content = content.read_bytes()
-        if not (content.startswith(_PNG) or _SVG.match(content)):
-            raise InputInvalid(f"{name} ({self.alt}) is neither PNG nor SVG")
-        return content
+        """The bytes of the file."""
+        return self.path.read_bytes()
 
     @property
     def uri(self) -> str:
         """The picture as a ``data:`` address."""
-        media = "png" if self.content.startswith(_PNG) else "svg+xml"
-        return f"data:image/{media};base64,{b64encode(self.content).decode('ascii')}"
+        return f"data:image/png;base64,{b64encode(self.content).decode('ascii')}"
 
     @property
-    def width(self) -> int | None:
-        """The width of a PNG in CSS pixels, so that two figures of one column fit in a row."""
-        if not self.content.startswith(_PNG):
-            return None
+    def width(self) -> int:
+        """The width in CSS pixels, so that two figures of one column fit in a row."""
         return round(int.from_bytes(self.content[16:20], "big") * _SHOWN)  # from its header
 
 
@@ -162,11 +142,6 @@ def html_page(title: str, sections: Sequence[Section], *, summary: str = "") -> 
     """Return a whole HTML page, with a table of contents from three sections on.
 
     ``summary`` is a sentence under the title.
-
-    Raises
-    ------
-    InputInvalid
-        A picture is missing, or is neither PNG nor SVG.
     """
     return _render("page.html", title, sections, summary)
 

@@ -1,7 +1,7 @@
 """The content of the report of an evaluation: its data and its sections."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flare.datasets.audit.report import AuditReport
@@ -10,7 +10,7 @@ from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster
 from flare.goes import HEADLINE_EVENT
 from flare.verification.scorecard import Scorecard
-from flare.verification.scores import FLUX, PUBLISHED_EVENT, Score, title_of
+from flare.verification.scores import FLUX, PUBLISHED_EVENT, SCORES, Score, name_of, title_of
 from flare.workflows.evaluation.comparison import COMPARED, MEANING, Comparison
 from flare.workflows.evaluation.report.render import (
     Block,
@@ -22,36 +22,13 @@ from flare.workflows.evaluation.report.render import (
 )
 from flare.workflows.prediction.resolve_model import Resolved
 
-#: The columns of the tables of an event, and of the flux: title and score.
-_OF_EVENT = (
-    ("BSS", "brier_skill_score"),
-    ("BSS against climatology", "brier_skill_score_vs_climatology"),
-    ("TSS", "true_skill_statistic"),
-    ("HSS", "heidke_skill_score"),
-    ("ApSS", "appleman_skill_score"),
-    ("ROC area", "roc_area"),
-    ("average precision", "average_precision"),
-    ("POD", "probability_of_detection"),
-    ("FAR", "false_alarm_ratio"),
-    ("F1", "f1_score"),
-    ("frequency bias", "frequency_bias"),
-    ("calibration error", "expected_calibration_error"),
-)
-_OF_FLUX = (
-    ("log10-flux MAE (dex)", "log10_flux_mae"),
-    ("floored at B1.0", "log10_flux_mae_floored"),
-    ("bias (dex)", "log10_flux_bias"),
-    ("RPS A/B/C/M/X", "ranked_probability_score"),
-    ("interval coverage", "interval_coverage"),
-    ("interval width (dex)", "interval_width"),
-    ("flux MAE (W m^-2)", "flux_mae"),
-)
+#: The scores on subsets: event and name.
 _OF_SUBSET = (
-    (HEADLINE_EVENT, "brier_skill_score", "BSS"),
-    (HEADLINE_EVENT, "true_skill_statistic", "TSS"),
-    (HEADLINE_EVENT, "roc_area", "ROC area"),
-    ("C1.0", "true_skill_statistic", "TSS C1.0"),
-    (FLUX, "log10_flux_mae", "log10-flux MAE (dex)"),
+    (HEADLINE_EVENT, "brier_skill_score"),
+    (HEADLINE_EVENT, "true_skill_statistic"),
+    (HEADLINE_EVENT, "roc_area"),
+    ("C1.0", "true_skill_statistic"),
+    (FLUX, "log10_flux_mae"),
 )
 
 
@@ -88,20 +65,20 @@ def score_sections(comparison: Comparison) -> list[Section]:
         first = next(iter(cards.values())).get(event, "brier_score")
         caption = f"{first.n_events} events in {first.n} samples."
         fitted = comparison.fitted if event == HEADLINE_EVENT else {}
-        blocks: list[Block] = [_table(caption, cards, event, _OF_EVENT, fitted)]
+        blocks: list[Block] = [_table(caption, cards, event, fitted)]
         if event == HEADLINE_EVENT:
             thresholds = ", ".join(
                 f"{name} {card.thresholds[event]:.3g}" for name, card in cards.items()
             )
             blocks.append(Paragraph(f"Decision thresholds: {thresholds}."))
         sections.append(Section(_title(event), blocks))
-    sections.append(Section("Peak flux", [_table("", cards, FLUX, _OF_FLUX)]))
+    sections.append(Section("Peak flux", [_table("", cards, FLUX)]))
     return sections
 
 
 def difference_section(comparison: Comparison) -> Section:
     """Return the differences of the model from each reference, and of each from climatology."""
-    header = ["model minus", *(f"{title_of(name)} {event}" for event, name in COMPARED)]
+    header = ["model minus", *(name_of(*one) for one in COMPARED)]
     rows: list[Cells] = [
         [name, *(interval_cell(score, signed=True) for score in scores)]
         for name, scores in comparison.against.items()
@@ -156,10 +133,10 @@ def subset_section(comparison: Comparison) -> Section:
             card = cards[forecaster]
             n_events = card.get(HEADLINE_EVENT, "brier_score").n_events
             counts = [str(card.samples()[0]), str(card.n_active_regions), str(n_events)]
-            cells = [interval_cell(card.get(event, name)) for event, name, _ in _OF_SUBSET]
+            cells = [interval_cell(card.get(event, name)) for event, name in _OF_SUBSET]
             rows.append([subset, *counts, *cells])
         header = ["subset", "samples", "regions", f"{HEADLINE_EVENT} events"]
-        blocks.append(Table(forecaster, [*header, *(title for *_, title in _OF_SUBSET)], rows))
+        blocks.append(Table(forecaster, [*header, *(name_of(*one) for one in _OF_SUBSET)], rows))
     return Section("Subsets of the samples", blocks)
 
 
@@ -179,16 +156,15 @@ def _table(
     caption: str,
     cards: Mapping[str, Scorecard],
     event: str,
-    columns: Iterable[tuple[str, str]],
     fitted: Mapping[str, int] | None = None,
 ) -> Table:
     known = {score.name for score in next(iter(cards.values())).scores if score.event == event}
-    shown = [(title, name) for title, name in columns if name in known]
+    shown = [name for name, info in SCORES.items() if info.in_report and name in known]
     rows: list[Cells] = [
-        [forecaster, *(interval_cell(card.get(event, name)) for _, name in shown)]
+        [forecaster, *(interval_cell(card.get(event, name)) for name in shown)]
         for forecaster, card in cards.items()
     ]
-    header = ["forecaster", *(title for title, _ in shown)]
+    header = ["forecaster", *map(title_of, shown)]
     if fitted:
         header.append("fitted on (regions)")
         for row, name in zip(rows, cards, strict=True):

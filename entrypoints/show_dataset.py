@@ -1,22 +1,27 @@
-"""Print a census: counts with the published ones, gaps, and every check."""
+"""Print a dataset: a census with published counts, gaps and checks; a synthetic one's oracle."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from entrypoints.show import plain_table, wide_console
 
 if TYPE_CHECKING:
     from flare.datasets.sdobenchmark.census import Census, SplitCensus
+    from flare.verification.scorecard import Scorecard
+    from flare.verification.scores import Score
+    from flare.workflows.synthesize import Synthesized
+
+_SCORES = ("true_skill_statistic", "brier_skill_score", "roc_area")
 
 
 def show_census(census: "Census") -> None:
     """Print what a dataset holds: three tables and a last line with its fingerprint."""
     from flare.datasets.sdobenchmark.fingerprint import short
 
-    # 100 columns even in a log file, where the width of a terminal is not known.
-    console = Console(width=100, highlight=False)
+    console = wide_console()
     splits = list(census.splits.values())
     kind = "SYNTHETIC DATA" if census.synthetic else "data"
     console.print(f"{kind} {census.name!r}, compared with the published SDOBenchmark", style="bold")
@@ -31,7 +36,7 @@ def show_census(census: "Census") -> None:
 def _counts_table(splits: Sequence["SplitCensus"]) -> Table:
     from flare.datasets.sdobenchmark.census import COUNT_NAMES, PUBLISHED, PUBLISHED_LAST_IMAGES
 
-    table = _table("", *(title for one in splits for title in (one.name, "published")))
+    table = plain_table("", numbers=[title for one in splits for title in (one.name, "published")])
     for key, name in COUNT_NAMES.items():
         cells = [(one.counts[key], PUBLISHED[one.name][key]) for one in splits]
         table.add_row(name, *(f"{number:,}" for pair in cells for number in pair))
@@ -48,7 +53,7 @@ def _counts_table(splits: Sequence["SplitCensus"]) -> Table:
 def _missing_table(splits: Sequence["SplitCensus"]) -> Table:
     from flare.sample import CHANNELS, N_STEPS, STEP_NAMES
 
-    table = _table("")
+    table = plain_table("")
     for one in splits:
         for name, step in zip((one.name, *[""] * N_STEPS), (*STEP_NAMES, "share"), strict=True):
             table.add_column(f"{name}\n{step}", justify="right")
@@ -65,7 +70,7 @@ def _missing_table(splits: Sequence["SplitCensus"]) -> Table:
 def _checks_table(splits: Sequence["SplitCensus"]) -> Table:
     from flare.datasets.sdobenchmark.findings import CENSUS_CHECKS
 
-    table = _table("", *(one.name for one in splits))
+    table = plain_table("", numbers=[one.name for one in splits])
     furthest = max(one.minutes_off for one in splits)
     for check, what in CENSUS_CHECKS.items():
         affected = [one for one in splits if one.findings[check]]
@@ -85,9 +90,37 @@ def _verdict(census: "Census") -> str:
     return "not the whole of SDOBenchmark: samples, regions or classes differ"
 
 
-def _table(first: str, *titles: str) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column(first)
-    for title in titles:
-        table.add_column(title, justify="right")
+def show_synthesized(result: "Synthesized") -> None:
+    """Print sizes and classes of both splits, the oracle's scores, and what to do next."""
+    from flare.datasets.sdobenchmark.fingerprint import short
+
+    console = wide_console()
+    splits = {"training": result.summary.training, "test": result.summary.test}
+    classes = list(result.summary.training.classes)
+    table = plain_table("split", numbers=["samples", "regions", *classes])
+    for name, split in splits.items():
+        counts = (str(split.classes[letter]) for letter in classes)
+        table.add_row(name, str(split.samples), str(split.regions), *counts)
+    console.print(f"SYNTHETIC DATA, difficulty {result.difficulty}: samples by class", style="bold")
+    console.print(table)
+    console.print(
+        "Scores of the oracle, which uses the true flare rates [95 % interval]", style="bold"
+    )
+    console.print(_oracle_table(result.oracle))
+    print(f"{result.summary.path}: fingerprint {short(result.fingerprint)}")
+    print(f"next: mlflow run . -e inspect -P data_dir={result.summary.path}")
+
+
+def _oracle_table(cards: "dict[str, Scorecard]") -> Table:
+    table = plain_table("split", "event", numbers=["events", "TSS", "BSS", "ROC area"])
+    for split, card in cards.items():
+        for event in card.events:
+            scores = [card.get(event, name) for name in _SCORES]
+            table.add_row(split, event, str(scores[0].n_events), *map(_with_interval, scores))
     return table
+
+
+def _with_interval(score: "Score") -> str:
+    if math.isnan(score.value):
+        return "-"
+    return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"

@@ -28,7 +28,7 @@ from flare.tracking.tags import (
     SPLIT_TAG,
 )
 from flare.verification.scorecard import Scorecard
-from flare.verification.scores import FLUX, Score
+from flare.verification.scores import FLUX, Score, name_of
 from flare.verification.table import markdown_table
 
 TEMPLATE = Template(
@@ -87,16 +87,16 @@ _OPTIMISTIC = (
     "are optimistic."
 )
 
-#: Which scores a card shows: event, name, title.
+#: The scores that a card shows: event and name.
 _SHOWN = (
-    (HEADLINE_EVENT, "brier_skill_score", f"BSS {HEADLINE_EVENT}"),
-    (HEADLINE_EVENT, "true_skill_statistic", f"TSS {HEADLINE_EVENT}"),
-    (HEADLINE_EVENT, "heidke_skill_score", f"HSS {HEADLINE_EVENT}"),
-    (HEADLINE_EVENT, "roc_area", f"ROC area {HEADLINE_EVENT}"),
-    ("C1.0", "brier_skill_score", "BSS C1.0"),
-    ("C1.0", "true_skill_statistic", "TSS C1.0"),
-    (FLUX, "log10_flux_mae", "log10-flux MAE (dex)"),
-    (FLUX, "interval_coverage", "coverage of the interval"),
+    (HEADLINE_EVENT, "brier_skill_score"),
+    (HEADLINE_EVENT, "true_skill_statistic"),
+    (HEADLINE_EVENT, "heidke_skill_score"),
+    (HEADLINE_EVENT, "roc_area"),
+    ("C1.0", "brier_skill_score"),
+    ("C1.0", "true_skill_statistic"),
+    (FLUX, "log10_flux_mae"),
+    (FLUX, "interval_coverage"),
 )
 
 
@@ -113,17 +113,9 @@ def model_card(
 ) -> str:
     """Return the card as Markdown.
 
-    Parameters
-    ----------
-    tags
-        Of the registered version, as ``register`` sets them.
-    validation
-        Scores on the validation regions.
-    test
-        Scores on a test split by the name of the forecaster, the version's own first; None where
-        it was not scored yet.
-    test_name
-        Dataset and split of those scores.
+    ``tags`` are those of the registered version. ``validation`` and ``test`` are scores on the
+    validation regions and on a test split, these by the name of the forecaster, the version's own
+    first; None where it was not scored yet. ``test_name`` is dataset and split of the latter.
     """
     spec, origin = forecaster.spec, forecaster.origin
     steps = len(spec.step_offsets_minutes)
@@ -223,8 +215,8 @@ def _caption(title: str, card: Scorecard) -> str:
 
 def _table(cards: Mapping[str, Scorecard]) -> str:
     rows = [
-        [title, *(_cell(card.get(event, name)) for card in cards.values())]
-        for event, name, title in _SHOWN
+        [name_of(event, name), *(_cell(card.get(event, name)) for card in cards.values())]
+        for event, name in _SHOWN
     ]
     return markdown_table(["score", *cards], rows)
 

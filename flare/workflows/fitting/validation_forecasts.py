@@ -5,7 +5,7 @@ split that is all of them; else it is those that neither was trained on.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from flare.tracking.tags import VALIDATION_SCORES
 from flare.verification.inputs import Observations
 from flare.verification.resampling import paired_differences
 from flare.verification.scorecard import Scorecard, score_forecasts
-from flare.verification.scores import Score
+from flare.verification.scores import Score, info_of
 
 FORECASTS = "validation_forecasts.csv"
 
@@ -49,6 +49,10 @@ class PairedComparison:
     incumbent: Score
     gain: Score
     n_active_regions: int
+
+    def scores(self) -> dict[str, Score]:
+        """Return the scores of both and the difference, by name."""
+        return {"candidate": self.candidate, "incumbent": self.incumbent, "gain": self.gain}
 
     @property
     def worse(self) -> bool:
@@ -104,9 +108,7 @@ def _parsed(forecasts: Path, scores: Path) -> ValidationForecasts:
     description: dict[str, Any] = json.loads(scores.read_text(encoding="utf-8"))
     thresholds = {event: float(value) for event, value in description["thresholds"].items()}
     return ValidationForecasts(
-        tuple(rows["id"]),
-        Forecast.from_columns(rows, thresholds),
-        Observations.from_table(rows),
+        tuple(rows["id"]), Forecast.from_columns(rows, thresholds), Observations.from_table(rows)
     )
 
 
@@ -116,21 +118,14 @@ def compare_paired(
     *,
     event: str,
     score_name: str,
-    lower_is_better: bool,
     resamples: int,
 ) -> PairedComparison:
     """Compare a score on the samples that both have.
 
-    Parameters
-    ----------
-    event
-        A class that both forecast, or ``"flux"``.
+    ``event`` is a class that both forecast, or ``"flux"``.
 
-    Raises
-    ------
-    VerificationInvalid
-        They have too few active regions in common, disagree about the outcomes there, or do not
-        both have the score.
+    Raises VerificationInvalid: they have too few active regions in common, disagree about the
+    outcomes there, or do not both have the score.
     """
     place = {sample: row for row, sample in enumerate(incumbent.ids)}
     shared = [sample for sample in candidate.ids if sample in place]
@@ -157,12 +152,10 @@ def compare_paired(
     return PairedComparison(
         cards[0].get(event, score_name),
         cards[1].get(event, score_name),
-        _negated(difference) if lower_is_better else difference,
+        _negated(difference) if info_of(score_name).lower_is_better else difference,
         n_regions,
     )
 
 
 def _negated(score: Score) -> Score:
-    return Score(
-        score.event, score.name, -score.value, -score.high, -score.low, score.n, score.n_events
-    )
+    return replace(score, value=-score.value, low=-score.high, high=-score.low)
