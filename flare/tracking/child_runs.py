@@ -12,7 +12,10 @@ from flare.tracking.mlflow_errors import answering, is_absent, retry
 from flare.tracking.run_log import RunInfo, RunLog
 from flare.tracking.runs import Run, end_run, now, status_after, texts
 from flare.tracking.store import connect
-from flare.tracking.tags import ENTRY_TAG, ERROR_TAG
+from flare.tracking.tags import ENTRY_TAG, ERROR_TAG, STATE_TAG, TRIAL_TAG
+
+#: Status of a run, by the state of its trial.
+_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 
 
 @contextmanager
@@ -42,23 +45,29 @@ def start_child(
         end_run(run, reason)
 
 
-def end_lost_children(parent_id: str, status_of: Mapping[str, tuple[str, str]]) -> None:
-    """End runs below another one whose processes were lost.
+def end_lost_children(parent_id: str, states: Mapping[int, str]) -> None:
+    """End the runs below a search whose processes were lost, and correct the states of trials.
 
-    ``status_of`` maps run ids to a status and its reason; other runs are left alone.
+    ``states`` maps the numbers of finished trials to their states, as Optuna names them; the runs
+    of other trials are left alone.
     """
     client = MlflowClient()
+    below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}'"
     with answering():
         experiment = client.get_run(parent_id).info.experiment_id
-        children = client.search_runs(
-            [experiment],
-            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}' and attributes.status = 'RUNNING'",
-            max_results=1000,
-        )
-        for run_id in {child.info.run_id for child in children} & status_of.keys():
-            status, reason = status_of[run_id]
-            client.set_tag(run_id, ERROR_TAG, reason)
-            client.set_terminated(run_id, status)
+        for unfinished in ("attributes.status = 'RUNNING'", f"tags.`{STATE_TAG}` = 'RUNNING'"):
+            words = f"{below} and {unfinished}"
+            for run in client.search_runs([experiment], words, max_results=1000):
+                state = states.get(int(run.data.tags.get(TRIAL_TAG, -1)))
+                if state is not None:
+                    client.set_tag(run.info.run_id, STATE_TAG, state)
+                elif TRIAL_TAG in run.data.tags:
+                    continue
+                if run.info.status == "RUNNING":
+                    status = _STATUS.get(state or "", "KILLED")
+                    if status != "FINISHED":  # else its process may be ending it at this moment
+                        client.set_tag(run.info.run_id, ERROR_TAG, "its process was lost")
+                    client.set_terminated(run.info.run_id, status)
 
 
 def read_text(run_id: str, path: str) -> str | None:

@@ -106,18 +106,33 @@ def test_a_child_run_is_there_from_its_start_and_may_end_otherwise_than_its_pare
     assert fetch(parent.id).info.status == "FINISHED"
 
 
-def test_only_the_running_children_of_lost_processes_are_ended(fetch):
+def test_the_runs_of_lost_processes_are_ended_and_no_others(fetch):
     client = MlflowClient()
     with start("search", name="search") as parent:
-        tags = {"mlflow.parentRunId": parent.id}
-        lost, alive = (client.create_run("0", tags=tags).info.run_id for _ in range(2))
+        below = {"mlflow.parentRunId": parent.id}
+        of_trial = below | {"flare.entry": "trial", "optuna.state": "RUNNING"}
+
+        def trial(number: int) -> str:
+            return client.create_run("0", tags=of_trial | {"flare.trial": str(number)}).info.run_id
+
+        lost, late, stopped, alive = (trial(number) for number in range(4))
+        winner = client.create_run("0", tags=below | {"flare.entry": "train"}).info.run_id
+        client.set_terminated(stopped, "KILLED")
         with child(parent.id) as done:
             pass
-        states = dict.fromkeys((lost, done.id), ("FAILED", "its process was lost"))
-        end_lost_children(parent.id, states)
-    found = [fetch(one).info.status for one in (lost, alive, done.id)]
+        end_lost_children(parent.id, {0: "FAIL", 1: "COMPLETE", 2: "FAIL"})
+    found = [fetch(one) for one in (lost, late, stopped, alive, winner, done.id)]
     client.set_terminated(alive)
-    assert found == ["FAILED", "RUNNING", "FINISHED"]
+    assert [(one.info.status, one.data.tags.get("optuna.state")) for one in found] == [
+        ("FAILED", "FAIL"),
+        ("FINISHED", "COMPLETE"),
+        ("KILLED", "FAIL"),
+        ("RUNNING", "RUNNING"),
+        ("KILLED", None),
+        ("FINISHED", None),
+    ]
+    lost = [one.data.tags.get("flare.error") == "its process was lost" for one in found]
+    assert lost == [True, False, False, False, True, False]
 
 
 def test_the_commit_is_a_tag_and_so_is_whether_there_are_changes(fetch, tmp_path, monkeypatch):

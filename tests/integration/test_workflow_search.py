@@ -259,6 +259,26 @@ def test_an_interrupted_trial_is_run_again_with_the_same_values(searched, newest
     assert MlflowClient().get_run(parent.info.run_id).info.status == "FINISHED"
 
 
+def test_a_trial_that_was_counted_as_lost_is_not_counted_twice_and_ends_alone(
+    searched, newest, monkeypatch
+):
+    real = Trials._forecasts
+
+    def counted_as_lost(self, trial, *given):
+        if trial.number == 1:  # as another process does, after too long without a sign of life
+            fail = trial.study._storage.set_trial_state_values
+            fail(trial._trial_id, optuna.trial.TrialState.FAIL)
+            trial.set_user_attr("too", "late")
+        return real(self, trial, *given)
+
+    monkeypatch.setattr(Trials, "_forecasts", counted_as_lost)
+    (found,) = searched().found
+    assert found.counts == {"COMPLETE": 2, "FAIL": 1}
+    trials = children(newest("search"))
+    assert [one.info.status for one in trials] == ["FINISHED", "FAILED", "FINISHED"]
+    assert [one.data.tags["optuna.state"] for one in trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+
+
 def test_no_trial_is_started_after_the_timeout(searched):
     (found,) = searched(trials=60, timeout=1.5).found
     assert 1 <= found.counts["COMPLETE"] < 60

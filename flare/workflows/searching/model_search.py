@@ -30,7 +30,7 @@ from flare.workflows.searching.space import (
     space_text,
 )
 from flare.workflows.searching.storage import open_storage, shown_storage
-from flare.workflows.searching.study import FINISHED, SharedStudy, trial_run
+from flare.workflows.searching.study import FINISHED, SharedStudy
 from flare.workflows.searching.summary import (
     Found,
     best_trial,
@@ -150,7 +150,9 @@ class ModelSearch:
             self._log_start(tracked, new=former is None)
             study.queue(config.trials, self.defaults)
             self._start_clock()
-            if config.workers == 1:
+            if not study.is_busy(config.trials):
+                log.info("study %s has its %d trials already", study.name, config.trials)
+            elif config.workers == 1:
                 self._work(tracked.id, after=lambda: self._log_progress(tracked))
             else:
                 self._have_workers_run(tracked)
@@ -312,14 +314,8 @@ class ModelSearch:
 
     def _end_lost(self, tracked: Run) -> None:
         """End the MLflow runs of trials that are finished, or whose processes were lost."""
-        states = {
-            run_id: (
-                {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}.get(trial.state.name, "FAILED"),
-                "its process was lost",
-            )
-            for trial in self.study.study.get_trials(deepcopy=False)
-            if (run_id := trial_run(trial)) and trial.state in FINISHED
-        }
+        trials = self.study.study.get_trials(deepcopy=False)
+        states = {one.number: one.state.name for one in trials if one.state in FINISHED}
         end_lost_children(tracked.id, states)
 
 

@@ -3,7 +3,8 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,8 +12,10 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from flare.errors import ConfigInvalid, StorageUnavailable
 from flare.files import locked
@@ -30,6 +33,8 @@ STOPS = "flare:stops"
 #: Seconds that a database may be away: when a study is opened, and while one runs.
 PATIENCE_AT_START, PATIENCE = 10.0, 300.0
 _PAUSE = 1.0  # seconds between two attempts
+
+_TABLES_LOCK = 2012_06_13  # of PostgreSQL: any number, the same in all processes
 
 
 def quiet_optuna() -> None:
@@ -62,7 +67,7 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
     shown, file = address.render_as_string(hide_password=True), sqlite_file(address)
 
     def connect() -> RDBStorage:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _making_tables(address):
             warnings.simplefilter("ignore", ExperimentalWarning)
             return RDBStorage(
                 address.render_as_string(hide_password=False),
@@ -91,6 +96,18 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
         raise StorageUnavailable(
             f"storage={shown} cannot be used: {first}; give another storage"
         ) from error
+
+
+@contextmanager
+def _making_tables(address: URL) -> Iterator[None]:
+    """Let one process at a time make the tables of a new PostgreSQL database."""
+    if address.get_backend_name() != "postgresql":
+        yield
+        return
+    engine = create_engine(address, poolclass=NullPool)
+    with engine.connect() as connection:  # the lock is released when it is closed
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _TABLES_LOCK})
+        yield
 
 
 def sqlite_file(url: str | URL) -> Path | None:

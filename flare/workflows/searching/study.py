@@ -47,8 +47,7 @@ Direction = Literal["minimize", "maximize"]
 _CONDITIONS, _LEADER, _RUN = "flare:conditions", "flare:leader", "flare:run"
 #: And once it had all its trials: the best one, and the version that was trained like it.
 _OUTCOME = "flare:outcome"
-_TRIAL_RUN = "flare:run"  # attribute of a trial: its MLflow run
-
+_TRIAL_RUN = "flare:run"  # of a trial: its MLflow run
 #: Seconds after which only one of two processes that took the lead together has it.
 _UNDECIDED = 1.0
 
@@ -61,10 +60,9 @@ class SharedStudy:
     Parameters
     ----------
     conditions
-        What all its trials have in common, as texts by name; see ``open``.
+        What all its trials have in common, as texts by name.
     sampler
-        From an integer seed, the sampler of one trial: with a seed of its own for each trial no
-        two processes draw the same, and the study does not depend on who runs which.
+        From a seed, the sampler of one trial: with its own for each, no two processes draw the same.
     """
 
     def __init__(
@@ -225,20 +223,27 @@ class SharedStudy:
         try:
             self.ask_storage(lambda: trial.study.tell(trial, values, state))
         except (UpdateFinishedTrialError, ValueError) as error:
-            if self.storage.get_trial(self._trial_id(trial.number)).state == TrialState.RUNNING:
+            if self.state(trial) == TrialState.RUNNING:
                 raise
             log.warning("trial %d is not counted: %s", trial.number, error)
             return False
         return True
 
     def stop(self, trial: optuna.Trial) -> None:
-        """Fail a trial that Ctrl-C stopped, and queue it again with the same values."""
-        trial.set_user_attr(STOPS, int(trial.user_attrs.get(STOPS, 0)) + 1)
-        if self.tell(trial, TrialState.FAIL):
+        """Fail a trial that Ctrl-C stopped, unless it is finished, and queue it again as it was."""
+        with suppress(UpdateFinishedTrialError):
+            stops = int(trial.user_attrs.get(STOPS, 0)) + 1
+            self.ask_storage(lambda: trial.set_user_attr(STOPS, stops))
+        if self.state(trial) == TrialState.RUNNING and self.tell(trial, TrialState.FAIL):
             stopped = self.storage.get_trial(self._trial_id(trial.number))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 RetryHeartbeatStaleTrialCallback()(trial.study, stopped)
+
+    def state(self, trial: optuna.Trial) -> TrialState:
+        """Return the state of a trial, which other processes may have changed."""
+        trial_id = self._trial_id(trial.number)
+        return self.ask_storage(lambda: self.storage.get_trial(trial_id)).state
 
     def has_leader(self) -> bool:
         """Return whether another process that is alive leads the study."""

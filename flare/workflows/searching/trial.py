@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from flare.config import BaselineConfig, TrainConfig
@@ -40,12 +41,19 @@ from flare.workflows.searching.space import (
     parameters_of,
     suggest,
 )
+from flare.workflows.searching.storage import patiently, shown_storage
 from flare.workflows.searching.study import SharedStudy, set_trial_run
 
 log = logging.getLogger("flare")
 
-#: What ends a trial alone, and not the search.
-TRIAL_ERRORS = (TrainingDiverged, DeviceMemoryFull, MemoryError, VerificationInvalid)
+#: What ends a trial alone, and not the search; the last one, a trial that was counted as lost.
+TRIAL_ERRORS = (
+    TrainingDiverged,
+    DeviceMemoryFull,
+    MemoryError,
+    VerificationInvalid,
+    UpdateFinishedTrialError,
+)
 
 
 class TrialData:
@@ -101,14 +109,13 @@ class Trials:
         }
         with study.alive(trial):
             try:
-                values = suggest(trial, self._space)
+                values = study.ask_storage(lambda: suggest(trial, self._space))
                 with start_child(
                     parent_id,
                     name=f"trial {trial.number}",
                     params=parameters_of(values, self._config),
                     tags=about,
                 ) as run:
-                    set_trial_run(trial, run.id)
                     self._run(study, trial, run, values)
             except TRIAL_ERRORS as error:
                 log.warning("trial %d failed: %s", trial.number, error)
@@ -123,23 +130,24 @@ class Trials:
                 return_freed_memory()  # trials are of very different sizes
 
     def _run(self, study: SharedStudy, trial: optuna.Trial, run: Run, values: Values) -> None:
-        data = self._data.rows(int(parameters_of(values, self._config)["image_size"]))
-        log_part(run, data, self._config.data_dir, "training")
         try:
+            study.ask_storage(lambda: set_trial_run(trial, run.id))
+            data = self._data.rows(int(parameters_of(values, self._config)["image_size"]))
+            log_part(run, data, self._config.data_dir, "training")
             forecasts = self._forecasts(trial, run, data, values)
             scores = [_defined(score(forecasts, data, one)) for one in self._objectives]
+            run.log_metrics({f"out_of_fold/{one.event}/{one.name}": one.value for one in scores})
+            log_out_of_fold(run, forecasts, data)
+            counted = study.tell(trial, TrialState.COMPLETE, [one.value for one in scores])
+            run.set_tags({STATE_TAG: (TrialState.COMPLETE if counted else TrialState.FAIL).name})
         except optuna.TrialPruned as pruned:
             run.set_tags({STATE_TAG: TrialState.PRUNED.name, PRUNED_TAG: str(pruned)})
             run.status = "KILLED"
             study.tell(trial, TrialState.PRUNED)
-            return
         except BaseException:
-            run.set_tags({STATE_TAG: TrialState.FAIL.name})
+            complete = study.state(trial) == TrialState.COMPLETE  # Ctrl-C may come after it
+            run.set_tags({STATE_TAG: (TrialState.COMPLETE if complete else TrialState.FAIL).name})
             raise
-        run.log_metrics({f"out_of_fold/{one.event}/{one.name}": one.value for one in scores})
-        log_out_of_fold(run, forecasts, data)
-        counted = study.tell(trial, TrialState.COMPLETE, [one.value for one in scores])
-        run.set_tags({STATE_TAG: (TrialState.COMPLETE if counted else TrialState.FAIL).name})
 
     def _forecasts(
         self, trial: optuna.Trial, run: Run, data: TrainingData, values: Values
@@ -188,11 +196,11 @@ class Trials:
                 return
             watched = [self._objectives[0].while_training(record) for record in records]
             value = float(np.average(watched, weights=weights))
-            trial.report(value, records[0].epoch + 1)
-            if records[0].epoch + 1 < options.epochs and trial.should_prune():
+            epoch, storage = records[0].epoch + 1, shown_storage(self._config.storage)
+            patiently(lambda: trial.report(value, epoch), storage)
+            if epoch < options.epochs and patiently(trial.should_prune, storage):
                 raise optuna.TrialPruned(
-                    f"after epoch {records[0].epoch + 1} of {options.epochs}, at {value:.4f} out "
-                    "of fold"
+                    f"after epoch {epoch} of {options.epochs}, at {value:.4f} out of fold"
                 )
 
         networks = train_side_by_side(

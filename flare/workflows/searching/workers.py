@@ -3,22 +3,20 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from flare.config.groups import text_of
 from flare.config.search import SearchConfig
 from flare.cores import usable_cores
 
-_LEAVE_SECONDS = 60.0
+_WAIT = 5.0  # seconds in which workers may end by themselves
 
 
 @contextmanager
 def running_workers(config: SearchConfig, model: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Start processes that join the study, each on its own cores.
-
-    At the end of the block they are given a minute to leave; after an error they are stopped.
-    """
+    """Start processes that join the study, each on its own cores, and stop them at the end."""
     changed = {"model": model, "workers": 1}
     arguments = [
         f"--{name}={text_of(value)}"
@@ -34,13 +32,14 @@ def running_workers(config: SearchConfig, model: str) -> Iterator[list[subproces
             with _on_cores(number, share):
                 workers.append(subprocess.Popen(command, env=environment))
         yield workers
-        for worker in workers:  # they see that the study is finishing
-            with suppress(subprocess.TimeoutExpired):
-                worker.wait(_LEAVE_SECONDS)
     finally:
+        # They end by themselves where the study is finishing, and where Ctrl-C in a terminal has
+        # reached them too: a second one would disturb their ends.
+        deadline = time.monotonic() + _WAIT
+        while time.monotonic() < deadline and any(worker.poll() is None for worker in workers):
+            time.sleep(0.1)
         for worker in workers:
-            if worker.poll() is None:
-                worker.terminate()  # not SIGINT, which a job in the background ignores
+            worker.terminate()  # not SIGINT, of which a Python that is starting makes a traceback
         for worker in workers:
             worker.wait()
 

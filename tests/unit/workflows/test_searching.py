@@ -222,6 +222,16 @@ def test_a_lost_trial_fails_and_is_run_once_more_and_not_a_third_time(shared):
     assert mine.tell(trial, TrialState.COMPLETE, [0.1]) is False
 
 
+def test_ctrl_c_after_a_trial_has_its_value_changes_nothing(shared):
+    mine = shared()
+    mine.queue(1, {"x": 0.5})
+    trial = mine.claim(1)
+    mine.tell(trial, TrialState.COMPLETE, [1.0])
+    mine.stop(trial)
+    assert [one.state for one in mine.study.trials] == [TrialState.COMPLETE]
+    assert mine.state(trial) == TrialState.COMPLETE
+
+
 def test_a_study_of_other_conditions_or_another_direction_is_refused(shared):
     shared()
     with pytest.raises(ConfigInvalid, match=r"of another objective .*objective=b, not a"):

@@ -1,0 +1,103 @@
+"""Studies in a real PostgreSQL, which several machines share; skipped where there is none."""
+
+import threading
+
+import pytest
+from postgresql_server import PostgreSQL, free_port, postgresql
+from search_processes import Searches, searches_in, until
+
+from flare.workflows.searching.storage import open_storage
+
+
+@pytest.fixture(scope="module")
+def server():
+    with postgresql() as started:
+        yield started
+
+
+@pytest.fixture
+def searches(server, tmp_path, request):
+    with searches_in(tmp_path, server.new_database(request.node.name[:50])) as place:
+        yield place
+
+
+def test_processes_that_open_a_new_database_at_once_all_can_use_it(server):
+    address = server.new_database("at once")
+    barrier, opened = threading.Barrier(6), []
+
+    def work():
+        barrier.wait()
+        try:
+            storage = open_storage(address, heartbeat=30)
+        except Exception as error:
+            opened.append(error)
+            return
+        opened.append(storage.get_all_studies())
+        storage.remove_session()
+        storage.engine.dispose()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened == [[]] * 6
+
+
+@pytest.mark.slow
+def test_two_machines_share_a_study(searches: Searches, server: PostgreSQL):
+    both = [searches.start("shared", 8) for _ in range(2)]
+    for one in both:
+        assert one.end() == 0, one.output
+    lost = searches.assert_complete("shared", 8)
+    assert lost == []
+    counts = [one.output.count(" complete: RPS ") for one in both]
+    assert sum(counts) == 8
+    assert all(counts), "one of them ran nothing"
+    output = both[0].output + both[1].output
+    assert output.count("trials were run here") == 1
+    assert output.count("study shared-forest: 8 complete") == 2  # logged and printed, by one
+    assert "Traceback" not in output
+    assert_no_password(searches, server)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["forest", "cnn"])
+def test_a_study_goes_on_after_the_server_was_away(searches: Searches, server: PostgreSQL, model):
+    small = {"trial_epochs": 40, "accelerator": "cpu", "pruner": "none", "model": model}
+    search = searches.start("outage", 4, heartbeat=30, **small)
+    search.until(lambda: searches.running("outage", model))
+    server.stop()
+    try:
+        search.until(lambda: "trying again for" in search.output)
+    finally:
+        server.start()
+    assert search.end() == 0, search.output
+    assert searches.assert_complete("outage", 4, model=model) == []
+    assert "Traceback" not in search.output
+    assert_no_password(searches, server)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scheme", "words"),
+    [("postgresql", "does not answer"), ("mysql", "needs a driver that is not installed")],
+)
+def test_a_storage_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path, scheme, words):
+    with searches_in(tmp_path, f"{scheme}://someone:geheim@127.0.0.1:{free_port()}/x") as place:
+        search = place.start("none", 2)
+        assert search.end() == 2, search.output
+        lines = search.output.splitlines()
+        assert words in lines[-1]
+        assert lines[-1].startswith("search: ")
+        assert all("trying again" in line for line in lines[:-1])
+        assert "geheim" not in search.output
+        until(search.group_has_ended)
+
+
+def assert_no_password(searches: Searches, server: PostgreSQL) -> None:
+    """Check that nothing which a search wrote or said has the password."""
+    secret = server.password.encode()
+    files = [path for path in searches.folder.rglob("*") if path.is_file()]
+    assert searches.folder / "mlflow.db" in files
+    assert [path for path in files if secret in path.read_bytes()] == []
