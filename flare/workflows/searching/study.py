@@ -62,7 +62,7 @@ class SharedStudy:
     conditions
         What all its trials have in common, as texts by name.
     sampler
-        From a seed, the sampler of one trial: with its own for each, no two processes draw the same.
+        From a seed, the sampler of one trial; with its own for each no two processes draw the same.
     """
 
     def __init__(
