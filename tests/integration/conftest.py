@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ def only_png(figure: "Figure", path: Path) -> Path:
     return save(figure, path) if path.suffix == ".png" else blank(figure, path)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@contextmanager
 def rough_fits_and_figures() -> Iterator[None]:
     """Evaluate in a second instead of half a minute, and train in one instead of four.
 
@@ -100,6 +100,13 @@ def rough_fits_and_figures() -> Iterator[None]:
         patch.setattr(
             "flare.workflows.evaluation.references.FOREST_SETTINGS", SMALL_FOREST_SETTINGS
         )
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rough() -> Iterator[None]:
+    """Fit roughly in the tests of this folder, and not in those that the process runs later."""
+    with rough_fits_and_figures():
         yield
 
 
@@ -135,7 +142,7 @@ def models(home: Home) -> Models:
     from flare.config import BaselineConfig, EvaluateConfig, TrainConfig
     from flare.workflows import baseline, evaluate, train
 
-    with working_in(home.folder):
+    with working_in(home.folder), rough_fits_and_figures():
         forest = baseline.run(BaselineConfig(**home.small, **SMALL_FOREST, resamples=100))
         network = train.run(TrainConfig(**home.small, **SMALL_NETWORK, resamples=100))
         config = EvaluateConfig(

@@ -23,6 +23,7 @@ KINDS = {
     "DeviceMemoryFull": MemoryError,
     "CheckpointInvalid": ValueError,
     "ProcessLost": RuntimeError,
+    "StorageUnavailable": ConnectionError,
 }
 
 
