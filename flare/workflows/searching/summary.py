@@ -30,8 +30,8 @@ from flare.workflows.searching.study import SharedStudy, trial_run
 
 log = logging.getLogger("flare")
 
-#: Parameters in the contour figure, whose panels are their square.
-_CONTOURED = 3
+#: Parameters in figures with a panel for each, and for each pair.
+_SHOWN, _CONTOURED = 8, 3
 
 
 @dataclass(frozen=True)
@@ -237,16 +237,13 @@ def log_summary(run: Run, study: SharedStudy, found: Found, data: TrainingData) 
 
 
 def _figures(study: optuna.Study, objective: Objective) -> list[tuple[str, Figure]]:
-    """Draw Optuna's figures; one that it cannot draw of these trials is left out."""
+    """Draw Optuna's figures, those with a panel for each parameter of the most important ones."""
     several = len(study.directions) > 1
     target = (lambda trial: trial.values[0]) if several else None
     about: dict[str, Any] = {"target": target, "target_name": objective.title}
     complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
-    names = sorted({name for trial in complete for name in trial.params})
     makers: dict[str, Callable[[], object]] = {
-        "optimization_history": lambda: drawing.plot_optimization_history(study, **about),
-        "parallel_coordinates": lambda: drawing.plot_parallel_coordinate(study, **about),
-        "slices": lambda: drawing.plot_slice(study, **about),
+        "optimization_history": lambda: drawing.plot_optimization_history(study, **about)
     }
     if several:
         makers["pareto_front"] = lambda: drawing.plot_pareto_front(study)
@@ -255,18 +252,27 @@ def _figures(study: optuna.Study, objective: Objective) -> list[tuple[str, Figur
     figures = []
     with warnings.catch_warnings(), plt.rc_context():
         warnings.simplefilter("ignore")
-        if len(complete) > 1 and len(names) > 1:
-            important = optuna.importance.get_param_importances(study, target=target)
-            makers["parameter_importances"] = lambda: drawing.plot_param_importances(study, **about)
-            most = list(important)[:_CONTOURED]
-            makers["contours"] = lambda: drawing.plot_contour(study, params=most, **about)
+        if len(complete) > 1 and len({name for trial in complete for name in trial.params}) > 1:
+            most = list(optuna.importance.get_param_importances(study, target=target))
+            shown, crossed = most[:_SHOWN], most[:_CONTOURED]
+            makers |= {
+                "parameter_importances": lambda: drawing.plot_param_importances(study, **about),
+                "parallel_coordinates": lambda: drawing.plot_parallel_coordinate(
+                    study, params=shown, **about
+                ),
+                "slices": lambda: drawing.plot_slice(study, params=shown, **about),
+                "contours": lambda: drawing.plot_contour(study, params=crossed, **about),
+            }
         for name, make in makers.items():
-            made = make()
-            axes = np.ravel(np.asarray(made, dtype=object))[0]
+            axes = np.ravel(np.asarray(make(), dtype=object))[0]
             figure = axes.figure
             figure.set_size_inches(*_SIZES.get(name, (8, 5)))
+            if name == "intermediate_values" and axes.get_legend() is not None:
+                axes.get_legend().remove()  # a line for each trial
+            if name == "parameter_importances":
+                figure.subplots_adjust(left=0.25)  # Optuna leaves no room for the names
             figures.append((name, figure))
     return figures
 
 
-_SIZES = {"slices": (28, 5), "contours": (12, 10), "parallel_coordinates": (18, 6)}
+_SIZES = {"slices": (20, 5), "contours": (12, 10), "parallel_coordinates": (14, 6)}
