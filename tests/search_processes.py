@@ -141,7 +141,7 @@ class Searches:
                     return None
         finally:
             engine.dispose()
-        return RDBStorage(self.storage)
+        return RDBStorage(self.storage, engine_kwargs={"pool_pre_ping": True})
 
     def running(self, study: str, model: str = "forest") -> list[FrozenTrial]:
         """Return the trials that run, and have their MLflow runs."""
