@@ -15,6 +15,7 @@ from flare.tracking.child_runs import end_lost_children, is_known
 from flare.tracking.registry import tag_version
 from flare.tracking.runs import Run, start
 from flare.tracking.tags import SEARCHED_TAG, STUDY_TAG, TRIAL_TAG
+from flare.training.processes import defer_signals
 from flare.workflows import baseline, train
 from flare.workflows.fitting.environment import log_environment
 from flare.workflows.fitting.registration import Trained
@@ -222,17 +223,19 @@ class ModelSearch:
     def _work(self, parent_id: str, *, after: Callable[[], None] = lambda: None) -> int:
         """Run trials until none waits or runs, or the time is up; return how many."""
         done = 0
-        while time.monotonic() < self.ends:
-            trial = self.study.claim(self.config.trials)
-            if trial is None:
-                if not self.study.is_busy(self.config.trials):
-                    break
-                time.sleep(_PAUSE)  # another process may be lost, and its trial wait again
-                continue
-            self.trials.run(self.study, trial, parent_id)
-            done += 1
-            self._report(trial.number)
-            after()
+        # Ctrl-C in the middle of a write would leave MLflow's database locked for the others.
+        with defer_signals() as stop:
+            while time.monotonic() < self.ends and not stop():
+                trial = self.study.claim(self.config.trials)
+                if trial is None:
+                    if not self.study.is_busy(self.config.trials):
+                        break
+                    time.sleep(_PAUSE)  # another process may be lost, and its trial wait again
+                    continue
+                self.trials.run(self.study, trial, parent_id, stop=stop)
+                done += 1
+                self._report(trial.number)
+                after()
         return done
 
     def _report(self, number: int) -> None:
@@ -280,9 +283,9 @@ class ModelSearch:
         ProcessLost
             All of them ended before the trials were done.
         """
-        with running_workers(self.config, self.model) as workers:
+        with running_workers(self.config, self.model) as workers, defer_signals() as stop:
             seen, ended = -1, set[int]()
-            while True:
+            while not stop():
                 finished = sum(trial.state in FINISHED for trial in self.study.trials())
                 if finished != seen:
                     self._log_progress(tracked)
@@ -303,14 +306,11 @@ class ModelSearch:
                         "trials; see their messages, and run the same command to continue"
                     )
                 time.sleep(_PAUSE)
-            self._wait_for_running()
-            self.study.say_finishing()
-
-    def _wait_for_running(self) -> None:
-        """After a timeout, wait for the trials that run."""
-        while self.study.is_running(self.config.trials):
-            self.study.fail_lost_trials()
-            time.sleep(_PAUSE)
+            while self.study.is_running(self.config.trials) and not stop():  # after a timeout
+                self.study.fail_lost_trials()
+                time.sleep(_PAUSE)
+            if not stop():
+                self.study.say_finishing()
 
     def _end_lost(self, tracked: Run) -> None:
         """End the MLflow runs of trials that are finished, or whose processes were lost."""

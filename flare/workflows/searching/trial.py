@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -97,9 +97,21 @@ class Trials:
     ) -> None:
         self._config, self._model, self._space = config, model, space
         self._objectives, self._data = objectives, data
+        self._stop: Callable[[], bool] = lambda: False
 
-    def run(self, study: SharedStudy, trial: optuna.Trial, parent_id: str) -> None:
-        """Run one trial below the study's MLflow run; its own errors end it alone."""
+    def run(
+        self,
+        study: SharedStudy,
+        trial: optuna.Trial,
+        parent_id: str,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Run one trial below the study's MLflow run; its own errors end it alone.
+
+        ``stop`` says whether Ctrl-C was pressed; networks look themselves.
+        """
+        self._stop = stop
         about = {
             ENTRY_TAG: "trial",
             KIND_TAG: self._model,
@@ -162,10 +174,12 @@ class Trials:
     def _forest(self, data: TrainingData, settings: BaselineConfig) -> OutOfFoldForecasts:
         features = self._data.features(data.pack.image_size)
         parameters, seed = forest_settings(settings), settings.seed
-        pieces = [
-            fit_rows(features, data, known, parameters, seed=seed).predict_features(features[rest])
-            for known, rest in self._parts(data)
-        ]
+        pieces = []
+        for known, rest in self._parts(data):
+            if self._stop():
+                raise KeyboardInterrupt
+            forest = fit_rows(features, data, known, parameters, seed=seed)
+            pieces.append(forest.predict_features(features[rest]))
         return self._in_order(data, pieces)
 
     def _parts(self, data: TrainingData) -> list[tuple[Rows, Rows]]:
