@@ -91,7 +91,7 @@ class Searches:
             "resamples": 100,
             "model": "forest",
             "register": False,
-            "heartbeat": 1,
+            "heartbeat": 5,  # a busy machine must not look like a lost process
             "storage": self.storage,
             "study": study,
             "trials": trials,

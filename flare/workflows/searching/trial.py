@@ -18,7 +18,15 @@ from flare.forecast import Forecast
 from flare.search_space import Space
 from flare.tracking.child_runs import start_child
 from flare.tracking.runs import Run
-from flare.tracking.tags import ENTRY_TAG, KIND_TAG, PRUNED_TAG, STATE_TAG, STUDY_TAG, TRIAL_TAG
+from flare.tracking.tags import (
+    ENTRY_TAG,
+    ERROR_TAG,
+    KIND_TAG,
+    PRUNED_TAG,
+    STATE_TAG,
+    STUDY_TAG,
+    TRIAL_TAG,
+)
 from flare.training.processes import return_freed_memory
 from flare.training.state import EpochRecord
 from flare.verification.scores import Score
@@ -152,6 +160,9 @@ class Trials:
             log_out_of_fold(run, forecasts, data)
             counted = study.tell(trial, TrialState.COMPLETE, [one.value for one in scores])
             run.set_tags({STATE_TAG: (TrialState.COMPLETE if counted else TrialState.FAIL).name})
+            if not counted:
+                run.set_tags({ERROR_TAG: "its process was lost"})  # or too slow to say otherwise
+                run.status = "FAILED"
         except optuna.TrialPruned as pruned:
             run.set_tags({STATE_TAG: TrialState.PRUNED.name, PRUNED_TAG: str(pruned)})
             run.status = "KILLED"
