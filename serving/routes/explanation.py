@@ -48,7 +48,9 @@ class Explanation(Answer):
     images: list[Points] = Field(
         description="Of each image, by time and channel; null where it is missing."
     )
-    channels: Points = Field(description="Of each channel at all times.")
+    channels: Points = Field(
+        description="Of each channel at all times, in the order of `channel_names`."
+    )
     steps: Points = Field(description="Of each time in all channels.")
     places: list[list[float]] = Field(
         description="Of each place in all images, rows from the top; it is hidden by the median "
