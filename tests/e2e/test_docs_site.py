@@ -1,4 +1,4 @@
-"""The site of docs/ is made as by `make docs`: a broken link or heading is a warning, and an error."""
+"""The site is made as by `make docs`: a link to what is not there is a warning, and an error."""
 
 import os
 import re
