@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from flare.config.explain import ExplainConfig
 from flare.config.groups import (
-    PREDICT_EXAMPLE,
     SYNTHETIC_DIR,
     BaseRatesOption,
     BootstrapOptions,
@@ -26,6 +26,7 @@ from flare.config.groups import (
     PackOptions,
     ProcessesOption,
     PromotionScore,
+    SampleOptions,
     SeedOption,
     SplitConfig,
     SynthesisOptions,
@@ -160,7 +161,7 @@ class PromoteConfig(BootstrapOptions, ModelNameOption):
     )
 
 
-class PredictConfig(BaseRatesOption, ProcessesOption, ModelNameOption):
+class PredictConfig(SampleOptions, BaseRatesOption, ProcessesOption, ModelNameOption):
     """Forecast one sample, or every sample of a folder; an interrupted run is resumed."""
 
     data_dir: OptionalPath = Field(
@@ -169,14 +170,6 @@ class PredictConfig(BaseRatesOption, ProcessesOption, ModelNameOption):
         "not; empty: forecast input",
     )
     split: Literal["test", "training"] = Field("test", description="split of a dataset")
-    input: Path = Field(
-        PREDICT_EXAMPLE, description="one sample: its folder, or a .npy file of (40, 256, 256)"
-    )
-    scale: Literal["", "fraction", "level"] = Field(
-        "",
-        description="scale of floats in a .npy file: fraction, white is 1; level, white is 255; "
-        "empty: inferred from the values",
-    )
     issue_time: str = Field(
         "",
         description="when the forecast of a .npy file is issued, the end of its input window: ISO "
@@ -261,6 +254,7 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "verify": VerifyConfig,
     "promote": PromoteConfig,
     "predict": PredictConfig,
+    "explain": ExplainConfig,
     "serve": ServeConfig,
     "resend": ResendConfig,
     "relocate": RelocateConfig,

@@ -237,6 +237,19 @@ class BaseRatesOption(EntryConfig):
     )
 
 
+class SampleOptions(EntryConfig):
+    """The one sample to forecast from."""
+
+    input: Path = Field(
+        PREDICT_EXAMPLE, description="one sample: its folder, or a .npy file of (40, 256, 256)"
+    )
+    scale: Literal["", "fraction", "level"] = Field(
+        "",
+        description="scale of floats in a .npy file: fraction, white is 1; level, white is 255; "
+        "empty: inferred from the values",
+    )
+
+
 class ForestOptions(EntryConfig):
     """The random forest."""
 
