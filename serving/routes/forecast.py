@@ -81,7 +81,7 @@ FACT_DESCRIPTIONS = {
     "zone; by default `issue_time`. Images state it by their names.",
     "valid_to": "When the forecast window ends: ISO 8601 with a zone, `window_hours` after "
     "`valid_from`, from which it follows.",
-    "active_region": "NOAA number of the active region, such as 12673.",
+    "active_region": "NOAA number of the active region, 1 to 99999, such as 12673.",
 }
 
 
