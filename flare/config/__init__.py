@@ -32,6 +32,7 @@ from flare.config.groups import (
     SynthesisOptions,
     ValidationOptions,
     sha256_text,
+    shard_text,
 )
 from flare.config.network_groups import NetworkOptions, ResumeOption
 from flare.config.search import SearchConfig
@@ -188,6 +189,11 @@ class PredictConfig(SampleOptions, BaseRatesOption, ProcessesOption, ModelNameOp
     )
     restart: bool = Field(
         False, description="discard the forecasts of an interrupted run instead of resuming it"
+    )
+    shard: Annotated[str, AfterValidator(shard_text)] = Field(
+        "",
+        description="share of the samples to forecast, such as 3/16 in the third of 16 jobs; the "
+        "same command without it merges what all have forecast; empty: everything",
     )
 
 

@@ -52,6 +52,16 @@ def sha256_text(value: str) -> str:
     return digits
 
 
+def shard_text(value: str) -> str:
+    """Check a shard such as 3/16; an empty text stays empty."""
+    if not value:
+        return value
+    part = re.fullmatch(r"0*(\d{1,6})/0*(\d{1,6})", value)
+    if part is None or not 1 <= int(part[1]) <= int(part[2]):
+        raise ValueError("write a number and how many shards there are, such as 3/16")
+    return f"{part[1]}/{part[2]}"
+
+
 def base_rates(text: str) -> dict[str, float]:
     """Parse rates such as ``M1.0:0.2,C1.0:0.6``; an empty text gives none.
 

@@ -21,6 +21,8 @@ from flare.workflows.prediction.resolve_model import resolve
 def run(config: PredictConfig) -> Forecasts:
     """Forecast the one sample of ``input``, or every sample of ``data_dir`` into a file."""
     if config.data_dir is None:
+        if config.shard:
+            raise ConfigInvalid(f"shard={config.shard} is a share of data_dir; give that too")
         return _forecast_one(config)
     if config.input != PREDICT_EXAMPLE:
         raise ConfigInvalid(

@@ -40,9 +40,7 @@ def predict(
     known = facts or [SampleFacts()] * len(cubes)
     spec, training = live.forecaster.spec, live.forecaster.training_inputs
     windows = [one.window(spec.window_hours) for one in known]
-    forecaster = live.multi_core if all_cores and live.multi_core else live.forecaster
-    forecast = forecaster.predict(cubes, present)
-    check_forecast(forecast, n=len(cubes))
+    forecast = forecast_with(live, cubes, present, all_cores=all_cores)
     checks = check_inputs(cubes, present, training, size=spec.image_size)
     rows = zip(answers(live.forecaster, forecast), present, known, windows, checks, strict=True)
     return [
@@ -65,6 +63,16 @@ def predict(
         )
         for answer, images, fact, window, check in rows
     ]
+
+
+def forecast_with(
+    live: Loaded, cubes: Cube, present: Present, *, all_cores: bool = False
+) -> Forecast:
+    """Return the checked forecast of N samples; see ``predict``."""
+    forecaster = live.multi_core if all_cores and live.multi_core else live.forecaster
+    forecast = forecaster.predict(cubes, present)
+    check_forecast(forecast, n=len(cubes))
+    return forecast
 
 
 def missing_of(present: Present) -> list[Image]:

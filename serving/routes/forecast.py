@@ -34,7 +34,7 @@ IMAGES_DESCRIPTION = (
     "(`2012-01-15T000000__131.jpg`), or one .zip of them. Images that are not sent are missing."
 )
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The form, file or zip is damaged or incomplete."},
     401: {"model": Problem, "description": "The API key is missing or wrong."},
     408: {"model": Problem, "description": "The upload is too slow."},
@@ -103,7 +103,9 @@ async def _facts_of_query(
 StatedFacts = Annotated[dict[str, list[str]], Depends(_facts_of_query)]
 
 
-def _body(description: str, raw: str, *, field: str = "file", many: bool = False) -> dict[str, Any]:
+def body_of(
+    description: str, raw: str, *, field: str = "file", many: bool = False
+) -> dict[str, Any]:
     """Describe a body that is a form with a file, or the file itself, for OpenAPI."""
     fields: dict[str, Any] = {field: {**_BINARY, "description": description}}
     if many:
@@ -130,8 +132,8 @@ def _body(description: str, raw: str, *, field: str = "file", many: bool = False
     "/predict_npy",
     operation_id="predict_npy",
     summary="Forecast from one sample as an array",
-    responses=_PROBLEMS,
-    openapi_extra=_body(NPY_DESCRIPTION, "application/octet-stream"),
+    responses=PROBLEMS,
+    openapi_extra=body_of(NPY_DESCRIPTION, "application/octet-stream"),
 )
 async def predict_npy(
     request: Request, stated: StatedFacts, scale: StatedScale = None
@@ -146,8 +148,8 @@ async def predict_npy(
     "/predict_images",
     operation_id="predict_images",
     summary="Forecast from one sample as images",
-    responses=_PROBLEMS,
-    openapi_extra=_body(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
+    responses=PROBLEMS,
+    openapi_extra=body_of(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
 )
 async def predict_images(request: Request, stated: StatedFacts) -> ImagesPrediction:
     """Forecast from images whose names state time and channel; gaps are allowed.
@@ -169,8 +171,8 @@ async def predict_images(request: Request, stated: StatedFacts) -> ImagesPredict
     "/predict_batch",
     operation_id="predict_batch",
     summary="Forecast from many samples",
-    responses=_PROBLEMS,
-    openapi_extra=_body(BATCH_DESCRIPTION, "application/octet-stream"),
+    responses=PROBLEMS,
+    openapi_extra=body_of(BATCH_DESCRIPTION, "application/octet-stream"),
 )
 async def predict_batch(request: Request, stated: StatedFacts, scale: StatedScale = None) -> Batch:
     """Forecast from N samples with one model version; all are refused where one cannot be used."""

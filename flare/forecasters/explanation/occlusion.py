@@ -181,7 +181,7 @@ def occlude(
 
 
 def prepare(
-    forecaster: Forecaster, cube: Cube, present: Present, *, event: str, grid: int
+    forecaster: Forecaster, cube: Cube, present: Present, *, event: str, grid: int = GRID
 ) -> Occlusion:
     """Return the variants of a sample at the forecaster's own image size; see ``occlude``."""
     if event not in forecaster.spec.events:
