@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flare.errors import DatasetNotFound
 from flare.forecast_facts import parse_time
@@ -29,7 +29,7 @@ from serving.history import History as Stored
 from serving.http.access import check_key, holds_key
 from serving.http.problems import Problem, without_places
 from serving.models.source import Loaded
-from serving.schemas import Health, History, Model, Prediction, Ready, ScoreValue
+from serving.schemas import Health, History, Model, Prediction, Ready, ReliabilityBin, ScoreValue
 from serving.service import service_of
 from serving.uploads.statements import refused
 
@@ -267,7 +267,8 @@ def _described(live: Loaded) -> Model:
         signature=_signature(spec),
         parameters=dict(details.get("parameters") or {}),
         tags=tags,
-        scores=_scores(details.get("scores") or ()),
+        scores=_readable(ScoreValue, details.get("scores") or ()),
+        reliability=_readable(ReliabilityBin, details.get("reliability") or ()),
         scores_on=details.get("scores_on"),
         card=details.get("card"),
     )
@@ -304,10 +305,13 @@ def _signature(spec: ForecasterSpec) -> dict[str, Any]:
     }
 
 
-def _scores(reported: Iterable[dict[str, Any]]) -> list[ScoreValue]:
-    """Return the scores that can be read: another version of this project may have written them."""
-    scores = []
+Part = TypeVar("Part", bound=BaseModel)
+
+
+def _readable(kind: type[Part], reported: Iterable[dict[str, Any]]) -> list[Part]:
+    """Return what can be read: another version of this project may have written it."""
+    parts = []
     for one in reported:
         with suppress(ValidationError):
-            scores.append(ScoreValue(**one))
-    return scores
+            parts.append(kind(**one))
+    return parts
