@@ -191,7 +191,8 @@ def test_a_probability_is_compared_with_the_usual_one(
 def test_reliability_is_that_of_the_nearest_probability(shown: Any):
     script = """async (bins) => {
         const { reliability } = await import("/page/reliability.js");
-        return reliability(0.35, bins, "test split of x").querySelector(".reliable-words").textContent;
+        const shown = reliability(0.35, bins, "test split of x");
+        return shown.querySelector(".reliable-words").textContent;
     }"""
     one = {"forecast": 0.4, "observed": 0.36, "low": 0.2, "high": 0.5, "n": 50}
     text = shown.evaluate(script, [{**one, "forecast": 0.02, "observed": 0.01}, one])

@@ -35,8 +35,8 @@ export function showForecast(place, answer, { rates = {}, bins = [], scoredOn = 
   const parts = [headline(answer, rates), scale(answer), probabilities(answer, rates, other)];
   const reliable = reliability(answer.mx_probability, bins, scoredOn);
   if (reliable) parts.push(reliable);
-  if (answer.synthetic) parts.unshift(synthetic());
   if (answer.status && answer.status !== "normal") parts.unshift(caution(answer));
+  if (answer.synthetic) parts.unshift(synthetic());
   place.replaceChildren(...parts);
 }
 

@@ -60,7 +60,7 @@ export function percent(share, digits = null) {
   if (value > 99.9999 && value < 100) return `>${NARROW}99.9999${NARROW}%`;
   if (value === 0 || value === 100 || (value >= 9.95 && value <= 99)) return `${value.toFixed(0)}${NARROW}%`;
   if (value < 9.95) return `${value.toPrecision(2)}${NARROW}%`;
-  return `${value.toFixed(Math.max(1, Math.ceil(-Math.log10(100 - value))))}${NARROW}%`;
+  return `${value.toFixed(Math.max(1, Math.ceil(-Math.log10(100 - value) - 1e-6)))}${NARROW}%`;
 }
 
 const PARTS = ["half", "a third", "a quarter", "a fifth", "a sixth", "a seventh", "an eighth", "a ninth", "a tenth"];
