@@ -1,7 +1,7 @@
 // One answer of the server: in words, on the GOES scale, and as probabilities.
 
 import { el, legendItem, setStyle } from "./dom.js";
-import { BANDS, classOf, fluxText, letterOf, orStronger, percent, percents, placeOf, power, SCALE, UNIT } from "./goes.js";
+import { BANDS, classOf, fluxText, letterOf, orStronger, percent, percents, placeOf, power, SCALE, UNIT, utc } from "./goes.js";
 
 /** The forecast as sentences. */
 export function wordsOf(answer) {
@@ -15,11 +15,26 @@ export function wordsOf(answer) {
   ];
 }
 
+/** Of which region and window a forecast is, where that is known. */
+export function windowOf(answer) {
+  const region = answer.active_region ? `AR ${answer.active_region}, ` : "";
+  return answer.valid_from ? `${region}${utc(answer.valid_from)} to ${utc(answer.valid_to)}` : `${region}window unknown`;
+}
+
+function status(answer) {
+  const why = (answer.reasons ?? []).join("; ");
+  if (answer.status === "abstain") {
+    return [el("p", { class: "synthetic" }, el("strong", { text: "DO NOT USE" }), ` The model abstains: ${why}.`)];
+  }
+  return answer.status === "degraded" ? [el("p", { class: "small", text: `Degraded: ${why}.` })] : [];
+}
+
 /** Fill `place` with an answer; `rates` are the event rates that the model is calibrated for, where known. */
 export function showForecast(place, answer, rates = {}) {
   const [peak, chance] = wordsOf(answer);
   place.replaceChildren(
     ...(answer.synthetic ? [synthetic()] : []),
+    ...status(answer),
     el(
       "div",
       { class: "headline" },

@@ -2,8 +2,8 @@
 
 import * as api from "./api.js";
 import { byId, el } from "./dom.js";
-import { showForecast, wordsOf } from "./forecast.js";
-import { sentence, utc } from "./goes.js";
+import { showForecast, windowOf, wordsOf } from "./forecast.js";
+import { sentence } from "./goes.js";
 import { gapsText, showGrid } from "./grid.js";
 import { showHistory } from "./history.js";
 import { illustrate } from "./illustration.js";
@@ -98,7 +98,7 @@ function showAnswer(answer, sample, { name, left }) {
   byId("reset").hidden = false;
   byId("forecast").hidden = false;
   document.title = `${answer.goes_class} \u2013 ${TITLE}`;
-  byId("forecast-of").textContent = `${answer.model_name} version ${answer.model_version}, ${utc(new Date())}`;
+  byId("forecast-of").textContent = `${answer.model_name} version ${answer.model_version}, ${windowOf(answer)}`;
   drawForecast();
   showImages(sample, answer, left);
   byId("spoken").textContent = `${answer.synthetic ? "Synthetic model. " : ""}${wordsOf(answer).join(" ")} ${byId("images-note").textContent}`;
