@@ -1,5 +1,7 @@
-# Every target makes what it needs; `make demo` and `make test` work on a fresh clone with Python 3.11.
-PYTHON ?= python3.11
+# Every target makes what it needs; `make demo` and `make test` work on a fresh clone.
+# The first supported Python on PATH that can make virtual environments.
+PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3 python; do \
+  $$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$one && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -8,22 +10,30 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The experiment that runs go to; a literal `mlflow run` goes where MLflow sends it.
 demo ui: export MLFLOW_EXPERIMENT_NAME ?= solar-flare
 
+# A virtual environment knows where it was made: in a copied or renamed project it is made again.
+MOVED := $(shell test -f $(VENV)/pyvenv.cfg && ! grep -qF "venv $(CURDIR)/$(VENV)" $(VENV)/pyvenv.cfg && echo moved)
+ifdef MOVED
+.PHONY: $(READY)
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-slow test-all ui serve mlproject lock clean
+.PHONY: help setup demo check test test-slow test-all ui serve docs notebooks mlproject lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): pyproject.toml requirements.lock
-	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on PATH; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	@command -v "$(PYTHON)" >/dev/null || { echo "no supported Python on PATH: install 3.11, 3.12 or 3.13 (Debian: python3 and python3-venv), or pass PYTHON=/path/to/python3.11"; exit 2; }
+	@echo "making $(VENV) with $(PYTHON): about two minutes and 2 GB"
+	test -x $(BIN)/python -a -z "$(MOVED)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[train,serve,docs,dev]'
 	$(BIN)/python -m flare.tracking.store
 	@touch $(READY)
 
 setup: $(READY)  ## make .venv with everything in it
 
 demo: setup  ## the whole job on synthetic regions: data, forest, CNN, scores, promotion, a forecast
+	@echo "data, forest, CNN, scores, promotion and a forecast: about two minutes on two cores, 0.7 GB"
 	mlflow run . --env-manager local $(ARGS)
 
 check: setup  ## ruff, mypy --strict, and the contract tests (layers, MLproject, environments)
@@ -48,6 +58,14 @@ ui: setup  ## MLflow's UI on http://127.0.0.1:5000
 
 serve: setup  ## the Production model on http://127.0.0.1:8000
 	python -m serving --host 127.0.0.1 --port 8000
+
+docs: setup  ## the documentation as a site in outputs/site; every warning is an error
+	sphinx-build -q -W --keep-going -d outputs/site-cache docs outputs/site
+	@echo "open outputs/site/index.html"
+
+notebooks: setup  ## execute the notebooks on data/synthetic; `make docs` then shows their output
+	mkdir -p outputs/notebooks
+	for one in notebooks/*.ipynb; do jupyter execute --output="$(CURDIR)/outputs/notebooks/$${one#notebooks/}" "$$one" || exit 1; done
 
 mlproject: setup  ## write MLproject from flare/config/__init__.py
 	python -m flare.mlproject > MLproject.new && mv MLproject.new MLproject

@@ -32,7 +32,7 @@ from serving.models.follower import Follower
 from serving.models.mlflow_source import source_of
 from serving.models.pool import Pool
 from serving.models.source import ModelSource
-from serving.routes import forecast, information
+from serving.routes import explanation, forecast, information
 from serving.service import Service
 from serving.settings import Settings, read_settings
 from serving.uploads.body import BodyLimit, Buffers
@@ -85,6 +85,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         lifespan=_lifespan(settings, source, metrics, shutdown),
     )
     app.include_router(forecast.router)
+    app.include_router(explanation.router)
     app.include_router(information.router)
     add_page(app)
     _add_middleware(app, settings, metrics, shutdown)

@@ -194,6 +194,16 @@ class ScoreValue(Answer):
     )
 
 
+class ReliabilityBin(Answer):
+    """How often class M or X followed where the forecast probability was about the same."""
+
+    forecast: Probability = Field(description="Mean forecast probability.")
+    observed: Probability = Field(description="How often the event followed, a probability.")
+    low: float = Field(description="Lower end of the 95 % interval of `observed`.")
+    high: float = Field(description="Upper end of the 95 % interval of `observed`.")
+    n: int = Field(description="Number of forecasts.")
+
+
 class Model(Answer):
     """The model that answers now, as its registry knows it."""
 
@@ -229,6 +239,10 @@ class Model(Answer):
     tags: dict[str, str] = Field(description="Tags of the version.")
     scores: list[ScoreValue] = Field(description="Scores of the latest evaluation.")
     scores_on: str | None = Field(description="Split, data and label scale of the scores, as text.")
+    reliability: list[ReliabilityBin] = Field(
+        description="Forecast probability of class M or X against how often it followed, on the "
+        "data of the scores; empty where it was not stored."
+    )
     card: str | None = Field(description="Model card, in Markdown.")
 
 

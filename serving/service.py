@@ -6,14 +6,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 from fastapi import Request
+from numpy.typing import NDArray
 
+from flare.forecasters.explanation.occlusion import Explanation, Occlusion, prepare, with_features
 from serving.history import History
 from serving.http.connections import Shutdown
 from serving.metrics import Metrics
-from serving.models.engine import predict
+from serving.models.engine import forecast_with, predict
 from serving.models.follower import Follower
-from serving.models.pool import Place, Pool
+from serving.models.pool import Place, Pool, TimeLimit
 from serving.models.source import Loaded
 from serving.schemas import Prediction
 from serving.settings import Settings
@@ -99,6 +102,46 @@ async def forecast_batch(
     return _recorded(request, result, source, timer)
 
 
+async def explain(
+    request: Request, read: Callable[[bytes], Samples], *, event: str
+) -> tuple[Loaded, Explanation]:
+    """Explain the forecast of one sample by occlusion, a few variants at a time."""
+    service = service_of(request)
+    limit = TimeLimit(service.settings.explain_seconds, "FLARE_EXPLAIN_SECONDS")
+    async with _upload(request) as body, _place(request, batch=True, limit=limit) as place:
+        timer = _Timer(service.metrics)
+
+        def start() -> tuple[Loaded, Occlusion]:
+            with timer:
+                live, samples = service.follower.snapshot(), read(body)
+                cube, present = samples.cubes[0], samples.present[0]
+                return live, prepare(live.forecaster, cube, present, event=event)
+
+        live, occlusion = await place.run(start)
+        batches = occlusion.batches()
+
+        def next_batch() -> NDArray[np.float64] | None:
+            with timer:
+                batch, alone = next(batches, None), service.pool.requests == 1
+                if batch is None:
+                    return None
+                return forecast_with(live, *batch, all_cores=alone).probability_of(event)
+
+        pieces = []
+        while (piece := await place.run(next_batch)) is not None:
+            pieces.append(piece)
+
+        def finish() -> Explanation:
+            with timer:
+                explanation = occlusion.explanation(np.concatenate(pieces), event)
+                return with_features(explanation, live.forecaster, occlusion)
+
+        explanation = await place.run(finish)
+    service.metrics.forecast_seconds.labels("explain").observe(timer.seconds)
+    request.state.log_fields = {"model_version": live.version.number}
+    return live, explanation
+
+
 def _forecasts(service: Service, live: Loaded, samples: Samples) -> Forecasts:
     only_request = service.pool.requests == 1
     predictions = predict(live, samples.cubes, samples.present, all_cores=only_request)
@@ -127,9 +170,11 @@ async def _upload(request: Request) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def _place(request: Request, *, batch: bool = False) -> AsyncIterator[Place]:
+async def _place(
+    request: Request, *, batch: bool = False, limit: TimeLimit | None = None
+) -> AsyncIterator[Place]:
     pool = service_of(request).pool
-    async with pool.place(batch=batch, gone=request.is_disconnected) as place:
+    async with pool.place(batch=batch, gone=request.is_disconnected, limit=limit) as place:
         yield place
 
 

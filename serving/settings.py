@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     time_limit_seconds: float = Field(
         30.0, gt=0, le=3600, description="Seconds that a request may wait and compute before a 503."
     )
+    explain_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="Seconds that an explanation may wait and compute before a 503.",
+    )
     upload_seconds: float = Field(
         60.0, gt=0, le=3600, description="Seconds that an upload may take before a 408."
     )

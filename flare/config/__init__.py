@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from flare.config.explain import ExplainConfig
 from flare.config.groups import (
-    PREDICT_EXAMPLE,
     SYNTHETIC_DIR,
     BaseRatesOption,
     BootstrapOptions,
@@ -26,11 +26,13 @@ from flare.config.groups import (
     PackOptions,
     ProcessesOption,
     PromotionScore,
+    SampleOptions,
     SeedOption,
     SplitConfig,
     SynthesisOptions,
     ValidationOptions,
     sha256_text,
+    shard_text,
 )
 from flare.config.network_groups import NetworkOptions, ResumeOption
 from flare.config.search import SearchConfig
@@ -160,7 +162,7 @@ class PromoteConfig(BootstrapOptions, ModelNameOption):
     )
 
 
-class PredictConfig(BaseRatesOption, ProcessesOption, ModelNameOption):
+class PredictConfig(SampleOptions, BaseRatesOption, ProcessesOption, ModelNameOption):
     """Forecast one sample, or every sample of a folder; an interrupted run is resumed."""
 
     data_dir: OptionalPath = Field(
@@ -169,14 +171,6 @@ class PredictConfig(BaseRatesOption, ProcessesOption, ModelNameOption):
         "not; empty: forecast input",
     )
     split: Literal["test", "training"] = Field("test", description="split of a dataset")
-    input: Path = Field(
-        PREDICT_EXAMPLE, description="one sample: its folder, or a .npy file of (40, 256, 256)"
-    )
-    scale: Literal["", "fraction", "level"] = Field(
-        "",
-        description="scale of floats in a .npy file: fraction, white is 1; level, white is 255; "
-        "empty: inferred from the values",
-    )
     model: str = Field(
         "Production", description="run id, version number, alias, models:/ URI or folder"
     )
@@ -187,6 +181,11 @@ class PredictConfig(BaseRatesOption, ProcessesOption, ModelNameOption):
     )
     restart: bool = Field(
         False, description="discard the forecasts of an interrupted run instead of resuming it"
+    )
+    shard: Annotated[str, AfterValidator(shard_text)] = Field(
+        "",
+        description="share of the samples to forecast, such as 3/16 in the third of 16 jobs; the "
+        "same command without it merges what all have forecast; empty: everything",
     )
 
 
@@ -253,6 +252,7 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "verify": VerifyConfig,
     "promote": PromoteConfig,
     "predict": PredictConfig,
+    "explain": ExplainConfig,
     "serve": ServeConfig,
     "resend": ResendConfig,
     "relocate": RelocateConfig,

@@ -52,6 +52,16 @@ def sha256_text(value: str) -> str:
     return digits
 
 
+def shard_text(value: str) -> str:
+    """Check a shard such as 3/16; an empty text stays empty."""
+    if not value:
+        return value
+    part = re.fullmatch(r"0*(\d{1,6})/0*(\d{1,6})", value)
+    if part is None or not 1 <= int(part[1]) <= int(part[2]):
+        raise ValueError("write a number and how many shards there are, such as 3/16")
+    return f"{part[1]}/{part[2]}"
+
+
 def base_rates(text: str) -> dict[str, float]:
     """Parse rates such as ``M1.0:0.2,C1.0:0.6``; an empty text gives none.
 
@@ -234,6 +244,19 @@ class BaseRatesOption(EntryConfig):
         "",
         description="event rates that the probabilities are adjusted to, such as M1.0:0.2; empty: "
         "those of the training regions",
+    )
+
+
+class SampleOptions(EntryConfig):
+    """The one sample to forecast from."""
+
+    input: Path = Field(
+        PREDICT_EXAMPLE, description="one sample: its folder, or a .npy file of (40, 256, 256)"
+    )
+    scale: Literal["", "fraction", "level"] = Field(
+        "",
+        description="scale of floats in a .npy file: fraction, white is 1; level, white is 255; "
+        "empty: inferred from the values",
     )
 
 

@@ -76,10 +76,11 @@ class SearchConfig(
         description="how trials are chosen: tpe, tree of Parzen estimators; random; cmaes, "
         "covariance matrix adaptation; gp, Gaussian process",
     )
-    pruner: Literal["median", "hyperband", "none"] = Field(
-        "median",
+    pruner: Literal["percentile", "median", "hyperband", "none"] = Field(
+        "percentile",
         description="which networks are stopped early, by their out-of-fold scores after each "
-        "epoch; forests have no epochs, and two objectives need none",
+        "epoch: percentile, those outside the best third of the complete trials; median, outside "
+        "the better half; forests have no epochs, and two objectives need none",
     )
     trial_epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
         6, description="epochs of the networks of a trial"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 
 import mlflow
 from mlflow import MlflowClient
@@ -29,7 +30,7 @@ def start_child(
     connect()
     with answering():
         client = MlflowClient()
-        experiment = retry(lambda: client.get_run(parent_id)).info.experiment_id
+        experiment = _experiment_of(parent_id)
         all_tags = texts({MLFLOW_PARENT_RUN_ID: parent_id, **tags})
         opened = retry(lambda: client.create_run(experiment, now(), all_tags, name))
     info = RunInfo(opened.info.run_id, str(tags[ENTRY_TAG]), mlflow.get_tracking_uri())
@@ -43,6 +44,11 @@ def start_child(
         raise
     finally:
         end_run(run, reason)
+
+
+@lru_cache(maxsize=1)
+def _experiment_of(run_id: str) -> str:
+    return str(retry(lambda: MlflowClient().get_run(run_id)).info.experiment_id)
 
 
 def end_lost_children(parent_id: str, states: Mapping[int, str]) -> None:

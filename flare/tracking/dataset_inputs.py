@@ -29,8 +29,9 @@ def log_data(
     profile: Mapping[str, int | str],
     part: str = "",
     image_size: int | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Attach a dataset to a run.
+    """Attach a dataset to a run, with tags that say the same and ``tags``.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def log_data(
         context=context,
     )
     origin = UNKNOWN if synthetic is None else str(synthetic).lower()
-    run.set_tags({DATA_TAG: name, FINGERPRINT_TAG: fingerprint, SYNTHETIC_TAG: origin})
+    known = {DATA_TAG: name, FINGERPRINT_TAG: fingerprint, SYNTHETIC_TAG: origin}
+    run.set_tags(known | dict(tags or {}))
 
 
 def _schema(image_size: int) -> str:

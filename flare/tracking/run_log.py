@@ -21,6 +21,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 
 from flare.errors import PlaceInUse
 from flare.files import lock_file, write_atomically
@@ -44,6 +45,7 @@ Entry = dict[str, Any]
 LOG, INFO, LOCK, PENDING, MODEL = "log.jsonl", "run.json", "lock", "pending", "model"
 
 _INTERVAL = 1.0  # seconds between looks for new entries
+_BATCH = 800  # metrics in a request; with 100 parameters and 100 tags, the 1,000 that it may have
 
 
 @dataclass(frozen=True)
@@ -258,12 +260,20 @@ def _log_values(
 ) -> None:
     # MLflow keeps one row of a metric with the same step, time and value. It refuses another
     # spelling of a parameter, such as the one that `mlflow run` has logged: that one stays.
-    known = client.get_run(run_id).data.params if params else {}
-    new = [Param(*param) for param in params.items() if param[0] not in known]
-    if new or tags:
-        client.log_batch(run_id, params=new, tags=tags)
-    for n in range(0, len(metrics), 1000):  # as many as a request may have
-        client.log_batch(run_id, metrics=metrics[n : n + 1000])
+    first, rest = metrics[:_BATCH], metrics[_BATCH:]
+    labels = [Param(*param) for param in params.items()]
+    try:
+        client.log_batch(run_id, first, labels, tags)
+    except MlflowException as error:
+        if not params or not is_rejected(error):
+            raise
+        known = client.get_run(run_id).data.params
+        new = [param for param in labels if param.key not in known]
+        if len(new) == len(labels):
+            raise
+        client.log_batch(run_id, first, new, tags)
+    for n in range(0, len(rest), _BATCH):
+        client.log_batch(run_id, metrics=rest[n : n + _BATCH])
 
 
 def metrics_of(entry: Entry) -> list[Metric]:

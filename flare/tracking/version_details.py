@@ -38,6 +38,7 @@ class VersionDetails:
     tags: dict[str, str] = field(default_factory=dict)
     scores: tuple[dict[str, Any], ...] = ()
     scores_on: str | None = None
+    reliability: tuple[dict[str, Any], ...] = ()
     card: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,7 +49,9 @@ class VersionDetails:
     def of_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the details with these values; empty ones if the values are damaged."""
         with suppress(TypeError, ValueError, KeyError):
-            return cls(**{**values, "scores": tuple(map(dict, values["scores"]))})
+            bins = tuple(map(dict, values.get("reliability", ())))  # versions before had none
+            scores = tuple(map(dict, values["scores"]))
+            return cls(**{**values, "scores": scores, "reliability": bins})
         return cls()
 
 
@@ -64,9 +67,10 @@ def details_of(run_id: str | None, *, version: RegisteredVersion | None = None) 
     try:
         with answering():
             parameters = dict(MlflowClient().get_run(run_id).data.params)
-        scores, scores_on = _scores(version, details.tags)
+        scores, scores_on, reliability = _scores(version, details.tags)
+        card = _text(version, MODEL_CARD)
         return VersionDetails(
-            run_id, parameters, details.tags, scores, scores_on, _text(version, MODEL_CARD)
+            run_id, parameters, details.tags, scores, scores_on, reliability, card
         )
     except (TrackingUnavailable, MlflowException) as error:
         reason = str(error).splitlines()[0]
@@ -84,7 +88,7 @@ def _tags(version: RegisteredVersion) -> dict[str, str]:
 
 def _scores(
     version: RegisteredVersion, tags: Mapping[str, str]
-) -> tuple[tuple[dict[str, Any], ...], str | None]:
+) -> tuple[tuple[dict[str, Any], ...], str | None, tuple[dict[str, Any], ...]]:
     for name, split in _SCORES:
         text = _text(version, name)
         with suppress(ValueError, KeyError, TypeError):
@@ -92,8 +96,9 @@ def _scores(
                 content = json.loads(text)
                 about = {"split": split, "scale": content["scale"], **_data(split, content, tags)}
                 scores = tuple({**score, **about} for score in content["scores"])
-                return scores, _described(about)
-    return (), None
+                bins = tuple(map(dict, content.get("reliability", ())))
+                return scores, _described(about), bins
+    return (), None, ()
 
 
 def _data(split: str, content: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:

@@ -114,6 +114,25 @@ def brier_decomposition(
     )
 
 
+def reliability_table(
+    observed: BoolArray, probability: FloatArray, *, weights: FloatArray, level: float
+) -> tuple[dict[str, float], ...]:
+    """Return mean probability and observed frequency of at most six bins of equal counts.
+
+    ``observed`` and ``probability`` are (N,), ``weights`` of resampled regions (R, N). Each bin has
+    ``forecast``, ``observed`` with its interval ``low`` to ``high``, and the number ``n``.
+    """
+    index = np.digitize(probability, bin_edges(probability, n_bins=6, bins="count")[1:-1])
+    groups = index == np.unique(index)[:, None]  # (B, N)
+    shares = grouped_shares(observed, groups, weights=weights, level=level)
+    columns = (ratio(groups @ probability, shares.counts), shares.value, shares.low, shares.high)
+    names = ("forecast", "observed", "low", "high")
+    return tuple(
+        {**dict(zip(names, map(float, row), strict=True)), "n": int(n)}
+        for *row, n in zip(*columns, shares.counts, strict=True)
+    )
+
+
 Bins = Literal["width", "count"]
 
 

@@ -14,6 +14,7 @@ from flare.goes import EVENTS, HEADLINE_EVENT, LABEL_SCALES, event_outcomes
 from flare.verification.flux import class_confusion
 from flare.verification.inputs import Observations, check_scorable
 from flare.verification.probabilistic import ranked_probability_score
+from flare.verification.reliability import reliability_table
 from flare.verification.resampling import Resampled, scored_events
 from flare.verification.scores import FLUX, Score, json_safe
 
@@ -33,7 +34,8 @@ class Scorecard:
 
     ``confusion`` counts classes, (5, 5), observed in rows. ``scale`` is the label scale on which
     the events are meant, ``level`` that of the intervals, ``climatology`` the rates that
-    ``brier_skill_score_vs_climatology`` is against, None for none.
+    ``brier_skill_score_vs_climatology`` is against, None for none; ``reliability`` are the bins of
+    ``reliability_table`` of M1.0, empty where it was not forecast.
     """
 
     scores: tuple[Score, ...]
@@ -44,6 +46,7 @@ class Scorecard:
     n_resamples: int
     n_active_regions: int
     climatology: dict[str, float] | None = None
+    reliability: tuple[dict[str, float], ...] = ()
 
     def samples(self) -> tuple[int, int, str, float]:
         """Return samples, active regions, scale and level: equal for comparable scorecards."""
@@ -83,6 +86,7 @@ class Scorecard:
             "thresholds": dict(self.thresholds),
             "climatology": None if self.climatology is None else dict(self.climatology),
             "confusion": self.confusion.tolist(),
+            "reliability": list(self.reliability),
             "scores": [json_safe(score) for score in self.scores],
         }
 
@@ -102,6 +106,7 @@ class Scorecard:
             n_resamples=values["n_resamples"],
             n_active_regions=values["n_active_regions"],
             climatology=values["climatology"],
+            reliability=tuple(values.get("reliability", ())),
         )
 
     def metrics(self, split: str) -> dict[str, float]:
@@ -186,6 +191,20 @@ def score_forecasts(
         n_resamples=n_resamples,
         n_active_regions=len(np.unique(observations.active_region)),
         climatology=None if climatology is None else resampled.rates,
+        reliability=_reliability(forecast, resampled, level),
+    )
+
+
+def _reliability(
+    forecast: Forecast, resampled: Resampled, level: float
+) -> tuple[dict[str, float], ...]:
+    if HEADLINE_EVENT not in forecast.events:
+        return ()
+    return reliability_table(
+        resampled.outcomes(HEADLINE_EVENT),
+        forecast.probability_of(HEADLINE_EVENT),
+        weights=resampled.weights[1:],
+        level=level,
     )
 
 

@@ -24,9 +24,7 @@ def predict(
 
     Raises ForecasterInvalid: the model's numbers are not finite, not ordered or not probabilities.
     """
-    forecaster = live.multi_core if all_cores and live.multi_core else live.forecaster
-    forecast = forecaster.predict(cubes, present)
-    check_forecast(forecast, n=len(cubes))
+    forecast = forecast_with(live, cubes, present, all_cores=all_cores)
     return [
         Prediction(
             **answer,
@@ -37,6 +35,16 @@ def predict(
         )
         for answer, images in zip(answers(live.forecaster, forecast), present, strict=True)
     ]
+
+
+def forecast_with(
+    live: Loaded, cubes: Cube, present: Present, *, all_cores: bool = False
+) -> Forecast:
+    """Return the checked forecast of N samples; see ``predict``."""
+    forecaster = live.multi_core if all_cores and live.multi_core else live.forecaster
+    forecast = forecaster.predict(cubes, present)
+    check_forecast(forecast, n=len(cubes))
+    return forecast
 
 
 def missing_of(present: Present) -> list[Missing]:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from flare.errors import FlareError
 
@@ -36,6 +36,13 @@ class ClientGone(FlareError):
     """The client hung up before its forecast was computed."""
 
 
+class TimeLimit(NamedTuple):
+    """Seconds that a request may wait and compute, and the setting that says so."""
+
+    seconds: float
+    setting: str
+
+
 class Pool:
     """The cores that forecast, and the samples that wait for them.
 
@@ -49,7 +56,7 @@ class Pool:
     def __init__(
         self, *, cores: int, max_waiting: int, time_limit: float, max_batch_samples: int = 128
     ) -> None:
-        self.time_limit, self.requests = time_limit, 0
+        self.limit, self.requests = TimeLimit(time_limit, "FLARE_TIME_LIMIT_SECONDS"), 0
         # By whether they are of batches.
         self.places = {False: cores + max_waiting, True: max_batch_samples}
         self.samples = {False: 0, True: 0}
@@ -59,16 +66,20 @@ class Pool:
 
     @asynccontextmanager
     async def place(
-        self, *, batch: bool = False, gone: Callable[[], Awaitable[bool]] | None = None
+        self,
+        *,
+        batch: bool = False,
+        gone: Callable[[], Awaitable[bool]] | None = None,
+        limit: TimeLimit | None = None,
     ) -> AsyncIterator["Place"]:
         """Take a place for one sample, or for a batch, which then takes more.
 
         ``gone`` says whether the client hung up; it is called before work of a batch and of a
-        sample that had to wait.
+        sample that had to wait. ``limit`` is instead of the pool's own.
 
         Raises Busy: there is none.
         """
-        place = Place(self, batch=batch, gone=gone)
+        place = Place(self, batch=batch, gone=gone, limit=limit or self.limit)
         place.take(1)
         self.requests += 1
         try:
@@ -124,9 +135,14 @@ class Place:
     """The places of one request; they are free again once none of its work runs any more."""
 
     def __init__(
-        self, pool: Pool, *, batch: bool, gone: Callable[[], Awaitable[bool]] | None
+        self,
+        pool: Pool,
+        *,
+        batch: bool,
+        gone: Callable[[], Awaitable[bool]] | None,
+        limit: TimeLimit,
     ) -> None:
-        self._pool, self._batch, self._gone = pool, batch, gone
+        self._pool, self._batch, self._gone, self._limit = pool, batch, gone, limit
         self._samples = 0
         self._end: float | None = None
         self._job: Future[Any] | None = None
@@ -155,7 +171,7 @@ class Place:
         """
         loop = asyncio.get_running_loop()
         if self._end is None:
-            self._end = loop.time() + self._pool.time_limit
+            self._end = loop.time() + self._limit.seconds
         limit = asyncio.timeout_at(self._end)
         try:
             async with limit:
@@ -168,7 +184,7 @@ class Place:
             if not limit.expired():
                 raise  # the work's own
             raise TookTooLong(
-                f"no forecast within {self._pool.time_limit:g} s (FLARE_TIME_LIMIT_SECONDS)"
+                f"no forecast within {self._limit.seconds:g} s ({self._limit.setting})"
             ) from error
 
     async def _core(self) -> None:

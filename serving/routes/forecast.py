@@ -33,7 +33,7 @@ IMAGES_DESCRIPTION = (
     "(`2012-01-15T000000__131.jpg`), or one .zip of them. Images that are not sent are missing."
 )
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The form, file or zip is damaged or incomplete."},
     401: {"model": Problem, "description": "The API key is missing or wrong."},
     408: {"model": Problem, "description": "The upload is too slow."},
@@ -74,7 +74,9 @@ async def _scale_of_query(
 StatedScale = Annotated[Scale | None, Depends(_scale_of_query)]
 
 
-def _body(description: str, raw: str, *, field: str = "file", many: bool = False) -> dict[str, Any]:
+def body_of(
+    description: str, raw: str, *, field: str = "file", many: bool = False
+) -> dict[str, Any]:
     """Describe a body that is a form with a file, or the file itself, for OpenAPI."""
     fields: dict[str, Any] = {field: {**_BINARY, "description": description}}
     if many:
@@ -99,8 +101,8 @@ def _body(description: str, raw: str, *, field: str = "file", many: bool = False
     "/predict_npy",
     operation_id="predict_npy",
     summary="Forecast from one sample as an array",
-    responses=_PROBLEMS,
-    openapi_extra=_body(NPY_DESCRIPTION, "application/octet-stream"),
+    responses=PROBLEMS,
+    openapi_extra=body_of(NPY_DESCRIPTION, "application/octet-stream"),
 )
 async def predict_npy(request: Request, scale: StatedScale = None) -> Prediction:
     """Forecast the largest flare of an active region in the 24 hours after the input window."""
@@ -113,8 +115,8 @@ async def predict_npy(request: Request, scale: StatedScale = None) -> Prediction
     "/predict_images",
     operation_id="predict_images",
     summary="Forecast from one sample as images",
-    responses=_PROBLEMS,
-    openapi_extra=_body(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
+    responses=PROBLEMS,
+    openapi_extra=body_of(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
 )
 async def predict_images(request: Request) -> ImagesPrediction:
     """Forecast from images whose names state time and channel; gaps are allowed.
@@ -135,8 +137,8 @@ async def predict_images(request: Request) -> ImagesPrediction:
     "/predict_batch",
     operation_id="predict_batch",
     summary="Forecast from many samples",
-    responses=_PROBLEMS,
-    openapi_extra=_body(BATCH_DESCRIPTION, "application/octet-stream"),
+    responses=PROBLEMS,
+    openapi_extra=body_of(BATCH_DESCRIPTION, "application/octet-stream"),
 )
 async def predict_batch(request: Request, scale: StatedScale = None) -> Batch:
     """Forecast from N samples with one model version; all are refused where one cannot be used."""

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flare.errors import DatasetNotFound
 from flare.forecasters.base import ForecasterSpec
@@ -25,7 +25,7 @@ from flare.tracking.tags import KIND_TAG
 from serving.http.access import check_key, holds_key
 from serving.http.problems import Problem, without_places
 from serving.models.source import Loaded
-from serving.schemas import Health, History, Model, Prediction, Ready, ScoreValue
+from serving.schemas import Health, History, Model, Prediction, Ready, ReliabilityBin, ScoreValue
 from serving.service import service_of
 
 router = APIRouter()
@@ -204,7 +204,8 @@ def _described(live: Loaded) -> Model:
         signature=_signature(spec),
         parameters=dict(details.get("parameters") or {}),
         tags=tags,
-        scores=_scores(details.get("scores") or ()),
+        scores=_readable(ScoreValue, details.get("scores") or ()),
+        reliability=_readable(ReliabilityBin, details.get("reliability") or ()),
         scores_on=details.get("scores_on"),
         card=details.get("card"),
     )
@@ -241,10 +242,13 @@ def _signature(spec: ForecasterSpec) -> dict[str, Any]:
     }
 
 
-def _scores(reported: Iterable[dict[str, Any]]) -> list[ScoreValue]:
-    """Return the scores that can be read: another version of this project may have written them."""
-    scores = []
+Part = TypeVar("Part", bound=BaseModel)
+
+
+def _readable(kind: type[Part], reported: Iterable[dict[str, Any]]) -> list[Part]:
+    """Return what can be read: another version of this project may have written it."""
+    parts = []
     for one in reported:
         with suppress(ValidationError):
-            scores.append(ScoreValue(**one))
-    return scores
+            parts.append(kind(**one))
+    return parts

@@ -169,6 +169,19 @@ def _in_pieces(named: Iterable[tuple[str, NpySamples]]) -> Iterator[Samples]:
         yield Samples(cubes, present_of_cube(cubes), ids, scales)
 
 
+def sample_of_any(
+    body: bytes, content_type: str, *, max_bytes: int, scale: Scale | None = None
+) -> Samples:
+    """Read one sample as an array, or as images where a form has other fields or a zip is sent."""
+    if media_type(content_type) == FORM:
+        images = all(part.name not in ("file", "scale") for part in parts_of(body, content_type))
+    else:
+        images = body[:2] == ZIP_MAGIC
+    if images:
+        return sample_of_images(body, content_type, max_bytes=max_bytes)
+    return sample_of_npy(body, content_type, scale=scale)
+
+
 def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Samples:
     """Read one sample from its images: a form with a file each or one zip, or a zip as the body.
 

@@ -42,6 +42,7 @@ CONFINED = {
     "fastapi": ("serving",),
     "onnx": ("flare.forecasters.onnx.session",),
     "onnxruntime": ("flare.forecasters.onnx.session",),
+    "captum": ("flare.forecasters.explanation.gradients",),
     "torch": ("flare.models", "flare.training", "flare.forecasters", "flare.workflows"),
 }
 

@@ -31,7 +31,8 @@ def project() -> dict[str, object]:
 
 
 def wanted() -> dict[str, Requirement]:
-    result = [Requirement(line) for line in project()["dependencies"]]
+    extras = project()["optional-dependencies"]
+    result = map(Requirement, project()["dependencies"] + extras["train"] + extras["serve"])
     return {canonicalize_name(one.name): one for one in result}
 
 
@@ -49,8 +50,9 @@ def test_every_pin_is_the_locked_one_and_within_the_packages_range():
         assert wanted()[name].specifier.contains(version)
 
 
-def test_development_tools_are_locked_within_their_range():
-    for line in project()["optional-dependencies"]["dev"]:
+def test_tools_are_locked_within_their_range():
+    extras = project()["optional-dependencies"]
+    for line in extras["dev"] + extras["docs"]:
         requirement = Requirement(line)
         version = locked()[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version)

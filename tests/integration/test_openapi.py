@@ -68,7 +68,7 @@ def ask_everything(address: str, *, examples: int, wanted: list[Any]) -> dict[st
 
 def test_with_a_model_no_request_is_a_server_error_and_every_answer_is_as_documented(served):
     statuses = ask_everything(served, examples=25, wanted=[checks.not_a_server_error, *ALWAYS])
-    assert len(statuses) == 9
+    assert len(statuses) == 10
     assert statuses["/history"] == {200, 422}
     assert 200 not in statuses["/predict_npy"] | statuses["/predict_batch"]
 
@@ -76,7 +76,14 @@ def test_with_a_model_no_request_is_a_server_error_and_every_answer_is_as_docume
 def test_without_a_model_forecasts_are_503_as_documented_and_nothing_else_fails(empty):
     """Here a 503 is right, so that `not_a_server_error` is asked by what statuses there were."""
     statuses = ask_everything(empty, examples=5, wanted=ALWAYS)
-    needs_model = {"/predict_npy", "/predict_images", "/predict_batch", "/model", "/ready"}
+    needs_model = {
+        "/predict_npy",
+        "/predict_images",
+        "/predict_batch",
+        "/explain",
+        "/model",
+        "/ready",
+    }
     for path, result in statuses.items():
         assert {one for one in result if one >= 500} == ({503} if path in needs_model else set())
 
@@ -100,7 +107,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def test_every_endpoint_says_what_it_does_and_what_it_answers(document):
     result = dict(operations(document))
-    assert len(result) == 9
+    assert len(result) == 11
     for name, operation in result.items():
         assert operation["summary"], name
         assert len(operation["description"]) > 20, name
@@ -127,7 +134,7 @@ def test_every_upload_and_parameter_is_described(document):
         for parameter in operation.get("parameters", ()):
             assert parameter["description"], name
     uploads = [body for _, one in operations(document) if (body := one.get("requestBody"))]
-    assert len(uploads) == 3
+    assert len(uploads) == 4
     assert all("multipart/form-data" in body["content"] for body in uploads)
 
 
@@ -135,7 +142,7 @@ def test_operations_have_names_that_make_methods_of_a_client(document):
     result = [operation for _, operation in operations(document)]
     assert {one["operationId"] for one in result} == {
         "predict_npy", "predict_images", "predict_batch", "get_model", "get_sample",
-        "list_forecasts", "get_health", "get_ready", "get_metrics",
+        "list_forecasts", "get_health", "get_ready", "get_metrics", "explain", "explain_example",
     }  # fmt: skip
     described = {tag["name"] for tag in document["tags"]}
     assert {tag for one in result for tag in one["tags"]} == described

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.datasets.synthetic.atmosphere import Instant, draw
-from flare.datasets.synthetic.field import Field, Network, field_at, view_of
+from flare.datasets.synthetic.exact import F32
+from flare.datasets.synthetic.field import Field, Network, enlarge, field_at, view_of
 from flare.datasets.synthetic.loops import loops_of
 from flare.datasets.synthetic.region import ROTATION, SPLITS, Region, Window
 from flare.datasets.synthetic.textures import Drift, crop
@@ -76,6 +77,13 @@ class Surroundings:
         return field_at(
             sources, view, fragments=self._fragments.at(age), mixing=self._mixing.at(age)
         )
+
+    def inversion(self, window: Window) -> F32:
+        """Return the weaker of the two polarities in gauss at the last time step, (256, 256).
+
+        Flares come from there, and the hot kernels are drawn there.
+        """
+        return enlarge(self.field(window, STEP_HOURS[-1]).inversion)
 
     def images(self, window: Window, position: int) -> Images:
         """Draw the sample that is at ``position`` among the region's windows."""

@@ -160,8 +160,8 @@ def log_pack(
         },
         part=part,
         image_size=pack.image_size,
+        tags={PACK_TAG: pack.pack_fingerprint},
     )
-    run.set_tags({PACK_TAG: pack.pack_fingerprint})
 
 
 def log_split(run: Run, pack: Pack, rows: PackedSplit, data_dir: Path, *, context: str) -> None:

@@ -1,12 +1,13 @@
 """Forecast every sample of a folder in batches; an interrupted prediction continues.
 
 A batch has the same samples in every run, so a file that was finished in two runs is identical to
-one that was made in one.
+one that was made in one. Shard k of n forecasts every n-th batch into a checkpoint of its own, and
+a run without a shard takes over what it finds there.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +27,13 @@ from flare.progress import counter
 from flare.sample import N_PLANES
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run, start
-from flare.workflows.prediction.prediction_checkpoint import PredictionCheckpoint, Task
+from flare.workflows.prediction.prediction_checkpoint import (
+    PredictionCheckpoint,
+    Record,
+    Shard,
+    Task,
+    shards_of,
+)
 from flare.workflows.prediction.prediction_table import (
     Forecasts,
     Row,
@@ -53,12 +60,18 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
         listing = list_samples(data_dir, config.split)
         model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
         task = Task(model.digest, listing.state, listing.split, len(listing), BATCH)
-        with PredictionCheckpoint(output, task, restart=config.restart) as checkpoint:
+        shard = Shard.parse(config.shard)
+        numbers = range(-(-len(listing) // BATCH))[shard.first :: shard.step]
+        known = {} if config.shard else _of_shards(output, task, restart=config.restart)
+        place = shard.place(output)
+        with PredictionCheckpoint(place, task, restart=config.restart) as checkpoint:
             resumed = len(checkpoint.records)
             if resumed:
                 log.info("resuming: %d of %d samples are done", resumed, len(listing))
             try:
-                _fill(checkpoint, listing, model.forecaster, config.processes or None)
+                _fill(
+                    checkpoint, listing, model.forecaster, config.processes or None, numbers, known
+                )
             except KeyboardInterrupt:
                 if checkpoint.records:
                     log.info(
@@ -71,11 +84,16 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
             forecasts = Forecasts(
                 [record["row"] for record in checkpoint.records],
                 model.label,
-                output,
+                checkpoint.path if config.shard else output,
                 synthetic=model.forecaster.origin.synthetic,
                 synthetic_data=listing.synthetic,
                 resumed=resumed,
             )
+            if config.shard:
+                model.log_use(tracked)
+                tracked.log_metrics({**forecasts.summary(), "resumed": resumed})
+                log.info("shard %s is done; the same command without shard= merges", config.shard)
+                return forecasts
             if len(forecasts.without) == len(forecasts.rows):
                 checkpoint.remove()
                 raise InputInvalid(f"no image in {data_dir} can be used; look at its files")
@@ -85,7 +103,22 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
             tracked.log_metrics({**forecasts.summary(), "resumed": resumed})
             tracked.log_file(output)
             checkpoint.remove()
+            for path in shards_of(output):
+                path.unlink()
     return forecasts
+
+
+def _of_shards(output: Path, task: Task, *, restart: bool) -> dict[int, list[Record]]:
+    """Return the batches that shards have forecast, by number."""
+    batches = {}
+    for path, shard in shards_of(output).items():
+        with PredictionCheckpoint(shard.place(output), task, restart=restart) as checkpoint:
+            records = checkpoint.records
+            if records:
+                log.info("%s has %d of %d samples", path, len(records), task.samples)
+            for k in range(0, len(records), BATCH):
+                batches[shard.first + k // BATCH * shard.step] = records[k : k + BATCH]
+    return batches
 
 
 def _fill(
@@ -93,12 +126,13 @@ def _fill(
     listing: Listing,
     forecaster: Forecaster,
     processes: int | None,
+    chosen: Sequence[int],
+    known: Mapping[int, list[Record]],
 ) -> None:
-    """Forecast the batches that are not in the checkpoint."""
-    first = len(checkpoint.records)
-    batches = [
-        listing.entries[begin : begin + BATCH] for begin in range(first, len(listing), BATCH)
-    ]
+    """Forecast the chosen batches that are neither in the checkpoint nor known."""
+    left = chosen[-(-len(checkpoint.records) // BATCH) :]
+    unknown = [number for number in left if number not in known]
+    batches = [listing.entries[BATCH * number : BATCH * (number + 1)] for number in unknown]
     sources = [[(entry.folder, entry.start) for entry in batch] for batch in batches]
     size = forecaster.spec.image_size
     numbers = {entry.active_region for entry in listing.entries if entry.active_region is not None}
@@ -108,7 +142,11 @@ def _fill(
         closing(decode_batches(sources, image_size=size, processes=processes)) as read,
         counter("predict") as progress,
     ):
-        for entries, batch in zip(batches, read, strict=True):
+        for number in left:
+            if number in known:
+                checkpoint.append(known[number])
+                continue
+            batch, entries = next(read), listing.entries[BATCH * number : BATCH * (number + 1)]
             rows = _rows(forecaster, entries, batch, seen=seen)
             checkpoint.append(
                 [

@@ -6,6 +6,7 @@ batch is forecast again: batches have the same members in every run, and so the 
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -51,6 +52,37 @@ class Task:
         }
         own = self.header()
         return next((why for key, why in reasons.items() if own[key] != other.get(key)), "")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every ``step``-th batch from ``first`` on; all of them by default."""
+
+    first: int = 0
+    step: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Make the shard of a text such as 3/16; all batches if it is empty."""
+        if not text:
+            return cls()
+        part, parts = map(int, text.split("/"))
+        return cls(part - 1, parts)
+
+    def place(self, output: Path) -> Path:
+        """Return the file whose checkpoint is that of the shard: the output's for all batches."""
+        name = f".shard-{self.first + 1}-of-{self.step}" if self.step > 1 else ""
+        return output.with_name(output.name + name)
+
+
+def shards_of(output: Path) -> dict[Path, Shard]:
+    """Return the checkpoints of an output's shards."""
+    pattern = re.compile(rf"{re.escape(output.name)}\.shard-(\d+)-of-(\d+){re.escape(_SUFFIX)}")
+    result = {}
+    for path in sorted(output.parent.glob(f"*{_SUFFIX}")):
+        if match := pattern.fullmatch(path.name):
+            result[path] = Shard(int(match[1]) - 1, int(match[2]))
+    return result
 
 
 class PredictionCheckpoint:

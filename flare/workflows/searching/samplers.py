@@ -12,6 +12,9 @@ from flare.errors import ConfigInvalid
 #: Trials that are complete before any is pruned.
 _UNPRUNED = 5
 
+#: Percentage of the complete trials that a trial must be among after each epoch (docs/search.md).
+_PERCENTILES = {"percentile": 33.3, "median": 50.0}
+
 
 def sampler_of(
     name: str, *, several_objectives: bool
@@ -44,11 +47,11 @@ def sampler_of(
 def pruner_of(name: str, *, epochs: int) -> optuna.pruners.BasePruner:
     """Return the pruner of that name, for trials of so many epochs.
 
-    Nothing is pruned before five trials are complete, nor in their first epoch.
+    Nothing is pruned before five trials are complete.
     """
-    if name == "median":
-        return optuna.pruners.MedianPruner(
-            n_startup_trials=_UNPRUNED, n_warmup_steps=1, n_min_trials=3
+    if name in _PERCENTILES:
+        return optuna.pruners.PercentilePruner(
+            _PERCENTILES[name], n_startup_trials=_UNPRUNED, n_min_trials=3
         )
     if name == "hyperband":
         return _Hyperband(min_resource=1, max_resource=epochs, reduction_factor=3)

@@ -1,6 +1,7 @@
 """The database of studies: connect to it, and wait while it is away."""
 
 import logging
+import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -83,7 +84,7 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
             return patiently(connect, shown, seconds=PATIENCE_AT_START)
         file.parent.mkdir(parents=True, exist_ok=True)
         with locked(file.with_name(f".{file.name}.lock")):
-            return connect()
+            return _without_waiting_for_the_disk(connect())
     except ImportError as error:
         raise ConfigInvalid(
             f"storage={shown} needs a driver that is not installed ({error}); for PostgreSQL: pip "
@@ -108,6 +109,23 @@ def _making_tables(address: URL) -> Iterator[None]:
     with engine.connect() as connection:  # the lock is released when it is closed
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _TABLES_LOCK})
         yield
+
+
+def _without_waiting_for_the_disk(storage: RDBStorage) -> RDBStorage:
+    """Have SQLite write to a log, which no commit waits for.
+
+    A power cut loses the last commits and leaves the file whole: those trials count as lost. The
+    dozens of commits of a trial take a third of a second otherwise.
+    """
+
+    def set_up(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    event.listen(storage.engine, "connect", set_up)
+    storage.remove_session()
+    storage.engine.dispose()  # the connections of before
+    return storage
 
 
 def sqlite_file(url: str | URL) -> Path | None:

@@ -105,6 +105,7 @@ DETAILS = {
     "tags": {"flare.kind": "resnet"},
     "scores": SCORES,
     "scores_on": "test split",
+    "reliability": [{"forecast": 0.4, "observed": 0.36, "low": 0.2, "high": 0.5, "n": 50}],
     "card": "# Model card\n",
 }
 
@@ -127,6 +128,7 @@ def test_the_model_is_described_with_its_scores_and_its_card():
     assert (model["parameters"], model["tags"]) == (DETAILS["parameters"], DETAILS["tags"])
     assert (model["scores_on"], model["card"]) == ("test split", "# Model card\n")
     assert model["scores"][0] == SCORES[0]
+    assert model["reliability"] == DETAILS["reliability"]
     assert model["scores"][1]["value"] is model["scores"][1]["data"] is None
     assert (model["scores"][2]["name"], model["scores"][2]["n_events"]) == ("mae", None)
     assert model["channels"][-1] == "magnetogram"
@@ -141,7 +143,7 @@ def test_the_model_is_described_with_its_scores_and_its_card():
         {"scores": None, "tags": None, "parameters": None, "card": None},
         {"scores": ({**SCORES[0], "low": math.nan, "high": math.inf},)},
         {"scores": ({"event": "M1.0", "name": "tss", "value": 0.4},)},
-        {"scores": ({"of": "another format"},)},
+        {"scores": ({"of": "another format"},), "reliability": ({"forecast": 2},)},
     ],
 )
 def test_a_model_without_details_is_described(details):

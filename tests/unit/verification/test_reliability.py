@@ -14,6 +14,7 @@ from flare.verification.reliability import (
     consistency_band,
     expected_calibration_error,
     reliability_bins,
+    reliability_table,
 )
 
 
@@ -213,3 +214,18 @@ def test_a_resample_of_nothing_has_no_parts():
 def test_what_cannot_be_decomposed_is_named(probability, n_bins, said):
     with pytest.raises(VerificationInvalid, match=said):
         brier_decomposition(np.array([True, False]), np.array(probability), n_bins=n_bins)
+
+
+def test_the_table_has_six_bins_of_equally_many_forecasts_or_one_for_each_value():
+    rng = np.random.default_rng(0)
+    probability = rng.random(600)
+    observed = rng.random(600) < probability
+    weights = region_weights(np.arange(600), n_resamples=100, seed=0)
+    table = reliability_table(observed, probability, weights=weights, level=0.95)
+    assert [one["n"] for one in table] == [100] * 6
+    for one in table:
+        assert one["low"] <= one["observed"] <= one["high"]
+        assert one["observed"] == pytest.approx(one["forecast"], abs=0.15)
+    (constant,) = reliability_table(observed, np.full(600, 0.4), weights=weights, level=0.95)
+    assert (constant["forecast"], constant["n"]) == (pytest.approx(0.4), 600)
+    assert constant["observed"] == pytest.approx(observed.mean())

@@ -274,7 +274,7 @@ def test_a_trial_whose_process_dies_at_once_counts_as_lost_too(shared):
 
 
 def test_nothing_is_pruned_before_five_trials_are_complete():
-    for name in ("median", "hyperband"):
+    for name in ("percentile", "median", "hyperband"):
         pruned = []
         one = optuna.create_study(direction="minimize", pruner=samplers.pruner_of(name, epochs=9))
         for number in range(12):

@@ -1,0 +1,37 @@
+"""The parameters of the entry point ``explain``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from flare.config.groups import BaseRatesOption, ModelNameOption, SampleOptions
+
+#: Numbers of places on an edge of an image that a map may have.
+GRIDS = (2, 4, 8, 16)
+
+
+def _grid(value: int) -> int:
+    if value not in GRIDS:
+        raise ValueError(f"choose one of {', '.join(map(str, GRIDS))}")
+    return value
+
+
+class ExplainConfig(SampleOptions, BaseRatesOption, ModelNameOption):
+    """Show which images, places and features a forecast rests on."""
+
+    model: str = Field(
+        "Production", description="run id, version number, alias, models:/ URI or folder"
+    )
+    event: Literal["B1.0", "C1.0", "M1.0", "X1.0"] = Field(
+        "M1.0", description="event whose probability is explained"
+    )
+    method: Literal["occlusion", "gradients"] = Field(
+        "occlusion",
+        description="occlusion: hide a part and forecast again, for every model; gradients: "
+        "Integrated Gradients by pixel too, for one network, needs Captum",
+    )
+    grid: Annotated[int, AfterValidator(_grid)] = Field(
+        8, description="places on an edge of the image that are hidden in turn: 2, 4, 8 or 16"
+    )
+    output_dir: Path = Field(Path("outputs/explanation"), description="folder for the figure")

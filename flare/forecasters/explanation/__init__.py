@@ -1,0 +1,1 @@
+"""Explain one forecast: which images, places and features it rests on."""
