@@ -40,7 +40,7 @@ def show_verification(verified: "Verified") -> None:
                 "-" if gain is None else _signed(gain),
             )
         console.print(table)
-    print("\n".join(lines_of(result)))
+    print("\n".join([*lines_of(result), *verified.monitoring.lines]))
     if result.samples.synthetic:
         print("SYNTHETIC DATA: these scores say nothing about the real Sun")
     for name, reasons in result.suspect.items():

@@ -4,12 +4,14 @@ They are those of one process. Several workers of one server answer in turn, eac
 run one worker a server, and several servers.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from flare.forecasters.drift import Drift
 from flare.sample import N_PLANES
 from serving.models.source import Loaded
 from serving.schemas import Prediction
@@ -72,6 +74,18 @@ class Metrics:
         self.images = counter("flare_images", "Images of complete samples: 40 for each forecast.")
         self.missing = counter("flare_images_missing", "Images that were missing.")
 
+        moved = partial(gauge, labelnames=("channel",))
+        self.psi = moved(
+            "flare_input_psi",
+            "Population stability index of the newest forecasts' brightness by channel, and of "
+            "their M1.0 probability, against the training.",
+        )
+        self.ks = moved("flare_input_ks", "Kolmogorov-Smirnov distance of the same.")
+        self.missing_share = moved("flare_input_missing_share", "Share of missing images of them.")
+        self.statuses = counter(
+            "flare_forecast_status", "Forecasts that are normal, degraded or abstain.", ("status",)
+        )
+
     def count(self, forecasts: Sequence[Prediction]) -> None:
         """Count forecasts."""
         for one in forecasts:
@@ -79,6 +93,7 @@ class Metrics:
             self.log_flux.observe(one.log_flux)
             self.probability.observe(one.mx_probability)
             self.alerts.inc(one.alert)
+            self.statuses.labels(one.status).inc()
         self.images.inc(N_PLANES * len(forecasts))
         self.missing.inc(sum(one.missing_images for one in forecasts))
 
@@ -91,10 +106,18 @@ class Metrics:
         finally:
             self.queue.dec()
 
-    def page(self, live: Loaded | None, *, failed: bool) -> bytes:
+    def page(self, live: Loaded | None, *, failed: bool, moved: Iterable[Drift] = ()) -> bytes:
         """Return everything in Prometheus' text format."""
         self.following.set(failed)
-        self.model.clear()  # no series of a version that does not answer any more
+        # No series of a version that does not answer any more.
+        for gauge in (self.psi, self.ks, self.missing_share, self.model):
+            gauge.clear()
+        for one in moved:
+            if not math.isnan(one.psi):  # there are enough forecasts
+                self.psi.labels(one.name).set(one.psi)
+                self.ks.labels(one.name).set(one.ks)
+            if not math.isnan(one.missing):
+                self.missing_share.labels(one.name).set(one.missing)
         if live is not None:
             self.model.labels(live.name, live.version.number, live.forecaster.kind).set(1)
         return generate_latest(self._registry)

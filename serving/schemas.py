@@ -5,11 +5,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flare.forecasters.training_inputs import Status
 from flare.images.grey_scale import LEVEL, Scale
+from flare.sample import CHANNELS
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 _EXAMPLE: dict[str, Any] = {
+    "forecast_id": "5f0c2d8a4b7e4a0c9d3f1e2b6a7c8d90",
+    "issue_time": "2012-01-15T12:00:00Z",
+    "valid_from": "2012-01-15T12:00:00Z",
+    "valid_to": "2012-01-16T12:00:00Z",
+    "active_region": 11402,
+    "input_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "status": "degraded",
+    "reasons": ["2 of 40 images are missing: 94 \u00c5 12 h, magnetogram 10 min"],
+    "out_of_range": [],
+    "brightness": dict.fromkeys(CHANNELS, 61.5),
     "peak_flux_w_m2": 5.754e-06,
     "log_flux": -5.24,
     "flare_class": "C",
@@ -39,8 +51,8 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Missing(Answer):
-    """One image of a sample that is missing."""
+class Image(Answer):
+    """One image of a sample."""
 
     step: int = Field(ge=0, le=3, description="Time step, the earliest first.")
     channel: str = Field(description="Wavelength in Angstrom, or the HMI product.")
@@ -51,6 +63,32 @@ class Prediction(Answer):
 
     model_config = ConfigDict(allow_inf_nan=False, json_schema_extra={"example": _EXAMPLE})
 
+    forecast_id: str = Field(description="Identifies this forecast; no other has it.")
+    issue_time: datetime = Field(
+        description="When the forecast was issued, UTC: at the end of its input window, or as "
+        "stated; when it was made where the times of the images are unknown."
+    )
+    valid_from: datetime | None = Field(
+        description="When the forecast window begins, UTC; null where the times of the images are "
+        "unknown: then the forecast cannot be verified."
+    )
+    valid_to: datetime | None = Field(description="When the forecast window ends, UTC.")
+    active_region: int | None = Field(description="NOAA number, null where it is unknown.")
+    input_digest: str = Field(
+        description="SHA-256 of the input: of the .npy file; of the names and bytes of the images; "
+        "of the grey levels of a batch's sample."
+    )
+    status: Status = Field(
+        description="`normal`; `degraded`, where images are missing or outside the range of the "
+        "training; `abstain`, where too few can be used: do not use or verify the numbers."
+    )
+    reasons: list[str] = Field(description="Why the status is not `normal`, and what is unknown.")
+    out_of_range: list[Image] = Field(
+        description="Images whose brightness or contrast the training images do not have."
+    )
+    brightness: dict[str, float | None] = Field(
+        description="Mean grey level of the images by channel; null without one."
+    )
     peak_flux_w_m2: float = Field(
         gt=0,
         description="Forecast peak GOES 1-8 Angstrom flux of the window in W m^-2, on the scale "
@@ -93,7 +131,7 @@ class Prediction(Answer):
     missing_images: int = Field(
         ge=0, le=39, description="Number of missing images: planes of a single value, or not sent."
     )
-    missing: list[Missing] = Field(description="The missing images.")
+    missing: list[Image] = Field(description="The missing images.")
     scale: Scale = Field(
         LEVEL,
         description="Scale of the pixel values: `fraction`, where 1 is white, or `level`, where "
@@ -247,9 +285,26 @@ class Model(Answer):
 
 
 class PastForecast(Answer):
-    """A recent forecast, without the pixels."""
+    """A recent forecast, without the pixels; null where an older server stored nothing."""
 
     id: int = Field(description="Number of the forecast, increasing with time.")
+    forecast_id: str = Field(description="Identifies the forecast; no other has it.")
+    issue_time: datetime = Field(description="When it was issued, UTC.")
+    valid_from: datetime | None = Field(
+        description="When its window begins, UTC; null where the times of the images are unknown."
+    )
+    valid_to: datetime | None = Field(description="When its window ends, UTC.")
+    active_region: int | None = Field(description="NOAA number, null where it is unknown.")
+    input_digest: str | None = Field(description="SHA-256 of the input.")
+    status: Status | None = Field(description="`normal`, `degraded` or `abstain`.")
+    reasons: list[str] | None = Field(description="Why the status is not `normal`.")
+    probabilities: dict[str, Probability] | None = Field(
+        description="P(a flare of at least this class in the window) by class."
+    )
+    missing: list[Image] | None = Field(description="The missing images.")
+    brightness: dict[str, float | None] | None = Field(
+        description="Mean grey level of the images by channel; null without one."
+    )
     time: datetime = Field(description="When it was made, UTC.")
     source: str = Field(description="Endpoint: `npy`, `images` or `batch`.")
     model_name: str = Field(description="Model that answered.")

@@ -23,6 +23,7 @@ from serving.settings import Settings
 from serving.uploads.body import Buffers, Pace, read_body
 from serving.uploads.files import check_encoding
 from serving.uploads.samples import BatchUpload, Samples
+from serving.uploads.statements import refused
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,10 @@ async def explain(
 
 def _forecasts(service: Service, live: Loaded, samples: Samples) -> Forecasts:
     only_request = service.pool.requests == 1
-    predictions = predict(live, samples.cubes, samples.present, all_cores=only_request)
+    with refused("wrong_time"):
+        predictions = predict(
+            live, samples.cubes, samples.present, facts=samples.facts, all_cores=only_request
+        )
     scaled = [
         prediction.model_copy(update={"scale": scale})
         for prediction, scale in zip(predictions, samples.scales, strict=True)

@@ -171,6 +171,14 @@ class PredictConfig(SampleOptions, BaseRatesOption, ProcessesOption, ModelNameOp
         "not; empty: forecast input",
     )
     split: Literal["test", "training"] = Field("test", description="split of a dataset")
+    issue_time: str = Field(
+        "",
+        description="when the forecast of a .npy file is issued, the end of its input window: ISO "
+        "8601 with a zone; empty: unknown",
+    )
+    active_region: Annotated[int, Field(ge=0, le=99_999)] = Field(
+        0, description="NOAA number of the sample; 0: that of its folder's name, else unknown"
+    )
     model: str = Field(
         "Production", description="run id, version number, alias, models:/ URI or folder"
     )

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from flare.config.groups import EntryConfig, OptionalPath, Seed, Share
+from flare.config.groups import ModelNameOption, OptionalPath, Seed, Share
+from flare.errors import InputInvalid
+from flare.forecast_facts import parse_time
 
 
 def column_names(text: str) -> dict[str, str]:
@@ -62,13 +64,39 @@ def _window(text: str) -> str:
 Columns = Annotated[str, AfterValidator(_column_names)]
 
 
-class VerifyConfig(EntryConfig):
-    """Score forecasts of any origin, from files, against a flare list or a column of outcomes."""
+def _time(text: str) -> str:
+    try:
+        return parse_time(text, "the time").isoformat() if text else ""
+    except InputInvalid as error:
+        raise ValueError(str(error)) from error
+
+
+Time = Annotated[str, AfterValidator(_time)]
+
+
+class VerifyConfig(ModelNameOption):
+    """Score forecasts of any origin, or those of a server, against flares or other outcomes."""
 
     forecasts: str = Field(
-        "", description="tables of forecasts: .csv, .parquet, .json, .jsonl or .txt, separated by "
-        "commas"
+        "", description="tables of forecasts: .csv, .parquet, .json, .jsonl, .txt or a server's "
+        "history.sqlite, separated by commas"
     )  # fmt: skip
+    model: str = Field(
+        "",
+        description="version number, alias or run id of the version whose forecasts are scored: "
+        "those in history, or forecasts where given; the scores are logged to it. Empty: none",
+    )
+    history: Path = Field(
+        Path("outputs/serving"),
+        description="where the forecasts of the server are, for model=: its FLARE_STATE_DIR, the "
+        "history.sqlite in it, or a saved GET /history.csv",
+    )
+    since: Time = Field(
+        "", description="only windows that begin at or after it: ISO 8601 with a zone; empty: all"
+    )
+    until: Time = Field(
+        "", description="only windows that end at or before it: ISO 8601 with a zone; empty: all"
+    )
     events: OptionalPath = Field(
         None, description="flare list: peak time, class, region; empty: the forecasts have outcomes"
     )

@@ -17,6 +17,7 @@ from flare.errors import InputInvalid
 from flare.features.table import compute_features
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import INTERVAL_LEVEL, PostProcessing
+from flare.forecasters.training_inputs import TrainingInputs
 from flare.goes import EVENTS
 from flare.sample import (
     CHANNELS,
@@ -102,12 +103,14 @@ class Forecaster(ABC):
     """Forecasts from cubes; saved in and loaded from a folder by ``storage``.
 
     ``kind`` is the name of the class in the folder's description: ``forest``, ``neural``, ...
+    ``training_inputs`` is None where nothing is recorded of them, as in older folders.
     """
 
     kind: ClassVar[str]
     spec: ForecasterSpec
     origin: Origin
     postprocessing: PostProcessing = field(default_factory=PostProcessing)
+    training_inputs: TrainingInputs | None = None
 
     @abstractmethod
     def predict(self, cubes: Cube, present: Present) -> Forecast:

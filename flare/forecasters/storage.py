@@ -18,6 +18,7 @@ from flare.files import atomic_folder, digest_of_file
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import Calibration
+from flare.forecasters.training_inputs import TrainingInputs
 
 #: The format that is written. Format 1 had no calibrations and no rates.
 #: The format keeps the names of its first version: ``tuning`` is the postprocessing, and the kind
@@ -45,7 +46,7 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
     if folder.exists():
         raise ForecasterInvalid(f"{folder} exists; give a new folder, or remove it first")
     with atomic_folder(folder) as draft:
-        parts = forecaster.save_parts(draft)
+        parts, inputs = forecaster.save_parts(draft), forecaster.training_inputs
         description = {
             "format": FORMAT,
             "flare_version": __version__,
@@ -53,6 +54,7 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
             "spec": asdict(forecaster.spec),
             "tuning": asdict(forecaster.postprocessing),
             "origin": asdict(forecaster.origin),
+            "training_inputs": inputs and inputs.as_dict(),
             "parts": parts,
             "sha256": {
                 path.relative_to(draft).as_posix(): digest_of_file(path)
@@ -86,6 +88,7 @@ def load(folder: Path) -> Forecaster:
     module, name = KINDS[description["kind"]]
     kind = getattr(importlib.import_module(module), name)
     spec, postprocessing, origin = description["spec"], description["tuning"], description["origin"]
+    inputs = description.get("training_inputs")  # older folders have none
     try:
         return cast(
             Forecaster,
@@ -94,6 +97,7 @@ def load(folder: Path) -> Forecaster:
                 spec=ForecasterSpec(**{key: _tupled(value) for key, value in spec.items()}),
                 postprocessing=_postprocessing(postprocessing),
                 origin=Origin(**{key: _tupled(value) for key, value in origin.items()}),
+                training_inputs=inputs and TrainingInputs.of_dict(inputs),
             ),
         )
     except MemoryError:

@@ -127,3 +127,33 @@ def murphy_diagram(methods: Mapping[str, Scored], *, event: str) -> Figure:
         labelcolor=INK, ncols=1 if len(methods) <= 18 else 2,
     )  # fmt: skip
     return figure
+
+
+def monthly_scores(
+    months: Sequence[str],
+    skill: Sequence[Score],
+    probability: Sequence[float],
+    rate: Sequence[float],
+    *,
+    title: str,
+    reference: str,
+) -> Figure:
+    """Draw Brier skill over a reference by month, and mean probability beside the event rate."""
+    figure = new_figure(PAGE, 4.2)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    places = np.arange(len(months))
+    value, low, high = np.array([(one.value, one.low, one.high) for one in skill]).T
+    upper.axhline(0, color=GREY, linewidth=0.8)
+    upper.vlines(places, low, high, color=BLUE, alpha=0.5, linewidth=2)
+    upper.plot(places, value, "o", color=BLUE, ms=4)
+    if (value < -1).any():  # one month without skill would hide all others
+        upper.set_ylim(-1.05, 1.05)
+    dress(upper, y=f"BSS over {reference}")
+    lower.plot(places, rate, "o-", color=INK, ms=4, linewidth=1, label="event rate")
+    lower.plot(places, probability, "s--", color=BLUE, ms=4, linewidth=1, label="mean probability")
+    lower.set_ylim(0, None)
+    lower.set_xticks(places[:: -(-len(places) // 12)], months[:: -(-len(places) // 12)])
+    lower.legend(fontsize=SMALL, frameon=False, labelcolor=INK)
+    dress(lower, y="share of windows")
+    headline(figure, title)
+    return figure

@@ -2,20 +2,23 @@
 
 import json
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from flare.errors import TrackingUnavailable
-from flare.tracking.mlflow_errors import answering
-from flare.tracking.registry import RegisteredVersion, run_file
+from flare.tracking.mlflow_errors import answering, is_absent
+from flare.tracking.registry import RegisteredVersion, run_file, tag_version
 from flare.tracking.tags import DATA_TAG, MODEL_CARD, SYNTHETIC_TAG, TEST_SCORES, VALIDATION_SCORES
 
 log = logging.getLogger("flare")
@@ -76,6 +79,34 @@ def details_of(run_id: str | None, *, version: RegisteredVersion | None = None) 
         reason = str(error).splitlines()[0]
         log.warning("run %s cannot be read in %s: %s", run_id, mlflow.get_tracking_uri(), reason)
         return details
+
+
+def log_verification(
+    version: RegisteredVersion,
+    metrics: Mapping[str, float],
+    monthly: Iterable[tuple[str, float, str]],
+    tags: dict[str, str],
+) -> None:
+    """Log scores of a version's real forecasts: metrics of its run, and tags of the version.
+
+    ``monthly`` has name, value and month (``2026-01``, which is step 202601 and the time).
+    If that run is gone, this only warns.
+    """
+    now = int(time.time() * 1000)
+    values = [Metric(name, value, now, 0) for name, value in metrics.items()]
+    for name, value, month in monthly:
+        begin = datetime.fromisoformat(f"{month}-01T00:00:00+00:00")
+        step = int(month.replace("-", ""))
+        values.append(Metric(name, value, int(begin.timestamp() * 1000), step))
+    if version.run_id is not None:
+        with answering():
+            try:
+                MlflowClient().log_batch(version.run_id, metrics=values)
+            except MlflowException as error:
+                if not is_absent(error):
+                    raise
+                log.warning("run %s is gone: its scores are only tags", version.run_id)
+    tag_version(version, tags)
 
 
 def _tags(version: RegisteredVersion) -> dict[str, str]:

@@ -3,12 +3,18 @@
 from flare.config import PredictConfig
 from flare.config.groups import PREDICT_EXAMPLE, base_rates
 from flare.errors import ConfigInvalid
+from flare.forecast_facts import SampleFacts, Window, parse_time
 from flare.forecasters.answer import answers
-from flare.sample import N_PLANES
+from flare.forecasters.training_inputs import check_inputs
 from flare.tracking.runs import start
 from flare.workflows.prediction import predict_many
 from flare.workflows.prediction.one_sample import read_one
-from flare.workflows.prediction.prediction_table import Forecasts, check_output, write_forecasts
+from flare.workflows.prediction.prediction_table import (
+    Forecasts,
+    check_output,
+    identity,
+    write_forecasts,
+)
 from flare.workflows.prediction.resolve_model import resolve
 
 
@@ -22,13 +28,20 @@ def run(config: PredictConfig) -> Forecasts:
         raise ConfigInvalid(
             f"input={config.input} and data_dir={config.data_dir} are both given; leave one out"
         )
+    if config.issue_time or config.active_region:
+        raise ConfigInvalid(
+            "issue_time and active_region are of one sample; leave them out with data_dir, whose "
+            "samples have their own"
+        )
     return predict_many.run(config.data_dir, config)
 
 
 def _forecast_one(config: PredictConfig) -> Forecasts:
     if config.output is not None:
         check_output(config.output)
-    sample = read_one(config.input, config.scale or None)
+    issued = parse_time(config.issue_time, "issue_time") if config.issue_time else None
+    stated = SampleFacts("", Window(issued, issued), config.active_region or None)
+    sample = read_one(config.input, config.scale or None, stated)
     with start("predict", name=f"predict {config.input.name}") as tracked:
         tracked.log_config(config)
         sample.log(tracked, context="prediction")
@@ -36,9 +49,11 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
         model.log_use(tracked)
         forecast = model.forecaster.predict(sample.cube[None], sample.present[None])
         answer = answers(model.forecaster, forecast)[0]
-        missing = N_PLANES - int(sample.present.sum())
+        size, training = model.forecaster.spec.image_size, model.forecaster.training_inputs
+        (check,) = check_inputs(sample.cube[None], sample.present[None], training, size=size)
+        who = identity(model, sample.id, sample.facts, check, sample.present)
         forecasts = Forecasts(
-            [{"id": sample.id, **answer, "missing_images": missing, "scale": sample.scale}],
+            [{"id": sample.id, **who, **answer, "scale": sample.scale}],
             model.label,
             config.output,
             synthetic=answer["synthetic"],

@@ -65,6 +65,8 @@ class ErrorCode(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     WRONG_SCALE = "wrong_scale"
     AMBIGUOUS_SCALE = "ambiguous_scale"
+    WRONG_TIME = "wrong_time"
+    WRONG_REGION = "wrong_region"
     ALL_MISSING = "all_missing"
     # Images.
     NPY = "npy"

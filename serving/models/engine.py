@@ -1,39 +1,67 @@
 """Forecast with one model, and test before it goes live that it can."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from flare.errors import ForecasterInvalid
 from flare.forecast import Forecast
+from flare.forecast_facts import SampleFacts, new_forecast_id, now
 from flare.forecasters.answer import answers
 from flare.forecasters.base import ONNX_RUNTIME, TORCH, Forecaster, limit_torch
+from flare.forecasters.training_inputs import check_inputs
 from flare.goes import HEADLINE_EVENT
 from flare.sample import CHANNELS, CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
 from serving.models.source import Loaded
-from serving.schemas import Missing, Prediction
+from serving.schemas import Image, Prediction
 
 #: Most cores for one request: threads that wait for each other gain less the more there are.
 MAX_CORES_PER_REQUEST = 4
 
 
 def predict(
-    live: Loaded, cubes: Cube, present: Present, *, all_cores: bool = False
+    live: Loaded,
+    cubes: Cube,
+    present: Present,
+    *,
+    facts: Sequence[SampleFacts] = (),
+    all_cores: bool = False,
 ) -> list[Prediction]:
     """Forecast from N samples with one model; blocks a thread.
 
-    Raises ForecasterInvalid: the model's numbers are not finite, not ordered or not probabilities.
+    Raises
+    ------
+    InputInvalid
+        The times in ``facts`` contradict each other or the model's window.
+    ForecasterInvalid
+        The model's numbers are not finite, not ordered or not probabilities.
     """
+    known = facts or [SampleFacts()] * len(cubes)
+    spec, training = live.forecaster.spec, live.forecaster.training_inputs
+    windows = [one.window(spec.window_hours) for one in known]
     forecast = forecast_with(live, cubes, present, all_cores=all_cores)
+    checks = check_inputs(cubes, present, training, size=spec.image_size)
+    rows = zip(answers(live.forecaster, forecast), present, known, windows, checks, strict=True)
     return [
         Prediction(
             **answer,
+            forecast_id=new_forecast_id(),
+            issue_time=window.issue_time or now(),
+            valid_from=window.valid_from,
+            valid_to=window.valid_to,
+            active_region=fact.active_region,
+            input_digest=fact.input_digest,
+            status=check.status,
+            reasons=list(check.reasons),
+            out_of_range=[Image(step=step, channel=name) for step, name in check.out_of_range],
+            brightness=check.brightness,
             model_name=live.name,
             model_version=live.version.number,
             missing_images=N_PLANES - int(images.sum()),
             missing=missing_of(images),
         )
-        for answer, images in zip(answers(live.forecaster, forecast), present, strict=True)
+        for answer, images, fact, window, check in rows
     ]
 
 
@@ -47,11 +75,10 @@ def forecast_with(
     return forecast
 
 
-def missing_of(present: Present) -> list[Missing]:
+def missing_of(present: Present) -> list[Image]:
     """Name the images of one sample (T, C) that are missing."""
     return [
-        Missing(step=int(step), channel=CHANNELS[channel])
-        for step, channel in np.argwhere(~present)
+        Image(step=int(step), channel=CHANNELS[channel]) for step, channel in np.argwhere(~present)
     ]
 
 

@@ -11,6 +11,7 @@ from serving.http.problems import Problem, UploadRejected
 from serving.schemas import Batch, BatchMember, ImagesPrediction, LeftOut, Prediction
 from serving.service import forecast, forecast_batch, service_of
 from serving.uploads.samples import open_batch, sample_of_images, sample_of_npy
+from serving.uploads.statements import FACTS
 
 router = APIRouter(dependencies=[Depends(check_key)], tags=["forecasts"])
 
@@ -73,6 +74,34 @@ async def _scale_of_query(
 
 StatedScale = Annotated[Scale | None, Depends(_scale_of_query)]
 
+_ONCE = "Once for all samples of a batch, or once for each."
+FACT_DESCRIPTIONS = {
+    "issue_time": "When the forecast is issued: ISO 8601 with a zone; by default `valid_from`.",
+    "valid_from": "When the forecast window begins, the end of the input window: ISO 8601 with a "
+    "zone; by default `issue_time`. Images state it by their names.",
+    "valid_to": "When the forecast window ends: ISO 8601 with a zone, `window_hours` after "
+    "`valid_from`, from which it follows.",
+    "active_region": "NOAA number of the active region, 1 to 99999, such as 12673.",
+}
+
+
+def _statement(name: str) -> Any:
+    text = f"{FACT_DESCRIPTIONS[name]} {_ONCE}"
+    return Query(description=text, max_length=10_000)
+
+
+async def _facts_of_query(
+    issue_time: Annotated[list[str] | None, _statement("issue_time")] = None,
+    valid_from: Annotated[list[str] | None, _statement("valid_from")] = None,
+    valid_to: Annotated[list[str] | None, _statement("valid_to")] = None,
+    active_region: Annotated[list[str] | None, _statement("active_region")] = None,
+) -> dict[str, list[str]]:
+    values = (issue_time, valid_from, valid_to, active_region)
+    return {name: given or [] for name, given in zip(FACTS, values, strict=True)}
+
+
+StatedFacts = Annotated[dict[str, list[str]], Depends(_facts_of_query)]
+
 
 def body_of(
     description: str, raw: str, *, field: str = "file", many: bool = False
@@ -84,6 +113,8 @@ def body_of(
     else:
         kinds = list(get_args(Scale))
         fields["scale"] = {"type": "string", "enum": kinds, "description": SCALE_DESCRIPTION}
+    for name, text in FACT_DESCRIPTIONS.items():
+        fields[name] = {"type": "string", "description": f"{text} {_ONCE}"}
     form = {"type": "object", "required": [field], "properties": fields}
     return {
         "requestBody": {
@@ -104,10 +135,12 @@ def body_of(
     responses=PROBLEMS,
     openapi_extra=body_of(NPY_DESCRIPTION, "application/octet-stream"),
 )
-async def predict_npy(request: Request, scale: StatedScale = None) -> Prediction:
+async def predict_npy(
+    request: Request, stated: StatedFacts, scale: StatedScale = None
+) -> Prediction:
     """Forecast the largest flare of an active region in the 24 hours after the input window."""
     content_type = request.headers.get("content-type", "")
-    read = partial(sample_of_npy, content_type=content_type, scale=scale)
+    read = partial(sample_of_npy, content_type=content_type, scale=scale, stated=stated)
     return (await forecast(request, read, source="npy")).predictions[0]
 
 
@@ -118,7 +151,7 @@ async def predict_npy(request: Request, scale: StatedScale = None) -> Prediction
     responses=PROBLEMS,
     openapi_extra=body_of(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
 )
-async def predict_images(request: Request) -> ImagesPrediction:
+async def predict_images(request: Request, stated: StatedFacts) -> ImagesPrediction:
     """Forecast from images whose names state time and channel; gaps are allowed.
 
     An image that is all of one value, or that the instrument team flagged, counts as missing.
@@ -127,6 +160,7 @@ async def predict_images(request: Request) -> ImagesPrediction:
         sample_of_images,
         content_type=request.headers.get("content-type", ""),
         max_bytes=service_of(request).settings.max_upload_bytes,
+        stated=stated,
     )
     result = await forecast(request, read, source="images")
     left_out = [LeftOut(file=name, reason=reason) for name, reason in result.left_out]
@@ -140,7 +174,7 @@ async def predict_images(request: Request) -> ImagesPrediction:
     responses=PROBLEMS,
     openapi_extra=body_of(BATCH_DESCRIPTION, "application/octet-stream"),
 )
-async def predict_batch(request: Request, scale: StatedScale = None) -> Batch:
+async def predict_batch(request: Request, stated: StatedFacts, scale: StatedScale = None) -> Batch:
     """Forecast from N samples with one model version; all are refused where one cannot be used."""
     settings = service_of(request).settings
     read = partial(
@@ -149,6 +183,7 @@ async def predict_batch(request: Request, scale: StatedScale = None) -> Batch:
         most=settings.max_batch,
         max_bytes=settings.max_upload_bytes,
         scale=scale,
+        stated=stated,
     )
     result = await forecast_batch(request, read, source="batch")
     members = [

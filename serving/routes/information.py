@@ -8,25 +8,30 @@ from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ValidationError
 
 from flare.errors import DatasetNotFound
+from flare.forecast_facts import parse_time
 from flare.forecasters.base import ForecasterSpec
+from flare.forecasters.drift import Drift, drifts, summaries
 from flare.images.npy import PLANES_SHAPE
 from flare.images.places import sample_of_files, start_of
 from flare.images.planes import parse_name
 from flare.sample import IMAGE_SIZE
 from flare.tracking.tags import KIND_TAG
+from serving.history import History as Stored
 from serving.http.access import check_key, holds_key
 from serving.http.problems import Problem, without_places
 from serving.models.source import Loaded
 from serving.schemas import Health, History, Model, Prediction, Ready, ReliabilityBin, ScoreValue
 from serving.service import service_of
+from serving.uploads.statements import refused
 
 router = APIRouter()
 
@@ -38,6 +43,10 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "example"
 
 #: Forecasts in one answer of GET /history; its `next` leads to the next page.
 MAX_ROWS = 500
+MAX_EXPORT = 100_000
+
+#: Forecasts of the live version that GET /metrics compares with the training inputs.
+RECENT = 500
 
 NO_MODEL: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "No model yet; `Retry-After` says when to ask again."}
@@ -129,6 +138,43 @@ def history(  # not a coroutine: it reads SQLite and writes JSON in a thread
 
 
 @router.get(
+    "/history.csv",
+    operation_id="export_forecasts",
+    tags=FORECASTS,
+    summary="Recent forecasts as a table",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {"text/csv": {"schema": {"type": "string"}}},
+            "description": "CSV with a header. `Link` leads to the next page, if there is one.",
+        },
+        **NO_KEY,
+        422: {"model": Problem, "description": "A parameter is out of its bounds or malformed."},
+    },
+    dependencies=[Depends(check_key)],
+)
+def history_csv(
+    request: Request,
+    limit: Annotated[
+        int, Query(ge=0, le=MAX_EXPORT, description="How many, the first issued first; 0: all.")
+    ] = 0,
+    since: Annotated[
+        str, Query(description="Only those issued at or after: ISO 8601 with a zone.")
+    ] = "",
+    after: Annotated[str, Query(description="Cursor in the `Link` of the page before.")] = "",
+) -> Response:
+    """Export recent forecasts by the time of their issue, as `verify -P forecasts=` takes them."""
+    with refused("invalid_request"):
+        begin = parse_time(since, "since") if since else None
+        lines, cursor = service_of(request).history.export(limit=limit, since=begin, after=after)
+    headers = {"Content-Disposition": 'attachment; filename="history.csv"'}
+    if cursor is not None:
+        query = urlencode({"limit": limit, "after": cursor})
+        headers["Link"] = f'</history.csv?{query}>; rel="next"'
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get(
     "/metrics",
     operation_id="get_metrics",
     tags=OPERATIONS,
@@ -143,11 +189,13 @@ def history(  # not a coroutine: it reads SQLite and writes JSON in a thread
     },
     dependencies=[Depends(check_key)],
 )
-async def metrics(request: Request) -> Response:
-    """Report requests, times, the queue, the live version and the distribution of forecasts."""
+def metrics(request: Request) -> Response:  # not a coroutine: it reads SQLite in a thread
+    """Report requests, times, the queue, the live version, forecasts, and how far they moved."""
     service = service_of(request)
     follower = service.follower
-    page = service.metrics.page(follower.live, failed=follower.last_error is not None)
+    live = follower.live
+    moved = [] if live is None else _drifts(live, service.history)
+    page = service.metrics.page(live, failed=follower.last_error is not None, moved=moved)
     return Response(page, media_type=CONTENT_TYPE_LATEST)
 
 
@@ -175,6 +223,21 @@ def sample_npy() -> Response:  # not a coroutine: the first call decodes 40 imag
         media_type="application/octet-stream",
         headers={"Content-Disposition": 'attachment; filename="sample.npy"'},
     )
+
+
+def _drifts(live: Loaded, history: Stored) -> list[Drift]:
+    """Compare the newest forecasts of a model with its training inputs, where it has them."""
+    training = live.forecaster.training_inputs
+    if training is None:
+        return []
+    stored = history.of_version(live.name, live.version.number, RECENT)
+    rows = [row for row in stored if row["brightness"] is not None]
+    brightness, missing = summaries(
+        [row["brightness"] for row in rows],
+        [[one["channel"] for one in row["missing"]] for row in rows],
+    )
+    chances = np.array([row["mx_probability"] for row in rows], dtype=np.float64)
+    return drifts(training, brightness, missing, chances)
 
 
 def _described(live: Loaded) -> Model:

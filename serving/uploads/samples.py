@@ -1,13 +1,16 @@
 """From the body of a request to checked samples; each refusal has the HTTP status that fits it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice, repeat
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from flare.errors import NpyRejected
-from flare.images.grey_scale import FRACTION, LEVEL, SCALE_HINT, Scale
+from flare.files import digest, digest_of_images
+from flare.forecast_facts import SampleFacts, region_of_paths, window_after_input
+from flare.images.grey_scale import LEVEL, SCALE_HINT, Scale
 from flare.images.npy import (
     MAX_HEADER_BYTES,
     PLANES_SHAPE,
@@ -36,8 +39,22 @@ from serving.uploads.files import (
     parts_of,
     wrong_type,
 )
+from serving.uploads.statements import (
+    NOTHING,
+    Statements,
+    fields_of,
+    file_and_fields,
+    joined,
+    stated_facts,
+    stated_scale,
+    with_names,
+)
 
 Result = TypeVar("Result")
+
+#: A number of samples, and each with its id.
+Named = tuple[int, Iterable[tuple[str, NpySamples]]]
+
 
 #: A body that is not a .npy file has the wrong media type, a damaged file is a bad request, and an
 #: array that is not a sample cannot be processed (422).
@@ -61,7 +78,7 @@ class Samples(NamedTuple):
 
     ``cubes`` is uint8 (N, T, C, S, S), ``present`` bool (N, T, C). ``scales`` is the scale on which
     the numbers of each sample were, ``left_out`` the name and reason of images that count as
-    missing.
+    missing, ``facts`` what else is known of each sample.
     """
 
     cubes: Cube
@@ -69,6 +86,7 @@ class Samples(NamedTuple):
     ids: tuple[str, ...]
     scales: tuple[Scale, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    facts: tuple[SampleFacts, ...] = ()
 
 
 class BatchUpload(NamedTuple):
@@ -78,10 +96,12 @@ class BatchUpload(NamedTuple):
     pieces: Iterator[Samples]
 
 
-def sample_of_npy(body: bytes, content_type: str, *, scale: Scale | None = None) -> Samples:
+def sample_of_npy(
+    body: bytes, content_type: str, *, scale: Scale | None = None, stated: Statements = NOTHING
+) -> Samples:
     """Read one sample: a form whose field ``file`` is a .npy file, or that file as the body.
 
-    ``scale`` is the one that the query states; a form may have a field ``scale`` instead.
+    ``scale`` and ``stated`` are what the query states; a form may have fields instead.
 
     Raises
     ------
@@ -90,13 +110,22 @@ def sample_of_npy(body: bytes, content_type: str, *, scale: Scale | None = None)
         longer than its header states; 422 for another type, shape, range or scale, for NaN, and
         where all images are missing.
     """
-    data, stated = _file_and_scale(body, content_type, NPY_TYPES, scale)
-    cube, used = _checked(lambda: cube_of_npy(data, scale=stated, fortran=False))
-    return Samples(cube[None], present_of_cube(cube[None]), ("0",), (used,))
+    data, fields = file_and_fields(body, content_type, NPY_TYPES)
+    scale = stated_scale(fields.get("scale", ()), scale)
+    (facts,) = stated_facts(joined(stated, fields), 1)
+    cube, used = _checked(lambda: cube_of_npy(data, scale=scale, fortran=False))
+    facts = replace(facts, input_digest=digest(data))
+    return Samples(cube[None], present_of_cube(cube[None]), ("0",), (used,), (), (facts,))
 
 
 def open_batch(
-    body: bytes, content_type: str, *, most: int, max_bytes: int, scale: Scale | None = None
+    body: bytes,
+    content_type: str,
+    *,
+    most: int,
+    max_bytes: int,
+    scale: Scale | None = None,
+    stated: Statements = NOTHING,
 ) -> BatchUpload:
     """Open N samples: a .npy file of all, or a .npz with an array of all or of each.
 
@@ -105,14 +134,21 @@ def open_batch(
     Raises UploadRejected: as for one sample, here or while the pieces are read; the detail names
     the sample.
     """
-    data, stated = _file_and_scale(body, content_type, (*NPY_TYPES, *ZIP_TYPES), scale)
+    data, fields = file_and_fields(body, content_type, (*NPY_TYPES, *ZIP_TYPES))
+    scale = stated_scale(fields.get("scale", ()), scale)
+    n, named = _opened(data, most, max_bytes, scale)
+    return BatchUpload(n, _in_pieces(named, stated_facts(joined(stated, fields), n)))
+
+
+def _opened(data: memoryview, most: int, max_bytes: int, scale: Scale | None) -> Named:
+    """Return the number of samples of a batch, and the samples with their ids."""
     if bytes(data[:2]) != ZIP_MAGIC:
-        cubes, used = _checked(lambda: cubes_of_npy(data, most=most, scale=stated, fortran=False))
-        return BatchUpload(len(cubes), _in_pieces(_numbered(NpySamples(c, used) for c in cubes)))
+        cubes, used = _checked(lambda: cubes_of_npy(data, most=most, scale=scale, fortran=False))
+        return len(cubes), _numbered(NpySamples(cube, used) for cube in cubes)
     archive = Archive(data, max_bytes=max_bytes * UNPACKED_RATIO)
     names = archive.names
     if len(names) == 1 and not _is_sample(archive, names[0]):
-        return _open_array(archive, names[0], most, stated)
+        return _open_array(archive, names[0], most, scale)
     if not 1 <= len(names) <= most:
         detail = f"the .npz holds {len(names)} arrays; 1 to {most} samples can be sent at once"
         hint = "send fewer at once" if names else "add a sample with numpy.savez"
@@ -121,8 +157,8 @@ def open_batch(
     if len(set(ids)) < len(ids) or "" in ids:
         detail = "two arrays of the .npz have one name, or one has none"
         raise UploadRejected(422, "bad_name", detail, hint="name each sample once")
-    samples = (_sample(archive.read(name), stated, f"{name[:80]}: ") for name in names)
-    return BatchUpload(len(ids), _in_pieces(zip(ids, samples, strict=True)))
+    samples = (_sample(archive.read(name), scale, f"{name[:80]}: ") for name in names)
+    return len(ids), zip(ids, samples, strict=True)
 
 
 def _is_sample(archive: Archive, name: str) -> bool:
@@ -130,7 +166,7 @@ def _is_sample(archive: Archive, name: str) -> bool:
     return _checked(lambda: shape_of_npy(head), f"{name[:80]}: ") in (PLANES_SHAPE, CUBE_SHAPE)
 
 
-def _open_array(archive: Archive, name: str, most: int, scale: Scale | None) -> BatchUpload:
+def _open_array(archive: Archive, name: str, most: int, scale: Scale | None) -> Named:
     """Open the samples of the one array of a .npz, which are all on one scale."""
     head = next(archive.pieces(name, [MAX_HEADER_BYTES]))
     header = _checked(lambda: header_of_batch(head, size=archive.size(name), most=most))
@@ -148,7 +184,7 @@ def _open_array(archive: Archive, name: str, most: int, scale: Scale | None) -> 
             used = sample.scale
             yield sample
 
-    return BatchUpload(header.samples, _in_pieces(_numbered(samples())))
+    return header.samples, _numbered(samples())
 
 
 def _sample(data: bytes, scale: Scale | None, which: str) -> NpySamples:
@@ -159,14 +195,20 @@ def _numbered(samples: Iterable[NpySamples]) -> Iterator[tuple[str, NpySamples]]
     return ((str(number), sample) for number, sample in enumerate(samples))
 
 
-def _in_pieces(named: Iterable[tuple[str, NpySamples]]) -> Iterator[Samples]:
-    """Yield named cubes (T, C, S, S) in pieces of `PIECE`."""
-    samples = iter(named)
+def _in_pieces(
+    named: Iterable[tuple[str, NpySamples]], facts: Iterable[SampleFacts]
+) -> Iterator[Samples]:
+    """Yield named cubes (T, C, S, S) in pieces of `PIECE`, identified by their grey levels."""
+    samples = zip(named, facts, strict=True)
     while piece := list(islice(samples, PIECE)):
-        cubes = np.stack([sample.cubes for _, sample in piece])
-        ids = tuple(name for name, _ in piece)
-        scales = tuple(sample.scale for _, sample in piece)
-        yield Samples(cubes, present_of_cube(cubes), ids, scales)
+        cubes = np.stack([sample.cubes for (_, sample), _ in piece])
+        ids = tuple(name for (name, _), _ in piece)
+        scales = tuple(sample.scale for (_, sample), _ in piece)
+        known = tuple(
+            replace(one, input_digest=digest(memoryview(cube).cast("B")))
+            for cube, (_, one) in zip(cubes, piece, strict=True)
+        )
+        yield Samples(cubes, present_of_cube(cubes), ids, scales, (), known)
 
 
 def sample_of_any(
@@ -182,10 +224,13 @@ def sample_of_any(
     return sample_of_npy(body, content_type, scale=scale)
 
 
-def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Samples:
+def sample_of_images(
+    body: bytes, content_type: str, *, max_bytes: int, stated: Statements = NOTHING
+) -> Samples:
     """Read one sample from its images: a form with a file each or one zip, or a zip as the body.
 
-    Images belong to time steps by their names; the input window is the one that fits most of them.
+    Images belong to time steps by their names; the input window is the one that fits most of them,
+    and the forecast is for the hours after it. Folders of a zip may name the active region.
     An image that would be a gap in SDOBenchmark itself (all of one value, flagged by the instrument
     team) is missing; any other that cannot be used is refused.
 
@@ -194,8 +239,11 @@ def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Sampl
     """
     check_not_empty(body)
     kind = media_type(content_type)
+    fields: Statements = NOTHING
     if kind == FORM:
-        parts = [part for part in parts_of(body, content_type) if part.filename]
+        parts = parts_of(body, content_type)
+        fields = fields_of(part for part in parts if not part.filename)
+        parts = [part for part in parts if part.filename]
         zips = [part.data for part in parts if bytes(part.data[:2]) == ZIP_MAGIC]
         if zips and len(parts) > 1:
             detail = f"{len(parts)} files were sent, one of them a zip"
@@ -211,7 +259,19 @@ def sample_of_images(body: bytes, content_type: str, *, max_bytes: int) -> Sampl
     if zips:
         archive = Archive(zips[0], max_bytes=max_bytes)
         files = {name: archive.read(name) for name in archive.names}
-    return _decoded(_images_by_name(files, zipped=bool(zips)))
+    (facts,) = stated_facts(joined(stated, fields), 1)
+    images = _images_by_name(files, zipped=bool(zips))
+    if facts.active_region is None:
+        facts = replace(facts, active_region=region_of_paths(*_folders(files)))
+    return _decoded(images, facts)
+
+
+def _folders(files: Iterable[str]) -> Iterator[str]:
+    """Yield the folders of the images of a sample."""
+    for path in files:
+        folder, _, name = path.replace("\\", "/").rpartition("/")
+        if parse_name(name) is not None:
+            yield folder
 
 
 def _check_zip(body: bytes) -> None:
@@ -253,7 +313,7 @@ def _images_by_name(files: dict[str, bytes], *, zipped: bool) -> dict[str, bytes
     return images
 
 
-def _decoded(images: dict[str, bytes]) -> Samples:
+def _decoded(images: dict[str, bytes], facts: SampleFacts) -> Samples:
     start = start_of(images)
     assert start is not None  # every name was parsed
     sample = sample_of_files(images, start)
@@ -265,37 +325,10 @@ def _decoded(images: dict[str, bytes]) -> Samples:
     if not sample.present.any():
         detail = "no image can be used: all are flagged or of one value"
         raise UploadRejected(422, "all_missing", detail, hint="send at least one other image")
-    return Samples(sample.cube[None], sample.present[None], ("0",), (LEVEL,), sample.rejected)
-
-
-def _file_and_scale(
-    body: bytes, content_type: str, types: tuple[str, ...], scale: Scale | None
-) -> tuple[memoryview, Scale | None]:
-    """Return the uploaded file, and the scale that the query or a field of the form states."""
-    check_not_empty(body)
-    kind = media_type(content_type)
-    if kind == FORM:
-        parts = parts_of(body, content_type)
-        files = [part for part in parts if part.name == "file"]
-        if len(files) != 1:
-            detail = f"the form has {len(files) or 'no'} fields named `file`"
-            raise UploadRejected(422, "no_file", detail, hint="send one: curl -F file=@sample.npy")
-        return files[0].data, _stated([p.data for p in parts if p.name == "scale"], scale)
-    if kind not in types:
-        raise wrong_type(kind, FORM, *types[1:])
-    return memoryview(body), scale
-
-
-def _stated(fields: list[memoryview], query: Scale | None) -> Scale | None:
-    stated = {bytes(field[:80]).decode("latin-1").strip() for field in fields} - {""}
-    stated |= {query} if query else set()
-    for scale in (FRACTION, LEVEL):
-        if stated == {scale}:
-            return scale
-    if not stated:
-        return None
-    detail = f"the scale is stated as {' and '.join(map(repr, sorted(stated)))}"
-    raise UploadRejected(422, "wrong_scale", detail, hint="state one: fraction or level")
+    facts = with_names(facts, window_after_input(start))
+    known = (replace(facts, input_digest=digest_of_images(images)),)
+    cubes, present = sample.cube[None], sample.present[None]
+    return Samples(cubes, present, ("0",), (LEVEL,), sample.rejected, known)
 
 
 def _checked(read: Callable[[], Result], which: str = "") -> Result:

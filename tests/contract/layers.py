@@ -21,6 +21,8 @@ ROWS: tuple[frozenset[str], ...] = (
             "mlproject",
             "files",
             "forecast",
+            "forecast_facts",
+            "forecast_history",
             "parallel",
             "progress",
             "search_space",

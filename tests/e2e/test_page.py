@@ -1,6 +1,7 @@
 """The page in the system's Chromium, against a server of its own: uploads, refusals, a swap."""
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -134,6 +135,76 @@ def test_files_that_cannot_be_a_sample_are_refused_at_once(visit):
     }.items():
         assert says in problem(tab.upload(*files))
     assert "POST" not in asked
+
+
+def test_the_probability_leads_beside_the_usual_one_and_class_and_interval_follow(shown):
+    chance, rest = shown.inner_text(".chance"), shown.inner_text(".peak")
+    assert re.match(r"[0-9.]+\N{NARROW NO-BREAK SPACE}%\s+for M1 or stronger, .* usual ", chance)
+    assert re.search(r"[ABCMX]\d\.\d\s+A0\.1 to [ABCMX]", rest)
+    assert shown.locator(".interval.below").count() == 1  # the arrow: it reaches the scale's end
+    assert "climatology" in shown.inner_text(".probabilities thead")
+
+
+def test_images_are_shown_at_the_size_that_the_model_sees(server, shown):
+    size = httpx.get(f"{server.address}/model").json()["image_size"]
+    width = shown.evaluate("document.querySelector('#grid canvas').width")
+    assert width == size
+    assert f"{size} \N{MULTIPLICATION SIGN} {size} pixels each" in shown.inner_text("#images-note")
+
+
+def test_why_shows_a_contribution_for_each_image_and_its_place(shown):
+    shown.click("#explain")
+    shown.wait_for_selector(".why-table")
+    assert shown.locator(".why-table tbody tr").count() == 11
+    assert shown.locator(".why-table td.none").count() == 1  # the missing image
+    assert "worth 0 points" in shown.inner_text(".why-map")  # a climatology looks at nothing
+
+
+def test_after_a_wrong_file_the_old_forecast_is_dimmed_and_both_are_named(visit):
+    tab = visit()
+    page = tab.example()
+    tab.upload(("wrong.npy", npy(np.ones((3, 256, 256), dtype=np.uint8))))
+    assert "wrong.npy" in page.inner_text(".problem-title")
+    assert page.inner_text("#stale") == "This is still the forecast from the example."
+    assert (
+        float(
+            page.evaluate(
+                "getComputedStyle(document.querySelector('.headline').parentElement).opacity"
+            )
+        )
+        < 0.6
+    )
+    tab.example()
+    assert page.is_hidden("#stale")
+
+
+def test_a_row_of_the_history_leads_to_its_answer(visit):
+    page = visit().example()
+    peak, chance = page.inner_text(".class-name"), page.inner_text(".chance-value")
+    page.wait_for_selector(".plot .mark")
+    page.click("#reset")
+    page.click("summary")
+    page.click(".log tbody tr:first-child a")
+    page.wait_for_selector(".chance-value")
+    assert (page.inner_text(".class-name"), page.inner_text(".chance-value")) == (peak, chance)
+    assert "its images are not stored" in page.inner_text("#forecast-of")
+    assert page.is_hidden("#images")
+    page.reload()  # the address is that of the answer
+    page.wait_for_selector(".chance-value")
+    assert page.inner_text(".chance-value") == chance
+
+
+def test_a_forecast_that_is_not_stored_any_more_is_reported(visit):
+    page = visit().page
+    page.evaluate("location.hash = '#forecast-999999'")
+    page.wait_for_selector("#alert .problem")
+    assert "not stored any more" in problem(page)
+
+
+def test_on_a_phone_the_forecast_and_the_images_come_before_the_model(visit):
+    page = visit(viewport={"width": 390, "height": 844}).example()
+    tops = [page.locator(one).bounding_box()["y"] for one in ("#forecast", "#images", ".model")]
+    assert tops == sorted(tops)
 
 
 def test_a_forecast_can_be_reset(visit):

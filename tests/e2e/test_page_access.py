@@ -12,7 +12,8 @@ Open = Callable[..., Visit]
 TEXTS = (
     "h1", ".lead", "#state-text", "h2", ".small", ".class-name", ".flux", ".words", ".pill",
     ".synthetic", ".synthetic strong", ".band.class-A", ".band.class-C", ".band.class-X", ".tick",
-    ".row dt", ".row dd", ".facts dt", ".facts dd", ".version", ".grid .channel", ".instrument",
+    ".probabilities tbody th", ".probabilities td:last-child", ".chance-of", ".interval-words",
+    ".facts dt", ".facts dd", ".version", ".grid .channel", ".instrument",
     ".gap span", "#choose", "#reset", "#model-body a", "summary", "footer p", ".problem-title",
     ".problem .hint",
 )  # fmt: skip

@@ -34,6 +34,9 @@ def read(page: Any, array: np.ndarray) -> Any:
     return page.evaluate(READ, base64.b64encode(zlib.compress(file.getvalue(), 1)).decode())
 
 
+NARROW = "\N{NARROW NO-BREAK SPACE}"
+
+
 @pytest.fixture(scope="module")
 def truth(shown: Any) -> Any:
     return read(shown, RAMP.astype(np.uint8))
@@ -91,7 +94,7 @@ def test_classes_are_those_of_the_project(shown):
         ((0.12, 0.14), ["12 %", "14 %"]),
         ((0.1204, 0.1196), ["12.04 %", "11.96 %"]),
         ((0.0, 1.0), ["0 %", "100 %"]),
-        ((0.0004, 0.021), ["< 0.1 %", "2.1 %"]),
+        ((0.0004, 0.021), ["0.040 %", "2.1 %"]),
     ],
 )
 def test_different_probabilities_have_different_texts(shown, pair, texts):
@@ -152,3 +155,41 @@ def test_a_model_card_cannot_contain_markup(shown):
     text, tags = shown.evaluate(script, card)
     assert '<img src=x onerror="alert(1)">' in text
     assert sorted(tags) == ["H3", "LI", "P", "STRONG", "UL"]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.42, "42"), (0.0995, "10"), (0.05, "5.0"), (0.0042, "0.42"), (0.000123, "0.012"),
+        (0.999, "99.9"), (0.99996, "99.996"), (1e-7, "<_0.0001"), (0, "0"), (1, "100"),
+    ],
+)  # fmt: skip
+def test_probabilities_have_two_significant_digits(shown, share, text):
+    script = 'async (share) => (await import("/page/goes.js")).percent(share)'
+    assert shown.evaluate(script, share).replace(NARROW, "_") == f"{text}_%"
+
+
+@pytest.mark.parametrize(
+    ("share", "rate", "text"),
+    [
+        (0.42, 0.05, "8.4 times the usual 5.0_%"), (0.6, 0.05, "12 times the usual 5.0_%"),
+        (0.05, 0.05, "about the usual 5.0_%"), (0.01, 0.05, "a fifth of the usual 5.0_%"),
+        (0.001, 0.05, "less than a tenth of the usual 5.0_%"),
+    ],
+)  # fmt: skip
+def test_a_probability_is_compared_with_the_usual_one(shown, share, rate, text):
+    script = 'async (pair) => (await import("/page/goes.js")).againstUsual(...pair)'
+    assert shown.evaluate(script, [share, rate]).replace(NARROW, "_") == text
+
+
+def test_reliability_is_that_of_the_nearest_probability(shown):
+    script = """async (bins) => {
+        const { reliability } = await import("/page/reliability.js");
+        const shown = reliability(0.35, bins, "test split of x");
+        return shown.querySelector(".reliable-words").textContent;
+    }"""
+    one = {"forecast": 0.4, "observed": 0.36, "low": 0.2, "high": 0.5, "n": 50}
+    text = shown.evaluate(script, [{**one, "forecast": 0.02, "observed": 0.01}, one])
+    assert text.replace(NARROW, "_").startswith(
+        "When it said about 40_%, such a flare followed in 36_% of 50 cases on the test split of x"
+    )

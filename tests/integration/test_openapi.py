@@ -68,8 +68,8 @@ def ask_everything(address: str, *, examples: int, wanted: list[Any]) -> dict[st
 
 def test_with_a_model_no_request_is_a_server_error_and_every_answer_is_as_documented(served):
     statuses = ask_everything(served, examples=25, wanted=[checks.not_a_server_error, *ALWAYS])
-    assert len(statuses) == 10
-    assert statuses["/history"] == {200, 422}
+    assert len(statuses) == 11
+    assert statuses["/history"] == statuses["/history.csv"] == {200, 422}
     assert 200 not in statuses["/predict_npy"] | statuses["/predict_batch"]
 
 
@@ -107,7 +107,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def test_every_endpoint_says_what_it_does_and_what_it_answers(document):
     result = dict(operations(document))
-    assert len(result) == 11
+    assert len(result) == 12
     for name, operation in result.items():
         assert operation["summary"], name
         assert len(operation["description"]) > 20, name
@@ -142,7 +142,8 @@ def test_operations_have_names_that_make_methods_of_a_client(document):
     result = [operation for _, operation in operations(document)]
     assert {one["operationId"] for one in result} == {
         "predict_npy", "predict_images", "predict_batch", "get_model", "get_sample",
-        "list_forecasts", "get_health", "get_ready", "get_metrics", "explain", "explain_example",
+        "list_forecasts", "export_forecasts", "get_health", "get_ready", "get_metrics", "explain",
+        "explain_example",
     }  # fmt: skip
     described = {tag["name"] for tag in document["tags"]}
     assert {tag for one in result for tag in one["tags"]} == described

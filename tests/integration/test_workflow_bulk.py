@@ -74,7 +74,10 @@ def test_every_sample_has_a_row_in_the_tables_order(forecast, many, tmp_path):
     assert table.columns[:5].tolist() == LABELLED
     assert table["observed_peak_flux_w_m2"].tolist() == read["peak_flux"].tolist()
     assert table["active_region"].tolist() == read["active_region"].tolist()
-    assert table["issue_time"][0] == "2014-01-01T12:00:00Z"
+    assert table["issue_time"][0] == table["valid_from"][0] == "2014-01-01T12:00:00Z"
+    assert table["valid_to"][0] == "2014-01-02T12:00:00Z"
+    assert table["forecast_id"].is_unique
+    assert set(table["status"]) == {"normal", "degraded", "abstain"}
     assert not table["seen_in_training"].any()
     assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
 
@@ -128,8 +131,11 @@ def test_all_formats_hold_the_same_forecasts(whole, tmp_path):
     rows = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
     lines = (tmp_path / "p.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == rows
-    chances = pd.DataFrame([row.pop("probabilities") for row in rows]).add_prefix("probability_")
-    wanted = pd.DataFrame(rows).join(chances)
+    chances, bright = (
+        pd.DataFrame([row.pop(name) for row in rows]).add_prefix(prefix)
+        for name, prefix in (("probabilities", "probability_"), ("brightness", "brightness_"))
+    )
+    wanted = pd.DataFrame(rows).join([chances, bright])
     for table in (pd.read_csv(tmp_path / "p.csv"), pd.read_parquet(tmp_path / "p.parquet")):
         assert set(table) == set(wanted)
         for name in ("log_flux", "missing_images", "window_hours", "probability_X1.0"):

@@ -17,7 +17,18 @@ ANSWER = {
     "id", "peak_flux_w_m2", "log_flux", "flare_class", "is_mx_flare", "mx_probability",
     "goes_class", "flux_low_w_m2", "flux_high_w_m2", "interval_level", "probabilities", "alert",
     "alert_threshold", "window_hours", "synthetic", "coherent", "missing_images", "scale",
+    "forecast_id", "issue_time", "valid_from", "valid_to", "active_region", "model_name",
+    "model_version", "input_digest", "status", "reasons", "out_of_range", "brightness", "missing",
 }  # fmt: skip
+
+#: What says which forecast it is.
+IDENTITY = {
+    "id", "forecast_id", "issue_time", "valid_from", "valid_to", "active_region", "input_digest",
+}  # fmt: skip
+
+
+def numbers(row: dict) -> dict:
+    return {name: value for name, value in row.items() if name not in IDENTITY}
 
 
 @pytest.fixture
@@ -48,6 +59,12 @@ def test_a_sample_folder_gets_one_answer_that_counts_its_missing_images(forecast
     assert (row["synthetic"], result.synthetic, result.synthetic_data) == (True, True, True)
     assert row["mx_probability"] == row["probabilities"]["M1.0"]
     assert row["flux_low_w_m2"] <= row["peak_flux_w_m2"] <= row["flux_high_w_m2"]
+    assert (row["model_name"], row["model_version"]) == ("solar-flare", "1")
+    assert row["issue_time"] == row["valid_from"] == "2014-01-01T12:00:00Z"
+    assert (row["valid_to"], row["active_region"]) == ("2014-01-02T12:00:00Z", 12000)
+    assert (row["status"], row["missing"]) == ("degraded", [{"step": 3, "channel": "211"}])
+    assert row["reasons"] == ["1 of 40 images are missing: 211 Å 10 min"]
+    assert forecast(sample).rows == result.rows  # its id too
 
 
 def test_the_same_sample_as_an_array_gets_the_same_answer(forecast, sample, tmp_path):
@@ -55,9 +72,25 @@ def test_the_same_sample_as_an_array_gets_the_same_answer(forecast, sample, tmp_
     np.save(tmp_path / "planes.npy", cube.reshape(40, 256, 256))
     (from_array,) = forecast(tmp_path / "planes.npy").rows
     (from_folder,) = forecast(sample).rows
-    assert from_array.pop("id") == "planes"
-    assert from_folder.pop("id") == sample.name
-    assert from_array == from_folder
+    assert (from_array["id"], from_folder["id"]) == ("planes", sample.name)
+    assert numbers(from_array) == numbers(from_folder)
+    assert (from_array["valid_from"], from_array["active_region"]) == (None, None)
+    stated = {"issue_time": "2014-01-01T13:00+01:00", "active_region": 12000}
+    (row,) = forecast(tmp_path / "planes.npy", **stated).rows
+    for name in ("issue_time", "valid_from", "valid_to", "active_region"):
+        assert row[name] == from_folder[name]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"issue_time": "2014-01-01T12:00"}, "issue_time='2014-01-01T12:00' has no zone"),
+        ({"issue_time": "2014-01-01T12:00Z"}, "have it in their names: leave it out"),
+    ],
+)
+def test_a_time_that_cannot_be_used_is_refused(forecast, sample, given, said):
+    with pytest.raises(ValueError, match=said):
+        forecast(sample, **given)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +118,7 @@ def test_floats_of_either_scale_are_refused_until_it_is_stated(forecast, sample,
     (levels,) = forecast(tmp_path / "levels.npy").rows
     (fractions,) = forecast(tmp_path / "fractions.npy").rows
     assert (levels.pop("scale"), fractions.pop("scale")) == ("level", "fraction")
-    assert fractions | {"id": "levels"} == levels
+    assert numbers(fractions) == numbers(levels)
     with pytest.raises(InputInvalid, match=r"either\.npy: floats from 0 to 1\.00.*-P scale="):
         forecast(tmp_path / "either.npy")
     assert forecast(tmp_path / "either.npy", scale="level").rows[0]["scale"] == "level"
@@ -103,7 +136,9 @@ def test_a_folder_that_holds_one_sample_folder_is_that_sample(forecast, sample, 
     (tmp_path / "example").mkdir()
     shutil.copytree(sample, tmp_path / "example" / sample.name)
     (tmp_path / "example" / "README.md").touch()
-    assert forecast(tmp_path / "example").rows == forecast(sample).rows
+    (inside,), (itself,) = (forecast(place).rows for place in (tmp_path / "example", sample))
+    assert numbers(inside) == numbers(itself)
+    assert inside["input_digest"] == itself["input_digest"]
 
 
 def test_many_samples_are_pointed_to_the_parameter_for_them(forecast, home, sample):

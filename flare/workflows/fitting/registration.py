@@ -1,7 +1,7 @@
 """Register a trained forecaster: log its scores and samples, tag, describe and package it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster
+from flare.forecasters.training_inputs import TrainingInputs, fit_training_inputs
 from flare.goes import HEADLINE_EVENT
 from flare.plots.samples import SampleForecast, sample_predictions
 from flare.sample import Cube
@@ -103,6 +104,7 @@ def postprocess_and_register(
     are.
     """
     ready, validated = postprocess_and_score(forecaster, data, forecasts, resamples=resamples)
+    ready = replace(ready, training_inputs=_training_inputs(data, validated.forecast))
     log_postprocessing(run, ready.postprocessing, forecasts, data)
     log_sample_predictions(run, ready, validated, data)
     tags = {
@@ -117,6 +119,17 @@ def postprocess_and_register(
     if validated.not_learned is not None:
         tags[NOT_LEARNED_REASON_TAG] = validated.not_learned
     return _register(run, ready, validated, data, tags, model_name, settings)
+
+
+def _training_inputs(data: TrainingData, forecast: Forecast) -> TrainingInputs:
+    """Describe the training rows, and the forecasts of the validation rows."""
+    rows = data.split.train
+    return fit_training_inputs(
+        data.plane_sums[rows],
+        np.asarray(data.rows.present[rows]),
+        {event: forecast.probability_of(event) for event in forecast.events},
+        size=data.pack.image_size,
+    )
 
 
 def _register(

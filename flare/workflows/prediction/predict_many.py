@@ -9,7 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from flare.config.groups import PREDICT_OUTPUT, base_rates
 from flare.datasets.listing import Entry, Listing, list_samples
 from flare.datasets.sample_batches import SampleBatch, decode_batches
 from flare.errors import InputInvalid
+from flare.forecast_facts import SampleFacts, Window
 from flare.forecasters.answer import answers
-from flare.forecasters.base import Forecaster, Regions
+from flare.forecasters.base import Regions
+from flare.forecasters.training_inputs import check_inputs
 from flare.progress import counter
-from flare.sample import N_PLANES
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run, start
 from flare.workflows.prediction.prediction_checkpoint import (
@@ -38,10 +39,11 @@ from flare.workflows.prediction.prediction_table import (
     Forecasts,
     Row,
     check_output,
+    identity,
     no_answer,
     write_forecasts,
 )
-from flare.workflows.prediction.resolve_model import resolve
+from flare.workflows.prediction.resolve_model import Resolved, resolve
 
 log = logging.getLogger("flare")
 
@@ -69,9 +71,7 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
             if resumed:
                 log.info("resuming: %d of %d samples are done", resumed, len(listing))
             try:
-                _fill(
-                    checkpoint, listing, model.forecaster, config.processes or None, numbers, known
-                )
+                _fill(checkpoint, listing, model, config.processes or None, numbers, known)
             except KeyboardInterrupt:
                 if checkpoint.records:
                     log.info(
@@ -124,12 +124,13 @@ def _of_shards(output: Path, task: Task, *, restart: bool) -> dict[int, list[Rec
 def _fill(
     checkpoint: PredictionCheckpoint,
     listing: Listing,
-    forecaster: Forecaster,
+    model: Resolved,
     processes: int | None,
     chosen: Sequence[int],
     known: Mapping[int, list[Record]],
 ) -> None:
     """Forecast the chosen batches that are neither in the checkpoint nor known."""
+    forecaster = model.forecaster
     left = chosen[-(-len(checkpoint.records) // BATCH) :]
     unknown = [number for number in left if number not in known]
     batches = [listing.entries[BATCH * number : BATCH * (number + 1)] for number in unknown]
@@ -147,7 +148,7 @@ def _fill(
                 checkpoint.append(known[number])
                 continue
             batch, entries = next(read), listing.entries[BATCH * number : BATCH * (number + 1)]
-            rows = _rows(forecaster, entries, batch, seen=seen)
+            rows = _rows(model, entries, batch, seen=seen)
             checkpoint.append(
                 [
                     {"row": row, "images": digests, "rejected": rejected}
@@ -160,31 +161,36 @@ def _fill(
 
 
 def _rows(
-    forecaster: Forecaster, entries: Sequence[Entry], batch: SampleBatch, *, seen: frozenset[int]
+    model: Resolved, entries: Sequence[Entry], batch: SampleBatch, *, seen: frozenset[int]
 ) -> list[Row]:
     """Forecast one batch; a sample without a usable image gets an empty row."""
+    forecaster = model.forecaster
     usable = np.asarray(batch.present.any(axis=(1, 2)))  # (n,)
     forecast = forecaster.predict(batch.cubes[usable], batch.present[usable])
     answered = iter(answers(forecaster, forecast))
+    size = forecaster.spec.image_size
+    checks = check_inputs(batch.cubes, batch.present, forecaster.training_inputs, size=size)
     rows: list[Row] = []
     for k, entry in enumerate(entries):
         answer: dict[str, Any] = (
             dict(next(answered)) if usable[k] else no_answer(forecaster.spec.events)
         )
-        missing = N_PLANES - int(batch.present[k].sum())
-        known = _known(entry, batch.ends[k], seen)
-        rows.append({"id": entry.id, **known, **answer, "missing_images": missing})
+        end = (entry.end if entry.end is not None else batch.ends[k]).replace(tzinfo=UTC)
+        facts = SampleFacts(batch.digests[k], Window(end, end), entry.active_region)
+        who = identity(model, entry.id, facts, checks[k], batch.present[k])
+        known = {name: who[name] for name in ("issue_time", "active_region")}
+        rows.append({"id": entry.id, **known, **_label(entry, seen), **who, **answer})
     return rows
 
 
-def _known(entry: Entry, end: datetime, seen: frozenset[int]) -> Row:
-    """Return the known columns of a sample; with a table also its label."""
-    issue_time = entry.end if entry.end is not None else end
-    known: Row = {"issue_time": f"{issue_time.isoformat()}Z", "active_region": entry.active_region}
-    if entry.peak_flux is not None:
-        known["observed_peak_flux_w_m2"] = entry.peak_flux
-        known["seen_in_training"] = entry.active_region in seen
-    return known
+def _label(entry: Entry, seen: frozenset[int]) -> Row:
+    """Return the label of a sample of a table."""
+    if entry.peak_flux is None:
+        return {}
+    return {
+        "observed_peak_flux_w_m2": entry.peak_flux,
+        "seen_in_training": entry.active_region in seen,
+    }
 
 
 def _log_data(

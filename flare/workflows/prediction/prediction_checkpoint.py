@@ -14,7 +14,7 @@ from typing import Any, Self
 from flare.errors import ConfigInvalid
 from flare.files import lock_file
 
-FORMAT = 2
+FORMAT = 3
 _SUFFIX = ".partial.jsonl"
 
 Record = dict[str, Any]

@@ -3,17 +3,22 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pandas as pd
 
 from flare.errors import ConfigInvalid
 from flare.files import check_folder, write_atomically
+from flare.forecast_facts import SampleFacts, Window, forecast_id_of, now, utc_text
 from flare.forecasters.answer import Answer
+from flare.forecasters.training_inputs import InputCheck
 from flare.goes import CLASS_LETTERS
+from flare.sample import CHANNELS, Present
+from flare.workflows.prediction.resolve_model import Resolved
 
 Row = dict[str, Any]
 
@@ -52,6 +57,40 @@ class Forecasts:
         }
 
 
+def identity(
+    model: Resolved, sample_id: str, facts: SampleFacts, check: InputCheck, present: Present
+) -> Row:
+    """Return the fields of a forecast that say of what, when and by whom it is.
+
+    ``present`` is (T, C). The same forecast again has the same ``forecast_id``. Without a window
+    it is issued now.
+    """
+    window = facts.window(model.forecaster.spec.window_hours)
+    times = {
+        name: None if time is None else utc_text(time) for name, time in window._asdict().items()
+    }
+    parts = (model.digest, sample_id, facts.input_digest, *map(str, times.values()))
+    return {
+        **times,
+        "issue_time": times["issue_time"] or utc_text(now()),
+        "active_region": facts.active_region,
+        "forecast_id": forecast_id_of(*parts, str(facts.active_region)),
+        "model_name": model.name,
+        "model_version": model.number,
+        "input_digest": facts.input_digest,
+        "status": check.status,
+        "reasons": list(check.reasons),
+        "out_of_range": _images(check.out_of_range),
+        "brightness": check.brightness,
+        "missing_images": int(np.count_nonzero(~present)),
+        "missing": _images((int(step), CHANNELS[k]) for step, k in np.argwhere(~present)),
+    }
+
+
+def _images(images: Iterable[tuple[int, str]]) -> list[dict[str, Any]]:
+    return [{"step": step, "channel": channel} for step, channel in images]
+
+
 def no_answer(events: Sequence[str]) -> Row:
     """Return the fields of an answer for a sample that cannot be forecast."""
     return {**dict.fromkeys(Answer.__annotations__), "probabilities": dict.fromkeys(events)}
@@ -85,8 +124,8 @@ def _csv(rows: Sequence[Row]) -> bytes:
 
 def _parquet(rows: Sequence[Row]) -> bytes:
     frame = forecast_frame(rows)
-    if "issue_time" in frame:
-        frame["issue_time"] = pd.to_datetime(frame["issue_time"], format="ISO8601", utc=True)
+    for name in Window._fields:
+        frame[name] = pd.to_datetime(frame[name], format="ISO8601", utc=True)
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()
@@ -111,6 +150,13 @@ _KINDS: dict[str, type] = {
     "seen_in_training": bool,
     "missing_images": int,
     "scale": str,
+    **dict.fromkeys(
+        (
+            *("valid_from", "valid_to", "forecast_id", "model_name", "model_version"),
+            *("input_digest", "status", "reasons", "out_of_range", "missing"),
+        ),
+        str,
+    ),
     **get_type_hints(Answer),
 }
 
@@ -118,15 +164,26 @@ _KINDS: dict[str, type] = {
 def forecast_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """Return a flat table: a column a probability, empty cells where there is no forecast.
 
-    Types are given, because pandas would write 24.0 for 24 in a column with an empty cell.
+    Types are given, because pandas would write 24.0 for 24 in a column with an empty cell. Reasons
+    are joined by ``; ``, and images are ``step:channel``, joined by spaces.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in rows[0] if name != "probabilities"}
-    chances: dict[str, list[Any]] = {event: [] for event in rows[0]["probabilities"]}
-    for row in rows:
-        for name, values in columns.items():
-            values.append(row[name])
-        for event, values in chances.items():
-            values.append(row["probabilities"][event])
-    typed = {name: pd.Series(v, dtype=_TYPES[_KINDS[name]]) for name, v in columns.items()}
-    likely = {f"probability_{event}": pd.Series(v, dtype="float64") for event, v in chances.items()}
-    return pd.DataFrame({**typed, **likely})
+    nested = {"probabilities": "probability_", "brightness": "brightness_"}
+    typed = {
+        name: pd.Series([_cell(row[name]) for row in rows], dtype=_TYPES[_KINDS[name]])
+        for name in rows[0]
+        if name not in nested
+    }
+    numbers = {
+        f"{prefix}{key}": pd.Series([row[name][key] for row in rows], dtype="float64")
+        for name, prefix in nested.items()
+        for key in rows[0].get(name, ())
+    }
+    return pd.DataFrame({**typed, **numbers})
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    if value and isinstance(value[0], dict):
+        return " ".join(f"{one['step']}:{one['channel']}" for one in value)
+    return "; ".join(value)

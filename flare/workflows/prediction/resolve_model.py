@@ -43,6 +43,16 @@ class Resolved:
     version: RegisteredVersion | None = None
     model_id: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the registered model, or what else the model was called by."""
+        return self.label if self.version is None else self.version.name
+
+    @property
+    def number(self) -> str:
+        """The number of the version, or the beginning of the digest of a model without one."""
+        return self.digest[:12] if self.version is None else str(self.version.version)
+
     def at_rates(self, stated: Mapping[str, float]) -> "Resolved":
         """Return the model at stated base rates, which its label then names."""
         if not stated:

@@ -2,8 +2,15 @@
 
 from matplotlib.figure import Figure
 
-from flare.plots.methods import Scored, corp_diagrams, method_scores, murphy_diagram
+from flare.plots.methods import (
+    Scored,
+    corp_diagrams,
+    method_scores,
+    monthly_scores,
+    murphy_diagram,
+)
 from flare.plots.roc import roc_curve
+from flare.workflows.verifying.months import MonthScores
 from flare.workflows.verifying.sections import resampled_text
 from flare.workflows.verifying.verification import Verification
 
@@ -14,6 +21,8 @@ CAPTIONS = {
     "reliability": "Reliability by isotonic regression: no bins. MCB is miscalibration, DSC "
     "discrimination of the Brier score.",
     "murphy": "Mean loss of a user by the cost of a false alarm; the lower the better.",
+    "months": "Brier skill over climatology of the windows of each month, with intervals over its "
+    "days; and the mean probability beside the share of windows with an event.",
     "roc": "Events and non-events that are alarms at every threshold, of the method with the "
     "highest Brier skill score.",
 }
@@ -39,6 +48,24 @@ def figures_of(result: Verification) -> dict[str, Figure]:
         figures[f"reliability_{event}"] = corp_diagrams(methods, event=event)
         figures[f"murphy_{event}"] = murphy_diagram(scored, event=event)
         figures[f"roc_{event}"] = _roc(result, event, list(methods))
+    return figures
+
+
+def month_figures(result: Verification, months: list[MonthScores]) -> dict[str, Figure]:
+    """Draw the months of the first method, named months_EVENT."""
+    name = result.methods[0]
+    figures = {}
+    for event in result.events:
+        rows = [one for one in months if (one.event, one.method) == (event, name)]
+        if rows:
+            figures[f"months_{event}"] = monthly_scores(
+                [one.month for one in rows],
+                [one.skill for one in rows],
+                [one.probability for one in rows],
+                [one.rate for one in rows],
+                title=f"{name}, {event} and above",
+                reference=result.climatology,
+            )
     return figures
 
 

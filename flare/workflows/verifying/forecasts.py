@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,14 @@ from numpy.typing import NDArray
 
 from flare.errors import ConfigInvalid, InputInvalid
 from flare.goes import flux_of_class
+from flare.sample import CHANNELS
+from flare.workflows.verifying.recorded import ID, usable_rows
 from flare.workflows.verifying.tables import column_of, named, numbers_of, read_table, times_of
 
 #: Names of columns that need no mapping: those of this project, the more exact first.
 OWN = {
-    "time": ("time", "valid_from", "issue_time"),
+    "time": ("valid_from", "time", "issue_time"),
+    "valid_to": ("valid_to",),
     "region": ("region", "active_region"),
     "method": ("method", "model_name+model_version", "model_name"),
     "peak_flux": ("peak_flux", "peak_flux_w_m2"),
@@ -48,20 +52,25 @@ class ReadOptions:
     """How tables of forecasts are read.
 
     With ``negative_missing`` every negative number means that there is no forecast, else -1 alone.
+    ``hours`` are from the time of a forecast to the end of its window.
     """
 
     columns: Mapping[str, str]
     time_zone: str = ""
     percent: bool = False
     negative_missing: bool = False
+    hours: float = 24.0
 
 
-def read_forecasts(paths: Sequence[Path], options: ReadOptions) -> pd.DataFrame:
+def read_forecasts(
+    paths: Sequence[Path], options: ReadOptions, notes: list[str] | None = None
+) -> pd.DataFrame:
     """Return forecasts of all files, a row for each method, time and region.
 
     Columns: ``method``, ``time`` (datetime64[ns], UTC), ``region`` (0 for none), ``p_EVENT`` in
     0..1 or NaN, and what else there is of ``o_EVENT`` and the fluxes. ``synthetic`` says which are
-    of synthetic data.
+    of synthetic data. Of a history there are the brightness of each channel (``brightness_94``) and
+    the number of its missing images (``missing_94``). What is left out is added to ``notes``.
 
     Raises
     ------
@@ -69,7 +78,8 @@ def read_forecasts(paths: Sequence[Path], options: ReadOptions) -> pd.DataFrame:
         A file cannot be read, or one value of it cannot be right; or a method has two forecasts
         for the same time and region.
     """
-    parts = [part for path in paths for part in _read(path, options)]
+    left_out: list[str] = [] if notes is None else notes
+    parts = [part for path in paths for part in _read(path, options, left_out)]
     table = pd.concat(parts, ignore_index=True)
     key = ["method", "time", "region"]
     twice = table.duplicated(key)
@@ -83,8 +93,11 @@ def read_forecasts(paths: Sequence[Path], options: ReadOptions) -> pd.DataFrame:
     return table
 
 
-def _read(path: Path, options: ReadOptions) -> list[pd.DataFrame]:
+def _read(path: Path, options: ReadOptions, notes: list[str]) -> list[pd.DataFrame]:
     table = read_table(path)
+    if not options.columns and {ID, "valid_from"} <= set(table.columns):
+        table, lines = usable_rows(table, path)
+        notes += lines
     names = dict(options.columns) or _own_columns(table)
     unknown = [name for name in names if not _known(name)]
     if unknown:
@@ -151,6 +164,8 @@ def _frame(
             "region": _regions(table, names, path),
         }
     )
+    if "valid_to" in names:
+        _check_windows(result["time"], table, names["valid_to"], path, options, zone)
     for name, column in names.items():
         if name.startswith(("p_", "o_")) or name in _FLUXES:
             values = numbers_of(column_of(table, column, path), path, column)
@@ -161,7 +176,47 @@ def _frame(
             result[name] = values
     if "synthetic" in table:
         result["synthetic"] = table["synthetic"].str.lower() == "true"
+    if ID in table:
+        result = pd.concat([result, _input_summary(table, path)], axis=1)
     return result
+
+
+def _check_windows(
+    begin: "pd.Series[pd.Timestamp]",
+    table: pd.DataFrame,
+    column: str,
+    path: Path,
+    options: ReadOptions,
+    zone: str,
+) -> None:
+    """Raise InputInvalid unless every window ends after its beginning, and they are so long."""
+    end = pd.Series(times_of(table, column, path, time_zone=zone))
+    hours = (end - begin) / pd.Timedelta(hours=1)
+    row = int((hours - options.hours).abs().argmax())
+    if (hours <= 0).any():
+        row = int((hours <= 0).argmax())
+        raise InputInvalid(
+            f"{path}, row {row + 1}: {column}, {end[row]}Z, is not after the beginning of the "
+            f"window, {begin[row]}Z; correct it"
+        )
+    if abs(hours[row] - options.hours) > 1e-6:
+        raise InputInvalid(
+            f"{path}, row {row + 1}: the window ends {hours[row]:g} h after its time, and "
+            f"window and latency are {options.hours:g} h; pass -P window={hours[row]:g}h"
+        )
+
+
+def _input_summary(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the brightness by channel, and the number of missing images, where recorded."""
+    columns: dict[str, Any] = {}
+    for channel in CHANNELS:
+        for name in (f"brightness_{channel}", f"brightness.{channel}"):
+            if name in table:
+                columns[f"brightness_{channel}"] = numbers_of(table[name], path, name)
+        if "missing" in table:
+            pattern = rf"(?:\d:|'channel': '){channel}\b"
+            columns[f"missing_{channel}"] = table["missing"].str.count(pattern)
+    return pd.DataFrame(columns, index=table.index)
 
 
 def _regions(table: pd.DataFrame, names: Mapping[str, str], path: Path) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,30 @@ from flare.plots.style import mark_synthetic, save
 from flare.verification.scores import Score
 from flare.workflows.evaluation.report.files import FIGURES
 from flare.workflows.evaluation.report.render import Picture, Section, html_page, markdown_page
-from flare.workflows.verifying.figures import CAPTIONS, figures_of
+from flare.workflows.verifying.figures import CAPTIONS, figures_of, month_figures
+from flare.workflows.verifying.monitoring import Monitoring, monitoring_section
+from flare.workflows.verifying.months import MonthScores, month_section
 from flare.workflows.verifying.sections import sections_of, summary_of
 from flare.workflows.verifying.verification import Verification
 
 
-def write_report(folder: Path, result: Verification, config: VerifyConfig) -> None:
+def write_report(
+    folder: Path,
+    result: Verification,
+    config: VerifyConfig,
+    watched: Monitoring,
+    months: list[MonthScores],
+) -> None:
     """Write everything into a folder; figures as PNG and SVG."""
-    text = json.dumps(as_json(result, config), indent=1, allow_nan=False)
+    content = {**as_json(result, config), "monitoring": _monitoring(watched)}
+    text = json.dumps(content, indent=1, allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
     score_frame(result).to_csv(folder / "scores.csv", index=False)
     pair_frame(result).to_csv(folder / "differences.csv", index=False)
     sample_frame(result).to_csv(folder / "samples.csv", index=False)
+    month_frame(months).to_csv(folder / "months.csv", index=False)
     pictures = []
-    for name, figure in figures_of(result).items():
+    for name, figure in {**figures_of(result), **month_figures(result, months)}.items():
         if result.samples.synthetic:
             mark_synthetic(figure)
         path = save(figure, folder / FIGURES / f"{name}.png")
@@ -38,6 +49,9 @@ def write_report(folder: Path, result: Verification, config: VerifyConfig) -> No
         f" and {len(result.methods) - 3} more" if len(result.methods) > 3 else ""
     )
     summary, sections = summary_of(result), sections_of(result)
+    if watched.notes or watched.lines:
+        sections.insert(1, monitoring_section(watched))
+    sections.insert(-1, month_section(result, months))
     figures = Section("Figures", pictures)
     text = markdown_page(title, [*sections, figures], summary=summary)
     (folder / "report.md").write_text(text, encoding="utf-8")
@@ -45,6 +59,30 @@ def write_report(folder: Path, result: Verification, config: VerifyConfig) -> No
     (folder / "report.html").write_text(
         html_page(title, sections, summary=summary), encoding="utf-8"
     )
+
+
+def _monitoring(watched: Monitoring) -> dict[str, Any]:
+    rows = [
+        {k: json_number(v) if isinstance(v, float) else v for k, v in asdict(one).items()}
+        for one in watched.drifts
+    ]
+    return {"notes": list(watched.notes), "lines": list(watched.lines), "drift": rows}
+
+
+def month_frame(months: list[MonthScores]) -> pd.DataFrame:
+    """Return a row for each month, event and method, with the intervals of both scores."""
+    rows = []
+    for one in months:
+        scores = {
+            f"{name}{end}": getattr(score, key)
+            for name, score in (("brier_score", one.brier), (one.skill.name, one.skill))
+            for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))
+        }
+        counts = {"n": one.brier.n, "n_events": one.brier.n_events}
+        mean = {"event_rate": one.rate, "mean_probability": one.probability}
+        about = {"month": one.month, "event": one.event, "method": one.method}
+        rows.append({**about, **counts, **mean, **scores})
+    return pd.DataFrame(rows)
 
 
 def json_number(value: float) -> float | str | None:

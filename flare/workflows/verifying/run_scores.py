@@ -31,7 +31,7 @@ def headline_metrics(result: Verification) -> dict[str, float]:
             of = re.sub(r"[^\w .\-]", "_", name)
             for score in scores:
                 if score.name in HEADLINE:
-                    metrics |= _finite(score).metrics(SPLIT, of=of)
+                    metrics |= finite(score).metrics(SPLIT, of=of)
     return metrics
 
 
@@ -41,16 +41,16 @@ def table_rows(result: Verification) -> list[dict[str, object]]:
         row
         for of in result.scores.values()
         for name, scores in of.items()
-        for row in score_rows((_finite(one) for one in scores), split=SPLIT, forecaster=name)
+        for row in score_rows((finite(one) for one in scores), split=SPLIT, forecaster=name)
     ]
     for pairs in result.pairs.values():
         for (one, other), scores in pairs.items():
-            finite = [_finite(score) for score in scores]
-            rows += score_rows(finite, split=SPLIT, forecaster=f"{one} - {other}")
+            numbers = (finite(score) for score in scores)
+            rows += score_rows(numbers, split=SPLIT, forecaster=f"{one} - {other}")
     return rows
 
 
-def _finite(score: Score) -> Score:
+def finite(score: Score) -> Score:
     """Return a score with NaN for what is infinite, which JSON does not have."""
     value, low, high = (
         math.nan if math.isinf(number) else number

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flare.errors import InputInvalid
+from flare.forecast_history import CSV_COLUMNS, read_history
 
 Times = NDArray[np.datetime64]
 
@@ -20,7 +22,7 @@ _FORMATS = (
     "%Y-%m-%d %H%M",
 )  # fmt: skip
 _ZONE = re.compile(r"(Z|UTC|\d\d:\d\d\S*[+-]\d\d(:?\d\d)?)$")
-_READABLE = (".csv", ".parquet", ".json", ".jsonl", ".txt")
+_READABLE = (".csv", ".parquet", ".json", ".jsonl", ".txt", ".sqlite")
 
 #: Texts of an empty cell.
 _EMPTY = ("", "NA", "NaN", "nan", "null", "None")
@@ -42,7 +44,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise InputInvalid(f"no file {path}")
     try:
         table = _parsed(path)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, sqlite3.Error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputInvalid(f"{path} cannot be read as {path.suffix}: {reason}") from error
     if table.empty:
@@ -55,6 +57,8 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _parsed(path: Path) -> pd.DataFrame:
+    if path.suffix == ".sqlite":
+        return pd.DataFrame(read_history(path), columns=list(CSV_COLUMNS), dtype=object)
     if path.suffix == ".csv":
         return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     if path.suffix == ".txt":

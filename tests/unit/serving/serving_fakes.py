@@ -49,6 +49,7 @@ class FakeForecaster:
         self.spec = ForecasterSpec(image_size=256)
         self.postprocessing = PostProcessing(thresholds=dict.fromkeys(EVENTS, self.threshold))
         self.origin = Origin("0", "fake", self.synthetic, (), 1)
+        self.training_inputs = None
 
     def predict(self, cubes: np.ndarray, present: np.ndarray) -> Forecast:
         self.asked.append(cubes)

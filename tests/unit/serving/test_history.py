@@ -7,11 +7,14 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from serving_fakes import CUBE, FakeForecaster
 
+from flare.forecast_history import read_history
 from serving.history import FILE, History
 from serving.models.engine import predict
 from serving.models.source import Loaded, Version
@@ -182,3 +185,58 @@ def test_an_unexpected_error_of_the_thread_that_writes_is_logged(tmp_path, caplo
         monkeypatch.setattr(history, "_open", lambda: 1 // 0)
         history.add("npy", forecasts(2))
     assert "2 forecasts are not in the history: integer division" in caplog.text
+
+
+def old_history(folder: Path) -> None:
+    """Write a history of the first schema, with one forecast."""
+    names = (
+        "time, source, model_name, model_version, peak_flux_w_m2, flux_low_w_m2, flux_high_w_m2, "
+        "goes_class, mx_probability, alert, missing_images, synthetic"
+    )
+    row = (
+        "'2026-01-02T03:04:05.678+00:00', 'npy', 'm', '1', 1e-6, 1e-7, 1e-5, 'C1.0', 0.25, 0, 2, 1"
+    )
+    columns = ", ".join(f"{name} NOT NULL" for name in names.split(", "))
+    with sqlite3.connect(folder / FILE) as file:
+        file.execute(f"CREATE TABLE forecasts (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})")
+        file.execute(f"INSERT INTO forecasts ({names}) VALUES ({row})")
+    file.close()
+
+
+def test_a_history_of_the_first_schema_is_read_and_continued(tmp_path):
+    old_history(tmp_path)
+    (alone,) = read_history(tmp_path / FILE)  # as `verify` does, before a server opens it
+    assert (alone["probability_M1.0"], alone["valid_from"]) == (0.25, None)
+    with history_of(tmp_path) as history:
+        history.add("npy", forecasts())
+    with history_of(tmp_path) as history:
+        new, old = history.page(10).forecasts
+        lines = "".join(history.export()[0]).splitlines()
+    assert (old.forecast_id, old.issue_time, old.probabilities) == ("row-1", old.time, None)
+    assert (new.valid_from, new.status) == (None, "normal")
+    assert [line.split(",")[0] for line in lines] == ["forecast_id", "row-1", new.forecast_id]
+    assert len(read_history(tmp_path / FILE)) == 2
+
+
+def test_the_export_is_by_issue_time_in_pages(tmp_path):
+    days = [3, 1, 2, 5, 4, 1]
+    one = forecasts()[0]
+    with history_of(tmp_path, rows=10) as history:
+        for number, day in enumerate(days):
+            issued = datetime(2026, 1, day, tzinfo=UTC)
+            fields = {"issue_time": issued, "forecast_id": str(number), "reasons": ["a, b", "c"]}
+            history.add("npy", [one.model_copy(update=fields)])
+    with history_of(tmp_path, rows=10) as history:
+        whole = pd.read_csv(StringIO("".join(history.export()[0])))
+        pages, cursor = [], ""
+        while cursor is not None:
+            lines, cursor = history.export(limit=4, after=cursor)
+            pages.append(pd.read_csv(StringIO("".join(lines))))
+        since = datetime(2026, 1, 3, tzinfo=UTC)
+        later = pd.read_csv(StringIO("".join(history.export(since=since)[0])))
+    assert whole["forecast_id"].tolist() == [1, 5, 2, 0, 4, 3]
+    assert [len(page) for page in pages] == [4, 2]
+    pd.testing.assert_frame_equal(pd.concat(pages, ignore_index=True), whole)
+    assert later["forecast_id"].tolist() == [0, 4, 3]
+    assert whole["reasons"][0] == "a, b; c"
+    assert whole["issue_time"][0] == "2026-01-01T00:00:00Z"

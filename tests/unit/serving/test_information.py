@@ -175,7 +175,7 @@ def test_forecasts_are_in_the_history_the_newest_first(client):
     assert [row["source"] for row in answer["forecasts"]] == ["batch", "batch", "images", "npy"]
     oldest = answer["forecasts"][-1]
     shared = oldest.keys() & one.keys()
-    assert len(shared) == 10
+    assert len(shared) == 21
     assert {key: oldest[key] for key in shared} == {key: one[key] for key in shared}
     assert len(client.get("/history?limit=3").json()["forecasts"]) == 3
 
@@ -204,6 +204,24 @@ def test_the_pages_of_the_history_hold_every_forecast_once(client):
     assert (ids, pages) == ([5, 4, 3, 2, 1], 3)
     assert client.get("/history?limit=5").json()["next"] is None
     assert client.get(f"/history?before={2**70}").json()["forecasts"][0]["id"] == 5
+
+
+def test_the_history_as_csv_has_links_to_its_pages(client):
+    client.post("/predict_batch", content=npy(np.stack([CUBE] * 5)))
+    client.app.state.service.history.close()  # written by then
+    whole = client.get("/history.csv")
+    assert whole.headers["content-type"].startswith("text/csv")
+    header, *rows = whole.text.splitlines()
+    assert (header.split(",")[:3], len(rows)) == (["forecast_id", "issue_time", "valid_from"], 5)
+    path, pages = "/history.csv?limit=2", []
+    while path:
+        page = client.get(path)
+        pages += page.text.splitlines()[1:]
+        path = page.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    assert pages == rows
+    for wrong in ("after=none", "since=2026-01-01", "limit=-1"):
+        problem = client.get(f"/history.csv?{wrong}")
+        assert (problem.status_code, problem.json()["error"]) == (422, "invalid_request")
 
 
 TIMES = ("2012-01-15T000000", "2012-01-15T070000", "2012-01-15T103000", "2012-01-15T115000")
