@@ -80,7 +80,7 @@ def _show_table(rows: list[dict[str, Any]], output: Path | None) -> None:
             answer = [
                 row["goes_class"],
                 f"{row['flux_low_w_m2']:.1e} .. {row['flux_high_w_m2']:.1e}",
-                f"{row['mx_probability']:.3f}",
+                f"{row['mx_probability']:{'.3f' if row['mx_probability'] >= 0.1 else '#.2g'}}",
                 "yes" if row["alert"] else "no",
             ]
         table.add_row(row["id"], *answer, str(row["missing_images"]), row["status"])

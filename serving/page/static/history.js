@@ -126,6 +126,7 @@ function timeAxis(items, left, right) {
   for (let at = Math.ceil(first / stride) * stride; at <= last; at += stride) {
     const text = tickText(new Date(at), stride);
     const place = x({ at });
+    if (place - (ticks.at(-1)?.at ?? -Infinity) < 60) continue; // years of dots on a short axis
     ticks.push({ at: place, text, anchor: place > right - 40 ? "end" : place < left + 40 ? "start" : "middle" });
   }
   return { x, ticks };
