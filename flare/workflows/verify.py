@@ -196,6 +196,7 @@ def _options(config: VerifyConfig) -> ReadOptions:
         config.units == "percent",
         config.negative == "missing",
         hours(config.window) + hours(config.latency),
+        config.duplicates == "last",
     )
 
 
@@ -208,6 +209,7 @@ def _rules(config: VerifyConfig) -> ScoreRules:
         config.block_days,
         config.resamples,
         config.seed,
+        config.laplace,
     )
 
 
