@@ -65,8 +65,8 @@ def strong_inversion_line(gauss: NDArray[np.floating]) -> NDArray[np.bool_]:
 def schrijver_r(gauss: NDArray[np.float32], pixel: float) -> NDArray[np.float64]:
     """Return Schrijver's R in Mx of fields (P, H, W) with square pixels in Mm.
 
-    |B| summed with a weight that falls off from the strong inversion lines with a Gaussian of 15 Mm
-    full width at half maximum.
+    The unsigned field, summed with a weight that falls off from the strong inversion lines with a
+    Gaussian of 15 Mm full width at half maximum.
     """
     sigma = KERNEL_SIGMA_MM / pixel
     line = strong_inversion_line(gauss).astype(np.float32)

@@ -63,7 +63,7 @@ class StepEncoder(Encoder):
 def frames(steps: Tensor) -> Tensor:
     """Return steps (B, C, H, W) as frames (B, C + 1, H, W), channels last in memory.
 
-    The last channel is |B|, the magnetogram without its sign: how much field there is says more
+    The last channel is ``|B|``, the magnetogram without its sign: how much field there is says more
     about flares than which polarity it has. `ChannelNormalisation` centres magnetograms at 0 G, so
     the absolute value of the input is in units of a root mean square field.
     """

@@ -1,7 +1,7 @@
 """Normalise images and features: measured on the training split, stored in the model.
 
 The magnetogram is centred at 0 G instead of its mean, so that a network's input is the field in
-units of its root mean square: its absolute value is |B|, and a missing image is zero field.
+units of its root mean square: its absolute value is ``|B|``, and a missing image is zero field.
 """
 
 import math

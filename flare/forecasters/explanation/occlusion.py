@@ -1,7 +1,8 @@
 """Explain one forecast of any forecaster by occlusion: hide a part, and forecast again.
 
 A hidden image, channel or time step counts as missing, which every forecaster was trained to bear.
-A hidden place has, in each image, the median grey level of that image: the quiet Sun.
+A hidden place fades, in each image, into the median grey level of that image: the quiet Sun. It has
+soft edges, because sharp ones are structure that no image of the Sun has, and networks answer them.
 What hiding a part takes from the probability is the part's contribution; a negative one made the
 event less likely. Parts that say the same (an image and the one before it) have small contributions
 each, and they do not add up to the probability. Source: Zeiler and Fergus 2014,
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from flare.errors import ConfigInvalid, InputInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
@@ -35,6 +37,12 @@ _Floats = NDArray[np.float64]
 #: Places on an edge of the image, by default: 38 arcsec each.
 GRID = 8
 GRIDS = (1, 2, 4, 8, 16)
+
+#: Standard deviation of the blur of a hidden place's edges, as a share of the image: 14 arcsec.
+EDGE = 3 / 64
+
+#: Shares below it change no grey level by a half.
+_INVISIBLE = 1 / 512
 
 #: Occluded samples that are forecast at once.
 BATCH = 8
@@ -107,7 +115,7 @@ class Occlusion:
 
     def batches(self, size: int = BATCH) -> Iterator[tuple[Cube, Present]]:
         """Yield all variants, up to ``size`` at once: cubes (n, T, C, S, S), masks (n, T, C)."""
-        hidden, quiet = self._hidden(), self.quiet
+        hidden, quiet, profiles = self._hidden(), self.quiet, self._profiles()
         first_place = len(self) - self.grid**2
         for start in range(0, len(self), size):
             rows = range(start, min(start + size, len(self)))
@@ -115,7 +123,8 @@ class Occlusion:
             cubes = np.where(present[..., None, None], self.cube, np.uint8(0))
             for cube, row in zip(cubes, rows, strict=True):
                 if row >= first_place:
-                    self._hide(cube, divmod(row - first_place, self.grid), quiet)
+                    down, across = divmod(row - first_place, self.grid)
+                    _hide(cube, profiles[down], profiles[across], quiet)
             yield cubes, present
 
     def explanation(self, probability: _Floats, event: str) -> Explanation:
@@ -149,10 +158,21 @@ class Occlusion:
         middle = np.median(self.cube, axis=(2, 3), keepdims=True)
         return np.asarray(middle, dtype=np.uint8)
 
-    def _hide(self, cube: Cube, place: tuple[int, int], quiet: Cube) -> None:
-        edge = cube.shape[-1] // self.grid
-        row, column = (slice(edge * one, edge * (one + 1)) for one in place)
-        cube[..., row, column] = quiet
+    def _profiles(self) -> _Floats:
+        """Return how far each row of places hides each row of pixels, 0 to 1: (G, S)."""
+        size = self.cube.shape[-1]
+        inside = np.eye(self.grid).repeat(size // self.grid, axis=1)
+        soft = gaussian_filter1d(inside, EDGE * size, axis=1, mode="nearest")
+        return np.asarray(soft / soft.max(axis=1, keepdims=True))
+
+
+def _hide(cube: Cube, down: _Floats, across: _Floats, quiet: Cube) -> None:
+    """Fade a place of a cube (T, C, S, S) into grey levels (T, C, 1, 1), where it shows."""
+    rows, columns = (np.flatnonzero(one > _INVISIBLE) for one in (down, across))
+    window = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    share = np.outer(down[window[1]], across[window[2]])
+    there = cube[window].astype(np.float32)
+    cube[window] = np.rint(there + share.astype(np.float32) * (quiet - there))
 
 
 def occlude(

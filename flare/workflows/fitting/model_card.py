@@ -181,12 +181,12 @@ def postprocessing_lines(forecaster: Forecaster) -> list[str]:
     for event in forecaster.spec.events:
         calibration = postprocessing.calibrations.get(event, Calibration())
         rate = postprocessing.rates.get(event)
-        known = "" if rate is None else f", base rate {rate:.3f}"
+        known = "" if rate is None else f", base rate {rate:#.2g}"
         if event in postprocessing.stated_rates:
             known += f", moved to the stated {postprocessing.stated_rates[event]:g}"
         lines.append(
             f"{event}: calibration {calibration.method}{known}, decision threshold "
-            f"{postprocessing.thresholds[event]:.3f}"
+            f"{postprocessing.thresholds[event]:#.2g}"
         )
     return lines
 

@@ -54,12 +54,23 @@ export const history = (limit = 200) => json(`/history?limit=${limit}`);
 export const example = async () => (await ask("/sample.npy", { headers: { Accept: "*/*" } })).blob();
 
 /** Forecast from files of a kind of `kindOf`. */
-export function predict(kind, files, signal) {
+export const predict = (kind, files, signal) => send(kind === "npy" ? "/predict_npy" : "/predict_images", kind, files, signal);
+
+/** What the probability of class M or X rests on. */
+export const explain = (kind, files, signal) => send("/explain", kind, files, signal);
+
+/** One forecast of the history; null where it is not stored any more. */
+export async function stored(id) {
+  const page = await json(`/history?limit=1&before=${id + 1}`);
+  return page.forecasts[0]?.id === id ? page.forecasts[0] : null;
+}
+
+function send(path, kind, files, signal) {
   if (kind === "npy") {
     const headers = { "Content-Type": "application/octet-stream" };
-    return json("/predict_npy", { method: "POST", body: files[0], headers, signal });
+    return json(path, { method: "POST", body: files[0], headers, signal });
   }
   const body = new FormData();
   for (const file of files) body.append("files", file, file.name);
-  return json("/predict_images", { method: "POST", body, signal });
+  return json(path, { method: "POST", body, signal });
 }

@@ -59,11 +59,30 @@ export function colourOf(channel, level) {
   return [...new Uint8Array(tableOf(channel).buffer, level * 4, 3)];
 }
 
-/** Draw a plane of grey levels on a canvas of SIZE x SIZE. */
+/** Average a plane of SIZE x SIZE down to `size` pixels an edge, rounded half up as flare.sample.reduce_cubes. */
+export function reduced(plane, size) {
+  const block = SIZE / size;
+  if (block <= 1 || !Number.isInteger(block)) return plane;
+  const small = new Uint8Array(size * size);
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      let sum = 0;
+      for (let row = y * block; row < (y + 1) * block; row++) {
+        for (let column = x * block; column < (x + 1) * block; column++) sum += plane[row * SIZE + column];
+      }
+      small[y * size + x] = Math.floor((sum + block * block / 2) / (block * block));
+    }
+  }
+  return small;
+}
+
+/** Draw a square plane of grey levels on a canvas, which gets its size. */
 export function drawPlane(canvas, plane, channel) {
+  const size = Math.sqrt(plane.length);
+  if (canvas.width !== size) canvas.width = canvas.height = size;
   const table = tableOf(channel);
   const context = canvas.getContext("2d");
-  const image = context.createImageData(SIZE, SIZE);
+  const image = context.createImageData(size, size);
   const pixels = new Uint32Array(image.data.buffer);
   for (let index = 0; index < pixels.length; index++) pixels[index] = table[plane[index]];
   context.putImageData(image, 0, 0);

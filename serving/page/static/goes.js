@@ -52,14 +52,36 @@ export function fluxText(flux) {
 
 export const UNIT = "W\u202fm\u207b\u00b2";
 
-/** A probability in percent, with more decimals the smaller it is; `digits` sets them. */
+/** A probability in percent with two significant digits, near 100 those of what is missing; `digits` sets decimals. */
 export function percent(share, digits = null) {
   const value = share * 100;
   if (digits !== null) return `${value.toFixed(digits)}${NARROW}%`;
-  if (value > 0 && value < 0.1) return `<${NARROW}0.1${NARROW}%`;
-  if (value > 99.9 && value < 100) return `>${NARROW}99.9${NARROW}%`;
-  const few = value === 0 || value === 100 || (value >= 9.95 && value <= 99) ? 0 : 1;
-  return `${value.toFixed(few)}${NARROW}%`;
+  if (value > 0 && value < 0.0001) return `<${NARROW}0.0001${NARROW}%`;
+  if (value > 99.9999 && value < 100) return `>${NARROW}99.9999${NARROW}%`;
+  if (value === 0 || value === 100 || (value >= 9.95 && value <= 99)) return `${value.toFixed(0)}${NARROW}%`;
+  if (value < 9.95) return `${value.toPrecision(2)}${NARROW}%`;
+  return `${value.toFixed(Math.max(1, Math.ceil(-Math.log10(100 - value) - 1e-6)))}${NARROW}%`;
+}
+
+const PARTS = ["half", "a third", "a quarter", "a fifth", "a sixth", "a seventh", "an eighth", "a ninth", "a tenth"];
+
+/** A probability against the usual one: "8 times the usual 5 %". */
+export function againstUsual(share, rate) {
+  const times = share / rate;
+  const usual = `the usual ${percent(rate)}`;
+  if (times >= 9.5) return `${Math.round(times).toLocaleString("en")} times ${usual}`;
+  if (times >= 1.25) return `${Number(times.toPrecision(2))} times ${usual}`;
+  if (times > 0.8) return `about ${usual}`;
+  if (times > 0.095) return `${PARTS[Math.min(8, Math.max(0, Math.round(1 / times) - 2))]} of ${usual}`;
+  return `less than a tenth of ${usual}`;
+}
+
+/** A contribution in probability points with its sign and two significant digits. */
+export function points(value) {
+  if (value === null || !Number.isFinite(value)) return "";
+  if (Math.abs(value) < 0.0005) return "0";
+  const text = Math.abs(value) >= 9.95 ? value.toFixed(0) : String(Number(value.toPrecision(2)));
+  return value > 0 ? `+${text}` : text.replace("-", MINUS);
 }
 
 /** Two probabilities that are compared: with enough digits to see a difference. */

@@ -1,8 +1,8 @@
 // The 4 x 10 images as a grid of tiles: arrow keys move, Enter opens, missing images are marked.
 
-import { drawPlane } from "./colours.js";
+import { drawPlane, reduced } from "./colours.js";
 import { el, setStyle, visuallyHidden } from "./dom.js";
-import { CHANNELS, COUNT, gapsOf, instrument, SIZE, STEPS, title } from "./sample.js";
+import { CHANNELS, COUNT, gapsOf, instrument, STEPS, title } from "./sample.js";
 
 /** On narrow screens channels are rows and times are columns; adapted.css has the same width. */
 const NARROW = matchMedia("(max-width: 719px)");
@@ -24,9 +24,9 @@ export function gapsText(sample) {
   return `${count}; missing and masked: ${names.join(", ")}.`;
 }
 
-/** Fill `place` with the grid of a sample; `open(index, tile)` is called for a tile. */
-export function showGrid(place, sample, open) {
-  const tiles = sample.planes.map((plane, index) => tileOf(plane, index, open));
+/** Fill `place` with the grid of a sample at `size` pixels an image; `open(index, tile)` is called for a tile. */
+export function showGrid(place, sample, size, open) {
+  const tiles = sample.planes.map((plane, index) => tileOf(plane && reduced(plane, size), index, open));
   const corner = el("div", { role: "columnheader", class: "corner" }, visuallyHidden("Time before the forecast window"));
   const head = el("div", { role: "row" }, corner, ...CHANNELS.map(channelHeader));
   const rows = STEPS.map((step, row) => {
@@ -64,7 +64,7 @@ function tileOf(plane, index, open) {
   if (plane === null) {
     return el("div", { class: "tile gap", tabindex: "-1", role: "img", "aria-label": `${nameOf(index)}: missing` }, el("span", { text: "missing", "aria-hidden": "true" }));
   }
-  const canvas = el("canvas", { width: SIZE, height: SIZE });
+  const canvas = el("canvas");
   drawPlane(canvas, plane, CHANNELS[index % CHANNELS.length]);
   const tile = el("button", { type: "button", class: "tile", tabindex: "-1", "aria-label": nameOf(index), on: { click: () => open(index, tile) } }, canvas);
   return tile;

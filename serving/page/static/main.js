@@ -2,17 +2,20 @@
 
 import * as api from "./api.js";
 import { byId, el } from "./dom.js";
-import { showForecast, wordsOf } from "./forecast.js";
-import { sentence, utc } from "./goes.js";
+import { answerOf, showForecast, wordsOf } from "./forecast.js";
+import { percent, utc } from "./goes.js";
 import { gapsText, showGrid } from "./grid.js";
 import { showHistory } from "./history.js";
 import { illustrate } from "./illustration.js";
 import { setUpCard, showModel, showState } from "./model.js";
 import { Unreadable } from "./npy.js";
 import { droppedFiles, kindOf, readSample, Refused } from "./reading.js";
-import { CHANNELS, COUNT } from "./sample.js";
+import { CHANNELS, COUNT, SIZE } from "./sample.js";
+import { problemOf } from "./problem.js";
 import { openViewer, setUpViewer } from "./viewer.js";
 import { watch } from "./watch.js";
+import { versionButtons } from "./versions.js";
+import { offerWhy } from "./why.js";
 
 const TITLE = document.title;
 
@@ -21,6 +24,9 @@ const state = {
   model: null,
   described: null, // the version that the model panel shows
   answer: null, // the forecast on the screen
+  sent: null, // what it was made from: {kind, files, sample}; null for a stored one
+  other: null, // another version's forecast of the same sample, shown beside it
+  history: [], // the forecasts that are listed
   running: null, // AbortController of the forecast in progress
   polls: 0, // answered requests for /health
   newest: undefined, // id of the newest forecast in the history that is shown
@@ -44,9 +50,9 @@ async function take(getFiles, name) {
       readSample(kind, chosen).catch((error) => error),
       api.predict(kind, chosen, controller.signal),
     ]);
-    if (current()) showAnswer(answer, sample, { name, left });
+    if (current()) showAnswer(answer, sample, { name, left, kind, files: chosen });
   } catch (error) {
-    if (current() && error.name !== "AbortError") showProblem(error);
+    if (current() && error.name !== "AbortError") showProblem(error, name);
   } finally {
     if (current()) {
       state.running = null;
@@ -67,10 +73,12 @@ function takeExample() {
 
 function reset() {
   state.running?.abort();
-  state.running = state.answer = state.again = null;
+  state.running = state.answer = state.again = state.sent = state.other = null;
   clearProblem();
   notice(null);
-  for (const id of ["forecast", "images", "reset"]) byId(id).hidden = true;
+  for (const id of ["forecast", "images", "why", "reset"]) byId(id).hidden = true;
+  byId("about").hidden = false;
+  forgetLink();
   byId("sample").classList.remove("done");
   byId("drop-title").textContent = "Drop a sample here";
   byId("drop-text").hidden = false;
@@ -91,27 +99,84 @@ function busy(yes, name = "") {
 
 // --- what comes back --------------------------------------------------------------------------
 
-function showAnswer(answer, sample, { name, left }) {
-  state.answer = { ...answer, from: name };
-  byId("sample").classList.add("done");
-  byId("drop-text").hidden = true;
-  byId("reset").hidden = false;
-  byId("forecast").hidden = false;
-  document.title = `${answer.goes_class} \u2013 ${TITLE}`;
-  byId("forecast-of").textContent = `${answer.model_name} version ${answer.model_version}, ${utc(new Date())}`;
-  drawForecast();
+function showAnswer(answer, sample, { name, left, kind, files }) {
+  forgetLink();
+  state.sent = { kind, files, sample: sample instanceof Error ? null : sample };
+  openForecast({ ...answer, from: name }, `${answer.model_name} version ${answer.model_version}, ${utc(new Date())}`);
   showImages(sample, answer, left);
-  byId("spoken").textContent = `${answer.synthetic ? "Synthetic model. " : ""}${wordsOf(answer).join(" ")} ${byId("images-note").textContent}`;
-  byId("forecast").scrollIntoView({ block: "nearest" });
-  compareVersions();
+  offerWhy(state.sent, () => state.sent, imageSize);
+  speak(answer, byId("images-note").textContent);
   refreshHistory({ changed: true });
 }
 
-function drawForecast() {
-  if (!state.answer) return;
-  const same = state.model?.version === state.answer.model_version;
-  showForecast(byId("forecast-body"), state.answer, same ? (state.model.base_rates ?? {}) : {});
+/** Show a forecast in its card, whether it was just made or is a stored one. */
+function openForecast(answer, of) {
+  state.answer = answer;
+  state.other = null;
+  byId("sample").classList.add("done");
+  byId("drop-title").textContent = `Forecast from ${answer.from}`;
+  for (const id of ["drop-text", "about"]) byId(id).hidden = true;
+  for (const id of ["reset", "forecast"]) byId(id).hidden = false;
+  stale(false);
+  document.title = `${percent(answer.mx_probability)} for M1+ \u2013 ${TITLE}`;
+  byId("forecast-of").textContent = of;
+  drawForecast();
+  byId("forecast").scrollIntoView({ block: "nearest" });
+  compareVersions();
 }
+
+function speak(answer, further) {
+  byId("spoken").textContent = `${answer.synthetic ? "Synthetic model. " : ""}${wordsOf(answer, ratesOf(answer)).join(" ")} ${further}`;
+}
+
+const describes = (answer) => state.model !== null && String(state.model.version) === String(answer.model_version);
+const ratesOf = (answer) => (describes(answer) ? (state.model.base_rates ?? {}) : {});
+
+function drawForecast() {
+  const { answer, other } = state;
+  if (!answer) return;
+  const known = describes(answer) ? { bins: state.model.reliability, scoredOn: state.model.scores_on } : {};
+  showForecast(byId("forecast-body"), answer, { rates: ratesOf(answer), ...known, other });
+  offerVersions();
+}
+
+function offerVersions() {
+  const choose = (one) => {
+    state.other = one;
+    drawForecast();
+  };
+  byId("forecast-compare").replaceChildren(...versionButtons(state.answer, state.history, state.other, choose));
+}
+
+// --- a stored forecast, by its link -----------------------------------------------------------
+
+const linked = () => Number(/^#forecast-(\d+)$/.exec(location.hash)?.[1] ?? 0);
+
+function forgetLink() {
+  if (linked()) history.replaceState(null, "", location.pathname);
+}
+
+async function openLinked() {
+  const id = linked();
+  if (!id) return;
+  try {
+    const row = await api.stored(id);
+    if (linked() !== id) return;
+    if (row === null) throw new Refused("This forecast is not stored any more.", "Choose one of the recent forecasts below.");
+    clearProblem();
+    state.running?.abort();
+    state.sent = state.again = null;
+    for (const part of ["images", "why"]) byId(part).hidden = true;
+    openForecast({ ...answerOf(row, state.model, describes(row)), from: `the history, number ${id}` }, `${row.model_name} version ${row.model_version}, made ${utc(row.time)}; its images are not stored`);
+    speak(state.answer, "");
+    byId("forecast-title").focus({ preventScroll: true });
+  } catch (error) {
+    showProblem(error, `forecast ${id}`);
+  }
+}
+
+/** The edge of the images that the model sees, in pixels. */
+const imageSize = () => state.model?.image_size ?? SIZE;
 
 function showImages(sample, answer, left) {
   byId("images").hidden = false;
@@ -125,8 +190,8 @@ function showImages(sample, answer, left) {
       const index = step * CHANNELS.length + CHANNELS.indexOf(channel);
       if (index in sample.planes) sample.planes[index] = null;
     }
-    showGrid(byId("grid"), sample, (index) => openViewer(sample, index));
-    notes.push(gapsText(sample));
+    showGrid(byId("grid"), sample, imageSize(), (index) => openViewer(sample, index));
+    notes.push(`${imageSize()} \u00d7 ${imageSize()} pixels each. ${gapsText(sample)}`);
     const present = sample.planes.filter((plane) => plane !== null).length;
     if (answer.missing_images !== COUNT - present) notes.push(`The server counted ${answer.missing_images} missing images.`);
   }
@@ -139,38 +204,22 @@ function showImages(sample, answer, left) {
 
 // --- problems ---------------------------------------------------------------------------------
 
-const TITLES = {
-  0: "No connection",
-  400: "The file is damaged",
-  401: "An API key is needed",
-  403: "The API key was not accepted",
-  408: "The upload took too long",
-  413: "The upload is too large",
-  415: "The file is of the wrong type",
-  422: "This file is not a usable sample",
-  429: "Too many requests",
-  500: "The server failed",
-  503: "The server is not ready",
-};
+/** Dim what is shown of an earlier file, and say so. */
+function stale(yes) {
+  for (const id of ["forecast", "images", "why"]) byId(id).classList.toggle("stale", yes);
+  byId("stale").hidden = !yes;
+  byId("stale").textContent = yes ? `This is still the forecast from ${state.answer.from}.` : "";
+}
 
-function showProblem(error) {
-  const local = error instanceof Refused;
-  if (!local && !(error instanceof api.Failure)) console.error(error);
-  const title = local ? "These files cannot be used" : (TITLES[error.status] ?? "The forecast failed");
-  const detail = local || error instanceof api.Failure ? error.message : `The page failed: ${error.message}`;
-  const parts = [el("p", { class: "problem-title", text: title }), el("p", { text: sentence(detail) })];
-  if (error.hint && error.status !== 401) parts.push(el("p", { class: "hint", text: sentence(error.hint) }));
-  if (error.retryAfter) parts.push(el("p", { class: "hint", text: `Try again in ${error.retryAfter} s.` }));
-  if (error.requestId) parts.push(el("p", { class: "small", text: `Request ${error.requestId}` }));
-  if (!local && [0, 408, 429, 500, 503].includes(error.status) && state.again) {
-    parts.push(el("button", { type: "button", text: "Try again", on: { click: () => state.again() } }));
-  }
-  byId("alert").replaceChildren(el("div", { class: "problem" }, ...parts));
+function showProblem(error, name) {
+  byId("alert").replaceChildren(problemOf(error, name, state.again));
+  stale(state.answer !== null);
   byId("alert").scrollIntoView({ block: "nearest" });
   if (error.status === 401 || (error.status === 403 && api.hasKey())) askForKey();
 }
 
 function clearProblem() {
+  if (state.answer) stale(false);
   byId("alert").replaceChildren();
   byId("key-form").hidden = true;
 }
@@ -203,6 +252,7 @@ async function showHealth(health, failure) {
     if (error.status === 401) byId("key-form").hidden = false;
   }
   showModel(byId("model-body"), state.model, health);
+  if (linked() && !state.answer) openLinked();
   drawForecast();
   compareVersions();
 }
@@ -240,6 +290,8 @@ async function refreshHistory({ changed = false } = {}) {
     const newest = page.forecasts[0]?.id ?? null;
     if (newest !== null && newest === state.newest) return; // as it is shown
     state.newest = newest ?? undefined;
+    state.history = page.forecasts;
+    if (state.answer) offerVersions();
     showHistory(byId("history-body"), byId("history-note"), page.forecasts);
   } catch (error) {
     if (request !== state.historyAsked) return;
@@ -283,6 +335,7 @@ setUpViewer();
 setUpCard();
 byId("example").addEventListener("click", takeExample);
 byId("reset").addEventListener("click", reset);
+window.addEventListener("hashchange", openLinked);
 const pollNow = watch(showHealth);
 byId("key-form").addEventListener("submit", (event) => {
   event.preventDefault();

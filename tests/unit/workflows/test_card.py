@@ -93,11 +93,11 @@ def test_a_name_with_a_bar_does_not_part_its_column():
 def test_the_alarm_of_every_event_is_reported_with_its_base_rate_where_that_is_known():
     postprocessing = PostProcessing(rates={"M1.0": 0.25})
     lines = postprocessing_lines(forecaster(postprocessing=postprocessing))
-    assert lines[2] == ("M1.0: calibration none, base rate 0.250, decision threshold 0.500")
-    assert lines[1] == "C1.0: calibration none, decision threshold 0.500"
+    assert lines[2] == ("M1.0: calibration none, base rate 0.25, decision threshold 0.50")
+    assert lines[1] == "C1.0: calibration none, decision threshold 0.50"
 
 
 def test_a_stated_base_rate_is_reported_next_to_the_models_own():
     postprocessing = PostProcessing(rates={"M1.0": 0.25}).at_rates({"M1.0": 0.1})
     line = postprocessing_lines(forecaster(postprocessing=postprocessing))[2]
-    assert "base rate 0.250, moved to the stated 0.1, decision threshold 0.250" in line
+    assert "base rate 0.25, moved to the stated 0.1, decision threshold 0.25" in line
