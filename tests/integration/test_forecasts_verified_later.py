@@ -15,6 +15,7 @@ from flare.config.verify import VerifyConfig
 from flare.errors import FlareError
 from flare.forecast_history import HISTORY_FILE
 from flare.tracking.registry import get_version, version_tags
+from flare.workflows.prediction.resolve_model import resolve
 from flare.workflows.verify import Verified, run
 
 from workplace import tree
@@ -106,6 +107,14 @@ def test_the_scores_of_a_version_are_logged_to_it_with_those_of_each_month(issue
     assert "unknown whether it moved: fewer than 20 forecasts" in report
     assert "brightness_94" in (folder / "history.csv").read_text()
     assert result.monitoring.drifts[0].missing_before == 0
+
+
+def test_a_trained_model_has_a_record_of_its_training_inputs(models, at_home):
+    for trained in (models.forest, models.network):
+        stored = resolve(str(trained.version.version), "solar-flare").forecaster.training_inputs
+        assert stored == trained.forecaster.training_inputs
+        assert stored.n_samples + stored.n_forecasts == 16
+        assert len(stored.probabilities["M1.0"]) == len(stored.brightness["94"]) == 101
 
 
 @pytest.mark.parametrize(

@@ -49,13 +49,14 @@ def write_report(
         f" and {len(result.methods) - 3} more" if len(result.methods) > 3 else ""
     )
     summary, sections = summary_of(result), sections_of(result)
+    alone = len(result.methods) == 1  # then its months come first
+    sections.insert(1 if alone else -1, month_section(result, months))
     if watched.notes or watched.lines:
         sections.insert(1, monitoring_section(watched))
-    sections.insert(-1, month_section(result, months))
     figures = Section("Figures", pictures)
     text = markdown_page(title, [*sections, figures], summary=summary)
     (folder / "report.md").write_text(text, encoding="utf-8")
-    sections.insert(1, figures)
+    sections.insert(2 if watched.lines else 1, figures)
     (folder / "report.html").write_text(
         html_page(title, sections, summary=summary), encoding="utf-8"
     )
