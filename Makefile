@@ -43,10 +43,10 @@ check: setup  ## ruff, mypy --strict, and the contract tests (layers, MLproject,
 	pytest -q tests/contract -m "not slow"
 
 test: setup  ## all tests but the slow ones, in two processes
-	pytest -q -n 2 --dist loadfile -m "not slow"
+	pytest -q -n 2 --dist loadgroup -m "not slow"
 
 test-slow: setup  ## the slow tests alone, in two processes
-	pytest -q -n 2 --dist loadfile -m slow
+	pytest -q -n 2 --dist loadgroup -m slow
 
 test-all: test test-slow  ## all tests
 

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 import torch
 
 from flare.models import ARCHITECTURES, NetworkConfig, build
@@ -14,9 +13,7 @@ from contract.layers import ROWS
 TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def test_the_architecture_of_the_example_trains_as_a_network(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_architecture_of_the_example_trains_as_a_network(monkeypatch):
     module, line = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
     names: dict[str, object] = {}
     exec(module, names)
@@ -33,7 +30,7 @@ def test_the_architecture_of_the_example_trains_as_a_network(
     assert all(one.grad is not None for one in network.parameters() if one.requires_grad)
 
 
-def test_the_layers_are_those_of_the_rule_from_the_top() -> None:
+def test_the_layers_are_those_of_the_rule_from_the_top():
     block = TEXT.split("## The layers")[1].split("```")[1].strip()
     lines = [re.split(r" {3,}", line)[0] for line in block.splitlines()]
     rows = [

@@ -24,18 +24,18 @@ def text(name: str) -> str:
 @pytest.mark.parametrize(
     "path", [p for p in FILES if p.suffix in (".yaml", ".yml", ".json")], ids=lambda p: p.name
 )
-def test_every_file_can_be_parsed(path: Path) -> None:
+def test_every_file_can_be_parsed(path):
     assert all(yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
-def test_every_setting_exists() -> None:
+def test_every_setting_exists():
     texts = "\n".join(path.read_text(encoding="utf-8") for path in FILES)
     named = set(re.findall(r"\bFLARE_[A-Z_]+", texts))
     assert {"FLARE_STATE_DIR", "FLARE_TRACKING_URI"} <= named
     assert named <= {name for name, _, _ in variables()}
 
 
-def test_the_dashboard_shows_metrics_that_exist() -> None:
+def test_the_dashboard_shows_metrics_that_exist():
     texts = Metrics().page(None, failed=False).decode()
     families = dict(re.findall(r"^# TYPE (\S+) (\w+)", texts, re.MULTILINE))
     buckets = {f"{name}_bucket" for name, kind in families.items() if kind == "histogram"}
@@ -46,7 +46,7 @@ def test_the_dashboard_shows_metrics_that_exist() -> None:
     assert named <= families.keys() | buckets
 
 
-def test_the_probes_ask_paths_of_the_server() -> None:
+def test_the_probes_ask_paths_of_the_server():
     (pod,) = [
         one for one in yaml.safe_load_all(text("kubernetes.yaml")) if one["kind"] == "StatefulSet"
     ]
@@ -56,14 +56,14 @@ def test_the_probes_ask_paths_of_the_server() -> None:
     assert container["ports"][0]["containerPort"] == 8000
 
 
-def test_every_container_of_ours_is_read_only() -> None:
+def test_every_container_of_ours_is_read_only():
     server = yaml.safe_load(text("compose.yaml"))["services"]["server"]
     assert server["read_only"] is True
     assert "readOnlyRootFilesystem: true" in text("kubernetes.yaml")
     assert re.search(r"^USER 10001$", text("Dockerfile"), re.MULTILINE)
 
 
-def test_the_image_copies_what_is_there_and_is_not_ignored() -> None:
+def test_the_image_copies_what_is_there_and_is_not_ignored():
     copied = {
         name
         for line in re.findall(r"^COPY (?!--from)(.*) \S+$", text("Dockerfile"), re.MULTILINE)
@@ -74,7 +74,7 @@ def test_the_image_copies_what_is_there_and_is_not_ignored() -> None:
     assert copied <= {line[1:] for line in text("Dockerfile.dockerignore").splitlines()}
 
 
-def test_the_extras_that_are_installed_exist() -> None:
+def test_the_extras_that_are_installed_exist():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     texts = [*(path.read_text(encoding="utf-8") for path in FILES), makefile]

@@ -36,21 +36,21 @@ def wanted() -> dict[str, Requirement]:
     return {canonicalize_name(one.name): one for one in result}
 
 
-def test_conda_and_mlflow_build_the_same_environment() -> None:
+def test_conda_and_mlflow_build_the_same_environment():
     assert requirement_lines("conda.yaml") == requirement_lines("python_env.yaml")
 
 
-def test_they_hold_what_the_package_depends_on_and_nothing_else() -> None:
+def test_they_hold_what_the_package_depends_on_and_nothing_else():
     assert set(pins(requirement_lines("python_env.yaml"))) == set(wanted())
 
 
-def test_every_pin_is_the_locked_one_and_within_the_packages_range() -> None:
+def test_every_pin_is_the_locked_one_and_within_the_packages_range():
     for name, version in pins(requirement_lines("python_env.yaml")).items():
         assert locked()[name] == version
         assert wanted()[name].specifier.contains(version)
 
 
-def test_tools_are_locked_within_their_range() -> None:
+def test_tools_are_locked_within_their_range():
     extras = project()["optional-dependencies"]
     for line in extras["dev"] + extras["docs"]:
         requirement = Requirement(line)
@@ -58,16 +58,16 @@ def test_tools_are_locked_within_their_range() -> None:
         assert requirement.specifier.contains(version)
 
 
-def test_python_is_pinned_alike_and_to_the_micro_version() -> None:
+def test_python_is_pinned_alike_and_to_the_micro_version():
     python = yaml.safe_load((ROOT / "python_env.yaml").read_text(encoding="utf-8"))["python"]
     conda = yaml.safe_load((ROOT / "conda.yaml").read_text(encoding="utf-8"))["dependencies"]
     assert re.fullmatch(r"3\.11\.\d+", python)
     assert f"python={python}" in conda
 
 
-def test_torch_is_pinned_exactly_so_that_every_installer_takes_the_same_build() -> None:
+def test_torch_is_pinned_exactly_so_that_every_installer_takes_the_same_build():
     assert str(wanted()["torch"].specifier) == "==2.13.0"
 
 
-def test_no_pin_names_a_build_of_one_machine() -> None:
+def test_no_pin_names_a_build_of_one_machine():
     assert [v for v in locked().values() if "+" in v] == []

@@ -17,11 +17,11 @@ PROJECT = yaml.safe_load((ROOT / "MLproject").read_text(encoding="utf-8"))
 NAMES = sorted(ENTRY_POINTS)
 
 
-def test_the_file_is_what_the_configs_make_of_it() -> None:
+def test_the_file_is_what_the_configs_make_of_it():
     assert (ROOT / "MLproject").read_text(encoding="utf-8") == mlproject_text(), "make mlproject"
 
 
-def test_every_entry_point_has_a_config_and_a_module_and_nothing_else_has() -> None:
+def test_every_entry_point_has_a_config_and_a_module_and_nothing_else_has():
     modules = {path.stem for path in (ROOT / "entrypoints").glob("*.py")}
     assert set(PROJECT["entry_points"]) == set(ENTRY_POINTS)
     shared = {name for name in modules if name.split("_")[0] in ("", "command", "show")}
@@ -29,35 +29,19 @@ def test_every_entry_point_has_a_config_and_a_module_and_nothing_else_has() -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_parameter_stands_in_the_command(name: str) -> None:
-    entry = PROJECT["entry_points"][name]
+def test_the_command_has_every_parameter_with_its_default_spelled_as_a_direct_run_logs_it(name):
+    entry, fields = PROJECT["entry_points"][name], ENTRY_POINTS[name].model_fields
     words = shlex.split(entry["command"])
     assert words[:3] == ["python", "-m", f"entrypoints.{name}"]
     flags = dict(zip(words[3::2], words[4::2], strict=True))
-    assert flags == {f"--{field}": f"{{{field}}}" for field in entry["parameters"]}
-    assert set(entry["parameters"]) == set(ENTRY_POINTS[name].model_fields)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_command_with_mlprojects_defaults_is_the_default_config(name: str) -> None:
-    parameters = PROJECT["entry_points"][name]["parameters"]
-    arguments = [
-        word
-        for field, about in parameters.items()
-        for word in (f"--{field}", str(about["default"]))
-    ]
+    assert flags == {f"--{field}": f"{{{field}}}" for field in fields}
+    spelled = {field: str(about["default"]) for field, about in entry["parameters"].items()}
+    assert spelled == {field: text_of(about.default) for field, about in fields.items()}
+    arguments = [word for field in spelled for word in (f"--{field}", spelled[field])]
     assert parse(name, ENTRY_POINTS[name], arguments) == ENTRY_POINTS[name]()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_mlflow_run_logs_a_default_with_the_spelling_of_a_direct_run(name: str) -> None:
-    parameters = PROJECT["entry_points"][name]["parameters"]
-    spelled = {field: str(about["default"]) for field, about in parameters.items()}
-    fields = ENTRY_POINTS[name].model_fields
-    assert spelled == {field: text_of(about.default) for field, about in fields.items()}
-
-
-def test_what_changes_no_result_is_a_parameter_of_some_entry_point() -> None:
+def test_what_changes_no_result_is_a_parameter_of_some_entry_point():
     fields = {field for config in ENTRY_POINTS.values() for field in config.model_fields}
     assert fields >= NO_RESULT
 
@@ -77,7 +61,7 @@ print(json.dumps([texts, list(sys.modules)]))
 """
 
 
-def test_help_lists_every_parameter_without_heavy_imports() -> None:
+def test_help_lists_every_parameter_without_heavy_imports():
     done = subprocess.run(
         [sys.executable, "-c", HELP, *NAMES], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -28,19 +28,19 @@ def named(pattern: str) -> list[tuple[str, re.Match[str]]]:
     ]
 
 
-def test_every_make_target_that_is_named_exists() -> None:
+def test_every_make_target_that_is_named_exists():
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
     result = named(r"(?:^|`)make ([a-z-]+)")
     assert result
     assert [(path, match[1]) for path, match in result if match[1] not in targets] == []
 
 
-def test_every_entry_point_is_in_the_table_and_nothing_else() -> None:
+def test_every_entry_point_is_in_the_table_and_nothing_else():
     rows = re.findall(r"^\| `([a-z]+)`.*\|$", README, flags=re.MULTILINE)
     assert rows == list(ENTRY_POINTS)
 
 
-def test_every_mlflow_command_names_an_entry_point_and_its_parameters() -> None:
+def test_every_mlflow_command_names_an_entry_point_and_its_parameters():
     result = named(r"mlflow run \. -e ([a-z]+)((?: -P [a-z_]+=\S+)*)")
     assert result
     for path, match in result:
@@ -49,7 +49,7 @@ def test_every_mlflow_command_names_an_entry_point_and_its_parameters() -> None:
         assert given <= set(ENTRY_POINTS[match[1]].model_fields), f"{path}: {match[0]}"
 
 
-def test_every_folder_of_the_tree_exists() -> None:
+def test_every_folder_of_the_tree_exists():
     block = README.split("## What is where")[1].split("```")[1]
     top = [line.split()[0] for line in block.splitlines() if line and not line.startswith(" ")]
     inner = re.findall(r"^  ([a-z_]+/)", block, flags=re.MULTILINE)
@@ -60,7 +60,7 @@ def test_every_folder_of_the_tree_exists() -> None:
     assert missing == []
 
 
-def test_every_file_and_module_that_is_named_exists() -> None:
+def test_every_file_and_module_that_is_named_exists():
     rooms = "flare|serving|entrypoints|tests|benchmarks|docs|notebooks|deploy"
     paths = named(rf"(?<![\w/.:-])((?:{rooms})/[\w./*-]*\w)")
     # A decision may be named by its number.
@@ -82,26 +82,26 @@ def exists(parts: list[str]) -> bool:
     return not (ROOT / parts[0] / parts[1]).is_dir()
 
 
-def test_the_bottom_row_of_the_tree_is_that_of_the_rule() -> None:
+def test_the_bottom_row_of_the_tree_is_that_of_the_rule():
     (line,) = re.findall(r"^  (.*?) {3,}the bottom row", README, flags=re.MULTILINE)
     folders = {"config", "images"}
     assert {*line.split(), *folders} == {name.removeprefix("flare.") for name in ROWS[0]}
 
 
-def test_every_room_of_flare_is_in_the_tree() -> None:
+def test_every_room_of_flare_is_in_the_tree():
     block = README.split("## What is where")[1].split("```")[1]
     rooms = {path.name for path in (ROOT / "flare").iterdir() if (path / "__init__.py").exists()}
     assert {room for room in rooms if f"  {room}/" not in block} == set()
 
 
 @pytest.mark.parametrize("word", ["synthetic", "climatology", "interval"])
-def test_the_readme_says_what_a_score_is_compared_with(word: str) -> None:
+def test_the_readme_says_what_a_score_is_compared_with(word):
     assert word in README
 
 
-def test_the_readme_is_short() -> None:
+def test_the_readme_is_short():
     assert len(README.splitlines()) <= 150
 
 
-def test_no_document_was_left_with_a_gap_to_fill() -> None:
+def test_no_document_was_left_with_a_gap_to_fill():
     assert named(r"@@|TODO|TBD|XXX") == []

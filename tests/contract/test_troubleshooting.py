@@ -20,7 +20,7 @@ def quoted(section: str) -> list[str]:
     )
 
 
-def test_every_message_of_ours_that_is_quoted_is_one_of_the_code() -> None:
+def test_every_message_of_ours_that_is_quoted_is_one_of_the_code():
     messages = [*quoted("Data"), *quoted("Runs and MLflow"), *quoted("Models and promotion")]
     assert len(messages) > 12
     parts = {part.strip(" ;") for message in messages for part in message.split("...")}

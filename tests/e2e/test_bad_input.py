@@ -1,13 +1,12 @@
-"""Bad input ends in one line on stderr that says what to do, exit code 2, and no new file."""
+"""Bad input ends in one line on stderr that says what to do, exit code 2, and no new file.
 
-import shutil
+Here in processes of their own, of which each takes seconds for its imports; tests/integration has
+many more kinds of bad input.
+"""
 
 import pytest
 
 from workplace import tree
-
-#: Four seconds each, all for imports; tests/integration has the same facts in one process.
-again_in_a_process_of_its_own = pytest.mark.slow
 
 
 def refused(place, name: str, **parameters: object) -> str:
@@ -40,21 +39,7 @@ def test_a_data_folder_that_does_not_exist_is_named(place):
     assert "training/meta_data.csv in /nowhere; pass -P data_dir=" in line
 
 
-def test_a_text_file_called_npy_is_named(place):
-    (place.folder / "text.npy").write_text("not an array", encoding="utf-8")
-    line = refused(place, "predict", input="text.npy")
-    assert "text.npy: " in line
-    assert "numpy.save" in line
-
-
-@again_in_a_process_of_its_own
-def test_with_nothing_registered_the_line_says_what_to_run(place):
-    line = refused(place, "evaluate")
-    assert "'solar-flare' is registered in sqlite:///" in line
-    assert line.endswith("run `mlflow run . -e train`")
-
-
-@again_in_a_process_of_its_own
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_one_line(place, monkeypatch):
     environment = {**place.environment, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
@@ -62,14 +47,3 @@ def test_a_store_that_does_not_answer_is_one_line(place, monkeypatch):
     line = refused(place, "promote")
     assert "http://127.0.0.1:9" in line
     assert "check MLFLOW_TRACKING_URI" in line
-
-
-@again_in_a_process_of_its_own
-def test_a_truncated_image_is_masked_and_counted_and_the_command_goes_on(place, tmp_path):
-    data = shutil.copytree(place.data, tmp_path / "cut")
-    image = next(data.glob("training/*/*/*__171.jpg"))
-    image.write_bytes(image.read_bytes()[:300])
-    done = place.run("pack", data_dir=data, image_size=32, processes=1)
-    assert done.returncode == 0, done.stderr
-    assert "images masked as missing: 1 unreadable" in done.stderr
-    assert "'171': 1" in done.stdout

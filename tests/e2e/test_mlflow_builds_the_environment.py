@@ -17,9 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.skipif(
     shutil.which("pyenv") is None, reason="MLflow builds environments with pyenv, and there is none"
 )
-def test_mlflow_run_without_flags_builds_an_environment_and_runs_inside(
-    tmp_path: Path, tiny_dataset: Path
-) -> None:
+def test_mlflow_run_without_flags_builds_an_environment_and_runs_inside(tmp_path, tiny_dataset):
     project = tmp_path / "project"
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True

@@ -4,13 +4,12 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from real_server import ROOT, Server
+from real_server import ROOT
 
 from browsing import Visit, serve_another
 
@@ -34,7 +33,7 @@ def problem(page: Any) -> str:
     return page.inner_text("#alert")
 
 
-def test_the_example_is_forecast_and_its_missing_image_is_marked(server: Server, shown: Any):
+def test_the_example_is_forecast_and_its_missing_image_is_marked(server, shown):
     sample = httpx.get(f"{server.address}/sample.npy").content
     answer = httpx.post(f"{server.address}/predict_npy", files={"file": sample}).json()
     assert shown.inner_text(".class-name") == answer["goes_class"]
@@ -45,7 +44,7 @@ def test_the_example_is_forecast_and_its_missing_image_is_marked(server: Server,
     )
 
 
-def test_the_forecast_is_said_in_words_with_its_interval_and_the_alert_threshold(shown: Any):
+def test_the_forecast_is_said_in_words_with_its_interval_and_the_alert_threshold(shown):
     words = shown.inner_text(".words")
     assert "90\N{NARROW NO-BREAK SPACE}% interval from A0.1 to" in words
     assert "below the alert threshold of 50\N{NARROW NO-BREAK SPACE}%: no alert" in words
@@ -53,12 +52,12 @@ def test_the_forecast_is_said_in_words_with_its_interval_and_the_alert_threshold
     assert words.split(". ")[0] in shown.get_attribute(".scale-picture", "aria-label")
 
 
-def test_a_forecast_of_a_model_of_synthetic_data_says_so(shown: Any):
+def test_a_forecast_of_a_model_of_synthetic_data_says_so(shown):
     assert shown.inner_text("#forecast .synthetic").startswith("SYNTHETIC")
     assert shown.inner_text("#spoken").startswith("Synthetic model.")
 
 
-def test_the_scale_has_peak_and_interval_where_they_belong(shown: Any):
+def test_the_scale_has_peak_and_interval_where_they_belong(shown):
     box = shown.locator(".bands").bounding_box()
     band, dot = shown.locator(".interval").bounding_box(), shown.locator(".pin").bounding_box()
     share = (dot["x"] - box["x"]) / box["width"]
@@ -67,7 +66,7 @@ def test_the_scale_has_peak_and_interval_where_they_belong(shown: Any):
     assert band["x"] < dot["x"] < band["x"] + band["width"]
 
 
-def test_an_array_that_was_uploaded_is_shown_plane_by_plane(visit: Open):
+def test_an_array_that_was_uploaded_is_shown_plane_by_plane(visit):
     planes = np.zeros((40, 256, 256), dtype=np.uint8)
     planes[2, :, :] = 128  # 171 at the first step
     planes[2, 0, 0] = 1  # of a single value it would be missing
@@ -82,7 +81,7 @@ def test_an_array_that_was_uploaded_is_shown_plane_by_plane(visit: Open):
     assert "mine.npy" in page.inner_text("#drop-title")
 
 
-def test_images_and_a_zip_of_them_give_the_same_forecast(visit: Open):
+def test_images_and_a_zip_of_them_give_the_same_forecast(visit):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         for path in EXAMPLE:
@@ -97,7 +96,7 @@ def test_images_and_a_zip_of_them_give_the_same_forecast(visit: Open):
     assert result[0][1] == [GAP]
 
 
-def test_a_file_that_is_dropped_is_forecast(visit: Open):
+def test_a_file_that_is_dropped_is_forecast(visit):
     page = visit().page
     page.evaluate(
         """async () => {
@@ -114,7 +113,7 @@ def test_a_file_that_is_dropped_is_forecast(visit: Open):
     assert "dropped.npy" in page.inner_text("#drop-title")
 
 
-def test_a_wrong_array_is_refused_by_the_server_and_the_page_lives_on(visit: Open):
+def test_a_wrong_array_is_refused_by_the_server_and_the_page_lives_on(visit):
     tab = visit()
     page = tab.upload(("wrong.npy", npy(np.ones((3, 256, 256), dtype=np.uint8))))
     assert page.get_attribute("#alert", "role") == "alert"
@@ -124,7 +123,7 @@ def test_a_wrong_array_is_refused_by_the_server_and_the_page_lives_on(visit: Ope
     assert problem(page) == ""
 
 
-def test_files_that_cannot_be_a_sample_are_refused_at_once(visit: Open):
+def test_files_that_cannot_be_a_sample_are_refused_at_once(visit):
     tab = visit()
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.method))
@@ -138,7 +137,7 @@ def test_files_that_cannot_be_a_sample_are_refused_at_once(visit: Open):
     assert "POST" not in asked
 
 
-def test_the_probability_leads_beside_the_usual_one_and_class_and_interval_follow(shown: Any):
+def test_the_probability_leads_beside_the_usual_one_and_class_and_interval_follow(shown):
     chance, rest = shown.inner_text(".chance"), shown.inner_text(".peak")
     assert re.match(r"[0-9.]+\N{NARROW NO-BREAK SPACE}%\s+for M1 or stronger, .* usual ", chance)
     assert re.search(r"[ABCMX]\d\.\d\s+A0\.1 to [ABCMX]", rest)
@@ -146,14 +145,14 @@ def test_the_probability_leads_beside_the_usual_one_and_class_and_interval_follo
     assert "climatology" in shown.inner_text(".probabilities thead")
 
 
-def test_images_are_shown_at_the_size_that_the_model_sees(server: Server, shown: Any):
+def test_images_are_shown_at_the_size_that_the_model_sees(server, shown):
     size = httpx.get(f"{server.address}/model").json()["image_size"]
     width = shown.evaluate("document.querySelector('#grid canvas').width")
     assert width == size
     assert f"{size} \N{MULTIPLICATION SIGN} {size} pixels each" in shown.inner_text("#images-note")
 
 
-def test_why_shows_a_contribution_for_each_image_and_its_place(shown: Any):
+def test_why_shows_a_contribution_for_each_image_and_its_place(shown):
     shown.click("#explain")
     shown.wait_for_selector(".why-table")
     assert shown.locator(".why-table tbody tr").count() == 11
@@ -161,7 +160,7 @@ def test_why_shows_a_contribution_for_each_image_and_its_place(shown: Any):
     assert "worth 0 points" in shown.inner_text(".why-map")  # a climatology looks at nothing
 
 
-def test_after_a_wrong_file_the_old_forecast_is_dimmed_and_both_are_named(visit: Open):
+def test_after_a_wrong_file_the_old_forecast_is_dimmed_and_both_are_named(visit):
     tab = visit()
     page = tab.example()
     tab.upload(("wrong.npy", npy(np.ones((3, 256, 256), dtype=np.uint8))))
@@ -179,7 +178,7 @@ def test_after_a_wrong_file_the_old_forecast_is_dimmed_and_both_are_named(visit:
     assert page.is_hidden("#stale")
 
 
-def test_a_row_of_the_history_leads_to_its_answer(visit: Open):
+def test_a_row_of_the_history_leads_to_its_answer(visit):
     page = visit().example()
     peak, chance = page.inner_text(".class-name"), page.inner_text(".chance-value")
     page.wait_for_selector(".plot .mark")
@@ -195,20 +194,20 @@ def test_a_row_of_the_history_leads_to_its_answer(visit: Open):
     assert page.inner_text(".chance-value") == chance
 
 
-def test_a_forecast_that_is_not_stored_any_more_is_reported(visit: Open):
+def test_a_forecast_that_is_not_stored_any_more_is_reported(visit):
     page = visit().page
     page.evaluate("location.hash = '#forecast-999999'")
     page.wait_for_selector("#alert .problem")
     assert "not stored any more" in problem(page)
 
 
-def test_on_a_phone_the_forecast_and_the_images_come_before_the_model(visit: Open):
+def test_on_a_phone_the_forecast_and_the_images_come_before_the_model(visit):
     page = visit(viewport={"width": 390, "height": 844}).example()
     tops = [page.locator(one).bounding_box()["y"] for one in ("#forecast", "#images", ".model")]
     assert tops == sorted(tops)
 
 
-def test_a_forecast_can_be_reset(visit: Open):
+def test_a_forecast_can_be_reset(visit):
     page = visit().example()
     page.click("#reset")
     assert page.is_hidden("#forecast")
@@ -216,7 +215,7 @@ def test_a_forecast_can_be_reset(visit: Open):
     assert page.inner_text("#drop-title") == "Drop a sample here"
 
 
-def test_forecasts_appear_in_the_history_as_plot_and_table(shown: Any):
+def test_forecasts_appear_in_the_history_as_plot_and_table(shown):
     shown.wait_for_selector(".plot svg .mark")
     marks = shown.locator(".plot .mark").count()
     shown.click("summary")
@@ -224,16 +223,14 @@ def test_forecasts_appear_in_the_history_as_plot_and_table(shown: Any):
     assert shown.inner_text(".class-name") in shown.inner_text(".log tbody tr >> nth=0")
 
 
-def test_the_model_panel_names_kind_version_and_scores(server: Server, shown: Any):
+def test_the_model_panel_names_kind_version_and_scores(server, shown):
     panel = shown.inner_text(".model")
     assert httpx.get(f"{server.address}/health").json()["model_version"] in panel
     assert "climatology" in panel
     assert "No scores are stored with this version" in panel
 
 
-def test_a_new_version_is_noticed_while_the_page_is_open(
-    start_server: Any, visit: Open, tmp_path: Path
-):
+def test_a_new_version_is_noticed_while_the_page_is_open(start_server, visit, tmp_path):
     server = start_server()
     page = visit(server.address).example()
     before, peak = page.inner_text(".model .version"), page.inner_text(".class-name")
@@ -250,7 +247,7 @@ def test_a_new_version_is_noticed_while_the_page_is_open(
     assert page.inner_text(".class-name") != peak
 
 
-def test_a_server_that_cannot_be_reached_is_reported(start_server: Any, visit: Open):
+def test_a_server_that_cannot_be_reached_is_reported(start_server, visit):
     server = start_server()
     tab = visit(server.address)
     server.stop()
@@ -265,7 +262,7 @@ def test_a_server_that_cannot_be_reached_is_reported(start_server: Any, visit: O
     tab.errors.clear()
 
 
-def test_a_server_with_a_key_is_used_with_it(start_server: Any, visit: Open):
+def test_a_server_with_a_key_is_used_with_it(start_server, visit):
     server = start_server(FLARE_API_KEY="a-key-for-this-test-alone-0123456789")
     page = visit(server.address).page
     page.click("#example")

@@ -54,7 +54,7 @@ def focused(page: Any) -> str:
     )
 
 
-def test_an_example_can_be_had_enlarged_and_left_with_the_keyboard_alone(visit: Open):
+def test_an_example_can_be_had_enlarged_and_left_with_the_keyboard_alone(visit):
     page = visit().page
     press = page.keyboard.press
     press("Tab")
@@ -84,7 +84,7 @@ def test_an_example_can_be_had_enlarged_and_left_with_the_keyboard_alone(visit: 
     assert focused(page) == tile
 
 
-def test_nothing_is_wider_than_the_screen(visit: Open):
+def test_nothing_is_wider_than_the_screen(visit):
     page = visit().example()
     page.wait_for_selector(".plot svg")
     for width in (360, 390, 768, 1024, 1600):
@@ -92,7 +92,7 @@ def test_nothing_is_wider_than_the_screen(visit: Open):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_phone_has_channels_in_rows_and_arrow_keys_follow(visit: Open):
+def test_a_phone_has_channels_in_rows_and_arrow_keys_follow(visit):
     page = visit(viewport={"width": 390, "height": 844}).example()
     first, second = (page.locator("#grid .tile").nth(k).bounding_box() for k in (0, 1))
     assert first["x"] == second["x"]
@@ -101,7 +101,7 @@ def test_a_phone_has_channels_in_rows_and_arrow_keys_follow(visit: Open):
     assert focused(page).startswith("AIA 131")
 
 
-def test_texts_stand_out_from_what_is_behind_them_in_both_schemes(visit: Open):
+def test_texts_stand_out_from_what_is_behind_them_in_both_schemes(visit):
     tab = visit()
     tab.example()
     page = tab.upload(("notes.txt", b"no sample"))
@@ -113,7 +113,7 @@ def test_texts_stand_out_from_what_is_behind_them_in_both_schemes(visit: Open):
         assert {name: ratio for name, ratio in result.items() if ratio is None or ratio < 4.5} == {}
 
 
-def test_every_control_has_a_name(shown: Any):
+def test_every_control_has_a_name(shown):
     nodes = shown.context.new_cdp_session(shown).send("Accessibility.getFullAXTree")["nodes"]
     controls = [
         node
@@ -125,7 +125,7 @@ def test_every_control_has_a_name(shown: Any):
     assert [node["role"]["value"] for node in unnamed] == []
 
 
-def test_headings_skip_no_level_and_there_is_one_of_the_first(shown: Any):
+def test_headings_skip_no_level_and_there_is_one_of_the_first(shown):
     levels = shown.evaluate(
         "[...document.querySelectorAll('h1, h2, h3, h4')]"
         ".filter((one) => one.offsetParent).map((one) => Number(one.tagName[1]))"
@@ -135,26 +135,26 @@ def test_headings_skip_no_level_and_there_is_one_of_the_first(shown: Any):
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
-def test_what_happens_is_announced(shown: Any):
+def test_what_happens_is_announced(shown):
     assert shown.get_attribute("#spoken", "aria-live") == "polite"
     assert shown.get_attribute("#notice", "role") == "status"
     assert "39 of 40 images" in shown.inner_text("#spoken")
 
 
-def test_the_grid_is_one_of_ten_named_channels_for_screen_readers(shown: Any):
+def test_the_grid_is_one_of_ten_named_channels_for_screen_readers(shown):
     assert shown.locator("#grid [role=row]").count() == 5
     assert shown.locator("#grid [role=columnheader].channel").count() == 10
     assert shown.locator("#grid [role=gridcell]").count() == 40
     assert shown.locator("#grid .tile[tabindex='0']").count() == 1  # one stop for Tab
 
 
-def test_reduced_motion_means_no_animation(visit: Open):
+def test_reduced_motion_means_no_animation(visit):
     page = visit(reduced_motion="reduce").page
     page.evaluate("document.querySelector('#progress').hidden = false")
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_the_page_asks_for_nothing_while_it_is_hidden(visit: Open):
+def test_the_page_asks_for_nothing_while_it_is_hidden(visit):
     page = visit().page
     page.clock.install()
     page.evaluate(

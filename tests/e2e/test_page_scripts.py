@@ -57,9 +57,7 @@ def truth(shown: Any) -> Any:
     ],
     ids=["u2", "i4", "i8", "f2", "f4", "fractions", "fortran", "cube", "fortran-cube"],
 )
-def test_an_array_of_another_type_or_order_shows_the_same_images(
-    shown: Any, truth: Any, array: np.ndarray
-):
+def test_an_array_of_another_type_or_order_shows_the_same_images(shown, truth, array):
     assert len(set(truth)) > 30
     assert read(shown, array) == truth
 
@@ -78,11 +76,11 @@ def test_an_array_of_another_type_or_order_shows_the_same_images(
     ],
     ids=["shape", "type", "range", "nan", "scale"],
 )
-def test_the_reason_why_an_array_cannot_be_shown_is_given(shown: Any, array: np.ndarray, says: str):
+def test_the_reason_why_an_array_cannot_be_shown_is_given(shown, array, says):
     assert read(shown, array) == says
 
 
-def test_classes_are_those_of_the_project(shown: Any):
+def test_classes_are_those_of_the_project(shown):
     fluxes = [*(10 ** np.linspace(-9, -2.5, 400)).tolist(), 2.3e-5, 9.99e-6, 1e-5, 1e-4, 1.2e-3]
     result = shown.evaluate(
         'async (all) => all.map((await import("/page/goes.js")).classOf)', fluxes
@@ -99,15 +97,13 @@ def test_classes_are_those_of_the_project(shown: Any):
         ((0.0004, 0.021), ["0.040 %", "2.1 %"]),
     ],
 )
-def test_different_probabilities_have_different_texts(
-    shown: Any, pair: tuple[float, float], texts: list[str]
-):
+def test_different_probabilities_have_different_texts(shown, pair, texts):
     script = 'async (pair) => (await import("/page/goes.js")).percents(...pair)'
     result = shown.evaluate(script, list(pair))
     assert [text.replace("\N{NARROW NO-BREAK SPACE}", " ") for text in result] == texts
 
 
-def test_grey_levels_mean_the_same_physical_values(shown: Any):
+def test_grey_levels_mean_the_same_physical_values(shown):
     script = """async (channels) => {
         const { physical } = await import("/page/sample.js");
         return channels.map((one) => [0, 51, 128, 255].map((grey) => physical(grey, one)));
@@ -128,12 +124,12 @@ def test_grey_levels_mean_the_same_physical_values(shown: Any):
         ("magnetogram", 128, [128, 128, 128]),
     ],
 )
-def test_channels_have_their_usual_colours(shown: Any, channel: str, level: int, colour: list[int]):
+def test_channels_have_their_usual_colours(shown, channel, level, colour):
     script = 'async (pair) => (await import("/page/colours.js")).colourOf(...pair)'
     assert np.allclose(shown.evaluate(script, [channel, level]), colour, atol=1)
 
 
-def test_images_are_placed_by_their_names_as_the_dataset_does(shown: Any):
+def test_images_are_placed_by_their_names_as_the_dataset_does(shown):
     names = sorted(path.name for path in (ROOT / "data" / "example").glob("*/*.jpg"))
     script = """async (names) => {
         const { placesOf } = await import("/page/sample.js");
@@ -148,7 +144,7 @@ def test_images_are_placed_by_their_names_as_the_dataset_does(shown: Any):
     assert sorted(result) == wanted
 
 
-def test_a_model_card_cannot_contain_markup(shown: Any):
+def test_a_model_card_cannot_contain_markup(shown):
     card = '# <b>Title</b>\n\n<img src=x onerror="alert(1)">\n\n- [a](javascript:alert(1)) **bold**'
     script = """async (card) => {
         const { markdown } = await import("/page/markdown.js");
@@ -168,7 +164,7 @@ def test_a_model_card_cannot_contain_markup(shown: Any):
         (0.999, "99.9"), (0.99996, "99.996"), (1e-7, "<_0.0001"), (0, "0"), (1, "100"),
     ],
 )  # fmt: skip
-def test_probabilities_have_two_significant_digits(shown: Any, share: float, text: str):
+def test_probabilities_have_two_significant_digits(shown, share, text):
     script = 'async (share) => (await import("/page/goes.js")).percent(share)'
     assert shown.evaluate(script, share).replace(NARROW, "_") == f"{text}_%"
 
@@ -181,14 +177,12 @@ def test_probabilities_have_two_significant_digits(shown: Any, share: float, tex
         (0.001, 0.05, "less than a tenth of the usual 5.0_%"),
     ],
 )  # fmt: skip
-def test_a_probability_is_compared_with_the_usual_one(
-    shown: Any, share: float, rate: float, text: str
-):
+def test_a_probability_is_compared_with_the_usual_one(shown, share, rate, text):
     script = 'async (pair) => (await import("/page/goes.js")).againstUsual(...pair)'
     assert shown.evaluate(script, [share, rate]).replace(NARROW, "_") == text
 
 
-def test_reliability_is_that_of_the_nearest_probability(shown: Any):
+def test_reliability_is_that_of_the_nearest_probability(shown):
     script = """async (bins) => {
         const { reliability } = await import("/page/reliability.js");
         const shown = reliability(0.35, bins, "test split of x");

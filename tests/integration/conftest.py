@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from mlflow.exceptions import MlflowException
 
 from entrypoints import command
@@ -24,14 +23,11 @@ from tiny import write_tiny_dataset
 from workplace import SMALL_FOREST, SMALL_FOREST_SETTINGS, SMALL_NETWORK, working_in
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow.entities import Run
     from real_server import Server
 
     from flare.workflows.evaluate import Evaluation
     from flare.workflows.fitting.registration import Trained
-
-torch.set_num_threads(1)  # networks this small only lose by sharing, and most on a busy machine
 
 
 @dataclass(frozen=True)
@@ -81,22 +77,18 @@ def blank(_: object, path: Path) -> Path:
     return save(new_figure(1, 1), path)
 
 
-def only_png(figure: "Figure", path: Path) -> Path:
-    """Save a figure as it is but for vectors, which take as long again."""
-    return save(figure, path) if path.suffix == ".png" else blank(figure, path)
-
-
 @contextmanager
 def rough_fits_and_figures() -> Iterator[None]:
     """Evaluate in a second instead of half a minute, and train in one instead of four.
 
-    References and a network's first forecast have fewer penalties to choose from; the figures of
-    reports are drawn, but not written.
+    References and a network's first forecast have fewer penalties to choose from, and fewer steps;
+    the figures of reports are drawn, but not written.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flare.workflows.evaluation.report.files.save", blank)
         patch.setattr("flare.forecasters.references.logistic.INVERSE_PENALTIES", (1e-4, 1.0))
         patch.setattr("flare.training.linear_curve.PENALTIES", (100.0, 1000.0))
+        patch.setattr("flare.training.linear_curve._STEPS", 10)
         patch.setattr(
             "flare.workflows.evaluation.references.FOREST_SETTINGS", SMALL_FOREST_SETTINGS
         )
@@ -148,9 +140,7 @@ def models(home: Home) -> Models:
         config = EvaluateConfig(
             data_dir=home.data, model="2", resamples=100, output_dir=home.folder / "report"
         )
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("flare.workflows.evaluation.report.files.save", only_png)
-            evaluation = evaluate.run(config)
+        evaluation = evaluate.run(config)
     return Models(forest, network, evaluation)
 
 

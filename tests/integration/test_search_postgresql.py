@@ -45,7 +45,7 @@ def test_processes_that_open_a_new_database_at_once_all_can_use_it(server):
 
 
 @pytest.mark.slow
-def test_two_machines_share_a_study(searches: Searches, server: PostgreSQL):
+def test_two_machines_share_a_study(searches, server):
     both = [searches.start("shared", 8) for _ in range(2)]
     for one in both:
         assert one.end() == 0, one.output
@@ -63,9 +63,9 @@ def test_two_machines_share_a_study(searches: Searches, server: PostgreSQL):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["forest", "cnn"])
-def test_a_study_goes_on_after_the_server_was_away(searches: Searches, server: PostgreSQL, model):
+def test_a_study_goes_on_after_the_server_was_away(searches, server, model):
     small = {"trial_epochs": 40, "accelerator": "cpu", "pruner": "none", "model": model}
-    search = searches.start("outage", 4, heartbeat=30, **small)
+    search = searches.start("outage", 3, heartbeat=30, **small)
     search.until(lambda: searches.running("outage", model))
     server.stop()
     try:
@@ -73,7 +73,7 @@ def test_a_study_goes_on_after_the_server_was_away(searches: Searches, server: P
     finally:
         server.start()
     assert search.end() == 0, search.output
-    assert searches.assert_complete("outage", 4, model=model) == []
+    assert searches.assert_complete("outage", 3, model=model) == []
     assert "Traceback" not in search.output
     assert_no_password(searches, server)
 

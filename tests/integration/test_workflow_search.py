@@ -14,7 +14,7 @@ from flare.errors import ConfigInvalid, StorageUnavailable, TrainingDiverged, Ve
 from flare.tracking.registry import version_tags
 from flare.workflows import search
 from flare.workflows.fitting import network
-from flare.workflows.searching import model_search
+from flare.workflows.searching import model_search, summary
 from flare.workflows.searching.trial import Trials
 
 from tiny import write_tiny_dataset
@@ -45,7 +45,9 @@ def searched(at_home, tmp_path, monkeypatch):
     monkeypatch.setattr(model_search, "space_of", small_space)
     monkeypatch.setattr(model_search, "default_values", small_defaults)
 
-    def run(**given):
+    def run(*, figures=False, **given):
+        if not figures:  # they take as long as all the rest
+            monkeypatch.setattr(summary, "_figures", lambda *_given: [])
         small = {
             "storage": f"sqlite:///{tmp_path}/search.db",
             "model": "forest",
@@ -76,7 +78,7 @@ def artifact(run, name: str) -> str:
 def test_every_trial_is_a_child_run_and_the_parent_has_the_best_beside_the_defaults(
     searched, newest
 ):
-    (found,) = searched().found
+    (found,) = searched(figures=True).found
     parent = newest("search")
     trials = children(parent)
     assert [one.info.run_name for one in trials] == ["trial 0", "trial 1", "trial 2"]
@@ -185,6 +187,7 @@ def test_the_winner_is_trained_on_the_full_schedule_and_registered(searched, new
 
 def test_two_objectives_and_image_sizes(searched, newest, at_home, tmp_path):
     result = searched(
+        figures=True,
         objective="brier_skill_score,log10_flux_mae",
         pruner="none",
         image_size=64,

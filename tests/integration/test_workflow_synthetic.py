@@ -163,14 +163,11 @@ def test_a_network_given_shuffled_images_learns_nothing(tmp_path):
         rows = pack.split("training")
         data = TrainingData(pack, rows, split_by_region(rows.table, validation_share=0.25))
         right = trained_and_scored(data, pack.split("test"), train)
-        wrong = [
-            trained_and_scored(shuffled(data, seed=k), pack.split("test"), train) for k in (0, 1)
-        ]
+        wrong = trained_and_scored(shuffled(data, seed=0), pack.split("test"), train)
     # Of 19 regions; what is learned depends on the processor's roundings, 0.22 to 0.4 so far.
     assert right.get("C1.0", "roc_area").low > 0.7
     assert right.value("C1.0", "brier_skill_score") > 0.1
     # Not the ROC area: see benchmarks/shuffled_images.py. By chance alone there was 0.09 once.
-    for card in wrong:
-        skill = {event: card.get(event, "brier_skill_score") for event in ("C1.0", "M1.0")}
-        assert max(score.low for score in skill.values()) < 0.02, skill
-        assert skill["C1.0"].value < right.value("C1.0", "brier_skill_score"), skill
+    skill = {event: wrong.get(event, "brier_skill_score") for event in ("C1.0", "M1.0")}
+    assert max(score.low for score in skill.values()) < 0.02, skill
+    assert skill["C1.0"].value < right.value("C1.0", "brier_skill_score"), skill

@@ -59,7 +59,7 @@ def config(**given: object) -> VerifyConfig:
     return VerifyConfig(**{**settings, **given})
 
 
-def test_a_verification_writes_its_report_and_its_run(elsewhere: Path) -> None:
+def test_a_verification_writes_its_report_and_its_run(elsewhere):
     write_forecasts(elsewhere)
     verified = run(config())
     report = json.loads((elsewhere / "report" / "report.json").read_text())
@@ -80,7 +80,7 @@ def test_a_verification_writes_its_report_and_its_run(elsewhere: Path) -> None:
     assert names == {"good, poor", "flares"}
 
 
-def test_differences_of_a_pair_change_their_sign_with_its_order(elsewhere: Path) -> None:
+def test_differences_of_a_pair_change_their_sign_with_its_order(elsewhere):
     write_forecasts(elsewhere)
     result = run(config(columns="time=DATE,p_M1.0=M1+")).verification
     one = result.against("M1.0", "poor")["good"][0]
@@ -110,9 +110,7 @@ def test_differences_of_a_pair_change_their_sign_with_its_order(elsewhere: Path)
         ({"events": None}, "no outcomes of C1.0: pass a flare list, -P events=FILE"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_clear_line_and_leaves_no_file(
-    elsewhere: Path, given: dict[str, object], said: str
-) -> None:
+def test_bad_input_is_one_clear_line_and_leaves_no_file(elsewhere, given, said):
     write_forecasts(elsewhere)
     good = pd.read_csv(elsewhere / "good.csv")
     for name, value in (("percent", 30.0), ("negative", -0.01)):
@@ -129,15 +127,13 @@ def test_bad_input_is_one_clear_line_and_leaves_no_file(
     assert tree(elsewhere) == before
 
 
-def test_a_report_folder_that_cannot_be_written_is_named_before_anything_is_read(
-    elsewhere: Path,
-) -> None:
+def test_a_report_folder_that_cannot_be_written_is_named_before_anything_is_read(elsewhere):
     (elsewhere / "file").touch()
     with pytest.raises(FlareError, match="output_dir"):
         run(config(output_dir=elsewhere / "file" / "report"))
 
 
-def test_a_mapping_that_cannot_be_read_is_refused() -> None:
+def test_a_mapping_that_cannot_be_read_is_refused():
     with pytest.raises(ValueError, match="NAME=COLUMN"):
         config(columns="DATE")
     assert issubclass(ConfigInvalid, ValueError)
@@ -172,7 +168,7 @@ def real(event: str, **given: object) -> VerifyConfig:
 
 
 @needs_real
-def test_the_published_tables_of_real_forecasts_come_out_to_three_decimals(elsewhere) -> None:
+def test_the_published_tables_of_real_forecasts_come_out_to_three_decimals(elsewhere):
     result = run(real("C1.0", methods=NINE, missing="common")).verification
     for method, tables in PUBLISHED.items():
         for kind, score, expected in zip(
@@ -191,7 +187,7 @@ def test_the_published_tables_of_real_forecasts_come_out_to_three_decimals(elsew
 
 @needs_real
 @pytest.mark.parametrize("event", ["C1.0", "M1.0"])
-def test_scores_of_real_forecasts_equal_an_independent_recomputation(elsewhere, event) -> None:
+def test_scores_of_real_forecasts_equal_an_independent_recomputation(elsewhere, event):
     known = pd.read_csv(f"{REAL}/recomputed_scores.csv")
     known = known[(known["ev"] == event[0]) & (known["method"] != "AEFFORT")]
     result = run(real(event, methods=",".join(known["method"]))).verification

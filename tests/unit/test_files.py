@@ -26,7 +26,7 @@ def fail_after(path: Path, error: type[BaseException]) -> None:
     raise error
 
 
-def test_a_file_replaces_an_older_one_and_its_folders_are_made(tmp_path: Path):
+def test_a_file_replaces_an_older_one_and_its_folders_are_made(tmp_path):
     path = tmp_path / "new" / "folder" / "a.txt"
     write_atomically(path, "one")
     write_atomically(path, b"two")
@@ -36,7 +36,7 @@ def test_a_file_replaces_an_older_one_and_its_folders_are_made(tmp_path: Path):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("durable", [False, True])
-def test_an_error_leaves_the_older_file_and_nothing_else(tmp_path: Path, error, durable):
+def test_an_error_leaves_the_older_file_and_nothing_else(tmp_path, error, durable):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(error), atomic_file(path, durable=durable) as partial:
@@ -45,7 +45,7 @@ def test_an_error_leaves_the_older_file_and_nothing_else(tmp_path: Path, error, 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_appears_when_the_block_ends(tmp_path: Path):
+def test_a_folder_appears_when_the_block_ends(tmp_path):
     dest = tmp_path / "parent" / "set"
     with atomic_folder(dest) as folder:
         (folder / "a").write_text("new")
@@ -55,7 +55,7 @@ def test_a_folder_appears_when_the_block_ends(tmp_path: Path):
     assert list(dest.parent.iterdir()) == [dest]
 
 
-def test_a_folder_replaces_an_older_one(tmp_path: Path):
+def test_a_folder_replaces_an_older_one(tmp_path):
     dest = tmp_path / "set"
     for name in ("old", "new"):
         with atomic_folder(dest) as folder:
@@ -65,7 +65,7 @@ def test_a_folder_replaces_an_older_one(tmp_path: Path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_an_error_leaves_the_older_folder_and_nothing_else(tmp_path: Path, error):
+def test_an_error_leaves_the_older_folder_and_nothing_else(tmp_path, error):
     dest = tmp_path / "set"
     dest.mkdir()
     (dest / "old").touch()
@@ -81,7 +81,7 @@ def _write_and_die(dest: Path) -> None:
         os._exit(9)
 
 
-def test_what_a_killed_process_left_is_deleted_by_the_next(tmp_path: Path):
+def test_what_a_killed_process_left_is_deleted_by_the_next(tmp_path):
     dest = tmp_path / "set"
     process = multiprocessing.get_context("spawn").Process(target=_write_and_die, args=(dest,))
     process.start()
@@ -95,7 +95,7 @@ def test_what_a_killed_process_left_is_deleted_by_the_next(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [dest]
 
 
-def test_a_second_writer_of_a_folder_is_refused(tmp_path: Path):
+def test_a_second_writer_of_a_folder_is_refused(tmp_path):
     with atomic_folder(tmp_path / "set"):
         second = atomic_folder(tmp_path / "set")
         with pytest.raises(PlaceInUse, match=r"another process is writing .*set; wait"), second:
@@ -103,7 +103,7 @@ def test_a_second_writer_of_a_folder_is_refused(tmp_path: Path):
     assert (tmp_path / "set").is_dir()
 
 
-def test_a_lock_is_free_again_after_an_error(tmp_path: Path):
+def test_a_lock_is_free_again_after_an_error(tmp_path):
     lock = tmp_path / "lock"
     for _ in range(2):
         with pytest.raises(RuntimeError), locked(lock, busy="held"):
@@ -117,7 +117,7 @@ def _count(lock: Path, counter: Path) -> None:
             counter.write_text(str(int(counter.read_text()) + 1))
 
 
-def test_of_several_processes_that_wait_one_at_a_time_goes_on(tmp_path: Path):
+def test_of_several_processes_that_wait_one_at_a_time_goes_on(tmp_path):
     counter = tmp_path / "counter"
     counter.write_text("0")
     context = multiprocessing.get_context("fork")
@@ -131,21 +131,21 @@ def test_of_several_processes_that_wait_one_at_a_time_goes_on(tmp_path: Path):
     assert counter.read_text() == "150"
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path):
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigInvalid, match=r"output=.*file is not a folder .*; give another"):
         check_folder(tmp_path / "file" / "below", "output")
     check_folder(tmp_path / "new" / "below", "output")
 
 
-def test_a_disk_that_is_too_small_is_named_before_anything_is_written(tmp_path: Path):
+def test_a_disk_that_is_too_small_is_named_before_anything_is_written(tmp_path):
     with pytest.raises(DiskTooSmall, match=r"the set takes 1000000000\.00 GB and .* make room, or"):
         require_space(tmp_path / "new", 10**18, "the set", instead="or give another folder")
     require_space(tmp_path / "new", 1, "the set", instead="or give another folder")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_digests_are_those_of_sha256sum(tmp_path: Path):
+def test_digests_are_those_of_sha256sum(tmp_path):
     (tmp_path / "a").write_bytes(b"one two")
     assert digest(b"one", b" two") == digest_of_file(tmp_path / "a")
     names = {"b": digest(b"2"), "a": digest(b"1")}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from flare.errors import ConfigInvalid, VerificationInvalid
 from flare.flux_curve import log_rates, probabilities
@@ -130,11 +131,12 @@ def _line_in_log_odds(
     objective = np.where(outcomes, (events + 1) / (events + 2), 1 / (n - events + 2))
     # A smoothed outcome is both outcomes at once, each with its share.
     line = LogisticRegression(C=np.inf, fit_intercept=offset, max_iter=1000)
-    line.fit(
-        np.tile(logit(probability), 2)[:, None],
-        np.repeat([True, False], n),
-        sample_weight=np.concatenate([objective, 1 - objective]),
-    )
+    with threadpool_limits(1, user_api="blas"):  # so small a fit only waits for other threads
+        line.fit(
+            np.tile(logit(probability), 2)[:, None],
+            np.repeat([True, False], n),
+            sample_weight=np.concatenate([objective, 1 - objective]),
+        )
     return float(line.coef_[0, 0]), float(line.intercept_[0]) if offset else 0.0
 
 

@@ -26,7 +26,7 @@ from flare.features.table import FEATURE_NAMES
         *("fold", "log_peak_flux", "label", "Time", "year2014", "window_index"),
     ],
 )
-def test_a_name_of_time_id_or_label_is_invalid(name: str) -> None:
+def test_a_name_of_time_id_or_label_is_invalid(name):
     finding = feature_names(["94_mean_last", name], place="features_csv")
     assert (finding.verdict, finding.count, finding.total) == (Verdict.INVALID, 1, 2)
     assert finding.examples == (name,)
@@ -35,11 +35,11 @@ def test_a_name_of_time_id_or_label_is_invalid(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["unsigned_flux", "gradient", "latitude", "identity", "startle", "timely", "argmax"]
 )
-def test_a_word_that_only_contains_such_a_name_passes(name: str) -> None:
+def test_a_word_that_only_contains_such_a_name_passes(name):
     assert not named_after_time_or_id(name)
 
 
-def test_the_projects_own_names_pass() -> None:
+def test_the_projects_own_names_pass():
     assert feature_names(FEATURE_NAMES, place="project").verdict is Verdict.OK
 
 
@@ -91,7 +91,7 @@ def seconds(table: pd.DataFrame) -> NDArray[np.float64]:
         ),
     ],
 )
-def test_a_column_in_the_order_of_time_id_or_label_is_invalid(table, leak, message: str) -> None:
+def test_a_column_in_the_order_of_time_id_or_label_is_invalid(table, leak, message):
     finding = looked(leak(table), table)
     assert (finding.verdict, finding.count, finding.total) == (Verdict.INVALID, 1, 2)
     (example,) = finding.examples
@@ -99,12 +99,12 @@ def test_a_column_in_the_order_of_time_id_or_label_is_invalid(table, leak, messa
     assert example.endswith(message)
 
 
-def test_gaps_in_a_column_do_not_hide_what_it_carries(table: pd.DataFrame) -> None:
+def test_gaps_in_a_column_do_not_hide_what_it_carries(table):
     column = np.where(np.arange(len(table)) % 3 == 0, np.nan, seconds(table))
     assert looked(column, table).verdict is Verdict.INVALID
 
 
-def test_brightness_that_fades_as_much_as_304_did_is_not_a_clock(table: pd.DataFrame) -> None:
+def test_brightness_that_fades_as_much_as_304_did_is_not_a_clock(table):
     years = (seconds(table) - seconds(table).min()) / 3.156e7
     scatter = np.random.default_rng(4).normal(scale=0.3, size=len(table))
     faded = np.exp(-np.log(14.7) * years / 7 + scatter)
@@ -115,7 +115,7 @@ def test_brightness_that_fades_as_much_as_304_did_is_not_a_clock(table: pd.DataF
     assert finding.note.endswith("with time")
 
 
-def test_a_feature_that_knows_much_of_the_label_is_not_a_copy_of_it(table: pd.DataFrame) -> None:
+def test_a_feature_that_knows_much_of_the_label_is_not_a_copy_of_it(table):
     noise = np.random.default_rng(5).normal(scale=0.05, size=len(table))
     good = np.log10(table["peak_flux"]) + noise
     assert rank_correlation(good, table["peak_flux"]) > 0.98
@@ -123,17 +123,17 @@ def test_a_feature_that_knows_much_of_the_label_is_not_a_copy_of_it(table: pd.Da
 
 
 @pytest.mark.parametrize("column", [np.ones, lambda n: np.full(n, np.nan)])
-def test_a_constant_or_empty_column_carries_nothing(table: pd.DataFrame, column) -> None:
+def test_a_constant_or_empty_column_carries_nothing(table, column):
     assert looked(column(len(table)), table).verdict is Verdict.OK
 
 
-def test_too_few_samples_are_skipped(table: pd.DataFrame) -> None:
+def test_too_few_samples_are_skipped(table):
     few = table.iloc[: MIN_SAMPLES - 1].reset_index(drop=True)
     finding = looked(seconds(few), few)
     assert (finding.verdict, finding.note) == (Verdict.SKIPPED, "fewer than 12 samples")
 
 
-def test_rank_correlation_is_spearmans_published_one() -> None:
+def test_rank_correlation_is_spearmans_published_one():
     # IQ and hours of television, a textbook example without ties: rho = -29/165.
     iq = np.array([106, 100, 86, 101, 99, 103, 97, 113, 112, 110], dtype=np.float64)
     hours = np.array([7, 27, 2, 50, 28, 29, 20, 12, 6, 17], dtype=np.float64)
@@ -152,7 +152,7 @@ def written(tmp_path):
     return write
 
 
-def test_a_file_is_put_next_to_its_samples_in_its_own_order(table, written) -> None:
+def test_a_file_is_put_next_to_its_samples_in_its_own_order(table, written):
     first, second = table["id"][0], table["id"][1]
     path = written(f"a,id,when\n1.5,{second},2014-02\n,{first},2014-01\n")
     features, names, samples = read_feature_file(path, [table.iloc[:1], table.iloc[1:]])
@@ -161,7 +161,7 @@ def test_a_file_is_put_next_to_its_samples_in_its_own_order(table, written) -> N
     np.testing.assert_array_equal(features, [[1.5, 1], [np.nan, 0]])
 
 
-def test_nan_in_a_file_is_a_gap_and_no_text(table, written) -> None:
+def test_nan_in_a_file_is_a_gap_and_no_text(table, written):
     path = written(f"id,a\n{table['id'][0]},NaN\n{table['id'][1]},2\n")
     features, _, _ = read_feature_file(path, [table])
     np.testing.assert_array_equal(features[:, 0], [np.nan, 2])
@@ -176,19 +176,19 @@ def test_nan_in_a_file_is_a_gap_and_no_text(table, written) -> None:
         ("id,a\nnonsense,1\n", "id 'nonsense' is not a sample of the dataset; write one row"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(table, written, text: str, message: str) -> None:
+def test_a_file_that_cannot_be_used_is_one_line(table, written, text, message):
     with pytest.raises(ConfigInvalid, match="features_csv=") as refusal:
         read_feature_file(written(text), [table])
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
-def test_an_id_that_is_there_twice_in_a_file_is_named(table, written) -> None:
+def test_an_id_that_is_there_twice_in_a_file_is_named(table, written):
     row = f"{table['id'][0]},1\n"
     with pytest.raises(ConfigInvalid, match=r"id .* occurs twice; write one row"):
         read_feature_file(written(f"id,a\n{row}{row}"), [table])
 
 
-def test_a_file_that_does_not_exist_is_named(table, tmp_path) -> None:
+def test_a_file_that_does_not_exist_is_named(table, tmp_path):
     with pytest.raises(ConfigInvalid, match=r"none\.csv cannot be read as CSV: .*No such file"):
         read_feature_file(tmp_path / "none.csv", [table])

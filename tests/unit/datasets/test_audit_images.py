@@ -35,7 +35,7 @@ def planes(*samples: tuple[int, list[int]], days: float = 20) -> Planes:
     return Planes(table, digests, present & (digests == 0), present)
 
 
-def test_the_same_pixels_on_both_sides_are_invalid_and_both_are_named() -> None:
+def test_the_same_pixels_on_both_sides_are_invalid_and_both_are_named():
     left, right = planes((11000, [1, 2, 3])), planes((12000, [7, 2]), (12010, [8]))
     finding = identical_images(left, right, place="test")
     assert (finding.verdict, finding.count, finding.total) == (Verdict.INVALID, 1, 3)
@@ -45,17 +45,17 @@ def test_the_same_pixels_on_both_sides_are_invalid_and_both_are_named() -> None:
     assert finding.note == "in 1 samples"
 
 
-def test_an_image_is_the_same_in_another_channel_too() -> None:
+def test_an_image_is_the_same_in_another_channel_too():
     finding = identical_images(planes((11000, [1, 2])), planes((12000, [2])), place="test")
     assert finding.examples[0].endswith("131 (12 h) | 12000_2014_01_01_00_00_00_0 94 (12 h)")
 
 
-def test_different_images_missing_ones_and_uniform_ones_are_not_identical() -> None:
+def test_different_images_missing_ones_and_uniform_ones_are_not_identical():
     finding = identical_images(planes((11000, [1, 0])), planes((12000, [2, 0])), place="test")
     assert (finding.verdict, finding.count) == (Verdict.OK, 0)
 
 
-def test_the_same_pixels_in_two_regions_are_a_warning_that_counts_all_of_them() -> None:
+def test_the_same_pixels_in_two_regions_are_a_warning_that_counts_all_of_them():
     finding = images_in_two_regions(
         planes((11000, [1, 5]), (11010, [2, 5]), (11020, [5, 3])), place="training_split"
     )
@@ -64,14 +64,14 @@ def test_the_same_pixels_in_two_regions_are_a_warning_that_counts_all_of_them() 
     assert [one.split("_")[0] for one in example.split(" | ")] == ["11000", "11020"]
 
 
-def test_samples_of_one_region_may_share_images() -> None:
+def test_samples_of_one_region_may_share_images():
     finding = images_in_two_regions(
         planes((11000, [1, 5]), (11000, [5, 6]), (11010, [7])), place="training_split"
     )
     assert finding.verdict is Verdict.OK
 
 
-def test_uniform_images_that_count_as_present_are_invalid_and_counted_by_channel() -> None:
+def test_uniform_images_that_count_as_present_are_invalid_and_counted_by_channel():
     finding = uniform_images(planes((11000, [1, 0]), (11010, [0, 0])), place="test_split")
     assert (finding.verdict, finding.count, finding.total) == (Verdict.INVALID, 3, 4)
     assert finding.figures == {"94": 1, "131": 2}
@@ -79,12 +79,12 @@ def test_uniform_images_that_count_as_present_are_invalid_and_counted_by_channel
     assert finding.examples[0] == "11000_2014_01_01_00_00_00_0 131 (12 h)"
 
 
-def test_missing_images_are_not_uniform() -> None:
+def test_missing_images_are_not_uniform():
     assert uniform_images(planes((11000, [1]), (11010, [])), place="test_split").count == 0
 
 
 @pytest.mark.parametrize(("grey", "uniform"), [(0, True), (128, True), (255, True), (None, False)])
-def test_an_image_of_any_single_grey_level_is_uniform(grey: int | None, uniform: bool) -> None:
+def test_an_image_of_any_single_grey_level_is_uniform(grey, uniform):
     pixels = np.zeros((N_PLANES, 16), dtype=np.uint8)
     pixels[:] = 10 if grey is None else grey
     pixels[:, 7] += 1 if grey is None else 0
@@ -93,7 +93,7 @@ def test_an_image_of_any_single_grey_level_is_uniform(grey: int | None, uniform:
     assert (digests == 0).all() == uniform
 
 
-def test_what_is_masked_is_not_looked_at() -> None:
+def test_what_is_masked_is_not_looked_at():
     pixels = np.zeros((N_PLANES, 16), dtype=np.uint8)
     digests, uniform = digest_images(pixels, np.zeros((N_STEPS, N_CHANNELS), dtype=np.bool_))
     assert not digests.any()
@@ -126,9 +126,7 @@ def foreign_pack(spoiled, tmp_path):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_copied_image_and_a_zero_filled_one_are_found_in_a_foreign_pack(
-    foreign_pack, processes: int
-) -> None:
+def test_a_copied_image_and_a_zero_filled_one_are_found_in_a_foreign_pack(foreign_pack, processes):
     calls = []
     planes = planes_of(foreign_pack, processes=processes, progress=lambda *done: calls.append(done))
     same = identical_images(planes["training"], planes["test"], place="test")
@@ -141,7 +139,7 @@ def test_a_copied_image_and_a_zero_filled_one_are_found_in_a_foreign_pack(
     assert calls[-1] == (24, 24)
 
 
-def test_an_untouched_pack_has_no_such_image(tiny_dataset, tmp_path) -> None:
+def test_an_untouched_pack_has_no_such_image(tiny_dataset, tmp_path):
     made = ensure_pack(tiny_dataset, tmp_path / "pack", image_size=32, processes=1)
     masked = masked_uniform_images(made, place="dataset")
     assert (masked.verdict, masked.count, masked.note) == (Verdict.OK, 0, "")
@@ -158,9 +156,7 @@ def test_an_untouched_pack_has_no_such_image(tiny_dataset, tmp_path) -> None:
             )
 
 
-def test_a_zero_filled_image_that_the_reader_masked_is_a_warning_and_not_present(
-    spoiled, tmp_path
-) -> None:
+def test_a_zero_filled_image_that_the_reader_masked_is_a_warning_and_not_present(spoiled, tmp_path):
     made = ensure_pack(spoiled, tmp_path / "pack", image_size=32, processes=1)
     seen = planes_of(made)
     assert uniform_images(seen["test"], place="test_split").verdict is Verdict.OK

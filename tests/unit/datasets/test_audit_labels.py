@@ -18,7 +18,7 @@ from flare.datasets.sdobenchmark.labels import read_table
 from tiny import write_table
 
 
-def test_flaring_samples_of_index_1_are_a_warning_with_the_strongest_first() -> None:
+def test_flaring_samples_of_index_1_are_a_warning_with_the_strongest_first():
     table = table_of(
         [
             sample(11000, 0, flux=M),
@@ -34,31 +34,31 @@ def test_flaring_samples_of_index_1_are_a_warning_with_the_strongest_first() -> 
     assert finding.note == "1 of the 2 events of at least M1.0 among them"
 
 
-def test_quiet_samples_of_index_1_and_flares_of_index_0_are_not_nowcasts() -> None:
+def test_quiet_samples_of_index_1_and_flares_of_index_0_are_not_nowcasts():
     table = table_of([sample(11000, 0, flux=M), sample(11010, 0, index=1, flux=QUIET)])
     assert nowcasts(table, place="test_split").verdict is Verdict.OK
 
 
-def test_a_window_under_two_ids_is_a_warning() -> None:
+def test_a_window_under_two_ids_is_a_warning():
     one, other = sample(11000, 5, range_day=5), sample(11000, 5, index=1, range_day=4)
     finding = duplicate_samples(table_of([one, other, sample(11010, 5)]), place="test_split")
     assert (finding.verdict, finding.count, finding.total) == (Verdict.WARNING, 1, 3)
     assert finding.examples == (other["id"],)
 
 
-def test_an_id_that_is_there_twice_with_two_windows_is_a_warning() -> None:
+def test_an_id_that_is_there_twice_with_two_windows_is_a_warning():
     rows = [sample(11000, 5, range_day=4), sample(11000, 6, range_day=4)]
     assert duplicate_samples(table_of(rows), place="test_split").count == 1
 
 
-def test_two_labels_of_one_region_and_window_are_a_warning_across_tables() -> None:
+def test_two_labels_of_one_region_and_window_are_a_warning_across_tables():
     one, other = sample(11000, 5, range_day=5, flux=C), sample(11000, 5, range_day=4, flux=M)
     finding = contradicting_labels([table_of([one]), table_of([other])], place="dataset")
     assert (finding.verdict, finding.count, finding.total) == (Verdict.WARNING, 2, 2)
     assert finding.examples == (f"{one['id']} has 4e-06", f"{other['id']} has 3e-05")
 
 
-def test_equal_labels_of_one_window_and_different_ones_of_two_do_not_contradict() -> None:
+def test_equal_labels_of_one_window_and_different_ones_of_two_do_not_contradict():
     twin = [sample(11000, 5, range_day=day, flux=C) for day in (4, 5)]
     other = [sample(11000, 6, flux=M), sample(11010, 5, flux=M)]
     finding = contradicting_labels([table_of(twin), table_of(other)], place="dataset")
@@ -85,7 +85,7 @@ def timestamp_finding(table: pd.DataFrame) -> AuditFinding:
     return timestamps_tell_label(table, place="training_split")
 
 
-def test_seconds_and_fractions_that_mark_the_label_are_a_warning() -> None:
+def test_seconds_and_fractions_that_mark_the_label_are_a_warning():
     finding = timestamp_finding(stamped(40, leak=True))
     assert finding.verdict is Verdict.WARNING
     assert (finding.count, finding.total, len(finding.examples)) == (120, 120, 3)
@@ -96,31 +96,31 @@ def test_seconds_and_fractions_that_mark_the_label_are_a_warning() -> None:
     assert finding.figures["log_flux_mae_constant"] > 1
 
 
-def test_the_fraction_of_start_alone_is_enough_for_the_warning() -> None:
+def test_the_fraction_of_start_alone_is_enough_for_the_warning():
     table = stamped(40, leak=True)
     table["id"] = table["id"].str.replace("_37_", "_00_")
     assert timestamp_finding(table).figures["roc_area_flaring"] == pytest.approx(1)
 
 
-def test_times_that_say_nothing_are_ok() -> None:
+def test_times_that_say_nothing_are_ok():
     finding = timestamp_finding(stamped(40, leak=False))
     assert (finding.verdict, finding.count) == (Verdict.OK, 0)
     assert finding.figures["roc_area_flaring"] < 0.6
 
 
-def test_too_few_regions_for_the_folds_are_skipped() -> None:
+def test_too_few_regions_for_the_folds_are_skipped():
     finding = timestamp_finding(regions(11000, 4))
     assert (finding.verdict, finding.note) == (Verdict.SKIPPED, "fewer than 5 active regions")
 
 
-def test_labels_all_alike_have_no_roc_area_and_no_warning() -> None:
+def test_labels_all_alike_have_no_roc_area_and_no_warning():
     finding = timestamp_finding(regions(11000, 8, flux=QUIET))
     assert finding.verdict is Verdict.OK
     assert "ROC area of nothing" in finding.note
     assert "log_flux_r2" not in finding.figures
 
 
-def test_nanoseconds_of_a_table_on_disk_are_seen(tmp_path) -> None:
+def test_nanoseconds_of_a_table_on_disk_are_seen(tmp_path):
     rows = ["11000_2014_01_01_00_00_07_0,2014-01-01 00:00:00.000000001,2014-01-01 12:00,1e-9"]
     write_table(tmp_path, "training", rows)
     (stamp,) = timestamp_columns(read_table(tmp_path, "training")).itertuples(index=False)

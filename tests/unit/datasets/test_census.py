@@ -35,7 +35,7 @@ def counted(tiny_dataset: Path) -> Census:
     return take_census(tiny_dataset, processes=1)
 
 
-def test_samples_regions_and_classes_are_counted_by_split(counted: Census) -> None:
+def test_samples_regions_and_classes_are_counted_by_split(counted):
     # Labels in turn by region: quiet, C, M, B, M, quiet, C, X; two samples a region.
     assert counted.splits["training"].counts == {
         "samples": 16, "active_regions": 8,
@@ -44,24 +44,24 @@ def test_samples_regions_and_classes_are_counted_by_split(counted: Census) -> No
     assert counted.splits["test"].counts["samples"] == 8
 
 
-def test_missing_images_are_counted_by_channel_and_step(counted: Census) -> None:
+def test_missing_images_are_counted_by_channel_and_step(counted):
     for split in counted.splits.values():
         expected = {channel: [0, 0, 0, int(channel == "211")] for channel in CHANNELS}
         assert split.missing == expected
         assert split.last_images == {"211": len(split) - 1, "magnetogram": len(split)}
 
 
-def test_a_clean_copy_has_every_check_at_zero(counted: Census) -> None:
+def test_a_clean_copy_has_every_check_at_zero(counted):
     for split in counted.splits.values():
         assert split.findings == dict.fromkeys(CENSUS_CHECKS, Finding(0, None))
         assert list(split.findings) == list(CENSUS_CHECKS)
 
 
-def test_the_fingerprint_is_that_of_the_content(counted: Census, tiny_dataset: Path) -> None:
+def test_the_fingerprint_is_that_of_the_content(counted, tiny_dataset):
     assert counted.fingerprint == content_fingerprint(tiny_dataset)
 
 
-def test_every_image_is_opened_once(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_image_is_opened_once(tiny_dataset, monkeypatch):
     images: list[str] = []
     read = sample_images.read_whole
     monkeypatch.setattr(sample_images, "read_whole", lambda path: images.append(path) or read(path))
@@ -69,9 +69,7 @@ def test_every_image_is_opened_once(tiny_dataset: Path, monkeypatch: pytest.Monk
     assert len(images) == len(set(images)) == 24 * 40 - 2
 
 
-def test_levels_are_the_medians_of_the_images_that_are_there(
-    counted: Census, tiny_dataset: Path
-) -> None:
+def test_levels_are_the_medians_of_the_images_that_are_there(counted, tiny_dataset):
     split = counted.splits["training"]
     for k, row in read_table(tiny_dataset, "training").iterrows():
         sample = read_sample(row["folder"], row["start"])
@@ -84,27 +82,25 @@ def test_levels_are_the_medians_of_the_images_that_are_there(
 @pytest.mark.parametrize(
     ("pixels", "median"), [([7, 7, 7, 7], 7), ([7, 8, 8, 9], 8), ([7, 7, 7, 8], 7.1667)]
 )
-def test_the_level_of_an_image_lies_within_its_middle_level(
-    pixels: list[int], median: float
-) -> None:
+def test_the_level_of_an_image_lies_within_its_middle_level(pixels, median):
     cube = np.array(pixels, dtype=np.uint8).reshape(1, 1, 2, 2)
     assert median_levels(cube, np.array([[True]])) == pytest.approx(median, abs=1e-4)
     assert np.isnan(median_levels(cube, np.array([[False]]))).all()
 
 
-def test_the_table_stays_in_the_order_of_the_file(counted: Census, tiny_dataset: Path) -> None:
+def test_the_table_stays_in_the_order_of_the_file(counted, tiny_dataset):
     read = read_table(tiny_dataset, "test").drop(columns="folder")
     pd.testing.assert_frame_equal(counted.splits["test"].table, read)
 
 
-def test_two_processes_count_the_same_as_one(counted: Census, tiny_dataset: Path) -> None:
+def test_two_processes_count_the_same_as_one(counted, tiny_dataset):
     parallel = take_census(tiny_dataset, processes=2)
     assert parallel.as_dict() == counted.as_dict()
     for name, split in counted.splits.items():
         assert np.array_equal(parallel.splits[name].grey, split.grey, equal_nan=True)
 
 
-def test_the_counts_are_json_without_the_arrays(counted: Census) -> None:
+def test_the_counts_are_json_without_the_arrays(counted):
     content = json.loads(json.dumps(counted.as_dict(), allow_nan=False))
     assert content == counted.as_dict()
     assert (content["name"], content["synthetic"]) == ("tiny", True)
@@ -112,7 +108,7 @@ def test_the_counts_are_json_without_the_arrays(counted: Census) -> None:
     assert len(json.dumps(content)) < 10_000
 
 
-def test_progress_ends_with_all_samples(tiny_dataset: Path) -> None:
+def test_progress_ends_with_all_samples(tiny_dataset):
     seen: list[tuple[int, int]] = []
     take_census(tiny_dataset, processes=1, progress=lambda *done: seen.append(done))
     assert seen[-1] == (24, 24)
@@ -120,7 +116,7 @@ def test_progress_ends_with_all_samples(tiny_dataset: Path) -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_ctrl_c_ends_a_census_and_its_processes(tiny_dataset: Path, processes: int) -> None:
+def test_ctrl_c_ends_a_census_and_its_processes(tiny_dataset, processes):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -128,9 +124,7 @@ def test_ctrl_c_ends_a_census_and_its_processes(tiny_dataset: Path, processes: i
         take_census(tiny_dataset, processes=processes, progress=interrupt)
 
 
-def test_a_dataset_of_one_split_has_a_census_of_one_split(
-    tiny_dataset: Path, tmp_path: Path
-) -> None:
+def test_a_dataset_of_one_split_has_a_census_of_one_split(tiny_dataset, tmp_path):
     shutil.copytree(tiny_dataset / "test", tmp_path / "test")
     counted = take_census(tmp_path)
     assert list(counted.splits) == ["test"]
@@ -138,14 +132,12 @@ def test_a_dataset_of_one_split_has_a_census_of_one_split(
     assert not counted.matches_published
 
 
-def test_a_folder_that_is_not_a_dataset_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_dataset_is_refused(tmp_path):
     with pytest.raises(DatasetNotFound, match=r"no training/meta_data\.csv in"):
         take_census(tmp_path / "nowhere")
 
 
-def test_a_table_that_cannot_be_trusted_is_refused_before_any_image_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_that_cannot_be_trusted_is_refused_before_any_image_is_read(tmp_path, monkeypatch):
     data = write_tiny_dataset(tmp_path / "raw", training_regions=1, test_regions=1)
     table = data / "test" / "meta_data.csv"
     table.write_text(table.read_text().replace(",1e-09", ",nan"))
@@ -166,24 +158,24 @@ def published_split(name: str) -> SplitCensus:
     return SplitCensus(name, table, empty, nothing, empty.sum(axis=0), 0.0, gather([]))
 
 
-def test_a_copy_with_the_published_counts_is_recognised() -> None:
+def test_a_copy_with_the_published_counts_is_recognised():
     splits = {name: published_split(name) for name in PUBLISHED}
     assert Census("raw", False, "0" * 64, splits).matches_published
 
 
-def test_a_copy_that_lacks_a_sample_or_has_another_class_is_not() -> None:
+def test_a_copy_that_lacks_a_sample_or_has_another_class_is_not():
     splits = {name: published_split(name) for name in PUBLISHED}
     splits["test"].table["peak_flux"] = splits["test"].table["peak_flux"].replace(2e-4, 3e-5)
     assert not Census("raw", False, "0" * 64, splits).matches_published
     assert splits["training"].matches_published
 
 
-def test_published_classes_add_up_to_the_published_samples() -> None:
+def test_published_classes_add_up_to_the_published_samples():
     for counts in PUBLISHED.values():
         assert sum(counts[key] for key in ("quiet", "below_c", "c", "m", "x")) == counts["samples"]
 
 
-def test_boundaries_belong_to_the_class_above() -> None:
+def test_boundaries_belong_to_the_class_above():
     flux = np.array([1e-9, 9e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-2])
     assert classes_of(flux) == {
         "quiet": 1, "a": 1, "b": 1, "below_c": 2, "c": 1, "m": 1, "x": 2,
@@ -191,7 +183,7 @@ def test_boundaries_belong_to_the_class_above() -> None:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real sample next to this checkout")
-def test_the_real_sample_has_its_twenty_images_and_nothing_odd() -> None:
+def test_the_real_sample_has_its_twenty_images_and_nothing_odd():
     counted = take_census(REAL)
     split = counted.splits["test"]
     assert split.present.sum(axis=(0, 2)).tolist() == [0, 5, 10, 5]

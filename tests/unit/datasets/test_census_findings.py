@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flare.datasets.sdobenchmark.census import SplitCensus, take_census
+from flare.datasets.sdobenchmark.census import take_census
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 
 from tiny import sample_folder, table_row, tiny_jpeg, write_table, write_tiny_dataset
@@ -38,7 +38,7 @@ def copy(clean: Path, tmp_path: Path) -> Path:
     return shutil.copytree(clean, tmp_path / "raw")
 
 
-def test_split(dataset: Path) -> SplitCensus:
+def test_split(dataset):
     return take_census(dataset, processes=1).splits["test"]
 
 
@@ -195,8 +195,8 @@ MASKED = {"off_schedule", "flagged", "unreadable", "wrong_size", "not_grey", "un
     ("plant", "check", "example"), PLANTED, ids=[plant.__name__ for plant, _, _ in PLANTED]
 )
 def test_what_is_planted_is_counted_once_with_its_place_and_nothing_else_is(
-    copy: Path, plant: Callable[[Path], None], check: str, example: str
-) -> None:
+    copy, plant, check, example
+):
     plant(copy)
     split = test_split(copy)
     met = {name: one for name, one in split.findings.items() if one.count}
@@ -206,7 +206,7 @@ def test_what_is_planted_is_counted_once_with_its_place_and_nothing_else_is(
     assert (~split.present).sum() == absent
 
 
-def test_a_region_of_both_splits_is_named_in_both(copy: Path) -> None:
+def test_a_region_of_both_splits_is_named_in_both(copy):
     share_region(copy)
     for split in take_census(copy, processes=1).splits.values():
         assert (split.findings["shared_region"].count, split.findings["shared_region"].example) == (
@@ -215,7 +215,7 @@ def test_a_region_of_both_splits_is_named_in_both(copy: Path) -> None:
         )
 
 
-def test_the_furthest_used_image_is_reported_in_minutes(copy: Path) -> None:
+def test_the_furthest_used_image_is_reported_in_minutes(copy):
     image(copy).rename(image(copy, 2.5))
     image(copy, 420).rename(image(copy, 405))
     image(copy, 630).rename(image(copy, 646))  # a minute too far to be used
@@ -225,14 +225,14 @@ def test_the_furthest_used_image_is_reported_in_minutes(copy: Path) -> None:
     assert split.findings["off_schedule"].count == 1
 
 
-def test_a_fraction_of_a_second_in_the_start_puts_no_image_off_its_step(copy: Path) -> None:
+def test_a_fraction_of_a_second_in_the_start_puts_no_image_off_its_step(copy):
     add_fraction(copy)
     split = test_split(copy)
     assert split.findings["off_step"].count == 0
     assert 0 < split.minutes_off < 1 / 60
 
 
-def test_an_unusable_image_is_on_disk_and_missing(copy: Path) -> None:
+def test_an_unusable_image_is_on_disk_and_missing(copy):
     last = image(copy, 710, "211")
     last.write_bytes(b"")
     split = test_split(copy)
@@ -240,7 +240,7 @@ def test_an_unusable_image_is_on_disk_and_missing(copy: Path) -> None:
     assert split.missing["211"] == [0, 0, 0, 1]
 
 
-def test_a_usable_duplicate_stands_in_for_a_damaged_image(copy: Path) -> None:
+def test_a_usable_duplicate_stands_in_for_a_damaged_image(copy):
     add_second(copy)
     cut(copy)
     split = test_split(copy)
@@ -249,23 +249,23 @@ def test_a_usable_duplicate_stands_in_for_a_damaged_image(copy: Path) -> None:
     assert split.findings["duplicate"].count == 0
 
 
-def test_upper_case_names_are_images(copy: Path) -> None:
+def test_upper_case_names_are_images(copy):
     image(copy).rename(image(copy).with_suffix(".JPG"))
     assert test_split(copy).present.all()
 
 
-def test_the_same_image_in_upper_case_is_a_duplicate(copy: Path) -> None:
+def test_the_same_image_in_upper_case_is_a_duplicate(copy):
     add_upper_case(copy)
     assert test_split(copy).findings["duplicate"].count == 1
 
 
-def test_the_fingerprint_of_an_odd_copy_is_that_of_its_content_too(copy: Path) -> None:
+def test_the_fingerprint_of_an_odd_copy_is_that_of_its_content_too(copy):
     for plant in (add_1600, add_stray, add_second, cut, rename_table):
         plant(copy)
     assert take_census(copy).fingerprint == content_fingerprint(copy)
 
 
-def test_a_copy_without_a_single_image_is_counted_and_not_refused(copy: Path) -> None:
+def test_a_copy_without_a_single_image_is_counted_and_not_refused(copy):
     for split in ("training", "test"):
         for folder in (copy / split).glob("*/*"):
             shutil.rmtree(folder)

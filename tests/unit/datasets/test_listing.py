@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def flat(dataset: Path, dest: Path) -> Path:
     return dest
 
 
-def test_a_split_is_listed_in_the_order_of_its_table_with_its_labels(dataset: Path) -> None:
+def test_a_split_is_listed_in_the_order_of_its_table_with_its_labels(dataset):
     table = read_table(dataset, "test")
     listing = list_samples(dataset, "test")
     assert [entry.id for entry in listing.entries] == table["id"].tolist()
@@ -43,7 +42,7 @@ def test_a_split_is_listed_in_the_order_of_its_table_with_its_labels(dataset: Pa
     assert (listing.name, listing.synthetic, listing.split) == ("tiny", True, "test")
 
 
-def test_folders_nested_by_region_get_the_ids_of_the_table(dataset: Path) -> None:
+def test_folders_nested_by_region_get_the_ids_of_the_table(dataset):
     (dataset / "test" / "meta_data.csv").unlink()
     listing = list_samples(dataset / "test", "test")
     assert {entry.id for entry in listing.entries} == {
@@ -56,19 +55,19 @@ def test_folders_nested_by_region_get_the_ids_of_the_table(dataset: Path) -> Non
     assert listing.split == ""
 
 
-def test_folders_without_a_dataset_are_of_unknown_origin(dataset: Path, tmp_path: Path) -> None:
+def test_folders_without_a_dataset_are_of_unknown_origin(dataset, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     listing = list_samples(flat(dataset, tmp_path / "elsewhere" / "flat"), "test")
     assert (listing.name, listing.synthetic) == ("flat", None)
 
 
-def test_flat_folders_get_the_same_ids(dataset: Path, tmp_path: Path) -> None:
+def test_flat_folders_get_the_same_ids(dataset, tmp_path):
     listing = list_samples(flat(dataset, tmp_path / "flat"), "test")
     ids = sorted(read_table(dataset, "test")["id"])
     assert [entry.id for entry in listing.entries] == ids
 
 
-def test_folders_of_any_name_are_known_by_their_path(dataset: Path, tmp_path: Path) -> None:
+def test_folders_of_any_name_are_known_by_their_path(dataset, tmp_path):
     for number, folder in enumerate(read_table(dataset, "test")["folder"][:2]):
         shutil.copytree(folder, tmp_path / "mine" / "today" / f"sample {number}")
     listing = list_samples(tmp_path / "mine", "test")
@@ -76,9 +75,7 @@ def test_folders_of_any_name_are_known_by_their_path(dataset: Path, tmp_path: Pa
     assert {entry.active_region for entry in listing.entries} == {None}
 
 
-def test_a_linked_folder_is_listed_and_a_circle_of_links_ends(
-    dataset: Path, tmp_path: Path
-) -> None:
+def test_a_linked_folder_is_listed_and_a_circle_of_links_ends(dataset, tmp_path):
     place = tmp_path / "links"
     place.mkdir()
     (place / "one").symlink_to(read_table(dataset, "test")["folder"][0])
@@ -86,17 +83,17 @@ def test_a_linked_folder_is_listed_and_a_circle_of_links_ends(
     assert [entry.id for entry in list_samples(place, "test").entries] == ["one"]
 
 
-def test_a_folder_inside_a_synthetic_set_is_known_to_be_synthetic(dataset: Path) -> None:
+def test_a_folder_inside_a_synthetic_set_is_known_to_be_synthetic(dataset):
     assert list_samples(dataset / "test" / "12000", "test").synthetic is True
 
 
-def test_a_seed_of_invented_regions_is_stored(dataset: Path) -> None:
+def test_a_seed_of_invented_regions_is_stored(dataset):
     described = {"name": "made", "synthetic": True, "seed": 7}
     (dataset / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
     assert list_samples(dataset, "test").seed == 7
 
 
-def test_the_content_of_a_split_is_what_its_pack_says(dataset: Path, tmp_path: Path) -> None:
+def test_the_content_of_a_split_is_what_its_pack_says(dataset, tmp_path):
     listing = list_samples(dataset, "test")
     digests = {entry.id: digest_of_images(read_files(entry.folder)) for entry in listing.entries}
     made = pack(dataset, tmp_path / "pack", image_size=32, processes=1)
@@ -121,44 +118,42 @@ def call_it_real(dataset: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [touch_image, lose_folder, change_label, call_it_real])
-def test_any_change_of_the_samples_changes_the_state(
-    dataset: Path, change: Callable[[Path], None]
-) -> None:
+def test_any_change_of_the_samples_changes_the_state(dataset, change):
     before = list_samples(dataset, "test").state
     assert list_samples(dataset, "test").state == before
     change(dataset)
     assert list_samples(dataset, "test").state != before
 
 
-def test_a_change_of_the_other_split_does_not(dataset: Path) -> None:
+def test_a_change_of_the_other_split_does_not(dataset):
     before = list_samples(dataset, "test").state
     shutil.rmtree(dataset / "training" / "11000")
     assert list_samples(dataset, "test").state == before
 
 
-def test_the_same_sample_twice_is_refused_by_both_places(dataset: Path, tmp_path: Path) -> None:
+def test_the_same_sample_twice_is_refused_by_both_places(dataset, tmp_path):
     (dataset / "test" / "meta_data.csv").unlink()
     flat(write_tiny_dataset(tmp_path / "again", training_regions=1), dataset / "test" / "copy")
     with pytest.raises(DatasetInvalid, match=r"are both sample 12000_.*; remove one"):
         list_samples(dataset / "test", "test")
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DatasetNotFound, match=r"no folder .*/none; give a dataset"):
         list_samples(tmp_path / "none", "test")
 
 
-def test_a_folder_without_samples_says_what_it_should_hold(tmp_path: Path) -> None:
+def test_a_folder_without_samples_says_what_it_should_hold(tmp_path):
     with pytest.raises(DatasetNotFound, match=r"neither a split's meta_data.csv nor a folder"):
         list_samples(tmp_path, "test")
 
 
-def test_a_split_that_is_not_there_says_which_is(dataset: Path) -> None:
+def test_a_split_that_is_not_there_says_which_is(dataset):
     shutil.rmtree(dataset / "test")
     with pytest.raises(DatasetNotFound, match=r"has no test split; pass -P split=training"):
         list_samples(dataset, "test")
 
 
-def test_the_folder_of_a_split_says_what_to_pass_instead(dataset: Path) -> None:
+def test_the_folder_of_a_split_says_what_to_pass_instead(dataset):
     with pytest.raises(DatasetNotFound, match=f"pass -P data_dir={dataset} "):
         list_samples(dataset / "test", "test")

@@ -5,9 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,21 +51,19 @@ def named(made: Pack) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("split", ["training", "test"])
-def test_the_packed_table_is_the_read_table_to_the_last_bit(
-    tiny_dataset: Path, tiny_pack: Pack, split: str
-) -> None:
+def test_the_packed_table_is_the_read_table_to_the_last_bit(tiny_dataset, tiny_pack, split):
     read = read_table(tiny_dataset, split).drop(columns="folder")
     pd.testing.assert_frame_equal(tiny_pack.split(split).table, read, check_exact=True)
 
 
 @pytest.mark.parametrize("split", ["training", "test"])
-def test_a_raw_pack_has_the_sums_of_its_images(tiny_pack: Pack, split: str) -> None:
+def test_a_raw_pack_has_the_sums_of_its_images(tiny_pack, split):
     rows = tiny_pack.split(split)
     assert rows.sums is not None
     np.testing.assert_array_equal(rows.sums, plane_sums(np.asarray(rows.cubes)))
 
 
-def test_a_pack_that_was_made_before_there_were_sums_opens_without(copied_pack: Path) -> None:
+def test_a_pack_that_was_made_before_there_were_sums_opens_without(copied_pack):
     described = json.loads((copied_pack / "pack.json").read_text())
     for split in described["samples"]:
         (copied_pack / split / "sums.npy").unlink()
@@ -77,26 +73,24 @@ def test_a_pack_that_was_made_before_there_were_sums_opens_without(copied_pack: 
     assert open_pack(copied_pack).split("training").sums is None
 
 
-def test_cubes_are_mapped_and_cannot_be_written(tiny_pack: Pack) -> None:
+def test_cubes_are_mapped_and_cannot_be_written(tiny_pack):
     cubes = tiny_pack.split("training").cubes
     assert isinstance(cubes, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         cubes[0] = 0
 
 
-def test_two_processes_write_the_same_pack_as_one(
-    tiny_dataset: Path, tiny_pack: Pack, tmp_path: Path
-) -> None:
+def test_two_processes_write_the_same_pack_as_one(tiny_dataset, tiny_pack, tmp_path):
     parallel = pack(tiny_dataset, tmp_path / "pack", image_size=64, processes=2)
     for file in ("pack.json", "training/cubes.u8", "test/cubes.u8", "test/present.npy"):
         assert (parallel.folder / file).read_bytes() == (tiny_pack.folder / file).read_bytes()
 
 
-def test_an_opened_pack_equals_the_one_that_was_made(tiny_pack: Pack) -> None:
+def test_an_opened_pack_equals_the_one_that_was_made(tiny_pack):
     assert open_pack(tiny_pack.folder) == tiny_pack
 
 
-def test_missing_images_are_counted_by_channel(tiny_pack: Pack) -> None:
+def test_missing_images_are_counted_by_channel(tiny_pack):
     # One image in the first sample of either split.
     assert tiny_pack.missing == {channel: 2 * (channel == "211") for channel in CHANNELS}
 
@@ -104,9 +98,7 @@ def test_missing_images_are_counted_by_channel(tiny_pack: Pack) -> None:
 @pytest.mark.parametrize(
     "name", ["2012-01-15 000000__131.jpg", "2012-01-15T000000__999.jpg", "IMG_0001.JPEG"]
 )
-def test_an_image_whose_name_cannot_be_read_is_named(
-    dataset: Path, tmp_path: Path, name: str
-) -> None:
+def test_an_image_whose_name_cannot_be_read_is_named(dataset, tmp_path, name):
     spoilt = first_image(dataset)
     spoilt.rename(spoilt.with_name(name))
     for other in ("Thumbs.db", "._hidden.jpg", "2012-01-15T000000__1600.jpg"):
@@ -117,7 +109,7 @@ def test_an_image_whose_name_cannot_be_read_is_named(
     assert sum(made.missing.values()) == 1
 
 
-def test_all_rejected_images_are_named(dataset: Path, tmp_path: Path) -> None:
+def test_all_rejected_images_are_named(dataset, tmp_path):
     spoilt = sorted(sample_folder(dataset, "training", FIRST).iterdir())[:30]
     for image in spoilt:
         image.write_bytes(b"")
@@ -129,23 +121,19 @@ def test_all_rejected_images_are_named(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_the_content_of_a_split_is_the_fingerprint_of_a_dataset_that_has_no_other(
-    tiny_dataset: Path, tiny_pack: Pack, tmp_path: Path
-) -> None:
+    tiny_dataset, tiny_pack, tmp_path
+):
     shutil.copytree(tiny_dataset / "test", tmp_path / "half" / "test")
     assert tiny_pack.contents["test"] == content_fingerprint(tmp_path / "half")
 
 
-def test_another_image_size_is_another_pack_of_the_same_dataset(
-    tiny_dataset: Path, tiny_pack: Pack, tmp_path: Path
-) -> None:
+def test_another_image_size_is_another_pack_of_the_same_dataset(tiny_dataset, tiny_pack, tmp_path):
     small = pack(tiny_dataset, tmp_path / "pack", image_size=32, processes=1)
     assert small.fingerprint == tiny_pack.fingerprint
     assert small.pack_fingerprint != tiny_pack.pack_fingerprint
 
 
-def test_another_label_is_another_pack_although_the_pixels_are_the_same(
-    dataset: Path, tmp_path: Path
-) -> None:
+def test_another_label_is_another_pack_although_the_pixels_are_the_same(dataset, tmp_path):
     before = pack(dataset, tmp_path / "before", image_size=64)
     table = dataset / "training" / "meta_data.csv"
     table.write_text(table.read_text().replace("1e-09", "2e-09"))
@@ -153,16 +141,14 @@ def test_another_label_is_another_pack_although_the_pixels_are_the_same(
     assert after.pack_fingerprint != before.pack_fingerprint
 
 
-def test_a_pack_that_nobody_touched_is_verified_sample_by_sample(tiny_pack: Pack) -> None:
+def test_a_pack_that_nobody_touched_is_verified_sample_by_sample(tiny_pack):
     reports: list[tuple[int, int]] = []
     verify_pack(tiny_pack, progress=lambda *report: reports.append(report))
     assert reports[-1] == (24, 24)
 
 
 @pytest.mark.parametrize("place", [0, -1])
-def test_one_changed_byte_is_noticed_by_verifying_and_its_sample_named(
-    copied_pack: Path, place: int
-) -> None:
+def test_one_changed_byte_is_noticed_by_verifying_and_its_sample_named(copied_pack, place):
     path = copied_pack / "test" / "cubes.u8"
     content = bytearray(path.read_bytes())
     content[place] ^= 1
@@ -174,7 +160,7 @@ def test_one_changed_byte_is_noticed_by_verifying_and_its_sample_named(
         verify_pack(result)
 
 
-def test_a_fingerprint_of_other_samples_is_noticed_by_verifying(copied_pack: Path) -> None:
+def test_a_fingerprint_of_other_samples_is_noticed_by_verifying(copied_pack):
     path = copied_pack / "pack.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"pack_fingerprint": "0" * 64}))
@@ -182,7 +168,7 @@ def test_a_fingerprint_of_other_samples_is_noticed_by_verifying(copied_pack: Pat
         verify_pack(open_pack(copied_pack))
 
 
-def test_a_pack_has_the_name_kind_and_seed_of_its_dataset(dataset: Path, tmp_path: Path) -> None:
+def test_a_pack_has_the_name_kind_and_seed_of_its_dataset(dataset, tmp_path):
     described = {"name": "made", "synthetic": True, "seed": 7}
     (dataset / "dataset.json").write_text(json.dumps(described))
     made = pack(dataset, tmp_path / "pack", image_size=64)
@@ -191,9 +177,7 @@ def test_a_pack_has_the_name_kind_and_seed_of_its_dataset(dataset: Path, tmp_pat
 
 
 @pytest.mark.parametrize("split", ["training", "test"])
-def test_a_dataset_of_one_split_makes_a_pack_of_one_split(
-    dataset: Path, tmp_path: Path, split: str
-) -> None:
+def test_a_dataset_of_one_split_makes_a_pack_of_one_split(dataset, tmp_path, split):
     other = {"training": "test", "test": "training"}[split]
     shutil.rmtree(dataset / other)
     made = pack(dataset, tmp_path / "pack", image_size=64)
@@ -202,7 +186,7 @@ def test_a_dataset_of_one_split_makes_a_pack_of_one_split(
         made.split(other)
 
 
-def test_progress_ends_with_all_samples(dataset: Path, tmp_path: Path) -> None:
+def test_progress_ends_with_all_samples(dataset, tmp_path):
     seen: list[tuple[int, int]] = []
     pack(dataset, tmp_path / "pack", image_size=64, progress=lambda *done: seen.append(done))
     assert seen[-1] == (2, 2)
@@ -212,7 +196,7 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_interrupted_pack_leaves_nothing(dataset: Path, tmp_path: Path) -> None:
+def test_an_interrupted_pack_leaves_nothing(dataset, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         pack(dataset, tmp_path / "packs" / "tiny", image_size=64, progress=interrupt)
     assert list((tmp_path / "packs").iterdir()) == []
@@ -235,9 +219,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_pack_that_was_killed_is_made_again(
-    tiny_dataset: Path, tiny_pack: Pack, tmp_path: Path
-) -> None:
+def test_a_pack_that_was_killed_is_made_again(tiny_dataset, tiny_pack, tmp_path):
     program, dest = tmp_path / "program.py", tmp_path / "packs" / "pack"
     program.write_text(_WAITS, encoding="utf-8")
     with subprocess.Popen(
@@ -281,9 +263,7 @@ def rename_dataset(dataset: Path) -> None:
 @pytest.mark.parametrize(
     "change", [touch_image, delete_image, add_image, change_label, rename_dataset]
 )
-def test_a_dataset_that_changed_is_noticed_and_packed_again(
-    dataset: Path, tmp_path: Path, change: Callable[[Path], None]
-) -> None:
+def test_a_dataset_that_changed_is_noticed_and_packed_again(dataset, tmp_path, change):
     pack(dataset, tmp_path / "pack", image_size=64)
     change(dataset)
     with pytest.raises(DatasetInvalid, match="changed since it was packed"):
@@ -292,14 +272,14 @@ def test_a_dataset_that_changed_is_noticed_and_packed_again(
     assert open_pack(tmp_path / "pack", source=dataset).fingerprint == content_fingerprint(dataset)
 
 
-def test_files_that_no_reader_looks_at_make_no_pack_stale(dataset: Path, tmp_path: Path) -> None:
+def test_files_that_no_reader_looks_at_make_no_pack_stale(dataset, tmp_path):
     made = pack(dataset, tmp_path / "pack", image_size=64)
     (dataset / "training" / ".DS_Store").touch()
     (dataset / "notes.txt").touch()
     assert open_pack(tmp_path / "pack", source=dataset) == made
 
 
-def test_a_fresh_pack_is_opened_and_not_made_again(dataset: Path, tmp_path: Path) -> None:
+def test_a_fresh_pack_is_opened_and_not_made_again(dataset, tmp_path):
     made = ensure_pack(dataset, tmp_path / "pack", image_size=64)
     assert ensure_pack(dataset, tmp_path / "pack", image_size=64, progress=interrupt) == made
 
@@ -307,9 +287,7 @@ def test_a_fresh_pack_is_opened_and_not_made_again(dataset: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "words"), [({"format": 2}, r"2 \(raw\)"), ({"storage": "jpeg"}, r"4 \(jpeg\)")]
 )
-def test_a_pack_of_an_earlier_format_is_replaced(
-    dataset: Path, tmp_path: Path, change: dict[str, Any], words: str
-) -> None:
+def test_a_pack_of_an_earlier_format_is_replaced(dataset, tmp_path, change, words):
     made = ensure_pack(dataset, tmp_path / "pack", image_size=64)
     content = json.loads((made.folder / "pack.json").read_text())
     (made.folder / "pack.json").write_text(json.dumps(content | change))
@@ -318,21 +296,19 @@ def test_a_pack_of_an_earlier_format_is_replaced(
     assert ensure_pack(dataset, made.folder, image_size=64) == made == open_pack(made.folder)
 
 
-def test_a_pack_of_another_image_size_is_replaced(dataset: Path, tmp_path: Path) -> None:
+def test_a_pack_of_another_image_size_is_replaced(dataset, tmp_path):
     ensure_pack(dataset, tmp_path / "pack", image_size=64)
     made = ensure_pack(dataset, tmp_path / "pack", image_size=32)
     assert made.split("training").cubes.shape == (1, 4, 10, 32, 32)
 
 
-def test_a_mistyped_dataset_is_not_answered_with_the_pack_of_another(
-    dataset: Path, tmp_path: Path
-) -> None:
+def test_a_mistyped_dataset_is_not_answered_with_the_pack_of_another(dataset, tmp_path):
     ensure_pack(dataset, tmp_path / "pack", image_size=64)
     with pytest.raises(DatasetNotFound, match=r"no training/meta_data\.csv in .*rwa"):
         ensure_pack(tmp_path / "rwa", tmp_path / "pack", image_size=64)
 
 
-def test_a_folder_without_a_pack_says_what_to_run(tmp_path: Path) -> None:
+def test_a_folder_without_a_pack_says_what_to_run(tmp_path):
     with pytest.raises(DatasetNotFound, match=r"run `mlflow run . -e pack`"):
         open_pack(tmp_path)
 
@@ -370,17 +346,13 @@ def cut_description(folder: Path) -> None:
         (cut_description, "is damaged"),
     ],
 )
-def test_a_damaged_pack_is_refused(
-    copied_pack: Path, damage: Callable[[Path], Any], words: str
-) -> None:
+def test_a_damaged_pack_is_refused(copied_pack, damage, words):
     damage(copied_pack)
     with pytest.raises(DatasetInvalid, match=words):
         open_pack(copied_pack)
 
 
-def test_a_full_disk_is_noticed_before_anything_is_written(
-    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_noticed_before_anything_is_written(dataset, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(DiskTooSmall, match=r"the pack takes .*; make room, halve image_size"):
@@ -388,7 +360,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written(
     assert not (tmp_path / "packs").exists()
 
 
-def test_a_folder_of_other_files_is_not_overwritten(dataset: Path, tmp_path: Path) -> None:
+def test_a_folder_of_other_files_is_not_overwritten(dataset, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("do not lose")
     with pytest.raises(DatasetInvalid, match="something other than a pack"):
@@ -396,15 +368,13 @@ def test_a_folder_of_other_files_is_not_overwritten(dataset: Path, tmp_path: Pat
     assert (tmp_path / "home" / "thesis.tex").read_text() == "do not lose"
 
 
-def test_a_table_without_images_is_not_a_dataset(dataset: Path, tmp_path: Path) -> None:
+def test_a_table_without_images_is_not_a_dataset(dataset, tmp_path):
     shutil.rmtree(dataset / "training" / "11000")
     with pytest.raises(DatasetNotFound, match="lists 1 samples, but no folder of images"):
         pack(dataset, tmp_path / "pack", image_size=64)
 
 
-def test_a_split_without_one_usable_image_is_refused_with_the_reason(
-    dataset: Path, tmp_path: Path
-) -> None:
+def test_a_split_without_one_usable_image_is_refused_with_the_reason(dataset, tmp_path):
     for image in sample_folder(dataset, "training", FIRST).iterdir():
         image.write_bytes(b"")
     with pytest.raises(DatasetInvalid, match="can be used; most are rejected as 'unreadable'"):
@@ -412,8 +382,6 @@ def test_a_split_without_one_usable_image_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("size", [0, -64, 100, 512])
-def test_an_image_size_that_does_not_divide_256_is_refused(
-    dataset: Path, tmp_path: Path, size: int
-) -> None:
+def test_an_image_size_that_does_not_divide_256_is_refused(dataset, tmp_path, size):
     with pytest.raises(ConfigInvalid, match=f"image_size {size} does not divide 256"):
         pack(dataset, tmp_path / "pack", image_size=size)

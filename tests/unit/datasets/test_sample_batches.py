@@ -27,7 +27,7 @@ def read(batches: list[list[Source]], processes: int) -> list[SampleBatch]:
         return list(result)
 
 
-def test_what_is_read_is_the_reader_s_sample_averaged_down(batches: list[list[Source]]) -> None:
+def test_what_is_read_is_the_reader_s_sample_averaged_down(batches):
     result = read(batches, 1)
     assert [len(batch.cubes) for batch in result] == [3, 3, 2]
     for some, batch in zip(batches, result, strict=True):
@@ -39,22 +39,20 @@ def test_what_is_read_is_the_reader_s_sample_averaged_down(batches: list[list[So
             assert batch.ends[row] == start + timedelta(hours=12)
 
 
-def test_processes_give_the_same_in_the_same_order(batches: list[list[Source]]) -> None:
+def test_processes_give_the_same_in_the_same_order(batches):
     for one, two in zip(read(batches, 1), read(batches, 2), strict=True):
         assert np.array_equal(one.cubes, two.cubes)
         assert (one.digests, one.ends, one.rejected) == (two.digests, two.ends, two.rejected)
 
 
-def test_a_start_that_is_not_known_is_worked_out_from_the_images(
-    batches: list[list[Source]],
-) -> None:
+def test_a_start_that_is_not_known_is_worked_out_from_the_images(batches):
     unknown: list[list[Source]] = [[(folder, None) for folder, _ in some] for some in batches]
     for given, result in zip(read(batches, 1), read(unknown, 1), strict=True):
         assert given.ends == result.ends
         assert np.array_equal(given.cubes, result.cubes)
 
 
-def test_a_damaged_image_is_masked_and_named(tmp_path: Path, batches: list[list[Source]]) -> None:
+def test_a_damaged_image_is_masked_and_named(tmp_path, batches):
     folder, start = batches[1][0]
     copy = shutil.copytree(folder, tmp_path / "copy")
     image = sorted(copy.iterdir())[0]

@@ -42,16 +42,14 @@ def whole_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_whole_sample_has_forty_images(whole_sample: Path) -> None:
+def test_a_whole_sample_has_forty_images(whole_sample):
     sample = read_sample(whole_sample, START)
     assert sample.present.all()
     assert sample.cube.shape == (4, 10, 256, 256)
     assert sample.rejected == ()
 
 
-def test_each_plane_holds_the_pixels_of_the_file_of_its_step_and_channel(
-    whole_sample: Path,
-) -> None:
+def test_each_plane_holds_the_pixels_of_the_file_of_its_step_and_channel(whole_sample):
     cube = read_sample(whole_sample, START).cube
     for step, minutes in enumerate(STEP_OFFSETS_MINUTES):
         for index, channel in enumerate(CHANNELS):
@@ -59,14 +57,14 @@ def test_each_plane_holds_the_pixels_of_the_file_of_its_step_and_channel(
             assert np.array_equal(cube[step, index], decoded(file.read_bytes()))
 
 
-def test_a_folder_that_is_not_there_is_a_sample_without_images(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_a_sample_without_images(tmp_path):
     sample = read_sample(tmp_path / "none", START)
     assert not sample.present.any()
     assert not sample.cube.any()
     assert sample.rejected == (("", "no folder"),)
 
 
-def test_an_image_that_is_not_there_is_missing_without_being_rejected(tmp_path: Path) -> None:
+def test_an_image_that_is_not_there_is_missing_without_being_rejected(tmp_path):
     (tmp_path / named(0)).write_bytes(GREY)
     sample = read_sample(tmp_path, START)
     assert sample.present.sum() == 1
@@ -74,13 +72,13 @@ def test_an_image_that_is_not_there_is_missing_without_being_rejected(tmp_path: 
 
 
 @pytest.mark.parametrize("minutes", [-15, 15])
-def test_an_image_fifteen_minutes_from_a_step_belongs_to_it(minutes: int) -> None:
+def test_an_image_fifteen_minutes_from_a_step_belongs_to_it(minutes):
     sample = sample_of_files({named(420 + minutes): GREY}, START)
     assert sample.present[1, CHANNELS.index("171")]
 
 
 @pytest.mark.parametrize("minutes", [-16, 16, 200, 404, 436, 727, 1440])
-def test_an_image_further_from_every_step_is_off_schedule(minutes: int) -> None:
+def test_an_image_further_from_every_step_is_off_schedule(minutes):
     name = named(minutes)
     sample = sample_of_files({name: GREY}, START)
     assert not sample.present.any()
@@ -88,7 +86,7 @@ def test_an_image_further_from_every_step_is_off_schedule(minutes: int) -> None:
 
 
 @given(st.floats(-60, 780))
-def test_an_image_goes_to_the_nearest_step_or_nowhere(minutes: float) -> None:
+def test_an_image_goes_to_the_nearest_step_or_nowhere(minutes):
     minutes = round(minutes * 60) / 60
     distances = [abs(minutes - offset) for offset in STEP_OFFSETS_MINUTES]
     steps, _ = sample_of_files({named(minutes): GREY}, START).present.nonzero()
@@ -96,33 +94,33 @@ def test_an_image_goes_to_the_nearest_step_or_nowhere(minutes: float) -> None:
 
 
 @pytest.mark.parametrize("near_first", [True, False])
-def test_of_two_images_for_one_place_the_nearer_is_chosen(near_first: bool) -> None:
+def test_of_two_images_for_one_place_the_nearer_is_chosen(near_first):
     near, far = (named(423), named(416)) if near_first else (named(417), named(424))
     sample = sample_of_files({near: GREY, far: OTHER_GREY}, START)
     assert np.array_equal(sample.cube[1, 2], decoded(GREY))
     assert sample.rejected == ((far, "duplicate"),)
 
 
-def test_the_farther_image_is_chosen_where_the_nearer_cannot_be_decoded() -> None:
+def test_the_farther_image_is_chosen_where_the_nearer_cannot_be_decoded():
     near, far = named(423), named(416)
     sample = sample_of_files({near: GREY[:200], far: OTHER_GREY}, START)
     assert np.array_equal(sample.cube[1, 2], decoded(OTHER_GREY))
     assert sample.rejected == ((near, "unreadable"),)
 
 
-def test_the_farther_image_is_chosen_where_the_nearer_is_uniform() -> None:
+def test_the_farther_image_is_chosen_where_the_nearer_is_uniform():
     near, far = named(423), named(416)
     sample = sample_of_files({near: uniform_jpeg(0), far: OTHER_GREY}, START)
     assert np.array_equal(sample.cube[1, 2], decoded(OTHER_GREY))
     assert sample.rejected == ((near, "uniform"),)
 
 
-def test_fractions_of_a_second_in_the_start_move_no_image() -> None:
+def test_fractions_of_a_second_in_the_start_move_no_image():
     sample = sample_of_files({named(710): GREY}, START + timedelta(seconds=0.9))
     assert sample.present[3, CHANNELS.index("171")]
 
 
-def test_channels_that_a_sample_does_not_have_are_ignored(tmp_path: Path) -> None:
+def test_channels_that_a_sample_does_not_have_are_ignored(tmp_path):
     (tmp_path / named(0, "1600")).write_bytes(GREY)
     (tmp_path / "notes.txt").write_text("observed")
     sample = read_sample(tmp_path, START)
@@ -153,25 +151,25 @@ def uniform_jpeg(grey: int) -> bytes:
         (uniform_jpeg(128), "uniform"),
     ],
 )
-def test_an_unusable_image_is_masked_and_listed_with_its_reason(data: bytes, reason: str) -> None:
+def test_an_unusable_image_is_masked_and_listed_with_its_reason(data, reason):
     sample = sample_of_files({named(0): data, named(420): GREY}, START)
     assert sample.present.sum() == 1
     assert not sample.cube[0].any()
     assert sample.rejected == ((named(0), reason),)
 
 
-def test_a_folder_named_like_an_image_is_an_unreadable_image(tmp_path: Path) -> None:
+def test_a_folder_named_like_an_image_is_an_unreadable_image(tmp_path):
     (tmp_path / named(0)).mkdir()
     assert read_sample(tmp_path, START).rejected == ((named(0), "unreadable"),)
 
 
 @given(st.integers(0, len(GREY) - 1))
-def test_a_jpeg_cut_anywhere_never_stops_the_reader(length: int) -> None:
+def test_a_jpeg_cut_anywhere_never_stops_the_reader(length):
     sample = sample_of_files({named(0): GREY[:length]}, START)
     assert sample.present.any() != bool(sample.rejected)
 
 
-def test_the_start_of_a_whole_sample_is_inferred_from_its_images(whole_sample: Path) -> None:
+def test_the_start_of_a_whole_sample_is_inferred_from_its_images(whole_sample):
     assert infer_start(whole_sample) == START
 
 
@@ -180,33 +178,33 @@ def test_the_start_of_a_whole_sample_is_inferred_from_its_images(whole_sample: P
     st.lists(st.integers(0, 240), min_size=4, max_size=4),
 )
 def test_two_of_the_four_times_are_enough_to_infer_the_start(
-    tmp_path_factory: pytest.TempPathFactory, offsets: set[int], late_seconds: list[int]
-) -> None:
+    tmp_path_factory, offsets, late_seconds
+):
     folder = tmp_path_factory.mktemp("lone")
     for offset, late in zip(sorted(offsets), late_seconds, strict=False):
         (folder / named(offset + late / 60)).touch()
     assert abs(infer_start(folder) - START) <= timedelta(minutes=4)
 
 
-def test_images_of_one_time_count_as_the_newest_of_the_window(tmp_path: Path) -> None:
+def test_images_of_one_time_count_as_the_newest_of_the_window(tmp_path):
     (tmp_path / named(710)).touch()
     (tmp_path / named(710, "94")).touch()
     assert infer_start(tmp_path) == START
 
 
-def test_a_folder_without_images_has_no_start(tmp_path: Path) -> None:
+def test_a_folder_without_images_has_no_start(tmp_path):
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(DatasetInvalid, match=r"no image in .* has a name such as"):
         infer_start(tmp_path)
 
 
-def test_a_missing_folder_has_no_start(tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_start(tmp_path):
     with pytest.raises(DatasetNotFound, match="no folder"):
         infer_start(tmp_path / "none")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real sample next to this checkout")
-def test_the_real_sample_has_twenty_of_its_forty_images() -> None:
+def test_the_real_sample_has_twenty_of_its_forty_images():
     row = read_table(REAL, "test").iloc[0]
     sample = read_sample(row["folder"], row["start"])
     assert sample.present.sum(axis=1).tolist() == [0, 5, 10, 5]

@@ -1,8 +1,5 @@
 """Reading the labels of a split: what is accepted, and what is refused with which words."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -21,7 +18,7 @@ OTHER = (
 )
 
 
-def test_a_row_becomes_region_times_flux_and_folder(tmp_path: Path) -> None:
+def test_a_row_becomes_region_times_flux_and_folder(tmp_path):
     write_table(tmp_path, "test", [ROW])
     row = read_table(tmp_path, "test").iloc[0]
     assert row["id"] == "12545_2016_05_15_04_42_01_0"
@@ -33,31 +30,31 @@ def test_a_row_becomes_region_times_flux_and_folder(tmp_path: Path) -> None:
     assert row["folder"] == tmp_path / "test" / "12545" / "2016_05_15_04_42_01_0"
 
 
-def test_the_window_index_is_the_last_number_of_the_id(tmp_path: Path) -> None:
+def test_the_window_index_is_the_last_number_of_the_id(tmp_path):
     write_table(tmp_path, "test", [ROW, OTHER])
     assert read_table(tmp_path, "test")["window_index"].to_list() == [0, 1]
 
 
-def test_start_is_read_from_its_column_and_not_from_the_id(tmp_path: Path) -> None:
+def test_start_is_read_from_its_column_and_not_from_the_id(tmp_path):
     write_table(tmp_path, "test", [OTHER])
     assert read_table(tmp_path, "test")["start"][0] == pd.Timestamp("2012-01-15 00:00:00.25")
 
 
-def test_times_with_a_zone_are_turned_into_utc(tmp_path: Path) -> None:
+def test_times_with_a_zone_are_turned_into_utc(tmp_path):
     row = "11402_2012_01_15_12_00_00_1,2012-01-15T01:00:00+01:00,2012-01-15T12:00:00Z,1e-09"
     write_table(tmp_path, "test", [row])
     assert read_table(tmp_path, "test")["start"][0] == pd.Timestamp("2012-01-15")
 
 
 @pytest.mark.parametrize("place", ["training/train.csv", "train.csv", "training/meta_data.csv"])
-def test_copies_without_a_header_are_read(tmp_path: Path, place: str) -> None:
+def test_copies_without_a_header_are_read(tmp_path, place):
     path = tmp_path / place
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"{ROW}\n{OTHER}\n")
     assert read_table(tmp_path, "training")["active_region"].to_list() == [12545, 11402]
 
 
-def test_columns_may_come_in_another_order_and_with_others_between(tmp_path: Path) -> None:
+def test_columns_may_come_in_another_order_and_with_others_between(tmp_path):
     sample_id, start, end, flux = ROW.split(",")
     (tmp_path / "test.csv").write_text(
         f"peak_flux,note,id,end,start\n{flux},quiet,{sample_id},{end},{start}\n"
@@ -89,9 +86,7 @@ HEADER = "id,start,end,peak_flux"
     ],
 )
 @pytest.mark.parametrize("spoil", [str.encode, spoilt], ids=["plain", "spreadsheet"])
-def test_tables_of_many_copies_hold_the_same_two_samples(
-    tmp_path: Path, text: str, spoil: Callable[[str], bytes]
-) -> None:
+def test_tables_of_many_copies_hold_the_same_two_samples(tmp_path, text, spoil):
     (tmp_path / "test.csv").write_bytes(spoil(text))
     table = read_table(tmp_path, "test")
     assert table["active_region"].to_list() == [12545, 11402]
@@ -100,19 +95,19 @@ def test_tables_of_many_copies_hold_the_same_two_samples(
     assert has_header(tmp_path / "test.csv") == ("peak_flux" in text)
 
 
-def test_of_two_tables_the_published_name_is_read(tmp_path: Path) -> None:
+def test_of_two_tables_the_published_name_is_read(tmp_path):
     write_table(tmp_path, "test", [ROW])
     (tmp_path / "test" / "test.csv").write_text(OTHER)
     assert read_table(tmp_path, "test")["active_region"].to_list() == [12545]
 
 
-def test_a_headerless_table_without_an_id_is_refused(tmp_path: Path) -> None:
+def test_a_headerless_table_without_an_id_is_refused(tmp_path):
     (tmp_path / "test.csv").write_text("a,b,c,d,e\n")
     with pytest.raises(DatasetInvalid, match="has no single column id, start, end, peak_flux"):
         read_table(tmp_path, "test")
 
 
-def test_a_dataset_one_folder_further_down_is_pointed_at(tmp_path: Path) -> None:
+def test_a_dataset_one_folder_further_down_is_pointed_at(tmp_path):
     write_table(tmp_path / "SDOBenchmark_full", "test", [ROW])
     write_table(tmp_path / ".half-made", "test", [ROW])
     with pytest.raises(
@@ -122,7 +117,7 @@ def test_a_dataset_one_folder_further_down_is_pointed_at(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("column", ["id", "start", "end", "peak_flux"])
-def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
+def test_a_missing_column_is_named(tmp_path, column):
     path = write_table(tmp_path, "test", [ROW])
     path.write_text(path.read_text().replace(column, "other", 1))
     with pytest.raises(DatasetInvalid, match=rf"meta_data\.csv has no single column {column};"):
@@ -130,9 +125,7 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["", "nan", "0", "-1e-06", "inf", "M1.0", "5"])
-def test_a_label_that_is_not_a_positive_number_is_refused_with_its_id(
-    tmp_path: Path, label: str
-) -> None:
+def test_a_label_that_is_not_a_positive_number_is_refused_with_its_id(tmp_path, label):
     write_table(tmp_path, "test", [OTHER, ROW.replace("7.0588e-07", label)])
     with pytest.raises(DatasetInvalid, match=r"12545_2016_05_15_04_42_01_0: peak_flux is '"):
         read_table(tmp_path, "test")
@@ -141,19 +134,19 @@ def test_a_label_that_is_not_a_positive_number_is_refused_with_its_id(
 @pytest.mark.parametrize(
     "time", ["", "yesterday", "2016-13-14 16:42:01", "3000-01-01", "1816-05-14 16:42:01"]
 )
-def test_a_time_that_cannot_be_read_is_refused_with_its_id(tmp_path: Path, time: str) -> None:
+def test_a_time_that_cannot_be_read_is_refused_with_its_id(tmp_path, time):
     write_table(tmp_path, "test", [ROW.replace("2016-05-14 16:42:01.000000000", time)])
     with pytest.raises(DatasetInvalid, match=r"12545_2016_05_15_04_42_01_0: start is '"):
         read_table(tmp_path, "test")
 
 
-def test_a_window_that_ends_before_it_starts_is_refused(tmp_path: Path) -> None:
+def test_a_window_that_ends_before_it_starts_is_refused(tmp_path):
     write_table(tmp_path, "test", [ROW.replace("2016-05-15 04:42", "2016-05-13 04:42")])
     with pytest.raises(DatasetInvalid, match=r"end is .* must come after start"):
         read_table(tmp_path, "test")
 
 
-def test_an_id_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+def test_an_id_that_is_there_twice_is_refused(tmp_path):
     write_table(tmp_path, "test", [ROW, OTHER, ROW])
     with pytest.raises(DatasetInvalid, match=r"12545_2016_05_15_04_42_01_0.*twice"):
         read_table(tmp_path, "test")
@@ -163,28 +156,28 @@ def test_an_id_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     "sample_id",
     ["", "../../etc", "12545", "AR_12545_2016_05_15_04_42_01_0", f"{9**30}_2016_05_15_04_42_01_0"],
 )
-def test_an_id_of_another_form_is_refused(tmp_path: Path, sample_id: str) -> None:
+def test_an_id_of_another_form_is_refused(tmp_path, sample_id):
     write_table(tmp_path, "test", [ROW.replace("12545_2016_05_15_04_42_01_0", sample_id)])
     with pytest.raises(DatasetInvalid, match=r"id is .* write <region>_"):
         read_table(tmp_path, "test")
 
 
 @pytest.mark.parametrize("text", ["", "\n", "id,start,end,peak_flux\n"])
-def test_an_empty_table_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_empty_table_is_refused(tmp_path, text):
     (tmp_path / "test.csv").write_text(text)
     with pytest.raises(DatasetInvalid, match="has no rows"):
         read_table(tmp_path, "test")
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe\x00\x01\x80", b'"a,b\nc', b"a,b\nc,d,e,f,g\n"])
-def test_bytes_that_are_not_a_table_are_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
+def test_bytes_that_are_not_a_table_are_refused_in_one_line(tmp_path, data):
     (tmp_path / "test.csv").write_bytes(data)
     with pytest.raises(DatasetInvalid) as refusal:
         read_table(tmp_path, "test")
     assert "\n" not in str(refusal.value)
 
 
-def test_a_missing_dataset_says_which_file_and_what_to_run(tmp_path: Path) -> None:
+def test_a_missing_dataset_says_which_file_and_what_to_run(tmp_path):
     with pytest.raises(DatasetNotFound) as refusal:
         read_table(tmp_path / "raw", "training")
     assert str(refusal.value) == (
@@ -193,26 +186,24 @@ def test_a_missing_dataset_says_which_file_and_what_to_run(tmp_path: Path) -> No
     )
 
 
-def test_a_split_of_another_name_is_refused_with_the_choices(tmp_path: Path) -> None:
+def test_a_split_of_another_name_is_refused_with_the_choices(tmp_path):
     with pytest.raises(ConfigInvalid, match=r"'validation'.*training, test"):
         read_table(tmp_path, "validation")
 
 
-def test_a_generated_dataset_says_that_it_is_synthetic(tmp_path: Path) -> None:
+def test_a_generated_dataset_says_that_it_is_synthetic(tmp_path):
     (tmp_path / "dataset.json").write_text('{"name": "made up", "synthetic": true, "seed": 0}')
     identity = dataset_identity(tmp_path)
     assert (identity.name, identity.synthetic) == ("made up", True)
 
 
-def test_a_dataset_without_a_description_is_real_and_called_after_its_folder(
-    tmp_path: Path,
-) -> None:
+def test_a_dataset_without_a_description_is_real_and_called_after_its_folder(tmp_path):
     identity = dataset_identity(tmp_path)
     assert (identity.name, identity.synthetic) == (tmp_path.name, False)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "x"}'])
-def test_a_damaged_description_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_damaged_description_is_refused(tmp_path, text):
     (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(DatasetInvalid, match=r"dataset\.json is not a JSON object"):
         dataset_identity(tmp_path)

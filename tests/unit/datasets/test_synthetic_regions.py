@@ -23,7 +23,7 @@ def observed_test() -> list[Region]:
 
 
 @pytest.fixture(scope="module")
-def test_split() -> list[Region]:
+def test_split():
     return make_regions("test", 1600, seed=0, test="selected")
 
 

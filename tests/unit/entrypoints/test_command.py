@@ -113,13 +113,6 @@ def test_two_bad_arguments_are_both_named(command):
     assert "batch_size=1" in err
 
 
-def test_help_lists_every_parameter_and_exits_with_0(command):
-    code, out, err = command(nothing, "--help")
-    assert (code, err) == (0, "")
-    for name in TrainConfig.model_fields:
-        assert f"--{name}" in out
-
-
 @pytest.mark.parametrize("error", [ModelNotFound, TrainingDiverged])
 def test_an_expected_error_is_one_line_on_stderr_and_exit_code_2(command, error):
     def workflow(_config):
@@ -192,15 +185,3 @@ def test_an_entry_point_says_one_line_as_a_process_too():
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("train: epochs=0: ")
     assert done.stderr.count("\n") == 1
-
-
-def test_help_needs_neither_torch_nor_mlflow():
-    code = (
-        "import sys; sys.argv = ['train', '--help']\n"
-        "from entrypoints.command import run\n"
-        "from entrypoints.train import main, TrainConfig\n"
-        "try: run('train', TrainConfig, main)\n"
-        "finally: print({'torch', 'mlflow', 'sklearn'} & set(sys.modules), file=sys.stderr)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert (done.returncode, done.stderr) == (0, "set()\n")

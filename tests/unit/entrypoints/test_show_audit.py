@@ -34,25 +34,23 @@ def lines(report: AuditReport, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 
-def test_the_head_says_what_was_audited(lines: list[str]) -> None:
+def test_the_head_says_what_was_audited(lines):
     assert lines[0] == ("data 'mine': audit of 0123456789abcdef, split feedfeedfeedfeed")
 
 
-def test_made_up_data_are_called_synthetic(
-    report: AuditReport, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_made_up_data_are_called_synthetic(report, capsys):
     show_audit(replace(report, synthetic=True))
     assert capsys.readouterr().out.startswith("SYNTHETIC DATA 'mine'")
 
 
-def test_every_check_is_a_line_with_its_verdict(lines: list[str]) -> None:
+def test_every_check_is_a_line_with_its_verdict(lines):
     rows = [" ".join(line.split()) for line in lines]
     assert "invalid active region on both sides training / test 1 91 active regions" in rows
     assert "skipped training / validation - -" in rows
     assert "ok image in two regions test split 0 35,440 images" in rows
 
 
-def test_what_was_met_is_reported_with_examples_and_the_worst_first(lines: list[str]) -> None:
+def test_what_was_met_is_reported_with_examples_and_the_worst_first(lines):
     text = "\n".join(lines)
     assert "invalid: active region on both sides, training / test: 1.1%\n  A region on" in text
     assert "  e.g. 11402\n" in text
@@ -60,11 +58,11 @@ def test_what_was_met_is_reported_with_examples_and_the_worst_first(lines: list[
     assert text.index("invalid: active") < text.index("warning: flaring")
 
 
-def test_reasons_and_measurements_of_the_others_are_remarks(lines: list[str]) -> None:
+def test_reasons_and_measurements_of_the_others_are_remarks(lines):
     assert "time stamps predict the label, training split: 0.51" in lines
     remark = "skipped, too [few] regions: active region on both sides (training / validation)"
     assert remark in lines
 
 
-def test_no_line_is_wider_than_a_hundred_columns(lines: list[str]) -> None:
+def test_no_line_is_wider_than_a_hundred_columns(lines):
     assert max(map(len, lines)) <= 100

@@ -35,40 +35,38 @@ def cells(shown: str, first: str) -> list[str]:
     return line.strip().removeprefix(first).split()
 
 
-def test_counts_are_next_to_the_published_ones(shown: str) -> None:
+def test_counts_are_next_to_the_published_ones(shown):
     assert cells(shown, "samples") == ["4", "8,336", "2", "886"]
     assert cells(shown, "below C") == ["0", "1,280", "0", "111"]
     assert cells(shown, "211, last image on disk") == ["3", "8,273", "1", "874"]
 
 
-def test_missing_images_are_reported_by_step_with_their_share(shown: str) -> None:
+def test_missing_images_are_reported_by_step_with_their_share(shown):
     assert cells(shown, "211") == ["0", "0", "0", "1", "6.2%", "0", "0", "0", "1", "12.5%"]
 
 
-def test_every_check_is_a_line_also_where_nothing_was_met(shown: str) -> None:
+def test_every_check_is_a_line_also_where_nothing_was_met(shown):
     for what in CENSUS_CHECKS.values():
         wanted = ["0", "1"] if "cannot be decoded" in what else ["0", "0"]
         assert cells(shown, what) == wanted
 
 
-def test_what_was_met_has_an_example(shown: str, dataset: Path) -> None:
+def test_what_was_met_has_an_example(shown, dataset):
     cut = next(path for path in dataset.glob("test/*/*/*") if path.stat().st_size == 300)
     assert f"    test: {cut.relative_to(dataset / 'test')}" in shown
 
 
-def test_made_up_data_are_called_synthetic(shown: str, dataset: Path) -> None:
+def test_made_up_data_are_called_synthetic(shown, dataset):
     assert shown.startswith("SYNTHETIC DATA 'tiny'")
     fingerprint = short(take_census(dataset, processes=1).fingerprint)
     assert f"there are no published counts; fingerprint {fingerprint}" in shown
 
 
-def test_no_line_is_wider_than_a_hundred_columns(shown: str) -> None:
+def test_no_line_is_wider_than_a_hundred_columns(shown):
     assert max(map(len, shown.splitlines())) <= 100
 
 
-def test_one_split_alone_is_shown_and_differs_from_the_published_set(
-    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_split_alone_is_shown_and_differs_from_the_published_set(dataset, tmp_path, capsys):
     shutil.copytree(dataset / "test", tmp_path / "test")
     show_census(take_census(tmp_path))
     shown = capsys.readouterr().out

@@ -43,23 +43,23 @@ def proxies(field_gauss: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(PROXY_NAMES, magnetic_proxies(grey(field_gauss)[None])[0], strict=True))
 
 
-def test_r_of_touching_polarities_is_larger_than_of_separated_ones() -> None:
+def test_r_of_touching_polarities_is_larger_than_of_separated_ones():
     assert proxies(bipole(16))["r"] > 19.3
     assert proxies(bipole(60))["r"] == NO_FLUX
 
 
-def test_moving_polarities_apart_leaves_their_unsigned_flux() -> None:
+def test_moving_polarities_apart_leaves_their_unsigned_flux():
     near, far = proxies(bipole(17)), proxies(bipole(60))
     assert near["unsigned_flux"] == pytest.approx(far["unsigned_flux"], abs=0.02)
 
 
-def test_unsigned_flux_is_field_times_area() -> None:
+def test_unsigned_flux_is_field_times_area():
     area = 2 * math.pi * 8**2  # Mm^2
     expected = math.log10(230 * area * 1e16)
     assert proxies(bipole(60))["unsigned_flux"] == pytest.approx(expected, abs=0.02)
 
 
-def test_r_of_a_long_straight_line_is_field_times_length_times_the_width_of_the_line() -> None:
+def test_r_of_a_long_straight_line_is_field_times_length_times_the_width_of_the_line():
     # The weights of a line two pixels wide sum to two pixels per unit of its length.
     field = np.full((128, 128), 230.0)
     field[:, 64:] = -230
@@ -88,7 +88,7 @@ def published_r(gauss: NDArray[np.float64], pixel_mm: float) -> float:
     return float((weights * np.abs(gauss)).sum() * pixel_mm**2 * 1e16)
 
 
-def test_r_is_schrijvers() -> None:
+def test_r_is_schrijvers():
     rng = np.random.default_rng(0)
     gauss = bipole(16, size=48, angle=0.4) + rng.normal(0, 60, (48, 48))
     pixel = MM_ACROSS / 48
@@ -96,25 +96,25 @@ def test_r_is_schrijvers() -> None:
     assert ours == pytest.approx(published_r(gauss, pixel), rel=1e-3)
 
 
-def test_flux_in_maxwells_is_gauss_times_square_centimetres() -> None:
+def test_flux_in_maxwells_is_gauss_times_square_centimetres():
     field = np.zeros((3, 4))
     field[1, 1:3] = 100, -200
     assert unsigned_flux(field, 0.5) == pytest.approx(300 * 0.5e8**2)
 
 
 @pytest.mark.parametrize("scale", OVERLAP_SCALES_MM)
-def test_polarities_overlap_the_more_the_nearer_they_are(scale: int) -> None:
+def test_polarities_overlap_the_more_the_nearer_they_are(scale):
     for name in (f"overlap_{scale}", f"common_{scale}"):
         values = [proxies(bipole(apart))[name] for apart in (16, 24, 32, 48, 90)]
         assert values == sorted(values, reverse=True)
 
 
-def test_the_overlap_is_at_most_the_flux_of_the_weaker_polarity() -> None:
+def test_the_overlap_is_at_most_the_flux_of_the_weaker_polarity():
     result = proxies(bipole(17))
     assert 10 ** result["overlap_16"] < 10 ** result["unsigned_flux"] / 2
 
 
-def test_the_lesser_of_two_blurred_points_is_the_flux_that_geometry_says() -> None:
+def test_the_lesser_of_two_blurred_points_is_the_flux_that_geometry_says():
     # Of two Gaussians of one width s, a distance d apart, it is erfc(d / (2 sqrt 2 s)) of a flux.
     positive, negative = np.zeros((2, 64, 64), dtype=np.float32)
     positive[32, 27], negative[32, 36] = 100, 100
@@ -125,25 +125,25 @@ def test_the_lesser_of_two_blurred_points_is_the_flux_that_geometry_says() -> No
     assert common.sum() == pytest.approx(100 * math.exp(-(apart**2) / (8 * 16**2)), rel=0.02)
 
 
-def test_weights_are_largest_between_the_polarities_and_sum_to_one() -> None:
+def test_weights_are_largest_between_the_polarities_and_sum_to_one():
     weights = overlap_weights(grey(bipole(30))[None])[0]
     row, column = np.unravel_index(weights.argmax(), weights.shape)
     assert (row, column) == (pytest.approx(31.5, abs=1), pytest.approx(31.5, abs=1))
     assert weights.sum() == pytest.approx(1, rel=1e-5)
 
 
-def test_weights_without_an_overlap_are_the_same_everywhere() -> None:
+def test_weights_without_an_overlap_are_the_same_everywhere():
     weights = overlap_weights(np.full((1, 64, 64), 128, dtype=np.uint8))
     np.testing.assert_allclose(weights, 1 / 64**2, rtol=1e-5)
 
 
-def test_the_length_of_a_straight_line_is_the_width_of_the_image() -> None:
+def test_the_length_of_a_straight_line_is_the_width_of_the_image():
     field = np.full((128, 128), 230.0)
     field[64:] = -230
     assert 10 ** proxies(field)["inversion_line"] - 1 == pytest.approx(MM_ACROSS)
 
 
-def test_the_gradient_is_in_gauss_per_megametre() -> None:
+def test_the_gradient_is_in_gauss_per_megametre():
     field = np.full((128, 128), 230.0)
     field[64:] = -230
     # Central differences see the step of 460 G over two pixels.
@@ -152,36 +152,36 @@ def test_the_gradient_is_in_gauss_per_megametre() -> None:
 
 
 @pytest.mark.parametrize("quarter_turns", [1, 2, 3])
-def test_turning_the_image_by_quarters_changes_no_proxy(quarter_turns: int) -> None:
+def test_turning_the_image_by_quarters_changes_no_proxy(quarter_turns):
     field = bipole(16, angle=0.4) + bipole(50, angle=2.0)
     turned = np.rot90(field, quarter_turns).copy()
     assert proxies(turned) == pytest.approx(proxies(field), rel=1e-5)
 
 
-def test_swapping_the_polarities_changes_no_proxy() -> None:
+def test_swapping_the_polarities_changes_no_proxy():
     field = bipole(16, angle=0.4) + bipole(50, angle=2.0)
     assert proxies(-field) == pytest.approx(proxies(field), rel=1e-5)
 
 
-def test_opposite_polarities_of_equal_flux_are_balanced() -> None:
+def test_opposite_polarities_of_equal_flux_are_balanced():
     assert proxies(bipole(60))["imbalance"] == pytest.approx(0, abs=0.01)
 
 
-def test_a_single_polarity_is_fully_imbalanced_and_has_no_inversion_line() -> None:
+def test_a_single_polarity_is_fully_imbalanced_and_has_no_inversion_line():
     result = proxies(np.maximum(bipole(60), 0))
     assert result["imbalance"] == pytest.approx(1)
     assert (result["inversion_line"], result["gradient"]) == (0, 0)
     assert [result[name] for name in FLUXES] == pytest.approx([NO_FLUX] * len(FLUXES), abs=1e-6)
 
 
-def test_a_field_within_the_noise_has_no_flux() -> None:
+def test_a_field_within_the_noise_has_no_flux():
     noise = np.random.default_rng(0).normal(0, 7, (128, 128))
     without = dict.fromkeys(("imbalance", "inversion_line", "gradient"), 0.0)
     assert proxies(noise) == without | dict.fromkeys(("unsigned_flux", *FLUXES), NO_FLUX)
 
 
 @pytest.mark.parametrize("size", [64, 128])
-def test_all_image_sizes_give_about_the_same_fluxes(size: int) -> None:
+def test_all_image_sizes_give_about_the_same_fluxes(size):
     field = bipole(18, size=256, radius_mm=9, angle=0.4)
     field += np.random.default_rng(0).normal(0, 8, field.shape)
     fine, coarse = grey(field), reduce_cubes(grey(field), size)
@@ -194,7 +194,7 @@ def test_all_image_sizes_give_about_the_same_fluxes(size: int) -> None:
         assert coarse_values[name] == pytest.approx(fine_values[name], abs=0.1), name
 
 
-def test_r_of_256_pixels_is_that_of_the_same_image_at_128() -> None:
+def test_r_of_256_pixels_is_that_of_the_same_image_at_128():
     field = grey(bipole(17, size=256))
     assert (
         magnetic_proxies(field[None])[0, 2:5]

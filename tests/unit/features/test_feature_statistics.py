@@ -25,7 +25,7 @@ def of_plane(plane: NDArray[np.uint8]) -> dict[str, float]:
 
 
 @given(planes)
-def test_a_histogram_counts_every_pixel_once(images: NDArray[np.uint8]) -> None:
+def test_a_histogram_counts_every_pixel_once(images):
     counts = histograms(images)
     assert (counts.sum(axis=1) == images[0].size).all()
     for level in np.unique(images):
@@ -33,7 +33,7 @@ def test_a_histogram_counts_every_pixel_once(images: NDArray[np.uint8]) -> None:
 
 
 @given(planes)
-def test_mean_std_and_maximum_equal_numpys(images: NDArray[np.uint8]) -> None:
+def test_mean_std_and_maximum_equal_numpys(images):
     for image in images:
         result = of_plane(image)
         assert result["mean"] == pytest.approx(image.mean(), rel=1e-12, abs=1e-12)
@@ -42,7 +42,7 @@ def test_mean_std_and_maximum_equal_numpys(images: NDArray[np.uint8]) -> None:
 
 
 @given(planes)
-def test_percentiles_equal_numpys_inverted_cdf(images: NDArray[np.uint8]) -> None:
+def test_percentiles_equal_numpys_inverted_cdf(images):
     for image in images:
         result = of_plane(image)
         for percentile in (1, 50, 95, 99):
@@ -50,17 +50,17 @@ def test_percentiles_equal_numpys_inverted_cdf(images: NDArray[np.uint8]) -> Non
             assert result[f"p{percentile}"] == expected
 
 
-def test_skewness_equals_scipys() -> None:
+def test_skewness_equals_scipys():
     image = np.random.default_rng(0).gamma(2, 20, (64, 64)).clip(0, 255).astype(np.uint8)
     assert of_plane(image)["skewness"] == pytest.approx(skew(image.ravel()), rel=1e-9)
 
 
-def test_an_image_and_its_negative_have_opposite_skewness() -> None:
+def test_an_image_and_its_negative_have_opposite_skewness():
     image = np.random.default_rng(0).gamma(2, 20, (64, 64)).clip(0, 255).astype(np.uint8)
     assert of_plane(255 - image)["skewness"] == pytest.approx(-of_plane(image)["skewness"])
 
 
-def test_a_uniform_image_has_no_spread_and_no_skewness() -> None:
+def test_a_uniform_image_has_no_spread_and_no_skewness():
     result = of_plane(np.full((8, 8), 77, dtype=np.uint8))
     assert (result["mean"], result["std"], result["skewness"], result["max"]) == (77, 0, 0, 77)
 
@@ -71,13 +71,13 @@ def intensities_of(plane: NDArray[np.uint8], channel: str) -> dict[str, float]:
 
 
 @given(planes)
-def test_intensity_is_the_logarithm_of_the_mean_in_dn_per_second(images: NDArray[np.uint8]) -> None:
+def test_intensity_is_the_logarithm_of_the_mean_in_dn_per_second(images):
     for channel in ("94", "1700"):
         expected = np.log10(physical_values(images[0], channel).astype(np.float64).mean())
         assert intensities_of(images[0], channel)["intensity"] == pytest.approx(expected)
 
 
-def test_excess_and_peak_are_in_units_of_the_median() -> None:
+def test_excess_and_peak_are_in_units_of_the_median():
     plane = np.full((100, 100), 50, dtype=np.uint8)
     plane[:10, :10] = 200
     dark, bright = physical_values(np.array([50, 200], dtype=np.uint8), "131").astype(np.float64)
@@ -86,12 +86,12 @@ def test_excess_and_peak_are_in_units_of_the_median() -> None:
     assert result["peak"] == pytest.approx(np.log10(bright / dark))
 
 
-def test_a_uniform_image_has_no_excess_and_no_peak() -> None:
+def test_a_uniform_image_has_no_excess_and_no_peak():
     result = intensities_of(np.full((8, 8), 77, dtype=np.uint8), "94")
     assert (result["excess"], result["peak"]) == (pytest.approx(-3), 0)
 
 
-def test_dimming_by_a_factor_changes_the_intensity_alone() -> None:
+def test_dimming_by_a_factor_changes_the_intensity_alone():
     image = np.random.default_rng(0).integers(100, 200, (64, 64), dtype=np.uint8)
     before, after = intensities_of(image, "304"), intensities_of(image - 40, "304")
     assert after["intensity"] < before["intensity"] - 0.5

@@ -28,14 +28,12 @@ def column(features: NDArray[np.float64], name: str) -> NDArray[np.float64]:
     return features[:, FEATURE_NAMES.index(name)]
 
 
-def test_there_are_as_many_columns_as_names_and_no_name_twice(
-    cubes: Cube, present: Present
-) -> None:
+def test_there_are_as_many_columns_as_names_and_no_name_twice(cubes, present):
     assert compute_features(cubes, present).shape == (5, len(FEATURE_NAMES))
     assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES)
 
 
-def test_names_say_channel_measure_and_time() -> None:
+def test_names_say_channel_measure_and_time():
     assert {
         "171_mean_last",
         "94_p99_last",
@@ -48,15 +46,13 @@ def test_names_say_channel_measure_and_time() -> None:
     } <= set(FEATURE_NAMES)
 
 
-def test_a_row_does_not_depend_on_its_neighbours(cubes: Cube, present: Present) -> None:
+def test_a_row_does_not_depend_on_its_neighbours(cubes, present):
     together = compute_features(cubes, present)
     alone = [compute_features(cubes[k : k + 1], present[k : k + 1])[0] for k in range(len(cubes))]
     assert np.array_equal(together, np.stack(alone), equal_nan=True)
 
 
-def test_chunks_change_nothing(
-    cubes: Cube, present: Present, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chunks_change_nothing(cubes, present, monkeypatch):
     whole = compute_features(cubes, present)
     monkeypatch.setattr(table, "_CHUNK", 2)
     assert np.array_equal(compute_features(cubes, present), whole, equal_nan=True)
@@ -64,7 +60,7 @@ def test_chunks_change_nothing(
 
 @settings(deadline=None)
 @given(masks, st.integers(0, 255))
-def test_a_missing_image_is_not_looked_at(present: Present, grey: int) -> None:
+def test_a_missing_image_is_not_looked_at(present, grey):
     cubes = np.random.default_rng(2).integers(0, 256, (2, 4, 10, 8, 8), dtype=np.uint8)
     other = np.where(present[..., None, None], cubes, np.uint8(grey))
     assert np.array_equal(
@@ -74,7 +70,7 @@ def test_a_missing_image_is_not_looked_at(present: Present, grey: int) -> None:
 
 @settings(deadline=None)
 @given(masks)
-def test_exactly_what_was_not_seen_is_nan(present: Present) -> None:
+def test_exactly_what_was_not_seen_is_nan(present):
     cubes = np.random.default_rng(2).integers(0, 256, (2, 4, 10, 8, 8), dtype=np.uint8)
     features = compute_features(cubes, present)
     images = present.sum(axis=1)  # (2, 10)
@@ -87,7 +83,7 @@ def test_exactly_what_was_not_seen_is_nan(present: Present) -> None:
         assert np.array_equal(np.isnan(column(features, name)), expected), name
 
 
-def test_last_is_the_last_image_present(cubes: Cube) -> None:
+def test_last_is_the_last_image_present(cubes):
     present = np.ones((5, 4, 10), dtype=np.bool_)
     present[:, 3] = False
     present[0, 2] = False
@@ -96,7 +92,7 @@ def test_last_is_the_last_image_present(cubes: Cube) -> None:
     assert features[1] == cubes[1, 2, CHANNELS.index("171")].mean()
 
 
-def test_change_is_from_the_first_image_present_to_the_last(cubes: Cube) -> None:
+def test_change_is_from_the_first_image_present_to_the_last(cubes):
     present = np.ones((5, 4, 10), dtype=np.bool_)
     present[:, 0] = False
     images = cubes[:, :, CHANNELS.index("304")].astype(np.float64).mean(axis=(2, 3))
@@ -104,7 +100,7 @@ def test_change_is_from_the_first_image_present_to_the_last(cubes: Cube) -> None
     assert change == pytest.approx(images[:, 3] - images[:, 1])
 
 
-def test_an_emerging_bipole_raises_r_over_the_window() -> None:
+def test_an_emerging_bipole_raises_r_over_the_window():
     cubes = np.full((1, 4, 10, 128, 128), 128, dtype=np.uint8)
     for step, width in enumerate((0, 2, 6, 12)):
         cubes[0, step, MAGNETOGRAM, 50:70, 64 - width : 64] = 250
@@ -115,16 +111,16 @@ def test_an_emerging_bipole_raises_r_over_the_window() -> None:
     assert column(features, "magnetogram_overlap_8_change")[0] > 1
 
 
-def test_the_share_of_images_is_counted(cubes: Cube, present: Present) -> None:
+def test_the_share_of_images_is_counted(cubes, present):
     share = column(compute_features(cubes, present), "present_share")
     assert share == pytest.approx(present.sum(axis=(1, 2)) / 40)
 
 
-def test_no_samples_give_no_rows(cubes: Cube, present: Present) -> None:
+def test_no_samples_give_no_rows(cubes, present):
     assert compute_features(cubes[:0], present[:0]).shape == (0, len(FEATURE_NAMES))
 
 
-def test_the_line_is_the_brightness_between_the_polarities() -> None:
+def test_the_line_is_the_brightness_between_the_polarities():
     cubes = np.full((1, 4, 10, 64, 64), 128, dtype=np.uint8)
     cubes[:, :, MAGNETOGRAM, 24:40, 16:30], cubes[:, :, MAGNETOGRAM, 24:40, 34:48] = 250, 5
     hot = CHANNELS.index("131")
@@ -135,7 +131,7 @@ def test_the_line_is_the_brightness_between_the_polarities() -> None:
     assert column(features, "131_line_change")[0] > 70
 
 
-def test_a_single_image_gives_all_that_can_be_said_of_its_channel(cubes: Cube) -> None:
+def test_a_single_image_gives_all_that_can_be_said_of_its_channel(cubes):
     present = np.zeros((5, 4, 10), dtype=np.bool_)
     present[:, 3, CHANNELS.index("211")] = True
     features = compute_features(cubes, present)
@@ -148,6 +144,6 @@ def test_a_single_image_gives_all_that_can_be_said_of_its_channel(cubes: Cube) -
 
 
 @pytest.mark.parametrize("edge", [8, 16, 32])
-def test_small_images_have_finite_features(edge: int) -> None:
+def test_small_images_have_finite_features(edge):
     images = np.random.default_rng(0).integers(0, 256, (1, 4, 10, edge, edge), dtype=np.uint8)
     assert np.isfinite(compute_features(images, np.ones((1, 4, 10), dtype=np.bool_))).all()

@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-import torch
 from small_forecasters import KINDS, small
 
 from flare.forecasters.base import Forecaster
 from flare.forecasters.onnx.session import can_run_graphs
-
-torch.set_num_threads(1)  # networks this small only lose by sharing
 
 
 @pytest.fixture(scope="session", params=KINDS)

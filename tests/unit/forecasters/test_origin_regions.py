@@ -15,11 +15,11 @@ def regions(*, synthetic: bool, seed: int | None = None, fingerprint: str = "b" 
     return Regions(NUMBERS, synthetic, seed, fingerprint)
 
 
-def test_a_real_number_is_the_same_region_in_another_copy_of_the_data() -> None:
+def test_a_real_number_is_the_same_region_in_another_copy_of_the_data():
     assert origin(synthetic=False).shared(regions(synthetic=False)) == (11010, 11020)
 
 
-def test_a_real_and_an_invented_region_of_one_number_are_two() -> None:
+def test_a_real_and_an_invented_region_of_one_number_are_two():
     assert origin(synthetic=False).shared(regions(synthetic=True, seed=0)) == ()
     assert origin(synthetic=True, seed=0).shared(regions(synthetic=False)) == ()
 
@@ -28,18 +28,16 @@ def test_a_real_and_an_invented_region_of_one_number_are_two() -> None:
     ("own", "other", "seen"),
     [(0, 0, True), (0, 1, False), (None, 1, True), (0, None, True), (None, None, True)],
 )
-def test_invented_regions_are_the_same_unless_their_seeds_are_known_to_differ(
-    own: int | None, other: int | None, seen: bool
-) -> None:
+def test_invented_regions_are_the_same_unless_their_seeds_are_known_to_differ(own, other, seen):
     result = origin(synthetic=True, seed=own).shared(regions(synthetic=True, seed=other))
     assert result == ((11010, 11020) if seen else ())
 
 
-def test_the_very_same_data_are_known_by_their_fingerprint_whatever_they_say() -> None:
+def test_the_very_same_data_are_known_by_their_fingerprint_whatever_they_say():
     copy = regions(synthetic=False, fingerprint="a" * 64)
     assert origin(synthetic=True, seed=0).shared(copy) == (11010, 11020)
 
 
-def test_no_common_number_means_no_overlap() -> None:
+def test_no_common_number_means_no_overlap():
     other = Regions(frozenset({1, 2}), synthetic=False, seed=None)
     assert origin(synthetic=False).shared(other) == ()

@@ -34,9 +34,7 @@ def cards() -> dict[str, Scorecard]:
     return {"model": card(skilled, 0.5), "climatology": card(np.full(60, 0.06), 0.5)}
 
 
-def test_each_forecaster_has_a_row_with_its_value_and_interval(
-    cards: dict[str, Scorecard],
-) -> None:
+def test_each_forecaster_has_a_row_with_its_value_and_interval(cards):
     name = "true_skill_statistic"
     axes = skill_panels(cards, scores=[name]).axes[0]
     shown = [line.get_xdata().tolist() for line in axes.lines[1:]]
@@ -48,15 +46,13 @@ def test_each_forecaster_has_a_row_with_its_value_and_interval(
     assert [label.get_text() for label in axes.get_yticklabels()] == list(cards)
 
 
-def test_an_undefined_score_is_said_to_be_so_and_not_drawn_at_zero(
-    cards: dict[str, Scorecard],
-) -> None:
+def test_an_undefined_score_is_said_to_be_so_and_not_drawn_at_zero(cards):
     axes = skill_panels(cards, scores=["precision"]).axes[0]
     assert "undefined" in [text.get_text().strip() for text in axes.texts]
     assert len(axes.lines) == 2  # the interval and value of the model
 
 
-def test_a_flux_error_of_a_millionth_is_not_printed_as_zero(cards: dict[str, Scorecard]) -> None:
+def test_a_flux_error_of_a_millionth_is_not_printed_as_zero(cards):
     bad = Forecast(
         np.full(60, -5.0), np.full(60, -6.0), np.full(60, -4.0), np.full((60, 1), 0.5), EVENTS,
         {"M1.0": 0.5},
@@ -77,7 +73,7 @@ def marks(axes: Axes) -> dict[float, tuple[float, str]]:
     return {line.get_ydata()[0]: (line.get_xdata()[0], line.get_color()) for line in shown}
 
 
-def test_the_line_of_no_skill_is_where_the_score_has_it(cards: dict[str, Scorecard]) -> None:
+def test_the_line_of_no_skill_is_where_the_score_has_it(cards):
     bss, area, error = skill_panels(
         cards, scores=("brier_skill_score", "roc_area", "log10_flux_mae")
     ).axes
@@ -89,28 +85,28 @@ def test_the_line_of_no_skill_is_where_the_score_has_it(cards: dict[str, Scoreca
     assert lines == [[0.0], [0.5], []]
 
 
-def test_errors_say_that_lower_is_better(cards: dict[str, Scorecard]) -> None:
+def test_errors_say_that_lower_is_better(cards):
     figure = skill_panels(cards, scores=("brier_skill_score", "log10_flux_mae"))
     assert [axes.get_xlabel() for axes in figure.axes] == ["higher is better", "lower is better"]
 
 
-def test_the_caption_counts_events_samples_and_regions(cards: dict[str, Scorecard]) -> None:
+def test_the_caption_counts_events_samples_and_regions(cards):
     n_events = cards["model"].get("M1.0", "brier_score").n_events
     text = skill_panels(cards).get_supxlabel().replace("\n", " ")
     assert text.startswith(f"{n_events} events in 60 samples of 12 active regions.")
 
 
-def test_a_model_that_is_not_among_the_forecasters_is_refused(cards: dict[str, Scorecard]) -> None:
+def test_a_model_that_is_not_among_the_forecasters_is_refused(cards):
     with pytest.raises(VerificationInvalid, match="no forecaster 'other'"):
         skill_panels(cards, model="other")
 
 
-def test_no_scorecards_are_refused() -> None:
+def test_no_scorecards_are_refused():
     with pytest.raises(VerificationInvalid, match="no scorecards"):
         skill_panels({})
 
 
-def test_a_reference_scored_on_fewer_samples_says_so(cards: dict[str, Scorecard]) -> None:
+def test_a_reference_scored_on_fewer_samples_says_so(cards):
     observed = Observations(np.full(20, 2e-5), np.arange(20))
     forecast = Forecast(
         np.full(20, -5.0), np.full(20, -6.0), np.full(20, -4.0), np.full((20, 1), 0.5), EVENTS,
@@ -122,7 +118,7 @@ def test_a_reference_scored_on_fewer_samples_says_so(cards: dict[str, Scorecard]
     assert names == ["model", "climatology", "persistence\n(of 20 samples)"]
 
 
-def test_a_score_far_below_no_skill_does_not_hide_the_others() -> None:
+def test_a_score_far_below_no_skill_does_not_hide_the_others():
     axes = skill_by_subset(
         {"all": score(0.2, 0.1, 0.3), "2012": score(-40, -90, -2)}, forecaster="model"
     ).axes[0]
@@ -133,12 +129,12 @@ def test_a_score_far_below_no_skill_does_not_hide_the_others() -> None:
     assert "-40.000" in all_text(axes.figure)
 
 
-def test_each_subset_says_its_events_and_samples() -> None:
+def test_each_subset_says_its_events_and_samples():
     axes = skill_by_subset({"all": score(0.2, 0.1, 0.3)}, forecaster="model").axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["all\n7 of 60"]
 
 
-def test_scores_of_different_subsets_are_refused() -> None:
+def test_scores_of_different_subsets_are_refused():
     one = score(0.2, 0.1, 0.3)
     with pytest.raises(VerificationInvalid, match="the same ones"):
         skill_by_subset({"all": one}, {"2012": one}, forecaster="model")
@@ -155,15 +151,13 @@ def test_scores_of_different_subsets_are_refused() -> None:
         ("brier_skill_score", (float("nan"), float("nan")), GREY),
     ],
 )
-def test_the_colour_of_a_difference_says_who_is_better(
-    name: str, ends: tuple[float, float], colour: str
-) -> None:
+def test_the_colour_of_a_difference_says_who_is_better(name, ends, colour):
     differences = {"reference": score(0.05, *ends, f"{name}_difference")}
     axes = paired_differences(differences, model="model").axes[0]
     assert [shown for _, shown in marks(axes).values()] == [colour]
 
 
-def test_a_reference_without_a_difference_in_one_score_is_undefined_there() -> None:
+def test_a_reference_without_a_difference_in_one_score_is_undefined_there():
     bss = {name: score(0.1, 0, 0.2, "brier_skill_score_difference") for name in ("a", "b")}
     area = {"b": score(0.1, 0, 0.2, "roc_area_difference")}
     first, second = paired_differences(bss, area, model="model").axes
@@ -172,6 +166,6 @@ def test_a_reference_without_a_difference_in_one_score_is_undefined_there() -> N
     assert list(marks(second)) == [0]
 
 
-def test_no_differences_are_refused() -> None:
+def test_no_differences_are_refused():
     with pytest.raises(VerificationInvalid, match="no differences"):
         paired_differences({}, model="model")

@@ -43,19 +43,17 @@ def texts(axes: Axes) -> list[str]:
     ],
     ids=["years", "days", "one sample", "two channels gone", "no image"],
 )
-def test_every_figure_can_be_drawn_of_any_dataset(
-    draw: Draw, splits: Mapping[str, SplitCensus]
-) -> None:
+def test_every_figure_can_be_drawn_of_any_dataset(draw, splits):
     draw(splits).draw_without_rendering()  # warnings are errors
 
 
 @pytest.mark.parametrize("draw", [brightness_over_time, census_figure, label_distributions])
 @pytest.mark.parametrize("splits", [both(), {"test": made_up_split(samples=1, days=0)}])
-def test_no_text_lies_on_another(draw: Draw, splits: Mapping[str, SplitCensus]) -> None:
+def test_no_text_lies_on_another(draw, splits):
     assert unreadable(draw(splits)) == []
 
 
-def test_the_share_of_missing_images_is_that_of_the_period() -> None:
+def test_the_share_of_missing_images_is_that_of_the_period():
     present = np.ones((3, 4, 10), dtype=np.bool_)
     present[0, :2, 0] = False  # half of the first sample's 94, the second has all
     present[2, :, 9] = False
@@ -69,12 +67,12 @@ def test_the_share_of_missing_images_is_that_of_the_period() -> None:
 @pytest.mark.parametrize(
     ("days", "unit"), [(2500, "month"), (729, "week"), (60, "week"), (40, "day"), (0, "day")]
 )
-def test_the_map_is_finer_where_the_set_is_shorter(days: float, unit: str) -> None:
+def test_the_map_is_finer_where_the_set_is_shorter(days, unit):
     figure = missing_over_time({"test": made_up_split(days=days)})
     assert figure.axes[0].get_title(loc="left").startswith(f"test, by {unit} ")
 
 
-def test_the_map_of_time_steps_names_each_share() -> None:
+def test_the_map_of_time_steps_names_each_share():
     split = made_up_split()
     split.present[: len(split) // 4, 3, 9] = False
     by_step = missing_over_time({"test": split}).axes[1]
@@ -82,7 +80,7 @@ def test_the_map_of_time_steps_names_each_share() -> None:
     assert texts(by_step)[-4:] == ["0", "0", "0", "25"]
 
 
-def test_brightness_is_the_median_image_of_a_quarter_in_physical_units() -> None:
+def test_brightness_is_the_median_image_of_a_quarter_in_physical_units():
     times = pd.Series(pd.to_datetime(["2012-01-01", "2012-02-01", "2012-03-01", "2012-09-01"]))
     grey = np.array([[100, 100], [110, 110], [120, 120], [90, np.nan]], dtype=np.float32)
     result = brightness(times, np.isfinite(grey), grey, channel="171", frequency="Q")
@@ -93,7 +91,7 @@ def test_brightness_is_the_median_image_of_a_quarter_in_physical_units() -> None
                                             "2012-08-16 00:00"]).tolist()  # fmt: skip
 
 
-def test_an_instrument_that_fades_is_reported_with_the_factor_from_first_to_last_year() -> None:
+def test_an_instrument_that_fades_is_reported_with_the_factor_from_first_to_last_year():
     split = made_up_split(samples=800, fading=0.5)
     panels = dict(zip(CHANNELS, brightness_over_time({"test": split}).axes, strict=True))
     when = split.table["end"].dt.year.to_numpy()
@@ -103,7 +101,7 @@ def test_an_instrument_that_fades_is_reported_with_the_factor_from_first_to_last
     assert texts(panels["magnetogram"])[0].startswith("-")
 
 
-def test_a_continuum_that_goes_black_is_reported_in_counts() -> None:
+def test_a_continuum_that_goes_black_is_reported_in_counts():
     split = made_up_split(samples=800, fading=0.0)
     years = split.table["end"].dt.year == 2017
     split.grey[years.to_numpy()] = 0  # zero-filled images, as careless copies have them
@@ -113,26 +111,26 @@ def test_a_continuum_that_goes_black_is_reported_in_counts() -> None:
     assert label.endswith(" counts, 2010\N{EN DASH}2017")
 
 
-def test_a_steady_instrument_is_as_before() -> None:
+def test_a_steady_instrument_is_as_before():
     panel = brightness_over_time({"test": made_up_split()}).axes[0]
     assert texts(panel) == ["as before, 2010\N{EN DASH}2017"]
 
 
-def test_a_channel_without_images_says_so() -> None:
+def test_a_channel_without_images_says_so():
     figure = brightness_over_time({"test": made_up_split(absent=("304",))})
     panels = dict(zip(CHANNELS, figure.axes, strict=True))
     assert texts(panels["304"]) == ["no images"]
     assert texts(panels["335"]) != ["no images"]
 
 
-def test_counts_are_next_to_the_published_ones() -> None:
+def test_counts_are_next_to_the_published_ones():
     counted, missing = census_figure({"test": made_up_split()}).axes
     assert texts(counted)[:3] == ["40 of 886", "20 of 91", "8 of 248"]
     assert texts(missing)[0] == "10.00"
     assert texts(missing)[1:] == ["0"] * 9
 
 
-def test_shares_of_classes_are_next_to_the_published_ones() -> None:
+def test_shares_of_classes_are_next_to_the_published_ones():
     figure = label_distributions({"test": made_up_split()})
     classes = figure.axes[2]
     assert texts(classes) == ["20.0"] * 5
@@ -140,7 +138,7 @@ def test_shares_of_classes_are_next_to_the_published_ones() -> None:
     assert published == pytest.approx([100 * n / 886 for n in (248, 111, 351, 151, 25)])
 
 
-def test_quiet_samples_have_a_bar_of_their_own() -> None:
+def test_quiet_samples_have_a_bar_of_their_own():
     quiet, flux, *_ = label_distributions({"test": made_up_split()}).axes
     assert texts(quiet) == ["20 %"]
     assert flux.get_legend().get_texts()[0].get_text() == "test: 32 of 40 samples flare"

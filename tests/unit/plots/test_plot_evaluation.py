@@ -1,7 +1,5 @@
 """Every figure of an evaluation can be drawn and read, whatever was forecast of whatever."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from layout import unreadable
@@ -150,5 +148,5 @@ DRAW = [
 
 @pytest.mark.parametrize("draw", DRAW)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_every_text_can_be_read(draw: Callable[[Case], Figure], case: Case) -> None:
+def test_every_text_can_be_read(draw, case):
     assert unreadable(mark_synthetic(draw(case))) == []  # warnings are errors

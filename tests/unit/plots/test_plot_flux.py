@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
@@ -23,7 +21,7 @@ def points(axes: object) -> np.ndarray:
     return axes.collections[1].get_offsets().data
 
 
-def test_quiet_samples_stand_in_a_strip_of_their_own_and_not_at_a_flux() -> None:
+def test_quiet_samples_stand_in_a_strip_of_their_own_and_not_at_a_flux():
     _, strip, main = draw(PEAK_FLUX)
     np.testing.assert_allclose(points(main)[:, 0], PEAK_FLUX[2:])
     np.testing.assert_allclose(np.sort(points(strip)[:, 1]), [1e-7, 1e-6])
@@ -31,14 +29,14 @@ def test_quiet_samples_stand_in_a_strip_of_their_own_and_not_at_a_flux() -> None
     assert "(2 samples)" in strip.get_xlabel()
 
 
-def test_every_sample_has_its_interval() -> None:
+def test_every_sample_has_its_interval():
     _, _, main = draw(PEAK_FLUX)
     bars = next(c for c in main.collections if isinstance(c, LineCollection))
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(np.log10(ends[:, 1] / ends[:, 0]), 1.0)
 
 
-def test_all_of_what_was_forecast_is_inside_the_axes() -> None:
+def test_all_of_what_was_forecast_is_inside_the_axes():
     _, _, main = draw(PEAK_FLUX)
     low, high = main.get_ylim()
     assert low < 10**-7.5
@@ -46,14 +44,12 @@ def test_all_of_what_was_forecast_is_inside_the_axes() -> None:
 
 
 @pytest.mark.parametrize("peak_flux", [np.full(5, 1e-9), np.full(5, 3e-6)])
-def test_samples_that_are_all_quiet_or_all_flaring_are_drawn_too(
-    peak_flux: np.ndarray, tmp_path: Path
-) -> None:
+def test_samples_that_are_all_quiet_or_all_flaring_are_drawn_too(peak_flux, tmp_path):
     figure, *_ = draw(peak_flux)
     assert save(figure, tmp_path / "figure.png").stat().st_size > 0
 
 
-def test_a_forecast_without_its_label_is_refused() -> None:
+def test_a_forecast_without_its_label_is_refused():
     with pytest.raises(VerificationInvalid, match=r"log10_flux has shape \(5,\)"):
         predicted_against_true(LOG10_FLUX, LOG10_FLUX, LOG10_FLUX, PEAK_FLUX[:4])
 
@@ -68,7 +64,7 @@ def coloured(peak_flux: np.ndarray = PEAK_FLUX, event: str = "C1.0") -> Figure:
     )  # fmt: skip
 
 
-def test_the_legend_counts_what_came_of_the_alarms() -> None:
+def test_the_legend_counts_what_came_of_the_alarms():
     labels = coloured().axes[1].get_legend().get_texts()
     assert [label.get_text() for label in labels][1:] == [
         "correct negative of C1.0 (2)",
@@ -78,7 +74,7 @@ def test_the_legend_counts_what_came_of_the_alarms() -> None:
     ]
 
 
-def test_the_caption_says_how_many_labels_the_interval_holds() -> None:
+def test_the_caption_says_how_many_labels_the_interval_holds():
     # Within half a decade: of 3e-7, 2e-6 and 5e-5 the first two, of the quiet ones none.
     text = coloured().get_supxlabel().replace("\n", " ")
     assert text == (
@@ -87,21 +83,21 @@ def test_the_caption_says_how_many_labels_the_interval_holds() -> None:
     )
 
 
-def test_alarms_of_another_number_of_samples_are_refused() -> None:
+def test_alarms_of_another_number_of_samples_are_refused():
     with pytest.raises(VerificationInvalid, match=r"alarm has shape \(2,\)"):
         predicted_against_true(
             LOG10_FLUX, LOG10_FLUX, LOG10_FLUX, PEAK_FLUX, alarm=np.array([True, False])
         )
 
 
-def test_the_confusion_matrix_shows_each_count_in_its_place() -> None:
+def test_the_confusion_matrix_shows_each_count_in_its_place():
     counts = np.arange(25).reshape(5, 5)
     axes = confusion_matrix(counts).axes[0]
     shown = {tuple(map(int, t.get_position()[::-1])): int(t.get_text()) for t in axes.texts}
     assert shown == {index: int(count) for index, count in np.ndenumerate(counts)}
 
 
-def test_the_shade_of_a_class_that_never_occurred_is_empty() -> None:
+def test_the_shade_of_a_class_that_never_occurred_is_empty():
     counts = np.zeros((5, 5), dtype=np.intp)
     counts[1, 2] = 4
     image = confusion_matrix(counts).axes[0].images[0]

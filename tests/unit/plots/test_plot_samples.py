@@ -28,16 +28,14 @@ def picture(cube: np.ndarray, present: np.ndarray) -> np.ndarray:
     return array.reshape(4, 33, 10, 33, 3).swapaxes(1, 2)
 
 
-def test_every_image_is_in_its_row_and_column_in_the_colours_of_its_channel(
-    cube: np.ndarray,
-) -> None:
+def test_every_image_is_in_its_row_and_column_in_the_colours_of_its_channel(cube):
     image = picture(cube, np.ones((4, 10), dtype=bool))
     for step, channel in np.ndindex(4, 10):
         colours = COLORMAPS[CHANNELS[channel]](cube[step, channel], bytes=True)[..., :3]
         np.testing.assert_array_equal(image[step, channel, :32, :32], colours)
 
 
-def test_a_gap_says_missing_and_is_not_drawn_as_a_black_image(cube: np.ndarray) -> None:
+def test_a_gap_says_missing_and_is_not_drawn_as_a_black_image(cube):
     present = np.ones((4, 10), dtype=bool)
     present[2, 9] = present[0, 3] = False
     cube[~present] = 0
@@ -47,24 +45,24 @@ def test_a_gap_says_missing_and_is_not_drawn_as_a_black_image(cube: np.ndarray) 
     assert picture(cube, present)[2, 9].min() > 200
 
 
-def test_rows_are_named_by_their_time_before_the_window(cube: np.ndarray) -> None:
+def test_rows_are_named_by_their_time_before_the_window(cube):
     axes = sample_grid(cube, np.ones((4, 10), dtype=bool)).axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == ["12 h", "5 h", "1.5 h", "10 min"]
 
 
-def test_a_field_of_zero_gauss_is_mid_grey() -> None:
+def test_a_field_of_zero_gauss_is_mid_grey():
     np.testing.assert_allclose(COLORMAPS["magnetogram"](128)[:3], 128 / 255, atol=0.01)
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_colours_grow_brighter_with_the_grey_level(channel: str) -> None:
+def test_colours_grow_brighter_with_the_grey_level(channel):
     colours = COLORMAPS[channel](np.arange(256))[:, :3]
     luminance = colours @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance) >= 0).all()
 
 
-def test_what_is_not_a_sample_is_refused(cube: np.ndarray) -> None:
+def test_what_is_not_a_sample_is_refused(cube):
     with pytest.raises(InputInvalid, match=r"\(3, 10, 32, 32\)"):
         sample_grid(cube[:3], np.ones((3, 10), dtype=bool))
     with pytest.raises(InputInvalid, match=r"present has shape \(10, 4\)"):
@@ -78,7 +76,7 @@ def bars(cube: np.ndarray) -> dict[str, Axes]:
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_a_tick_stands_at_the_colour_of_its_physical_value(cube: np.ndarray, channel: str) -> None:
+def test_a_tick_stands_at_the_colour_of_its_physical_value(cube, channel):
     bar = bars(cube)[channel]
     labels = [label.get_text().replace("\N{MINUS SIGN}", "-") for label in bar.get_xticklabels()]
     values = [float(label.replace("k", "e3")) for label in labels]
@@ -124,35 +122,35 @@ ONE = SampleForecast(
 
 
 @pytest.mark.parametrize("n", [1, 3, 6])
-def test_every_text_can_be_read_however_many_samples_there_are(n: int) -> None:
+def test_every_text_can_be_read_however_many_samples_there_are(n):
     assert unreadable(sample_predictions([ONE] * n, level=0.9)) == []
 
 
-def test_forecast_probability_and_what_came_are_said_in_words() -> None:
+def test_forecast_probability_and_what_came_are_said_in_words():
     text = all_text(sample_predictions([ONE], level=0.9))
     assert "C3.1, P(M1.0) 31%; observed M1.9" in text
     assert "AR 11158" in text
     assert "90%" in text
 
 
-def test_the_last_image_of_a_channel_stands_in_its_place() -> None:
+def test_the_last_image_of_a_channel_stands_in_its_place():
     picture = np.asarray(sample_predictions([ONE], level=0.9).axes[0].images[0].get_array())
     image = COLORMAPS["magnetogram"](CUBE[-1, CHANNELS.index("magnetogram")], bytes=True)[..., :3]
     np.testing.assert_array_equal(picture[:32, 99:131], image)
 
 
-def test_a_gap_says_missing() -> None:
+def test_a_gap_says_missing():
     present = ONE.present.copy()
     present[-1, CHANNELS.index("131")] = False
     figure = sample_predictions([replace(ONE, present=present)], level=0.9)
     assert all_text(figure).count("missing") == 1
 
 
-def test_an_interval_beyond_the_axis_ends_at_it() -> None:
+def test_an_interval_beyond_the_axis_ends_at_it():
     figure = sample_predictions([replace(ONE, lower=-20.0, upper=3.0)], level=0.9)
     assert list(figure.axes[1].lines[0].get_xdata()) == [-8.5, -3.0]
 
 
-def test_no_samples_give_no_figure() -> None:
+def test_no_samples_give_no_figure():
     with pytest.raises(InputInvalid):
         sample_predictions([], level=0.9)

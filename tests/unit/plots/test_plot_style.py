@@ -14,15 +14,13 @@ from flare.plots.flux import confusion_matrix
 from flare.plots.style import caption, mark_synthetic, new_figure, plain, save
 
 
-def test_a_saved_figure_is_a_png_of_its_inches_at_150_dots(tmp_path: Path) -> None:
+def test_a_saved_figure_is_a_png_of_its_inches_at_150_dots(tmp_path):
     path = save(new_figure(2.0, 1.0), tmp_path / "new" / "figure.png")
     with Image.open(path) as image:
         assert (image.format, image.size) == ("PNG", (300, 150))
 
 
-def test_a_figure_that_cannot_be_drawn_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_figure_that_cannot_be_drawn_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "figure.png"
     path.write_bytes(b"old")
 
@@ -37,27 +35,25 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_figure_of_synthetic_data_says_so() -> None:
+def test_a_figure_of_synthetic_data_says_so():
     figure = mark_synthetic(new_figure(2.0, 1.0))
     assert "SYNTHETIC" in figure.get_supxlabel()
 
 
-def test_a_figure_with_a_caption_says_both() -> None:
+def test_a_figure_with_a_caption_says_both():
     figure = new_figure(2.0, 1.0)
     caption(figure, "31 events.")
     assert mark_synthetic(figure).get_supxlabel() == "SYNTHETIC DATA\n31 events."
 
 
 @pytest.mark.parametrize(("ending", "first"), [("svg", b"<?xml"), ("PDF", b"%PDF-")])
-def test_a_figure_is_vectors_where_its_name_ends_so(
-    tmp_path: Path, ending: str, first: bytes
-) -> None:
+def test_a_figure_is_vectors_where_its_name_ends_so(tmp_path, ending, first):
     path = save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / f"figure.{ending}")
     assert path.read_bytes().startswith(first)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_the_same_figure_is_the_same_file(tmp_path: Path, ending: str) -> None:
+def test_the_same_figure_is_the_same_file(tmp_path, ending):
     first, second = (
         save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / f"{name}.{ending}")
         for name in ("first", "second")
@@ -65,28 +61,28 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path, ending: str) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_figure_of_another_format_is_refused(tmp_path: Path) -> None:
+def test_a_figure_of_another_format_is_refused(tmp_path):
     with pytest.raises(ConfigInvalid, match=r"figure\.gif is not the name of a figure"):
         save(new_figure(2.0, 1.0), tmp_path / "figure.gif")
 
 
-def test_a_name_with_dollars_is_not_a_formula_and_an_underscore_does_not_hide_it() -> None:
+def test_a_name_with_dollars_is_not_a_formula_and_an_underscore_does_not_hide_it():
     axes = new_figure(4.0, 3.0).subplots()
     axes.plot([0, 1], [0, 1], label=plain("_a $5$ model"))
     assert [text.get_text() for text in axes.legend().get_texts()] == [r" _a \$5\$ model"]
 
 
-def test_a_long_name_has_three_lines_at_most() -> None:
+def test_a_long_name_has_three_lines_at_most():
     assert plain("word " * 100).count("\n") == 2
 
 
-def test_drawing_changes_no_global_setting(tmp_path: Path) -> None:
+def test_drawing_changes_no_global_setting(tmp_path):
     before = dict(matplotlib.rcParams)
     save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / "figure.png")
     assert dict(matplotlib.rcParams) == before
 
 
-def test_no_figure_needs_pyplot() -> None:
+def test_no_figure_needs_pyplot():
     folder = Path(plots.__file__).parent
     modules = ", ".join(f"flare.plots.{path.stem}" for path in folder.glob("*.py"))
     code = f"import sys, {modules}; print('matplotlib.pyplot' in sys.modules)"

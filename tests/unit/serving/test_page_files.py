@@ -12,7 +12,7 @@ def client():
         yield client
 
 
-def test_the_page_is_at_the_root(client) -> None:
+def test_the_page_is_at_the_root(client):
     answer = client.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -24,13 +24,13 @@ def test_the_page_is_at_the_root(client) -> None:
     ("name", "kind"),
     [("main.js", "text/javascript"), ("style.css", "text/css"), ("icon.svg", "image/svg+xml")],
 )
-def test_its_files_have_their_types(client, name: str, kind: str) -> None:
+def test_its_files_have_their_types(client, name, kind):
     answer = client.get(f"/page/{name}")
     assert answer.headers["content-type"].split(";")[0] == kind
 
 
 @pytest.mark.parametrize("path", ["/", "/page/main.js"])
-def test_a_file_that_has_not_changed_is_not_sent_again(client, path: str) -> None:
+def test_a_file_that_has_not_changed_is_not_sent_again(client, path):
     first = client.get(path)
     assert first.headers["cache-control"] == "no-cache"
     again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
@@ -38,22 +38,22 @@ def test_a_file_that_has_not_changed_is_not_sent_again(client, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["/page/none.js", "/page/%2e%2e/page.py", "/page/..%2fpage.py"])
-def test_nothing_else_is_served(client, path: str) -> None:
+def test_nothing_else_is_served(client, path):
     assert client.get(path).status_code == 404
 
 
-def test_the_page_has_no_script_or_style_inside_it(client) -> None:
+def test_the_page_has_no_script_or_style_inside_it(client):
     text = client.get("/").text
     assert re.findall(r"<script(?![^>]* src=)|<style|\son\w+=|\sstyle=", text) == []
 
 
-def test_no_file_names_another_origin() -> None:
+def test_no_file_names_another_origin():
     for path in PAGE.iterdir():
         addresses = set(re.findall(r"https?://[^\s\"'<>;]+", path.read_text(encoding="utf-8")))
         assert addresses <= {"http://www.w3.org/2000/svg"}, path.name
 
 
-def test_every_file_is_used_and_every_one_that_is_used_is_there() -> None:
+def test_every_file_is_used_and_every_one_that_is_used_is_there():
     used = {"index.html"}
     for path in PAGE.iterdir():
         text = path.read_text(encoding="utf-8")

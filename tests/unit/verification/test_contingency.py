@@ -46,16 +46,16 @@ def outcomes_and_forecasts(table: ContingencyTable) -> tuple[np.ndarray, np.ndar
         ("gilbert_skill_score", 0.216),
     ],
 )
-def test_finleys_tornado_table_has_its_published_scores(score: str, published: float) -> None:
+def test_finleys_tornado_table_has_its_published_scores(score, published):
     assert CONTINGENCY_SCORES[score](FINLEY) == pytest.approx(published, abs=5e-4)
 
 
-def test_counting_finleys_forecasts_gives_back_his_table() -> None:
+def test_counting_finleys_forecasts_gives_back_his_table():
     assert contingency_table(*outcomes_and_forecasts(FINLEY)) == FINLEY
 
 
 @given(table=tables)
-def test_scores_equal_those_of_the_bureau_of_meteorologys_package(table: ContingencyTable) -> None:
+def test_scores_equal_those_of_the_bureau_of_meteorologys_package(table):
     observed, forecast = (xr.DataArray(a.astype(float)) for a in outcomes_and_forecasts(table))
     theirs = BinaryContingencyManager(forecast, observed)
     for ours, name in {
@@ -75,7 +75,7 @@ def test_scores_equal_those_of_the_bureau_of_meteorologys_package(table: Conting
 
 
 @given(table=tables)
-def test_scores_equal_those_of_scikit_learn(table: ContingencyTable) -> None:
+def test_scores_equal_those_of_scikit_learn(table):
     observed, forecast = outcomes_and_forecasts(table)
     for ours, theirs in {
         "precision": sklearn_metrics.precision_score,
@@ -88,7 +88,7 @@ def test_scores_equal_those_of_scikit_learn(table: ContingencyTable) -> None:
 
 
 @given(table=tables, times=st.integers(2, 50))
-def test_tss_does_not_change_when_quiet_days_are_added(table: ContingencyTable, times: int) -> None:
+def test_tss_does_not_change_when_quiet_days_are_added(table, times):
     quieter = ContingencyTable(
         table.hits, table.misses, table.false_alarms * times, table.correct_negatives * times
     )
@@ -96,7 +96,7 @@ def test_tss_does_not_change_when_quiet_days_are_added(table: ContingencyTable, 
 
 
 @given(events=counts, non_events=counts)
-def test_constant_forecasts_have_no_skill(events: int, non_events: int) -> None:
+def test_constant_forecasts_have_no_skill(events, non_events):
     always = ContingencyTable(events, 0, non_events, 0)
     never = ContingencyTable(0, events, 0, non_events)
     assert true_skill_statistic(always) == true_skill_statistic(never) == 0
@@ -104,9 +104,7 @@ def test_constant_forecasts_have_no_skill(events: int, non_events: int) -> None:
 
 
 @given(events=counts, non_events=counts)
-def test_never_forecasting_a_rare_event_has_an_appleman_score_of_zero(
-    events: int, non_events: int
-) -> None:
+def test_never_forecasting_a_rare_event_has_an_appleman_score_of_zero(events, non_events):
     never = ContingencyTable(0, events, 0, events + non_events)
     always = ContingencyTable(events + non_events, 0, events, 0)
     assert contingency.appleman_skill_score(never) == 0
@@ -114,14 +112,14 @@ def test_never_forecasting_a_rare_event_has_an_appleman_score_of_zero(
 
 
 @given(events=counts, non_events=counts)
-def test_perfect_forecasts_have_perfect_scores(events: int, non_events: int) -> None:
+def test_perfect_forecasts_have_perfect_scores(events, non_events):
     perfect = ContingencyTable(events, 0, 0, non_events)
     zero_is_perfect = {"probability_of_false_detection", "false_alarm_ratio"}
     for name, score in CONTINGENCY_SCORES.items():
         assert score(perfect) == (0 if name in zero_is_perfect else 1), name
 
 
-def test_scores_that_need_events_are_nan_without_them() -> None:
+def test_scores_that_need_events_are_nan_without_them():
     table = ContingencyTable(hits=0, misses=0, false_alarms=3, correct_negatives=7)
     undefined = {name for name, score in CONTINGENCY_SCORES.items() if np.isnan(score(table))}
     assert undefined == {
@@ -134,13 +132,13 @@ def test_scores_that_need_events_are_nan_without_them() -> None:
     }
 
 
-def test_precision_is_nan_without_alarms_and_not_zero() -> None:
+def test_precision_is_nan_without_alarms_and_not_zero():
     never = ContingencyTable(hits=0, misses=3, false_alarms=0, correct_negatives=7)
     assert np.isnan(contingency.precision(never))
     assert np.isnan(contingency.false_alarm_ratio(never))
 
 
-def test_a_weight_of_two_counts_like_a_second_sample() -> None:
+def test_a_weight_of_two_counts_like_a_second_sample():
     observed, forecast = np.array([True, False, True]), np.array([True, True, False])
     weights = np.array([[1, 1, 1], [2, 0, 1]])
     table = contingency_table(observed, forecast, weights=weights)
@@ -149,7 +147,7 @@ def test_a_weight_of_two_counts_like_a_second_sample() -> None:
     assert (table.false_alarms[1], table.correct_negatives[1]) == (0, 0)
 
 
-def test_a_resample_without_events_is_nan_among_defined_ones() -> None:
+def test_a_resample_without_events_is_nan_among_defined_ones():
     observed = forecast = np.array([True, False])
     table = contingency_table(observed, forecast, weights=np.array([[1, 1], [0, 2]]))
     np.testing.assert_array_equal(true_skill_statistic(table), [1, np.nan])
@@ -165,7 +163,7 @@ def test_a_resample_without_events_is_nan_among_defined_ones() -> None:
         ([[True]], [[True]], r"\(1, 1\)"),
     ],
 )
-def test_arrays_that_make_no_table_are_named(observed: list, forecast: list, said: str) -> None:
+def test_arrays_that_make_no_table_are_named(observed, forecast, said):
     empty_is_bool = bool if not observed else None
     with pytest.raises(VerificationInvalid, match=said):
         contingency_table(np.array(observed, empty_is_bool), np.array(forecast, empty_is_bool))
@@ -179,7 +177,7 @@ def tss(observed: np.ndarray, probability: np.ndarray, threshold: float) -> floa
 
 
 @given(forecasts)
-def test_no_threshold_beats_the_best_one(pairs: list[tuple[bool, float]]) -> None:
+def test_no_threshold_beats_the_best_one(pairs):
     observed = np.array([True, False, *(outcome for outcome, _ in pairs)])
     probability = np.array([0.5, 0.5, *(p for _, p in pairs)])
     best = tss(observed, probability, best_threshold(observed, probability))
@@ -187,37 +185,37 @@ def test_no_threshold_beats_the_best_one(pairs: list[tuple[bool, float]]) -> Non
         assert tss(observed, probability, threshold) <= best + 1e-12
 
 
-def test_the_best_threshold_is_the_middle_of_the_gap() -> None:
+def test_the_best_threshold_is_the_middle_of_the_gap():
     observed = np.array([False, False, True, True])
     assert best_threshold(observed, np.array([0.1, 0.2, 0.6, 0.9])) == pytest.approx(0.4)
 
 
-def test_of_equally_good_gaps_the_widest_is_chosen() -> None:
+def test_of_equally_good_gaps_the_widest_is_chosen():
     observed = np.array([False, True, False, True])
     probability = np.array([0.1, 0.2, 0.3, 0.8])
     # TSS is 0.5 both from 0.1 to 0.2 and from 0.3 to 0.8.
     assert best_threshold(observed, probability) == pytest.approx(0.55)
 
 
-def test_a_climatology_never_raises_an_alarm() -> None:
+def test_a_climatology_never_raises_an_alarm():
     observed = np.arange(100) < 6
     assert best_threshold(observed, np.full(100, 0.06)) > 0.06
 
 
 @pytest.mark.parametrize("low", [0.3, float(np.nextafter(0.3, 1))])
-def test_neighbouring_floats_are_distinguished(low: float) -> None:
+def test_neighbouring_floats_are_distinguished(low):
     # The middle of two neighbours rounds onto the lower one for one of these pairs.
     observed, probability = np.array([False, True]), np.array([low, np.nextafter(low, 1)])
     assert tss(observed, probability, best_threshold(observed, probability)) == 1
 
 
 @pytest.mark.parametrize("outcomes", [True, False])
-def test_without_events_or_non_events_the_answer_is_the_given_one(outcomes: bool) -> None:
+def test_without_events_or_non_events_the_answer_is_the_given_one(outcomes):
     observed = np.full(3, outcomes)
     assert best_threshold(observed, np.array([0.1, 0.2, 0.3]), otherwise=0.25) == 0.25
 
 
-def test_tables_at_0_always_and_above_everything_never_have_an_alarm() -> None:
+def test_tables_at_0_always_and_above_everything_never_have_an_alarm():
     observed, probability = np.array([True, False, False]), np.array([1.0, 0.4, 0.0])
     tables = tables_at(observed, probability, np.array([0.0, 0.4, 1.0, 1.1]))
     np.testing.assert_array_equal(tables.alarms, [3, 2, 1, 0])
@@ -225,6 +223,6 @@ def test_tables_at_0_always_and_above_everything_never_have_an_alarm() -> None:
     np.testing.assert_array_equal(tables.correct_negatives, [0, 1, 2, 2])
 
 
-def test_probabilities_that_are_nan_have_no_best_threshold() -> None:
+def test_probabilities_that_are_nan_have_no_best_threshold():
     with pytest.raises(VerificationInvalid, match="nan"):
         best_threshold(np.array([True, False]), np.array([0.5, np.nan]))

@@ -27,9 +27,7 @@ def difference_of(one, other, observed, *, event: str, score_name: str, **option
     return paired_differences(one, other, observed, wanted=[(event, score_name)], **options)[0]
 
 
-def test_several_differences_are_those_that_one_at_a_time_gives(
-    issue: Issue, observed: Observations
-) -> None:
+def test_several_differences_are_those_that_one_at_a_time_gives(issue, observed):
     a, b = issue(0.3), issue(1.0)
     at_once = paired_differences(a, b, observed, wanted=WANTED, n_resamples=50)
     one_by_one = [
@@ -39,9 +37,7 @@ def test_several_differences_are_those_that_one_at_a_time_gives(
     assert at_once == one_by_one
 
 
-def test_skill_over_a_climatology_has_a_difference_where_the_rates_are_given(
-    issue: Issue, observed: Observations
-) -> None:
+def test_skill_over_a_climatology_has_a_difference_where_the_rates_are_given(issue, observed):
     wanted = [("M1.0", "brier_skill_score_vs_climatology")]
     (score,) = paired_differences(
         issue(0.3), issue(1), observed, wanted=wanted, n_resamples=5, climatology={"M1.0": 0.06}
@@ -51,13 +47,11 @@ def test_skill_over_a_climatology_has_a_difference_where_the_rates_are_given(
         paired_differences(issue(0.3), issue(1), observed, wanted=wanted, n_resamples=5)
 
 
-def test_no_wanted_difference_is_an_empty_list(issue: Issue, observed: Observations) -> None:
+def test_no_wanted_difference_is_an_empty_list(issue, observed):
     assert paired_differences(issue(0.3), issue(1), observed, wanted=[], n_resamples=5) == []
 
 
-def test_the_difference_of_two_forecasts_is_that_of_their_scores(
-    issue: Issue, observed: Observations
-) -> None:
+def test_the_difference_of_two_forecasts_is_that_of_their_scores(issue, observed):
     good, bad = issue(0.3), issue(2.0)
     difference = difference_of(good, bad, observed, event="C1.0", score_name="brier_score")
     values = [score_forecasts(i, observed).value("C1.0", "brier_score") for i in (good, bad)]
@@ -65,9 +59,7 @@ def test_the_difference_of_two_forecasts_is_that_of_their_scores(
     assert difference.name == "brier_score_difference"
 
 
-def test_the_paired_interval_is_narrower_than_the_two_intervals_apart(
-    issue: Issue, observed: Observations
-) -> None:
+def test_the_paired_interval_is_narrower_than_the_two_intervals_apart(issue, observed):
     one, other = issue(0.30), issue(0.32)
     difference = difference_of(one, other, observed, event="C1.0", score_name="brier_score")
     alone = score_forecasts(one, observed).get("C1.0", "brier_score")
@@ -76,7 +68,7 @@ def test_the_paired_interval_is_narrower_than_the_two_intervals_apart(
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
-def test_a_forecast_does_not_differ_from_itself(seed: int) -> None:
+def test_a_forecast_does_not_differ_from_itself(seed):
     generator = np.random.default_rng(seed)
     observed = Observations(10 ** generator.uniform(-7, -4, 20), np.repeat(np.arange(5), 4))
     log10_flux = generator.uniform(-7, -4, 20)
@@ -89,9 +81,7 @@ def test_a_forecast_does_not_differ_from_itself(seed: int) -> None:
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
 
 
-def test_a_difference_of_what_was_not_forecast_is_refused(
-    issue: Issue, observed: Observations
-) -> None:
+def test_a_difference_of_what_was_not_forecast_is_refused(issue, observed):
     with pytest.raises(VerificationInvalid, match=r"no event 'M5\.0'"):
         difference_of(
             issue(1), issue(2), observed, event="M5.0", score_name="roc_area", n_resamples=2

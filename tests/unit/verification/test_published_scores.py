@@ -31,17 +31,13 @@ from flare.verification.scorecard import score_forecasts
         ("critical_success_index", 0.57),
     ],
 )
-def test_a_year_of_rain_forecasts_has_the_scores_on_the_wwrp_page(
-    score: str, printed: float
-) -> None:
+def test_a_year_of_rain_forecasts_has_the_scores_on_the_wwrp_page(score, printed):
     """WWRP/WGNE Joint Working Group, Forecast Verification - Issues, Methods and FAQ."""
     rain = ContingencyTable(hits=82, misses=23, false_alarms=38, correct_negatives=222)
     assert CONTINGENCY_SCORES[score](rain) == pytest.approx(printed, abs=5e-3)
 
 
-def test_never_forecasting_a_tornado_would_have_been_right_in_98_per_cent_of_finleys_cases() -> (
-    None
-):
+def test_never_forecasting_a_tornado_would_have_been_right_in_98_per_cent_of_finleys_cases():
     """Gilbert's answer to Finley's 96.6 %: Murphy 1996, The Finley affair, Weather Forecast. 11."""
     never = ContingencyTable(hits=0, misses=51, false_alarms=0, correct_negatives=2752)
     assert accuracy(never) == pytest.approx(0.982, abs=5e-4)
@@ -54,7 +50,7 @@ FINER = "0.928 0.576 0.008 0.944 0.832 0.816 0.136 0.584 0.032 0.016 0.28 0.024 
 
 
 @pytest.mark.parametrize(("forecasts", "printed"), [(IN_FIFTHS, 0.839), (FINER, 0.875)])
-def test_mason_and_grahams_forecasts_have_their_roc_area(forecasts: str, printed: float) -> None:
+def test_mason_and_grahams_forecasts_have_their_roc_area(forecasts, printed):
     """The years 1981 to 1995: Mason & Graham 2002, doi:10.1256/003590002320603584."""
     observed = np.array([0, 0, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1]) == 1
     probability = np.array(forecasts.split(), dtype=float)
@@ -62,9 +58,7 @@ def test_mason_and_grahams_forecasts_have_their_roc_area(forecasts: str, printed
 
 
 @pytest.mark.parametrize(("classes", "by_hand"), [([0.2, 0.5, 0.3], 0.73), ([0.2, 0.3, 0.5], 0.89)])
-def test_of_wilks_two_rain_forecasts_the_one_nearer_to_dry_scores_better(
-    classes: list[float], by_hand: float
-) -> None:
+def test_of_wilks_two_rain_forecasts_the_one_nearer_to_dry_scores_better(classes, by_hand):
     """None, light and heavy rain, and none fell: Wilks, Statistical Methods, on the RPS."""
     at_least = np.cumsum(classes[::-1])[::-1][1:]
     score = ranked_probability_score(np.array([[False, False]]), at_least[None, :])
@@ -76,7 +70,7 @@ QUIET, BELOW_C, C, M, X = 248, 111, 351, 151, 25
 
 
 @pytest.fixture
-def test_split() -> Observations:
+def test_split():
     labels = np.repeat([1e-9, 3e-7, 3e-6, 3e-5, 3e-4], [QUIET, BELOW_C, C, M, X])
     return Observations(labels, np.arange(886) % 91)
 
@@ -92,18 +86,14 @@ def always(log10_flux: float, probability: float) -> Forecast:
     )
 
 
-def test_a_fifth_of_sdobenchmarks_test_split_flares_and_its_uncertainty_follows(
-    test_split: Observations,
-) -> None:
+def test_a_fifth_of_sdobenchmarks_test_split_flares_and_its_uncertainty_follows(test_split):
     outcomes = test_split.peak_flux >= 1e-5
     assert outcomes.mean() == pytest.approx(0.1986, abs=5e-5)
     uncertainty = brier_decomposition(outcomes, np.full(886, 0.0617)).uncertainty
     assert uncertainty == pytest.approx(176 / 886 * 710 / 886)
 
 
-def test_sdobenchmarks_training_climatology_is_worse_than_the_rate_of_its_test_split(
-    test_split: Observations,
-) -> None:
+def test_sdobenchmarks_training_climatology_is_worse_than_the_rate_of_its_test_split(test_split):
     climatology = 514 / 8336
     card = score_forecasts(always(-6.0, climatology), test_split, n_resamples=2)
     assert card.value("published", "brier_skill_score") == pytest.approx(-0.118, abs=5e-4)
@@ -113,7 +103,7 @@ def test_sdobenchmarks_training_climatology_is_worse_than_the_rate_of_its_test_s
     ) == pytest.approx(0)
 
 
-def test_the_flux_error_of_a_constant_is_the_mean_of_its_four_distances() -> None:
+def test_the_flux_error_of_a_constant_is_the_mean_of_its_four_distances():
     # 5.294e-7 from 1e-9, 1e-6, 1e-5 and 1e-4, in units of 1e-7.
     by_hand = (5.284 + 4.706 + 94.706 + 994.706) / 4 * 1e-7
     observed = Observations(np.array([1e-9, 1e-6, 1e-5, 1e-4]), np.arange(4))

@@ -36,9 +36,7 @@ def scored(scale: str, **options: object) -> Scorecard:
     ("scale", "events", "recall", "precision"),
     [("raw", 4, 1, 1), ("noaa", 2, 1, 2 / 4), ("physical", 6, 4 / 6, 1)],
 )
-def test_a_flare_of_m1_is_another_label_on_each_scale(
-    scale: str, events: int, recall: float, precision: float
-) -> None:
+def test_a_flare_of_m1_is_another_label_on_each_scale(scale, events, recall, precision):
     card = scored(scale)
     assert card.get("M1.0", "recall").n_events == events
     assert card.value("M1.0", "recall") == pytest.approx(recall)
@@ -49,9 +47,7 @@ def test_a_flare_of_m1_is_another_label_on_each_scale(
     ("scale", "observed_class", "factor"),
     [("raw", 3, 1), ("noaa", 2, 0.85), ("physical", 3, 1.2143)],
 )
-def test_a_label_of_1e_5_is_a_c8_on_the_noaa_scale(
-    scale: str, observed_class: int, factor: float
-) -> None:
+def test_a_label_of_1e_5_is_a_c8_on_the_noaa_scale(scale, observed_class, factor):
     forecast = np.array([-9.0])
     given_forecast = Forecast(
         forecast, forecast, forecast, np.zeros((1, 1)), ("M1.0",), {"M1.0": 0.5}
@@ -63,23 +59,21 @@ def test_a_label_of_1e_5_is_a_c8_on_the_noaa_scale(
 
 
 @pytest.mark.parametrize("scale", ["raw", "noaa", "physical"])
-def test_the_published_event_is_a_label_of_1e_5_on_every_scale(scale: str) -> None:
+def test_the_published_event_is_a_label_of_1e_5_on_every_scale(scale):
     card = scored(scale)
     assert card.get(PUBLISHED_EVENT, "recall").n_events == 4
     assert card.value(PUBLISHED_EVENT, "true_skill_statistic") == 1
     assert (card.value("M1.0", "true_skill_statistic") == 1) == (scale == "raw")
 
 
-def test_on_the_raw_scale_the_published_event_has_the_scores_of_m1(
-    issue: Issue, observed: Observations
-) -> None:
+def test_on_the_raw_scale_the_published_event_has_the_scores_of_m1(issue, observed):
     card = score_forecasts(issue(0.5), observed, n_resamples=20, climatology={"M1.0": 0.06})
     as_m1 = [replace(s, event="M1.0") for s in card.scores if s.event == PUBLISHED_EVENT]
     # As texts, in which an undefined score equals another.
     assert [str(s) for s in as_m1] == [str(s) for s in card.scores if s.event == "M1.0"]
 
 
-def test_without_m1_there_is_no_published_event(issue: Issue, observed: Observations) -> None:
+def test_without_m1_there_is_no_published_event(issue, observed):
     whole = issue(0.5)
     without = replace(whole, events=("C1.0", "X1.0"), probability=whole.probability[:, [0, 2]])
     card = score_forecasts(without, observed, n_resamples=2)
@@ -88,9 +82,7 @@ def test_without_m1_there_is_no_published_event(issue: Issue, observed: Observat
         card.get(PUBLISHED_EVENT, "recall")
 
 
-def test_forecasting_the_reference_rate_has_no_skill_over_it(
-    issue: Issue, observed: Observations
-) -> None:
+def test_forecasting_the_reference_rate_has_no_skill_over_it(issue, observed):
     constant = replace(issue(0.5), probability=np.full((120, 3), 0.06))
     card = score_forecasts(constant, observed, n_resamples=20, climatology={"M1.0": 0.06})
     score = card.get("M1.0", "brier_skill_score_vs_climatology")
@@ -98,7 +90,7 @@ def test_forecasting_the_reference_rate_has_no_skill_over_it(
     assert card.value("M1.0", "brier_skill_score") < 0
 
 
-def test_skill_over_a_climatology_is_one_minus_the_ratio_of_two_brier_scores() -> None:
+def test_skill_over_a_climatology_is_one_minus_the_ratio_of_two_brier_scores():
     value = scored("noaa", climatology={"M1.0": 0.1}).value(
         "M1.0", "brier_skill_score_vs_climatology"
     )
@@ -107,15 +99,13 @@ def test_skill_over_a_climatology_is_one_minus_the_ratio_of_two_brier_scores() -
     assert value == pytest.approx(by_hand)
 
 
-def test_events_without_a_reference_rate_have_no_skill_over_it(
-    issue: Issue, observed: Observations
-) -> None:
+def test_events_without_a_reference_rate_have_no_skill_over_it(issue, observed):
     card = score_forecasts(issue(0.5), observed, n_resamples=2, climatology={"C1.0": 0.4})
     named = {s.event for s in card.scores if s.name == "brier_skill_score_vs_climatology"}
     assert named == {"C1.0"}
 
 
-def test_on_another_scale_the_published_event_needs_a_rate_of_its_own() -> None:
+def test_on_another_scale_the_published_event_needs_a_rate_of_its_own():
     name = "brier_skill_score_vs_climatology"
     with pytest.raises(VerificationInvalid, match=f"no score '{name}' for 'published'"):
         scored("noaa", climatology={"M1.0": 0.1}).get("published", name)
@@ -123,7 +113,7 @@ def test_on_another_scale_the_published_event_needs_a_rate_of_its_own() -> None:
     assert card.value("published", name) != card.value("M1.0", name)
 
 
-def test_the_reference_rates_are_in_the_dictionary() -> None:
+def test_the_reference_rates_are_in_the_dictionary():
     rates = {"M1.0": 0.0617, "published": 0.0617}
     card = scored("raw", climatology=rates)
     assert card.climatology == rates
@@ -131,13 +121,13 @@ def test_the_reference_rates_are_in_the_dictionary() -> None:
     assert scored("raw").as_dict()["climatology"] is None
 
 
-def test_a_reference_rate_of_0_is_not_mistaken_for_none() -> None:
+def test_a_reference_rate_of_0_is_not_mistaken_for_none():
     card = scored("raw", climatology={"M1.0": 0})
     assert np.isfinite(card.value("M1.0", "brier_skill_score_vs_climatology"))
 
 
 @pytest.mark.parametrize("rate", [6.17, -0.1, np.nan])
-def test_a_reference_rate_that_is_not_a_share_is_named(rate: float) -> None:
+def test_a_reference_rate_that_is_not_a_share_is_named(rate):
     with pytest.raises(VerificationInvalid, match=f"climatology of M1.0 .*{rate}"):
         scored("raw", climatology={"M1.0": rate})
 
@@ -157,20 +147,20 @@ def ranked_card(events: tuple[str, ...], scale: str = "raw") -> Scorecard:
 
 
 @pytest.mark.parametrize("events", [RANKED_EVENTS, RANKED_EVENTS[::-1]])
-def test_ranked_scores_find_their_columns_in_any_order_of_events(events: tuple[str, ...]) -> None:
+def test_ranked_scores_find_their_columns_in_any_order_of_events(events):
     card = ranked_card(events)
     assert card.value("flux", "ranked_probability_score") == 0
     assert card.value("flux", "ranked_probability_skill_score") == 1
 
 
-def test_ranked_scores_are_on_the_scale_of_the_events() -> None:
+def test_ranked_scores_are_on_the_scale_of_the_events():
     # A label of 1e-5 is a C8.5: one threshold too many in one of three samples.
     card = ranked_card(RANKED_EVENTS, "noaa")
     assert card.value("flux", "ranked_probability_score") == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("missing", RANKED_EVENTS)
-def test_ranked_scores_are_undefined_where_an_event_was_not_forecast(missing: str) -> None:
+def test_ranked_scores_are_undefined_where_an_event_was_not_forecast(missing):
     card = ranked_card(tuple(event for event in RANKED_EVENTS if event != missing))
     assert np.isnan(card.value("flux", "ranked_probability_score"))
     assert np.isnan(card.value("flux", "ranked_probability_skill_score"))

@@ -31,9 +31,7 @@ def card(issue: Issue, observed: Observations) -> Scorecard:
     return score_forecasts(issue(0.5), observed, n_resamples=200)
 
 
-def test_perfect_forecasts_have_perfect_scores_with_perfect_intervals(
-    issue: Issue, observed: Observations
-) -> None:
+def test_perfect_forecasts_have_perfect_scores_with_perfect_intervals(issue, observed):
     perfect = score_forecasts(issue(0.0), observed, n_resamples=50)
     for name in ("roc_area", "true_skill_statistic_at_0.5", "heidke_skill_score_at_0.5"):
         score = perfect.get("M1.0", name)
@@ -43,37 +41,33 @@ def test_perfect_forecasts_have_perfect_scores_with_perfect_intervals(
     np.testing.assert_array_equal(perfect.confusion, np.diag(np.diag(perfect.confusion)))
 
 
-def test_every_score_has_a_value_inside_its_interval(card: Scorecard) -> None:
+def test_every_score_has_a_value_inside_its_interval(card):
     # The calibration error is biased upwards in every resample, so its interval need not hold it.
     for score in card.scores:
         if score.name != "expected_calibration_error" and not math.isnan(score.low):
             assert score.low <= score.value <= score.high, score
 
 
-def test_exactly_the_declared_scores_are_computed(card: Scorecard) -> None:
+def test_exactly_the_declared_scores_are_computed(card):
     computed = {(score.name, score.event == "flux") for score in card.scores}
     declared = {(name, info.of_flux) for name, info in SCORES.items() if name != VS_CLIMATOLOGY}
     assert computed == declared
 
 
-def test_every_score_says_how_many_samples_and_events_are_behind_it(
-    card: Scorecard, observed: Observations
-) -> None:
+def test_every_score_says_how_many_samples_and_events_are_behind_it(card, observed):
     assert {score.n for score in card.scores} == {120}
     assert card.get("M1.0", "roc_area").n_events == (observed.peak_flux >= 1e-5).sum()
     assert card.get("flux", "flux_mae").n_events == 80
 
 
-def test_scores_of_an_event_that_never_occurred_are_undefined(card: Scorecard) -> None:
+def test_scores_of_an_event_that_never_occurred_are_undefined(card):
     score = card.get("X1.0", "true_skill_statistic")
     assert math.isnan(score.value)
     assert math.isnan(score.low)
     assert score.n_events == 0
 
 
-def test_where_every_sample_is_an_event_only_scores_without_non_events_are_defined(
-    issue: Issue, observed: Observations
-) -> None:
+def test_where_every_sample_is_an_event_only_scores_without_non_events_are_defined(issue, observed):
     flaring = replace(observed, peak_flux=np.full(120, 3e-5))
     card = score_forecasts(issue(0.5), flaring, n_resamples=5)
     undefined = {s.name for s in card.scores if s.event == "M1.0" and math.isnan(s.value)}
@@ -88,9 +82,7 @@ def test_where_every_sample_is_an_event_only_scores_without_non_events_are_defin
     }
 
 
-def test_the_chosen_threshold_and_one_half_are_both_scored(
-    issue: Issue, observed: Observations
-) -> None:
+def test_the_chosen_threshold_and_one_half_are_both_scored(issue, observed):
     forecasts = issue(1.0)
     at_half = replace(forecasts, thresholds=dict.fromkeys(forecasts.events, 0.5))
     card = score_forecasts(forecasts, observed, n_resamples=10)
@@ -101,18 +93,14 @@ def test_the_chosen_threshold_and_one_half_are_both_scored(
 
 
 @pytest.mark.parametrize(("threshold", "recall"), [(0.0, 1.0), (1.0, 0.0)])
-def test_thresholds_of_exactly_0_and_1_mean_what_they_say(
-    issue: Issue, observed: Observations, threshold: float, recall: float
-) -> None:
+def test_thresholds_of_exactly_0_and_1_mean_what_they_say(issue, observed, threshold, recall):
     forecasts = replace(issue(0.5), thresholds=dict.fromkeys(("C1.0", "M1.0", "X1.0"), threshold))
     card = score_forecasts(forecasts, observed, n_resamples=10)
     assert card.value("M1.0", "recall") == recall
     assert card.thresholds["M1.0"] == threshold
 
 
-def test_a_constant_forecast_has_no_skill_in_any_resample(
-    issue: Issue, observed: Observations
-) -> None:
+def test_a_constant_forecast_has_no_skill_in_any_resample(issue, observed):
     constant = replace(issue(0.5), probability=np.full((120, 3), 0.06))
     card = score_forecasts(constant, observed, n_resamples=50)
     for name, none in (("true_skill_statistic", 0), ("heidke_skill_score", 0), ("roc_area", 0.5)):
@@ -120,9 +108,7 @@ def test_a_constant_forecast_has_no_skill_in_any_resample(
         assert (score.value, score.low, score.high) == (none, none, none)
 
 
-def test_intervals_are_over_regions_and_not_over_samples(
-    issue: Issue, observed: Observations
-) -> None:
+def test_intervals_are_over_regions_and_not_over_samples(issue, observed):
     # Ten samples of a region have the same error, so only the twelve regions are independent.
     error = np.repeat(np.random.default_rng(2).normal(0, 1, 12), 10)
     log10_flux = np.log10(observed.peak_flux) + error
@@ -136,14 +122,12 @@ def test_intervals_are_over_regions_and_not_over_samples(
     assert width(observed) == pytest.approx(np.sqrt(10) * naive, rel=0.15)
 
 
-def test_the_interval_is_made_of_the_resamples_alone(issue: Issue, observed: Observations) -> None:
+def test_the_interval_is_made_of_the_resamples_alone(issue, observed):
     score = score_forecasts(issue(0.5), observed, n_resamples=1).get("flux", "log10_flux_mae")
     assert score.low == score.high != score.value
 
 
-def test_the_scale_moves_the_events_and_the_flux_but_not_the_error_in_dex(
-    issue: Issue, observed: Observations
-) -> None:
+def test_the_scale_moves_the_events_and_the_flux_but_not_the_error_in_dex(issue, observed):
     raw = score_forecasts(issue(0.5), observed, n_resamples=10)
     noaa = score_forecasts(issue(0.5), observed, n_resamples=10, scale="noaa")
     n_events = (observed.peak_flux * 0.85 >= 1e-6).sum()
@@ -153,7 +137,7 @@ def test_the_scale_moves_the_events_and_the_flux_but_not_the_error_in_dex(
     assert noaa.value("flux", "log10_flux_mae") == raw.value("flux", "log10_flux_mae")
 
 
-def test_the_floored_error_does_not_care_how_quiet_quiet_was_forecast() -> None:
+def test_the_floored_error_does_not_care_how_quiet_quiet_was_forecast():
     observed = Observations(np.array([1e-9, 1e-9, 1e-5]), np.array([1, 2, 3]))
     log10_flux = np.array([-8.0, -7.5, -5.0])
     forecast = Forecast(
@@ -164,16 +148,14 @@ def test_the_floored_error_does_not_care_how_quiet_quiet_was_forecast() -> None:
     assert card.value("flux", "log10_flux_mae") == pytest.approx(2.5 / 3)
 
 
-def test_the_dictionary_is_json_without_nan(card: Scorecard) -> None:
+def test_the_dictionary_is_json_without_nan(card):
     restored = json.loads(json.dumps(card.as_dict(), allow_nan=False))
     assert (restored["scale"], restored["level"], restored["n_active_regions"]) == ("raw", 0.95, 12)
     undefined = [s for s in restored["scores"] if s["value"] is None]
     assert {s["event"] for s in undefined if s["name"] not in (*RANKED, SEDI)} == {"X1.0"}
 
 
-def test_a_scorecard_comes_back_from_its_dictionary_with_nan_for_what_is_undefined(
-    card: Scorecard,
-) -> None:
+def test_a_scorecard_comes_back_from_its_dictionary_with_nan_for_what_is_undefined(card):
     restored = Scorecard.of_dict(json.loads(json.dumps(card.as_dict(), allow_nan=False)))
     assert math.isnan(restored.value("X1.0", "true_skill_statistic"))
     # NaN differs from itself; as text it does not.
@@ -183,7 +165,7 @@ def test_a_scorecard_comes_back_from_its_dictionary_with_nan_for_what_is_undefin
         assert getattr(restored, name) == getattr(card, name)
 
 
-def test_the_rates_of_a_reference_come_back_too(issue: Issue, observed: Observations) -> None:
+def test_the_rates_of_a_reference_come_back_too(issue, observed):
     rates = {"C1.0": 0.4, "M1.0": 0.1, "X1.0": 0.01}
     card = score_forecasts(issue(0.5), observed, n_resamples=10, climatology=rates)
     assert card.climatology is not None
@@ -191,15 +173,13 @@ def test_the_rates_of_a_reference_come_back_too(issue: Issue, observed: Observat
 
 
 @pytest.mark.parametrize("part", ["scores", "confusion", "thresholds", "climatology"])
-def test_a_dictionary_that_lacks_a_part_is_not_a_scorecard(card: Scorecard, part: str) -> None:
+def test_a_dictionary_that_lacks_a_part_is_not_a_scorecard(card, part):
     values = {name: value for name, value in card.as_dict().items() if name != part}
     with pytest.raises(KeyError, match=part):
         Scorecard.of_dict(values)
 
 
-def test_metrics_are_named_split_event_score_and_leave_out_what_is_undefined(
-    card: Scorecard,
-) -> None:
+def test_metrics_are_named_split_event_score_and_leave_out_what_is_undefined(card):
     metrics = card.metrics("test")
     score = card.get("M1.0", "true_skill_statistic")
     assert metrics["test/M1.0/true_skill_statistic"] == score.value
@@ -209,7 +189,7 @@ def test_metrics_are_named_split_event_score_and_leave_out_what_is_undefined(
     assert all(math.isfinite(value) for value in metrics.values())
 
 
-def test_metrics_are_the_headline_alone(card: Scorecard) -> None:
+def test_metrics_are_the_headline_alone(card):
     wanted = {f"test/{event}/{name}" for event, name in HEADLINE_SCORES}
     ends = ("_low", "_high")
     values = {name for name in card.metrics("test") if not name.endswith(ends)}
@@ -217,7 +197,7 @@ def test_metrics_are_the_headline_alone(card: Scorecard) -> None:
     assert len(card.metrics("test")) <= 16
 
 
-def test_whom_a_metric_is_of_comes_last() -> None:
+def test_whom_a_metric_is_of_comes_last():
     score = Score("M1.0", "roc_area", 0.5, float("nan"), 0.75, 9, 3)
     assert score.metrics("test", of="forest") == {
         "test/M1.0/roc_area/forest": 0.5,
@@ -225,7 +205,7 @@ def test_whom_a_metric_is_of_comes_last() -> None:
     }
 
 
-def test_an_unknown_score_is_answered_with_the_known_ones(card: Scorecard) -> None:
+def test_an_unknown_score_is_answered_with_the_known_ones(card):
     with pytest.raises(VerificationInvalid, match=r"no score 'tss' for 'M1.0'.*roc_area"):
         card.get("M1.0", "tss")
     with pytest.raises(VerificationInvalid, match=r"'M5.0'.*C1.0"):
@@ -255,9 +235,7 @@ def nan_at(index: int) -> np.ndarray:
         ({"thresholds": {"C1.0": 0.5, "M1.0": -0.1, "X1.0": 0.5}}, "threshold of M1.0.*-0.1"),
     ],
 )
-def test_forecasts_that_cannot_be_scored_are_named(
-    issue: Issue, observed: Observations, changes: dict, said: str
-) -> None:
+def test_forecasts_that_cannot_be_scored_are_named(issue, observed, changes, said):
     with pytest.raises(VerificationInvalid, match=said):
         score_forecasts(replace(issue(0.5), **changes), observed, n_resamples=2)
 
@@ -272,16 +250,12 @@ def test_forecasts_that_cannot_be_scored_are_named(
         ({"active_region": np.zeros(3)}, r"active_region has shape \(3,\)"),
     ],
 )
-def test_observations_that_cannot_be_scored_are_named(
-    issue: Issue, observed: Observations, changes: dict, said: str
-) -> None:
+def test_observations_that_cannot_be_scored_are_named(issue, observed, changes, said):
     with pytest.raises(VerificationInvalid, match=said):
         score_forecasts(issue(0.5), replace(observed, **changes), n_resamples=2)
 
 
-def test_an_unknown_scale_is_answered_with_the_known_ones(
-    issue: Issue, observed: Observations
-) -> None:
+def test_an_unknown_scale_is_answered_with_the_known_ones(issue, observed):
     with pytest.raises(VerificationInvalid, match=r"'goes'.*noaa"):
         score_forecasts(issue(0.5), observed, scale="goes")
 
@@ -323,9 +297,7 @@ def test_nothing_is_said_of_forecasts_that_are_better_than_the_rates():
     )
 
 
-def test_row_numbers_and_booleans_take_the_same_samples(
-    issue: Issue, observed: Observations
-) -> None:
+def test_row_numbers_and_booleans_take_the_same_samples(issue, observed):
     wanted = observed.active_region >= 11406
     for rows in (wanted, np.flatnonzero(wanted), list(wanted)):
         subset, labels = issue(0.5).take(rows), observed.take(rows)
@@ -337,27 +309,23 @@ def test_row_numbers_and_booleans_take_the_same_samples(
         np.testing.assert_array_equal(labels.active_region, observed.active_region[60:])
 
 
-def test_events_and_thresholds_stay_with_the_rows_that_were_chosen(issue: Issue) -> None:
+def test_events_and_thresholds_stay_with_the_rows_that_were_chosen(issue):
     whole, subset = issue(0.5), issue(0.5).take([3, 1])
     assert (subset.events, subset.thresholds) == (whole.events, whole.thresholds)
 
 
-def test_rows_come_in_the_order_in_which_they_were_asked_for(observed: Observations) -> None:
+def test_rows_come_in_the_order_in_which_they_were_asked_for(observed):
     subset = observed.take([7, 2, -1])
     np.testing.assert_array_equal(subset.peak_flux, observed.peak_flux[[7, 2, 119]])
 
 
-def test_a_subset_is_scored_like_samples_that_never_had_others_next_to_them(
-    issue: Issue, observed: Observations
-) -> None:
+def test_a_subset_is_scored_like_samples_that_never_had_others_next_to_them(issue, observed):
     half = np.arange(120) < 60
     card = score_forecasts(issue(0.5).take(half), observed.take(half), n_resamples=5)
     assert card.n_active_regions == 6
     assert card.get("M1.0", "recall").n_events == (observed.peak_flux[:60] >= 1e-5).sum()
 
 
-def test_no_rows_are_an_empty_split_when_they_are_scored(
-    issue: Issue, observed: Observations
-) -> None:
+def test_no_rows_are_an_empty_split_when_they_are_scored(issue, observed):
     with pytest.raises(VerificationInvalid, match="the split is empty"):
         score_forecasts(issue(0.5).take([]), observed.take(np.zeros(120, dtype=bool)))

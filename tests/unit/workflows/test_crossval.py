@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 
 from flare.datasets.splits import Split
 from flare.forecast import Forecast
@@ -30,23 +29,23 @@ def asked():
     return seen, cross_validate(DATA, fit_and_forecast, FOLDS)
 
 
-def test_every_fold_is_forecast_by_what_was_fitted_on_the_others() -> None:
+def test_every_fold_is_forecast_by_what_was_fitted_on_the_others():
     seen, _ = asked()
     assert seen == [({7, 9, 4, 5}, {2, 0}), ({2, 9, 0, 5}, {7, 4}), ({7, 2, 4, 0}, {9, 5})]
 
 
-def test_the_forecasts_come_back_in_the_order_of_the_training_rows() -> None:
+def test_the_forecasts_come_back_in_the_order_of_the_training_rows():
     _, forecasts = asked()
     np.testing.assert_array_equal(forecasts.rows, TRAIN)
     np.testing.assert_array_equal(forecasts.forecast.log10_flux, TRAIN)
     np.testing.assert_array_equal(forecasts.forecast.probability[:, 0], TRAIN / 10)
 
 
-def test_each_fold_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_fold_is_said(caplog):
     with caplog.at_level("INFO", logger="flare"):
         asked()
     assert "fold 2 of 3: fitting on 4 samples, forecasting the other 2" in caplog.text
 
 
-def test_no_folds_are_none() -> None:
+def test_no_folds_are_none():
     assert training_folds(DATA, 0, seed=0) is None

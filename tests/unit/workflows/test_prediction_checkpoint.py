@@ -34,7 +34,7 @@ def reopened(output: Path) -> list[dict[str, object]]:
         return checkpoint.records
 
 
-def test_what_was_appended_is_there_again(output: Path, interrupted: Path) -> None:
+def test_what_was_appended_is_there_again(output, interrupted):
     assert interrupted == output.with_name("predictions.csv.partial.jsonl")
     assert reopened(output) == batch(0) + batch(3)
 
@@ -42,27 +42,27 @@ def test_what_was_appended_is_there_again(output: Path, interrupted: Path) -> No
 @pytest.mark.parametrize(
     "torn", [b'[{"row": {"id": "sa', b'[{"row": {"id": "sample 6"}}]', b"\0\0\n"]
 )
-def test_a_torn_last_line_is_dropped(output: Path, interrupted: Path, torn: bytes) -> None:
+def test_a_torn_last_line_is_dropped(output, interrupted, torn):
     whole = interrupted.read_bytes()
     interrupted.write_bytes(whole + torn)
     assert reopened(output) == batch(0) + batch(3)
     assert interrupted.read_bytes() == whole
 
 
-def test_the_last_batch_may_be_smaller(output: Path, interrupted: Path) -> None:
+def test_the_last_batch_may_be_smaller(output, interrupted):
     with PredictionCheckpoint(output, TASK) as checkpoint:
         checkpoint.append(batch(6, 1))
     assert len(reopened(output)) == TASK.samples
 
 
-def test_a_checkpoint_goes_on_where_it_was(output: Path, interrupted: Path) -> None:
+def test_a_checkpoint_goes_on_where_it_was(output, interrupted):
     interrupted.write_bytes(interrupted.read_bytes() + b"torn")
     with PredictionCheckpoint(output, TASK) as checkpoint:
         checkpoint.append(batch(6, 1))
     assert reopened(output) == batch(0) + batch(3) + batch(6, 1)
 
 
-def test_a_first_line_that_is_torn_is_written_again(output: Path, interrupted: Path) -> None:
+def test_a_first_line_that_is_torn_is_written_again(output, interrupted):
     interrupted.write_bytes(interrupted.read_bytes()[:20])
     with PredictionCheckpoint(output, TASK) as checkpoint:
         assert checkpoint.records == []
@@ -80,8 +80,8 @@ def test_a_first_line_that_is_torn_is_written_again(output: Path, interrupted: P
     ],
 )
 def test_a_checkpoint_of_another_task_is_refused_with_what_to_do(
-    output: Path, interrupted: Path, change: dict[str, object], message: str
-) -> None:
+    output, interrupted, change, message
+):
     before = interrupted.read_bytes()
     with pytest.raises(ConfigInvalid, match=rf"{message}.*; pass -P restart=true"):
         PredictionCheckpoint(output, replace(TASK, **change))
@@ -89,7 +89,7 @@ def test_a_checkpoint_of_another_task_is_refused_with_what_to_do(
 
 
 @pytest.mark.parametrize("content", [b"my notes\n", b"[1, 2]\n", b"my notes"])
-def test_a_file_of_something_else_is_refused(output: Path, content: bytes) -> None:
+def test_a_file_of_something_else_is_refused(output, content):
     journal = output.with_name("predictions.csv.partial.jsonl")
     journal.parent.mkdir()
     journal.write_bytes(content)
@@ -98,12 +98,12 @@ def test_a_file_of_something_else_is_refused(output: Path, content: bytes) -> No
     assert journal.read_bytes() == content
 
 
-def test_restart_discards_what_was_stored(output: Path, interrupted: Path) -> None:
+def test_restart_discards_what_was_stored(output, interrupted):
     with PredictionCheckpoint(output, replace(TASK, model="x"), restart=True) as checkpoint:
         assert checkpoint.records == []
 
 
-def test_two_processes_do_not_write_the_same_checkpoint(output: Path) -> None:
+def test_two_processes_do_not_write_the_same_checkpoint(output):
     with (
         PredictionCheckpoint(output, TASK),
         pytest.raises(PlaceInUse, match=r"is being written by another process; wait"),
@@ -111,13 +111,13 @@ def test_two_processes_do_not_write_the_same_checkpoint(output: Path) -> None:
         PredictionCheckpoint(output, TASK)
 
 
-def test_an_empty_checkpoint_is_not_left_behind(output: Path) -> None:
+def test_an_empty_checkpoint_is_not_left_behind(output):
     with PredictionCheckpoint(output, TASK):
         pass
     assert list(output.parent.iterdir()) == []
 
 
-def test_a_removed_checkpoint_is_gone(output: Path, interrupted: Path) -> None:
+def test_a_removed_checkpoint_is_gone(output, interrupted):
     with PredictionCheckpoint(output, TASK) as checkpoint:
         checkpoint.remove()
     assert list(output.parent.iterdir()) == []

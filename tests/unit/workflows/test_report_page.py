@@ -64,7 +64,7 @@ def png(tmp_path: Path, inches: float = 2.0) -> Path:
     return save(new_figure(inches, 1.0), tmp_path / "figure.png")
 
 
-def test_every_text_stands_as_it_was_given_and_is_never_run(tmp_path: Path) -> None:
+def test_every_text_stands_as_it_was_given_and_is_never_run(tmp_path):
     picture = Picture(png(tmp_path), EVIL, EVIL)
     table = Table(EVIL, [EVIL, EVIL], [[EVIL, Value(EVIL, EVIL)]])
     blocks = [Paragraph(EVIL), Bullets([EVIL]), table, picture]
@@ -77,28 +77,28 @@ def test_every_text_stands_as_it_was_given_and_is_never_run(tmp_path: Path) -> N
     assert result.text.count(EVIL) == 2 + 1 + 3 + 3 + 1 + 1 + 1 + 2 + 3 + 1
 
 
-def test_every_tag_is_closed_in_its_turn(tmp_path: Path) -> None:
+def test_every_tag_is_closed_in_its_turn(tmp_path):
     result = page(
         Paragraph("a"), Bullets(["a"]), Table("", ["a"], [["b"]]), Picture(png(tmp_path), "")
     )
     assert result.open == []
 
 
-def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
+def test_nothing_is_fetched_from_elsewhere(tmp_path):
     html = html_page("Report", [Section("Figures", [Picture(png(tmp_path), "a figure")])])
     addresses = re.findall(r"""(?:src|href)="([^"]*)"|url\(|@import""", html)
     assert [address.split(",")[0] for address in addresses] == ["data:image/png;base64"]
     assert "default-src 'none'" in html
 
 
-def test_a_picture_is_inside_the_page(tmp_path: Path) -> None:
+def test_a_picture_is_inside_the_page(tmp_path):
     path = save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / "figure.png")
     head, _, data = page(Picture(path, "classes")).named("img")[0]["src"].partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(data) == path.read_bytes()
 
 
-def test_numbers_stand_to_the_right_and_words_do_not() -> None:
+def test_numbers_stand_to_the_right_and_words_do_not():
     rows = [
         ["forest", Value("0.360", "[0.1, 0.5]"), "1,234", "yes", "1e-6"],
         ["oracle", Value("-"), "−5 %", "12", "2.00e-06"],
@@ -108,17 +108,17 @@ def test_numbers_stand_to_the_right_and_words_do_not() -> None:
     assert right == [False, True, True, False, True] * 3
 
 
-def test_the_first_cell_is_the_header_of_its_row() -> None:
+def test_the_first_cell_is_the_header_of_its_row():
     result = page(Table("", ["name", "TSS"], [["forest", "0.3"]]))
     assert [attributes["scope"] for attributes in result.named("th")] == ["col", "col", "row"]
 
 
-def test_a_row_of_the_wrong_length_is_refused() -> None:
+def test_a_row_of_the_wrong_length_is_refused():
     with pytest.raises(InputInvalid, match="row 2 of the table 'Scores' has 1 cells; wanted 2"):
         Table("Scores", ["", "TSS"], [["a", "1"], ["b"]])
 
 
-def test_a_warning_is_set_apart() -> None:
+def test_a_warning_is_set_apart():
     kinds = [
         tag.get("class") for tag in page(Paragraph("a"), Paragraph("b", warning=True)).named("p")
     ]
@@ -126,14 +126,14 @@ def test_a_warning_is_set_apart() -> None:
 
 
 @pytest.mark.parametrize(("n", "contents"), [(2, 0), (3, 3)])
-def test_three_sections_have_a_table_of_contents(n: int, contents: int) -> None:
+def test_three_sections_have_a_table_of_contents(n, contents):
     result = Page(html_page("Report", [Section(f"part {k}", []) for k in range(n)]))
     links = [link["href"] for link in result.named("a")]
     assert links == [f"#section-{k + 1}" for k in range(contents)]
     assert {link[1:] for link in links} <= {heading["id"] for heading in result.named("h2")}
 
 
-def test_the_same_report_is_the_same_page() -> None:
+def test_the_same_report_is_the_same_page():
     sections = [Section("Scores", [Table("", ["name"], [["a"]])])]
     assert html_page("Report", sections) == html_page("Report", sections)
 
@@ -143,24 +143,24 @@ def body(*blocks: Block) -> list[str]:
     return markdown_page("Page", [Section("Part", blocks)]).splitlines()[4:]
 
 
-def test_a_page_is_its_title_its_summary_and_its_sections_in_their_order() -> None:
+def test_a_page_is_its_title_its_summary_and_its_sections_in_their_order():
     page = markdown_page("Page", [Section("One", []), Section("Two", [])], summary="In short.")
     assert page == "# Page\n\nIn short.\n\n## One\n\n## Two\n"
 
 
-def test_without_a_summary_the_first_section_follows_the_title() -> None:
+def test_without_a_summary_the_first_section_follows_the_title():
     assert markdown_page("Page", [Section("One", [])]) == "# Page\n\n## One\n"
 
 
-def test_only_a_warning_is_set_in_bold() -> None:
+def test_only_a_warning_is_set_in_bold():
     assert body(Paragraph("plain"), Paragraph("loud", warning=True)) == ["plain", "", "**loud**"]
 
 
-def test_every_bullet_has_a_line() -> None:
+def test_every_bullet_has_a_line():
     assert body(Bullets(["a", "b"])) == ["- a", "- b"]
 
 
-def test_a_table_stands_apart_under_its_caption() -> None:
+def test_a_table_stands_apart_under_its_caption():
     table = Table("Caption", ["who", "BSS"], [["cnn", Value("0.500", "[0.1, 0.9]")], ["rf", "-"]])
     assert body(table) == [
         "Caption",
@@ -172,15 +172,15 @@ def test_a_table_stands_apart_under_its_caption() -> None:
     ]
 
 
-def test_a_value_without_small_print_has_no_blank_at_its_end() -> None:
+def test_a_value_without_small_print_has_no_blank_at_its_end():
     assert body(Table("", ["a", "b"], [["x", Value("1")]]))[-1] == "| x | 1 |"
 
 
-def test_names_with_a_bar_or_a_line_break_do_not_part_a_row() -> None:
+def test_names_with_a_bar_or_a_line_break_do_not_part_a_row():
     table = Table("", ["who", "BSS"], [["a|b\nc", Value("1", "d|e")]])
     assert body(table)[-1] == "| a\\|b c | 1 d\\|e |"
 
 
-def test_a_picture_is_a_link_to_the_file_next_to_the_page() -> None:
+def test_a_picture_is_a_link_to_the_file_next_to_the_page():
     picture = Picture(Path("/somewhere/figures/roc.png"), "roc", "What it shows.")
     assert body(picture) == ["![roc](figures/roc.png)", "", "What it shows."]

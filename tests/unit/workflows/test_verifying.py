@@ -52,12 +52,12 @@ def samples_of(table: pd.DataFrame, flares: FlareList | None, **settings: object
     ["2016-01-02T03:04Z", "2016-01-02 03:04:00+00:00", "2016 01 02 03 04", "2016 01 02 0304",
      "201601020304", "20160102 0304"],
 )  # fmt: skip
-def test_a_time_is_read_in_the_forms_that_lists_have(text: str) -> None:
+def test_a_time_is_read_in_the_forms_that_lists_have(text):
     time = times_of(pd.DataFrame({"time": [text]}), "time", Path("f.csv"), time_zone="UTC")
     assert time[0] == np.datetime64("2016-01-02T03:04")
 
 
-def test_our_own_predictions_need_no_mapping(tmp_path: Path) -> None:
+def test_our_own_predictions_need_no_mapping(tmp_path):
     file = tmp_path / "predictions.csv"
     file.write_text(
         "id,active_region,issue_time,observed_peak_flux_w_m2,peak_flux_w_m2,mx_probability,"
@@ -72,7 +72,7 @@ def test_our_own_predictions_need_no_mapping(tmp_path: Path) -> None:
     np.testing.assert_array_equal(samples.probabilities["C1.0"]["predictions"], [0.8, 0.4])
 
 
-def test_an_export_of_the_history_needs_no_mapping(tmp_path: Path) -> None:
+def test_an_export_of_the_history_needs_no_mapping(tmp_path):
     row = {"time": "2026-01-01T00:00:00.123+00:00", "model_name": "solar-flare",
            "model_version": "3", "mx_probability": 0.25}  # fmt: skip
     file = tmp_path / "history.json"
@@ -82,7 +82,7 @@ def test_an_export_of_the_history_needs_no_mapping(tmp_path: Path) -> None:
     assert table["p_M1.0"].tolist() == [0.25]
 
 
-def test_text_without_a_header_is_mapped_by_the_numbers_of_columns(tmp_path: Path) -> None:
+def test_text_without_a_header_is_mapped_by_the_numbers_of_columns(tmp_path):
     file = tmp_path / "fcast.txt"
     file.write_text("2014 01 01 0059 60 20\n2014 01 02 0020 70 30\n")
     columns = {"time": "1+2+3+4", "p_M1.0": "5", "p_X1.0": "6"}
@@ -91,7 +91,7 @@ def test_text_without_a_header_is_mapped_by_the_numbers_of_columns(tmp_path: Pat
     assert str(table["time"][0]) == "2014-01-01 00:59:00"
 
 
-def test_a_column_of_each_method_is_read_with_a_star(tmp_path: Path) -> None:
+def test_a_column_of_each_method_is_read_with_a_star(tmp_path):
     file = tmp_path / "wide.csv"
     file.write_text("DATE,A,B,seen\n2016-01-01,0.1,NA,1\n2016-01-02,-1,0.4,0\n")
     columns = {"time": "DATE", "p_C1.0": "*", "o_C1.0": "seen"}
@@ -102,7 +102,7 @@ def test_a_column_of_each_method_is_read_with_a_star(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
-def test_parquet_and_json_lines_are_read_alike(tmp_path: Path, suffix: str) -> None:
+def test_parquet_and_json_lines_are_read_alike(tmp_path, suffix):
     frame = pd.DataFrame(
         {"time": pd.to_datetime(["2016-01-01", "2016-01-02"], utc=True), "p_M1.0": [0.25, None]}
     )
@@ -114,20 +114,20 @@ def test_parquet_and_json_lines_are_read_alike(tmp_path: Path, suffix: str) -> N
     assert read(file)["p_M1.0"].isna().tolist() == [False, True]
 
 
-def test_a_window_holds_its_beginning_and_not_its_end() -> None:
+def test_a_window_holds_its_beginning_and_not_its_end():
     flares = flares_of("2016-01-01T00:00", "2016-01-03T00:00")
     np.testing.assert_array_equal(flares.outcomes("M1.0", days(3), DAY), [True, False, True])
     np.testing.assert_array_equal(flares.outcomes("X1.0", days(3), DAY), [False] * 3)
 
 
-def test_only_flares_of_the_region_count_whether_written_with_four_digits_or_five() -> None:
+def test_only_flares_of_the_region_count_whether_written_with_four_digits_or_five():
     flares = flares_of("2016-01-01T05:00", "2016-01-01T06:00", regions=[2480, 0])
     regions = np.array([12480, 12481])
     outcomes = flares.outcomes("M1.0", days(1).repeat(2), DAY, regions)
     np.testing.assert_array_equal(outcomes, [True, False])
 
 
-def test_a_peak_after_midnight_belongs_to_the_next_day(tmp_path: Path) -> None:
+def test_a_peak_after_midnight_belongs_to_the_next_day(tmp_path):
     file = tmp_path / "list.txt"
     file.write_text("2014 01 02 2355 0003 0010 M1.2 1944\n")
     columns = {"start": "1+2+3+4", "peak": "1+2+3+5", "class": "7", "region": "8"}
@@ -135,7 +135,7 @@ def test_a_peak_after_midnight_belongs_to_the_next_day(tmp_path: Path) -> None:
     assert flares.peak[0] == np.datetime64("2014-01-03T00:03")
 
 
-def test_events_out_of_order_are_sorted_and_reported_in_one_line(tmp_path, caplog) -> None:
+def test_events_out_of_order_are_sorted_and_reported_in_one_line(tmp_path, caplog):
     file = tmp_path / "list.csv"
     file.write_text("peak_time,goes_class\n2016-01-03T00:00Z,C1.0\n2016-01-01T00:00Z,M2.0\n")
     flares = read_flares(file, {}, time_zone="", scale="listed")
@@ -144,7 +144,7 @@ def test_events_out_of_order_are_sorted_and_reported_in_one_line(tmp_path, caplo
     assert line.endswith("1 of 2 events are out of order; they were sorted")
 
 
-def test_classes_move_between_the_scales(tmp_path: Path) -> None:
+def test_classes_move_between_the_scales(tmp_path):
     file = tmp_path / "list.csv"
     file.write_text("peak_time,goes_class\n2016-01-01T00:00Z,C7.0\n")
     for scale, reached in (("listed", False), ("science", True), ("operational", False)):
@@ -152,7 +152,7 @@ def test_classes_move_between_the_scales(tmp_path: Path) -> None:
         assert flares.outcomes("M1.0", days(1), DAY)[0] == reached
 
 
-def test_climatology_is_of_the_days_before_and_persistence_of_the_last_window() -> None:
+def test_climatology_is_of_the_days_before_and_persistence_of_the_last_window():
     # Days 1 to 10 of January with events on 1, 2 and 9; forecasts from the 6th.
     flares = flares_of(
         "2016-01-01T01:00", "2016-01-02T01:00", "2016-01-09T01:00", "2016-01-30T00:00"
@@ -166,7 +166,7 @@ def test_climatology_is_of_the_days_before_and_persistence_of_the_last_window() 
     np.testing.assert_allclose(references[PERSISTENCE], [0, 0, 0, 0, 1])
 
 
-def test_what_is_known_of_a_forecast_is_not_its_own_outcome() -> None:
+def test_what_is_known_of_a_forecast_is_not_its_own_outcome():
     table = pd.DataFrame(
         {"method": "A", "time": days(4), "region": 0, "p_M1.0": 0.5, "o_M1.0": [1, 0, 1, 1]}
     )
@@ -176,7 +176,7 @@ def test_what_is_known_of_a_forecast_is_not_its_own_outcome() -> None:
     np.testing.assert_allclose(references[PERSISTENCE], [0.75, 1, 0, 1])
 
 
-def test_the_three_rules_of_missing_forecasts() -> None:
+def test_the_three_rules_of_missing_forecasts():
     methods = {"A": np.array([0.1, np.nan, 0.3]), "B": np.array([0.2, 0.2, np.nan])}
     climatology = {"climatology": np.array([0.5, 0.6, 0.7])}
     drop = apply_missing_rule(methods, climatology, "drop", "M1.0")
@@ -188,7 +188,7 @@ def test_the_three_rules_of_missing_forecasts() -> None:
     np.testing.assert_allclose(filled.probability["A"], [0.1, 0.6, 0.3])
 
 
-def test_blocks_of_time_are_resampled_as_a_whole() -> None:
+def test_blocks_of_time_are_resampled_as_a_whole():
     table = pd.DataFrame(
         {"method": "A", "time": days(60), "region": 0, "p_M1.0": 0.5, "o_M1.0": [1, 0] * 30}
     )
@@ -201,7 +201,7 @@ def test_blocks_of_time_are_resampled_as_a_whole() -> None:
     assert (weights[:, :27] == weights[:, :1]).all()
 
 
-def test_what_looks_too_good_is_named() -> None:
+def test_what_looks_too_good_is_named():
     observed = np.array([True] * 10 + [False] * 90)
     chance = np.linspace(1, 0, 100)
     assert "are the outcomes" in screen(observed, observed.astype(float), threshold=0.5)[0]
@@ -213,25 +213,25 @@ def test_what_looks_too_good_is_named() -> None:
     assert "chosen on them" in screen(observed, honest, threshold=0.31234567)[0]
 
 
-def test_a_list_that_ends_before_the_forecasts_is_refused_with_what_to_pass() -> None:
+def test_a_list_that_ends_before_the_forecasts_is_refused_with_what_to_pass():
     flares = flares_of("2016-01-01T00:00", "2016-01-03T00:00")
     with pytest.raises(InputInvalid, match=r"before 2 of 4 windows end.*events_until=2016-01-05"):
         check_covers(flares, days(4), DAY)
 
 
-def test_a_table_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_table_of_another_kind_is_refused(tmp_path):
     with pytest.raises(InputInvalid, match=r"\.csv, \.parquet"):
         read_table(tmp_path / "table.xlsx")
 
 
-def test_the_strongest_flare_of_a_window_is_its_observed_flux() -> None:
+def test_the_strongest_flare_of_a_window_is_its_observed_flux():
     flares = flares_of("2016-01-01T05:00", "2016-01-01T06:00", classes="C2.0 M3.0")
     np.testing.assert_allclose(flares.strongest(days(2), DAY), [3e-5, 1e-9])
     by_region = FlareList(flares.peak, flares.flux, np.array([2480, 0]), days(1)[0], days(3)[2])
     np.testing.assert_allclose(by_region.strongest(days(1), DAY, np.array([12480])), [2e-6])
 
 
-def test_a_difference_is_that_of_the_scores_on_every_resample() -> None:
+def test_a_difference_is_that_of_the_scores_on_every_resample():
     random = np.random.default_rng(2)
     observed = random.random(80) < 0.4
     chances = {name: random.random(80) for name in ("A", "B")}
@@ -255,3 +255,12 @@ def test_a_difference_is_that_of_the_scores_on_every_resample() -> None:
         np.testing.assert_allclose(
             [score.value, score.low, score.high], [expected.value, expected.low, expected.high]
         )
+
+
+def test_the_last_of_several_forecasts_for_a_window_counts_if_asked(tmp_path: Path) -> None:
+    path, notes = tmp_path / "twice.csv", list[str]()
+    path.write_text("time,p_M1.0\n2016-01-01T00:00Z,0.1\n2016-01-02T00:00Z,0.2\n"
+                    "2016-01-01T00:00Z,0.3\n")  # fmt: skip
+    options = ReadOptions({}, last_counts=True)
+    assert read_forecasts([path], options, notes)["p_M1.0"].tolist() == [0.2, 0.3]
+    assert notes == ["left out for a later one of the same time: 1 of the forecasts"]
