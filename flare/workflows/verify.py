@@ -197,6 +197,7 @@ def _options(config: VerifyConfig) -> ReadOptions:
         config.units == "percent",
         config.negative == "missing",
         hours(config.window) + hours(config.latency),
+        config.duplicates == "last",
     )
 
 
@@ -209,6 +210,7 @@ def _rules(config: VerifyConfig) -> ScoreRules:
         config.block_days,
         config.resamples,
         config.seed,
+        config.laplace,
     )
 
 

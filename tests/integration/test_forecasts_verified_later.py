@@ -160,6 +160,17 @@ def test_forecasts_that_are_not_there_are_named(issued, at_home, given, said):
         verified(folder, **{"history": folder / HISTORY_FILE, **given})
 
 
+def test_a_flare_list_without_regions_is_refused_for_forecasts_of_regions(issued, elsewhere):
+    folder, _ = issued
+    flares = pd.read_csv(folder / "flares.csv").drop(columns="active_region")
+    flares.to_csv("disk.csv", index=False)
+    given = {"forecasts": str(folder / "history.csv"), "events": Path("disk.csv")}
+    with pytest.raises(FlareError, match="no flare of the list has one; name its column"):
+        verified(folder, **given)
+    samples = verified(folder, **given, by="disk").verification.samples
+    assert (samples.outcomes["M1.0"].sum(), samples.synthetic) == (6, True)
+
+
 def test_a_time_without_a_zone_is_refused():
     with pytest.raises(ValueError, match="has no zone; write ISO 8601 with a zone"):
         VerifyConfig(since="2020-01-01")

@@ -18,7 +18,7 @@ from flare.workflows.evaluation.report.render import Picture, Section, html_page
 from flare.workflows.verifying.figures import CAPTIONS, figures_of, month_figures
 from flare.workflows.verifying.monitoring import Monitoring, monitoring_section
 from flare.workflows.verifying.months import MonthScores, month_section
-from flare.workflows.verifying.sections import sections_of, summary_of
+from flare.workflows.verifying.sections import bins_of, sections_of, summary_of
 from flare.workflows.verifying.verification import Verification
 
 
@@ -122,6 +122,7 @@ def as_json(result: Verification, config: VerifyConfig) -> dict[str, Any]:
             event: {name: [_as_json(score) for score in scores] for name, scores in of.items()}
             for event, of in result.scores.items()
         },
+        "reliability": {event: bins_of(result, event) for event in result.events},
         "differences": {
             event: [
                 {"first": one, "second": other, **_as_json(score)}
