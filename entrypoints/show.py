@@ -71,7 +71,9 @@ def show_forecasts(forecasts: "Forecasts") -> None:
 
 
 def _show_table(rows: list[dict[str, Any]], output: Path | None) -> None:
-    table = Table("sample", "class", "flux interval (W m^-2)", "P(M or X)", "alert", "missing")
+    table = Table(
+        "sample", "class", "flux interval (W m^-2)", "P(M or X)", "alert", "missing", "status"
+    )
     for row in rows[:_SHOWN]:
         answer = ["-"] * 4
         if row["goes_class"] is not None:
@@ -81,7 +83,7 @@ def _show_table(rows: list[dict[str, Any]], output: Path | None) -> None:
                 f"{row['mx_probability']:{'.3f' if row['mx_probability'] >= 0.1 else '#.2g'}}",
                 "yes" if row["alert"] else "no",
             ]
-        table.add_row(row["id"], *answer, str(row["missing_images"]))
+        table.add_row(row["id"], *answer, str(row["missing_images"]), row["status"])
     Console(width=100).print(table)
     if len(rows) > _SHOWN:
         print(f"... and {len(rows) - _SHOWN} more in {output}")

@@ -1,5 +1,6 @@
 """Print the scores of a verification on the terminal."""
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -36,8 +37,8 @@ def show_verification(verified: "Verified") -> None:
                 name,
                 str(scores[0].n),
                 str(of.missing[name]),
-                *(f"{score.value:z.3f}" for score in scores),
-                "-" if gain is None else _signed(gain),
+                *("-" if isnan(score.value) else f"{score.value:z.3f}" for score in scores),
+                "-" if gain is None or isnan(gain.value) else _signed(gain),
             )
         console.print(table)
     print("\n".join([*lines_of(result), *verified.monitoring.lines]))

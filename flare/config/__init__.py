@@ -35,6 +35,7 @@ from flare.config.groups import (
     shard_text,
 )
 from flare.config.network_groups import NetworkOptions, ResumeOption
+from flare.config.nowcast import NowcastConfig
 from flare.config.search import SearchConfig
 from flare.config.verify import VerifyConfig
 
@@ -261,6 +262,7 @@ ENTRY_POINTS: dict[str, type[EntryConfig]] = {
     "promote": PromoteConfig,
     "predict": PredictConfig,
     "explain": ExplainConfig,
+    "nowcast": NowcastConfig,
     "serve": ServeConfig,
     "resend": ResendConfig,
     "relocate": RelocateConfig,

@@ -133,6 +133,11 @@ class VerifyConfig(ModelNameOption):
         description="drop: each method is scored where it has forecasts; climatology: its gaps "
         "count as climatology; common: only where all methods have forecasts",
     )
+    duplicates: Literal["refuse", "last"] = Field(
+        "refuse",
+        description="several forecasts of one method for the same time and region: refuse them, "
+        "or last, the last one in the table counts",
+    )
     overlap: Literal["refuse", "keep"] = Field(
         "refuse", description="forecasts of one method whose windows overlap"
     )
@@ -144,6 +149,10 @@ class VerifyConfig(ModelNameOption):
         "listed",
         description="class scale: listed; science: classes listed before 2020 divided by 0.7; "
         "operational: re-calibrated classes multiplied by 0.7",
+    )
+    laplace: bool = Field(
+        False,
+        description="reliability in bins by Laplace's rule, (events + 1) / (forecasts + 2)",
     )
     climatology_days: Annotated[int, Field(ge=1, le=20_000)] = Field(
         120, description="days before each forecast whose event rate is climatology"

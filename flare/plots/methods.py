@@ -144,16 +144,21 @@ def monthly_scores(
     places = np.arange(len(months))
     value, low, high = np.array([(one.value, one.low, one.high) for one in skill]).T
     upper.axhline(0, color=GREY, linewidth=0.8)
-    upper.vlines(places, low, high, color=BLUE, alpha=0.5, linewidth=2)
-    upper.plot(places, value, "o", color=BLUE, ms=4)
-    if (value < -1).any():  # one month without skill would hide all others
-        upper.set_ylim(-1.05, 1.05)
-    dress(upper, y=f"BSS over {reference}")
+    # One month without skill would hide all others: a triangle stands for values below -1.
+    upper.vlines(places, np.maximum(low, -1), np.maximum(high, -1), color=BLUE, alpha=0.5, lw=2)
+    upper.plot(places[value >= -1], value[value >= -1], "o", color=BLUE, ms=4)
+    upper.plot(places[value < -1], np.full(np.sum(value < -1), -1.0), "v", color=BLUE, ms=6)
+    upper.set_ylim(min(-0.1, 1.08 * max(-1, np.nanmin(value, initial=0))), 1.08)
+    dress(upper, y="BSS")
+    upper.set_title(f"Brier skill over {reference}", fontsize=NORMAL, loc="left", color=INK)
     lower.plot(places, rate, "o-", color=INK, ms=4, linewidth=1, label="event rate")
     lower.plot(places, probability, "s--", color=BLUE, ms=4, linewidth=1, label="mean probability")
     lower.set_ylim(0, None)
     lower.set_xticks(places[:: -(-len(places) // 12)], months[:: -(-len(places) // 12)])
-    lower.legend(fontsize=SMALL, frameon=False, labelcolor=INK)
+    lower.legend(
+        fontsize=SMALL, frameon=False, labelcolor=INK, ncols=2, loc="lower right",
+        bbox_to_anchor=(1, 1),
+    )  # fmt: skip
     dress(lower, y="share of windows")
     headline(figure, title)
     return figure

@@ -133,6 +133,29 @@ def reliability_table(
     )
 
 
+def binned_frequencies(
+    observed: BoolArray, probability: FloatArray, *, n_bins: int = 10, laplace: bool = False
+) -> list[dict[str, float]]:
+    """Return the non-empty bins of equal width over 0..1, (N,) and (N,) going in.
+
+    Each has its lower edge ``low``, its mean ``forecast``, the ``observed`` frequency, and the
+    numbers ``n`` of forecasts and ``events``. With ``laplace`` the frequency is (events + 1) /
+    (n + 2), Laplace's rule of succession, so that a bin of few forecasts is not at 0 or 1.
+    """
+    observed = outcome_array("observed", observed)
+    probability = probability_array("probability", probability, observed.shape)
+    edges = bin_edges(probability, n_bins=n_bins, bins="width")
+    index = np.digitize(probability, edges[1:-1])
+    rows = []
+    for one in np.unique(index):
+        n, events = int((index == one).sum()), int(observed[index == one].sum())
+        frequency = (events + 1) / (n + 2) if laplace else events / n
+        forecast = float(probability[index == one].mean())
+        of_bin = {"low": float(edges[one]), "forecast": forecast, "observed": frequency}
+        rows.append({**of_bin, "n": n, "events": events})
+    return rows
+
+
 Bins = Literal["width", "count"]
 
 
@@ -192,7 +215,7 @@ def bin_edges(probability: FloatArray, *, n_bins: int, bins: Bins) -> FloatArray
     if n_bins < 1:
         raise VerificationInvalid(f"{n_bins} bins hold no forecasts; ask for at least one")
     if bins == "width":
-        return np.linspace(0, 1, n_bins + 1)
+        return np.arange(n_bins + 1) / n_bins  # np.linspace has 0.30000000000000004
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, n_bins + 1)))
     return edges if len(edges) > 1 else np.repeat(edges, 2)
 

@@ -17,8 +17,8 @@ from flare.tracking.runs import Run, scratch, start
 from flare.tracking.tags import SCORE_TABLE, SCREENING_TAG
 from flare.tracking.version_details import VersionDetails, details_of, log_verification
 from flare.workflows.prediction.resolve_model import Resolved, resolve
-from flare.workflows.verifying.flares import FlareList, read_flares
-from flare.workflows.verifying.forecasts import ReadOptions, read_forecasts
+from flare.workflows.verifying.flares import FlareList, read_flares, weaker_events
+from flare.workflows.verifying.forecasts import ReadOptions, events_of, read_forecasts
 from flare.workflows.verifying.monitoring import Monitoring, input_drifts, monitoring
 from flare.workflows.verifying.months import MonthScores, by_month
 from flare.workflows.verifying.recorded import of_version
@@ -64,9 +64,8 @@ def run(config: VerifyConfig) -> Verified:
             if not config.forecasts:
                 config = config.model_copy(update={"methods": _method(model)})
         table = _chosen(table, config.methods)
-        for note in notes:
-            log.warning("%s", note)
         flares = None if config.events is None else _flares(config.events, config)
+        notes += [] if flares is None else weaker_events(flares, events_of(table))
         samples = make_samples(
             table,
             flares,
@@ -76,6 +75,8 @@ def run(config: VerifyConfig) -> Verified:
             overlap=config.overlap,
         )
         _log_inputs(tracked, paths, config.events, samples)
+        for note in notes:
+            log.warning("%s", note)
         result = verify(samples, flares, _rules(config))
         watched = _monitoring(result, model, table, notes)
         months = by_month(result)
@@ -196,6 +197,7 @@ def _options(config: VerifyConfig) -> ReadOptions:
         config.units == "percent",
         config.negative == "missing",
         hours(config.window) + hours(config.latency),
+        config.duplicates == "last",
     )
 
 
@@ -208,6 +210,7 @@ def _rules(config: VerifyConfig) -> ScoreRules:
         config.block_days,
         config.resamples,
         config.seed,
+        config.laplace,
     )
 
 

@@ -15,6 +15,7 @@ from flare.config.verify import VerifyConfig
 from flare.errors import FlareError
 from flare.forecast_history import HISTORY_FILE
 from flare.tracking.registry import get_version, version_tags
+from flare.workflows.prediction.resolve_model import resolve
 from flare.workflows.verify import Verified, run
 
 from workplace import tree
@@ -108,6 +109,14 @@ def test_the_scores_of_a_version_are_logged_to_it_with_those_of_each_month(issue
     assert result.monitoring.drifts[0].missing_before == 0
 
 
+def test_a_trained_model_has_a_record_of_its_training_inputs(models, at_home):
+    for trained in (models.forest, models.network):
+        stored = resolve(str(trained.version.version), "solar-flare").forecaster.training_inputs
+        assert stored == trained.forecaster.training_inputs
+        assert stored.n_samples + stored.n_forecasts == 16
+        assert len(stored.probabilities["M1.0"]) == len(stored.brightness["94"]) == 101
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -149,6 +158,17 @@ def test_forecasts_that_are_not_there_are_named(issued, at_home, given, said):
     folder, _ = issued
     with pytest.raises(FlareError, match=said):
         verified(folder, **{"history": folder / HISTORY_FILE, **given})
+
+
+def test_a_flare_list_without_regions_is_refused_for_forecasts_of_regions(issued, elsewhere):
+    folder, _ = issued
+    flares = pd.read_csv(folder / "flares.csv").drop(columns="active_region")
+    flares.to_csv("disk.csv", index=False)
+    given = {"forecasts": str(folder / "history.csv"), "events": Path("disk.csv")}
+    with pytest.raises(FlareError, match="no flare of the list has one; name its column"):
+        verified(folder, **given)
+    samples = verified(folder, **given, by="disk").verification.samples
+    assert (samples.outcomes["M1.0"].sum(), samples.synthetic) == (6, True)
 
 
 def test_a_time_without_a_zone_is_refused():

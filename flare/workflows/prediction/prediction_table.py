@@ -154,9 +154,11 @@ _KINDS: dict[str, type] = {
         (
             *("valid_from", "valid_to", "forecast_id", "model_name", "model_version"),
             *("input_digest", "status", "reasons", "out_of_range", "missing"),
+            *("position_time", "made_at", "newest_image", "warning"),
         ),
         str,
     ),
+    **dict.fromkeys(("latitude", "longitude"), float),
     **get_type_hints(Answer),
 }
 

@@ -1,7 +1,7 @@
 """Flare lists: which windows had a flare of at least a class."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.errors import ConfigInvalid, InputInvalid
-from flare.goes import QUIET_FLUX, flux_of_class
+from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter, flux_of_class
 from flare.verification.inputs import BoolArray, FloatArray
 from flare.workflows.verifying.tables import (
     Times,
@@ -177,6 +177,19 @@ def _limit(text: str, parameter: str, otherwise: np.datetime64) -> np.datetime64
         raise ConfigInvalid(
             f"{parameter}={text} is not a time; write such as 2017-12-31T00:00Z"
         ) from error
+
+
+def weaker_events(flares: FlareList, events: Iterable[str]) -> list[str]:
+    """Say which events have a class of which the list has no flare: it may not list them."""
+    weakest = class_letter(float(flares.flux.min()))
+    order = CLASS_LETTERS.index
+    weaker = [event for event in events if order(event[0]) < order(weakest)]
+    if not weaker:
+        return []
+    return [
+        f"the flare list has no flare below class {weakest}: windows with weaker flares count as "
+        f"quiet for {', '.join(weaker)}"
+    ]
 
 
 def check_covers(flares: FlareList, starts: Times, window: np.timedelta64) -> None:

@@ -52,7 +52,8 @@ class ReadOptions:
     """How tables of forecasts are read.
 
     With ``negative_missing`` every negative number means that there is no forecast, else -1 alone.
-    ``hours`` are from the time of a forecast to the end of its window.
+    ``hours`` are from the time of a forecast to the end of its window. ``last_counts`` is for
+    forecasts of one method for the same time and region: else they are refused.
     """
 
     columns: Mapping[str, str]
@@ -60,6 +61,7 @@ class ReadOptions:
     percent: bool = False
     negative_missing: bool = False
     hours: float = 24.0
+    last_counts: bool = False
 
 
 def read_forecasts(
@@ -83,12 +85,16 @@ def read_forecasts(
     table = pd.concat(parts, ignore_index=True)
     key = ["method", "time", "region"]
     twice = table.duplicated(key)
+    if options.last_counts:
+        if n := int(twice.sum()):
+            left_out.append(f"left out for a later one of the same time: {n} of the forecasts")
+        return table[~table.duplicated(key, keep="last")].reset_index(drop=True)
     if twice.any():
         first = table[twice].iloc[0]
         where = f" of region {first.region}" if first.region else ""
         raise InputInvalid(
             f"{int(twice.sum())} duplicated forecasts: {first.method} has two for {first.time}Z"
-            f"{where}; leave one of each"
+            f"{where}; leave one of each, or pass -P duplicates=last"
         )
     return table
 

@@ -18,7 +18,7 @@ from flare.workflows.evaluation.report.render import Picture, Section, html_page
 from flare.workflows.verifying.figures import CAPTIONS, figures_of, month_figures
 from flare.workflows.verifying.monitoring import Monitoring, monitoring_section
 from flare.workflows.verifying.months import MonthScores, month_section
-from flare.workflows.verifying.sections import sections_of, summary_of
+from flare.workflows.verifying.sections import bins_of, sections_of, summary_of
 from flare.workflows.verifying.verification import Verification
 
 
@@ -49,13 +49,14 @@ def write_report(
         f" and {len(result.methods) - 3} more" if len(result.methods) > 3 else ""
     )
     summary, sections = summary_of(result), sections_of(result)
+    alone = len(result.methods) == 1  # then its months come first
+    sections.insert(1 if alone else -1, month_section(result, months))
     if watched.notes or watched.lines:
         sections.insert(1, monitoring_section(watched))
-    sections.insert(-1, month_section(result, months))
     figures = Section("Figures", pictures)
     text = markdown_page(title, [*sections, figures], summary=summary)
     (folder / "report.md").write_text(text, encoding="utf-8")
-    sections.insert(1, figures)
+    sections.insert(2 if watched.lines else 1, figures)
     (folder / "report.html").write_text(
         html_page(title, sections, summary=summary), encoding="utf-8"
     )
@@ -121,6 +122,7 @@ def as_json(result: Verification, config: VerifyConfig) -> dict[str, Any]:
             event: {name: [_as_json(score) for score in scores] for name, scores in of.items()}
             for event, of in result.scores.items()
         },
+        "reliability": {event: bins_of(result, event) for event in result.events},
         "differences": {
             event: [
                 {"first": one, "second": other, **_as_json(score)}

@@ -89,6 +89,11 @@ def make_samples(
     starts: Times = times + latency
     if flares is not None:
         check_covers(flares, starts, window)
+        if (regions != NO_REGION).any() and not flares.region.any():
+            raise InputInvalid(
+                "the forecasts are of active regions, and no flare of the list has one; name its "
+                "column, -P event_columns=region=COLUMN,..., or pass -P by=disk"
+            )
         if overlap == "refuse":
             _check_overlap(table, window)
     methods = list(dict.fromkeys(table["method"]))
@@ -163,6 +168,8 @@ def _full_disk(table: pd.DataFrame) -> pd.DataFrame:
     grouped = logs.groupby(["method", "time"], sort=False)
     result = pd.concat([grouped[chances].sum(min_count=1), grouped[others].max()], axis=1)
     result = result.reset_index()
+    if "synthetic" in table:
+        result["synthetic"] = bool(table["synthetic"].fillna(False).any())
     return result.assign(region=NO_REGION, **{name: -np.expm1(result[name]) for name in chances})
 
 

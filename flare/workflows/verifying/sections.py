@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from flare.verification.reliability import binned_frequencies
 from flare.verification.scores import FLUX, Score
 from flare.workflows.evaluation.report.render import (
     Block,
@@ -97,6 +98,10 @@ def lines_of(result: Verification) -> list[str]:
             if name not in result.references
         }
         best = max(skill, key=lambda name: np.nan_to_num(skill[name], nan=-np.inf))
+        if np.isnan(skill[best]):
+            n_events = result.get(event, best, "brier_skill_score").n_events
+            lines.append(f"{event}: {n_events} events; skill scores are undefined")
+            continue
         gains = result.against(event, result.climatology)
         better = [name for name in skill if name in gains and gains[name][0].low > 0]
         worse = [name for name in skill if name in gains and gains[name][0].high < 0]
@@ -177,7 +182,32 @@ def _of_event(result: Verification, event: str) -> Section:
         columns = [(part, score if part == "score" else f"{kind}_{part}") for part in _PARTS]
         title = f"{score.replace('_', ' ')} = miscalibration - discrimination + uncertainty (CORP)."
         blocks.append(_table(result, event, columns, title.capitalize()))
+    blocks.append(_reliability(result, event))
     return Section(f"Flares of at least {event}", blocks)
+
+
+def bins_of(result: Verification, event: str) -> dict[str, list[dict[str, float]]]:
+    """Return the reliability of an event in ten bins of equal width, by method."""
+    of, outcomes = result.scored[event], result.samples.outcomes[event]
+    return {
+        name: binned_frequencies(
+            outcomes[rows], of.probability[name][rows], laplace=result.rules.laplace
+        )
+        for name, rows in of.rows.items()
+    }
+
+
+def _reliability(result: Verification, event: str) -> Table:
+    rows: list[Cells] = []
+    for name, bins in bins_of(result, event).items():
+        cells: Cells = [name, *([""] * 10)]
+        for one in bins:
+            text = f"{one['forecast']:.2f}: {one['observed']:.2f} ({one['n']:g})"
+            cells[1 + round(10 * one["low"])] = text
+        rows.append(cells)
+    rule = " by Laplace's rule, (events + 1) / (n + 2)" if result.rules.laplace else ""
+    caption = f"Reliability: mean forecast: observed frequency{rule} (n), by forecast probability."
+    return Table(caption, ["method", *(f"{low / 10:.1f}" for low in range(10))], rows)
 
 
 def _table(

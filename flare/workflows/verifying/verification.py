@@ -39,6 +39,7 @@ class ScoreRules:
     block_days: float
     resamples: int
     seed: int
+    laplace: bool = False
 
 
 @dataclass(frozen=True)

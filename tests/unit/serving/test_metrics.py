@@ -1,10 +1,13 @@
 """GET /metrics is Prometheus' text, and its numbers are those of the requests."""
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from serving_fakes import CUBE, Client, FakeForecaster, FakeSource, npy
 
 from flare.errors import ForecasterInvalid
+from flare.forecasters.training_inputs import fit_training_inputs
+from flare.sample import plane_sums
 
 
 def numbers(client: Client) -> dict[tuple[str, ...], float]:
@@ -106,3 +109,26 @@ def test_without_a_model_the_page_has_no_version():
         result = numbers(client)
     assert result["flare_queue_requests",] == 0
     assert not [name for name in result if name[0] == "flare_model_live"]
+
+
+def test_inputs_that_moved_have_a_distance_of_each_channel_once_there_are_enough(client):
+    rng = np.random.default_rng(0)
+    cubes = np.clip(rng.normal(rng.normal(60, 5, (80, 4, 10, 1, 1)), 9, (80, 4, 10, 8, 8)), 0, 255)
+    fake = client.app.state.service.follower.live.forecaster
+    fake.training_inputs = fit_training_inputs(
+        plane_sums(cubes.astype(np.uint8)),
+        np.ones((80, 4, 10), dtype=bool),
+        {"M1.0": rng.random(80)},
+        size=8,
+    )
+    client.predict()
+    assert not [name for name in numbers(client) if name[0] == "flare_input_psi"]
+    for _ in range(10):
+        client.post("/predict_batch", content=npy(np.stack([CUBE, CUBE])))
+    client.app.state.service.history.close()  # written by then
+    result = numbers(client)
+    assert result["flare_input_psi", "channel=94"] > 1
+    assert result["flare_input_ks", "channel=94"] == 1
+    assert result["flare_input_missing_share", "channel=94"] == 0
+    assert ("flare_input_psi", "channel=forecast M1.0") in result
+    assert result["flare_forecast_status_total", "status=abstain"] == 21

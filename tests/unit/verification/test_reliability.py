@@ -10,6 +10,7 @@ from flare.verification.probabilistic import brier_score
 from flare.verification.reliability import (
     ReliabilityBins,
     bin_edges,
+    binned_frequencies,
     brier_decomposition,
     consistency_band,
     expected_calibration_error,
@@ -229,3 +230,18 @@ def test_the_table_has_six_bins_of_equally_many_forecasts_or_one_for_each_value(
     (constant,) = reliability_table(observed, np.full(600, 0.4), weights=weights, level=0.95)
     assert (constant["forecast"], constant["n"]) == (pytest.approx(0.4), 600)
     assert constant["observed"] == pytest.approx(observed.mean())
+
+
+def test_a_probability_on_an_edge_is_in_the_bin_that_it_begins() -> None:
+    tenths = np.arange(10) / 10
+    rows = binned_frequencies(np.zeros(10, dtype=bool), tenths)
+    assert [row["low"] for row in rows] == tenths.tolist()
+    assert [row["forecast"] for row in rows] == tenths.tolist()
+
+
+def test_laplaces_rule_keeps_bins_of_few_forecasts_from_0_and_1() -> None:
+    observed, probability = np.array([True, False, False, False]), np.array([0.9, 0.1, 0.1, 0.1])
+    plain = binned_frequencies(observed, probability)
+    assert [(row["observed"], row["n"], row["events"]) for row in plain] == [(0, 3, 0), (1, 1, 1)]
+    ruled = binned_frequencies(observed, probability, laplace=True)
+    assert [row["observed"] for row in ruled] == [1 / 5, 2 / 3]

@@ -255,3 +255,12 @@ def test_a_difference_is_that_of_the_scores_on_every_resample():
         np.testing.assert_allclose(
             [score.value, score.low, score.high], [expected.value, expected.low, expected.high]
         )
+
+
+def test_the_last_of_several_forecasts_for_a_window_counts_if_asked(tmp_path: Path) -> None:
+    path, notes = tmp_path / "twice.csv", list[str]()
+    path.write_text("time,p_M1.0\n2016-01-01T00:00Z,0.1\n2016-01-02T00:00Z,0.2\n"
+                    "2016-01-01T00:00Z,0.3\n")  # fmt: skip
+    options = ReadOptions({}, last_counts=True)
+    assert read_forecasts([path], options, notes)["p_M1.0"].tolist() == [0.2, 0.3]
+    assert notes == ["left out for a later one of the same time: 1 of the forecasts"]

@@ -1,0 +1,168 @@
+"""Entry point ``nowcast``: forecast the numbered regions of the real Sun."""
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from flare.config.groups import base_rates
+from flare.config.nowcast import NOW, NowcastConfig
+from flare.datasets.sun import require_sunpy
+from flare.datasets.sun.cutout import FIELD_ARCSEC
+from flare.datasets.sun.regions import REGIONS_FILE, parse_regions
+from flare.datasets.sun.sources import FolderSource, JsocSource, SunSource, get
+from flare.errors import ConfigInvalid, InputInvalid
+from flare.files import atomic_folder, check_folder, combine_digests, digest
+from flare.forecast_facts import now, parse_time, utc_text
+from flare.forecasters.training_inputs import ABSTAIN
+from flare.goes import HEADLINE_EVENT
+from flare.plots.full_disk import RegionBox, full_disk_figure
+from flare.plots.style import save
+from flare.tracking.dataset_inputs import log_data
+from flare.tracking.runs import Run, start
+from flare.workflows.nowcasting import scoreboard
+from flare.workflows.nowcasting.gathering import Gathered, gather
+from flare.workflows.nowcasting.issued import Issued, issue
+from flare.workflows.prediction.resolve_model import resolve
+
+log = logging.getLogger("flare")
+
+JSOC = "jsoc"
+
+
+@dataclass(frozen=True)
+class Nowcast:
+    """The forecasts, the folder of their files, and the run."""
+
+    issued: Issued
+    folder: Path
+    run_id: str
+
+
+def run(config: NowcastConfig) -> Nowcast:
+    """Gather images, forecast, and write and log the forecasts of one issue time."""
+    require_sunpy()
+    check_folder(config.output_dir, "output_dir")
+    made_at = now()
+    issue_time = made_at.replace(second=0, microsecond=0)
+    if config.time != NOW:
+        issue_time = parse_time(config.time, "time")
+    if issue_time > made_at:
+        raise ConfigInvalid(f"time={config.time} is in the future; give now, or a time before it")
+    source = source_of(config.source, made_at)
+    with start("nowcast", name=f"nowcast {utc_text(issue_time)}") as tracked:
+        tracked.log_config(config)
+        model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
+        listed = source.regions()
+        name = f"{REGIONS_FILE} of {source.name}"
+        regions = parse_regions(listed, issue_time, name=name)
+        gathered = gather(source, regions, issue_time, model.forecaster.spec.image_size)
+        issued = issue(
+            gathered,
+            model,
+            issue_time=issue_time,
+            made_at=made_at,
+            max_age_minutes=config.max_age,
+            source=source.name,
+        )
+        if not issued.forecasts:
+            raise InputInvalid(_no_forecast(issued, config.max_age))
+        folder = config.output_dir / f"{issue_time:%Y%m%dT%H%MZ}"
+        with atomic_folder(folder) as draft:
+            _write(draft, issued, gathered)
+        log_data(
+            tracked,
+            name=f"Sun {utc_text(issue_time)}",
+            fingerprint=combine_digests({**gathered.images, REGIONS_FILE: digest(listed)}),
+            source=source.name,
+            synthetic=False if config.source == JSOC else None,
+            context="nowcast",
+            profile={"regions": len(regions), "images": len(gathered.images)},
+        )
+        model.log_use(tracked)
+        _log(tracked, issued, folder)
+    return Nowcast(issued, folder, tracked.id)
+
+
+def source_of(text: str, now: datetime) -> SunSource:
+    """Return the source of a parameter: ``jsoc``, or a folder.
+
+    Raises ConfigInvalid, DatasetNotFound: there is no such source, or the folder lacks its files.
+    """
+    if text == JSOC:
+        return JsocSource(get, now=now)
+    if not Path(text).is_dir():
+        raise ConfigInvalid(f"source={text} is neither jsoc nor a folder; give one of them")
+    return FolderSource(Path(text))
+
+
+def _no_forecast(issued: Issued, max_age: float) -> str:
+    """Say why there is no forecast of any region, by the reasons of the first."""
+    first = issued.rows[0]
+    return (
+        f"no forecast of {len(issued.rows)} regions at {utc_text(issued.issue_time)}; region "
+        f"{first['active_region']}: {'; '.join(first['reasons'])}; wait for newer images, or give "
+        f"another -P time=, -P max_age= (now {max_age:g} min) or -P model="
+    )
+
+
+def _write(folder: Path, issued: Issued, gathered: Gathered) -> None:
+    """Write all files of one issue time into a new folder."""
+    document = {
+        **issued.document(),
+        "images": gathered.images,
+        "images_not_used": [vars(one) for one in gathered.refused],
+    }
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    (folder / "forecasts.json").write_text(text, encoding="utf-8")
+    (folder / "forecasts.csv").write_text(issued.csv(), encoding="utf-8")
+    model = issued.model
+    name = f"{model.name if model.version else model.forecaster.kind} {model.number}"
+    stem = scoreboard.file_name(issued, name)
+    (folder / f"{stem}.txt").write_text(scoreboard.as_text(issued, name), encoding="utf-8")
+    (folder / f"{stem}.xml").write_text(scoreboard.as_xml(issued, name), encoding="utf-8")
+    _figure(folder / "full_disk.png", issued, gathered)
+
+
+def _figure(path: Path, issued: Issued, gathered: Gathered) -> None:
+    picture = gathered.picture
+    if picture is None:
+        return
+    boxes = [
+        RegionBox(
+            *picture.places[row["active_region"]],
+            text=f"{row['active_region']}\n"
+            + ("no forecast" if row["status"] == ABSTAIN else f"{row['mx_probability']:.1%}"),
+            alert=row["alert"],
+        )
+        for row in issued.rows
+        if row["active_region"] in picture.places
+    ]
+    whole = issued.full_disk[HEADLINE_EVENT]
+    notes = [
+        f"P(at least {HEADLINE_EVENT}) of each region by {issued.model.label}, issued "
+        f"{utc_text(issued.issue_time)}, valid to {utc_text(issued.valid_to)}; orange: alert, "
+        f"grey: no forecast. Image: {picture.channel} at {utc_text(picture.time)}.",
+        f"Full disk: {'-' if whole is None else f'{whole:.1%}'}. {issued.full_disk_note()}.",
+    ]
+    figure = full_disk_figure(
+        picture.grey, boxes, channel=picture.channel, field=picture.field, radius=picture.radius,
+        box_width=FIELD_ARCSEC, title=f"Forecast of {issued.issue_time:%Y-%m-%d %H:%M} UTC, "
+        f"{issued.window_hours} h", small_print=" ".join(notes), warning="; ".join(issued.warnings),
+    )  # fmt: skip
+    save(figure, path)
+
+
+def _log(tracked: Run, issued: Issued, folder: Path) -> None:
+    tracked.log_metrics({
+        "forecasts": len(issued.forecasts),
+        "without_forecast": len(issued.rows) - len(issued.forecasts),
+        "missing_images": sum(row["missing_images"] for row in issued.rows),
+        "newest_image_age_minutes": issued.age_minutes or 0.0,
+        **{f"full_disk/{event}": p for event, p in issued.full_disk.items() if p is not None},
+    })  # fmt: skip
+    for path in sorted(folder.iterdir()):
+        tracked.log_file(path)
+    lines = [*issued.warnings, f"Full disk: {issued.full_disk_note()}"]
+    tracked.describe("\n\n".join(lines))

@@ -1,0 +1,1 @@
+"""Gather today's images, forecast the regions, and write the forecasts in several forms."""
