@@ -25,9 +25,9 @@ help:  ## list the targets
 $(READY): pyproject.toml requirements.lock
 	@command -v "$(PYTHON)" >/dev/null || { echo "no supported Python on PATH: install 3.11, 3.12 or 3.13 (Debian: python3 and python3-venv), or pass PYTHON=/path/to/python3.11"; exit 2; }
 	@echo "making $(VENV) with $(PYTHON): about two minutes and 2 GB"
-	test -x $(BIN)/python -a -z "$(MOVED)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[train,serve,docs,dev]'
-	$(BIN)/python -m flare.tracking.store
+	@test -x $(BIN)/python -a -z "$(MOVED)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[train,serve,docs,dev]'
+	@$(BIN)/python -m flare.tracking.store
 	@touch $(READY)
 
 setup: $(READY)  ## make .venv with everything in it

@@ -23,6 +23,7 @@ from flare.plots.style import (
     headline,
     mark_synthetic,
     new_figure,
+    plain,
 )
 from flare.sample import CHANNELS, STEP_NAMES, Cube, Present, channel_title
 
@@ -34,13 +35,13 @@ _FEATURES = 8
 
 
 @dataclass(frozen=True)
-class PixelMap:
-    """Integrated Gradients of one sample: ``pixels`` (S, S), summed over its images, in log odds.
+class GradientMap:
+    """Integrated Gradients of one sample in log odds, summed over its images and places (G, G).
 
     ``features`` are those that the network gets, the strongest first.
     """
 
-    pixels: _Floats
+    places: _Floats
     features: Mapping[str, float]
 
 
@@ -53,7 +54,7 @@ def explanation_figure(
     steps: _Floats,
     places: _Floats,
     features: Mapping[str, float],
-    pixels: PixelMap | None = None,
+    gradients: GradientMap | None = None,
     title: str,
     synthetic: bool,
 ) -> Figure:
@@ -64,22 +65,22 @@ def explanation_figure(
     name; NaN where there is nothing to hide.
     """
     shown = _shown_image(channels, present)
-    feature_bars = features or (pixels.features if pixels is not None else {})
-    n_right = 1 + (pixels is not None) + bool(feature_bars)
+    feature_bars = features or (gradients.features if gradients is not None else {})
+    n_right = 1 + (gradients is not None) + bool(feature_bars)
     figure = new_figure(max(11.0, 3.6 * n_right), 6.9)
     upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.15))[:, 0]
     _draw_images(upper, images, channels, steps)
     axes = lower.subplots(1, n_right, squeeze=False)[0]
     name = f"{channel_title(CHANNELS[shown[1]])}, {STEP_NAMES[shown[0]]} before"
-    _draw_map(axes[0], cube[shown], CHANNELS[shown[1]], places, "probability points")
-    axes[0].set_title(f"hiding a place in all images (over {name})", fontsize=NORMAL, color=INK)
-    if pixels is not None:
-        _draw_map(axes[1], cube[shown], CHANNELS[shown[1]], pixels.pixels, "log odds a pixel")
+    _draw_map(axes[0], cube[shown], name, places, "probability points")
+    axes[0].set_title("hiding a place in all images", fontsize=NORMAL, color=INK)
+    if gradients is not None:
+        _draw_map(axes[1], cube[shown], name, gradients.places, "log odds")
         axes[1].set_title("Integrated Gradients, all images", fontsize=NORMAL, color=INK)
     if feature_bars:
         unit = "probability points" if features else "log odds (Integrated Gradients)"
         _draw_features(axes[-1], feature_bars, unit)
-    headline(figure, title)
+    headline(figure, plain(title, width=110))
     caption(
         figure,
         "Contribution of a part: the probability minus that without it; red made the event more "
@@ -115,8 +116,8 @@ def _draw_images(figure: Figure, images: _Floats, channels: _Floats, steps: _Flo
             continue
         dark = abs(value) > 0.6 * (norm.vmax or 1)
         axes.text(
-            column, row, signed(value), ha="center", va="center", fontsize=SMALL,
-            color="white" if dark else INK,
+            column, row, signed(value, smallest=(norm.vmax or 0) / 200), ha="center", va="center",
+            fontsize=SMALL, color="white" if dark else INK,
         )  # fmt: skip
     names = [*(channel_title(one) for one in CHANNELS), "all"]
     axes.set_xticks(range(len(names)), names)
@@ -131,17 +132,15 @@ def _draw_images(figure: Figure, images: _Floats, channels: _Floats, steps: _Flo
     bar.ax.tick_params(labelsize=SMALL)
 
 
-def signed(value: float) -> str:
-    """Return a contribution with two significant digits and its sign, as people write it."""
-    if abs(value) < 1e-3:
+def signed(value: float, *, smallest: float) -> str:
+    """Return a contribution with two significant digits and its sign; 0 below the smallest."""
+    if abs(value) <= smallest:
         return "0"
     text = f"{value:+.2g}" if abs(value) < 10 else f"{value:+.0f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _draw_map(
-    axes: Axes, image: NDArray[np.uint8], channel: str, values: _Floats, unit: str
-) -> None:
+def _draw_map(axes: Axes, image: NDArray[np.uint8], name: str, values: _Floats, unit: str) -> None:
     """Draw values (G, G) over an image in grey."""
     edge = image.shape[-1]
     axes.imshow(COLORMAPS["magnetogram"](image), extent=(0, edge, edge, 0))
@@ -154,7 +153,7 @@ def _draw_map(
     )  # fmt: skip
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color=LIGHT)
-    axes.set_xlabel(f"image: {channel_title(channel)}", fontsize=SMALL, color=GREY)
+    axes.set_xlabel(f"over {name}", fontsize=SMALL, color=GREY)
     opaque = ScalarMappable(norm, _DIVERGING)
     bar = axes.figure.colorbar(opaque, ax=axes, pad=0.02, aspect=25, shrink=0.9)
     bar.set_label(unit, fontsize=SMALL, color=INK)

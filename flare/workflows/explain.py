@@ -12,11 +12,14 @@ from flare.config.groups import base_rates
 from flare.files import check_folder, write_atomically
 from flare.forecasters.explanation.gradients import integrate_gradients
 from flare.forecasters.explanation.occlusion import Explanation, occlude
-from flare.plots.explanation import PixelMap, explanation_figure
+from flare.plots.explanation import GradientMap, explanation_figure
 from flare.plots.style import save
 from flare.tracking.runs import start
 from flare.workflows.prediction.one_sample import read_one
 from flare.workflows.prediction.resolve_model import resolve
+
+#: Places on an edge of the figure's map of Integrated Gradients: single pixels could not be seen.
+_FINE = 32
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,11 @@ def run(config: ExplainConfig) -> Explained:
         model.log_use(tracked)
         forecaster, event = model.forecaster, config.event
         maps: list[dict[str, Any]] = []
-        pixels = None
+        gradients = None
         if config.method == "gradients":
             attribution = integrate_gradients(forecaster, sample.cube, sample.present, event=event)
             maps.append(attribution.values(config.grid))
-            pixels = PixelMap(attribution.pixels.sum(axis=(0, 1)), attribution.features)
+            gradients = GradientMap(attribution.places(_FINE), attribution.features)
         explanation = occlude(
             forecaster, sample.cube, sample.present, event=event, grid=config.grid
         )
@@ -61,7 +64,7 @@ def run(config: ExplainConfig) -> Explained:
             steps=explanation.steps,
             places=explanation.places,
             features=explanation.features,
-            pixels=pixels,
+            gradients=gradients,
             title=f"{sample.id}: why {model.label} says "
             f"{100 * explanation.probability:.2g} % for {event} or stronger",
             synthetic=forecaster.origin.synthetic,

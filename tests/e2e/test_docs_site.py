@@ -29,6 +29,9 @@ def test_the_site_is_made_without_a_warning_and_has_the_reference(tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     site = tmp_path / "site"
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
+    assert pages <= {path.stem for path in site.glob("*.html")}
+    assert pages & {"search", "genindex"} == set()  # Sphinx writes its own over these
     entry_points = (site / "reference" / "entry-points.html").read_text(encoding="utf-8")
     assert [name for name in ENTRY_POINTS if f'id="{name}"' not in entry_points] == []
     settings = (site / "reference" / "settings.html").read_text(encoding="utf-8")

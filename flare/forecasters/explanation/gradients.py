@@ -42,10 +42,14 @@ class Attribution:
     features: dict[str, float]
     error: float
 
+    def places(self, grid: int) -> _Floats:
+        """Return the sums over all images and the pixels of each place, (G, G)."""
+        edge = self.pixels.shape[-1] // grid
+        whole = self.pixels.sum(axis=(0, 1)).reshape(grid, edge, grid, edge)
+        return np.asarray(whole.sum(axis=(1, 3)))
+
     def values(self, grid: int = GRID) -> dict[str, Any]:
         """Return it as JSON values: sums over images and over places instead of pixels."""
-        edge = self.pixels.shape[-1] // grid
-        cells = self.pixels.sum(axis=(0, 1)).reshape(grid, edge, grid, edge).sum(axis=(1, 3))
         return {
             "method": "integrated gradients",
             "event": self.event,
@@ -56,7 +60,7 @@ class Attribution:
             "channel_names": list(CHANNELS),
             "step_names": list(STEP_NAMES),
             "images": numbers(self.pixels.sum(axis=(2, 3))),
-            "places": numbers(cells),
+            "places": numbers(self.places(grid)),
             "features": self.features,
         }
 
