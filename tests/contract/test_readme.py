@@ -99,6 +99,12 @@ def test_the_readme_says_what_a_score_is_compared_with(word):
     assert word in README
 
 
+def test_every_page_of_docs_is_in_the_contents_of_the_site():
+    lines = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"}
+    assert pages - set(lines) == set()  # a line of their own in one of the lists
+
+
 def test_the_readme_is_short():
     assert len(README.splitlines()) <= 150
 

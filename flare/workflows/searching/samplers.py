@@ -12,8 +12,8 @@ from flare.errors import ConfigInvalid
 #: Trials that are complete before any is pruned.
 _UNPRUNED = 5
 
-#: Percentage of the complete trials that a trial must be among after each epoch (
-#: docs/hyperparameter-search.md).
+#: Percentage of the complete trials that a trial must be among after each epoch:
+#: docs/hyperparameter-search.md.
 _PERCENTILES = {"percentile": 33.3, "median": 50.0}
 
 
