@@ -30,6 +30,7 @@ from flare.plots.style import (
     plain,
     write,
 )
+from flare.verification.bootstrap import LEVEL
 from flare.verification.scorecard import Scorecard
 from flare.verification.scores import Score, event_of, info_of, title_of
 
@@ -88,9 +89,7 @@ def skill_panels(
     return figure
 
 
-def paired_differences(
-    *differences: Mapping[str, Score], model: str, level: float = 0.95
-) -> Figure:
+def paired_differences(*differences: Mapping[str, Score], model: str) -> Figure:
     """Draw the differences of a model's scores from those of others, a row for each other.
 
     Where an interval excludes 0 its row is blue if the model is better and vermillion if it is
@@ -117,14 +116,14 @@ def paired_differences(
     first = next(iter(differences[0].values()))
     caption(
         figure,
-        f"{first.n_events} events in {first.n} samples. Bars: {100 * level:g} % intervals of the "
+        f"{first.n_events} events in {first.n} samples. Bars: {100 * LEVEL:g} % intervals of the "
         "paired difference over resampled active regions. Blue: the model is better, vermillion: "
         "worse, grey: the interval includes 0.",
     )
     return figure
 
 
-def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float = 0.95) -> Figure:
+def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str) -> Figure:
     """Draw scores of one forecaster on subsets of the samples, a row for each subset.
 
     For each axes ``subsets`` maps the name of a subset to one score on it. The first row is
@@ -145,7 +144,7 @@ def skill_by_subset(*subsets: Mapping[str, Score], forecaster: str, level: float
     caption(
         figure,
         "Under each name: events of samples. "
-        f"Bars: {100 * level:g} % intervals over active regions. Hollow: no spread.",
+        f"Bars: {100 * LEVEL:g} % intervals over active regions. Hollow: no spread.",
     )
     return figure
 

@@ -27,8 +27,11 @@ from flare.plots.style import (
     write,
 )
 from flare.sample import N_PLANES
-from flare.verification.bootstrap import Grouped, grouped_means, grouped_shares
+from flare.verification.bootstrap import LEVEL, Grouped, grouped_means, grouped_shares
 from flare.verification.inputs import number_array
+
+#: Parts of the forecasts of which each has its coverage.
+_LEVELS = 5
 
 
 def interval_coverage(
@@ -39,8 +42,6 @@ def interval_coverage(
     *,
     nominal: float,
     weights: NDArray[np.float64] | None = None,
-    n_levels: int = 5,
-    level: float = 0.95,
 ) -> Figure:
     """Draw the share of labels inside the interval by level of the forecast and by class.
 
@@ -49,8 +50,8 @@ def interval_coverage(
 
     ``log10_flux``, ``lower`` and ``upper`` are log10 of W m^-2 and ``peak_flux`` labels in W m^-2,
     (N,); ``nominal`` is the share that the interval is meant to hold. Bars are over resampled
-    active regions with ``weights``, (R, N), and else binomial. Forecasts are divided into
-    ``n_levels`` parts with equally many samples, fewer where many are the same.
+    active regions with ``weights``, (R, N), and else binomial. Forecasts are divided into five
+    parts with equally many samples, fewer where many are the same.
 
     Raises VerificationInvalid: there are no samples, arrays of other lengths, or NaN.
     """
@@ -61,7 +62,7 @@ def interval_coverage(
         for name, values in (("log10_flux", log10_flux), ("lower", lower), ("upper", upper))
     )
     inside = (low <= observed) & (observed <= high)
-    by_level, names = _level_groups(forecast, n_levels)
+    by_level, names = _level_groups(forecast)
     by_class = class_index(peak_flux) == np.arange(len(CLASS_LETTERS))[:, None]
     figure = new_figure(PAGE, 3.1)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -69,7 +70,7 @@ def interval_coverage(
         (left, by_level, names),
         (right, by_class, ["quiet, A", *CLASS_LETTERS[1:]]),
     ):
-        _draw_shares(axes, inside, groups, labels, nominal=nominal, weights=weights, level=level)
+        _draw_shares(axes, inside, groups, labels, nominal=nominal, weights=weights)
     dress(left, x="forecast log10 flux", y="labels inside the interval")
     dress(right, x="observed class")
     left.set_ylim(-0.02, 1.06)
@@ -83,16 +84,14 @@ def interval_coverage(
         figure,
         f"The {100 * nominal:g} % interval holds {100 * inside.mean():.1f} % of "
         f"{len(inside)} labels. "
-        f"Bars: {100 * level:g} % intervals, {intervals}. Below each name: samples.",
+        f"Bars: {100 * LEVEL:g} % intervals, {intervals}. Below each name: samples.",
     )
     return figure
 
 
-def _level_groups(
-    forecast: NDArray[np.float64], n_levels: int
-) -> tuple[NDArray[np.bool_], Sequence[str]]:
+def _level_groups(forecast: NDArray[np.float64]) -> tuple[NDArray[np.bool_], Sequence[str]]:
     """Return which samples are at which level, (G, N), and the ranges of the levels."""
-    edges = np.unique(np.quantile(forecast, np.linspace(0, 1, n_levels + 1)))
+    edges = np.unique(np.quantile(forecast, np.linspace(0, 1, _LEVELS + 1)))
     index = np.digitize(forecast, edges[1:-1])
     levels = np.unique(index)
     groups = index == levels[:, None]
@@ -109,9 +108,8 @@ def _draw_shares(
     *,
     nominal: float,
     weights: NDArray[np.float64] | None,
-    level: float,
 ) -> None:
-    measured = grouped_shares(inside, groups, weights=weights, level=level)
+    measured = grouped_shares(inside, groups, weights=weights)
     whole = float(inside.mean())
     axes.axhline(nominal, color=VERMILLION, linewidth=1, label=f"nominal {nominal:g}")
     axes.axhline(whole, color=GREY, linewidth=0.8, linestyle="--", label=f"all {whole:.3f}")
@@ -123,7 +121,7 @@ def _draw_shares(
 
 
 #: First number of missing images of each bin, and one more than the last; wider for rarer numbers.
-MISSING_EDGES = (0, 1, 3, 6, 11, 21, N_PLANES + 1)
+_MISSING_EDGES = (0, 1, 3, 6, 11, 21, N_PLANES + 1)
 
 
 def error_against_missing(
@@ -133,8 +131,6 @@ def error_against_missing(
     *,
     event: str,
     weights: NDArray[np.float64] | None = None,
-    edges: tuple[int, ...] = MISSING_EDGES,
-    level: float = 0.95,
 ) -> Figure:
     """Draw the error of the flux and of the probability by the number of missing images.
 
@@ -143,51 +139,50 @@ def error_against_missing(
 
     ``n_missing`` of the forty images are missing; ``flux_error`` is the distance of forecast and
     observed log10 flux in dex and ``brier`` the squared distance of probability and outcome, all
-    (N,). ``weights`` are of resampled active regions, (R, N), for the intervals. ``edges`` are the
-    first number of each bin, and one more than the last.
+    (N,). ``weights`` are of resampled active regions, (R, N), for the intervals.
 
-    Raises VerificationInvalid: there are no samples, arrays of other lengths, NaN, or a number
-    outside the edges.
+    Raises VerificationInvalid: there are no samples, arrays of other lengths, NaN, or more missing
+    images than there are.
     """
     shape = np.shape(n_missing)
     errors = number_array("flux_error", flux_error, shape), number_array("brier", brier, shape)
-    groups = _missing_groups(n_missing, edges)
+    groups = _missing_groups(n_missing)
     figure = new_figure(COLUMN, 4.7)
     upper, middle, lower = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 1])
     x = np.arange(len(groups), dtype=np.float64)
     titles = ("flux error (dex)", f"Brier score, {event}")
     for axes, values, y in zip((upper, middle), errors, titles, strict=True):
-        measured = grouped_means(values, groups, weights=weights, level=level)
+        measured = grouped_means(values, groups, weights=weights)
         mean = float(values.mean())
         axes.axhline(mean, color=GREY, linewidth=0.8, linestyle="--", label=f"all: {mean:.3g}")
         draw_intervals(axes, x, measured, color=BLUE)
         _label_errors(axes, measured, y)
     _draw_counts(lower, x, groups.sum(axis=1))
-    lower.set_xticks(x, _bin_names(edges))
+    lower.set_xticks(x, _bin_names())
     lower.set_xlim(-0.6, len(groups) - 0.4)
     headline(figure, f"Error by missing images, {len(n_missing)} samples", size=NORMAL)
-    intervals = "none" if weights is None else f"{100 * level:g} % over active regions"
+    intervals = "none" if weights is None else f"{100 * LEVEL:g} % over active regions"
     alone = np.count_nonzero(groups.any(axis=1)) == 1
     nothing = "Nothing to compare: all samples are in one bin. " if alone else ""
     caption(figure, f"{nothing}Intervals: {intervals}.")
     return figure
 
 
-def _missing_groups(n_missing: NDArray[np.integer], edges: tuple[int, ...]) -> NDArray[np.bool_]:
+def _missing_groups(n_missing: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return which samples are in which bin, (G, N)."""
     if n_missing.ndim != 1 or n_missing.size == 0:
         raise VerificationInvalid(f"n_missing has shape {n_missing.shape}; wanted (N,), N >= 1")
-    if n_missing.min() < edges[0] or n_missing.max() >= edges[-1]:
+    if n_missing.min() < _MISSING_EDGES[0] or n_missing.max() >= _MISSING_EDGES[-1]:
         raise VerificationInvalid(
-            f"{n_missing.min()} to {n_missing.max()} missing images; wanted {edges[0]} to "
-            f"{edges[-1] - 1}"
+            f"{n_missing.min()} to {n_missing.max()} missing images; wanted {_MISSING_EDGES[0]} to "
+            f"{_MISSING_EDGES[-1] - 1}"
         )
-    index = np.digitize(n_missing, edges[1:-1])
-    return np.asarray(index == np.arange(len(edges) - 1)[:, None])
+    index = np.digitize(n_missing, _MISSING_EDGES[1:-1])
+    return np.asarray(index == np.arange(len(_MISSING_EDGES) - 1)[:, None])
 
 
-def _bin_names(edges: tuple[int, ...]) -> list[str]:
-    pairs = pairwise(edges)
+def _bin_names() -> list[str]:
+    pairs = pairwise(_MISSING_EDGES)
     return [str(a) if b == a + 1 else f"{a}\N{EN DASH}{b - 1}" for a, b in pairs]
 
 

@@ -24,6 +24,7 @@ from flare.plots.style import (
     new_figure,
     write,
 )
+from flare.verification.bootstrap import LEVEL
 from flare.verification.reliability import ReliabilityBins, reliability_bins
 
 
@@ -34,7 +35,6 @@ def reliability_diagram(
     event: str,
     n_bins: int = 10,
     weights: NDArray[np.float64] | None = None,
-    level: float = 0.95,
 ) -> Figure:
     """Draw observed frequency against forecast probability, over the number of forecasts.
 
@@ -45,14 +45,12 @@ def reliability_diagram(
     ``observed`` and ``probability`` are (N,); ``weights`` are of resampled active regions, (R, N),
     without them bars are binomial.
     """
-    data = reliability_bins(
-        observed, probability, n_bins=n_bins, bins="count", weights=weights, level=level
-    )
+    data = reliability_bins(observed, probability, n_bins=n_bins, bins="count", weights=weights)
     rate = float(np.mean(observed))
     figure = new_figure(COLUMN, 4.9)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.1])
     linear_below = _linear_below(rate)
-    _draw_reference(upper, data, rate, level, starts=linear_below)
+    _draw_reference(upper, data, rate, starts=linear_below)
     draw_intervals(upper, data.mean_probability, data.observed, color=BLUE)
     some = data.observed.counts > 0
     upper.plot(
@@ -73,9 +71,7 @@ def _linear_below(rate: float) -> float:
     return float(10 ** np.floor(np.log10(np.clip(rate, 1e-2, 1)) - 0.7))
 
 
-def _draw_reference(
-    axes: Axes, data: ReliabilityBins, rate: float, level: float, *, starts: float
-) -> None:
+def _draw_reference(axes: Axes, data: ReliabilityBins, rate: float, *, starts: float) -> None:
     line = np.append(0, np.geomspace(starts / 10, 1, 200))
     axes.plot(line, line, color=INK, linewidth=0.8, label="perfectly reliable")
     axes.axhline(rate, color=GREY, linewidth=0.8, linestyle="--", label=f"event rate {rate:.3g}")
@@ -86,7 +82,7 @@ def _draw_reference(
     banded = ~np.isnan(data.band_low)
     axes.vlines(
         data.mean_probability[banded], data.band_low[banded], data.band_high[banded],
-        color=SKY, alpha=0.45, linewidth=7, label=f"{100 * level:g} % if reliable",
+        color=SKY, alpha=0.45, linewidth=7, label=f"{100 * LEVEL:g} % if reliable",
     )  # fmt: skip
 
 

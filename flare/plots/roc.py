@@ -25,7 +25,7 @@ from flare.plots.style import (
     plain,
     undefined,
 )
-from flare.verification.bootstrap import bands, interval
+from flare.verification.bootstrap import LEVEL, bands, interval
 from flare.verification.contingency import (
     ContingencyTable,
     heidke_skill_score,
@@ -49,7 +49,6 @@ def roc_curve(
     name: str = "",
     references: Mapping[str, NDArray[np.float64]] | None = None,
     weights: NDArray[np.float64] | None = None,
-    level: float = 0.95,
 ) -> Figure:
     """Draw the probability of detection against that of false detection at all thresholds.
 
@@ -79,7 +78,7 @@ def roc_curve(
         style = _LINE_STYLES[k // (len(CYCLE) - 1) % len(_LINE_STYLES)]
         label = f"{other}: {roc_area(observed, chance):.3f}"
         _draw_curve(axes, observed, chance, label, color=colour, linewidth=0.9, linestyle=style)
-    label = _area_label(observed, probability, weights, level)
+    label = _area_label(observed, probability, weights)
     label = f"{plain(name, width=30)}:\n{label}" if name else label
     own = _draw_curve(axes, observed, probability, label, color=BLUE, linewidth=2, linestyle="-")
     if threshold is not None:
@@ -94,12 +93,11 @@ def _area_label(
     observed: NDArray[np.bool_],
     probability: NDArray[np.float64],
     weights: NDArray[np.float64] | None,
-    level: float,
 ) -> str:
     label = f"area {roc_area(observed, probability):.3f}"
     if weights is None:
         return label
-    low, high = interval(roc_area(observed, probability, weights=weights), level)
+    low, high = interval(roc_area(observed, probability, weights=weights))
     return f"{label} [{low:.3f}, {high:.3f}]"
 
 
@@ -167,7 +165,6 @@ def skill_against_threshold(
     event: str,
     threshold: float | None = None,
     weights: NDArray[np.float64] | None = None,
-    level: float = 0.95,
 ) -> Figure:
     """Draw TSS and HSS at each decision threshold.
 
@@ -187,7 +184,7 @@ def skill_against_threshold(
     else:
         _draw_scores(axes, observed, probability, lowest)
         if weights is not None:
-            _draw_bands(axes, observed, probability, lowest, weights, level)
+            _draw_bands(axes, observed, probability, lowest, weights)
     _mark_thresholds(axes, rate, threshold, lowest)
     axes.set_ylim(min(-0.05, axes.get_ylim()[0]), 1)
     title = f"{event} and above: {np.count_nonzero(observed)} events in {len(observed)}"
@@ -214,15 +211,14 @@ def _draw_bands(
     probability: NDArray[np.float64],
     lowest: float,
     weights: NDArray[np.float64],
-    level: float,
 ) -> None:
     thresholds = np.geomspace(lowest, 1, _BAND_STEPS)
     tables = resampled_tables(observed, probability, thresholds, weights)
     for score, colour in ((true_skill_statistic, BLUE), (heidke_skill_score, GREEN)):
-        low, high = bands(score(tables), level)
+        low, high = bands(score(tables))
         axes.fill_between(
             thresholds, low, high, color=colour, alpha=0.18, linewidth=0,
-            label=f"{100 * level:g} % of resampled regions" if colour == BLUE else None,
+            label=f"{100 * LEVEL:g} % of resampled regions" if colour == BLUE else None,
         )  # fmt: skip
 
 

@@ -15,6 +15,9 @@ from flare.errors import VerificationInvalid
 from flare.seeding import Stream, stream
 from flare.verification.inputs import BoolArray, FloatArray, ratio, weight_array
 
+#: Of the intervals of scores, where no other level is asked for.
+LEVEL = 0.95
+
 
 def region_weights(active_regions: ArrayLike, *, n_resamples: int = 1000, seed: int) -> FloatArray:
     """Draw as many active regions as there are, with replacement, and count their samples.
@@ -43,7 +46,7 @@ def region_weights(active_regions: ArrayLike, *, n_resamples: int = 1000, seed: 
     return draws.astype(np.float64)[:, index]
 
 
-def interval(values: FloatArray, level: float = 0.95) -> tuple[float, float]:
+def interval(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
     """Return the percentile interval of the resampled values (R,).
 
     Resamples in which the score is undefined (NaN) are left out; where they are more than half,
@@ -72,7 +75,7 @@ class Grouped:
     counts: NDArray[np.intp]
 
 
-def bands(values: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
+def bands(values: FloatArray, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:
     """Return the lower and upper ends (K,) of the intervals of resampled values (R, K)."""
     ends = np.array([interval(column, level) for column in values.T]).reshape(-1, 2)
     return ends[:, 0], ends[:, 1]
@@ -97,7 +100,7 @@ def wilson_interval(
 
 
 def grouped_shares(
-    outcomes: BoolArray, groups: BoolArray, *, weights: FloatArray | None, level: float
+    outcomes: BoolArray, groups: BoolArray, *, weights: FloatArray | None, level: float = LEVEL
 ) -> Grouped:
     """Return the observed frequency of an event in each group.
 
@@ -115,7 +118,7 @@ def grouped_shares(
 
 
 def grouped_means(
-    values: FloatArray, groups: BoolArray, *, weights: FloatArray | None, level: float
+    values: FloatArray, groups: BoolArray, *, weights: FloatArray | None, level: float = LEVEL
 ) -> Grouped:
     """Return the mean of each group; no interval without weights, nor where one region is all."""
     counts = groups.sum(axis=1)

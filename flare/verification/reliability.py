@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from flare.errors import VerificationInvalid
 from flare.seeding import Stream, stream
-from flare.verification.bootstrap import Grouped, bands, grouped_shares
+from flare.verification.bootstrap import LEVEL, Grouped, bands, grouped_shares
 from flare.verification.inputs import (
     BoolArray,
     FloatArray,
@@ -183,7 +183,7 @@ def reliability_bins(
     n_bins: int,
     bins: Bins,
     weights: FloatArray | None,
-    level: float,
+    level: float = LEVEL,
 ) -> ReliabilityBins:
     """Count forecasts and events by bins of equal width over 0..1, or of equal counts.
 

@@ -82,7 +82,7 @@ def test_a_report_says_the_stated_rate_next_to_the_models_own(stated, models):
     report = json.loads((stated.report / "report.json").read_text(encoding="utf-8"))
     assert report["stated_base_rates"] == {"M1.0": RATE}
     text = (stated.report / "report.md").read_text(encoding="utf-8")
-    assert f"base rate {own_rate(models.network):.3f}, moved to the stated 0.3" in text
+    assert f"base rate {own_rate(models.network):#.2g}, moved to the stated 0.3" in text
 
 
 def test_a_model_without_stated_rates_has_none_in_its_report(models):

@@ -1,6 +1,7 @@
 """Figures of a dataset show what is there, and stand when there is little or nothing."""
 
 from collections.abc import Callable, Mapping
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -31,24 +32,26 @@ def texts(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+YEARS, ONE = both(), {"test": made_up_split(samples=1, days=0)}
+GAPS = (
+    {"training": made_up_split("training", absent=("304", "magnetogram"))},
+    {"test": made_up_split(samples=3, absent=CHANNELS)},
+)
+
+
 @pytest.mark.parametrize(
-    "splits",
+    ("draw", "splits"),
     [
-        both(),
-        both(samples=5, days=3),
-        {"test": made_up_split(samples=1, days=0)},
-        {"training": made_up_split("training", absent=("304", "magnetogram"))},
-        {"test": made_up_split(samples=3, absent=CHANNELS)},
+        *product(FIGURES, (both(samples=5, days=3), *GAPS)),
+        *product([missing_over_time], (YEARS, ONE)),
     ],
-    ids=["years", "days", "one sample", "two channels gone", "no image"],
 )
 def test_every_figure_can_be_drawn_of_any_dataset(draw, splits):
     draw(splits).draw_without_rendering()  # warnings are errors
 
 
 @pytest.mark.parametrize("draw", [brightness_over_time, census_figure, label_distributions])
-@pytest.mark.parametrize("splits", [both(), {"test": made_up_split(samples=1, days=0)}])
+@pytest.mark.parametrize("splits", [YEARS, ONE])
 def test_no_text_lies_on_another(draw, splits):
     assert unreadable(draw(splits)) == []
 
