@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flare.plots.samples import COLORMAPS
 from flare.plots.style import SMALL, VERMILLION, caption, dress, headline, new_figure
 
+_LABEL = (210.0, 135.0)  # width and height of a label, in arcsec
 _BOX, _ALERT, _NONE = "#FFFFFF", "#FF6A3D", "#9A9A9A"
 
 
@@ -54,8 +55,10 @@ def full_disk_figure(
         extent=(-half, half, -half, half), interpolation="antialiased",
     )  # fmt: skip
     axes.add_patch(Circle((0, 0), radius, fill=False, color=_NONE, linewidth=0.6))
+    labels: list[tuple[float, float]] = []
     for box in boxes:
-        _draw(axes, box, box_width)
+        labels.append(_label_place(box, box_width, labels))
+        _draw(axes, box, box_width, labels[-1])
     dress(axes, x="arcsec west", y="arcsec north")
     axes.grid(visible=False)
     headline(figure, title)
@@ -64,14 +67,29 @@ def full_disk_figure(
     return figure
 
 
-def _draw(axes: Axes, box: RegionBox, width: float) -> None:
+def _label_place(
+    box: RegionBox, width: float, others: Sequence[tuple[float, float]]
+) -> tuple[float, float]:
+    """Return the middle of a label: towards the equator, else where it covers no other label."""
+    inwards = -1 if box.y > 0 else 1
+    places = [
+        (box.x, box.y + side * (width / 2 + _LABEL[1] * (0.5 + step)))
+        for step in range(4)
+        for side in (inwards, -inwards)
+    ]
+    free = (
+        (x, y)
+        for x, y in places
+        if all(abs(x - a) > _LABEL[0] or abs(y - b) > _LABEL[1] for a, b in others)
+    )
+    return next(free, places[0])
+
+
+def _draw(axes: Axes, box: RegionBox, width: float, label: tuple[float, float]) -> None:
     colour = _NONE if box.alert is None else _ALERT if box.alert else _BOX
     corner = (box.x - width / 2, box.y - width / 2)
     axes.add_patch(Rectangle(corner, width, width, fill=False, color=colour, linewidth=1.0))
-    below = box.y > 0  # text on the side of the equator, which lies within the disk
-    axes.annotate(
-        box.text, (box.x, box.y - width / 2 if below else box.y + width / 2),
-        xytext=(0, -3 if below else 3), textcoords="offset points", ha="center",
-        va="top" if below else "bottom", fontsize=SMALL, color=colour,
-        bbox={"facecolor": "black", "alpha": 0.55, "linewidth": 0, "pad": 1.5},
+    axes.text(
+        *label, box.text, ha="center", va="center", fontsize=SMALL, color=colour,
+        bbox={"facecolor": "black", "alpha": 0.7, "linewidth": 0, "pad": 1.5},
     )  # fmt: skip

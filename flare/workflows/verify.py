@@ -66,6 +66,8 @@ def run(config: VerifyConfig) -> Verified:
         table = _chosen(table, config.methods)
         flares = None if config.events is None else _flares(config.events, config)
         notes += [] if flares is None else weaker_events(flares, events_of(table))
+        for note in notes:
+            log.warning("%s", note)
         samples = make_samples(
             table,
             flares,
@@ -75,8 +77,6 @@ def run(config: VerifyConfig) -> Verified:
             overlap=config.overlap,
         )
         _log_inputs(tracked, paths, config.events, samples)
-        for note in notes:
-            log.warning("%s", note)
         result = verify(samples, flares, _rules(config))
         watched = _monitoring(result, model, table, notes)
         months = by_month(result)

@@ -123,6 +123,8 @@ def test_scores_of_other_data_scales_or_rates_are_stored_next_to_the_test_scores
     assert record["scores"] == report["forecasters"][done.comparison.model]["scores"]
     details = details_of(run_id, version=version)  # what the server says of it
     assert details.scores_on == "test split of tiny (SYNTHETIC), label scale raw"
+    n = next(one["n"] for one in details.scores if one["event"] == "M1.0")
+    assert sum(one["n"] for one in details.reliability) == n
     of = {(score["data"], score["split"], score["scale"]) for score in details.scores}
     assert of == {("tiny", "test", "raw")}
 

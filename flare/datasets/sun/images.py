@@ -3,8 +3,10 @@
 What cannot be used is refused with a reason, and then counted as missing.
 """
 
+import gzip
 import io
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,10 +28,15 @@ HARMLESS_QUALITY = {"AIA": 0x40000000, "HMI": 0x11C00}
 
 #: Keywords of the layout of pixels in a file; astropy has applied them to the values.
 _LAYOUT = ("BSCALE", "BZERO", "BLANK", "SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2")
+_GZIP = b"\x1f\x8b"  # at the beginning of a compressed file
 _NO_VALUE = (None, "", "MISSING", "Invalid KeyLink", "nan", "-nan")
 
 #: Images of hmi.Ic have tens of thousands of counts; without limb darkening they are near 1.
 _LEAST_CONTINUUM = 1000.0
+
+
+#: What reading a damaged FITS file raises, of a damaged compressed one too.
+DAMAGED = (OSError, EOFError, zlib.error)
 
 
 class ImageUnusable(InputInvalid):
@@ -74,14 +81,18 @@ def read_image(raw: RawImage) -> SolarImage:
     from sunpy.map import Map
 
     data, header = _read_fits(raw)
-    channel = channel_of(header)
+    channel, time = channel_of(header), time_of(header)
     if channel is None:
         raise ImageUnusable("not an image of the ten channels")
+    if time is None:  # sunpy would take the present time
+        raise ImageUnusable("no observation time")
     check_quality(header)
+    for name in ("T_OBS", "DATE-OBS"):
+        if header.get(name) in _NO_VALUE:
+            header[name] = time.replace(tzinfo=None).isoformat()
     with quiet_sunpy():
         try:
             image = Map(data, header)
-            time = image.reference_date.utc.to_datetime(timezone=UTC)
             image.observer_coordinate  # noqa: B018 - raises where the header has none
             helioprojective = image.coordinate_system.axis1.startswith("HPLN")
         except Exception as error:  # sunpy raises errors of many kinds for a bad header
@@ -90,30 +101,41 @@ def read_image(raw: RawImage) -> SolarImage:
         raise ImageUnusable("not a full-disk image in helioprojective coordinates")
     if channel == "continuum" and not np.nanmax(data) >= _LEAST_CONTINUUM:
         raise ImageUnusable("continuum without limb darkening; the models know hmi.Ic")
-    return SolarImage(channel, time, image, _exposure(image), raw.source, digest(raw.content))
+    return SolarImage(
+        channel, time, image, _exposure(image, channel), raw.source, digest(raw.content)
+    )
 
 
 def channel_of(header: Mapping[str, Any]) -> str | None:
     """Return which of ``CHANNELS`` an image of AIA or HMI is; None for any other."""
-    instrument = str(header.get("INSTRUME", header.get("TELESCOP", ""))).upper()
-    if "AIA" in instrument:
+    instrument = _instrument(header)
+    if instrument == "AIA":
         wavelength = str(header.get("WAVELNTH", "")).split(".")[0]
         return wavelength if wavelength in CHANNELS else None
-    if "HMI" not in instrument:
+    if instrument != "HMI":
         return None
-    about = str(header.get("CONTENT", "")).lower()
-    if "magnetogram" in about or str(header.get("BUNIT", "")).lower() in ("gauss", "mx/cm^2"):
+    about, unit = (str(header.get(name, "")).lower() for name in ("CONTENT", "BUNIT"))
+    if "magnetogram" in about or unit in ("g", "gauss", "mx/cm^2"):
         return "magnetogram"
-    return "continuum" if "continuum" in about else None
+    counts = not about and unit.startswith("dn")  # as HMI's line depth, which says so in CONTENT
+    return "continuum" if "continuum" in about or counts else None
+
+
+def _instrument(header: Mapping[str, Any]) -> str:
+    """Return ``AIA`` or ``HMI``; empty for any other."""
+    names = f"{header.get('INSTRUME', '')} {header.get('TELESCOP', '')}".upper()
+    return next((name for name in HARMLESS_QUALITY if name in names), "")
 
 
 def check_quality(header: Mapping[str, Any]) -> None:
     """Raise ImageUnusable if QUALITY has a bit that means an error; without QUALITY, do nothing."""
     if header.get("QUALITY") in _NO_VALUE:
         return
-    quality = int(str(header["QUALITY"]), 0) & 0xFFFFFFFF
-    instrument = "AIA" if "AIA" in str(header.get("INSTRUME", "")).upper() else "HMI"
-    bad = quality & ~HARMLESS_QUALITY[instrument]
+    try:
+        quality = int(str(header["QUALITY"]).removesuffix(".0"), 0) & 0xFFFFFFFF
+    except ValueError as error:
+        raise ImageUnusable(f"quality {header['QUALITY']!r} is not a number") from error
+    bad = quality & ~HARMLESS_QUALITY[_instrument(header)]
     if bad:
         raise ImageUnusable(f"quality {bad:#010x}")
 
@@ -151,7 +173,9 @@ def _read_fits(raw: RawImage) -> tuple[np.ndarray[Any, np.dtype[np.float32]], di
 
     with quiet_sunpy():
         try:
-            with fits.open(io.BytesIO(raw.content)) as parts:
+            zipped = raw.content.startswith(_GZIP)
+            content = gzip.decompress(raw.content) if zipped else raw.content
+            with fits.open(io.BytesIO(content)) as parts:
                 parts.verify("silentfix+ignore")
                 image = next((part for part in parts if getattr(part, "is_image", False)
                               and part.data is not None and part.data.ndim == 2), None)  # fmt: skip
@@ -159,7 +183,7 @@ def _read_fits(raw: RawImage) -> tuple[np.ndarray[Any, np.dtype[np.float32]], di
                     raise ImageUnusable("no image in the file")
                 data = np.asarray(image.data, dtype=np.float32)
                 header = dict(image.header)
-        except (OSError, ValueError, TypeError, IndexError, KeyError) as error:
+        except (*DAMAGED, fits.VerifyError, ValueError, TypeError, IndexError, KeyError) as error:
             if isinstance(error, ImageUnusable):
                 raise
             raise ImageUnusable(f"damaged: {error}") from error
@@ -167,12 +191,12 @@ def _read_fits(raw: RawImage) -> tuple[np.ndarray[Any, np.dtype[np.float32]], di
     return data, {name: value for name, value in header.items() if name not in _LAYOUT}
 
 
-def _exposure(image: "GenericMap") -> float:
+def _exposure(image: "GenericMap", channel: str) -> float:
     """Return the seconds by which values must be divided to be DN/s."""
     per_second = "s" in str(image.unit or "").replace("/", " ").split()
-    if not str(image.meta.get("instrume", "")).upper().startswith("AIA") or per_second:
+    if not channel.isdigit() or per_second:
         return 1.0
-    seconds = float(image.meta.get("exptime") or 0)
-    if seconds <= 0:
+    seconds = image.meta.get("exptime")
+    if not isinstance(seconds, int | float) or not seconds > 0:
         raise ImageUnusable("no exposure time")
-    return seconds
+    return float(seconds)

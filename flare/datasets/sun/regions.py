@@ -7,6 +7,7 @@ east, against the convention of Stonyhurst longitudes, so ``location`` (``S19W87
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,12 +91,14 @@ def _region(row: Mapping[str, Any], time: datetime, name: str) -> SolarRegion | 
     if number is None or place is None:
         return None
     latitude, longitude = place
-    if not str(number).isdecimal() or abs(latitude) > 90 or abs(longitude) > 180:
+    digits = str(number).removesuffix(".0")
+    if not re.fullmatch(r"\d{1,5}", digits, re.ASCII) or abs(latitude) > 90 or abs(longitude) > 180:
         raise DatasetInvalid(
             f"{name}: region {number!r} at {row.get('location') or place} cannot be right; fetch "
             "it again from SWPC"
         )
-    whole = int(number) + (_FIRST_OF_FIVE_DIGITS if int(number) < _FIRST_OF_FIVE_DIGITS else 0)
+    whole = int(digits)
+    whole += _FIRST_OF_FIVE_DIGITS if whole < _FIRST_OF_FIVE_DIGITS else 0
     return SolarRegion(whole, latitude, longitude, time)
 
 
@@ -106,6 +109,7 @@ def _place(row: Mapping[str, Any]) -> tuple[float, float] | None:
         north, west = (1 if match[1] == "N" else -1), (1 if match[3] == "W" else -1)
         return north * float(match[2]), west * float(match[4])
     try:
-        return float(row["latitude"]), -float(row["longitude"])
+        latitude, longitude = float(row["latitude"]), -float(row["longitude"])
     except (KeyError, TypeError, ValueError):
         return None
+    return (latitude, longitude) if math.isfinite(latitude + longitude) else None

@@ -18,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from flare.datasets.sun.images import RawImage, channel_of, quiet_sunpy, time_of
+from flare.datasets.sun.images import DAMAGED, RawImage, channel_of, quiet_sunpy, time_of
 from flare.datasets.sun.regions import REGIONS_FILE
 from flare.errors import DatasetNotFound, DownloadFailed
 
@@ -117,7 +117,7 @@ def _header(path: Path) -> dict[str, Any]:
             with fits.open(path) as parts:
                 parts.verify("silentfix+ignore")
                 return {name: value for part in parts for name, value in part.header.items()}
-        except OSError:
+        except (*DAMAGED, fits.VerifyError):
             return {}
 
 

@@ -1,5 +1,6 @@
 """FITS images: the cut around a region, against formulas of our own, and what is refused."""
 
+import gzip
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,6 +124,10 @@ def test_a_field_with_a_gap_is_refused() -> None:
     [
         ("193", {"QUALITY": 0x40000000 | 0x100}, "quality 0x00000100"),
         ("magnetogram", {"QUALITY": "0x00012c00"}, "quality 0x00002000"),
+        ("193", {"QUALITY": "bad"}, "quality 'bad' is not a number"),
+        ("193", {"T_OBS": "MISSING"}, "no observation time"),
+        ("193", {"EXPTIME": "long"}, "no exposure time"),
+        ("continuum", {"CONTENT": "LINE DEPTH"}, "ten channels"),
         ("193", {"WAVELNTH": 1600}, "ten channels"),
         ("193", {"INSTRUME": "LASCO", "TELESCOP": "SOHO"}, "ten channels"),
         ("193", {"EXPTIME": 0.0}, "no exposure time"),
@@ -140,6 +145,34 @@ def test_an_unusable_image_is_refused_with_a_reason(
 def test_bits_of_near_real_time_are_no_errors(quality: object) -> None:
     image = read(fits_image("magnetogram", TIME, QUALITY=quality))
     assert (image.channel, image.time.replace(microsecond=0)) == ("magnetogram", TIME)
+
+
+@pytest.mark.parametrize(
+    ("channel", "keywords"),
+    [
+        ("193", {"T_OBS": "", "DATE_OBS": f"{TIME:%Y-%m-%dT%H:%M:%S}", "QUALITY": 0x40000000}),
+        ("193", {"INSTRUME": "", "QUALITY": 0x40000000}),
+        ("magnetogram", {"CONTENT": "", "BUNIT": "G"}),
+        ("continuum", {"CONTENT": ""}),
+    ],
+)
+def test_a_header_that_lacks_what_another_keyword_says_is_read(
+    channel: str, keywords: dict[str, object]
+) -> None:
+    region = SolarRegion(14397, 15, -60, TIME - timedelta(hours=12))
+    mark = arcsec(*rotate(15, -60, 12))
+    image = read(fits_image(channel, TIME, [mark], **keywords))
+    assert (image.channel, image.time.replace(microsecond=0)) == (channel, TIME)
+    values = np.nan_to_num(cut(image.map, follow(region, image), 128, FIELD_ARCSEC))
+    if channel != "continuum":  # limb
+        assert np.abs(spot(values)).max() < 1
+
+
+def test_compressed_files_are_read() -> None:
+    content = fits_image("193", TIME, pixels=300)
+    assert read(gzip.compress(content)).channel == "193"
+    with pytest.raises(ImageUnusable, match="damaged"):
+        read(gzip.compress(content)[:5000])
 
 
 def test_a_damaged_file_is_refused() -> None:

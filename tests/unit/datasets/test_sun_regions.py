@@ -52,6 +52,7 @@ def test_rows_without_number_or_place_are_left_out() -> None:
         region_row(14397, 10, 7, "2026-04-03"),
         region_row(14398, 10, 7, "2026-04-03") | {"region": None},
         region_row(14399, 10, 7, "2026-04-03") | nowhere,
+        region_row(14400, 10, 7, "2026-04-03") | nowhere | {"latitude": float("nan")},
     ]
     assert parse(*rows) == [(14397, 10.0, 7.0)]
 

@@ -157,6 +157,7 @@ def test_the_dictionary_is_json_without_nan(card):
 
 def test_a_scorecard_comes_back_from_its_dictionary_with_nan_for_what_is_undefined(card):
     restored = Scorecard.of_dict(json.loads(json.dumps(card.as_dict(), allow_nan=False)))
+    assert restored.reliability == card.reliability != ()
     assert math.isnan(restored.value("X1.0", "true_skill_statistic"))
     # NaN differs from itself; as text it does not.
     assert repr(restored.scores) == repr(card.scores)
