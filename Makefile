@@ -4,7 +4,9 @@ PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3 python; do
   $$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$one && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# What the job needs is installed; and what tests and documentation need too.
 READY := $(VENV)/.ready
+ALL := $(VENV)/.all
 # `mlflow run` starts `python`: with this PATH it is the one of .venv.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The experiment that runs go to; a literal `mlflow run` goes where MLflow sends it.
@@ -13,7 +15,7 @@ demo ui: export MLFLOW_EXPERIMENT_NAME ?= solar-flare
 # A virtual environment knows where it was made: in a copied or renamed project it is made again.
 MOVED := $(shell test -f $(VENV)/pyvenv.cfg && ! grep -qF "venv $(CURDIR)/$(VENV)" $(VENV)/pyvenv.cfg && echo moved)
 ifdef MOVED
-.PHONY: $(READY)
+.PHONY: $(READY) $(ALL)
 endif
 
 .DEFAULT_GOAL := help
@@ -26,13 +28,18 @@ $(READY): pyproject.toml requirements.lock
 	@command -v "$(PYTHON)" >/dev/null || { echo "no supported Python on PATH: install 3.11, 3.12 or 3.13 (Debian: python3 and python3-venv), or pass PYTHON=/path/to/python3.11"; exit 2; }
 	@echo "making $(VENV) with $(PYTHON): about two minutes and 2 GB"
 	@test -x $(BIN)/python -a -z "$(MOVED)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[train,serve,docs,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[train,serve]'
 	@$(BIN)/python -m flare.tracking.store
 	@touch $(READY)
 
-setup: $(READY)  ## make .venv with everything in it
+$(ALL): $(READY)
+	@echo "adding what tests, documentation and nowcast need: about two minutes and 1 GB"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[train,serve,docs,dev]'
+	@touch $(ALL)
 
-demo: setup  ## the whole job on synthetic regions: data, forest, CNN, scores, promotion, a forecast
+setup: $(ALL)  ## make .venv with everything in it
+
+demo: $(READY)  ## the whole job on synthetic regions: data, forest, CNN, scores, promotion, a forecast
 	@echo "data, forest, CNN, scores, promotion and a forecast: about two minutes on two cores, 0.7 GB"
 	mlflow run . --env-manager local $(ARGS)
 
@@ -50,13 +57,13 @@ test-slow: setup  ## the slow tests alone, in two processes
 
 test-all: test test-slow  ## all tests
 
-ui: setup  ## MLflow's UI on http://127.0.0.1:5000
+ui: $(READY)  ## MLflow's UI on http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the UI of your server: $$MLFLOW_TRACKING_URI"; exit 0;; esac; \
 	echo "open http://127.0.0.1:5000/#/experiments/$$(python -m flare.tracking.store experiment)/runs?workflowType=machine_learning"; \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --default-artifact-root "$(CURDIR)/mlruns"
 
-serve: setup  ## the Production model on http://127.0.0.1:8000
+serve: $(READY)  ## the Production model on http://127.0.0.1:8000
 	python -m serving --host 127.0.0.1 --port 8000
 
 docs: setup  ## the documentation as a site in outputs/site; every warning is an error
