@@ -26,7 +26,7 @@ help:  ## list the targets
 
 $(READY): pyproject.toml requirements.lock
 	@command -v "$(PYTHON)" >/dev/null || { echo "no supported Python on PATH: install 3.11, 3.12 or 3.13 (Debian: python3 and python3-venv), or pass PYTHON=/path/to/python3.11"; exit 2; }
-	@echo "making $(VENV) with $(PYTHON): about two minutes and 2 GB"
+	@echo "making $(VENV) with $(PYTHON): two to five minutes, 2 GB, or 6 where pip takes the torch with CUDA"
 	@test -x $(BIN)/python -a -z "$(MOVED)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[train,serve]'
 	@$(BIN)/python -m flare.tracking.store
@@ -40,7 +40,7 @@ $(ALL): $(READY)
 setup: $(ALL)  ## make .venv with everything in it
 
 demo: $(READY)  ## the whole job on synthetic regions: data, forest, CNN, scores, promotion, a forecast
-	@echo "data, forest, CNN, scores, promotion and a forecast: about two minutes on two cores, 0.7 GB"
+	@echo "data, forest, CNN, scores, promotion and a forecast: about two minutes on two idle cores, 0.4 GB"
 	mlflow run . --env-manager local $(ARGS)
 
 check: setup  ## ruff, mypy --strict, and the contract tests (layers, MLproject, environments)

@@ -20,22 +20,20 @@ def page(browser: Browser, address: str) -> bytes:
     """Return the page with the example's forecast."""
     tab = browser.new_page(viewport={"width": 1200, "height": 1050})
     tab.goto(address)
-    tab.get_by_text("Use the example").first.click()
-    tab.get_by_text("Forecast again").first.wait_for(timeout=60_000)
-    tab.wait_for_timeout(1500)
+    tab.locator("#example").click()
+    tab.wait_for_timeout(8000)
     return tab.screenshot()
 
 
 def comparison(browser: Browser, address: str) -> bytes:
-    """Return MLflow's list of the experiment's runs with their scores."""
-    import httpx
-
-    query = {"experiment_name": "solar-flare"}
-    found = httpx.get(f"{address}/api/2.0/mlflow/experiments/get-by-name", params=query).json()
-    experiment = found["experiment"]["experiment_id"]
-    tab = browser.new_page(viewport={"width": 1200, "height": 1050})
-    tab.goto(f"{address}/#/experiments/{experiment}/models?workflowType=machine_learning")
-    tab.wait_for_timeout(8000)
+    """Return MLflow's charts of the models' scores."""
+    tab = browser.new_page(viewport={"width": 1500, "height": 1050})
+    tab.goto(f"{address}/#/experiments/1/models?workflowType=machine_learning")
+    tab.wait_for_timeout(6000)
+    for close in tab.get_by_role("button", name="Close").all():  # of MLflow's assistant
+        close.click()
+    tab.mouse.click(304, 120)  # charts instead of a table
+    tab.wait_for_timeout(5000)
     return tab.screenshot()
 
 
