@@ -108,4 +108,5 @@ def fail(name: str, message: str) -> NoReturn:
 
 def _problem(problem: ErrorDetails) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "parameters"
-    return f"{where}={problem['input']!s}: {problem['msg']}"
+    reason = problem["msg"].removeprefix("Value error, ")  # which pydantic adds
+    return f"{where}={problem['input']!s}: {reason}"
