@@ -137,8 +137,10 @@ def test_a_locked_sqlite_file_is_waited_for_and_nothing_is_lost(tmp_path, capfd)
             store_uri(tmp_path).removeprefix("sqlite:///"), check_same_thread=False
         )
         other.execute("BEGIN EXCLUSIVE")
-        threading.Timer(3, other.rollback).start()
+        timer = threading.Timer(3, other.rollback)
+        timer.start()
         run.log_metrics({"loss": 2.0}, step=2)
+        timer.join()
         other.close()
     with working_in(tmp_path):
         assert history(run.id, "loss") == [(1, 1.0), (2, 2.0)]
