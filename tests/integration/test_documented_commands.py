@@ -83,8 +83,7 @@ def test_a_restored_backup_has_its_models_in_another_folder(tmp_path):
 @pytest.mark.slow
 def test_gc_purges_a_deleted_run_and_leaves_the_others(tmp_path):
     with working_in(tmp_path):
-        registry.connect(store_uri(tmp_path))
-        client = MlflowClient()
+        client = MlflowClient(store_uri(tmp_path))
         kept, deleted = (client.create_run("0").info.run_id for _ in range(2))
         client.delete_run(deleted)
         shell("`mlflow gc`", 0, tmp_path)
