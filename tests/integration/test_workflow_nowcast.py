@@ -174,7 +174,7 @@ def test_without_sunpy_one_line_says_what_to_install(sun: Path, monkeypatch) -> 
     from flare.datasets import sun as package
 
     monkeypatch.setattr(package, "find_spec", lambda name: None if name == "sunpy" else True)
-    with pytest.raises(ConfigInvalid, match=r"sunpy is not installed; run pip install"):
+    with pytest.raises(ConfigInvalid, match=r"not installed, sunpy; run pip install"):
         run(config(sun))
 
 
