@@ -14,6 +14,6 @@ def require_sunpy() -> None:
     missing = [name for name in ("astropy", "sunpy", "reproject") if find_spec(name) is None]
     if missing:
         raise ConfigInvalid(
-            f"nowcast reads FITS images with packages that are not installed, {', '.join(missing)}; "
+            f"nowcast needs packages that are not installed, {', '.join(missing)}; "
             "run pip install -c requirements.lock -e '.[sun]'"
         )
