@@ -3,7 +3,7 @@
 `python -m benchmarks.explanation --data_dir FOLDER` trains a forest and a network on a synthetic
 set, and the same on labels that were dealt out to other samples, and explains a test sample of each
 region. The generator knows where flares come from: the inversion line, where the weaker of the two
-polarities is strong and the hot kernels are drawn. Of each kind of map it prints
+polarities is strong and the hot kernels are. Of each kind of map it prints
 
 - share: what part of the positive attribution falls into the places, 1 of 64 of the image each,
   that together hold half of the weaker polarity;
@@ -126,9 +126,9 @@ def occlusion_maps(
     maps: dict[str, list[Floats]] = {"C1.0": [], "M1.0": []}
     for row in chosen:
         occlusion = Occlusion(rows.cubes[row], rows.present[row], GRID)
-        found = [forecaster.predict(*batch) for batch in occlusion.batches(32)]
+        forecasts = [forecaster.predict(*batch) for batch in occlusion.batches(32)]
         for event, some in maps.items():
-            probability = np.concatenate([one.probability_of(event) for one in found])
+            probability = np.concatenate([one.probability_of(event) for one in forecasts])
             some.append(occlusion.explanation(probability, event).places)
     return {event: np.stack(some) for event, some in maps.items()}
 

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 def show_nowcast(nowcast: "Nowcast") -> None:
     """Print a row a region, the full disk, and where the files are."""
-    issued = nowcast.issued
-    for warning in issued.warnings:
+    bulletin = nowcast.bulletin
+    for warning in bulletin.warnings:
         print(warning)
-    events = list(issued.full_disk)
+    events = list(bulletin.full_disk)
     table = plain_table("region", "place", "status", numbers=[f"P(>= {one})" for one in events])
-    for row in issued.rows:
+    for row in bulletin.rows:
         chances = [_percent(row["probabilities"][event]) for event in events]
         alert = ", ALERT" if row["alert"] else ""
         missing = f", {row['missing_images']} missing" if row["missing_images"] else ""
@@ -24,18 +24,19 @@ def show_nowcast(nowcast: "Nowcast") -> None:
             str(row["active_region"]), _place(row["latitude"], row["longitude"]),
             f"{row['status']}{missing}{alert}", *chances,
         )  # fmt: skip
-    table.add_row("full disk", "", "inflated", *map(_percent, issued.full_disk.values()))
+    table.add_row("full disk", "", "inflated", *map(_percent, bulletin.full_disk.values()))
     wide_console().print(table)
     why: dict[str, list[str]] = {}
-    for row in issued.rows:
+    for row in bulletin.rows:
         why.setdefault("; ".join(row["reasons"]), []).append(str(row["active_region"]))
     for reasons, regions in why.items():
         if reasons:
             print(f"{', '.join(regions)}: {reasons}")
-    print(f"full disk: {issued.full_disk_note()}")
+    print(f"full disk: {bulletin.full_disk_note()}")
     print(
-        f"issued {utc_text(issued.issue_time)}, valid to {utc_text(issued.valid_to)}, newest image "
-        f"{issued.age_minutes:g} min before; by {issued.model.label}, images of {issued.source}"
+        f"issued {utc_text(bulletin.issue_time)}, valid to {utc_text(bulletin.valid_to)}, newest "
+        f"image {bulletin.age_minutes:g} min before; by {bulletin.model.label}, images of "
+        f"{bulletin.source}"
     )
     print(f"forecasts, figure and scoreboard files: {nowcast.folder}/  (run {nowcast.run_id})")
 

@@ -5,9 +5,10 @@ In the bottom row because ``predict`` and the server must agree on it. All times
 
 import re
 import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flare.errors import InputInvalid
 from flare.files import digest
@@ -48,13 +49,13 @@ class SampleFacts:
         Raises InputInvalid: the window ends before it begins, is of another length, or is over when
         the forecast is issued.
         """
-        issued, begin, end = self.stated
+        issue_time, begin, end = self.stated
         length = timedelta(hours=hours)
         if begin is None:
-            begin = issued if issued is not None or end is None else end - length
+            begin = issue_time if issue_time is not None or end is None else end - length
         if begin is None:
             return Window()
-        issued = begin if issued is None else issued
+        issue_time = begin if issue_time is None else issue_time
         if end is not None and end <= begin:
             raise InputInvalid(
                 f"valid_to, {utc_text(end)}, is not after valid_from, {utc_text(begin)}; swap them"
@@ -64,12 +65,12 @@ class SampleFacts:
                 f"{utc_text(begin)} to {utc_text(end)} is not a window of {hours} h, which this "
                 "model forecasts; leave valid_to out"
             )
-        if issued >= begin + length:
+        if issue_time >= begin + length:
             raise InputInvalid(
-                f"issue_time, {utc_text(issued)}, is not before valid_to, "
+                f"issue_time, {utc_text(issue_time)}, is not before valid_to, "
                 f"{utc_text(begin + length)}; a forecast is issued before its window is over"
             )
-        return Window(issued, begin, begin + length)
+        return Window(issue_time, begin, begin + length)
 
 
 def window_after_input(start: datetime) -> Window:
@@ -132,6 +133,11 @@ def region_of_paths(*paths: str) -> int | None:
     """
     numbers = {int(match[1]) for path in paths for match in _REGION_IN_PATH.finditer(f"{path}/")}
     return numbers.pop() if len(numbers) == 1 else None
+
+
+def images_text(images: Iterable[Mapping[str, Any]]) -> str:
+    """Return images with ``step`` and ``channel`` as a cell of a table: ``1:continuum 3:94``."""
+    return " ".join(f"{one['step']}:{one['channel']}" for one in images)
 
 
 def new_forecast_id() -> str:

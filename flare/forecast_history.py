@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flare.forecast_facts import utc_text
+from flare.forecast_facts import images_text, utc_text
 from flare.goes import EVENTS, HEADLINE_EVENT
 from flare.sample import CHANNELS
 
@@ -130,7 +130,7 @@ def flat(row: Mapping[str, Any]) -> Row:
         "alert": bool(row["alert"]),
         "synthetic": bool(row["synthetic"]),
         "reasons": "; ".join(row["reasons"] or ()),
-        "missing": " ".join(f"{one['step']}:{one['channel']}" for one in missing),
+        "missing": images_text(missing),
     }
 
 

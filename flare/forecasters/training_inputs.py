@@ -4,7 +4,7 @@ The brightness of an image is its mean grey level, its contrast the standard dev
 levels, both at the size of the forecaster's images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -93,6 +93,21 @@ class InputCheck:
     reasons: tuple[str, ...]
     out_of_range: tuple[tuple[int, str], ...]
     brightness: dict[str, float | None]
+
+    def fields(self, present: Present) -> dict[str, Any]:
+        """Return what an answer says of its input; ``present`` is (T, C)."""
+        return {
+            "status": self.status,
+            "reasons": list(self.reasons),
+            "out_of_range": _image_fields(self.out_of_range),
+            "brightness": self.brightness,
+            "missing_images": int(np.count_nonzero(~present)),
+            "missing": _image_fields((int(step), CHANNELS[k]) for step, k in np.argwhere(~present)),
+        }
+
+
+def _image_fields(images: Iterable[tuple[int, str]]) -> list[dict[str, Any]]:
+    return [{"step": step, "channel": channel} for step, channel in images]
 
 
 def fit_training_inputs(

@@ -145,7 +145,7 @@ def _draw_map(axes: Axes, image: NDArray[np.uint8], name: str, values: _Floats, 
     edge = image.shape[-1]
     axes.imshow(COLORMAPS["magnetogram"](image), extent=(0, edge, edge, 0))
     norm = _norm(values)
-    # Where nothing was found the image stays visible.
+    # Where contributions are small the image stays visible.
     strength = np.abs(values) / (norm.vmax or 1)
     axes.imshow(
         values, cmap=_DIVERGING, norm=norm, extent=(0, edge, edge, 0), interpolation="nearest",

@@ -21,7 +21,7 @@ _BOX, _ALERT, _NONE = "#FFFFFF", "#FF6A3D", "#9A9A9A"
 class RegionBox:
     """A region in the picture: its centre in arcsec west and north of disk centre.
 
-    ``text`` is written beside it; ``alert`` colours it, None says that it has no forecast.
+    ``text`` is its label; ``alert`` colours it, None says that it has no forecast.
     """
 
     x: float

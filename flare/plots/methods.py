@@ -138,7 +138,7 @@ def monthly_scores(
     title: str,
     reference: str,
 ) -> Figure:
-    """Draw Brier skill over a reference by month, and mean probability beside the event rate."""
+    """Draw Brier skill over a reference by month, and mean probability and event rate."""
     figure = new_figure(PAGE, 4.2)
     upper, lower = figure.subplots(2, 1, sharex=True)
     places = np.arange(len(months))

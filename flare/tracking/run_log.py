@@ -45,7 +45,6 @@ Entry = dict[str, Any]
 LOG, INFO, LOCK, PENDING, MODEL = "log.jsonl", "run.json", "lock", "pending", "model"
 
 _INTERVAL = 1.0  # seconds between looks for new entries
-_BATCH = 800  # metrics in a request; with 100 parameters and 100 tags, the 1,000 that it may have
 
 
 @dataclass(frozen=True)
@@ -260,10 +259,9 @@ def _log_values(
 ) -> None:
     # MLflow keeps one row of a metric with the same step, time and value. It refuses another
     # spelling of a parameter, such as the one that `mlflow run` has logged: that one stays.
-    first, rest = metrics[:_BATCH], metrics[_BATCH:]
     labels = [Param(*param) for param in params.items()]
     try:
-        client.log_batch(run_id, first, labels, tags)
+        client.log_batch(run_id, metrics, labels, tags)
     except MlflowException as error:
         if not params or not is_rejected(error):
             raise
@@ -271,9 +269,7 @@ def _log_values(
         new = [param for param in labels if param.key not in known]
         if len(new) == len(labels):
             raise
-        client.log_batch(run_id, first, new, tags)
-    for n in range(0, len(rest), _BATCH):
-        client.log_batch(run_id, metrics=rest[n : n + _BATCH])
+        client.log_batch(run_id, metrics, new, tags)
 
 
 def metrics_of(entry: Entry) -> list[Metric]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
-from flare.verification.bootstrap import interval, region_weights
+from flare.verification.bootstrap import LEVEL, interval, region_weights
 from flare.verification.inputs import FloatArray, probability_array
 from flare.verification.scores import Score, event_scores
 
@@ -37,7 +37,7 @@ def noise_free_scores(
     event: str,
     n_resamples: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = LEVEL,
 ) -> dict[str, tuple[Score, ...]]:
     """Return the expected ``NOISE_FREE_SCORES`` of one event for each forecaster.
 

@@ -22,6 +22,8 @@ from flare.verification.inputs import (
     weight_array,
 )
 
+Bins = Literal["width", "count"]
+
 
 def expected_calibration_error(
     observed: BoolArray,
@@ -39,7 +41,7 @@ def expected_calibration_error(
     observed = outcome_array("observed", observed)
     probability = probability_array("probability", probability, observed.shape)
     counts = weight_array(weights, len(observed))
-    index = np.digitize(probability, bin_edges(probability, n_bins=n_bins, bins="width")[1:-1])
+    _, index = _binned(probability, n_bins=n_bins, bins="width")
     in_bin = np.eye(n_bins)[index]  # (N, B)
     excess = counts @ (in_bin * (probability - observed)[:, None])  # (..., B)
     return ratio(np.abs(excess).sum(axis=-1), counts.sum(axis=-1))
@@ -86,7 +88,7 @@ def brier_decomposition(
     observed = outcome_array("observed", observed)
     probability = probability_array("probability", probability, observed.shape)
     counts = weight_array(weights, len(observed))
-    index = np.digitize(probability, bin_edges(probability, n_bins=n_bins, bins="width")[1:-1])
+    _, index = _binned(probability, n_bins=n_bins, bins="width")
     # About the centre of each bin, so that small variances are not differences of large sums.
     centre = np.bincount(index, probability, minlength=n_bins) / np.maximum(
         np.bincount(index, minlength=n_bins), 1
@@ -122,7 +124,7 @@ def reliability_table(
     ``observed`` and ``probability`` are (N,), ``weights`` of resampled regions (R, N). Each bin has
     ``forecast``, ``observed`` with its interval ``low`` to ``high``, and the number ``n``.
     """
-    index = np.digitize(probability, bin_edges(probability, n_bins=6, bins="count")[1:-1])
+    _, index = _binned(probability, n_bins=6, bins="count")
     groups = index == np.unique(index)[:, None]  # (B, N)
     shares = grouped_shares(observed, groups, weights=weights, level=level)
     columns = (ratio(groups @ probability, shares.counts), shares.value, shares.low, shares.high)
@@ -144,8 +146,7 @@ def binned_frequencies(
     """
     observed = outcome_array("observed", observed)
     probability = probability_array("probability", probability, observed.shape)
-    edges = bin_edges(probability, n_bins=n_bins, bins="width")
-    index = np.digitize(probability, edges[1:-1])
+    edges, index = _binned(probability, n_bins=n_bins, bins="width")
     rows = []
     for one in np.unique(index):
         n, events = int((index == one).sum()), int(observed[index == one].sum())
@@ -154,9 +155,6 @@ def binned_frequencies(
         of_bin = {"low": float(edges[one]), "forecast": forecast, "observed": frequency}
         rows.append({**of_bin, "n": n, "events": events})
     return rows
-
-
-Bins = Literal["width", "count"]
 
 
 @dataclass(frozen=True)
@@ -191,8 +189,7 @@ def reliability_bins(
     """
     observed = outcome_array("observed", observed)
     probability = probability_array("probability", probability, observed.shape)
-    edges = bin_edges(probability, n_bins=n_bins, bins=bins)
-    index = np.digitize(probability, edges[1:-1])
+    edges, index = _binned(probability, n_bins=n_bins, bins=bins)
     groups = index == np.arange(len(edges) - 1)[:, None]  # (B, N)
     counts = groups.sum(axis=1)
     band_low, band_high = consistency_band(probability, index, n_bins=len(groups), level=level)
@@ -204,6 +201,14 @@ def reliability_bins(
         band_low=band_low,
         band_high=band_high,
     )
+
+
+def _binned(
+    probability: FloatArray, *, n_bins: int, bins: Bins
+) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Return the edges of the bins, and the bin of each probability, (N,)."""
+    edges = bin_edges(probability, n_bins=n_bins, bins=bins)
+    return edges, np.digitize(probability, edges[1:-1])
 
 
 def bin_edges(probability: FloatArray, *, n_bins: int, bins: Bins) -> FloatArray:

@@ -11,7 +11,7 @@ import numpy as np
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.goes import LABEL_SCALES, QUIET_FLUX, event_outcomes
-from flare.verification.bootstrap import interval, region_weights
+from flare.verification.bootstrap import LEVEL, interval, region_weights
 from flare.verification.inputs import (
     BoolArray,
     FloatArray,
@@ -132,7 +132,7 @@ def paired_differences(
     n_resamples: int = 1000,
     seed: int = 0,
     scale: str = "raw",
-    level: float = 0.95,
+    level: float = LEVEL,
     climatology: Mapping[str, float] | None = None,
 ) -> list[Score]:
     """Return how much higher scores of ``forecast_a`` are than those of ``forecast_b``.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.goes import EVENTS, HEADLINE_EVENT, LABEL_SCALES, event_outcomes
+from flare.verification.bootstrap import LEVEL
 from flare.verification.flux import class_confusion
 from flare.verification.inputs import Observations, check_scorable
 from flare.verification.probabilistic import ranked_probability_score
@@ -131,7 +132,7 @@ def score_forecasts(
     n_resamples: int = 1000,
     seed: int = 0,
     scale: str = "raw",
-    level: float = 0.95,
+    level: float = LEVEL,
     climatology: Mapping[str, float] | None = None,
 ) -> Scorecard:
     """Compute every score of every event and of the flux.

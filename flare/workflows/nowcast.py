@@ -22,8 +22,8 @@ from flare.plots.style import save
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run, start
 from flare.workflows.nowcasting import scoreboard
+from flare.workflows.nowcasting.bulletin import Bulletin, make_bulletin
 from flare.workflows.nowcasting.gathering import Gathered, gather
-from flare.workflows.nowcasting.issued import Issued, issue
 from flare.workflows.prediction.resolve_model import resolve
 
 log = logging.getLogger("flare")
@@ -35,7 +35,7 @@ JSOC = "jsoc"
 class Nowcast:
     """The forecasts, the folder of their files, and the run."""
 
-    issued: Issued
+    bulletin: Bulletin
     folder: Path
     run_id: str
 
@@ -58,7 +58,7 @@ def run(config: NowcastConfig) -> Nowcast:
         name = f"{REGIONS_FILE} of {source.name}"
         regions = parse_regions(listed, issue_time, name=name)
         gathered = gather(source, regions, issue_time, model.forecaster.spec.image_size)
-        issued = issue(
+        bulletin = make_bulletin(
             gathered,
             model,
             issue_time=issue_time,
@@ -66,11 +66,11 @@ def run(config: NowcastConfig) -> Nowcast:
             max_age_minutes=config.max_age,
             source=source.name,
         )
-        if not issued.forecasts:
-            raise InputInvalid(_no_forecast(issued, config.max_age))
+        if not bulletin.forecasts:
+            raise InputInvalid(_no_forecast(bulletin, config.max_age))
         folder = config.output_dir / f"{issue_time:%Y%m%dT%H%MZ}"
         with atomic_folder(folder) as draft:
-            _write(draft, issued, gathered)
+            _write(draft, bulletin, gathered)
         log_data(
             tracked,
             name=f"Sun {utc_text(issue_time)}",
@@ -81,8 +81,8 @@ def run(config: NowcastConfig) -> Nowcast:
             profile={"regions": len(regions), "images": len(gathered.images)},
         )
         model.log_use(tracked)
-        _log(tracked, issued, folder)
-    return Nowcast(issued, folder, tracked.id)
+        _log(tracked, bulletin, folder)
+    return Nowcast(bulletin, folder, tracked.id)
 
 
 def source_of(text: str, now: datetime) -> SunSource:
@@ -97,35 +97,35 @@ def source_of(text: str, now: datetime) -> SunSource:
     return FolderSource(Path(text))
 
 
-def _no_forecast(issued: Issued, max_age: float) -> str:
+def _no_forecast(bulletin: Bulletin, max_age: float) -> str:
     """Say why there is no forecast of any region, by the reasons of the first."""
-    first = issued.rows[0]
+    first = bulletin.rows[0]
     return (
-        f"no forecast of {len(issued.rows)} regions at {utc_text(issued.issue_time)}; region "
+        f"no forecast of {len(bulletin.rows)} regions at {utc_text(bulletin.issue_time)}; region "
         f"{first['active_region']}: {'; '.join(first['reasons'])}; wait for newer images, or give "
         f"another -P time=, -P max_age= (now {max_age:g} min) or -P model="
     )
 
 
-def _write(folder: Path, issued: Issued, gathered: Gathered) -> None:
+def _write(folder: Path, bulletin: Bulletin, gathered: Gathered) -> None:
     """Write all files of one issue time into a new folder."""
     document = {
-        **issued.document(),
+        **bulletin.document(),
         "images": gathered.images,
         "images_not_used": [vars(one) for one in gathered.refused],
     }
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
     (folder / "forecasts.json").write_text(text, encoding="utf-8")
-    (folder / "forecasts.csv").write_text(issued.csv(), encoding="utf-8")
-    model = issued.model
+    (folder / "forecasts.csv").write_text(bulletin.csv(), encoding="utf-8")
+    model = bulletin.model
     name = f"{model.name if model.version else model.forecaster.kind} {model.number}"
-    stem = scoreboard.file_name(issued, name)
-    (folder / f"{stem}.txt").write_text(scoreboard.as_text(issued, name), encoding="utf-8")
-    (folder / f"{stem}.xml").write_text(scoreboard.as_xml(issued, name), encoding="utf-8")
-    _figure(folder / "full_disk.png", issued, gathered)
+    stem = scoreboard.file_name(bulletin, name)
+    (folder / f"{stem}.txt").write_text(scoreboard.as_text(bulletin, name), encoding="utf-8")
+    (folder / f"{stem}.xml").write_text(scoreboard.as_xml(bulletin, name), encoding="utf-8")
+    _figure(folder / "full_disk.png", bulletin, gathered)
 
 
-def _figure(path: Path, issued: Issued, gathered: Gathered) -> None:
+def _figure(path: Path, bulletin: Bulletin, gathered: Gathered) -> None:
     picture = gathered.picture
     if picture is None:
         return
@@ -136,33 +136,34 @@ def _figure(path: Path, issued: Issued, gathered: Gathered) -> None:
             + ("no forecast" if row["status"] == ABSTAIN else f"{row['mx_probability']:.1%}"),
             alert=row["alert"],
         )
-        for row in issued.rows
+        for row in bulletin.rows
         if row["active_region"] in picture.places
     ]
-    whole = issued.full_disk[HEADLINE_EVENT]
+    whole = bulletin.full_disk[HEADLINE_EVENT]
     notes = [
-        f"P(at least {HEADLINE_EVENT}) of each region by {issued.model.label}, issued "
-        f"{utc_text(issued.issue_time)}, valid to {utc_text(issued.valid_to)}; orange: alert, "
+        f"P(at least {HEADLINE_EVENT}) of each region by {bulletin.model.label}, issued "
+        f"{utc_text(bulletin.issue_time)}, valid to {utc_text(bulletin.valid_to)}; orange: alert, "
         f"grey: no forecast. Image: {picture.channel} at {utc_text(picture.time)}.",
-        f"Full disk: {'-' if whole is None else f'{whole:.1%}'}. {issued.full_disk_note()}.",
+        f"Full disk: {'-' if whole is None else f'{whole:.1%}'}. {bulletin.full_disk_note()}.",
     ]
     figure = full_disk_figure(
         picture.grey, boxes, channel=picture.channel, field=picture.field, radius=picture.radius,
-        box_width=FIELD_ARCSEC, title=f"Forecast of {issued.issue_time:%Y-%m-%d %H:%M} UTC, "
-        f"{issued.window_hours} h", small_print=" ".join(notes), warning="; ".join(issued.warnings),
+        box_width=FIELD_ARCSEC, title=f"Forecast of {bulletin.issue_time:%Y-%m-%d %H:%M} UTC, "
+        f"{bulletin.window_hours} h", small_print=" ".join(notes),
+        warning="; ".join(bulletin.warnings),
     )  # fmt: skip
     save(figure, path)
 
 
-def _log(tracked: Run, issued: Issued, folder: Path) -> None:
+def _log(tracked: Run, bulletin: Bulletin, folder: Path) -> None:
     tracked.log_metrics({
-        "forecasts": len(issued.forecasts),
-        "without_forecast": len(issued.rows) - len(issued.forecasts),
-        "missing_images": sum(row["missing_images"] for row in issued.rows),
-        "newest_image_age_minutes": issued.age_minutes or 0.0,
-        **{f"full_disk/{event}": p for event, p in issued.full_disk.items() if p is not None},
+        "forecasts": len(bulletin.forecasts),
+        "without_forecast": len(bulletin.rows) - len(bulletin.forecasts),
+        "missing_images": sum(row["missing_images"] for row in bulletin.rows),
+        "newest_image_age_minutes": bulletin.age_minutes or 0.0,
+        **{f"full_disk/{event}": p for event, p in bulletin.full_disk.items() if p is not None},
     })  # fmt: skip
     for path in sorted(folder.iterdir()):
         tracked.log_file(path)
-    lines = [*issued.warnings, f"Full disk: {issued.full_disk_note()}"]
+    lines = [*bulletin.warnings, f"Full disk: {bulletin.full_disk_note()}"]
     tracked.describe("\n\n".join(lines))

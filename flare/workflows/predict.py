@@ -39,8 +39,8 @@ def run(config: PredictConfig) -> Forecasts:
 def _forecast_one(config: PredictConfig) -> Forecasts:
     if config.output is not None:
         check_output(config.output)
-    issued = parse_time(config.issue_time, "issue_time") if config.issue_time else None
-    stated = SampleFacts("", Window(issued, issued), config.active_region or None)
+    issue_time = parse_time(config.issue_time, "issue_time") if config.issue_time else None
+    stated = SampleFacts("", Window(issue_time, issue_time), config.active_region or None)
     sample = read_one(config.input, config.scale or None, stated)
     with start("predict", name=f"predict {config.input.name}") as tracked:
         tracked.log_config(config)

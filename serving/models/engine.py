@@ -12,9 +12,9 @@ from flare.forecasters.answer import answers
 from flare.forecasters.base import ONNX_RUNTIME, TORCH, Forecaster, limit_torch
 from flare.forecasters.training_inputs import check_inputs
 from flare.goes import HEADLINE_EVENT
-from flare.sample import CHANNELS, CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
+from flare.sample import CUBE_SHAPE, Cube, Present, present_of_cube, reduce_cubes
 from serving.models.source import Loaded
-from serving.schemas import Image, Prediction
+from serving.schemas import Prediction
 
 #: Most cores for one request: threads that wait for each other gain less the more there are.
 MAX_CORES_PER_REQUEST = 4
@@ -40,6 +40,7 @@ def predict(
     known = facts or [SampleFacts()] * len(cubes)
     spec, training = live.forecaster.spec, live.forecaster.training_inputs
     windows = [one.window(spec.window_hours) for one in known]
+    cubes = reduce_cubes(cubes, spec.image_size)  # once for both
     forecast = forecast_with(live, cubes, present, all_cores=all_cores)
     checks = check_inputs(cubes, present, training, size=spec.image_size)
     rows = zip(answers(live.forecaster, forecast), present, known, windows, checks, strict=True)
@@ -52,14 +53,9 @@ def predict(
             valid_to=window.valid_to,
             active_region=fact.active_region,
             input_digest=fact.input_digest,
-            status=check.status,
-            reasons=list(check.reasons),
-            out_of_range=[Image(step=step, channel=name) for step, name in check.out_of_range],
-            brightness=check.brightness,
             model_name=live.name,
             model_version=live.version.number,
-            missing_images=N_PLANES - int(images.sum()),
-            missing=missing_of(images),
+            **check.fields(images),
         )
         for answer, images, fact, window, check in rows
     ]
@@ -73,13 +69,6 @@ def forecast_with(
     forecast = forecaster.predict(cubes, present)
     check_forecast(forecast, n=len(cubes))
     return forecast
-
-
-def missing_of(present: Present) -> list[Image]:
-    """Name the images of one sample (T, C) that are missing."""
-    return [
-        Image(step=int(step), channel=CHANNELS[channel]) for step, channel in np.argwhere(~present)
-    ]
 
 
 def prepare(loaded: Loaded, *, cores: int) -> Loaded:

@@ -1,4 +1,4 @@
-"""What a request states beside the pixels: their scale, the forecast's times, the active region.
+"""What a request states of its pixels: their scale, the forecast's times, the active region.
 
 Each by a parameter of the query or a field of the form.
 """
@@ -41,7 +41,7 @@ def file_and_fields(
 
 
 def fields_of(parts: Iterable[Part]) -> dict[str, list[str]]:
-    """Return what a form states beside its file."""
+    """Return what a form states in addition to its file."""
     fields: dict[str, list[str]] = {}
     for part in parts:
         if part.name in ("scale", *FACTS):
@@ -95,11 +95,11 @@ def with_names(stated: SampleFacts, window: Window) -> SampleFacts:
 
     Raises UploadRejected: another beginning of the window is stated.
     """
-    issued, begin, end = stated.stated
+    issue_time, begin, end = stated.stated
     if begin not in (None, window.valid_from):
         detail = "the stated valid_from is not the time that the names of the images give"
         raise UploadRejected(422, "wrong_time", detail, hint="leave it out")
-    merged = Window(issued or window.issue_time, window.valid_from, end)
+    merged = Window(issue_time or window.issue_time, window.valid_from, end)
     return replace(stated, stated=merged)
 
 

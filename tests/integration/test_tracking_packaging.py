@@ -70,7 +70,8 @@ def test_the_example_is_a_cube_that_the_model_takes(folder):
 
 def test_a_model_holds_its_example_once_and_no_json_of_it(folder):
     assert mlflow.models.Model.load(folder).saved_input_example_info is None
-    large = [path for path in folder.rglob("*.json") if path.stat().st_size > 100_000]
+    most = {"forecaster.json": 60_000}  # with the record of the training inputs
+    large = [p for p in folder.rglob("*.json") if p.stat().st_size > most.get(p.name, 50_000)]
     assert large == []
 
 

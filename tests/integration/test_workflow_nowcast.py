@@ -20,8 +20,8 @@ from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.references.climatology import fit_climatology
 from flare.forecasters.storage import save
 from flare.workflows.nowcast import Nowcast, run
+from flare.workflows.nowcasting.bulletin import CALIBRATION, HINDCAST_WARNING, SYNTHETIC_WARNING
 from flare.workflows.nowcasting.gathering import Gathered, gather
-from flare.workflows.nowcasting.issued import CALIBRATION, HINDCAST_WARNING, SYNTHETIC_WARNING
 from flare.workflows.verify import run as verify
 
 from sun_images import fits_image, write_sun

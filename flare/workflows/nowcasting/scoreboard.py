@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from flare.errors import InputInvalid
 from flare.forecast_facts import utc_text
-from flare.workflows.nowcasting.issued import Issued
+from flare.workflows.nowcasting.bulletin import Bulletin
 
 #: The scoreboard's bins, and the event of at least that class. X has no bin above it.
 BINS = {"X": "X1.0", "M": "M1.0", "C": "C1.0"}
@@ -23,31 +23,31 @@ _FILL = -1.0
 _LEVEL = 1
 
 
-def file_name(issued: Issued, name: str) -> str:
+def file_name(bulletin: Bulletin, name: str) -> str:
     """Return the documented name, without its ending; ``name`` is that of the model."""
     plain = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")
-    return f"Flare_Forecast_{plain}_{issued.issue_time:%Y%m%d_%H%M}"
+    return f"Flare_Forecast_{plain}_{bulletin.issue_time:%Y%m%d_%H%M}"
 
 
-def as_text(issued: Issued, name: str) -> str:
+def as_text(bulletin: Bulletin, name: str) -> str:
     """Return the text form; warnings are comments.
 
     Raises InputInvalid: there is no full-disk forecast.
     """
-    values = _values(issued)
+    values = _values(bulletin)
     columns = []
     for letter in BINS:
         columns += [values.get(letter, _FILL), _FILL, _LEVEL]
     titles = [f"{letter}_{what}" for letter in BINS for what in ("prob", "uncert", "Level")]
     lines = [
-        *(f"# {warning}" for warning in _notes(issued)),
+        *(f"# {warning}" for warning in _notes(bulletin)),
         f"Forecasting method: {name}",
-        f"Issue Time: {utc_text(issued.issue_time)}",
-        f"Prediction Window Start Time: {utc_text(issued.issue_time)}",
-        f"Prediction Window End Time: {utc_text(issued.valid_to)}",
+        f"Issue Time: {utc_text(bulletin.issue_time)}",
+        f"Prediction Window Start Time: {utc_text(bulletin.issue_time)}",
+        f"Prediction Window End Time: {utc_text(bulletin.valid_to)}",
         f"Probability Bins: {' '.join(_bin(letter) for letter in values)}",
         "Input data: SDO/HMI LOS_Magnetogram, SDO/HMI Continuum, SDO/AIA",
-        f"Prediction window (hours): {issued.window_hours}",
+        f"Prediction window (hours): {bulletin.window_hours}",
         "#Full Disk Forecast",
         f"#{' '.join(titles)}",
         " ".join(f"{value:d}" if isinstance(value, int) else f"{value:.4f}" for value in columns),
@@ -55,20 +55,20 @@ def as_text(issued: Issued, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_xml(issued: Issued, name: str) -> str:
+def as_xml(bulletin: Bulletin, name: str) -> str:
     """Return the XML form: an entry for each class that is forecast; warnings are comments.
 
     Raises InputInvalid: there is no full-disk forecast.
     """
-    values = _values(issued)
+    values = _values(bulletin)
     message = ElementTree.Element("message")
-    for warning in (*_notes(issued), f"Forecasting method: {name}"):
+    for warning in (*_notes(bulletin), f"Forecasting method: {name}"):
         message.append(ElementTree.Comment(f" {warning.replace('--', '-')} "))
     forecast = ElementTree.SubElement(message, "forecast")
-    ElementTree.SubElement(forecast, "issuetime").text = utc_text(issued.issue_time)
+    ElementTree.SubElement(forecast, "issuetime").text = utc_text(bulletin.issue_time)
     window = ElementTree.SubElement(forecast, "predictionwindow")
-    ElementTree.SubElement(window, "starttime").text = utc_text(issued.issue_time)
-    ElementTree.SubElement(window, "endtime").text = utc_text(issued.valid_to)
+    ElementTree.SubElement(window, "starttime").text = utc_text(bulletin.issue_time)
+    ElementTree.SubElement(window, "endtime").text = utc_text(bulletin.valid_to)
     group = ElementTree.SubElement(forecast, "group")
     ElementTree.SubElement(group, "forecasttype").text = "Full Disk"
     for letter, value in values.items():
@@ -86,13 +86,13 @@ def _bin(letter: str) -> str:
     return letter if letter == "X" else f"{letter}+"
 
 
-def _values(issued: Issued) -> dict[str, float]:
-    known = {letter: issued.full_disk.get(event) for letter, event in BINS.items()}
+def _values(bulletin: Bulletin) -> dict[str, float]:
+    known = {letter: bulletin.full_disk.get(event) for letter, event in BINS.items()}
     values = {letter: value for letter, value in known.items() if value is not None}
     if not values:
         raise InputInvalid("there is no full-disk forecast, so nothing for the scoreboard")
     return values
 
 
-def _notes(issued: Issued) -> list[str]:
-    return [*issued.warnings, f"Full disk: {issued.full_disk_note()}"]
+def _notes(bulletin: Bulletin) -> list[str]:
+    return [*bulletin.warnings, f"Full disk: {bulletin.full_disk_note()}"]

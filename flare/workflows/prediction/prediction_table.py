@@ -3,21 +3,27 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import numpy as np
 import pandas as pd
 
 from flare.errors import ConfigInvalid
 from flare.files import check_folder, write_atomically
-from flare.forecast_facts import SampleFacts, Window, forecast_id_of, now, utc_text
+from flare.forecast_facts import (
+    SampleFacts,
+    Window,
+    forecast_id_of,
+    images_text,
+    now,
+    utc_text,
+)
 from flare.forecasters.answer import Answer
 from flare.forecasters.training_inputs import InputCheck
 from flare.goes import CLASS_LETTERS
-from flare.sample import CHANNELS, Present
+from flare.sample import Present
 from flare.workflows.prediction.resolve_model import Resolved
 
 Row = dict[str, Any]
@@ -78,17 +84,8 @@ def identity(
         "model_name": model.name,
         "model_version": model.number,
         "input_digest": facts.input_digest,
-        "status": check.status,
-        "reasons": list(check.reasons),
-        "out_of_range": _images(check.out_of_range),
-        "brightness": check.brightness,
-        "missing_images": int(np.count_nonzero(~present)),
-        "missing": _images((int(step), CHANNELS[k]) for step, k in np.argwhere(~present)),
+        **check.fields(present),
     }
-
-
-def _images(images: Iterable[tuple[int, str]]) -> list[dict[str, Any]]:
-    return [{"step": step, "channel": channel} for step, channel in images]
 
 
 def no_answer(events: Sequence[str]) -> Row:
@@ -187,5 +184,5 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     if value and isinstance(value[0], dict):
-        return " ".join(f"{one['step']}:{one['channel']}" for one in value)
+        return images_text(value)
     return "; ".join(value)

@@ -15,6 +15,7 @@ from flare.forecasters.postprocessing.apply import INTERVAL_LEVEL
 from flare.forecasters.postprocessing.fit import calibrate_by_fold, fit_postprocessing
 from flare.goes import HEADLINE_EVENT, event_outcomes
 from flare.training.state import EpochRecord
+from flare.verification.bootstrap import LEVEL
 from flare.verification.contingency import best_threshold
 from flare.verification.inputs import Observations
 from flare.verification.resampling import Resampled, paired_differences
@@ -94,7 +95,7 @@ def score(
         observations, n_resamples=resamples, seed=0, scale="raw", climatology=None
     )
     values = resampled.values(_as_scored(forecasts, data, objective), objective.event)
-    return resampled.score(objective.event, objective.name, values[objective.name], 0.95)
+    return resampled.score(objective.event, objective.name, values[objective.name], LEVEL)
 
 
 def paired_difference(

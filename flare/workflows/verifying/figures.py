@@ -22,7 +22,7 @@ CAPTIONS = {
     "discrimination of the Brier score.",
     "murphy": "Mean loss of a user by the cost of a false alarm; the lower the better.",
     "months": "Brier skill over climatology of the windows of each month, with intervals over its "
-    "days; and the mean probability beside the share of windows with an event.",
+    "days; and the mean probability with the share of windows with an event.",
     "roc": "Events and non-events that are alarms at every threshold, of the method with the "
     "highest Brier skill score.",
 }

@@ -21,7 +21,7 @@ SCORE = "brier_skill_score"
 
 @dataclass(frozen=True, kw_only=True)
 class Monitoring:
-    """What a verification says beside scores.
+    """What a verification says in addition to scores.
 
     ``notes`` are what was left out of the forecasts; ``drifts`` the distances from the training,
     empty where they are unknown; ``lines`` say whether the input moved and the score fell.

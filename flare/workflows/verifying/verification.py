@@ -1,4 +1,4 @@
-"""Score all methods of a set of samples beside the references."""
+"""Score all methods of a set of samples, and the references."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-// One answer of the server: the probability beside the usual one, class and interval, the GOES scale,
+// One answer of the server: the probability and the usual one, class and interval, the GOES scale,
 // probabilities with climatology, and how reliable such a probability was.
 
 import { el, legendItem, setStyle } from "./dom.js";

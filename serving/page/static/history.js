@@ -19,7 +19,7 @@ export function showHistory(place, note, forecasts) {
     place.replaceChildren(el("p", { class: "small empty", text: "No forecasts yet. Every forecast of this server appears here." }));
     return;
   }
-  const items = [...forecasts].map((one) => ({ ...one, at: issued(one).getTime() })).sort((a, b) => a.at - b.at || a.id - b.id);
+  const items = [...forecasts].map((one) => ({ ...one, at: issueTime(one).getTime() })).sort((a, b) => a.at - b.at || a.id - b.id);
   const versions = [...new Set(items.map(({ model_version: version }) => version))];
   const alerts = items.filter(({ alert }) => alert).length;
   note.textContent = `${items.length === 1 ? "1 forecast" : `${items.length} forecasts`}, ${alerts === 1 ? "1 alert" : `${alerts} alerts`}`;
@@ -43,12 +43,12 @@ export function showHistory(place, note, forecasts) {
 }
 
 /** When a forecast was issued; servers of before know only when it was made. */
-const issued = (one) => new Date(one.issue_time ?? one.time);
+const issueTime = (one) => new Date(one.issue_time ?? one.time);
 
 const JITTER = 9; // pixels between forecasts of one time, as a batch has them
 const WIDEST = 70; // pixels that they are spread over
 
-/** Offsets in pixels, by forecast: those that were issued at one time lie beside each other. */
+/** Offsets in pixels, by forecast: those that were issued at one time lie next to each other. */
 function jittered(items) {
   const groups = Map.groupBy ? Map.groupBy(items, ({ at }) => at) : grouped(items);
   const offsets = new Map();
@@ -78,7 +78,7 @@ function plot(items, versions, width) {
   const room = 12 + Math.max(...[...offsets.values()].map(Math.abs));
   const { x, ticks } = timeAxis(items, MARGIN.left + room, right - room);
   const newest = items[items.length - 1];
-  const label = `Forecast peak flux with its interval over the time of issue. ${items.length} forecasts from ${utc(issued(items[0]))} to ${utc(issued(newest))}; the newest is ${newest.goes_class}. The table below has all numbers.`;
+  const label = `Forecast peak flux with its interval over the time of issue. ${items.length} forecasts from ${utc(issueTime(items[0]))} to ${utc(issueTime(newest))}; the newest is ${newest.goes_class}. The table below has all numbers.`;
   const bands = BANDS.map(({ letter, from, to }) => {
     const [top, base] = [y(10 ** to), y(10 ** from)];
     return svg(
@@ -97,7 +97,7 @@ function plot(items, versions, width) {
 function mark(one, x, y, hue) {
   const middle = y(one.peak_flux_w_m2);
   const region = one.active_region ? `NOAA ${one.active_region}, ` : "";
-  const title = `${region}${utc(issued(one))}: ${one.goes_class}, M or X ${percent(one.mx_probability)}${one.alert ? ", alert" : ""}, version ${one.model_version}`;
+  const title = `${region}${utc(issueTime(one))}: ${one.goes_class}, M or X ${percent(one.mx_probability)}${one.alert ? ", alert" : ""}, version ${one.model_version}`;
   const shape = one.alert
     ? svg("path", { class: "dot alert", d: `M${x} ${middle - 8}l8 8l-8 8l-8 -8z` })
     : svg("circle", { class: "dot", cx: x, cy: middle, r: 4.5 });
@@ -117,7 +117,7 @@ function timeAxis(items, left, right) {
   const span = last - first;
   if (!(span > 0)) {
     const middle = (left + right) / 2;
-    return { x: () => middle, ticks: [{ at: middle, text: utc(issued(items[0])), anchor: "middle" }] };
+    return { x: () => middle, ticks: [{ at: middle, text: utc(issueTime(items[0])), anchor: "middle" }] };
   }
   const x = ({ at }) => left + ((at - first) / span) * (right - left);
   const most = Math.max(2, Math.floor((right - left) / 90));
@@ -156,7 +156,7 @@ function table(forecasts) {
     el(
       "tr",
       {},
-      el("td", {}, el("a", { href: linkOf(one), text: utc(issued(one)) })),
+      el("td", {}, el("a", { href: linkOf(one), text: utc(issueTime(one)) })),
       ...[
         one.active_region ?? "",
         one.goes_class,

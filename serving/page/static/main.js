@@ -25,7 +25,7 @@ const state = {
   described: null, // the version that the model panel shows
   answer: null, // the forecast on the screen
   sent: null, // what it was made from: {kind, files, sample}; null for a stored one
-  other: null, // another version's forecast of the same sample, shown beside it
+  other: null, // another version's forecast of the same sample, shown for comparison
   history: [], // the forecasts that are listed
   running: null, // AbortController of the forecast in progress
   polls: 0, // answered requests for /health

@@ -106,8 +106,8 @@ function heatMap({ places }, sample, index, size) {
   return el("figure", { class: "why-map" }, canvas, el("figcaption", { class: "small", text }));
 }
 
-function features({ features: found }) {
-  const names = Object.entries(found);
+function features({ features: contributions }) {
+  const names = Object.entries(contributions);
   if (names.length === 0) return [];
   const largest = most(names.map(([, value]) => value));
   const items = names.map(([name, value]) => el("li", {}, el("span", { text: name.replaceAll("_", " ") }), heat(el("span", { class: "points", text: points(value) }), value, largest)));

@@ -1,4 +1,4 @@
-"""What is issued of gathered images: abstentions, the full disk, and the scoreboard's forms."""
+"""The bulletin made of gathered images: abstentions, the full disk, and the scoreboard's forms."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,14 +14,14 @@ from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.references.climatology import fit_climatology
 from flare.goes import EVENTS
 from flare.sample import CHANNELS, N_CHANNELS, N_STEPS
-from flare.workflows.nowcasting.gathering import BEHIND_LIMB, Gathered, Refused
-from flare.workflows.nowcasting.issued import (
+from flare.workflows.nowcasting.bulletin import (
     CALIBRATION,
     HINDCAST_WARNING,
     SYNTHETIC_WARNING,
-    Issued,
-    issue,
+    Bulletin,
+    make_bulletin,
 )
+from flare.workflows.nowcasting.gathering import BEHIND_LIMB, Gathered, Refused
 from flare.workflows.nowcasting.scoreboard import as_text, as_xml, file_name
 from flare.workflows.prediction.resolve_model import Resolved
 
@@ -51,17 +51,17 @@ def gathered(*, newest: timedelta = timedelta(minutes=12), images: Sequence[int]
     return Gathered(REGIONS, cubes, present, {"0/94": "a" * 64}, refused, ISSUE - newest)
 
 
-def issued(
+def bulletin(
     given: Gathered | None = None, *, synthetic: bool = False, late: timedelta = timedelta(0)
-) -> Issued:
-    return issue(
+) -> Bulletin:
+    return make_bulletin(
         given or gathered(), resolved(synthetic=synthetic), max_age_minutes=30, issue_time=ISSUE,
         made_at=ISSUE + late, source="test",
     )  # fmt: skip
 
 
 def test_the_full_disk_is_one_minus_the_product_and_says_that_it_is_inflated() -> None:
-    result = issued()
+    result = bulletin()
     for event in EVENTS:
         p = result.rows[0]["probabilities"][event]
         assert result.full_disk[event] == pytest.approx(1 - (1 - p) ** 2)
@@ -69,7 +69,7 @@ def test_the_full_disk_is_one_minus_the_product_and_says_that_it_is_inflated() -
 
 
 def test_missing_images_degrade_a_forecast_and_too_many_prevent_it() -> None:
-    result = issued(gathered(images=(37, 9)))
+    result = bulletin(gathered(images=(37, 9)))
     normal, none = result.rows
     assert (normal["status"], normal["missing_images"]) == ("degraded", 3)
     assert normal["missing"][-1] == {"step": 3, "channel": "magnetogram"}
@@ -82,7 +82,7 @@ def test_missing_images_degrade_a_forecast_and_too_many_prevent_it() -> None:
 
 @pytest.mark.parametrize(("minutes", "status"), [(30, "normal"), (31, "abstain")])
 def test_there_is_no_forecast_from_images_that_are_too_old(minutes: int, status: str) -> None:
-    result = issued(gathered(newest=timedelta(minutes=minutes)))
+    result = bulletin(gathered(newest=timedelta(minutes=minutes)))
     assert {row["status"] for row in result.rows} == {status}
     assert result.age_minutes == minutes
     if status == "abstain":
@@ -95,30 +95,30 @@ def test_there_is_no_forecast_from_images_that_are_too_old(minutes: int, status:
 def test_a_region_behind_the_limb_is_said_to_be_there() -> None:
     given = gathered(images=(40, 0))
     given.refused[:] = [replace(one, reason=BEHIND_LIMB) for one in given.refused]
-    assert issued(given).rows[1]["reasons"][0] == BEHIND_LIMB
+    assert bulletin(given).rows[1]["reasons"][0] == BEHIND_LIMB
 
 
 def test_the_same_input_has_the_same_id_and_another_image_another() -> None:
-    first, again = (issued().rows[0] for _ in range(2))
-    assert first["forecast_id"] == again["forecast_id"] != issued().rows[1]["forecast_id"]
+    first, again = (bulletin().rows[0] for _ in range(2))
+    assert first["forecast_id"] == again["forecast_id"] != bulletin().rows[1]["forecast_id"]
     other = gathered()
     other.images["0/94"] = "b" * 64
-    assert issued(other).rows[0]["forecast_id"] != first["forecast_id"]
+    assert bulletin(other).rows[0]["forecast_id"] != first["forecast_id"]
 
 
 def test_warnings_of_synthetic_models_and_hindcasts_are_on_every_output() -> None:
-    result = issued(synthetic=True, late=timedelta(hours=2))
+    result = bulletin(synthetic=True, late=timedelta(hours=2))
     outputs = [result.csv(), str(result.document()), as_text(result, "m"), as_xml(result, "m")]
     for text in outputs:
         assert SYNTHETIC_WARNING in text
         assert HINDCAST_WARNING in text
-    plain = issued()
+    plain = bulletin()
     for text in (plain.csv(), str(plain.document()), as_text(plain, "m"), as_xml(plain, "m")):
         assert "WARNING" not in text
 
 
 def test_the_text_form_has_the_documented_header_and_columns() -> None:
-    result = issued()
+    result = bulletin()
     x, m, c = (result.full_disk[event] for event in ("X1.0", "M1.0", "C1.0"))
     assert file_name(result, "solar flare_v3") == "Flare_Forecast_solar-flare-v3_20260404_1230"
     lines = as_text(result, "solar-flare").splitlines()
@@ -139,7 +139,7 @@ def test_the_text_form_has_the_documented_header_and_columns() -> None:
 
 
 def test_a_class_that_is_not_forecast_is_missing_and_not_0() -> None:
-    result = issued()
+    result = bulletin()
     without = replace(result, full_disk={**result.full_disk, "X1.0": None})
     assert as_text(without, "m").splitlines()[-1].startswith("-1.0000 -1.0000 1 0.")
     entries = ElementTree.fromstring(as_xml(without, "m")).iter("fluxbin")
@@ -147,7 +147,7 @@ def test_a_class_that_is_not_forecast_is_missing_and_not_0() -> None:
 
 
 def test_the_xml_form_has_the_documented_elements() -> None:
-    result = issued()
+    result = bulletin()
     message = ElementTree.fromstring(as_xml(result, "m"))
     assert message.tag == "message"
     assert message.findtext("forecast/issuetime") == "2026-04-04T12:30:00Z"

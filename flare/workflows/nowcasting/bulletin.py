@@ -31,7 +31,7 @@ _HINDCAST_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Issued:
+class Bulletin:
     """Forecasts of the real Sun at one time.
 
     ``rows`` have the fields of the public answer, None where there is no forecast, and what
@@ -93,7 +93,7 @@ class Issued:
         return forecast_frame(self.rows).to_csv(index=False)
 
 
-def issue(
+def make_bulletin(
     gathered: Gathered,
     model: Resolved,
     *,
@@ -101,7 +101,7 @@ def issue(
     made_at: datetime,
     max_age_minutes: float,
     source: str,
-) -> Issued:
+) -> Bulletin:
     """Forecast every region whose images the model can use.
 
     No region gets a forecast if the newest image is older than ``max_age_minutes``.
@@ -140,7 +140,7 @@ def issue(
             "warning": "; ".join(warnings) or None,
         })  # fmt: skip
     full_disk = _full_disk(rows, forecaster.spec.events)
-    return Issued(issue_time, made_at, gathered.newest, model, source, rows, full_disk, warnings,
+    return Bulletin(issue_time, made_at, gathered.newest, model, source, rows, full_disk, warnings,
                   hours)  # fmt: skip
 
 
