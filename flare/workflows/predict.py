@@ -1,7 +1,7 @@
 """Entry point ``predict``: forecast one sample folder or .npy, or a folder of many samples."""
 
 from flare.config import PredictConfig
-from flare.config.groups import PREDICT_EXAMPLE, base_rates
+from flare.config.groups import PREDICT_EXAMPLE
 from flare.errors import ConfigInvalid
 from flare.forecast_facts import SampleFacts, Window, parse_time
 from flare.forecasters.answer import answers
@@ -45,7 +45,7 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
     with start("predict", name=f"predict {config.input.name}") as tracked:
         tracked.log_config(config)
         sample.log(tracked, context="prediction")
-        model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
+        model = resolve(config.model, config.model_name).at_rates(config.rates)
         model.log_use(tracked)
         forecast = model.forecaster.predict(sample.cube[None], sample.present[None])
         answer = answers(model.forecaster, forecast)[0]

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entrypoints.show_nowcast import show_nowcast
-from flare.config.nowcast import NowcastConfig
+from entrypoints.nowcast import show_nowcast
+from flare.config import NowcastConfig
 from flare.config.verify import VerifyConfig
 from flare.errors import ConfigInvalid, DatasetNotFound, FlareError, InputInvalid
 from flare.forecasters.base import ForecasterSpec, Origin

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from flare.config import PredictConfig
-from flare.config.groups import PREDICT_OUTPUT, base_rates
+from flare.config.groups import PREDICT_OUTPUT
 from flare.datasets.listing import Entry, Listing, list_samples
 from flare.datasets.sample_batches import SampleBatch, decode_batches
 from flare.errors import InputInvalid
@@ -60,7 +60,7 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
     with start("predict", name=f"predict {data_dir.name}") as tracked:
         tracked.log_config(config)
         listing = list_samples(data_dir, config.split)
-        model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
+        model = resolve(config.model, config.model_name).at_rates(config.rates)
         task = Task(model.digest, listing.state, listing.split, len(listing), BATCH)
         shard = Shard.parse(config.shard)
         numbers = range(-(-len(listing) // BATCH))[shard.first :: shard.step]
