@@ -19,7 +19,7 @@ from flare.goes import EVENTS
 from flare.tracking.runs import Run, scratch, start
 from flare.tracking.tags import SEEN_TAG
 from flare.verification.inputs import Observations
-from flare.verification.noise_free import TrueProbabilities
+from flare.verification.resampling import TrueProbabilities
 from flare.workflows.audit import audit_of
 from flare.workflows.evaluation.comparison import (
     CLIMATOLOGY,
