@@ -37,16 +37,16 @@ def test_they_say_alike_where_the_data_are_and_define_nothing() -> None:
 
 #: Smaller models and fewer resamples than a reader gets.
 SMALLER = {
-    "BaselineConfig(data_dir=DATA, image_size=64": "trees=10",
-    "TrainConfig(data_dir=DATA, image_size=64, epochs=8": "width=2, hidden=4, folds=2",
-    'EvaluateConfig(data_dir=DATA, model=""': "resamples=100",
+    "BaselineConfig(data_dir=DATA, ": "trees=10, resamples=100, ",
+    "TrainConfig(data_dir=DATA, ": "width=2, hidden=4, folds=2, resamples=100, ",
+    "EvaluateConfig(data_dir=DATA, ": "resamples=100, ",
 }
 ROUGHER = "from workplace import rough_fits_and_figures; rough_fits_and_figures().__enter__()"
 
 
 def made_smaller(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for call, settings in SMALLER.items():
-        cell.source = cell.source.replace(call, f"{call}, {settings}")
+        cell.source = cell.source.replace(call, f"{call}{settings}")
     return cell
 
 
