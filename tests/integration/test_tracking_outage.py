@@ -21,10 +21,9 @@ from tracking_server import Gate, mlflow_server
 from flare.config import BaselineConfig, ResendConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.tracking import run_log
-from flare.tracking.child_runs import start_child
 from flare.tracking.resume import newest_unfinished
 from flare.tracking.run_log import RunInfo, RunLog, read_info, runs_dir
-from flare.tracking.runs import start
+from flare.tracking.runs import start, start_child
 from flare.workflows import baseline, resend
 from flare.workflows.fitting import registration
 from flare.workflows.prediction.resolve_model import resolve
