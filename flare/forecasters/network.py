@@ -14,11 +14,9 @@ from torch import nn
 
 from flare.errors import ForecasterInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
-from flare.forecast import LOG10_FLUX_RANGE, Forecast
+from flare.forecast import LOG10_FLUX_RANGE, Forecast, natural_probabilities
 from flare.forecasters.base import ONNX_RUNTIME, TORCH, Forecaster, check_cubes
-from flare.forecasters.onnx.export import export
-from flare.forecasters.onnx.session import ExportedNetwork, read_graph
-from flare.forecasters.postprocessing.calibration import natural_probabilities
+from flare.forecasters.onnx import ExportedNetwork, export, read_graph
 from flare.models import NetworkConfig, build_forecasting
 from flare.models.normalisation import ChannelNormalisation, Standardisation
 from flare.sample import Cube, Present, reduce_cubes

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from flare.errors import DatasetInvalid
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import PostProcessing
-from flare.forecasters.postprocessing.calibration import RATE, Calibration
-from flare.forecasters.postprocessing.fit_calibration import (
+from flare.forecasters.postprocessing.calibration import (
+    RATE,
+    Calibration,
     choose_calibration,
     choose_rate_calibration,
     cross_calibrated,

@@ -16,7 +16,7 @@ from flare.errors import DatasetInvalid
 from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
 from flare.verification.contingency import best_threshold
-from flare.verification.noise_free import TrueProbabilities
+from flare.verification.resampling import TrueProbabilities
 
 _QUANTILES = ("log10_flux_q05", "log10_flux_q50", "log10_flux_q95")
 

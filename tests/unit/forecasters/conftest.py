@@ -6,7 +6,7 @@ import pytest
 from small_forecasters import KINDS, small
 
 from flare.forecasters.base import Forecaster
-from flare.forecasters.onnx.session import can_run_graphs
+from flare.forecasters.onnx import can_run_graphs
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from flare.errors import ConfigInvalid, ForecasterInvalid, VerificationInvalid
 from flare.forecast import shift_prior
-from flare.forecasters.postprocessing.calibration import METHODS, Calibration, logit
-from flare.forecasters.postprocessing.fit_calibration import (
+from flare.forecasters.postprocessing.calibration import (
     FEWEST_EVENTS,
+    METHODS,
+    Calibration,
     choose_calibration,
     cross_calibrated,
     fit_calibration,
+    logit,
 )
 from flare.verification.probabilistic import brier_score
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from small_forecasters import CUBES, PRESENT, small_climatology
 
 from flare.errors import ConfigInvalid, ForecasterInvalid
-from flare.forecast import shift_prior
+from flare.forecast import natural_probabilities, shift_prior
 from flare.forecasters.postprocessing.apply import PostProcessing
-from flare.forecasters.postprocessing.calibration import Calibration, natural_probabilities
+from flare.forecasters.postprocessing.calibration import Calibration
 from flare.goes import EVENTS
 
 COLD = Calibration("temperature", {"temperature": (0.5,), "floor": (1e-6,)})

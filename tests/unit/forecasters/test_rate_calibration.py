@@ -6,9 +6,8 @@ import pytest
 from flare.flux_curve import log_rates, probabilities
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import PostProcessing
-from flare.forecasters.postprocessing.calibration import RATE
+from flare.forecasters.postprocessing.calibration import RATE, choose_rate_calibration
 from flare.forecasters.postprocessing.fit import calibration_gains, fit_postprocessing
-from flare.forecasters.postprocessing.fit_calibration import choose_rate_calibration
 from flare.goes import EVENTS
 
 N = 3000

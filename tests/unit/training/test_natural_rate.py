@@ -12,9 +12,8 @@ import torch
 from torch import nn
 
 from flare.config.network_groups import ObjectiveOptions
-from flare.forecast import Forecast
+from flare.forecast import Forecast, natural_probabilities
 from flare.forecasters.postprocessing.apply import PostProcessing
-from flare.forecasters.postprocessing.calibration import natural_probabilities
 from flare.forecasters.postprocessing.fit import fit_postprocessing
 from flare.goes import EVENTS, event_outcomes
 from flare.training.losses import build_loss

@@ -5,8 +5,8 @@ import pytest
 
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
-from flare.verification.noise_free import TrueProbabilities, noise_free_scores
 from flare.verification.probabilistic import brier_skill_score
+from flare.verification.resampling import TrueProbabilities, noise_free_scores
 
 EVENT = "M1.0"
 

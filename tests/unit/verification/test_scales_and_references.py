@@ -1,6 +1,5 @@
 """The events on other label scales, the published one, and skill over a named climatology."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -111,14 +110,6 @@ def test_on_another_scale_the_published_event_needs_a_rate_of_its_own():
         scored("noaa", climatology={"M1.0": 0.1}).get("published", name)
     card = scored("noaa", climatology={"M1.0": 0.1, "published": 0.2})
     assert card.value("published", name) != card.value("M1.0", name)
-
-
-def test_the_reference_rates_are_in_the_dictionary():
-    rates = {"M1.0": 0.0617, "published": 0.0617}
-    card = scored("raw", climatology=rates)
-    assert card.climatology == rates
-    assert json.loads(json.dumps(card.as_dict()))["climatology"] == rates
-    assert scored("raw").as_dict()["climatology"] is None
 
 
 def test_a_reference_rate_of_0_is_not_mistaken_for_none():

@@ -1,9 +1,13 @@
+"""Networks exported to ONNX: the same answers, hostile graphs, folders, threads."""
+
 import copy
 import functools
 import logging
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,12 +15,25 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
-from small_forecasters import CUBES, ORIGIN, PRESENT, SPEC, small_network
+from small_forecasters import (
+    CUBES,
+    ORIGIN,
+    POSTPROCESSING,
+    PRESENT,
+    SPEC,
+    assert_same,
+    describe,
+    small,
+    small_climatology,
+    small_forest,
+    small_network,
+)
 
 from flare.errors import ForecasterInvalid
-from flare.forecasters.network import NetworkForecaster
-from flare.forecasters.onnx.export import TOLERANCE, export, export_graph
-from flare.forecasters.onnx.session import ExportedNetwork, check_graph
+from flare.forecasters.ensemble import combine
+from flare.forecasters.network import GRAPH, NetworkForecaster
+from flare.forecasters.onnx import TOLERANCE, ExportedNetwork, check_graph, export, export_graph
+from flare.forecasters.storage import load, read_description, save
 from flare.models import ARCHITECTURES, NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
 
@@ -35,6 +52,9 @@ def network(architecture: str, n_quantiles: int = 1) -> torch.nn.Module:
                     values.uniform_(0.3, 2.0)
             made.heads.event_head.weight.mul_(3)
     return made.eval()
+
+
+ALL_WITH_ONE = [(name, 1) for name in ARCHITECTURES]
 
 
 @functools.cache
@@ -62,53 +82,32 @@ def samples(n: int) -> tuple[np.ndarray, np.ndarray]:
     return cubes, present
 
 
-@pytest.mark.parametrize("n_quantiles", [1, 3])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def assert_near(one, two, atol=TOLERANCE) -> None:
+    for expected, result in zip(one, two, strict=True):
+        assert expected.shape == result.shape
+        assert expected.dtype == result.dtype == np.float64
+        np.testing.assert_allclose(expected, result, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(("architecture", "n_quantiles"), [*ALL_WITH_ONE, ("cnn", 3)])
 def test_exported_it_answers_as_pytorch_does_for_any_number_of_samples(architecture, n_quantiles):
     forecaster, graph = both(architecture, n_quantiles)
     for n in (1, 2, 17):
         cubes, present = samples(n)
-        for one, two in zip(
-            forecaster._run_torch(cubes, present, None), graph.run(cubes, present), strict=True
-        ):
-            assert one.shape == two.shape
-            assert one.dtype == two.dtype == np.float64
-            np.testing.assert_allclose(one, two, rtol=0, atol=TOLERANCE)
+        assert_near(forecaster._run_torch(cubes, present, None), graph.run(cubes, present))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_exported_it_answers_as_pytorch_does_for_images_of_one_grey_level(architecture):
+def test_images_of_one_grey_level_and_what_lies_under_the_mask_make_no_difference(architecture):
     forecaster, graph = both(architecture)
     grey = np.array([1, 90, 128, 255], dtype=np.uint8)[:, None, None, None, None]
     cubes = np.broadcast_to(grey, (4, 4, 10, SIZE, SIZE)).copy()
     present = np.ones((4, 4, 10), dtype=bool)
-    for one, two in zip(
-        forecaster._run_torch(cubes, present, None), graph.run(cubes, present), strict=True
-    ):
-        np.testing.assert_allclose(one, two, rtol=0, atol=TOLERANCE)
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_what_lies_under_the_mask_makes_no_difference_to_the_graph(architecture):
-    _, graph = both(architecture)
+    assert_near(forecaster._run_torch(cubes, present, None), graph.run(cubes, present))
     cubes, present = samples(3)
     before = graph.run(cubes, present)
     cubes[~present] = 255 - cubes[~present]
-    for one, two in zip(before, graph.run(cubes, present), strict=True):
-        np.testing.assert_array_equal(one, two)
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_batch_normalisation_is_folded_into_the_convolutions(architecture, tmp_path):
-    forecaster, graph = both(architecture)
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(graph.content, options, providers=["CPUExecutionProvider"])
-    operators = [one.op_type for one in onnx.load(tmp_path / "optimised.onnx").graph.node]
-    layers = [type(one).__name__ for one in forecaster.network.modules()]
-    assert ("Conv" in operators) == any(name.startswith("Conv") for name in layers)
-    assert operators.count("BatchNormalization") <= 1  # the overview's, on a few numbers
+    assert_near(before, graph.run(cubes, present), atol=0)
 
 
 def test_exporting_leaves_the_network_as_it_was():
@@ -172,19 +171,19 @@ def test_a_graph_that_reads_another_file_is_refused(graph, place):
         ExportedNetwork(changed(graph, place))
 
 
-def test_a_graph_of_strange_operators_is_refused(graph):
-    def change(model: onnx.ModelProto) -> None:
-        model.opset_import.add(domain="com.example", version=1)
-
-    with pytest.raises(ForecasterInvalid, match=r"com\.example"):
-        ExportedNetwork(changed(graph, change))
+def add_operators(model: onnx.ModelProto) -> None:
+    model.opset_import.add(domain="com.example", version=1)
 
 
-def test_a_graph_that_answers_something_else_is_refused(graph):
-    def change(model: onnx.ModelProto) -> None:
-        model.graph.output[0].name = "probability"
+def rename_output(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = "probability"
 
-    with pytest.raises(ForecasterInvalid, match="wanted"):
+
+@pytest.mark.parametrize(
+    ("change", "message"), [(add_operators, r"com\.example"), (rename_output, "wanted")]
+)
+def test_a_graph_of_strange_operators_or_outputs_is_refused(graph, change, message):
+    with pytest.raises(ForecasterInvalid, match=message):
         ExportedNetwork(changed(graph, change))
 
 
@@ -197,7 +196,7 @@ def test_a_network_that_cannot_be_exported_stays_with_pytorch(monkeypatch, caplo
     def refuse(*args: object, **options: object) -> bytes:
         raise NotImplementedError("no such operator")
 
-    monkeypatch.setattr("flare.forecasters.onnx.export.export_graph", refuse)
+    monkeypatch.setattr("flare.forecasters.onnx.export_graph", refuse)
     with caplog.at_level(logging.WARNING, "flare"):
         forecaster = small_network().exported()
     assert forecaster.engine == "torch"
@@ -215,7 +214,7 @@ def test_a_graph_that_answers_otherwise_than_pytorch_is_not_used(monkeypatch, ca
             getattr(another.heads, head).bias += wrong
         return export_graph(another, *args, **options)
 
-    monkeypatch.setattr("flare.forecasters.onnx.export.export_graph", export_another)
+    monkeypatch.setattr("flare.forecasters.onnx.export_graph", export_another)
     with caplog.at_level(logging.WARNING, "flare"):
         forecaster = small_network().exported()
     assert forecaster.engine == "torch"
@@ -242,3 +241,115 @@ def test_a_network_on_another_device_is_run_by_pytorch():
     # No GPU is needed to ask; "meta" stands for any device that is not the CPU.
     elsewhere = replace(forecaster, network=copy.deepcopy(forecaster.network).to("meta"))
     assert (elsewhere.device, elsewhere.engine) == ("meta", "torch")
+
+
+@pytest.fixture(scope="module")
+def forecaster():
+    return small_network(n_quantiles=3).with_postprocessing(POSTPROCESSING).exported()
+
+
+@pytest.fixture(scope="module")
+def saved(forecaster, tmp_path_factory):
+    return save(forecaster, tmp_path_factory.mktemp("onnx") / "neural")
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    """A copy of one's own."""
+    return Path(shutil.copytree(saved, tmp_path / "neural"))
+
+
+def test_exported_it_forecasts_what_it_did(forecaster):
+    before = small_network(n_quantiles=3).with_postprocessing(POSTPROCESSING)
+    assert (before.engine, forecaster.engine) == ("torch", "onnxruntime")
+    assert_same(before.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
+
+
+def test_exported_it_forecasts_nothing_for_no_samples_and_averages_larger_images(forecaster):
+    assert len(forecaster.predict(CUBES[:0], PRESENT[:0])) == 0
+    large = CUBES[:2].repeat(2, axis=3).repeat(2, axis=4)
+    assert_same(forecaster.predict(large, PRESENT[:2]), forecaster.predict(CUBES[:2], PRESENT[:2]))
+
+
+def test_the_graph_travels_in_the_folder_with_its_digest_through_another_saving(
+    forecaster, saved, tmp_path
+):
+    assert GRAPH in read_description(saved)["sha256"]
+    again = load(save(load(saved).with_postprocessing(POSTPROCESSING), tmp_path / "again"))
+    assert again.engine == "onnxruntime"
+    assert_same(forecaster.predict(CUBES, PRESENT), again.predict(CUBES, PRESENT))
+    assert again.exported() is again
+
+
+def test_without_a_described_graph_pytorch_runs_the_network_whatever_lies_in_the_folder(tmp_path):
+    folder = save(small_network(), tmp_path / "neural")
+    assert not (folder / GRAPH).exists()
+    (folder / GRAPH).write_bytes(b"anything")
+    assert load(folder).engine == "torch"
+
+
+def test_a_damaged_graph_is_refused(folder):
+    content = bytearray((folder / GRAPH).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / GRAPH).write_bytes(content)
+    with pytest.raises(ForecasterInvalid, match="not the file that was saved"):
+        load(folder)
+
+
+def test_a_graph_that_is_not_the_one_described_is_refused(folder):
+    describe(folder, parts={**read_description(folder)["parts"], "graph_sha256": "0" * 64})
+    with pytest.raises(ForecasterInvalid, match="not the file that was saved"):
+        load(folder)
+
+
+@pytest.mark.usefixtures("asked_again")
+def test_a_folder_with_a_graph_loads_without_onnx_runtime(folder, monkeypatch, forecaster):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    loaded = load(folder)
+    assert loaded.engine == "torch"
+    assert_same(loaded.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
+
+
+def test_a_graph_that_this_runtime_cannot_read_is_left_to_pytorch(folder, monkeypatch, caplog):
+    def refuse(*args: object, **options: object) -> None:
+        raise RuntimeError("opset 99 is not known")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    with caplog.at_level(logging.WARNING, "flare"):
+        assert load(folder).engine == "torch"
+    assert "opset 99" in caplog.text
+
+
+def test_with_one_thread_it_forecasts_the_same(forecaster):
+    three = forecaster.with_threads(3)
+    assert three.graph.threads == 3
+    assert three.with_threads(3).graph is three.graph
+    single = three.with_threads(1)
+    assert_same(single.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
+    assert_same(single.predict(CUBES, PRESENT), three.predict(CUBES, PRESENT), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["climatology", "constant", "forest", "logistic", "neural"])
+def test_what_has_no_graph_takes_no_threads(kind):
+    made = small(kind)
+    assert made.with_threads(1) is made
+    if kind != "neural":
+        assert made.exported() is made
+        assert (made.engine, made.device) == ("numpy", "cpu")
+
+
+def test_an_ensemble_has_its_networks_exported_and_gives_them_their_threads(tmp_path):
+    before = combine([small_forest(), small_network()]).with_postprocessing(POSTPROCESSING)
+    made = before.exported()
+    assert (before.engine, made.engine) == ("numpy, torch", "numpy, onnxruntime")
+    assert made.device == "cpu"
+    assert made.members[0] is before.members[0]
+    single = load(save(made, tmp_path / "ensemble")).with_threads(1)
+    assert single.engine == "numpy, onnxruntime"
+    assert single.members[1].graph._session.get_session_options().intra_op_num_threads == 1
+    assert_same(single.predict(CUBES, PRESENT), before.predict(CUBES, PRESENT), atol=1e-5)
+
+
+def test_an_ensemble_names_every_engine_once(forecaster):
+    assert combine([forecaster, small_network(n_quantiles=3)]).engine == "onnxruntime, torch"
+    assert combine([small_forest(), small_climatology()]).engine == "numpy"
