@@ -13,8 +13,9 @@ from flare.config import BaselineConfig, TrainConfig
 from flare.config.search import SearchConfig
 from flare.errors import ConfigInvalid
 from flare.forecasters.forest import FOREST_SPACE
-from flare.models import ARCHITECTURES, NetworkConfig
-from flare.search_space import Choices, Integers, Range, Reals, Space, is_active
+from flare.models import ARCHITECTURES
+from flare.search_space import Choices, Integers, Range, Space, is_active
+from flare.training import NETWORK_SPACE
 
 FOREST = "forest"
 
@@ -28,39 +29,10 @@ Value = int | float | str | bool
 #: Parameters by name, as trials suggest them.
 Values = Mapping[str, Value]
 
-_TWO_HEADS = ("head", ("multitask",))
-
-#: Of every architecture, by the parameters of ``train``; its own ranges come from its encoder.
-NETWORK_SPACE: Space = {
-    "hidden": Integers(low=16, high=128, log=True),
-    "dropout": Reals(low=0.0, high=0.5),
-    "learning_rate": Reals(low=3e-4, high=1e-2, log=True),
-    "weight_decay": Reals(low=1e-4, high=0.3, log=True),
-    "warmup": Reals(low=0.01, high=0.3),
-    "batch_size": Integers(low=8, high=64, log=True),
-    "gradient_clip_norm": Reals(low=0.1, high=10.0, log=True),
-    "ema": Reals(low=0.9, high=0.999),
-    "sampling": Choices(options=("natural", "class_balanced", "region_balanced")),
-    "mirror": Choices(options=(True, False)),
-    "shift": Reals(low=0.0, high=0.1),
-    "brightness_jitter": Reals(low=0.0, high=0.5),
-    "image_dropout": Reals(low=0.0, high=0.2),
-    "head": Choices(options=("distribution", "multitask")),
-    "flux_loss": Choices(options=("l1", "huber", "pinball", "censored"), when=_TWO_HEADS),
-    "event_loss": Choices(options=("bce", "weighted_bce", "focal"), when=_TWO_HEADS),
-    "event_weight": Reals(low=0.1, high=10.0, log=True, when=_TWO_HEADS),
-    "event_balance": Reals(low=0.0, high=1.0, when=("event_loss", ("weighted_bce",))),
-    "focal_gamma": Reals(low=0.5, high=4.0, when=("event_loss", ("focal",))),
-}
-
 
 def space_of(model: str, config: SearchConfig) -> Space:
     """Return the space of a model: its own, and image sizes if there are several."""
-    if model == FOREST:
-        space = dict(FOREST_SPACE)
-    else:
-        encoder = ARCHITECTURES[model](NetworkConfig(architecture=model))
-        space = {**encoder.search_space, **NETWORK_SPACE}
+    space = dict(FOREST_SPACE if model == FOREST else NETWORK_SPACE)
     if 0 < config.smallest_image_size < config.image_size:
         low, high = (_exponent(n) for n in (config.smallest_image_size, config.image_size))
         space[IMAGE_SIZE_EXPONENT] = Integers(low=low, high=high)
