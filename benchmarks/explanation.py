@@ -31,7 +31,7 @@ from benchmarks.shuffled_images import shuffled
 from flare.config import TrainConfig
 from flare.datasets.pack.reader import PackedSplit
 from flare.datasets.splits import split_by_region
-from flare.datasets.synthetic.flares import level_of
+from flare.datasets.synthetic.flares import LEVELS
 from flare.datasets.synthetic.region import make_regions
 from flare.datasets.synthetic.render import Surroundings
 from flare.forecasters.base import Forecaster
@@ -106,7 +106,7 @@ def inversion_masks(data_dir: Path, ids: list[str], split: str = "test") -> NDAr
         split,
         about[f"n_{split}"],
         seed=about["seed"],
-        level=level_of(about["difficulty"]),
+        level=LEVELS[about["difficulty"]],
         test=about["test"],
     )
     windows = {

@@ -1,4 +1,4 @@
-"""Ranges that a search draws hyperparameters from; each model declares its own beside itself.
+"""Ranges that a search draws hyperparameters from; each model declares its own.
 
 A space maps names of parameters to ranges, in an order in which every condition comes after what
 it depends on. Names are those of the entry points' parameters.
@@ -45,7 +45,7 @@ Space = Mapping[str, Range]
 
 
 def is_active(one: Range, chosen: Mapping[str, object]) -> bool:
-    """Return whether a range has an effect beside the values that were chosen before it."""
+    """Return whether a range has an effect with the values that were chosen before it."""
     return one.when is None or chosen.get(one.when[0]) in one.when[1]
 
 

@@ -55,7 +55,7 @@ def network(
     torch.manual_seed(0)
     config = NetworkConfig(architecture, width=width, hidden=4)
     untrained = build(config)
-    untrained.start_at(log10_flux, (0.6, 0.4, 0.2, 0.1))
+    untrained.heads.start_at(log10_flux, (0.6, 0.4, 0.2, 0.1))
     if broken:
         with torch.no_grad():
             for weights in untrained.parameters():

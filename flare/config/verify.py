@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from flare.config.groups import ModelNameOption, OptionalPath, Seed, Share
+from flare.config.groups import ModelNameOption, OptionalPath, Seed, Share, readable_by
 from flare.errors import InputInvalid
 from flare.forecast_facts import parse_time
 
@@ -31,11 +31,6 @@ def column_names(text: str) -> dict[str, str]:
     return names
 
 
-def _column_names(text: str) -> str:
-    column_names(text)
-    return text
-
-
 def hours(text: str) -> float:
     """Return the hours of a duration such as ``24h``, ``2d`` or ``30min``; without a unit, hours.
 
@@ -50,18 +45,13 @@ def hours(text: str) -> float:
     return float(match[1]) * {"h": 1.0, "d": 24.0, "min": 1 / 60}[match[2] or "h"]
 
 
-def _duration(text: str) -> str:
-    hours(text)
-    return text
-
-
 def _window(text: str) -> str:
     if hours(text) == 0:
         raise ValueError("the window must be longer than 0")
     return text
 
 
-Columns = Annotated[str, AfterValidator(_column_names)]
+Columns = Annotated[str, readable_by(column_names)]
 
 
 def _time(text: str) -> str:
@@ -114,7 +104,7 @@ class VerifyConfig(ModelNameOption):
     window: Annotated[str, AfterValidator(_window)] = Field(
         "24h", description="length of the forecast window"
     )
-    latency: Annotated[str, AfterValidator(_duration)] = Field(
+    latency: Annotated[str, readable_by(hours)] = Field(
         "0h", description="from the time of a forecast to the beginning of its window"
     )
     by: Literal["auto", "disk", "region"] = Field(

@@ -31,7 +31,6 @@ from flare.verification.contingency import (
     heidke_skill_score,
     probability_of_detection,
     probability_of_false_detection,
-    resampled_tables,
     tables_at,
     true_skill_statistic,
 )
@@ -213,7 +212,7 @@ def _draw_bands(
     weights: NDArray[np.float64],
 ) -> None:
     thresholds = np.geomspace(lowest, 1, _BAND_STEPS)
-    tables = resampled_tables(observed, probability, thresholds, weights)
+    tables = tables_at(observed, probability, thresholds, weights=weights)
     for score, colour in ((true_skill_statistic, BLUE), (heidke_skill_score, GREEN)):
         low, high = bands(score(tables))
         axes.fill_between(

@@ -16,8 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from flare.errors import DatasetNotFound
 from flare.forecast_facts import parse_time
 from flare.images.npy import PLANES_SHAPE
-from flare.images.places import sample_of_files, start_of
-from flare.images.planes import parse_name
+from flare.images.planes import parse_name, sample_of_files, start_of
 from serving.http.access import check_key, holds_key
 from serving.http.problems import problem_responses, without_places
 from serving.schemas import Health, History, Ready

@@ -5,8 +5,7 @@ from dataclasses import replace
 from flare.files import digest_of_images
 from flare.forecast_facts import SampleFacts, Window, region_of_paths, window_after_input
 from flare.images.grey_scale import LEVEL
-from flare.images.places import sample_of_files, start_of
-from flare.images.planes import UNIFORM, is_ignored_channel, parse_name
+from flare.images.planes import UNIFORM, is_ignored_channel, parse_name, sample_of_files, start_of
 from flare.sample import N_PLANES
 from serving.http.problems import Refused
 from serving.uploads.archive import ZIP_MAGIC, Archive

@@ -58,6 +58,7 @@ def searched(at_home, tmp_path, monkeypatch):
             "precision": "32-true",
             "resamples": 100,
             "register": False,
+            "model_name": "searched",  # `models` has the first versions of the usual name
             "heartbeat": 1,
         }
         return search.run(SearchConfig(**at_home.small | small | given))

@@ -30,7 +30,7 @@ from flare.models.normalisation import (
 from flare.seeding import Stream, integer_seed
 from flare.training.augment import build_augmentation
 from flare.training.batches import Batch, Batches, Rows
-from flare.training.linear_curve import fit_linear_curve
+from flare.training.distribution import fit_linear_curve
 from flare.training.loop import Training
 from flare.training.losses import build_loss
 from flare.training.processes import (
@@ -236,7 +236,7 @@ def _set_first_forecast(
     peak_flux = data.peak_flux[rows]
     # Half an event and half a non-event more, so that no rate is 0 or 1.
     rates = ((event_outcomes(peak_flux).sum(axis=0) + 0.5) / (len(rows) + 1)).tolist()
-    network.start_at(float(np.median(np.log10(peak_flux))), rates)
+    network.heads.start_at(float(np.median(np.log10(peak_flux))), rates)
     if network.heads.linear is not None and inputs.features is not None:
         fit_linear_curve(
             network.heads.linear,

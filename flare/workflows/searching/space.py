@@ -10,9 +10,9 @@ from optuna import Trial
 from flare.config import BaselineConfig, TrainConfig
 from flare.config.search import SearchConfig
 from flare.forecasters.forest import FOREST_SPACE
-from flare.models import ARCHITECTURES, NetworkConfig
+from flare.models import ARCHITECTURES
 from flare.search_space import Choices, Integers, Range, Space, is_active
-from flare.training.search_space import NETWORK_SPACE
+from flare.training import NETWORK_SPACE
 
 FOREST = "forest"
 
@@ -28,11 +28,7 @@ Values = Mapping[str, int | float | str | bool]
 
 def space_of(model: str, config: SearchConfig) -> Space:
     """Return the space of a model: its own, and image sizes if there are several."""
-    if model == FOREST:
-        space = dict(FOREST_SPACE)
-    else:
-        encoder = ARCHITECTURES[model](NetworkConfig(architecture=model))
-        space = {**encoder.search_space, **NETWORK_SPACE}
+    space = dict(FOREST_SPACE if model == FOREST else NETWORK_SPACE)
     if 0 < config.smallest_image_size < config.image_size:
         space[IMAGE_SIZE_EXPONENT] = Integers(
             low=_exponent(config.smallest_image_size), high=_exponent(config.image_size)

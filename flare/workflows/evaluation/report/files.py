@@ -106,7 +106,7 @@ def _as_json(reported: Reported) -> dict[str, Any]:
 def _sections(reported: Reported) -> list[Section]:
     comparison, audit = reported.comparison, reported.audit
     findings = [
-        f"{one.title}: {one.count} of {one.total}. {one.meaning}"
+        f"{one.about.title}: {one.count} of {one.total}. {one.about.meaning}"
         for one in (*audit.invalid, *audit.warnings)
     ]
     return [
