@@ -14,10 +14,7 @@ from flare.forecast_facts import parse_time
 def column_names(text: str) -> dict[str, str]:
     """Parse a mapping such as ``time=DATE,p_M1.0=M1+``; an empty text gives none.
 
-    Raises
-    ------
-    ValueError
-        A part is not NAME=COLUMN, or a name is given twice.
+    Raises ValueError: a part is not NAME=COLUMN, or a name is given twice.
     """
     names: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -31,23 +28,20 @@ def column_names(text: str) -> dict[str, str]:
     return names
 
 
-def _column_names(text: str) -> str:
-    column_names(text)
-    return text
-
-
 def hours(text: str) -> float:
     """Return the hours of a duration such as ``24h``, ``2d`` or ``30min``; without a unit, hours.
 
-    Raises
-    ------
-    ValueError
-        The text is not a duration.
+    Raises ValueError: the text is not a duration.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(h|d|min)?", text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration; write such as 24h, 2d or 30min")
     return float(match[1]) * {"h": 1.0, "d": 24.0, "min": 1 / 60}[match[2] or "h"]
+
+
+def _columns(text: str) -> str:
+    column_names(text)
+    return text
 
 
 def _duration(text: str) -> str:
@@ -61,9 +55,6 @@ def _window(text: str) -> str:
     return text
 
 
-Columns = Annotated[str, AfterValidator(_column_names)]
-
-
 def _time(text: str) -> str:
     try:
         return parse_time(text, "the time").isoformat() if text else ""
@@ -71,6 +62,7 @@ def _time(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+Columns = Annotated[str, AfterValidator(_columns)]
 Time = Annotated[str, AfterValidator(_time)]
 
 

@@ -10,7 +10,7 @@ from mlflow.artifacts import load_text
 from entrypoints.show import show_evaluation
 from flare.config import EvaluateConfig
 from flare.workflows import evaluate
-from flare.workflows.evaluation.report.figures import CAPTIONS
+from flare.workflows.evaluation.figures import CAPTIONS
 
 from tiny import copy_without_packs, plant_leak
 from workplace import working_in

@@ -209,7 +209,7 @@ def test_a_report_is_on_disk_before_mlflow_is_asked_for_anything(
     def away(*_: object, **__: object) -> None:
         raise TrackingUnavailable("MLflow does not answer")
 
-    monkeypatch.setattr(evaluate, "log_report", away)
+    monkeypatch.setattr(evaluate, "log_scores", away)
     place = tmp_path / "report"
     config = EvaluateConfig(data_dir=at_home.data, model="2", resamples=100, output_dir=place)
     with pytest.raises(TrackingUnavailable, match=f"does not answer; the report is in {place}"):
@@ -228,5 +228,5 @@ def test_a_version_whose_run_was_purged_is_evaluated_without_its_card(at_home, c
 def test_of_a_single_region_there_still_is_a_forest_for_reference(elsewhere):
     data = write_tiny_dataset(elsewhere / "few", training_regions=1, test_regions=1)
     pack = open_packed(PackOptions(data_dir=data, processes=1), 32)
-    result = fit_references(reference_data(pack)).forecasters
+    result = fit_references(reference_data(pack))
     assert result["forest"].postprocessing == PostProcessing()
