@@ -27,7 +27,6 @@ from flare.workflows.evaluation.comparison import (
     FOREST,
     ORACLE,
     Comparison,
-    ScoreSettings,
     compare,
     subsets_of,
 )
@@ -229,7 +228,9 @@ def _compared(
     return compare(
         forecasts,
         Observations.from_table(rows.table),
-        settings=ScoreSettings(config.resamples, config.scale, climatology),
+        resamples=config.resamples,
+        scale=config.scale,
+        climatology=climatology,
         subsets=subsets_of(rows.table, rows.present, scale=config.scale),
         in_subsets=[*models, FOREST, CLIMATOLOGY],
         fitted=fitted,

@@ -5,9 +5,8 @@ from matplotlib.figure import Figure
 
 from flare.goes import HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, event_outcomes
 from flare.plots.comparison import paired_differences, skill_by_subset, skill_panels
-from flare.plots.flux import confusion_matrix, predicted_against_true
-from flare.plots.groups import error_against_missing, interval_coverage
-from flare.plots.reliability import reliability_diagram
+from flare.plots.flux import confusion_matrix, interval_coverage, predicted_against_true
+from flare.plots.reliability import error_against_missing, reliability_diagram
 from flare.plots.roc import roc_curve, skill_against_threshold
 from flare.sample import N_PLANES
 from flare.verification.bootstrap import region_weights
@@ -85,20 +84,26 @@ def _of_forecasts(reported: Reported) -> dict[str, Figure]:
     scale = LABEL_SCALES[reported.scale]
     shift = np.log10(scale)
     level = reported.forecaster.spec.interval_level
-    of_event = {"event": HEADLINE_EVENT, "weights": weights}
     return {
-        "reliability": reliability_diagram(outcomes, chance, **of_event),
+        "reliability": reliability_diagram(outcomes, chance, event=HEADLINE_EVENT, weights=weights),
         "roc": roc_curve(
-            outcomes, chance, threshold=threshold, name=model, references=references, **of_event
+            outcomes,
+            chance,
+            event=HEADLINE_EVENT,
+            threshold=threshold,
+            name=model,
+            references=references,
+            weights=weights,
         ),
         "skill_against_threshold": skill_against_threshold(
-            outcomes, chance, threshold=threshold, **of_event
+            outcomes, chance, event=HEADLINE_EVENT, threshold=threshold, weights=weights
         ),
         "error_against_missing_images": error_against_missing(
             N_PLANES - reported.rows.present.sum(axis=(1, 2)),
             np.abs(own.log10_flux - np.log10(flux)),
             np.square(chance - outcomes),
-            **of_event,
+            event=HEADLINE_EVENT,
+            weights=weights,
         ),
         "predicted_against_true": predicted_against_true(
             own.log10_flux + shift,

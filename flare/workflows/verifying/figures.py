@@ -2,7 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from flare.plots.methods import corp_diagrams, method_scores, monthly_scores, murphy_diagram
+from flare.plots.comparison import method_scores, monthly_scores
+from flare.plots.reliability import corp_diagrams, murphy_diagram
 from flare.plots.roc import roc_curve
 from flare.workflows.evaluation.report_page import ReportFigure
 from flare.workflows.verifying.sections import best_method, resampled_text
