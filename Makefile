@@ -3,6 +3,7 @@
 PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3 python; do \
   $$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$one && break; done)
 VENV := .venv
+comma := ,
 BIN := $(VENV)/bin
 # What the job needs is installed; and what tests and documentation need too.
 READY := $(VENV)/.ready
@@ -24,18 +25,23 @@ endif
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# Install the project with the extras $(1). Byte code is left to the first import of a module: pip
+# would make it for all modules of all packages, which takes as long as the rest.
+define install
+@command -v "$(PYTHON)" >/dev/null || { echo "no supported Python on PATH: install 3.11, 3.12 or 3.13 (Debian: python3 and python3-venv), or pass PYTHON=/path/to/python3.11"; exit 2; }
+@echo "making $(VENV) with $(PYTHON): $(2)"
+@test -x $(BIN)/python -a -z "$(MOVED)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -e '.[$(1)]'
+@$(BIN)/python -m flare.tracking.store
+endef
+
 $(READY): pyproject.toml requirements.lock
-	@command -v "$(PYTHON)" >/dev/null || { echo "no supported Python on PATH: install 3.11, 3.12 or 3.13 (Debian: python3 and python3-venv), or pass PYTHON=/path/to/python3.11"; exit 2; }
-	@echo "making $(VENV) with $(PYTHON): two to five minutes, 2 GB, or 6 where pip takes the torch with CUDA"
-	@test -x $(BIN)/python -a -z "$(MOVED)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[train,serve]'
-	@$(BIN)/python -m flare.tracking.store
+	$(call install,train$(comma)serve,one to four minutes and 1.6 GB; 6 GB where pip takes the torch with CUDA)
 	@touch $(READY)
 
-$(ALL): $(READY)
-	@echo "adding what tests, documentation and nowcast need: about two minutes and 1 GB"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[train,serve,docs,dev]'
-	@touch $(ALL)
+$(ALL): pyproject.toml requirements.lock
+	$(call install,train$(comma)serve$(comma)docs$(comma)dev,with all that tests$(comma) documentation and nowcast need: two to five minutes and 2.2 GB; 7 GB where pip takes the torch with CUDA)
+	@touch $(READY) $(ALL)
 
 setup: $(ALL)  ## make .venv with everything in it
 

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.step import Plain
 from benchmarks.timing import machine
-from flare.forecasters.onnx.export import difference, export_graph
-from flare.forecasters.onnx.session import ExportedNetwork
+from flare.forecasters.onnx import ExportedNetwork, difference, export_graph
 from flare.models import NetworkConfig, build
 from flare.models.blocks import overview, pool
 from flare.models.normalisation import ChannelNormalisation

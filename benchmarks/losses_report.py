@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare.config.network_groups import ObjectiveOptions
-from flare.forecast import Forecast
+from flare.forecast import Forecast, natural_probabilities
 from flare.forecasters.postprocessing.apply import PostProcessing
-from flare.forecasters.postprocessing.calibration import natural_probabilities
+from flare.forecasters.postprocessing.calibration import choose_calibration, cross_calibrated
 from flare.forecasters.postprocessing.fit import fit_postprocessing
-from flare.forecasters.postprocessing.fit_calibration import choose_calibration, cross_calibrated
 from flare.goes import EVENTS, event_outcomes
 from flare.training.losses import INTERVAL_LEVEL
 from flare.training.sampling import class_weights

@@ -10,9 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flare.tracking.promotions import Promotion
     from flare.workflows.evaluate import Evaluation
-    from flare.workflows.main import WholeJob
     from flare.workflows.prediction.prediction_table import Forecasts
 
 _SHOWN = 10  # rows of the table
@@ -87,38 +85,3 @@ def _show_table(rows: list[dict[str, Any]], output: Path | None) -> None:
     Console(width=100).print(table)
     if len(rows) > _SHOWN:
         print(f"... and {len(rows) - _SHOWN} more in {output}")
-
-
-def show_history(name: str, history: "Sequence[Promotion]") -> None:
-    """Print all promotions of a registered model, the oldest first."""
-    if not history:
-        print(f"no version of {name} was promoted yet; run `mlflow run . -e promote`")
-    for one in history:
-        before = "nothing" if one.before is None else f"version {one.before}"
-        move = "rolled back" if one.rollback else "promoted"
-        print(f"{one.at}  {one.who}  {move} from {before} to version {one.version}: {one.why}")
-        for whose, score in one.scores.items():
-            value, low, high = (
-                "-" if score[key] is None else f"{score[key]:.3f}"
-                for key in ("value", "low", "high")
-            )
-            print(f"    {whose}: {score['event']} {score['name']} {value} [{low}, {high}]")
-
-
-def show_whole_job(job: "WholeJob") -> None:
-    """Print the results and times of the stages, and the next commands."""
-    print()
-    show_evaluation(job.evaluation)
-    print()
-    print("\n".join(job.promoted.lines() if job.promoted else ["Production stays as it was"]))
-    print()
-    show_forecasts(job.forecasts)
-    times = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in job.seconds.items())
-    print(f"\ntook {sum(job.seconds.values()):.0f} s: {times}\n")
-    print(
-        "next:\n"
-        "  make ui       compare the runs in MLflow's UI\n"
-        "  make serve    forecasts over HTTP, http://127.0.0.1:8000\n"
-        "  . .venv/bin/activate && mlflow run . -e train -P epochs=30 "
-        "--experiment-name solar-flare --env-manager local"
-    )

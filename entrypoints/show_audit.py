@@ -34,28 +34,24 @@ def show_audit(report: "AuditReport") -> None:
 
 
 def _table(report: "AuditReport") -> Table:
-    from flare.datasets.audit.checks import LEAK_CHECKS
-    from flare.datasets.audit.report import PLACES
-
     table = plain_table("", "check", "where", numbers=["count"])
     table.add_column("of")
     before = ""
     for one in report.findings:
-        title, before = ("" if one.title == before else one.title), one.title
+        title = one.about.title
         verdict = f"[{_STYLES[one.verdict]}]{one.verdict}[/]"
         made = one.verdict != "skipped"
         count = f"{one.count:,}" if made else "-"
-        of = f"{one.total:,} {LEAK_CHECKS[one.check].unit}" if made else "-"
-        table.add_row(verdict, title, PLACES[one.place], count, of)
+        of = f"{one.total:,} {one.about.unit}" if made else "-"
+        table.add_row(verdict, "" if title == before else title, one.where, count, of)
+        before = title
     return table
 
 
 def _show(console: Console, finding: "AuditFinding") -> None:
-    from flare.datasets.audit.report import PLACES
-
     style = _STYLES[finding.verdict]
-    head = f"[{style}]{finding.verdict}[/]: {finding.title}, {PLACES[finding.place]}"
+    head = f"[{style}]{finding.verdict}[/]: {finding.about.title}, {finding.where}"
     share = f"{finding.share:.1%}" if finding.share is not None else ""
     console.print(f"{head}: {share}{'; ' if finding.note and share else ''}{escape(finding.note)}")
-    lines = [escape(finding.meaning), *(f"e.g. {escape(one)}" for one in finding.examples)]
+    lines = [escape(finding.about.meaning), *(f"e.g. {escape(one)}" for one in finding.examples)]
     console.print(Padding("\n".join(lines), (0, 0, 1, 2)))

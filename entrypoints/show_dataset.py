@@ -73,7 +73,7 @@ def _checks_table(splits: Sequence["SplitCensus"]) -> Table:
     table = plain_table("", numbers=[one.name for one in splits])
     furthest = max(one.minutes_off for one in splits)
     for check, what in CENSUS_CHECKS.items():
-        affected = [one for one in splits if one.findings[check]]
+        affected = [one for one in splits if one.findings[check].count]
         text = what
         if affected:
             text += f" (at most {furthest:.1f})" if check == "off_step" else ""

@@ -83,12 +83,8 @@ class Forecast:
     ) -> "Forecast":
         """Return the forecasts of a table with the ``columns``.
 
-        Raises
-        ------
-        KeyError
-            A column of the flux is missing.
-        ValueError
-            A value is not a number, or there is no probability.
+        Raises KeyError: a column of the flux is missing; ValueError: a value is not a number, or
+        there is no probability.
         """
         names = [name for name in table.columns if name.startswith(_PROBABILITY)]
         flux, lower, upper, *probabilities = (
@@ -147,3 +143,23 @@ def shift_prior(probability: ArrayLike, from_rate: float, to_rate: float) -> _Fl
     more, less = to_rate / from_rate, (1 - to_rate) / (1 - from_rate)
     happens, fails = chance * more, (1 - chance) * less
     return np.asarray(happens / (happens + fails), dtype=np.float64)
+
+
+def natural_probabilities(probability: _Floats, class_sampling_weights: Sequence[float]) -> _Floats:
+    """Correct probabilities for classes that were sampled more or less often in training.
+
+    With p_c the probability of each class, which is what lies between an event and the next
+    stronger one, p_c' = (p_c / w_c) / sum_k (p_k / w_k): `shift_prior` for more than two classes,
+    exact where samples of a class look the same. Source: Saerens et al. 2002,
+    doi:10.1162/089976602753284446, eq. 2.4.
+
+    ``probability`` is (N, E), from weak to strong; an event that is more likely than a weaker one
+    is lowered to it first. ``class_sampling_weights`` are w > 0, (E + 1,), below the weakest event
+    first.
+    """
+    ordered = np.minimum.accumulate(probability, axis=1)
+    edges = np.pad(ordered, [(0, 0), (1, 1)], constant_values=((0, 0), (1, 0)))
+    classes = -np.diff(edges, axis=1) / np.asarray(class_sampling_weights)  # (N, E + 1)
+    shares = classes / classes.sum(axis=1, keepdims=True)
+    # Summed from the strongest down, so that rare events keep their digits.
+    return np.asarray(np.cumsum(shares[:, :0:-1], axis=1)[:, ::-1], dtype=np.float64)

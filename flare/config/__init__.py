@@ -31,13 +31,17 @@ from flare.config.groups import (
     SplitConfig,
     SynthesisOptions,
     ValidationOptions,
+    readable_by,
     sha256_text,
     shard_text,
 )
 from flare.config.network_groups import NetworkOptions, ResumeOption
-from flare.config.nowcast import NowcastConfig
 from flare.config.search import SearchConfig
 from flare.config.verify import VerifyConfig
+from flare.forecast_facts import parse_time
+
+#: Issue time of a nowcast of this minute.
+NOW = "now"
 
 
 class DownloadConfig(ProcessesOption):
@@ -195,6 +199,35 @@ class PredictConfig(SampleOptions, BaseRatesOption, ProcessesOption, ModelNameOp
         "",
         description="share of the samples to forecast, such as 3/16 in the third of 16 jobs; the "
         "same command without it merges what all have forecast; empty: everything",
+    )
+
+
+def _nowcast_time(text: str) -> None:
+    if text != NOW:
+        parse_time(text, "time")
+
+
+class NowcastConfig(BaseRatesOption, ModelNameOption):
+    """Forecast the numbered regions of the real Sun, now or at a time; needs the extra `sun`."""
+
+    time: Annotated[str, readable_by(_nowcast_time)] = Field(
+        NOW, description="issue time: now, or ISO 8601 with a zone; images after it are not used"
+    )
+    source: Annotated[str, Field(min_length=1)] = Field(
+        "jsoc",
+        description="jsoc: fetch from JSOC and SWPC; or a folder with solar_regions.json and FITS "
+        "images",
+    )
+    model: str = Field(
+        "Production", description="run id, version number, alias, models:/ URI or folder"
+    )
+    max_age: Annotated[float, Field(gt=0, le=720)] = Field(
+        30.0,
+        description="minutes before the issue time; if the newest image is older, there is no "
+        "forecast",
+    )
+    output_dir: Path = Field(
+        Path("outputs/nowcast"), description="folder for a new folder, named by the issue time"
     )
 
 

@@ -3,18 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from flare.config.groups import BaseRatesOption, ModelNameOption, SampleOptions
+from flare.config.groups import BaseRatesOption, ModelNameOption, SampleOptions, one_of
 
 #: Numbers of places on an edge of an image that a map may have.
 GRIDS = (2, 4, 8, 16)
-
-
-def _grid(value: int) -> int:
-    if value not in GRIDS:
-        raise ValueError(f"choose one of {', '.join(map(str, GRIDS))}")
-    return value
 
 
 class ExplainConfig(SampleOptions, BaseRatesOption, ModelNameOption):
@@ -31,7 +25,7 @@ class ExplainConfig(SampleOptions, BaseRatesOption, ModelNameOption):
         description="occlusion: hide a part and forecast again, for every model; gradients: "
         "Integrated Gradients by pixel too, for one network, needs Captum",
     )
-    grid: Annotated[int, AfterValidator(_grid)] = Field(
+    grid: Annotated[int, one_of(*GRIDS)] = Field(
         8, description="places on an edge of the image that are hidden in turn: 2, 4, 8 or 16"
     )
     output_dir: Path = Field(Path("outputs/explanation"), description="folder for the figure")

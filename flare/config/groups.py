@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,13 +29,28 @@ IMAGE_SIZES = (32, 64, 128, 256)
 OptionalPath = Annotated[Path | None, BeforeValidator(lambda v: None if v == "" else v)]
 
 
-def _image_size(value: int) -> int:
-    if value not in IMAGE_SIZES:
-        raise ValueError(f"choose one of {', '.join(map(str, IMAGE_SIZES))}")
-    return value
+def one_of(*choices: int) -> AfterValidator:
+    """Return a validator of numbers that takes only these."""
+
+    def check(value: int) -> int:
+        if value not in choices:
+            raise ValueError(f"choose one of {', '.join(map(str, choices))}")
+        return value
+
+    return AfterValidator(check)
 
 
-ImageSize = Annotated[int, AfterValidator(_image_size)]
+def readable_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Return a validator of texts: ``parse`` raises ValueError if it cannot read one."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+ImageSize = Annotated[int, one_of(*IMAGE_SIZES)]
 
 
 def _folds(value: int) -> int:
@@ -62,7 +77,7 @@ def shard_text(value: str) -> str:
     return f"{part[1]}/{part[2]}"
 
 
-def base_rates(text: str) -> dict[str, float]:
+def parse_base_rates(text: str) -> dict[str, float]:
     """Parse rates such as ``M1.0:0.2,C1.0:0.6``; an empty text gives none.
 
     Raises ValueError: an event is unknown or given twice, or a rate is not strictly between 0 and
@@ -80,11 +95,6 @@ def base_rates(text: str) -> dict[str, float]:
         if rates[event] == 0:
             raise ValueError(f"the base rate of {event} must be above 0")
     return rates
-
-
-def _base_rates(text: str) -> str:
-    base_rates(text)
-    return text
 
 
 #: Parameters that do not change results. Runs log them as tags, so comparisons skip them.
@@ -240,11 +250,16 @@ class BootstrapOptions(EntryConfig):
 class BaseRatesOption(EntryConfig):
     """Event rates that probabilities are adjusted to."""
 
-    base_rates: Annotated[str, AfterValidator(_base_rates)] = Field(
+    base_rates: Annotated[str, readable_by(parse_base_rates)] = Field(
         "",
         description="event rates that the probabilities are adjusted to, such as M1.0:0.2; empty: "
         "those of the training regions",
     )
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The rate of each event that one is given for."""
+        return parse_base_rates(self.base_rates)
 
 
 class SampleOptions(EntryConfig):

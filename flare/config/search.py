@@ -11,6 +11,7 @@ from flare.config.groups import (
     ModelNameOption,
     SeedOption,
     SplitConfig,
+    one_of,
 )
 from flare.config.network_groups import AcceleratorOptions
 
@@ -32,12 +33,6 @@ def _objective(text: str) -> str:
     if len(names) > 2 or len(set(names)) < len(names):
         raise ValueError("give one objective, or two different ones separated by a comma")
     return text
-
-
-def _smallest_image_size(value: int) -> int:
-    if value not in (0, *IMAGE_SIZES):
-        raise ValueError(f"choose one of {', '.join(map(str, IMAGE_SIZES))}, or 0")
-    return value
 
 
 #: Every class that can be abstract has a method of this name, which no config needs.
@@ -91,7 +86,7 @@ class SearchConfig(
     folds: Annotated[int, Field(ge=2, le=20)] = Field(
         3, description="cross-validation folds of every trial, grouped by active region"
     )
-    smallest_image_size: Annotated[int, AfterValidator(_smallest_image_size)] = Field(
+    smallest_image_size: Annotated[int, one_of(0, *IMAGE_SIZES)] = Field(
         0, description="smallest edge in pixels that trials may use; 0: image_size alone"
     )
     register: bool = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from flare.config.groups import ModelNameOption, OptionalPath, Seed, Share
+from flare.config.groups import ModelNameOption, OptionalPath, Seed, Share, readable_by
 from flare.errors import InputInvalid
 from flare.forecast_facts import parse_time
 
@@ -39,16 +39,6 @@ def hours(text: str) -> float:
     return float(match[1]) * {"h": 1.0, "d": 24.0, "min": 1 / 60}[match[2] or "h"]
 
 
-def _columns(text: str) -> str:
-    column_names(text)
-    return text
-
-
-def _duration(text: str) -> str:
-    hours(text)
-    return text
-
-
 def _window(text: str) -> str:
     if hours(text) == 0:
         raise ValueError("the window must be longer than 0")
@@ -62,7 +52,7 @@ def _time(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
-Columns = Annotated[str, AfterValidator(_columns)]
+Columns = Annotated[str, readable_by(column_names)]
 Time = Annotated[str, AfterValidator(_time)]
 
 
@@ -106,7 +96,7 @@ class VerifyConfig(ModelNameOption):
     window: Annotated[str, AfterValidator(_window)] = Field(
         "24h", description="length of the forecast window"
     )
-    latency: Annotated[str, AfterValidator(_duration)] = Field(
+    latency: Annotated[str, readable_by(hours)] = Field(
         "0h", description="from the time of a forecast to the beginning of its window"
     )
     by: Literal["auto", "disk", "region"] = Field(

@@ -29,7 +29,6 @@ from flare.verification.contingency import (
     heidke_skill_score,
     probability_of_detection,
     probability_of_false_detection,
-    resampled_tables,
     tables_at,
     true_skill_statistic,
 )
@@ -158,7 +157,7 @@ def _draw_skill(
             thresholds, score(table), color=colour, linewidth=1.6, linestyle=style, label=name
         )
     thresholds = np.geomspace(lowest, 1, _BAND_STEPS)
-    tables = resampled_tables(observed, probability, thresholds, weights)
+    tables = tables_at(observed, probability, thresholds, weights=weights)
     for score, _, colour, _, label in scores:
         low, high = bands(score(tables))
         axes.fill_between(thresholds, low, high, color=colour, alpha=0.18, linewidth=0, label=label)

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 from flare.verification.inputs import (
     BoolArray,
     FloatArray,
+    event_arrays,
     number_array,
     outcome_array,
-    probability_array,
     ratio,
     weight_array,
 )
@@ -230,47 +230,31 @@ CONTINGENCY_SCORES: dict[str, Callable[[ContingencyTable], FloatArray]] = {
 
 
 def tables_at(
-    observed: BoolArray, probability: FloatArray, thresholds: FloatArray
+    observed: BoolArray,
+    probability: FloatArray,
+    thresholds: FloatArray,
+    *,
+    weights: ArrayLike | None = None,
 ) -> ContingencyTable:
-    """Return the contingency tables at K thresholds; the entries have shape (K,)."""
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
+    """Return the contingency tables at K thresholds: entries are (K,), or (R, K) of R resamples."""
+    observed, probability, counts = event_arrays(observed, probability, weights)
     thresholds = number_array("thresholds", thresholds, np.shape(thresholds))
-
-    def at_or_above(values: FloatArray) -> FloatArray:
-        return (len(values) - np.searchsorted(np.sort(values), thresholds)).astype(np.float64)
-
-    hits, false_alarms = at_or_above(probability[observed]), at_or_above(probability[~observed])
-    n_events = np.count_nonzero(observed)
-    return ContingencyTable(
-        hits=hits,
-        misses=n_events - hits,
-        false_alarms=false_alarms,
-        correct_negatives=len(observed) - n_events - false_alarms,
-    )
-
-
-def resampled_tables(
-    observed: BoolArray, probability: FloatArray, thresholds: FloatArray, weights: FloatArray
-) -> ContingencyTable:
-    """Return the contingency tables of R resamples at K thresholds; entries are (R, K)."""
-    weights = weight_array(weights, len(observed))
     order = np.argsort(probability)
-    # Column k: what the k samples of the lowest probabilities weigh.
-    first = np.searchsorted(probability[order], thresholds)
-    ordered = weights[:, order]
+    n_below = np.searchsorted(probability[order], thresholds)
+    ordered = counts[..., order]
 
     def at_or_above(counted: FloatArray) -> FloatArray:
-        below = np.pad(np.cumsum(counted, axis=1), ((0, 0), (1, 0)))
-        return np.asarray(below[:, -1:] - below[:, first])
+        # Entry k: what the k samples of the lowest probabilities weigh.
+        below = np.insert(np.cumsum(counted, axis=-1), 0, 0, axis=-1)
+        return np.asarray(below[..., -1:] - below[..., n_below])
 
     hits = at_or_above(ordered * observed[order])
     false_alarms = at_or_above(ordered * ~observed[order])
     return ContingencyTable(
         hits=hits,
-        misses=(weights @ observed)[:, None] - hits,
+        misses=(counts @ observed)[..., None] - hits,
         false_alarms=false_alarms,
-        correct_negatives=(weights @ ~observed)[:, None] - false_alarms,
+        correct_negatives=(counts @ ~observed)[..., None] - false_alarms,
     )
 
 

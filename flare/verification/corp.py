@@ -18,10 +18,8 @@ from scipy.optimize import isotonic_regression
 from flare.verification.inputs import (
     BoolArray,
     FloatArray,
-    outcome_array,
-    probability_array,
+    event_arrays,
     ratio,
-    weight_array,
 )
 from flare.verification.probabilistic import RankedWeights, rank
 
@@ -65,13 +63,9 @@ def corp_decomposition(
 ) -> dict[str, CorpParts]:
     """Split the Brier score, the logarithmic score and the misclassification rate into parts.
 
-    Returns
-    -------
-    The parts by the name of the score in ``LOSSES``.
+    They are by the name of the score in ``LOSSES``.
     """
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
-    counts = weight_array(weights, len(observed))
+    observed, probability, counts = event_arrays(observed, probability, weights)
     ranked = rank(observed, probability, weights=counts)
     values = np.unique(probability)
     recalibrated = _recalibrated(ranked)
@@ -87,8 +81,7 @@ def corp_decomposition(
 
 def recalibrated_probability(observed: BoolArray, probability: FloatArray) -> FloatArray:
     """Return the recalibrated probability of each forecast, (N,): the curve of a CORP diagram."""
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
+    observed, probability, _ = event_arrays(observed, probability)
     curve = _recalibrated(rank(observed, probability))
     return np.asarray(curve[np.unique(probability, return_inverse=True)[1]])
 
@@ -106,9 +99,7 @@ def murphy_curve(
     probability is above t. Perfect 0. The integral over t is the Brier score; a forecaster whose
     curve is the lower everywhere is better whatever the score.
     """
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
-    counts = weight_array(weights, len(observed))
+    observed, probability, counts = event_arrays(observed, probability, weights)
     acts = probability[:, None] > thresholds
     cost = np.where(
         observed[:, None], 2 * (1 - thresholds) * ~acts, 2 * thresholds * acts
@@ -140,6 +131,6 @@ def _weighted(weights: FloatArray, loss: FloatArray) -> FloatArray:
     finite = np.isfinite(loss)
     if finite.all():
         return np.asarray((weights * loss).sum(axis=-1))
-    kept = (weights * np.where(finite, loss, 0)).sum(axis=-1)
+    finite_part = (weights * np.where(finite, loss, 0)).sum(axis=-1)
     infinite = np.where(finite, 0, weights).sum(axis=-1) > 0
-    return np.asarray(np.where(infinite, np.inf, kept))
+    return np.asarray(np.where(infinite, np.inf, finite_part))

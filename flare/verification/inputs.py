@@ -94,6 +94,21 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> FloatArray:
     return quotient
 
 
+def event_arrays(
+    observed: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[BoolArray, FloatArray, FloatArray]:
+    """Return checked outcomes (N,), probabilities (N,) and weights (N,) or (R, N) of an event."""
+    outcomes = outcome_array("observed", observed)
+    chance = probability_array("probability", probability, outcomes.shape)
+    return outcomes, chance, weight_array(weights, len(outcomes))
+
+
+def weighted_mean(values: FloatArray, weights: ArrayLike | None) -> FloatArray:
+    """Return the mean of values (N,); NaN where all weights are 0."""
+    counts = weight_array(weights, len(values))
+    return ratio(counts @ values, counts.sum(axis=-1))
+
+
 @dataclass(frozen=True)
 class Observations:
     """Labels of N samples: ``peak_flux`` in W m^-2 and the NOAA ``active_region``, both (N,)."""
@@ -119,21 +134,6 @@ def check_scorable(forecast: Forecast, observations: Observations, scale: str) -
     if scale not in LABEL_SCALES:
         raise VerificationInvalid(f"no label scale {scale!r}; choose from {list(LABEL_SCALES)}")
     n = np.size(observations.peak_flux)
-    _check_observations(observations, n)
-    for name in ("log10_flux", "lower", "upper"):
-        number_array(name, getattr(forecast, name), (n,))
-    if np.any(forecast.lower > forecast.upper):
-        raise VerificationInvalid("an interval whose lower end is above its upper end")
-    probability_array("probability", forecast.probability, (n, len(forecast.events)))
-    for event in forecast.events:
-        if event not in forecast.thresholds:
-            raise VerificationInvalid(
-                f"no threshold for {event}; wanted one for each of {list(forecast.events)}"
-            )
-        probability_array(f"threshold of {event}", forecast.thresholds[event], ())
-
-
-def _check_observations(observations: Observations, n: int) -> None:
     if n == 0:
         raise VerificationInvalid("no samples to score; the split is empty")
     flux = number_array("peak_flux", observations.peak_flux, (n,))
@@ -146,3 +146,14 @@ def _check_observations(observations: Observations, n: int) -> None:
         raise VerificationInvalid(
             f"active_region has shape {np.shape(observations.active_region)}; wanted {(n,)}"
         )
+    for name in ("log10_flux", "lower", "upper"):
+        number_array(name, getattr(forecast, name), (n,))
+    if np.any(forecast.lower > forecast.upper):
+        raise VerificationInvalid("an interval whose lower end is above its upper end")
+    probability_array("probability", forecast.probability, (n, len(forecast.events)))
+    for event in forecast.events:
+        if event not in forecast.thresholds:
+            raise VerificationInvalid(
+                f"no threshold for {event}; wanted one for each of {list(forecast.events)}"
+            )
+        probability_array(f"threshold of {event}", forecast.thresholds[event], ())

@@ -16,10 +16,12 @@ from flare.goes import CLASS_LETTERS
 from flare.verification.inputs import (
     BoolArray,
     FloatArray,
+    event_arrays,
     outcome_array,
     probability_array,
     ratio,
     weight_array,
+    weighted_mean,
 )
 
 
@@ -30,10 +32,8 @@ def brier_score(
 
     In 0..1, perfect 0. Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     """
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
-    counts = weight_array(weights, len(observed))
-    return ratio(counts @ np.square(probability - observed), counts.sum(axis=-1))
+    observed, probability, counts = event_arrays(observed, probability, weights)
+    return weighted_mean(np.square(probability - observed), counts)
 
 
 def brier_skill_score(
@@ -80,9 +80,7 @@ def rank(
     observed: BoolArray, probability: FloatArray, *, weights: ArrayLike | None = None
 ) -> RankedWeights:
     """Sort the outcomes by their probability, for scores of the order alone."""
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
-    counts = weight_array(weights, len(observed))
+    observed, probability, counts = event_arrays(observed, probability, weights)
     order = np.argsort(probability, kind="stable")
     _, starts = np.unique(probability[order], return_index=True)
     ordered = counts[..., order]
@@ -154,9 +152,7 @@ def ranked_probability_score(
     """
     reached = _reached_array(reached)
     probability = probability_array("probability", probability, reached.shape)
-    counts = weight_array(weights, len(reached))
-    squares = np.square(probability - reached).sum(axis=1)
-    return ratio(counts @ squares, counts.sum(axis=-1))
+    return weighted_mean(np.square(probability - reached).sum(axis=1), weights)
 
 
 #: Probability of what happened, so that a certain and wrong forecast costs finitely.
@@ -174,10 +170,9 @@ def log_loss(
     """
     reached = _reached_array(reached)
     probability = probability_array("probability", probability, reached.shape)
-    counts = weight_array(weights, len(reached))
     of_outcome = np.where(reached, probability, 1 - probability)
     losses = -np.log(np.clip(of_outcome, _LOWEST_PROBABILITY, 1)).mean(axis=1)
-    return ratio(counts @ losses, counts.sum(axis=-1))
+    return weighted_mean(losses, weights)
 
 
 def ranked_probability_skill_score(

@@ -1,8 +1,4 @@
-"""Reliability of probabilities: forecast probability against observed frequency.
-
-Forecasts are put into bins, of equal width or of equal counts. The Brier score is the sum of parts
-over the same bins.
-"""
+"""Reliability of probabilities, in bins: forecast probability against observed frequency."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,10 +12,8 @@ from flare.verification.bootstrap import LEVEL, Grouped, bands, grouped_shares
 from flare.verification.inputs import (
     BoolArray,
     FloatArray,
-    outcome_array,
-    probability_array,
+    event_arrays,
     ratio,
-    weight_array,
 )
 
 Bins = Literal["width", "count"]
@@ -38,9 +32,7 @@ def expected_calibration_error(
     few samples; climatology scores near 0, so it says nothing of skill. Shape () or (R,). Guo et
     al. 2017, arXiv:1706.04599.
     """
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
-    counts = weight_array(weights, len(observed))
+    observed, probability, counts = event_arrays(observed, probability, weights)
     _, index = _binned(probability, n_bins=n_bins, bins="width")
     in_bin = np.eye(n_bins)[index]  # (N, B)
     excess = counts @ (in_bin * (probability - observed)[:, None])  # (..., B)
@@ -85,9 +77,7 @@ def brier_decomposition(
     al. 2008, doi:10.1175/2007WAF2006116.1). Reliability and resolution are biased upwards where
     bins hold few samples. NaN where the weights are all 0.
     """
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
-    counts = weight_array(weights, len(observed))
+    observed, probability, counts = event_arrays(observed, probability, weights)
     _, index = _binned(probability, n_bins=n_bins, bins="width")
     # About the centre of each bin, so that small variances are not differences of large sums.
     centre = np.bincount(index, probability, minlength=n_bins) / np.maximum(
@@ -144,8 +134,7 @@ def binned_frequencies(
     numbers ``n`` of forecasts and ``events``. With ``laplace`` the frequency is (events + 1) /
     (n + 2), Laplace's rule of succession, so that a bin of few forecasts is not at 0 or 1.
     """
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
+    observed, probability, _ = event_arrays(observed, probability)
     edges, index = _binned(probability, n_bins=n_bins, bins="width")
     rows = []
     for one in np.unique(index):
@@ -187,8 +176,7 @@ def reliability_bins(
 
     Raises VerificationInvalid: empty or unequal arrays, a probability outside 0..1, or no bins.
     """
-    observed = outcome_array("observed", observed)
-    probability = probability_array("probability", probability, observed.shape)
+    observed, probability, _ = event_arrays(observed, probability)
     edges, index = _binned(probability, n_bins=n_bins, bins=bins)
     groups = index == np.arange(len(edges) - 1)[:, None]  # (B, N)
     counts = groups.sum(axis=1)

@@ -1,12 +1,18 @@
-"""Scores on resamples of active regions, and the paired differences of two forecasts.
+"""Scores on resamples of active regions, paired differences, and scores against true probabilities.
 
 Two forecasts are compared with the same weights for both: the interval of the difference is then
 free of what both have in common, the regions of the resample.
+
+On synthetic regions the generator knows the probability of each event. The expected value of every
+score that is a sum over samples follows from it, free of the chance of the outcomes: a sample with
+the true probability p counts as an event with the weight p, and as a non-event with 1 - p.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
@@ -141,20 +147,14 @@ def paired_differences(
     difference: where it does not hold 0, the two differ. Intervals are of one score each: one of
     twenty differences between equal forecasters is expected to exclude 0.
 
-    Parameters
-    ----------
-    wanted
-        Pairs of an event (a class of both forecasts, ``"published"``, or ``"flux"``) and the name
-        of a score as in a Scorecard. The others are those of ``score_forecasts``.
+    ``wanted`` are pairs of an event (a class of both forecasts, ``"published"``, or ``"flux"``) and
+    the name of a score as in a Scorecard; the others are those of ``score_forecasts``.
 
     Returns
     -------
     One Score for each pair, in their order, named ``<score name>_difference``.
 
-    Raises
-    ------
-    VerificationInvalid
-        As ``score_forecasts``, or there is no such event or score.
+    Raises VerificationInvalid: as ``score_forecasts``, or there is no such event or score.
     """
     pairs = list(wanted)
     for forecast in (forecast_a, forecast_b):
@@ -178,3 +178,67 @@ def paired_differences(
         difference = of_a[name] - of_b[name]
         differences.append(resampled.score(event, f"{name}_difference", difference, level))
     return differences
+
+
+#: The scores that are computed noise-free, the headline first.
+NOISE_FREE_SCORES = ("brier_skill_score", "true_skill_statistic", "roc_area")
+
+
+@dataclass(frozen=True)
+class TrueProbabilities:
+    """The true probability of each event, (N, E), in 0..1, and the samples' regions, (N,)."""
+
+    probability: FloatArray
+    events: tuple[str, ...]
+    active_region: NDArray[np.integer]
+
+
+def noise_free_scores(
+    forecasts: Mapping[str, Forecast],
+    truth: TrueProbabilities,
+    *,
+    event: str,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> dict[str, tuple[Score, ...]]:
+    """Return the expected ``NOISE_FREE_SCORES`` of one event, by name of the forecaster.
+
+    Perfect and no-skill values are those of the scores themselves, but no forecaster can expect a
+    Brier skill score of 1: the highest belongs to the true probabilities. Intervals are over active
+    regions, from the same resamples for all; ``n_events`` is the expected number, rounded.
+
+    ``truth`` must hold for these samples: for regions that were selected by their labels the
+    generator's probabilities are too low, and these scores would be wrong.
+
+    Raises VerificationInvalid: the event has no true probability or was not forecast, or a number
+    is not a probability.
+    """
+    chance = _column(truth.probability, truth.events, event)  # (N,)
+    n, n_events = len(chance), round(float(chance.sum()))
+    resamples = region_weights(truth.active_region, n_resamples=n_resamples, seed=seed)
+    counts = np.vstack([np.ones((1, n)), resamples])  # (1 + R, N)
+    weights = np.hstack([counts * chance, counts * (1 - chance)])  # events, then non-events
+    outcomes = np.repeat([True, False], n)
+    scores = {}
+    for name, one in forecasts.items():
+        probability = _column(one.probability, one.events, event)
+        if probability.shape != chance.shape:
+            raise VerificationInvalid(
+                f"{name} has {len(probability)} forecasts for {n} true probabilities"
+            )
+        values = event_scores(
+            outcomes, np.tile(probability, 2), threshold=one.thresholds[event], weights=weights
+        )
+        scores[name] = tuple(
+            Score(event, score, float(of[0]), *interval(of[1:], level), n, n_events)
+            for score, of in ((score, values[score]) for score in NOISE_FREE_SCORES)
+        )
+    return scores
+
+
+def _column(probability: FloatArray, events: Sequence[str], event: str) -> FloatArray:
+    if event not in events:
+        raise VerificationInvalid(f"no event {event!r}; choose from {list(events)}")
+    values = probability[:, list(events).index(event)]
+    return probability_array(f"probability of {event}", values, values.shape)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ HEADLINE_SCORES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scorecard:
     """The scores of one forecaster on one set of samples.
 
@@ -39,15 +39,15 @@ class Scorecard:
     ``reliability_table`` of M1.0, empty where it was not forecast.
     """
 
-    scores: tuple[Score, ...]
-    confusion: NDArray[np.intp]
-    thresholds: dict[str, float]
     scale: str
     level: float
     n_resamples: int
     n_active_regions: int
-    climatology: dict[str, float] | None = None
-    reliability: tuple[dict[str, float], ...] = ()
+    thresholds: dict[str, float]
+    climatology: dict[str, float] | None
+    confusion: NDArray[np.intp]
+    reliability: tuple[dict[str, float], ...]
+    scores: tuple[Score, ...]
 
     def samples(self) -> tuple[int, int, str, float]:
         """Return samples, active regions, scale and level: equal for comparable scorecards."""
@@ -70,7 +70,7 @@ class Scorecard:
         choices = sorted({score.name for score in self.scores if score.event == event})
         raise VerificationInvalid(
             f"no score {name!r} for {event!r}; "
-            + f"choose from {choices or list(dict.fromkeys(s.event for s in self.scores))}"
+            f"choose from {choices or list(dict.fromkeys(s.event for s in self.scores))}"
         )
 
     def value(self, event: str, name: str) -> float:
@@ -80,12 +80,7 @@ class Scorecard:
     def as_dict(self) -> dict[str, object]:
         """Return everything as JSON values, an undefined score as None."""
         return {
-            "scale": self.scale,
-            "level": self.level,
-            "n_resamples": self.n_resamples,
-            "n_active_regions": self.n_active_regions,
-            "thresholds": dict(self.thresholds),
-            "climatology": None if self.climatology is None else dict(self.climatology),
+            **{one.name: getattr(self, one.name) for one in fields(self)},
             "confusion": self.confusion.tolist(),
             "reliability": list(self.reliability),
             "scores": [json_safe(score) for score in self.scores],
@@ -99,15 +94,12 @@ class Scorecard:
             for score in values["scores"]
         ]
         return cls(
-            scores=tuple(Score(**score) for score in scores),
-            confusion=np.array(values["confusion"], dtype=np.intp),
-            thresholds=dict(values["thresholds"]),
-            scale=values["scale"],
-            level=values["level"],
-            n_resamples=values["n_resamples"],
-            n_active_regions=values["n_active_regions"],
-            climatology=values["climatology"],
-            reliability=tuple(values.get("reliability", ())),
+            **{
+                **values,
+                "confusion": np.array(values["confusion"], dtype=np.intp),
+                "reliability": tuple(values.get("reliability", ())),  # older files have none
+                "scores": tuple(Score(**score) for score in scores),
+            }
         )
 
     def metrics(self, split: str) -> dict[str, float]:
@@ -138,21 +130,17 @@ def score_forecasts(
     """Compute every score of every event and of the flux.
 
     Contingency scores are at the forecast's own threshold; TSS and HSS at a probability of 0.5
-    are under ``..._at_0.5``. The Brier skill score is against the event rate of these
-    samples.
+    are under ``..._at_0.5``. The Brier skill score is against the event rate of these samples.
 
-    Where M1.0 was forecast, its probability and threshold are scored once more as ``"published"``,
-    against labels of at least 1e-5 W m^-2 as the files have them. On the scale ``raw`` that is
-    M1.0 itself; on the others it keeps a number to compare with published results, which took
-    the labels at face value.
+    Where M1.0 was forecast, it is scored once more as ``"published"``, against labels of at least
+    1e-5 W m^-2 as the files have them: published results took the labels at face value. On the
+    scale ``raw`` that is M1.0 itself.
 
-    The ranked probability scores are among those of the flux. They need the probabilities of all
-    ``RANKED_EVENTS``, B1.0 to X1.0, and are NaN where one was not forecast.
+    The ranked probability scores need the probabilities of all ``RANKED_EVENTS``, B1.0 to X1.0,
+    and are NaN where one was not forecast.
 
     Parameters
     ----------
-    n_resamples
-        Number of resamples of active regions for the intervals.
     seed
         Of the resampling; the same for all forecasters that are to be compared.
     scale
@@ -165,11 +153,8 @@ def score_forecasts(
         ``"published"`` under that name, though on the scale ``raw`` M1.0's serves too. Each event
         that has one also gets ``brier_skill_score_vs_climatology``.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no samples, lengths differ, a number is NaN, a probability or rate outside 0..1,
-        or an event without a threshold.
+    Raises VerificationInvalid: there are no samples, lengths differ, a number is NaN, a probability
+    or rate outside 0..1, or an event without a threshold.
     """
     check_scorable(forecast, observations, scale)
     resampled = Resampled(
@@ -180,32 +165,27 @@ def score_forecasts(
         for event in scored_events(forecast)
         for name, values in resampled.values(forecast, event).items()
     ]
+    reliability: tuple[dict[str, float], ...] = ()
+    if HEADLINE_EVENT in forecast.events:
+        reliability = reliability_table(
+            resampled.outcomes(HEADLINE_EVENT),
+            forecast.probability_of(HEADLINE_EVENT),
+            weights=resampled.weights[1:],
+            level=level,
+        )
     factor = LABEL_SCALES[scale]
     return Scorecard(
-        scores=tuple(scores),
-        confusion=class_confusion(
-            observations.peak_flux * factor, 10**forecast.log10_flux * factor
-        ),
-        thresholds={event: float(forecast.thresholds[event]) for event in forecast.events},
         scale=scale,
         level=level,
         n_resamples=n_resamples,
         n_active_regions=len(np.unique(observations.active_region)),
+        thresholds={event: float(forecast.thresholds[event]) for event in forecast.events},
         climatology=None if climatology is None else resampled.rates,
-        reliability=_reliability(forecast, resampled, level),
-    )
-
-
-def _reliability(
-    forecast: Forecast, resampled: Resampled, level: float
-) -> tuple[dict[str, float], ...]:
-    if HEADLINE_EVENT not in forecast.events:
-        return ()
-    return reliability_table(
-        resampled.outcomes(HEADLINE_EVENT),
-        forecast.probability_of(HEADLINE_EVENT),
-        weights=resampled.weights[1:],
-        level=level,
+        confusion=class_confusion(
+            observations.peak_flux * factor, 10**forecast.log10_flux * factor
+        ),
+        reliability=reliability,
+        scores=tuple(scores),
     )
 
 

@@ -18,21 +18,21 @@ from flare.datasets.audit.images import (
     planes_of,
     uniform_images,
 )
-from flare.datasets.audit.labels import (
+from flare.datasets.audit.report import AuditReport
+from flare.datasets.audit.tables import (
+    audit_sides,
     contradicting_labels,
     duplicate_samples,
     nowcasts,
     timestamps_tell_label,
 )
-from flare.datasets.audit.report import AuditReport
-from flare.datasets.audit.sides import Sides, audit_sides
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.datasets.splits import Split, split_by_region
 from flare.errors import DatasetInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
 from flare.files import check_folder, write_atomically
 from flare.progress import bar, counter
-from flare.tracking.runs import Run, scratch, start
+from flare.tracking.runs import Run, start
 from flare.tracking.tags import AUDIT_TAG, SPLIT_TAG
 from flare.workflows.fitting.training_data import log_split, open_packed
 
@@ -67,11 +67,11 @@ def run(config: AuditConfig) -> Audit:
             features_csv=config.features_csv,
             processes=config.processes or None,
         )
-        with scratch() as draft:
-            _write(draft, report)
-            _log(tracked, draft, report)
-            for path in sorted(draft.iterdir()):
-                write_atomically(config.output_dir / path.name, path.read_bytes())
+        _log(tracked, report)
+        tables = json.dumps(report.as_dict(), indent=1, allow_nan=False)
+        for name, text in {"audit.json": tables, "audit.md": report.markdown()}.items():
+            tracked.log_text(text, name)
+            write_atomically(config.output_dir / name, text)
     return Audit(report, config.output_dir, tracked.id)
 
 
@@ -138,19 +138,22 @@ def _between(planes: dict[str, Planes], split: Split | None, why: str) -> list[A
     """Compare training with test, and training with validation."""
     findings = []
     sides: dict[str, tuple[Planes, Planes]] = {}
-    if {"training", "test"} <= set(planes):
-        sides["test"] = planes["training"], planes["test"]
+    reasons = {}
+    missing = [name for name in ("training", "test") if name not in planes]
+    if missing:
+        reasons["test"] = f"there is no {missing[0]} split"
     else:
-        missing = next(name for name in ("training", "test") if name not in planes)
-        findings += [skipped(one, "test", f"there is no {missing} split") for one in BETWEEN_SIDES]
-    if split is not None:
+        sides["test"] = planes["training"], planes["test"]
+    if split is None:
+        reasons["validation"] = why
+    else:
         whole = planes["training"]
         sides["validation"] = whole.take(split.train), whole.take(split.validation)
-    else:
-        findings += [skipped(check, "validation", why) for check in BETWEEN_SIDES]
     for place, (left, right) in sides.items():
-        findings += audit_sides(Sides(place, left.table, right.table))
+        findings += audit_sides(left.table, right.table, place=place)
         findings.append(identical_images(left, right, place=place))
+    for place, reason in reasons.items():
+        findings += [skipped(check, place, reason) for check in BETWEEN_SIDES]
     return findings
 
 
@@ -175,15 +178,7 @@ def _own_features(path: Path, tables: list[pd.DataFrame]) -> list[AuditFinding]:
     ]
 
 
-def _write(folder: Path, report: AuditReport) -> None:
-    text = json.dumps(report.as_dict(), indent=1, allow_nan=False)
-    (folder / "audit.json").write_text(text, encoding="utf-8")
-    (folder / "audit.md").write_text(report.markdown(), encoding="utf-8")
-
-
-def _log(tracked: Run, folder: Path, report: AuditReport) -> None:
-    for path in sorted(folder.iterdir()):
-        tracked.log_file(path)
+def _log(tracked: Run, report: AuditReport) -> None:
     tracked.log_metrics(report.metrics())
     tags = {AUDIT_TAG: report.verdict}
     if report.split_fingerprint:

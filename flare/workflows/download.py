@@ -1,7 +1,7 @@
 """Entry point ``download``: get SDOBenchmark from a mirror, unpack it, count it, log the counts."""
 
 from flare.config import DownloadConfig
-from flare.datasets.download.dataset import Downloaded, DownloadRequest, download
+from flare.datasets.download.dataset import Downloaded, download
 from flare.datasets.download.sources import mirrors_of
 from flare.files import check_folder
 from flare.plots.census import census_figure
@@ -16,18 +16,7 @@ def run(config: DownloadConfig) -> Downloaded:
     check_folder(config.dest.absolute().parent, "dest")
     with start("download", name=f"download {config.what} to {config.dest.name}") as tracked:
         tracked.log_config(config)
-        downloaded = download(
-            DownloadRequest(
-                what=config.what,
-                dest=config.dest,
-                mirrors=mirrors,
-                sha256=config.sha256,
-                keep_archive=config.keep_archive,
-                attempts=config.attempts,
-                timeout=config.timeout,
-                processes=config.processes or None,
-            )
-        )
+        downloaded = download(config, mirrors)
         census = downloaded.census
         log_census(tracked, census, downloaded.folder)
         tracked.log_file(downloaded.folder / "dataset.json")

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from flare.config import EvaluateConfig
-from flare.config.groups import base_rates
 from flare.datasets.audit.report import AuditReport
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.errors import ConfigInvalid, DatasetInvalid
@@ -20,7 +19,7 @@ from flare.goes import EVENTS
 from flare.tracking.runs import start
 from flare.tracking.tags import SEEN_TAG
 from flare.verification.inputs import Observations
-from flare.verification.noise_free import TrueProbabilities
+from flare.verification.resampling import TrueProbabilities
 from flare.workflows.audit import audit_of
 from flare.workflows.evaluation.comparison import (
     CLIMATOLOGY,
@@ -68,7 +67,7 @@ def run(config: EvaluateConfig) -> Evaluation:
     check_folder(config.output_dir, "output_dir")
     with start("evaluate", name="evaluate") as tracked:
         tracked.log_config(config)
-        stated = base_rates(config.base_rates)
+        stated = config.rates
         model = resolve(config.model, config.model_name).at_rates(stated)
         tracked.set_tags({"mlflow.runName": f"evaluate {model.label} on {config.split}"})
         pack = open_packed(config, model.forecaster.spec.image_size)
@@ -133,7 +132,7 @@ def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Re
     """Return the model, and the one to compare it with, by their labels."""
     models = {_label(model, pack): model}
     if config.compare_to:
-        stated = base_rates(config.base_rates)
+        stated = config.rates
         other = resolve(config.compare_to, config.model_name).at_rates(stated)
         if other.digest == model.digest:
             raise ConfigInvalid(
@@ -201,7 +200,7 @@ def _reference_forecasts(
     if oracle is not None:
         forecasts[ORACLE] = oracle
     own = training_rates(known["peak_flux"].to_numpy(dtype=np.float64), EVENTS)
-    stated = base_rates(config.base_rates)
+    stated = config.rates
     return {name: one.at_rates(own, stated) for name, one in forecasts.items()}
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from flare.config.explain import ExplainConfig
-from flare.config.groups import base_rates
 from flare.files import check_folder, write_atomically
 from flare.forecasters.explanation.gradients import integrate_gradients
 from flare.forecasters.explanation.occlusion import Explanation, occlude
@@ -43,7 +42,7 @@ def run(config: ExplainConfig) -> Explained:
     with start("explain", name=f"explain {config.input.name}") as tracked:
         tracked.log_config(config)
         sample.log(tracked, context="explanation")
-        model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
+        model = resolve(config.model, config.model_name).at_rates(config.rates)
         model.log_use(tracked)
         forecaster, event = model.forecaster, config.event
         maps: list[dict[str, Any]] = []

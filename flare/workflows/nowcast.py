@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from flare.config.groups import base_rates
-from flare.config.nowcast import NOW, NowcastConfig
+from flare.config import NOW, NowcastConfig
 from flare.datasets.sun import require_sunpy
 from flare.datasets.sun.cutout import FIELD_ARCSEC
 from flare.datasets.sun.regions import REGIONS_FILE, parse_regions
@@ -53,7 +52,7 @@ def run(config: NowcastConfig) -> Nowcast:
     source = source_of(config.source, made_at)
     with start("nowcast", name=f"nowcast {utc_text(issue_time)}") as tracked:
         tracked.log_config(config)
-        model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
+        model = resolve(config.model, config.model_name).at_rates(config.rates)
         listed = source.regions()
         name = f"{REGIONS_FILE} of {source.name}"
         regions = parse_regions(listed, issue_time, name=name)

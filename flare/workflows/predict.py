@@ -1,18 +1,16 @@
 """Entry point ``predict``: forecast one sample folder or .npy, or a folder of many samples."""
 
 from flare.config import PredictConfig
-from flare.config.groups import PREDICT_EXAMPLE, base_rates
+from flare.config.groups import PREDICT_EXAMPLE
 from flare.errors import ConfigInvalid
 from flare.forecast_facts import SampleFacts, Window, parse_time
-from flare.forecasters.answer import answers
-from flare.forecasters.training_inputs import check_inputs
 from flare.tracking.runs import start
 from flare.workflows.prediction import predict_many
 from flare.workflows.prediction.one_sample import read_one
 from flare.workflows.prediction.prediction_table import (
     Forecasts,
     check_output,
-    identity,
+    forecast_rows,
     write_forecasts,
 )
 from flare.workflows.prediction.resolve_model import resolve
@@ -45,18 +43,15 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
     with start("predict", name=f"predict {config.input.name}") as tracked:
         tracked.log_config(config)
         sample.log(tracked, context="prediction")
-        model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
+        model = resolve(config.model, config.model_name).at_rates(config.rates)
         model.log_use(tracked)
-        forecast = model.forecaster.predict(sample.cube[None], sample.present[None])
-        answer = answers(model.forecaster, forecast)[0]
-        size, training = model.forecaster.spec.image_size, model.forecaster.training_inputs
-        (check,) = check_inputs(sample.cube[None], sample.present[None], training, size=size)
-        who = identity(model, sample.id, sample.facts, check, sample.present)
+        facts = [(sample.id, sample.facts)]
+        (row,) = forecast_rows(model, facts, sample.cube[None], sample.present[None])
         forecasts = Forecasts(
-            [{"id": sample.id, **who, **answer, "scale": sample.scale}],
+            [{**row, "scale": sample.scale}],
             model.label,
             config.output,
-            synthetic=answer["synthetic"],
+            synthetic=row["synthetic"],
             synthetic_data=sample.synthetic,
         )
         tracked.log_metrics(forecasts.summary())

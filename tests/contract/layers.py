@@ -42,8 +42,8 @@ CONFINED = {
     "mlflow": ("flare.tracking",),
     "optuna": ("flare.workflows.searching",),
     "fastapi": ("serving",),
-    "onnx": ("flare.forecasters.onnx.session",),
-    "onnxruntime": ("flare.forecasters.onnx.session",),
+    "onnx": ("flare.forecasters.onnx",),
+    "onnxruntime": ("flare.forecasters.onnx",),
     "captum": ("flare.forecasters.explanation.gradients",),
     "torch": ("flare.models", "flare.training", "flare.forecasters", "flare.workflows"),
 }

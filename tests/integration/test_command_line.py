@@ -47,20 +47,13 @@ def test_the_whole_job_says_at_which_stage_it_ended(typed, tmp_path):
     assert line.startswith(f"main: no training/meta_data.csv in {tmp_path}/none; pass -P data_dir=")
 
 
-@pytest.mark.parametrize("name", ["evaluate", "predict"])
-def test_a_model_that_does_not_exist_is_named(refused, at_home, tmp_path, name):
-    where = {"data_dir": at_home.data, "output_dir": tmp_path / "report"}
-    if name == "predict":
-        where = {"data_dir": at_home.data, "output": tmp_path / "out.csv"}
-    line = refused(name, **where, model="nonsense")
+@pytest.mark.parametrize(("name", "place"), [("evaluate", "output_dir"), ("predict", "output")])
+def test_a_model_that_does_not_exist_is_named(refused, at_home, tmp_path, name, place):
+    given = {"data_dir": at_home.data, place: tmp_path / "out.csv"}
+    line = refused(name, **given, model="nonsense")
     assert "'solar-flare' has the alias 'nonsense' in sqlite:" in line
     assert "mlflow run . -e promote" in line
-
-
-@pytest.mark.parametrize("name", ["evaluate", "promote"])
-def test_an_unknown_registered_model_is_named(refused, tmp_path, name):
-    where = {"output_dir": tmp_path / "report"} if name == "evaluate" else {}
-    line = refused(name, model_name="no-such", **where)
+    line = refused("evaluate", model_name="no-such", output_dir=tmp_path / "report")
     assert "no version of 'no-such' is registered in sqlite:" in line
     assert line.endswith("run `mlflow run . -e train`")
 
@@ -80,9 +73,7 @@ def test_a_place_that_cannot_be_written_is_named(
     refused, at_home, tmp_path, name, parameter, place
 ):
     (tmp_path / "file").touch()
-    data = {
-        "synthesize": {"samples": 30},
-    }.get(name, {"data_dir": at_home.data})
+    data = {"samples": 30} if name == "synthesize" else {"data_dir": at_home.data}
     assert f"{tmp_path}/file" in refused(name, **data, **{parameter: tmp_path / place})
 
 
@@ -108,15 +99,12 @@ def test_evaluate_prints_the_table_and_where_the_report_is(typed, models, at_hom
     assert "synthetic" in out.lower()
 
 
-def test_predict_prints_one_forecast_as_json(typed, models, at_home):
+def test_predict_prints_one_forecast_as_json_or_the_first_of_several_as_a_table(
+    typed, models, at_home, tmp_path
+):
     _, one, _ = typed("predict", input=next(at_home.data.glob("test/*/*")), model="1")
     assert '"mx_probability": ' in one
     assert "1 forecast of SYNTHETIC data by forest v1, trained on SYNTHETIC data" in one
-
-
-def test_predict_prints_the_first_of_several_as_a_table_and_where_all_are(
-    typed, models, at_home, tmp_path
-):
     given = {"data_dir": at_home.data, "split": "training", "output": tmp_path / "p.jsonl"}
     _, several, _ = typed("predict", **given, model="1")
     assert "P(M or X)" in several
@@ -135,27 +123,27 @@ def test_a_sample_that_cannot_be_forecast_is_named(typed, models, at_home, tmp_p
     assert f"no usable image, so no forecast, in 1: 12000_{lost.name}" in printed
 
 
-def test_what_predict_cannot_take_is_one_line(refused, models, at_home, tmp_path):
-    sample = next(at_home.data.glob("test/*/*"))
-    line = refused("predict", data_dir=at_home.data, input=sample, model="1")
-    assert f"input={sample} and data_dir={at_home.data} are both given; leave one out" in line
-    line = refused("predict", data_dir=tmp_path, model="1")
-    assert f"{tmp_path} holds neither a split's meta_data.csv nor" in line
-    line = refused("predict", data_dir=at_home.data, output=tmp_path / "p.xlsx")
-    assert "p.xlsx: give a name ending in .csv, .json, .jsonl, .parquet" in line
-
-
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("given", "message"),
     [
-        *[("evaluate", text) for text in ("M1.0", "M1.0:1.5", "M1.0:0", "M1.0:0.2,M1.0:0.3")],
-        *[("predict", text) for text in ("M9:0.2", "M1.0:nan")],
+        ({"input": "one"}, "input=one and data_dir={data} are both given; leave one out"),
+        ({"data_dir": "{here}"}, "{here} holds neither a split's meta_data.csv nor"),
+        ({"output": "p.xlsx"}, "p.xlsx: give a name ending in .csv, .json, .jsonl, .parquet"),
+        ({"output": "{here}/is.csv"}, "{here}/is.csv is a folder; give the name of a file"),
+        *(
+            ({"base_rates": text}, f"base_rates={text}: ")
+            for text in ("M1.0", "M1.0:1.5", "M1.0:0", "M1.0:0.2,M1.0:0.3", "M9:0.2", "M1.0:nan")
+        ),
     ],
+    ids=str,
 )
-def test_a_base_rate_that_cannot_be_is_named(refused, name, text):
-    line = refused(name, base_rates=text)
-    assert f"base_rates={text}" in line
-    assert "base rate" in line
+def test_what_predict_cannot_take_is_one_line(refused, models, at_home, tmp_path, given, message):
+    (tmp_path / "is.csv").mkdir()
+    places = {"here": tmp_path, "data": at_home.data}
+    given = {name: value.format(**places) for name, value in given.items()}
+    line = refused("predict", **{"data_dir": at_home.data, "model": "1"} | given)
+    assert message.format(**places) in line
+    assert "base rate" in line or "base_rates" not in given
 
 
 def test_pack_prints_its_fingerprints_and_verifies_when_asked(typed, at_home, tmp_path):

@@ -2,7 +2,6 @@
 
 import functools
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -76,7 +75,7 @@ def test_a_download_is_a_run_with_its_counts_its_data_and_its_artifacts(
     (figure,) = client.list_artifacts(logged.info.run_id, "figures")
     assert figure.path == "figures/census.png"
     stored = client.download_artifacts(logged.info.run_id, "dataset.json", str(tmp_path))
-    assert json.loads(Path(stored).read_text()) == asdict(downloaded.record)
+    assert json.loads(Path(stored).read_text()) == downloaded.record.model_dump()
 
 
 def test_a_download_that_fails_is_a_failed_run_that_says_why(store, server, tmp_path):

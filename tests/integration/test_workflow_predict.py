@@ -9,7 +9,7 @@ from mlflow.artifacts import load_dict
 from flare.config import PredictConfig
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.sdobenchmark.sample_images import infer_start, read_sample
-from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid, ModelNotFound
+from flare.errors import DatasetNotFound, InputInvalid, ModelNotFound
 from flare.workflows import predict
 from flare.workflows.prediction.prediction_table import Forecasts
 
@@ -45,14 +45,13 @@ def sample(home):
     return read_table(home.data, "test")["folder"][0]
 
 
-def test_a_folder_without_a_usable_image_gets_no_forecast(forecast, tmp_path):
-    (tmp_path / "2012-01-15T000000__131.jpg").write_bytes(b"no image")
-    with pytest.raises(InputInvalid, match=r"no image in .* can be used"):
-        forecast(tmp_path)
+@pytest.fixture
+def cube(sample):
+    return read_sample(sample, infer_start(sample)).cube
 
 
-def test_a_sample_folder_gets_one_answer_that_counts_its_missing_images(forecast, sample):
-    result = forecast(sample)
+def test_a_sample_folder_gets_one_answer_that_counts_its_missing_images(forecast, newest, sample):
+    result, run = forecast(sample), newest("predict")
     (row,) = result.rows
     assert set(row) == ANSWER
     assert (row["id"], row["missing_images"]) == (sample.name, 1)
@@ -64,11 +63,15 @@ def test_a_sample_folder_gets_one_answer_that_counts_its_missing_images(forecast
     assert (row["valid_to"], row["active_region"]) == ("2014-01-02T12:00:00Z", 12000)
     assert (row["status"], row["missing"]) == ("degraded", [{"step": 3, "channel": "211"}])
     assert row["reasons"] == ["1 of 40 images are missing: 211 Å 10 min"]
+    assert run.data.metrics["forecasts"] == 1
+    wanted = {"flare.model": "forest v1", "flare.model_version": "1", "flare.kind": "forest"}
+    assert (wanted | {"flare.model_synthetic": "true"}).items() <= run.data.tags.items()
+    stored = load_dict(f"runs:/{run.info.run_id}/forecasts.json")
+    assert stored == {"model": "forest v1", "forecasts": result.rows}
     assert forecast(sample).rows == result.rows  # its id too
 
 
-def test_the_same_sample_as_an_array_gets_the_same_answer(forecast, sample, tmp_path):
-    cube = read_sample(sample, infer_start(sample)).cube
+def test_the_same_sample_as_an_array_gets_the_same_answer(forecast, sample, cube, tmp_path):
     np.save(tmp_path / "planes.npy", cube.reshape(40, 256, 256))
     (from_array,) = forecast(tmp_path / "planes.npy").rows
     (from_folder,) = forecast(sample).rows
@@ -98,20 +101,19 @@ def test_a_time_that_cannot_be_used_is_refused(forecast, sample, given, said):
     [("array", None, "unknown"), ("folder", None, "unknown"), ("dataset", False, "false")],
 )
 def test_samples_are_tagged_synthetic_only_where_their_origin_is_known(
-    forecast, sample, tmp_path, newest, kind, synthetic, tag
+    forecast, sample, cube, tmp_path, newest, kind, synthetic, tag
 ):
     place = shutil.copytree(sample, tmp_path / "test" / "11000" / sample.name)
     if kind == "array":
         place = tmp_path / "planes.npy"
-        np.save(place, read_sample(sample, infer_start(sample)).cube.reshape(40, 256, 256))
+        np.save(place, cube.reshape(40, 256, 256))
     if kind == "dataset":  # a table without dataset.json: a copy of the published dataset
         shutil.copy(sample.parents[1] / "meta_data.csv", tmp_path / "test")
     assert forecast(place).synthetic_data is synthetic
     assert newest("predict").data.tags["flare.synthetic"] == tag
 
 
-def test_floats_of_either_scale_are_refused_until_it_is_stated(forecast, sample, tmp_path):
-    cube = read_sample(sample, infer_start(sample)).cube
+def test_floats_of_either_scale_are_refused_until_it_is_stated(forecast, cube, tmp_path):
     np.save(tmp_path / "levels.npy", cube)
     np.save(tmp_path / "fractions.npy", cube / 255)
     np.save(tmp_path / "either.npy", cube / cube.max() * 1.001)
@@ -125,8 +127,7 @@ def test_floats_of_either_scale_are_refused_until_it_is_stated(forecast, sample,
 
 
 @pytest.mark.parametrize("filler", [0, 128])
-def test_an_image_of_a_single_value_is_missing_in_an_array_too(forecast, sample, tmp_path, filler):
-    cube = read_sample(sample, infer_start(sample)).cube
+def test_an_image_of_a_single_value_is_missing_in_an_array_too(forecast, cube, tmp_path, filler):
     cube[3, 9] = filler
     np.save(tmp_path / "filled.npy", cube)
     assert forecast(tmp_path / "filled.npy").rows[0]["missing_images"] == 2
@@ -147,11 +148,6 @@ def test_many_samples_are_pointed_to_the_parameter_for_them(forecast, home, samp
             forecast(place)
 
 
-def test_one_sample_and_many_at_once_are_refused(forecast, sample, home):
-    with pytest.raises(ConfigInvalid, match=r"input=.* and data_dir=.* are both given; leave"):
-        forecast(sample, data_dir=home.data)
-
-
 @pytest.mark.parametrize("suffix", ["json", "csv"])
 def test_one_forecast_can_be_written_to_a_file(forecast, sample, tmp_path, suffix):
     path = tmp_path / "new" / f"a.{suffix}"
@@ -162,17 +158,6 @@ def test_one_forecast_can_be_written_to_a_file(forecast, sample, tmp_path, suffi
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
-def test_the_run_keeps_the_forecast_and_names_the_model(forecast, newest, sample):
-    rows = forecast(sample).rows
-    run = newest("predict")
-    assert run.data.metrics["forecasts"] == 1
-    wanted = {"flare.model": "forest v1", "flare.model_version": "1", "flare.kind": "forest"}
-    assert wanted.items() <= run.data.tags.items()
-    assert run.data.tags["flare.model_synthetic"] == "true"
-    stored = load_dict(f"runs:/{run.info.run_id}/forecasts.json")
-    assert stored == {"model": "forest v1", "forecasts": rows}
-
-
 def test_a_truncated_image_is_masked_and_counted(forecast, sample, tmp_path):
     damaged = shutil.copytree(sample, tmp_path / sample.name)
     image = next(damaged.glob("*__171.jpg"))
@@ -181,42 +166,22 @@ def test_a_truncated_image_is_masked_and_counted(forecast, sample, tmp_path):
     assert row["missing_images"] == 2
 
 
-def test_input_that_is_not_there_is_named(forecast, tmp_path):
-    with pytest.raises(DatasetNotFound, match=r"no .*/nothing; give a sample folder"):
-        forecast(tmp_path / "nothing")
-
-
-def test_a_folder_of_something_else_is_named(forecast, tmp_path):
-    (tmp_path / "inside").mkdir()
-    with pytest.raises(DatasetNotFound, match=f"{tmp_path} does not hold exactly one sample; give"):
-        forecast(tmp_path)
-
-
-def test_a_text_file_called_npy_is_refused_by_its_name(forecast, tmp_path):
-    (tmp_path / "text.npy").write_text("not an array")
-    with pytest.raises(InputInvalid, match=r"text\.npy: .*numpy\.save"):
-        forecast(tmp_path / "text.npy")
-
-
-@pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize(
-    ("output", "reason"),
+    ("name", "error", "message"),
     [
-        ("a.xlsx", "ending in .csv, .json, .jsonl, .parquet"),
-        ("file/a.csv", "is not a folder"),
-        ("there.csv", "is a folder; give the name of a file"),
+        ("nothing", DatasetNotFound, "no .*/nothing; give a sample folder"),
+        ("other", DatasetNotFound, "other does not hold exactly one sample; give"),
+        ("text.npy", InputInvalid, r"text\.npy: .*numpy\.save"),
+        ("damaged", InputInvalid, "no image in .*/damaged can be used"),
     ],
 )
-def test_a_bad_output_is_refused_before_any_forecast(
-    forecast, sample, home, tmp_path, monkeypatch, output, reason, many
-):
-    for module in ("predict", "prediction.predict_many"):
-        monkeypatch.setattr(f"flare.workflows.{module}.resolve", lambda *_: pytest.fail("too late"))
-    (tmp_path / "file").touch()
-    (tmp_path / "there.csv").mkdir()
-    given = {"data_dir": home.data, "input": "data/example"} if many else {"input": sample}
-    with pytest.raises(ConfigInvalid, match=f"output=.*{output.split('/')[0]}.*{reason}"):
-        predict.run(PredictConfig(**given, output=tmp_path / output))
+def test_what_is_no_sample_is_named(forecast, tmp_path, name, error, message):
+    (tmp_path / "other" / "inside").mkdir(parents=True)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "2012-01-15T000000__131.jpg").write_bytes(b"no image")
+    (tmp_path / "text.npy").write_text("not an array")
+    with pytest.raises(error, match=message):
+        forecast(tmp_path / name)
 
 
 def test_without_a_promoted_version_the_error_has_the_command(forecast, sample):

@@ -41,12 +41,6 @@ def test_every_error_of_the_project_is_in_this_list():
     assert result - {"FlareError", "NpyRejected"} == set(KINDS)
 
 
-def test_a_rejected_npy_is_an_invalid_input_that_says_what_to_do():
-    error = errors.NpyRejected("empty", "it is empty", hint="send a file")
-    assert isinstance(error, errors.InputInvalid)
-    assert str(error) == "it is empty; send a file"
-
-
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -57,4 +51,9 @@ def test_a_rejected_npy_is_an_invalid_input_that_says_what_to_do():
 )
 def test_an_error_tells_no_password(given, expected):
     assert str(errors.TrackingUnavailable(given)) == expected
-    assert str(errors.ConfigInvalid(given)) == expected
+
+
+def test_a_rejected_npy_is_an_invalid_input_that_says_what_to_do():
+    error = errors.NpyRejected("empty", "it is empty", hint="send a file")
+    assert isinstance(error, errors.InputInvalid)
+    assert (error.code, str(error)) == ("empty", "it is empty; send a file")

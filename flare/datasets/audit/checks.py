@@ -125,13 +125,18 @@ LEAK_CHECKS: dict[str, Check] = {
 }
 
 #: Checks between two sides of a split.
-BETWEEN_SIDES = (
-    "shared_regions",
-    "siblings_apart",
-    "neighbours_apart",
-    "same_ids",
-    "identical_images",
-)
+BETWEEN_SIDES = tuple(LEAK_CHECKS)[:5]
+
+#: Names of the places of checks.
+PLACES = {
+    "test": "training / test",
+    "validation": "training / validation",
+    "training_split": "training split",
+    "test_split": "test split",
+    "dataset": "all samples",
+    "project": "this project's features",
+    "features_csv": "features_csv",
+}
 
 
 @dataclass(frozen=True)
@@ -159,14 +164,14 @@ class AuditFinding:
         return f"{self.check}/{self.place}"
 
     @property
-    def title(self) -> str:
-        """The title of the check."""
-        return LEAK_CHECKS[self.check].title
+    def about(self) -> Check:
+        """What the check is: title, unit, meaning."""
+        return LEAK_CHECKS[self.check]
 
     @property
-    def meaning(self) -> str:
-        """One sentence: what the problem means and what to do."""
-        return LEAK_CHECKS[self.check].meaning
+    def where(self) -> str:
+        """The place in words."""
+        return PLACES[self.place]
 
     @property
     def share(self) -> float | None:
@@ -192,9 +197,8 @@ def audit_finding(
     if count is None:
         examples = list(examples)
         count = len(examples)
-    worst = verdict or LEAK_CHECKS[check].verdict
+    verdict = (verdict or LEAK_CHECKS[check].verdict) if count else Verdict.OK
     first = tuple(islice(examples, MAX_EXAMPLES))
-    verdict = worst if count else Verdict.OK
     return AuditFinding(check, place, verdict, count, total, first, note, figures or {})
 
 

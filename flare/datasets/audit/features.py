@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from flare.datasets.audit.checks import AuditFinding, audit_finding, skipped
-from flare.datasets.audit.labels import timestamp_columns
+from flare.datasets.audit.tables import timestamp_columns
 from flare.errors import ConfigInvalid
 
 #: Rank correlation above which a column counts as a function of time. Brightness that fades as
@@ -70,38 +70,24 @@ def feature_values(
         return skipped("feature_values", place, f"fewer than {MIN_SAMPLES} samples")
     columns = list(_columns(features, names, table))
     leaking = [one for one in columns if one.leak]
-    clean = max((one for one in columns if not one.leak), key=_strength, default=None)
-    nearest = f"; the largest of the others: {clean.text}" if clean is not None else ""
+    note, figures = f"in {len(table)} samples", {}
+    if clean := [one for one in columns if not one.leak]:
+        nearest = max(clean, key=lambda one: abs(one.correlation))
+        note += f"; the largest of the others: {nearest.text}"
+        figures["largest_clean_correlation"] = abs(nearest.correlation)
+    texts = (one.text for one in leaking)
     return audit_finding(
-        "feature_values",
-        place,
-        (one.text for one in leaking),
-        total=len(names),
-        note=f"in {len(table)} samples{nearest}",
-        figures={"largest_clean_correlation": _strength(clean)} if clean is not None else None,
+        "feature_values", place, texts, total=len(names), note=note, figures=figures
     )
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column; ``leak`` says what it reveals, or is empty; ``key`` has the largest correlation."""
+    """The largest rank correlation of a column, and what the column reveals, if anything."""
 
-    name: str
-    key: str
     correlation: float
-    leak: str
-
-    @property
-    def text(self) -> str:
-        return f"{self.name}: {self.leak or _correlated(self.correlation, self.key)}"
-
-
-def _strength(column: _Column) -> float:
-    return abs(column.correlation)
-
-
-def _correlated(correlation: float, key: str) -> str:
-    return f"rank correlation {correlation:+.3f} with {key}"
+    text: str
+    leak: bool
 
 
 def _columns(
@@ -117,16 +103,14 @@ def _columns(
             continue
         values = column[known]
         ranked = {key: rank_correlation(values, of[known]) for key, of in keys.items()}
-        key = max(ranked, key=lambda one: abs(ranked[one]))
+        key, largest = max(ranked.items(), key=lambda one: abs(one[1]))
         of_label = rank_correlation(values, label[known])
-        leak = ""
+        text, leak = f"rank correlation {largest:+.3f} with {key}", abs(largest) > RANK_LIMIT
         if abs(of_label) >= LABEL_LIMIT:
-            leak = _correlated(of_label, "the label")
-        elif abs(ranked[key]) > RANK_LIMIT:
-            leak = _correlated(ranked[key], key)
-        elif _is_code(values, regions[known]):
-            leak = "one value for each active region, and none twice"
-        yield _Column(name, key, ranked[key], leak)
+            text, leak = f"rank correlation {of_label:+.3f} with the label", True
+        elif not leak and _is_code(values, regions[known]):
+            text, leak = "one value for each active region, and none twice", True
+        yield _Column(largest, f"{name}: {text}", leak)
 
 
 def _keys(table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:

@@ -47,23 +47,13 @@ class Planes:
         return f"{self.table['id'][sample]} {CHANNELS[channel]} ({STEP_NAMES[step]})"
 
 
-@dataclass(frozen=True)
-class _Task:
-    """Consecutive samples of a split, from ``row`` on."""
-
-    pack: Pack
-    split: str
-    row: int
-    present: Present
-
-
 def planes_of(
     pack: Pack, *, processes: int | None = None, progress: Progress | None = None
 ) -> dict[str, Planes]:
     """Read every image of a pack once, and return the digests by split."""
     splits = {name: pack.split(name) for name in pack.samples}
     tasks = [
-        _Task(pack, name, row, rows.present[row : row + _TASK_SAMPLES])
+        (pack, name, row, rows.present[row : row + _TASK_SAMPLES])
         for name, rows in splits.items()
         for row in range(0, len(rows), _TASK_SAMPLES)
     ]
@@ -71,25 +61,21 @@ def planes_of(
         samples = iter(list(reported(results, progress, sum(pack.samples.values()))))
     planes = {}
     for name, rows in splits.items():
-        own = list(islice(samples, len(rows)))
-        planes[name] = Planes(
-            rows.table,
-            np.stack([digests for digests, _ in own]),
-            np.stack([uniform for _, uniform in own]),
-            rows.present,
-        )
+        digests, uniform = map(np.stack, zip(*islice(samples, len(rows)), strict=True))
+        planes[name] = Planes(rows.table, digests, uniform, rows.present)
     return planes
 
 
 _ImageDigests = tuple[NDArray[np.uint64], NDArray[np.bool_]]
 
 
-def _digest_samples(task: _Task) -> list[_ImageDigests]:
-    pixels = task.pack.image_size**2
-    cubes = task.pack.cubes(task.split)
+def _digest_samples(task: tuple[Pack, str, int, Present]) -> list[_ImageDigests]:
+    """Digest consecutive samples of a split, from a row on."""
+    pack, split, first, present = task
+    cubes = pack.cubes(split)
     return [
-        digest_images(np.asarray(cubes[row]).reshape(N_PLANES, pixels), has)
-        for row, has in enumerate(task.present, start=task.row)
+        digest_images(np.asarray(cubes[row]).reshape(N_PLANES, -1), has)
+        for row, has in enumerate(present, start=first)
     ]
 
 
@@ -109,15 +95,12 @@ def identical_images(left: Planes, right: Planes, *, place: str) -> AuditFinding
     same = np.isin(right.digests, left.digests[left.digests > 0])
     places = np.argwhere(same)
     twins = (np.argwhere(left.digests == right.digests[tuple(image)])[0] for image in places)
+    pairs = zip(twins, places, strict=True)
     n_samples = len(np.unique(places[:, 0]))
-
     return audit_finding(
         "identical_images",
         place,
-        (
-            f"{left.name(one)} | {right.name(image)}"
-            for one, image in zip(twins, places, strict=True)
-        ),
+        (f"{left.name(one)} | {right.name(image)}" for one, image in pairs),
         count=len(places),
         total=int(right.present.sum()),
         note=f"in {n_samples} samples" if n_samples else "",

@@ -4,19 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from flare.datasets.audit.checks import LEAK_CHECKS, AuditFinding, Verdict
+from flare.datasets.audit.checks import AuditFinding, Verdict
 from flare.datasets.sdobenchmark.fingerprint import short
-
-#: Names of the places of checks.
-PLACES = {
-    "test": "training / test",
-    "validation": "training / validation",
-    "training_split": "training split",
-    "test_split": "test split",
-    "dataset": "all samples",
-    "project": "this project's features",
-    "features_csv": "features_csv",
-}
 
 
 @dataclass(frozen=True)
@@ -59,19 +48,17 @@ class AuditReport:
             warnings = [f"{n} warning{'s' if n > 1 else ''}"] if n else []
             others = [f"{counts[v]} {v}" for v in (Verdict.OK, Verdict.SKIPPED) if counts[v]]
             return f"valid: no leak that makes a score invalid ({', '.join([*warnings, *others])})"
-        names = ", ".join(f"{one.title} ({PLACES[one.place]})" for one in self.invalid)
+        names = ", ".join(f"{one.about.title} ({one.where})" for one in self.invalid)
         return f"INVALID: scores mean nothing until this is corrected: {names}"
 
     def remarks(self) -> list[str]:
         """Return the notes of checks without a finding, and why checks were skipped."""
         notes = [
-            f"{one.title}, {PLACES[one.place]}: {one.note}"
-            for one in self.of(Verdict.OK)
-            if one.note
+            f"{one.about.title}, {one.where}: {one.note}" for one in self.of(Verdict.OK) if one.note
         ]
         reasons: dict[str, list[str]] = {}
         for one in self.of(Verdict.SKIPPED):
-            reasons.setdefault(one.note, []).append(f"{one.title} ({PLACES[one.place]})")
+            reasons.setdefault(one.note, []).append(f"{one.about.title} ({one.where})")
         return [*notes, *(f"skipped, {why}: {', '.join(names)}" for why, names in reasons.items())]
 
     def metrics(self) -> dict[str, float]:
@@ -94,16 +81,16 @@ class AuditReport:
             "findings": [
                 {
                     "name": one.name,
-                    "title": one.title,
+                    "title": one.about.title,
                     "verdict": str(one.verdict),
                     "count": one.count,
                     "total": one.total,
-                    "unit": LEAK_CHECKS[one.check].unit,
+                    "unit": one.about.unit,
                     "share": one.share,
                     "examples": list(one.examples),
                     "note": one.note,
                     "figures": dict(one.figures),
-                    "meaning": one.meaning,
+                    "meaning": one.about.meaning,
                 }
                 for one in self.findings
             ],
@@ -123,29 +110,19 @@ class AuditReport:
             "|---|---|---|--:|--:|",
         ]
         for one in self.findings:
-            cells = _count_cells(one)
-            lines.append(f"| {one.verdict} | {one.title} | {PLACES[one.place]} | {cells} |")
+            cells = f"{one.count:,} | {one.total:,} {one.about.unit}"
+            if one.verdict is Verdict.SKIPPED:
+                cells = "- | -"
+            lines.append(f"| {one.verdict} | {one.about.title} | {one.where} | {cells} |")
         for one in (*self.invalid, *self.warnings):
-            lines += ["", *_section(one)]
+            share = f" ({one.share:.1%})" if one.share is not None else ""
+            note = f"; {one.note}" if one.note else ""
+            counted = f"{one.count:,} of {one.total:,} {one.about.unit}{share}{note}."
+            head = f"## {one.verdict}: {one.about.title}, {one.where}"
+            lines += ["", head, "", counted, "", one.about.meaning]
+            if one.examples:
+                lines += ["", *(f"- `{example}`" for example in one.examples)]
         remarks = self.remarks()
         if remarks:
             lines += ["", "## Remarks", "", *(f"- {remark}" for remark in remarks)]
         return "\n".join([*lines, ""])
-
-
-def _count_cells(finding: AuditFinding) -> str:
-    """Return count and total as two cells."""
-    if finding.verdict is Verdict.SKIPPED:
-        return "- | -"
-    unit = LEAK_CHECKS[finding.check].unit
-    return f"{finding.count:,} | {finding.total:,} {unit}"
-
-
-def _section(finding: AuditFinding) -> list[str]:
-    head = f"## {finding.verdict}: {finding.title}, {PLACES[finding.place]}"
-    share = f" ({finding.share:.1%})" if finding.share is not None else ""
-    unit = LEAK_CHECKS[finding.check].unit
-    note = f"; {finding.note}" if finding.note else ""
-    counted = f"{finding.count:,} of {finding.total:,} {unit}{share}{note}."
-    examples = [f"- `{example}`" for example in finding.examples]
-    return [head, "", counted, "", finding.meaning, *(["", *examples] if examples else [])]

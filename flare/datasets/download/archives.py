@@ -26,14 +26,12 @@ _CHUNK = 2**18
 class Member:
     """One entry of an archive.
 
-    ``kind`` is ``file``, ``folder``, or what else it is (``link``, ``device``). ``size`` is what
-    its header says of its unpacked bytes; ``packed`` of its packed ones, None in a tar.
+    ``kind`` is ``file``, ``folder`` or ``link or device``; ``size`` is what its header says.
     """
 
     name: str
     kind: str
     size: int
-    packed: int | None
     open: Callable[[], IO[bytes] | None]
 
 
@@ -46,7 +44,7 @@ def members_of(path: Path, max_bytes: int) -> Iterator[Member]:
         head = raw.read(tarfile.BLOCKSIZE)
         raw.seek(0)
         if head[:4] in (b"PK\3\4", b"PK\5\6"):
-            with _BoundedFile(path) as file, zipfile.ZipFile(file) as archive:
+            with _ZipFile(path) as file, zipfile.ZipFile(file) as archive:
                 yield from (_zip_member(archive, info) for info in archive.infolist())
         elif head[:2] == b"\x1f\x8b":
             with gzip.open(raw) as unpacked:
@@ -69,10 +67,10 @@ def damage_as_archive_invalid() -> Iterator[None]:
         tarfile.TarError,
         gzip.BadGzipFile,
         zlib.error,
+        struct.error,
         EOFError,
         NotImplementedError,
         OverflowError,
-        struct.error,
         ValueError,
         IndexError,
     ) as error:
@@ -80,13 +78,8 @@ def damage_as_archive_invalid() -> Iterator[None]:
         raise ArchiveInvalid(f"it is damaged or cut off ({first})") from error
 
 
-class _BoundedFile(io.FileIO):
-    """A zip file, whose headers cannot ask for more than the memory holds, or for less than 0."""
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        if whence == io.SEEK_SET and offset < 0:
-            raise ArchiveInvalid("it is damaged or cut off (an offset lies before its beginning)")
-        return super().seek(offset, whence)
+class _ZipFile(io.FileIO):
+    """A zip file whose headers cannot ask for more than the memory holds."""
 
     def read(self, size: int | None = -1, /) -> Any:
         if size is not None and size > _MAX_ZIP_READ:
@@ -96,15 +89,14 @@ class _BoundedFile(io.FileIO):
 
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     name = info.orig_filename  # as it is stored: zipfile's own name ends at a zero byte
-    if info.flag_bits & 1:
-        raise ArchiveInvalid(f"its member {name!r} is encrypted")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ArchiveInvalid(f"its member {name!r} has an unusual compression method")
-    mode = info.external_attr >> 16
+    if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ArchiveInvalid(f"its member {name!r} is encrypted, or compressed in an unusual way")
+    if info.header_offset < 0:
+        raise ArchiveInvalid(f"it is damaged or cut off ({name!r} lies before its beginning)")
     kind = "folder" if info.is_dir() else "file"
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        kind = "link" if stat.S_ISLNK(mode) else "device"
-    return Member(name, kind, info.file_size, info.compress_size, lambda: archive.open(info))
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        kind = "link or device"
+    return Member(name, kind, info.file_size, lambda: archive.open(info))
 
 
 class _BoundedStream:
@@ -153,10 +145,7 @@ def _tar_members(stream: _BoundedStream) -> Iterator[Member]:
 
 
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
-    if info.isdir():
-        kind = "folder"
-    elif info.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+    kind = "folder" if info.isdir() else "link or device"
+    if info.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
         kind = "file"
-    else:
-        kind = "link" if info.issym() or info.islnk() else "device or the like"
-    return Member(info.name, kind, info.size, None, lambda: archive.extractfile(info))
+    return Member(info.name, kind, info.size, lambda: archive.extractfile(info))

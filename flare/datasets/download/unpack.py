@@ -7,24 +7,29 @@ library's filters for tar archives do not know zip archives, nor which files a d
 
 import re
 import shutil
-import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from flare.datasets.download.archives import Member, damage_as_archive_invalid, members_of
-from flare.datasets.download.transfer import INSTEAD, Report
+from flare.datasets.download.transfer import Report
 from flare.datasets.sdobenchmark.labels import ROOT_TABLES, SPLITS
 from flare.errors import ArchiveInvalid, DatasetInvalid
 from flare.files import require_space, size_text
 
 SUFFIXES = (".csv", ".jpg", ".jpeg", ".png", ".txt")
 
+#: What to do about a disk that is too small, besides making room.
+INSTEAD = "or choose a dest on another disk"
+
 _CHUNK = 2**18
 _BLOCK = 4096  # bytes in which a file system stores files
 
-_DRIVE = re.compile(r"[A-Za-z]:")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # characters that control a terminal
-_MAX_PART_BYTES, _MAX_DEPTH = 255, 8  # of a path; 255 is the limit of the usual file systems
+#: A name that could lead out of a folder on some system: it is absolute, climbs with ``..``, or has
+#: a drive letter, a backslash or a character that controls a terminal.
+_ELSEWHERE = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|\Z)|.*[\\\x00-\x1f\x7f]", re.DOTALL)
+_PART = re.compile(r"[\w .,+()@=-]{1,255}", re.ASCII)  # of a path that every file system takes
+_MAX_DEPTH = 8
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,7 @@ class Limits:
     counts above ``ratio_from`` bytes: JPEGs hardly compress, short tables do.
     """
 
-    members: int = 2_000_000
-    files: int = 1_000_000
+    members: int = 1_000_000
     total_bytes: int = 20_000_000_000
     file_bytes: int = 64 * 2**20
     ratio: int = 100
@@ -54,6 +58,20 @@ class Unpacked:
     files: int
     n_bytes: int
     ignored: int
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where a member goes: ``path`` is below ``root``, the dataset's folder in the archive."""
+
+    name: str
+    root: PurePosixPath
+    path: PurePosixPath
+    size: int
+
+    @property
+    def in_split(self) -> bool:
+        return len(self.path.parts) > 1
 
 
 def unpack(
@@ -78,144 +96,109 @@ def unpack(
     bounds = limits or Limits()
     max_bytes = bounds.unpacked(archive.stat().st_size)
     with damage_as_archive_invalid():
-        plan = _Plan(bounds, archive.stat().st_size)
-        for member in members_of(archive, max_bytes):
-            plan.add(member)
-        paths = plan.finish()
-        if not paths:
+        targets, n_files = _targets(members_of(archive, max_bytes), bounds, max_bytes)
+        if not targets:
             raise DatasetInvalid("it holds no table or image in a folder training or test")
-        require_space(folder, plan.disk_bytes, "unpacking", instead=INSTEAD)
-        done = Unpacked(0, 0, plan.n_files - len(paths))
-        report(0, len(paths))
+        disk_bytes = sum(-(-target.size // _BLOCK) * _BLOCK for target in targets.values())
+        require_space(folder, disk_bytes, "unpacking", instead=INSTEAD)
+        report(0, len(targets))
+        done = 0
         for number, member in enumerate(members_of(archive, max_bytes)):
-            if number in paths:
-                n_bytes = _write(member, folder / paths[number])
-                done = Unpacked(done.files + 1, done.n_bytes + n_bytes, done.ignored)
-                report(done.files, len(paths))
-    return done
+            if number in targets:
+                _write(member, folder / targets[number].path)
+                done += 1
+                report(done, len(targets))
+    n_bytes = sum(target.size for target in targets.values())
+    return Unpacked(done, n_bytes, ignored=n_files - done)
 
 
-def _write(member: Member, target: Path) -> int:
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _write(member: Member, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
     source = member.open()
     if source is None:
         raise ArchiveInvalid(f"its member {member.name!r} has no content")
-    with source, target.open("xb") as file:
-        shutil.copyfileobj(source, file, _CHUNK)
-        size = file.tell()
+    with source, file.open("xb") as target:
+        shutil.copyfileobj(source, target, _CHUNK)
+        size = target.tell()
     if size != member.size:
         raise ArchiveInvalid(f"its member {member.name!r} is damaged or cut off ({size} bytes)")
-    return size
 
 
-@dataclass
-class _Plan:
-    """Which members of an archive go where; adding one that is not safe raises ArchiveInvalid.
+def _targets(
+    members: Iterable[Member], limits: Limits, max_bytes: int
+) -> tuple[dict[int, _Target], int]:
+    """Return where members go, by their number in the archive, and how many files it has.
 
-    ``tables`` are next to the folders of the splits, if ``roots`` turns out to have their folder.
+    Raises ArchiveInvalid: a member is not safe.
     """
-
-    limits: Limits
-    packed_bytes: int
-    n_members: int = 0
-    n_files: int = 0
-    n_bytes: int = 0
-    disk_bytes: int = 0
-    paths: dict[int, PurePosixPath] = field(default_factory=dict)
-    tables: list[tuple[int, str, PurePosixPath, PurePosixPath]] = field(default_factory=list)
-    roots: set[PurePosixPath] = field(default_factory=set)
-    files: set[str] = field(default_factory=set)
-    folders: set[str] = field(default_factory=set)
-
-    def add(self, member: Member) -> None:
-        number, self.n_members = self.n_members, self.n_members + 1
-        if self.n_members > self.limits.members:
-            raise ArchiveInvalid(f"it has more than {self.limits.members} members")
-        self.n_files += member.kind == "file"
-        place = place_of(member.name)
-        in_split = place is not None and len(place[1].parts) > 1
-        if member.kind not in ("file", "folder") and (
-            in_split or PurePosixPath(member.name).name in SPLITS
-        ):
-            raise ArchiveInvalid(f"its member {member.name!r} is a {member.kind}, not a file")
-        if place is None or member.kind != "file" or place[1].suffix.lower() not in SUFFIXES:
-            return
-        root, path = place
-        self._check_bounds(member)
-        if in_split:
-            self._assign(number, member.name, path)
-            self.roots.add(root)
-        else:
-            self.tables.append((number, member.name, root, path))
-
-    def finish(self) -> dict[int, PurePosixPath]:
-        """Return the path of each member to write, by its number in the archive."""
-        for number, name, root, path in self.tables:
-            if root in self.roots:
-                self._assign(number, name, path)
-        return self.paths
-
-    def _assign(self, number: int, name: str, path: PurePosixPath) -> None:
-        """Refuse a second file of one path, and a file where another one needs a folder."""
-        key = _key_of(path)
-        above = [_key_of(parent) for parent in path.parents[:-1]]
-        if key in self.files or key in self.folders or self.files.intersection(above):
-            raise ArchiveInvalid(f"its member {name!r} would overwrite another one")
-        self.files.add(key)
-        self.folders.update(above)
-        self.paths[number] = path
-
-    def _check_bounds(self, member: Member) -> None:
-        name, size = member.name, member.size
-        most = self.limits.file_bytes
-        if member.packed is not None:
-            most = min(most, self.limits.unpacked(member.packed))
-        if size < 0:
-            raise ArchiveInvalid(f"its member {name!r} claims {size} bytes")
-        self.n_bytes += size
-        self.disk_bytes += -(-size // _BLOCK) * _BLOCK
-        total = self.limits.unpacked(self.packed_bytes)
-        too_large = (
-            f"its member {name!r} unpacks to more than {size_text(most)}"
-            if size > most
-            else f"{size_text(self.packed_bytes)} unpack to more than {size_text(total)}"
-        )
-        if size > most or self.n_bytes > total:
-            raise ArchiveInvalid(f"{too_large}: a decompression bomb, or not SDOBenchmark")
-        if len(self.paths) + len(self.tables) >= self.limits.files:
-            raise ArchiveInvalid(f"it has more than {self.limits.files} files")
+    targets: dict[int, _Target] = {}
+    n_files = n_bytes = 0
+    for number, member in enumerate(members):
+        if number >= limits.members:
+            raise ArchiveInvalid(f"it has more than {limits.members} members")
+        n_files += member.kind == "file"
+        place = _place_of(member)
+        if place is None or place[1].suffix.lower() not in SUFFIXES or member.kind != "file":
+            continue
+        targets[number] = _Target(member.name, *place, member.size)
+        n_bytes += member.size
+        if not 0 <= member.size <= limits.file_bytes:
+            raise ArchiveInvalid(
+                f"its member {member.name!r} claims {member.size} bytes, and a file of "
+                f"SDOBenchmark has at most {size_text(limits.file_bytes)}"
+            )
+        if n_bytes > max_bytes:
+            raise ArchiveInvalid(
+                f"it unpacks to more than {size_text(max_bytes)}: a decompression bomb, or not "
+                "SDOBenchmark"
+            )
+    roots = {target.root for target in targets.values() if target.in_split}
+    chosen = {
+        number: target
+        for number, target in targets.items()
+        if target.in_split or target.root in roots
+    }
+    _refuse_overwriting(chosen.values())
+    return chosen, n_files
 
 
-def place_of(name: str) -> tuple[PurePosixPath, PurePosixPath] | None:
+def _place_of(member: Member) -> tuple[PurePosixPath, PurePosixPath] | None:
     """Return the folder of the dataset within an archive, and a member's path below it, or None.
 
     None is for everything outside ``training`` and ``test``, wherever these are in the archive
     (``SDOBenchmark-data-full/training/...``), except a table's name that some copies have next to
     these; of folders of these names within one another the innermost counts.
 
-    Raises ArchiveInvalid: the name could lead out of a folder on some system: it is absolute,
-    climbs with ``..``, has a drive letter, a backslash, or characters that no name of the dataset
-    has.
+    Raises ArchiveInvalid: the name is not safe, or it is that of a link or device.
     """
-    parts = name.split("/")
-    if name.startswith("/") or ".." in parts or "\\" in name or _DRIVE.match(name):
+    name = member.name
+    if _ELSEWHERE.match(name):
         raise ArchiveInvalid(f"its member {name!r} would be written outside the folder")
-    if _CONTROL.search(name):
-        raise ArchiveInvalid(f"its member {name!r} has control characters in its name")
-    parts = [part for part in parts if part not in ("", ".")]
+    parts = [part for part in name.split("/") if part not in ("", ".")]
     cuts = [index for index, part in enumerate(parts[:-1]) if part in SPLITS]
     if not cuts and parts and parts[-1] in ROOT_TABLES:
         cuts = [len(parts) - 1]
+    if member.kind == "link or device" and (cuts or parts[-1:] in ([split] for split in SPLITS)):
+        raise ArchiveInvalid(f"its member {name!r} is a link or device, not a file")
     if not cuts or any(part.startswith((".", "__MACOSX")) for part in parts):
         return None
     root, path = parts[: cuts[-1]], parts[cuts[-1] :]
-    if len(path) > _MAX_DEPTH or any(
-        _DRIVE.match(part) or len(part.encode()) > _MAX_PART_BYTES for part in path
-    ):
+    if len(path) > _MAX_DEPTH or not all(map(_PART.fullmatch, path)):
         raise ArchiveInvalid(f"its member {name!r} has a name that not every file system takes")
     return PurePosixPath(*root), PurePosixPath(*path)
 
 
-def _key_of(path: PurePosixPath) -> str:
-    """Return what two paths have in common that some file system takes for the same file."""
-    return unicodedata.normalize("NFC", str(path)).casefold()
+def _refuse_overwriting(targets: Iterable[_Target]) -> None:
+    """Raise ArchiveInvalid for a second file of one path, or a file where a folder is needed.
+
+    Paths that differ in case alone are one path on some file systems.
+    """
+    files: set[str] = set()
+    folders: set[str] = set()
+    for target in targets:
+        key = str(target.path).lower()
+        above = [str(parent).lower() for parent in target.path.parents[:-1]]
+        if key in files or key in folders or files.intersection(above):
+            raise ArchiveInvalid(f"its member {target.name!r} would overwrite another one")
+        files.add(key)
+        folders.update(above)

@@ -10,7 +10,8 @@ numbers: the samples left to those who used that image alone (jdonzallaz/solarne
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,12 @@ from numpy.typing import NDArray
 
 from flare.datasets.sdobenchmark.findings import (
     CENSUS_CHECKS,
+    Cases,
     Finding,
     SampleCount,
-    SamplesToCount,
     count_samples,
-    finding_of,
     gather,
-    stray_findings,
+    stray_cases,
 )
 from flare.datasets.sdobenchmark.labels import (
     SPLITS,
@@ -43,31 +43,15 @@ from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_index
 from flare.parallel import TASK_SAMPLES, Progress, map_in_order, reported
 from flare.sample import CHANNELS, INPUT_WINDOW_HOURS, Present
 
-#: Classes as the published counts have them: A and B together are "below C".
-PUBLISHED: dict[str, dict[str, int]] = {
-    "training": {
-        "samples": 8336,
-        "active_regions": 1091,
-        "quiet": 3651,
-        "below_c": 1280,
-        "c": 2891,
-        "m": 479,
-        "x": 35,
-    },
-    "test": {
-        "samples": 886,
-        "active_regions": 91,
-        "quiet": 248,
-        "below_c": 111,
-        "c": 351,
-        "m": 151,
-        "x": 25,
-    },
-}
-
 #: Names of the classes, and of all counts, in the order in which they are shown.
 CLASS_NAMES = {"quiet": "quiet", "below_c": "below C", "c": "C", "m": "M", "x": "X"}
 COUNT_NAMES = {"samples": "samples", "active_regions": "active regions", **CLASS_NAMES}
+
+#: Published counts by split, in that order; A and B together are "below C".
+PUBLISHED: dict[str, dict[str, int]] = {
+    "training": dict(zip(COUNT_NAMES, (8336, 1091, 3651, 1280, 2891, 479, 35), strict=True)),
+    "test": dict(zip(COUNT_NAMES, (886, 91, 248, 111, 351, 151, 25), strict=True)),
+}
 
 #: Samples with an image of the last step, by channel.
 PUBLISHED_LAST_IMAGES: dict[str, dict[str, int]] = {
@@ -121,6 +105,21 @@ class SplitCensus:
         """Whether samples, regions and classes are those of the whole published split."""
         return {key: self.counts[key] for key in PUBLISHED[self.name]} == PUBLISHED[self.name]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts for JSON, with the published ones."""
+        return {
+            "counts": self.counts,
+            "published": PUBLISHED[self.name],
+            "last_images": self.last_images,
+            "published_last_images": PUBLISHED_LAST_IMAGES[self.name],
+            "missing": self.missing,
+            "minutes_off": self.minutes_off,
+            "findings": {
+                check: {"what": CENSUS_CHECKS[check], **asdict(finding)}
+                for check, finding in self.findings.items()
+            },
+        }
+
 
 @dataclass(frozen=True)
 class Census:
@@ -145,7 +144,7 @@ class Census:
             "synthetic": self.synthetic,
             "fingerprint": self.fingerprint,
             "matches_published": self.matches_published,
-            "splits": {name: _split_as_dict(split) for name, split in self.splits.items()},
+            "splits": {name: split.as_dict() for name, split in self.splits.items()},
         }
 
 
@@ -155,22 +154,6 @@ def classes_of(peak_flux: NDArray[np.float64]) -> dict[str, int]:
     counted = np.bincount(class_index(peak_flux[~quiet]), minlength=len(CLASS_LETTERS)).tolist()
     a, b, c, m, x = counted
     return {"quiet": int(quiet.sum()), "a": a, "b": b, "below_c": a + b, "c": c, "m": m, "x": x}
-
-
-def _split_as_dict(split: SplitCensus) -> dict[str, Any]:
-    return {
-        "counts": split.counts,
-        "published": PUBLISHED[split.name],
-        "last_images": split.last_images,
-        "published_last_images": PUBLISHED_LAST_IMAGES[split.name],
-        "missing": split.missing,
-        "minutes_off": split.minutes_off,
-        "findings": {
-            check: {"what": what, "count": finding.count, "example": finding.example}
-            for check, what in CENSUS_CHECKS.items()
-            for finding in [split.findings[check]]
-        },
-    }
 
 
 def take_census(
@@ -187,29 +170,24 @@ def take_census(
     """
     identity = dataset_identity(data_dir)
     tables = {split: read_table(data_dir, split) for split in available_splits(data_dir)}
-    tasks = [task for table in tables.values() for task in _tasks(table)]
+    tasks: list[list[tuple[Path, datetime]]] = []
+    for table in tables.values():
+        samples = list(zip(table["folder"], table["start"], strict=True))
+        tasks += [samples[k : k + TASK_SAMPLES] for k in range(0, len(samples), TASK_SAMPLES)]
     splits: dict[str, SplitCensus] = {}
     digests: dict[str, str] = {}
     with closing(map_in_order(count_samples, tasks, processes=processes)) as results:
-        samples = reported(results, progress, sum(map(len, tables.values())))
+        counts = reported(results, progress, sum(map(len, tables.values())))
         for split, table in tables.items():
-            counted = list(islice(samples, len(table)))
+            counted = list(islice(counts, len(table)))
             digests[f"{split}.csv"] = digest(find_table(data_dir, split).read_bytes())
             digests |= {
                 f"{split}/{key}": sample.digest
                 for key, sample in zip(table["id"], counted, strict=True)
             }
-            others = {other: tables[other] for other in tables if other != split}
+            others = [tables[other] for other in tables if other != split]
             splits[split] = _sum_up(data_dir, split, table, counted, others=others)
     return Census(identity.name, identity.synthetic, combine_digests(digests), splits)
-
-
-def _tasks(table: pd.DataFrame) -> list[SamplesToCount]:
-    samples = list(zip(table["folder"], table["start"], strict=True))
-    return [
-        SamplesToCount(tuple(samples[row : row + TASK_SAMPLES]))
-        for row in range(0, len(samples), TASK_SAMPLES)
-    ]
 
 
 def _sum_up(
@@ -218,11 +196,11 @@ def _sum_up(
     table: pd.DataFrame,
     counted: Sequence[SampleCount],
     *,
-    others: Mapping[str, pd.DataFrame],
+    others: Sequence[pd.DataFrame],
 ) -> SplitCensus:
     tables = tables_on_disk(data_dir, split)
-    strays = stray_findings(data_dir / split, folders=list(table["folder"]), tables=tables)
-    parts = [_table_findings(data_dir, tables), _row_findings(table, others), strays]
+    strays = stray_cases(data_dir / split, folders=list(table["folder"]), tables=tables)
+    of_tables = [_table_cases(data_dir, tables), _row_cases(table, others), strays]
     return SplitCensus(
         name=split,
         table=table.drop(columns="folder"),
@@ -230,30 +208,28 @@ def _sum_up(
         grey=np.stack([sample.grey for sample in counted]),
         on_disk=np.sum([sample.on_disk for sample in counted], axis=0, dtype=np.int64),
         minutes_off=max(sample.minutes_off for sample in counted),
-        findings=gather([*parts, *(sample.findings for sample in counted)]),
+        findings=gather([*of_tables, *(sample.cases for sample in counted)]),
     )
 
 
-def _table_findings(data_dir: Path, tables: Sequence[Path]) -> dict[str, Finding]:
+def _table_cases(data_dir: Path, tables: Sequence[Path]) -> Cases:
     """Check the names and the first lines of a split's tables; the first table is read."""
     names = [str(path.relative_to(data_dir)) for path in tables]
     return {
-        "other_table_name": finding_of(n for n in names[:1] if not n.endswith("meta_data.csv")),
-        "no_header": finding_of(n for n in names[:1] if not has_header(tables[0])),
-        "second_table": finding_of(names[1:]),
+        "other_table_name": [name for name in names[:1] if not name.endswith("meta_data.csv")],
+        "no_header": [] if has_header(tables[0]) else names[:1],
+        "second_table": names[1:],
     }
 
 
-def _row_findings(table: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> dict[str, Finding]:
+def _row_cases(table: pd.DataFrame, others: Sequence[pd.DataFrame]) -> Cases:
     """Check the times of the rows, and which regions are in another split too."""
     start, end = table["start"], table["end"]
     fractional = start.ne(start.dt.floor("s")) | end.ne(end.dt.floor("s"))
     whole_window = (end - start).eq(pd.Timedelta(hours=INPUT_WINDOW_HOURS))
-    elsewhere = {region for other in others.values() for region in other["active_region"]}
+    elsewhere = {region for other in others for region in other["active_region"]}
     return {
-        "fractional_seconds": finding_of(table["id"][fractional]),
-        "other_window": finding_of(table["id"][~whole_window]),
-        "shared_region": finding_of(
-            map(str, sorted(elsewhere.intersection(table["active_region"])))
-        ),
+        "fractional_seconds": table["id"][fractional].tolist(),
+        "other_window": table["id"][~whole_window].tolist(),
+        "shared_region": list(map(str, sorted(elsewhere.intersection(table["active_region"])))),
     }

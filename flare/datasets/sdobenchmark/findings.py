@@ -5,7 +5,7 @@ show how a copy differs from the published dataset. Worker processes import this
 no pandas.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +16,18 @@ from PIL import Image
 
 from flare.datasets.sdobenchmark.sample_images import list_names, read_files
 from flare.files import digest_of_images
-from flare.images.places import STEP_TOLERANCE_MINUTES, SampleRead, image_places, sample_of_files
-from flare.images.planes import is_ignored_channel, parse_name
+from flare.images.planes import (
+    STEP_TOLERANCE_MINUTES,
+    SampleRead,
+    image_places,
+    is_ignored_channel,
+    parse_name,
+    sample_of_files,
+)
 from flare.sample import N_CHANNELS, N_STEPS, Cube, Present
 
 #: File names have whole seconds; an image less than one from its step is on it.
 _ON_STEP_MINUTES = 1 / 60
-
 
 #: Every check, in the order in which it is reported.
 CENSUS_CHECKS: dict[str, str] = {
@@ -56,33 +61,18 @@ class Finding:
     count: int = 0
     example: str | None = None
 
-    def __bool__(self) -> bool:
-        """Return whether there is any case."""
-        return self.count > 0
 
-    def __add__(self, other: "Finding") -> "Finding":
-        """Add the counts; keep the first example."""
-        return Finding(
-            self.count + other.count, other.example if self.example is None else self.example
-        )
+Cases = Mapping[str, Sequence[str]]
+"""The samples, files or folders that a check concerns, by the name of the check."""
 
 
-Findings = Mapping[str, Finding]
-
-
-def gather(parts: Iterable[Findings]) -> dict[str, Finding]:
-    """Add up findings, in the order of ``CENSUS_CHECKS``, with 0 where there is no case."""
-    total = dict.fromkeys(CENSUS_CHECKS, Finding())
+def gather(parts: Iterable[Cases]) -> dict[str, Finding]:
+    """Count cases, in the order of ``CENSUS_CHECKS``, with 0 where there is none."""
+    cases: dict[str, list[str]] = {check: [] for check in CENSUS_CHECKS}
     for part in parts:
-        for check, finding in part.items():
-            total[check] += finding
-    return total
-
-
-def finding_of(examples: Iterable[str]) -> Finding:
-    """Count examples, and keep the first."""
-    listed = list(examples)
-    return Finding(len(listed), listed[0] if listed else None)
+        for check, some in part.items():
+            cases[check] += some
+    return {check: Finding(len(some), some[0] if some else None) for check, some in cases.items()}
 
 
 @dataclass(frozen=True)
@@ -99,19 +89,12 @@ class SampleCount:
     grey: NDArray[np.float32]
     minutes_off: float
     digest: str
-    findings: dict[str, Finding]
+    cases: Cases
 
 
-@dataclass(frozen=True)
-class SamplesToCount:
-    """Consecutive samples of a split: folder and start of each."""
-
-    samples: tuple[tuple[Path, datetime], ...]
-
-
-def count_samples(task: SamplesToCount) -> list[SampleCount]:
-    """Count each sample of a task."""
-    return [count_sample(folder, start) for folder, start in task.samples]
+def count_samples(samples: Sequence[tuple[Path, datetime]]) -> list[SampleCount]:
+    """Count consecutive samples of a split, each with its folder and start."""
+    return [count_sample(folder, start) for folder, start in samples]
 
 
 def count_sample(folder: Path, start: datetime) -> SampleCount:
@@ -127,7 +110,7 @@ def count_sample(folder: Path, start: datetime) -> SampleCount:
         grey=median_levels(sample.cube, sample.present),
         minutes_off=max((place.minutes for place in sample.used), default=0.0),
         digest=digest_of_images(files),
-        findings=_findings(folder, sample),
+        cases=_cases(folder, sample),
     )
 
 
@@ -150,33 +133,26 @@ def median_levels(cube: Cube, present: Present) -> NDArray[np.float32]:
     return levels
 
 
-def _findings(folder: Path, sample: SampleRead) -> dict[str, Finding]:
-    """Count what a folder's names and images show, with examples relative to the split."""
+def _cases(folder: Path, sample: SampleRead) -> Cases:
+    """Return what a folder's names and images show, by check, relative to the split."""
     where = f"{folder.parent.name}/{folder.name}"
     names = list_names(folder)
     if names is None:
-        return {"no_folder": Finding(1, where)}
+        return {"no_folder": [where]}
     images = [name for name in names if parse_name(name)]
     ignored = [name for name in names if is_ignored_channel(name)]
-    others = sorted(set(names) - set(images) - set(ignored))
-    by_check = {
-        "no_images": [] if images else [""],
-        "not_an_image": others,
+    cases = {
+        "not_an_image": sorted(set(names) - set(images) - set(ignored)),
         "ignored_channel": ignored,
         "off_step": [place.name for place in sample.used if place.minutes >= _ON_STEP_MINUTES],
     }
     for name, reason in sample.rejected:
-        by_check.setdefault(reason.replace(" ", "_"), []).append(name)
-    return {
-        check: finding_of(f"{where}/{name}".rstrip("/") for name in some)
-        for check, some in by_check.items()
-        if some
-    }
+        cases.setdefault(reason.replace(" ", "_"), []).append(name)
+    paths = {check: [f"{where}/{name}" for name in some] for check, some in cases.items()}
+    return {**paths, "no_images": [] if images else [where]}
 
 
-def stray_findings(
-    split_dir: Path, *, folders: Collection[Path], tables: Collection[Path]
-) -> dict[str, Finding]:
+def stray_cases(split_dir: Path, *, folders: Collection[Path], tables: Collection[Path]) -> Cases:
     """Return the files outside of the samples' folders, and the folders that have no row.
 
     ``split_dir`` need not exist; ``folders`` are those of the table, ``tables`` files that are no
@@ -199,8 +175,8 @@ def stray_findings(
         if entry not in regions and not any(path.is_dir() for path in inside):
             without_row.append(entry)
     return {
-        "stray_file": finding_of(str(path.relative_to(split_dir)) for path in files),
-        "no_row": finding_of(str(path.relative_to(split_dir)) for path in without_row),
+        "stray_file": [str(path.relative_to(split_dir)) for path in files],
+        "no_row": [str(path.relative_to(split_dir)) for path in without_row],
     }
 
 

@@ -17,8 +17,7 @@ from flare.forecast import Forecast
 from flare.goes import CLASS_LETTERS, HEADLINE_EVENT, LABEL_SCALES, QUIET_FLUX, class_index
 from flare.sample import Present
 from flare.verification.inputs import Observations
-from flare.verification.noise_free import TrueProbabilities, noise_free_scores
-from flare.verification.resampling import paired_differences
+from flare.verification.resampling import TrueProbabilities, noise_free_scores, paired_differences
 from flare.verification.scorecard import Scorecard, score_forecasts
 from flare.verification.scores import FLUX, Score
 from flare.verification.table import score_rows

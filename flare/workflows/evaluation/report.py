@@ -150,7 +150,7 @@ def sections_of(reported: Reported) -> list[Section]:
     """Return all sections, the summary first."""
     comparison, audit = reported.comparison, reported.audit
     findings = [
-        f"{one.title}: {one.count} of {one.total}. {one.meaning}"
+        f"{one.about.title}: {one.count} of {one.total}. {one.about.meaning}"
         for one in (*audit.invalid, *audit.warnings)
     ]
     return [

@@ -7,24 +7,20 @@ a run without a shard takes over what it finds there.
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from flare.config import PredictConfig
-from flare.config.groups import PREDICT_OUTPUT, base_rates
+from flare.config.groups import PREDICT_OUTPUT
 from flare.datasets.listing import Entry, Listing, list_samples
 from flare.datasets.sample_batches import SampleBatch, decode_batches
 from flare.errors import InputInvalid
 from flare.forecast_facts import SampleFacts, Window
-from flare.forecasters.answer import answers
 from flare.forecasters.base import Regions
-from flare.forecasters.training_inputs import check_inputs
 from flare.progress import counter
 from flare.tracking.dataset_inputs import log_data
 from flare.tracking.runs import Run, start
@@ -39,8 +35,7 @@ from flare.workflows.prediction.prediction_table import (
     Forecasts,
     Row,
     check_output,
-    identity,
-    no_answer,
+    forecast_rows,
     write_forecasts,
 )
 from flare.workflows.prediction.resolve_model import Resolved, resolve
@@ -60,27 +55,14 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
     with start("predict", name=f"predict {data_dir.name}") as tracked:
         tracked.log_config(config)
         listing = list_samples(data_dir, config.split)
-        model = resolve(config.model, config.model_name).at_rates(base_rates(config.base_rates))
+        model = resolve(config.model, config.model_name).at_rates(config.rates)
         task = Task(model.digest, listing.state, listing.split, len(listing), BATCH)
         shard = Shard.parse(config.shard)
-        numbers = range(-(-len(listing) // BATCH))[shard.first :: shard.step]
         known = {} if config.shard else _of_shards(output, task, restart=config.restart)
         place = shard.place(output)
         with PredictionCheckpoint(place, task, restart=config.restart) as checkpoint:
             resumed = len(checkpoint.records)
-            if resumed:
-                log.info("resuming: %d of %d samples are done", resumed, len(listing))
-            try:
-                _fill(checkpoint, listing, model, config.processes or None, numbers, known)
-            except KeyboardInterrupt:
-                if checkpoint.records:
-                    log.info(
-                        "%d of %d samples are saved in %s; the same command continues there",
-                        len(checkpoint.records),
-                        len(listing),
-                        checkpoint.path,
-                    )
-                raise
+            _fill(checkpoint, listing, model, config.processes or None, shard, known)
             forecasts = Forecasts(
                 [record["row"] for record in checkpoint.records],
                 model.label,
@@ -89,9 +71,9 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
                 synthetic_data=listing.synthetic,
                 resumed=resumed,
             )
+            model.log_use(tracked)
+            tracked.log_metrics({**forecasts.summary(), "resumed": resumed})
             if config.shard:
-                model.log_use(tracked)
-                tracked.log_metrics({**forecasts.summary(), "resumed": resumed})
                 log.info("shard %s is done; the same command without shard= merges", config.shard)
                 return forecasts
             if len(forecasts.without) == len(forecasts.rows):
@@ -99,8 +81,6 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
                 raise InputInvalid(f"no image in {data_dir} can be used; look at its files")
             write_forecasts(forecasts.rows, output)
             _log_data(tracked, listing, checkpoint, data_dir)
-            model.log_use(tracked)
-            tracked.log_metrics({**forecasts.summary(), "resumed": resumed})
             tracked.log_file(output)
             checkpoint.remove()
             for path in shards_of(output):
@@ -126,20 +106,23 @@ def _fill(
     listing: Listing,
     model: Resolved,
     processes: int | None,
-    chosen: Sequence[int],
+    shard: Shard,
     known: Mapping[int, list[Record]],
 ) -> None:
-    """Forecast the chosen batches that are neither in the checkpoint nor known."""
-    forecaster = model.forecaster
-    left = chosen[-(-len(checkpoint.records) // BATCH) :]
-    unknown = [number for number in left if number not in known]
-    batches = [listing.entries[BATCH * number : BATCH * (number + 1)] for number in unknown]
-    sources = [[(entry.folder, entry.start) for entry in batch] for batch in batches]
-    size = forecaster.spec.image_size
+    """Forecast the batches of a shard that are neither in the checkpoint nor known."""
+    resumed = len(checkpoint.records)
+    if resumed:
+        log.info("resuming: %d of %d samples are done", resumed, len(listing))
+    starts = range(0, len(listing), BATCH)
+    left = range(len(starts))[shard.first :: shard.step][-(-resumed // BATCH) :]
+    entries = {n: listing.entries[starts[n] : starts[n] + BATCH] for n in left if n not in known}
+    sources = [[(entry.folder, entry.start) for entry in batch] for batch in entries.values()]
     numbers = {entry.active_region for entry in listing.entries if entry.active_region is not None}
     regions = Regions(frozenset(numbers), bool(listing.synthetic), listing.seed)
-    seen = frozenset(forecaster.origin.shared(regions))
+    seen = frozenset(model.forecaster.origin.shared(regions))
+    size = model.forecaster.spec.image_size
     with (
+        _saved_when_stopped(checkpoint, len(listing)),
         closing(decode_batches(sources, image_size=size, processes=processes)) as read,
         counter("predict") as progress,
     ):
@@ -147,44 +130,49 @@ def _fill(
             if number in known:
                 checkpoint.append(known[number])
                 continue
-            batch, entries = next(read), listing.entries[BATCH * number : BATCH * (number + 1)]
-            rows = _rows(model, entries, batch, seen=seen)
-            checkpoint.append(
-                [
-                    {"row": row, "images": digests, "rejected": rejected}
-                    for row, digests, rejected in zip(
-                        rows, batch.digests, batch.rejected, strict=True
-                    )
-                ]
-            )
+            batch = next(read)
+            rows = _rows(model, entries[number], batch, seen=seen)
+            checkpoint.append([
+                {"row": row, "images": digests, "rejected": rejected}
+                for row, digests, rejected in zip(rows, batch.digests, batch.rejected, strict=True)
+            ])  # fmt: skip
             progress(len(checkpoint.records), len(listing))
+
+
+@contextmanager
+def _saved_when_stopped(checkpoint: PredictionCheckpoint, samples: int) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint.records:
+            log.info(
+                "%d of %d samples are saved in %s; the same command continues there",
+                len(checkpoint.records),
+                samples,
+                checkpoint.path,
+            )
+        raise
 
 
 def _rows(
     model: Resolved, entries: Sequence[Entry], batch: SampleBatch, *, seen: frozenset[int]
 ) -> list[Row]:
-    """Forecast one batch; a sample without a usable image gets an empty row."""
-    forecaster = model.forecaster
-    usable = np.asarray(batch.present.any(axis=(1, 2)))  # (n,)
-    forecast = forecaster.predict(batch.cubes[usable], batch.present[usable])
-    answered = iter(answers(forecaster, forecast))
-    size = forecaster.spec.image_size
-    checks = check_inputs(batch.cubes, batch.present, forecaster.training_inputs, size=size)
-    rows: list[Row] = []
+    """Forecast one batch; samples of a table have their labels too."""
+    samples = []
     for k, entry in enumerate(entries):
-        answer: dict[str, Any] = (
-            dict(next(answered)) if usable[k] else no_answer(forecaster.spec.events)
-        )
         end = (entry.end if entry.end is not None else batch.ends[k]).replace(tzinfo=UTC)
         facts = SampleFacts(batch.digests[k], Window(end, end), entry.active_region)
-        who = identity(model, entry.id, facts, checks[k], batch.present[k])
-        known = {name: who[name] for name in ("issue_time", "active_region")}
-        rows.append({"id": entry.id, **known, **_label(entry, seen), **who, **answer})
-    return rows
+        samples.append((entry.id, facts))
+    rows = forecast_rows(model, samples, batch.cubes, batch.present)
+    return [
+        {name: row[name] for name in ("id", "issue_time", "active_region")}
+        | _label(entry, seen)
+        | row
+        for entry, row in zip(entries, rows, strict=True)
+    ]
 
 
 def _label(entry: Entry, seen: frozenset[int]) -> Row:
-    """Return the label of a sample of a table."""
     if entry.peak_flux is None:
         return {}
     return {

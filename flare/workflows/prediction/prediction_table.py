@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pandas as pd
 
 from flare.errors import ConfigInvalid
@@ -20,10 +21,10 @@ from flare.forecast_facts import (
     now,
     utc_text,
 )
-from flare.forecasters.answer import Answer
-from flare.forecasters.training_inputs import InputCheck
+from flare.forecasters.answer import Answer, answers
+from flare.forecasters.training_inputs import InputCheck, check_inputs
 from flare.goes import CLASS_LETTERS
-from flare.sample import Present
+from flare.sample import Cube, Present
 from flare.workflows.prediction.resolve_model import Resolved
 
 Row = dict[str, Any]
@@ -86,6 +87,29 @@ def identity(
         "input_digest": facts.input_digest,
         **check.fields(present),
     }
+
+
+def forecast_rows(
+    model: Resolved, samples: Sequence[tuple[str, SampleFacts]], cubes: Cube, present: Present
+) -> list[Row]:
+    """Forecast samples, with their ids: a row each, without an answer if no image can be used.
+
+    ``cubes`` are uint8 (N, T, C, H, W), ``present`` is (N, T, C).
+    """
+    forecaster = model.forecaster
+    usable = np.asarray(present.any(axis=(1, 2)))  # (N,)
+    forecast = forecaster.predict(cubes[usable], present[usable])
+    answered = iter(answers(forecaster, forecast))
+    size, events = forecaster.spec.image_size, forecaster.spec.events
+    checks = check_inputs(cubes, present, forecaster.training_inputs, size=size)
+    return [
+        {
+            "id": sample_id,
+            **identity(model, sample_id, facts, checks[k], present[k]),
+            **(next(answered) if usable[k] else no_answer(events)),
+        }
+        for k, (sample_id, facts) in enumerate(samples)
+    ]
 
 
 def no_answer(events: Sequence[str]) -> Row:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from flare.config.verify import VerifyConfig
 from flare.errors import InputInvalid
 from flare.verification.bootstrap import interval, region_weights
-from flare.verification.categories import class_table, gandin_murphy_gerrity_score
 from flare.verification.contingency import ContingencyTable, true_skill_statistic
 from flare.verification.corp import corp_decomposition
+from flare.verification.flux import class_table, gandin_murphy_gerrity_score
 from flare.verification.inputs import BoolArray, FloatArray, ratio
 from flare.verification.probabilistic import brier_score
 from flare.verification.scores import VS_CLIMATOLOGY, Score, class_scores, event_scores

@@ -9,8 +9,7 @@ import pytest
 import requests
 
 from flare.datasets.download import transfer as module
-from flare.datasets.download.sources import MirrorFailed
-from flare.datasets.download.transfer import Transfer
+from flare.datasets.download.transfer import MirrorFailed, Transfer
 
 from archive_server import Served, Status, redirect
 
@@ -48,6 +47,7 @@ def test_a_file_arrives_whole_and_leaves_no_other_file(server, client):
     assert client.pauses == []
     assert client.reports[0] == (0, len(CONTENT))
     assert client.reports[-1] == (len(CONTENT), len(CONTENT))
+    assert server.seen[0].headers["Accept-Encoding"] == "identity"
 
 
 def test_a_file_of_unknown_size_arrives_whole(server, client):
@@ -78,51 +78,33 @@ def test_without_a_validator_a_broken_transfer_starts_over(server, client):
     assert server.ranges == [None, None]
 
 
-def test_a_server_that_ignores_range_starts_over(server, client):
-    cut = Served(CONTENT, stop_after=9, ranges=False)
-    assert client.get(server.tell("/a", cut, Served(CONTENT, ranges=False))) == CONTENT
-    assert server.sent == [9, len(CONTENT)]
-
-
 def test_a_file_that_changed_is_never_mixed_with_the_old_one(server, client):
     url = server.tell("/a", Served(CONTENT, stop_after=300_000), Served(OTHER, etag='"two"'))
     assert client.get(url) == OTHER
 
 
-@pytest.mark.parametrize("change", [OTHER[:200_000], OTHER + b"longer", OTHER])
-@pytest.mark.parametrize("etag", ['"two"', '"one"'])
-def test_not_even_by_a_server_that_ignores_if_range(server, client, change, etag):
-    if (change, etag) == (OTHER, '"one"'):
-        pytest.skip("nothing can tell these files apart")
-    new = Served(change, etag=etag, always_part=True)
-    assert client.get(server.tell("/a", Served(CONTENT, stop_after=300_000), new)) == change
+def test_not_even_by_a_server_that_ignores_if_range(server, client):
+    new = Served(OTHER, etag='"two"', always_part=True)
+    assert client.get(server.tell("/a", Served(CONTENT, stop_after=300_000), new)) == OTHER
 
 
-def test_a_file_that_was_whole_when_the_last_run_was_killed_is_not_sent_again(server, client):
-    url = server.tell("/a", Served(CONTENT, stop_after=9), Status(404))
-    with pytest.raises(MirrorFailed):
-        client.get(url)
-    client.transfer(url).partial.write_bytes(CONTENT)
-    assert client.get(url) == CONTENT
-    assert len(server.seen) == 2
-
-
-@pytest.mark.parametrize("damage", ["", "[]", '{"url": 1}', None])
-def test_a_partial_file_whose_description_is_lost_is_not_trusted(server, client, damage):
+def test_a_partial_file_whose_validator_is_lost_is_not_trusted(server, client):
     url = server.tell("/a", Served(CONTENT, stop_after=300_000), Status(404))
     with pytest.raises(MirrorFailed):
         client.get(url)
-    description = client.folder / "archive.partial.json"
-    description.unlink() if damage is None else description.write_text(damage)
+    (client.folder / "archive.validator").unlink()
     server.tell("/a", Served(OTHER))
     assert client.get(url) == OTHER
     assert server.ranges[-1] is None
 
 
-def test_the_part_of_another_address_is_not_used(server, client):
+def test_a_partial_file_of_the_whole_size_is_requested_again(server, client):
+    url = server.tell("/a", Served(CONTENT, stop_after=9), Status(404))
     with pytest.raises(MirrorFailed):
-        client.get(server.tell("/a", Served(CONTENT, stop_after=300_000), Status(404)))
-    assert client.get(server.tell("/b", Served(OTHER))) == OTHER
+        client.get(url)
+    client.transfer(url).partial.write_bytes(CONTENT)  # a run that was killed before its end
+    server.tell("/a", Served(CONTENT))
+    assert client.get(url) == CONTENT
 
 
 def test_a_part_that_is_longer_than_it_says_is_discarded(server, client):
@@ -136,9 +118,10 @@ def test_a_part_that_is_longer_than_it_says_is_discarded(server, client):
     assert server.ranges == [None, "bytes=9-", None]
 
 
-def test_a_part_that_was_not_requested_is_not_added(server, client):
+@pytest.mark.parametrize("part", ["bytes 5-9/10", "", f"bytes 9-{'9' * 5000}/1"])
+def test_a_part_that_was_not_requested_is_not_added(server, client, part):
     def wrong(handler) -> None:
-        handler.begin(206, {"Content-Range": "bytes 5-9/10", "ETag": '"one"'}, 5)
+        handler.begin(206, {"Content-Range": part, "ETag": '"one"'}, 5)
         handler.send(b"wrong")
 
     url = server.tell("/a", Served(CONTENT, stop_after=300_000), wrong, Served(CONTENT))
@@ -153,19 +136,12 @@ def test_pauses_double_after_each_failure_up_to_a_minute(server, client):
 
 @pytest.mark.parametrize(
     ("header", "pause"),
-    [("7", 7.0), ("86400", 300.0), ("Tue, 31 Dec 2019 23:59:00 GMT", 1.0), ("soon", 1.0),
-     ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", 1.0)],
-)  # fmt: skip
+    [("7", 7.0), ("86400", 300.0), ("9" * 5000, 300.0), ("soon", 1.0)],
+)
 def test_retry_after_is_honoured_up_to_five_minutes(server, client, header, pause):
     busy = Status(503, (("Retry-After", header),))
     assert client.get(server.tell("/a", busy, Served(CONTENT))) == CONTENT
     assert client.pauses == [pause]
-
-
-def test_attempts_are_bounded(server, client):
-    with pytest.raises(MirrorFailed, match=r"answered 500 Internal Server Error \(4 attempts\)"):
-        client.get(server.tell("/a", Status(500)))
-    assert len(server.seen) == 4
 
 
 def test_an_attempt_that_adds_enough_bytes_resets_the_count(server, client, monkeypatch):
@@ -182,7 +158,7 @@ def test_a_server_that_always_starts_over_is_given_up(server, client, monkeypatc
     assert len(server.seen) == 4
 
 
-@pytest.mark.parametrize("code", [400, 401, 403, 404, 410])
+@pytest.mark.parametrize("code", [401, 404])
 def test_a_permanent_refusal_is_not_retried(server, client, code):
     with pytest.raises(MirrorFailed, match=f"answered {code} "):
         client.get(server.tell("/a", Status(code)))
@@ -275,11 +251,6 @@ def test_a_file_far_too_large_is_given_up(server, client, chunked):
     with pytest.raises(MirrorFailed, match=r"more than 500\.00 kB"):
         client.get(url, max_bytes=500_000)
     assert list(client.folder.iterdir()) == []
-
-
-def test_compression_on_the_way_is_not_requested(server, client):
-    client.get(server.tell("/a", Served(CONTENT)))
-    assert server.seen[0].headers["Accept-Encoding"] == "identity"
 
 
 def test_an_interruption_keeps_the_received_bytes_for_the_next_run(server, client):

@@ -24,14 +24,17 @@ WANTED = {
     name.removeprefix("SDO-full/"): data for name, data in FILES.items() if "READ" not in name
 }
 IMAGE = "training/11402/2012_01_15_12_00_00_0/2012-01-15T000000__131.jpg"
+SMALL_RATIO = Limits(ratio_from=1_000_000)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def unpack_to(folder: Path, archive: Path, **more) -> Unpacked:
+    folder.mkdir(parents=True)
+    return unpack(archive, folder, report=lambda *_report: None, **more)
 
 
 @pytest.fixture
@@ -40,8 +43,7 @@ def unpacked(tmp_path):
 
     def run(archive: Path, **more) -> dict[str, bytes]:
         folder = tmp_path / "out" / "here"
-        folder.mkdir(parents=True)
-        unpack(archive, folder, report=lambda *_report: None, **more)
+        unpack_to(folder, archive, **more)
         assert list((tmp_path / "out").iterdir()) == [folder]
         return contents(folder)
 
@@ -54,10 +56,9 @@ def refused(tmp_path):
 
     def run(archive: Path, error=ArchiveInvalid, **more) -> str:
         folder = tmp_path / "out" / "here"
-        folder.mkdir(parents=True)
         before = archive.read_bytes()
         with pytest.raises(error) as raised:
-            unpack(archive, folder, report=lambda *_report: None, **more)
+            unpack_to(folder, archive, **more)
         assert list((tmp_path / "out").iterdir()) == [folder]
         assert not any(path.is_symlink() for path in folder.rglob("*"))
         assert archive.read_bytes() == before
@@ -67,83 +68,53 @@ def refused(tmp_path):
     return run
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_tables_images_and_texts_of_the_splits_come_out(tmp_path, kind):
+    others = ["a.py", "b.exe", "c.sh", "d", "e.jpg.exe", ".hidden.csv", "__MACOSX/f.csv"]
+    entries = {f"a/b/{name}": data for name, data in FILES.items()}
+    entries |= {f"a/b/SDO-full/training/{name}": b"no" for name in others}
+    entries |= {"a/b/SDO-full/test/g.PNG": b"yes", "a/b/SDO-full/test/h.txt": b"yes", "i.csv": b"n"}
+    wanted = WANTED | {"test/g.PNG": b"yes", "test/h.txt": b"yes"}
+    reports = []
+    (tmp_path / "out").mkdir()
+    archive = archive_of(tmp_path / "a", kind, entries)
+    done = unpack(archive, tmp_path / "out", report=lambda *one: reports.append(one))
+    assert contents(tmp_path / "out") == wanted
+    assert done == Unpacked(5, sum(map(len, wanted.values())), ignored=9)
+    assert reports == [(n, 5) for n in range(6)]
+
+
 @pytest.mark.parametrize("prefix", ["", "./", "a/b/c/", "training/"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_root_may_be_nested_as_on_kaggle(tmp_path, unpacked, kind, prefix):
-    entries = {f"{prefix}{name}": data for name, data in WANTED.items()}
-    if prefix == "training/":  # training/training/... and training/test/...
-        entries = {name: data for name, data in entries.items() if "training/training" in name}
-    assert unpacked(archive_of(tmp_path / "a", kind, entries)).items() <= WANTED.items()
+def test_the_root_may_be_nested_as_on_kaggle(tmp_path, unpacked, prefix):
+    entries = {f"{prefix}{name}": data for name, data in WANTED.items() if "test" not in name}
+    written = unpacked(archive_of(tmp_path / "a", "zip", entries))
+    assert written
+    assert written.items() <= WANTED.items()
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("root", ["./", "a/b/c/"])
 @pytest.mark.parametrize("last", [False, True])
-def test_tables_next_to_the_split_folders_come_out(tmp_path, unpacked, kind, root, last):
+def test_tables_next_to_the_split_folders_come_out(tmp_path, unpacked, root, last):
     tables = {"training.csv": b"one", "train.csv": b"two", "test.csv": b"three"}
     wanted = WANTED | tables if last else tables | WANTED
     entries = {f"{root}{name}": data for name, data in wanted.items()}
-    assert unpacked(archive_of(tmp_path / "a", kind, entries)) == wanted
+    assert unpacked(archive_of(tmp_path / "a", "zip", entries)) == wanted
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_tables_of_these_names_in_other_folders_are_left_out_and_no_second_ones(tmp_path, kind):
-    others = dict.fromkeys(
-        ["docs/test.csv", "SDO-full/code/test.csv", "SDO-full/.x/test.csv"], b"no"
-    )
-    archive = archive_of(tmp_path / "a", kind, others | FILES | {"SDO-full/test.csv": b"yes"})
-    (tmp_path / "out").mkdir()
-    done = unpack(archive, tmp_path / "out", report=lambda *_report: None)
-    wanted = WANTED | {"test.csv": b"yes"}
-    assert contents(tmp_path / "out") == wanted
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "test",
-        "test.csv",
-        "training",
-    ]
-    assert done == Unpacked(4, sum(map(len, wanted.values())), ignored=4)
+def test_tables_of_these_names_in_other_folders_are_left_out(tmp_path, unpacked):
+    others = ["docs/test.csv", "SDO-full/code/test.csv", "SDO-full/.x/test.csv"]
+    entries = dict.fromkeys(others, b"no") | FILES | {"SDO-full/test.csv": b"yes"}
+    assert unpacked(archive_of(tmp_path / "a", "zip", entries)) == WANTED | {"test.csv": b"yes"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("again", ["SDO-full/./train.csv", "other/train.csv"])
-def test_a_second_table_next_to_the_split_folders_is_refused(tmp_path, refused, kind, again):
-    entries = [
-        ("SDO-full/train.csv", b"one"),
-        (again, b"two"),
-        ("other/test/a.csv", b"x"),
-        *FILES.items(),
-    ]
-    assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_only_tables_images_and_texts_come_out(tmp_path, unpacked, kind):
-    others = ["a.py", "b.exe", "c.sh", "d", "e.jpg.exe", ".hidden.csv", "__MACOSX/f.csv"]
-    entries = FILES | {f"SDO-full/training/{name}": b"no" for name in others}
-    entries |= {"SDO-full/test/g.PNG": b"yes", "SDO-full/test/h.txt": b"yes", "i.csv": b"no"}
-    more = {"test/g.PNG": b"yes", "test/h.txt": b"yes"}
-    assert unpacked(archive_of(tmp_path / "a", kind, entries)) == WANTED | more
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_was_done_is_counted(tmp_path, kind):
-    (tmp_path / "out").mkdir()
-    reports = []
-    done = unpack(
-        archive_of(tmp_path / "a", kind), tmp_path / "out", report=lambda *r: reports.append(r)
-    )
-    assert done == Unpacked(3, sum(map(len, WANTED.values())), ignored=1)
-    assert reports == [(n, 3) for n in range(4)]
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_permissions_of_the_archive_are_not_copied(tmp_path, unpacked, kind):
     path = tmp_path / "a"
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as file:
             file.writestr(zip_info(IMAGE, 0o106777), b"x")
     else:
-        with tarfile.open(path, "w:gz" if kind == "tar.gz" else "w") as tar:
+        with tarfile.open(path, "w") as tar:
             info = tarfile.TarInfo(IMAGE)
             info.mode, info.size = 0o6777, 1
             tar.addfile(info, io.BytesIO(b"x"))
@@ -169,20 +140,17 @@ def test_permissions_of_the_archive_are_not_copied(tmp_path, unpacked, kind):
         "\\\\host\\training\\a.csv",
         "training/a\nb.csv",
         "training/a\x1b[2Jb.csv",
+        "training/é.csv",  # two names on some file systems, one on others
         "training/" + "a" * 300 + ".csv",
         "training/" + "a/" * 20 + "b.csv",
+        "/etc/passwd",
+        "../../.bashrc",
+        "docs/../../x",
     ],
 )
 def test_a_name_that_leads_elsewhere_refuses_the_archive(tmp_path, refused, kind, name):
     message = refused(archive_of(tmp_path / "a", kind, {**FILES, name: b"harm"}))
     assert repr(name) in message
-
-
-@pytest.mark.parametrize("name", ["/etc/passwd", "../../.bashrc", "docs/../../x"])
-def test_a_name_that_leads_elsewhere_is_refused_even_for_a_file_that_is_not_used(
-    tmp_path, refused, name
-):
-    refused(archive_of(tmp_path / "a", "zip", {**FILES, name: b"harm"}))
 
 
 def test_a_name_with_a_zero_byte_is_refused(tmp_path, refused):
@@ -191,31 +159,22 @@ def test_a_name_with_a_zero_byte_is_refused(tmp_path, refused):
     refused(archive)
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "again",
+    "second",
     [
-        "SDO-full/training/meta_data.csv",
-        "SDO-full/training/META_DATA.CSV",
-        "other/training/meta_data.csv",
-        "SDO-full/training/meta_data.csv/a.csv",
-        "SDO-full/training/./meta_data.csv",
+        ["SDO-full/training/meta_data.csv"],
+        ["SDO-full/training/META_DATA.CSV"],
+        ["other/training/meta_data.csv"],
+        ["SDO-full/training/meta_data.csv/a.csv"],
+        ["SDO-full/training/./meta_data.csv"],
+        ["training/a.csv/b.csv", "training/a.csv"],
+        ["SDO-full/train.csv", "SDO-full/./train.csv"],
+        ["SDO-full/train.csv", "other/train.csv", "other/test/a.csv"],
     ],
 )
-def test_a_second_file_of_one_place_is_refused(tmp_path, refused, kind, again):
-    entries = [*FILES.items(), (again, b"another")]
-    assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path, refused, kind):
-    entries = [("training/a.csv/b.csv", b"one"), ("training/a.csv", b"two")]
-    assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_two_names_that_some_disks_take_for_one_are_refused(tmp_path, refused, kind):
-    entries = {**FILES, "training/\u00e9.csv": b"one", "training/e\u0301.csv": b"two"}
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_second_file_of_one_place_is_refused(tmp_path, refused, kind, second):
+    entries = [*FILES.items(), *((name, b"another") for name in second)]
     assert "would overwrite" in refused(archive_of(tmp_path / "a", kind, entries))
 
 
@@ -234,47 +193,44 @@ def test_a_link_or_device_in_a_zip_is_refused(tmp_path, refused, mode):
      tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE],
 )  # fmt: skip
 def test_a_link_or_device_in_a_tar_is_refused(tmp_path, refused, name, what):
-    path = tmp_path / "a"
-    with tarfile.open(path, "w") as tar:
+    with tarfile.open(tmp_path / "a", "w") as tar:
         add_to_tar(tar, name, kind=what, target="/etc/passwd")
         add_to_tar(tar, IMAGE, b"x")
-    refused(path)
+    refused(tmp_path / "a")
 
 
-@pytest.mark.parametrize("kind", ["tar", "tar.gz"])
-def test_a_link_outside_of_the_splits_is_left_out_and_not_followed(tmp_path, unpacked, kind):
-    path, away = tmp_path / "a", tmp_path / "away"
+def test_a_link_outside_of_the_splits_is_left_out_and_not_followed(tmp_path, unpacked):
+    away = tmp_path / "away"
     away.mkdir()
-    with tarfile.open(path, "w:gz" if kind == "tar.gz" else "w") as tar:
+    with tarfile.open(tmp_path / "a", "w:gz") as tar:
         add_to_tar(tar, "root", kind=tarfile.SYMTYPE, target=str(away))
         add_to_tar(tar, f"root/{IMAGE}", b"x")
-    assert unpacked(path) == {IMAGE: b"x"}
+    assert unpacked(tmp_path / "a") == {IMAGE: b"x"}
     assert list(away.iterdir()) == []
 
 
-def test_an_encrypted_zip_is_refused(tmp_path, refused):
+@pytest.mark.parametrize("method", ["encrypted", zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_encrypted_or_compressed_in_an_unusual_way_is_refused(
+    tmp_path, refused, method
+):
     archive = archive_of(tmp_path / "a", "zip")
-    data = bytearray(archive.read_bytes())
-    data[data.index(b"PK\1\2") + 8] |= 1
-    archive.write_bytes(data)
-    assert "encrypted" in refused(archive)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_of_an_unusual_compression_method_is_refused(tmp_path, refused, method):
-    with zipfile.ZipFile(tmp_path / "a", "w", method) as file:
-        file.writestr(IMAGE, b"x" * 100)
-    assert "unusual compression" in refused(tmp_path / "a")
+    if method == "encrypted":
+        data = bytearray(archive.read_bytes())
+        data[data.index(b"PK\1\2") + 8] |= 1
+        archive.write_bytes(data)
+    else:
+        with zipfile.ZipFile(archive, "w", method) as file:
+            file.writestr(IMAGE, b"x" * 100)
+    assert "is encrypted, or compressed in an unusual way" in refused(archive)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("limits", "says"),
     [
-        (Limits(files=2), "more than 2 files"),
         (Limits(members=3), "more than 3 members"),
         (Limits(total_bytes=60_000), "more than"),
-        (Limits(file_bytes=20), "unpacks to more than 20 bytes"),
+        (Limits(file_bytes=20), "at most 20 bytes"),
     ],
 )
 def test_an_archive_beyond_a_limit_is_refused(tmp_path, refused, kind, limits, says):
@@ -283,21 +239,16 @@ def test_an_archive_beyond_a_limit_is_refused(tmp_path, refused, kind, limits, s
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-def test_a_bomb_is_refused_by_its_ratio(tmp_path, refused, kind):
-    bomb = archive_of(tmp_path / "a", kind, {**FILES, "training/bomb.txt": bytes(3_000_000)})
-    refused(bomb, limits=Limits(ratio_from=1_000_000))
+@pytest.mark.parametrize("n_files", [1, 30])
+def test_a_bomb_is_refused_by_its_ratio(tmp_path, refused, kind, n_files):
+    bomb = {f"training/{n}.txt": bytes(3_000_000 // n_files) for n in range(n_files)}
+    refused(archive_of(tmp_path / "a", kind, FILES | bomb), limits=SMALL_RATIO)
     assert contents(tmp_path / "out") == {}
-
-
-def test_a_bomb_of_many_small_files_is_refused_by_the_ratio_of_all(tmp_path, refused):
-    files = {f"training/{n}.txt": bytes(100_000) for n in range(30)}
-    bomb = archive_of(tmp_path / "a", "zip", files)
-    refused(bomb, limits=Limits(ratio_from=1_000_000))
 
 
 def test_a_bomb_that_nobody_would_unpack_is_refused_while_it_is_skipped(tmp_path, refused):
     bomb = archive_of(tmp_path / "a", "tar.gz", {"bomb.bin": bytes(3_000_000), **FILES})
-    assert "unpacks to more than 1.00 MB" in refused(bomb, limits=Limits(ratio_from=1_000_000))
+    assert "unpacks to more than 1.00 MB" in refused(bomb, limits=SMALL_RATIO)
 
 
 def test_a_zip_that_understates_a_size_is_refused_by_what_comes(tmp_path, refused):
@@ -319,7 +270,7 @@ def test_files_of_a_zip_that_share_their_bytes_are_counted_each(tmp_path, refuse
             clone.compress_size, clone.header_offset = first.compress_size, first.header_offset
             file.filelist.append(clone)
         file._didModify = True
-    refused(path, limits=Limits(ratio_from=1_000_000))
+    refused(path, limits=SMALL_RATIO)
 
 
 def test_a_header_that_claims_gigabytes_is_refused_and_not_read(tmp_path, refused):
@@ -354,12 +305,10 @@ def test_a_negative_size_in_an_extended_header_does_not_end_the_archive(tmp_path
 def test_an_archive_cut_off_anywhere_is_refused(tmp_path, kind):
     whole = archive_of(tmp_path / "a", kind).read_bytes()
     end = len(whole.rstrip(b"\0")) if kind == "tar" else len(whole)
-    for n in {*range(1, end, max(1, end // 60)), *range(512, end, 512), end - 1}:
+    for n in {*range(1, end, max(1, end // 30)), *range(512, end, 512), end - 1}:
         (tmp_path / "a").write_bytes(whole[:n])
-        folder = tmp_path / str(n)
-        folder.mkdir()
         with pytest.raises(ArchiveInvalid):
-            unpack(tmp_path / "a", folder, report=lambda *_report: None)
+            unpack_to(tmp_path / str(n), tmp_path / "a")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
@@ -379,6 +328,14 @@ def test_a_tar_with_a_damaged_header_in_the_middle_does_not_end_there(tmp_path, 
     assert "damaged or cut off" in refused(archive)
 
 
+def test_a_zip_whose_members_would_begin_before_the_file_is_damaged(tmp_path, refused):
+    archive = archive_of(tmp_path / "a", "zip")
+    content = bytearray(archive.read_bytes())
+    content[content.rindex(b"PK\x05\x06") + 17] += 1  # 256 bytes behind where it begins
+    archive.write_bytes(content)
+    assert "damaged or cut off" in refused(archive)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"<html>", b"PK\5\6", b"PK\3\4", b"\x1f\x8b", gzip.compress(b"x", mtime=0), bytes(9999)],
@@ -388,32 +345,22 @@ def test_what_is_not_an_archive_is_refused(tmp_path, refused, content):
     refused(tmp_path / "a")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_intact_archive_without_a_dataset_says_so(tmp_path, refused, kind):
-    archive = archive_of(tmp_path / "a", kind, {"README.md": b"x", "a/train.csv": b"x"})
+def test_an_intact_archive_without_a_dataset_says_so(tmp_path, refused):
+    archive = archive_of(tmp_path / "a", "zip", {"README.md": b"x", "a/train.csv": b"x"})
     message = refused(archive, DatasetInvalid)
     assert message == "it holds no table or image in a folder training or test"
 
 
 def test_too_small_a_disk_is_reported_before_anything_is_written(tmp_path, refused, monkeypatch):
-    monkeypatch.setattr(
-        "shutil.disk_usage", lambda _place: SimpleNamespace(free=SPARE_BYTES + 8192)
-    )
+    free = SimpleNamespace(free=SPARE_BYTES + 8192)
+    monkeypatch.setattr("shutil.disk_usage", lambda _place: free)
     message = refused(archive_of(tmp_path / "a", "zip"), DiskTooSmall)
     assert "unpacking takes 12.29 kB" in message
     assert contents(tmp_path / "out") == {}
 
 
-def test_a_zip_whose_members_would_begin_before_the_file_is_damaged(tmp_path, refused):
-    archive = archive_of(tmp_path / "a", "zip")
-    content = bytearray(archive.read_bytes())
-    content[content.rindex(b"PK\x05\x06") + 17] += 1  # 256 bytes behind where it begins
-    archive.write_bytes(content)
-    assert "damaged or cut off" in refused(archive, DatasetInvalid)
-
-
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_wrong_bytes_end_in_one_line_or_in_files_of_the_splits(tmp_path_factory, kind, data):
     folder = tmp_path_factory.mktemp("fuzz")
@@ -423,10 +370,9 @@ def test_any_wrong_bytes_end_in_one_line_or_in_files_of_the_splits(tmp_path_fact
     for place, value in data.draw(st.lists(changes, min_size=1, max_size=8)):
         content[place] = value
     archive.write_bytes(content)
-    (folder / "out").mkdir()
     message = ""
     try:
-        unpack(archive, folder / "out", report=lambda *_report: None)
+        unpack_to(folder / "out", archive)
     except DatasetInvalid as error:
         message = str(error)
     assert "\n" not in message

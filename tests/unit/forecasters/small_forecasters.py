@@ -1,11 +1,15 @@
 """One small forecaster of each kind, and samples of 32 pixels for them."""
 
 import functools
+import hashlib
+import json
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from flare.features.table import compute_features
+from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 from flare.forecasters.ensemble import EnsembleForecaster, combine
 from flare.forecasters.forest import ForestForecaster, fit_forest
@@ -18,6 +22,7 @@ from flare.forecasters.references.climatology import (
     fit_constant,
 )
 from flare.forecasters.references.logistic import LogisticForecaster, fit_logistic
+from flare.forecasters.storage import DESCRIPTION, digest_of, read_description
 from flare.goes import EVENTS
 from flare.models import NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
@@ -107,3 +112,27 @@ def small(kind: str) -> Forecaster:
         "neural": small_network,
     }
     return make[kind]().with_postprocessing(POSTPROCESSING)
+
+
+def describe(folder: Path, **changes: object) -> None:
+    """Change entries of forecaster.json, and make its digest fit them."""
+    path = folder / DESCRIPTION
+    description = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({**description, "digest": digest_of(description)}))
+
+
+def accept(folder: Path, name: str) -> None:
+    """Make the checksum fit a file that was changed on purpose."""
+    digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    describe(folder, sha256={**read_description(folder)["sha256"], name: digest})
+
+
+def numbers(forecast: Forecast) -> np.ndarray:
+    """Return everything that a forecast says, one row a sample."""
+    return np.column_stack(
+        [forecast.log10_flux, forecast.lower, forecast.upper, forecast.probability]
+    )
+
+
+def assert_same(one: Forecast, two: Forecast, *, atol: float = 0.0) -> None:
+    np.testing.assert_allclose(numbers(one), numbers(two), rtol=0, atol=atol)

@@ -1,107 +1,84 @@
 import numpy as np
 import pytest
-from small_forecasters import CUBES, ORIGIN, PEAK_FLUX, PRESENT, SPEC
-from test_forecaster_folder import describe
+from small_forecasters import CUBES, ORIGIN, PEAK_FLUX, PRESENT, SPEC, describe
 
 from flare.errors import DatasetInvalid, ForecasterInvalid, InputInvalid
 from flare.forecasters.references.climatology import fit_climatology, fit_constant
 from flare.forecasters.storage import load, save
 from flare.goes import EVENTS, flux_of_class
 
-
-def fitted(peak_flux):
-    return fit_climatology(np.asarray(peak_flux, dtype=float), spec=SPEC, origin=ORIGIN)
-
-
-def test_its_probabilities_are_the_base_rates():
-    # Of TINY_LABELS 6 of 8 reach B1.0, 5 C1.0, 3 M1.0 and 1 X1.0.
-    probability = fitted(PEAK_FLUX).predict(CUBES[:2], PRESENT[:2]).probability
-    np.testing.assert_allclose(probability, [[6 / 8, 5 / 8, 3 / 8, 1 / 8]] * 2)
-
-
-def test_its_flux_is_the_median_and_its_interval_nine_tenths_of_the_labels():
-    log10_flux = np.linspace(-9, -4, 101)
-    forecast = fitted(10**log10_flux).predict(CUBES[:1], PRESENT[:1])
-    assert forecast.log10_flux[0] == pytest.approx(-6.5)
-    assert (forecast.lower[0], forecast.upper[0]) == pytest.approx((-8.75, -4.25))
-
-
-def test_it_says_the_same_of_every_sample():
-    forecast = fitted(PEAK_FLUX).predict(CUBES, PRESENT)
-    assert len(np.unique(forecast.log10_flux)) == 1
-    assert len(np.unique(forecast.probability, axis=0)) == 1
-
-
-def test_without_labels_there_is_no_climatology():
-    with pytest.raises(DatasetInvalid, match="no training labels"):
-        fitted([])
-
-
 #: Of the median 2e-6.
 LABELS = np.array([1e-9, 1e-6, 2e-6, 5e-6, 3e-5])
 
 
-def fitted_constant(peak_flux=LABELS, stated=None):
-    labels = np.asarray(peak_flux, dtype=float)
-    return fit_constant(labels, spec=SPEC, origin=ORIGIN, stated=stated)
+def constant(peak_flux=LABELS, stated=None):
+    return fit_constant(peak_flux, spec=SPEC, origin=ORIGIN, stated=stated)
 
 
-def forecast(n=1, **options):
-    return fitted_constant(**options).predict(CUBES[:n], PRESENT[:n])
+def climatology(peak_flux=PEAK_FLUX):
+    return fit_climatology(peak_flux, spec=SPEC, origin=ORIGIN)
 
 
-def test_it_says_the_median_of_the_labels_of_every_sample():
-    np.testing.assert_allclose(10 ** forecast(3).log10_flux, [2e-6] * 3)
+def forecast(forecaster, n=1):
+    return forecaster.predict(CUBES[:n], PRESENT[:n])
 
 
-def test_its_mean_absolute_error_is_that_of_the_median():
-    error = np.abs(10 ** forecast(5).log10_flux - LABELS).mean()
+def test_the_probabilities_of_climatology_are_the_base_rates_for_every_sample():
+    # Of TINY_LABELS 6 of 8 reach B1.0, 5 C1.0, 3 M1.0 and 1 X1.0.
+    result = forecast(climatology(), 2)
+    np.testing.assert_allclose(result.probability, [[6 / 8, 5 / 8, 3 / 8, 1 / 8]] * 2)
+    assert len(np.unique(result.log10_flux)) == 1
+
+
+@pytest.mark.parametrize("fit", [climatology, constant])
+def test_the_flux_is_the_median_and_the_interval_nine_tenths_of_the_labels(fit):
+    result = forecast(fit(10 ** np.linspace(-9, -4, 101)))
+    ends = result.lower[0], result.log10_flux[0], result.upper[0]
+    assert ends == pytest.approx((-8.75, -6.5, -4.25))
+
+
+@pytest.mark.parametrize("fit", [climatology, constant])
+def test_without_labels_there_is_neither(fit):
+    with pytest.raises(DatasetInvalid, match="no training labels"):
+        fit(np.array([]))
+
+
+def test_the_mean_absolute_error_of_the_constant_is_that_of_the_median():
+    error = np.abs(10 ** forecast(constant(), 5).log10_flux - LABELS).mean()
     # 1.999e-6 + 1e-6 + 0 + 3e-6 + 2.8e-5, over five samples
     assert error == pytest.approx(6.7998e-6)
 
 
 @pytest.mark.parametrize("stated", [5.294e-7, 1e-6, 1e-5, 9.999e-6, 2e-4])
-def test_an_event_is_certain_where_its_flux_is_reached_and_impossible_otherwise(stated):
+def test_an_event_is_certain_where_a_stated_flux_reaches_it_and_impossible_otherwise(stated):
+    made = constant(stated=stated)
+    assert made.peak_flux == stated
     reached = [float(stated >= flux_of_class(event)) for event in EVENTS]
-    np.testing.assert_array_equal(forecast(2, stated=stated).probability, [reached] * 2)
-
-
-def test_a_stated_flux_is_chosen_instead_of_the_median():
-    assert fitted_constant(stated=5.294e-7).peak_flux == 5.294e-7
-
-
-def test_its_interval_holds_nine_tenths_of_the_labels():
-    result = forecast(peak_flux=10 ** np.linspace(-9, -4, 101))
-    assert (result.lower[0], result.upper[0]) == pytest.approx((-8.75, -4.25))
+    np.testing.assert_array_equal(forecast(made, 2).probability, [reached] * 2)
 
 
 @pytest.mark.parametrize(("stated", "end"), [(1e-3, "upper"), (1e-10, "lower")])
 def test_the_interval_is_widened_to_hold_a_stated_flux(stated, end):
-    assert getattr(forecast(stated=stated), end)[0] == np.log10(stated)
-
-
-def test_without_labels_there_is_no_median():
-    with pytest.raises(DatasetInvalid, match="no training labels"):
-        fitted_constant([])
+    assert getattr(forecast(constant(stated=stated)), end)[0] == np.log10(stated)
 
 
 @pytest.mark.parametrize("stated", [0.0, -1e-6, np.inf, np.nan])
 def test_a_stated_flux_that_is_none_is_refused(stated):
     with pytest.raises(InputInvalid, match="is not a peak flux"):
-        fitted_constant(stated=stated)
+        constant(stated=stated)
 
 
 @pytest.mark.parametrize(
-    "parts",
+    ("flux", "interval"),
     [
-        {"peak_flux": 0.0, "log10_flux_interval": [-9, -4]},
-        {"peak_flux": float("nan"), "log10_flux_interval": [-9, -4]},
-        {"peak_flux": 1e-3, "log10_flux_interval": [-9, -4]},
-        {"peak_flux": 1e-6, "log10_flux_interval": [-9, float("inf")]},
+        (0.0, [-9, -4]),
+        (float("nan"), [-9, -4]),
+        (1e-3, [-9, -4]),
+        (1e-6, [-9, float("inf")]),
     ],
 )
-def test_a_saved_constant_that_makes_no_sense_is_refused(parts, tmp_path):
-    folder = save(fitted_constant(), tmp_path / "constant")
-    describe(folder, parts=parts)
+def test_a_saved_constant_that_makes_no_sense_is_refused(flux, interval, tmp_path):
+    folder = save(constant(), tmp_path / "constant")
+    describe(folder, parts={"peak_flux": flux, "log10_flux_interval": interval})
     with pytest.raises(ForecasterInvalid, match="the constant in"):
         load(folder)

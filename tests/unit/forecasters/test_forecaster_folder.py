@@ -1,23 +1,41 @@
 """Saving, loading, and what is refused."""
 
-import hashlib
 import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_forecasters import CUBES, KINDS, PRESENT, small, small_climatology
+from small_forecasters import (
+    CUBES,
+    KINDS,
+    ORIGIN,
+    PEAK_FLUX,
+    POSTPROCESSING,
+    PRESENT,
+    SPEC,
+    accept,
+    assert_same,
+    describe,
+    small,
+    small_climatology,
+)
 
 from flare.errors import ForecasterInvalid, ModelNotFound
+from flare.features.table import compute_features
+from flare.forecasters.forest import fit_forest
+from flare.forecasters.postprocessing.apply import PostProcessing
+from flare.forecasters.postprocessing.calibration import Calibration
 from flare.forecasters.references.climatology import Climatology
-from flare.forecasters.storage import DESCRIPTION, digest_of, load, read_description, save
+from flare.forecasters.storage import DESCRIPTION, load, read_description, save
 
 #: The file of weights that the damage is done to.
 WEIGHTS = {"forest": "classifier.skops", "neural": "weights.safetensors"}
@@ -31,35 +49,29 @@ def saved(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def folder(forecaster, tmp_path) -> Path:
-    """A folder of one's own, of each kind in turn."""
-    return save(forecaster, tmp_path / "forecaster")
+def copy_of(saved, tmp_path) -> Callable[[str], Path]:
+    """Copy the folder of a kind, to change the copy."""
+    return lambda kind: Path(shutil.copytree(saved[kind], tmp_path / kind))
 
 
 @pytest.fixture
-def plain(tmp_path) -> Path:
+def folder(forecaster, copy_of) -> Path:
+    """A folder of one's own, of each kind in turn."""
+    return copy_of(forecaster.kind)
+
+
+@pytest.fixture
+def plain(copy_of) -> Path:
     """A folder of the simplest kind, for damage to the description."""
-    return save(small_climatology(), tmp_path / "plain")
+    return copy_of("climatology")
 
 
-def describe(folder: Path, **changes: object) -> None:
-    """Change entries of forecaster.json, and make its digest fit them."""
-    path = folder / DESCRIPTION
-    description = {**json.loads(path.read_text()), **changes}
-    path.write_text(json.dumps({**description, "digest": digest_of(description)}))
-
-
-def accept(folder: Path, name: str) -> None:
-    """Make the checksum fit a file that was changed on purpose."""
-    digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    describe(folder, sha256={**read_description(folder)["sha256"], name: digest})
-
-
-def test_a_loaded_forecaster_answers_the_same_to_the_last_bit(forecaster, folder):
+def test_a_loaded_forecaster_is_and_answers_the_same_to_the_last_bit(forecaster, folder):
     loaded = load(folder)
-    before, after = forecaster.predict(CUBES, PRESENT), loaded.predict(CUBES, PRESENT)
-    for part in ("log10_flux", "lower", "upper", "probability"):
-        np.testing.assert_array_equal(getattr(after, part), getattr(before, part))
+    assert type(loaded) is type(forecaster)
+    assert (loaded.kind, loaded.spec) == (forecaster.kind, forecaster.spec)
+    assert (loaded.postprocessing, loaded.origin) == (forecaster.postprocessing, forecaster.origin)
+    assert_same(forecaster.predict(CUBES, PRESENT), loaded.predict(CUBES, PRESENT))
 
 
 def test_a_threshold_that_changed_in_the_description_is_noticed(plain):
@@ -71,13 +83,6 @@ def test_a_threshold_that_changed_in_the_description_is_noticed(plain):
         load(plain)
 
 
-def test_a_loaded_forecaster_knows_what_it_is_and_where_it_comes_from(forecaster, folder):
-    loaded = load(folder)
-    assert type(loaded) is type(forecaster)
-    assert (loaded.kind, loaded.spec) == (forecaster.kind, forecaster.spec)
-    assert (loaded.postprocessing, loaded.origin) == (forecaster.postprocessing, forecaster.origin)
-
-
 def test_a_loaded_forecaster_can_be_saved_again(folder, tmp_path):
     again = save(load(folder), tmp_path / "again")
     # The digests of an ensemble's members apart: skops writes other bytes each time.
@@ -86,16 +91,12 @@ def test_a_loaded_forecaster_can_be_saved_again(folder, tmp_path):
         for place in (folder, again)
     )
     assert after == before
+    assert again.stat().st_mode & 0o777 == 0o755  # others may read it
 
 
 def test_the_description_lists_every_other_file_with_its_checksum(folder):
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    files -= {DESCRIPTION}
-    assert set(read_description(folder)["sha256"]) == files
-
-
-def test_others_may_read_the_folder(plain):
-    assert plain.stat().st_mode & 0o777 == 0o755
+    assert set(read_description(folder)["sha256"]) == files - {DESCRIPTION}
 
 
 def members(path: Path) -> list[tuple[str, bytes]]:
@@ -109,9 +110,7 @@ def members(path: Path) -> list[tuple[str, bytes]]:
 
 def test_nothing_in_the_folder_is_a_pickle(folder):
     files = [path for path in folder.rglob("*") if path.is_file()]
-    result = [member for path in files for member in members(path)]
-    assert result
-    for name, data in result:
+    for name, data in [member for path in files for member in members(path)]:
         if name.endswith(".npy"):
             np.load(io.BytesIO(data), allow_pickle=False)
         elif name.endswith(".json"):
@@ -138,15 +137,15 @@ class Interrupted(Climatology):
         raise KeyboardInterrupt
 
 
-def test_a_save_that_was_interrupted_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        save(Interrupted(**vars(small_climatology())), tmp_path / "new")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_forecaster_of_nan_is_not_saved_at_all(tmp_path):
-    broken = Climatology(**{**vars(small_climatology()), "rates": (float("nan"), 0.0, 0.0, 0.0)})
-    with pytest.raises(ValueError, match="JSON"):
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (Interrupted(**vars(small_climatology())), KeyboardInterrupt),
+        (replace(small_climatology(), rates=(float("nan"), 0.0, 0.0, 0.0)), ValueError),
+    ],
+)
+def test_a_save_that_was_interrupted_or_holds_nan_leaves_nothing(broken, error, tmp_path):
+    with pytest.raises(error):
         save(broken, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
 
@@ -157,52 +156,54 @@ def test_an_empty_folder_holds_no_forecaster(tmp_path):
 
 
 @pytest.mark.parametrize("kind", WEIGHTS)
-@pytest.mark.parametrize("place", [0, 0.5, -1])
-def test_a_byte_that_changed_is_noticed(kind, place, tmp_path):
-    folder = save(small(kind), tmp_path / kind)
+@pytest.mark.parametrize("place", [0, 0.5, -1, None])
+def test_a_byte_that_changed_and_a_file_that_is_missing_are_noticed(kind, place, copy_of):
+    folder = copy_of(kind)
     path = folder / WEIGHTS[kind]
-    data = bytearray(path.read_bytes())
-    data[int(place * len(data))] ^= 1
-    path.write_bytes(data)
+    if place is None:
+        path.unlink()
+    else:
+        data = bytearray(path.read_bytes())
+        data[int(place * len(data))] ^= 1
+        path.write_bytes(data)
     with pytest.raises(ForecasterInvalid, match=f"{path} is missing or not the file"):
         load(folder)
 
 
 @pytest.mark.parametrize("kind", WEIGHTS)
-def test_a_file_that_is_missing_is_named(kind, tmp_path):
-    folder = save(small(kind), tmp_path / kind)
-    (folder / WEIGHTS[kind]).unlink()
-    with pytest.raises(ForecasterInvalid, match=f"{WEIGHTS[kind]} is missing"):
-        load(folder)
-
-
-@pytest.mark.parametrize("kind", WEIGHTS)
 @pytest.mark.parametrize("garbage", [b"", b"garbage" * 100, b"PK\x05\x06" + bytes(18)])
-def test_weights_that_fit_their_checksum_and_no_model_are_refused(kind, garbage, tmp_path):
-    folder = save(small(kind), tmp_path / kind)
+def test_weights_that_fit_their_checksum_and_no_model_are_refused(kind, garbage, copy_of):
+    folder = copy_of(kind)
     (folder / WEIGHTS[kind]).write_bytes(garbage)
     accept(folder, WEIGHTS[kind])
     with pytest.raises(ForecasterInvalid, match="does not hold a usable forecaster"):
         load(folder)
 
 
-def test_a_checksum_that_leads_out_of_the_folder_is_not_followed(plain):
-    describe(plain, sha256={"../../etc/passwd": "0"})
-    with pytest.raises(ForecasterInvalid, match=f"{plain / 'passwd'} is missing"):
-        load(plain)
+KNOWN_KINDS = f"the kinds {', '.join(KINDS)}"
+KNOWN_FORMATS = "this version reads the formats 1 and 2"
 
 
-@pytest.mark.parametrize("number", [0, 3, "1", None])
-def test_another_format_is_refused_with_the_one_that_is_read(plain, number):
-    describe(plain, format=number)
-    with pytest.raises(ForecasterInvalid, match="this version reads the formats 1 and 2"):
-        load(plain)
-
-
-@pytest.mark.parametrize("kind", ["oracle", "", [], {"a": 1}, None, "os"])
-def test_an_unknown_kind_is_refused_with_those_that_are_known(plain, kind):
-    describe(plain, kind=kind)
-    with pytest.raises(ForecasterInvalid, match=f"the kinds {', '.join(KINDS)}"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sha256": {"../../etc/passwd": "0"}}, "etc/passwd is missing"),  # not followed
+        *(({"format": one}, KNOWN_FORMATS) for one in (0, 3, "1", None)),
+        *(({"kind": one}, KNOWN_KINDS) for one in ("oracle", "", [], {"a": 1}, None, "os")),
+        *(
+            ({entry: value}, f"{entry} is not a table")
+            for entry in ("sha256", "spec", "tuning", "origin", "parts")
+            for value in ([], None)
+        ),
+        *(
+            ({entry: {"from_the_future": 1}}, "from_the_future")
+            for entry in ("spec", "tuning", "origin")
+        ),
+    ],
+)
+def test_a_description_of_something_else_is_refused(plain, changes, message):
+    describe(plain, **changes)
+    with pytest.raises(ForecasterInvalid, match=message):
         load(plain)
 
 
@@ -213,25 +214,64 @@ def test_a_description_that_cannot_be_read_is_called_damaged(plain, text):
         load(plain)
 
 
-@pytest.mark.parametrize("entry", ["sha256", "spec", "tuning", "origin", "parts"])
-@pytest.mark.parametrize("value", [[], None])
-def test_an_entry_of_another_type_is_called_damaged(plain, entry, value):
-    describe(plain, **{entry: value})
-    with pytest.raises(ForecasterInvalid, match=f"{entry} is not a table"):
-        load(plain)
-
-
-@pytest.mark.parametrize("entry", ["spec", "tuning", "origin"])
-def test_an_entry_with_a_field_of_another_version_is_refused(plain, entry):
-    describe(plain, **{entry: {"from_the_future": 1}})
-    with pytest.raises(ForecasterInvalid, match="from_the_future"):
-        load(plain)
-
-
 def test_parts_that_are_missing_are_refused(folder):
     describe(folder, parts={})
     with pytest.raises(ForecasterInvalid, match="does not hold a usable forecaster"):
         load(folder)
+
+
+CALIBRATED = replace(
+    POSTPROCESSING,
+    calibrations={
+        "C1.0": Calibration("platt", {"slope": (0.8,), "offset": (-0.3,), "floor": (0.01,)}),
+        "M1.0": Calibration(
+            "isotonic", {"issued": (0.1, 0.7), "calibrated": (0.05, 0.4), "floor": (0.01,)}
+        ),
+    },
+    rates={"M1.0": 0.2},
+    stated_rates={"M1.0": 0.1},
+)
+
+
+def test_calibrations_and_rates_travel_in_the_folder(tmp_path):
+    forecaster = small("forest").with_postprocessing(CALIBRATED)
+    loaded = load(save(forecaster, tmp_path / "forest"))
+    assert loaded.postprocessing == CALIBRATED
+    assert_same(loaded.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"method": "platt", "parameters": {"slope": [-1], "offset": [0], "floor": [0.01]}},
+        {"method": "temperature", "parameters": {"temperature": ["2"], "floor": [0.01]}},
+        {"method": "temperature", "parameters": {"temperature": 2, "floor": [0.01]}},
+        {"method": "isotonic", "parameters": {"issued": [1, 0], "calibrated": [0, 1]}},
+        {"method": "isotonic"},
+        "isotonic",
+    ],
+)
+def test_a_damaged_calibration_is_refused(damaged, plain):
+    postprocessing = read_description(plain)["tuning"]
+    describe(plain, tuning={**postprocessing, "calibrations": {"M1.0": damaged}})
+    with pytest.raises(ForecasterInvalid, match="does not hold a usable forecaster"):
+        load(plain)
+
+
+def test_a_forest_of_before_the_fourth_event_and_calibration_still_forecasts(tmp_path):
+    events = ("C1.0", "M1.0", "X1.0")
+    spec = replace(SPEC, events=events)
+    features = compute_features(CUBES, PRESENT)
+    fitted = fit_forest(features, PEAK_FLUX, spec=spec, origin=ORIGIN, n_trees=5, n_jobs=1)
+    forest = fitted.with_postprocessing(PostProcessing(dict.fromkeys(events, 0.2), -0.5, 0.5))
+    folder = save(forest, tmp_path / "old")
+    tuning = read_description(folder)["tuning"]
+    postprocessing = {k: tuning[k] for k in ("thresholds", "residual_low", "residual_high")}
+    describe(folder, format=1, tuning=postprocessing)
+    loaded = load(folder)
+    assert loaded.postprocessing == forest.postprocessing
+    assert loaded.predict(CUBES, PRESENT).events == events
+    assert_same(loaded.predict(CUBES, PRESENT), forest.predict(CUBES, PRESENT))
 
 
 def answers_without(folders: list[Path], tmp_path: Path, *blocked: str) -> list[list[float]]:

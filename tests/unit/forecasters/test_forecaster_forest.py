@@ -5,8 +5,18 @@ import zipfile
 import numpy as np
 import pytest
 import skops.io
-from small_forecasters import CUBES, ORIGIN, PEAK_FLUX, PRESENT, SPEC, N, small_forest
-from test_forecaster_folder import accept, describe
+from small_forecasters import (
+    CUBES,
+    ORIGIN,
+    PEAK_FLUX,
+    PRESENT,
+    SPEC,
+    N,
+    accept,
+    assert_same,
+    describe,
+    small_forest,
+)
 
 from flare.errors import DatasetInvalid, ForecasterInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
@@ -42,41 +52,29 @@ def test_the_probability_of_an_event_counts_all_stronger_ones_too():
         )
 
 
-def test_an_event_that_never_occurred_has_probability_zero():
+def test_events_that_never_occurred_have_probability_zero():
     forecast = fitted(np.minimum(PEAK_FLUX, 5e-5)).predict_features(FEATURES)
     assert (forecast.probability_of("X1.0") == 0).all()
     assert (forecast.probability_of("M1.0") > 0).any()
+    quiet = fitted(np.full(N, 1e-9)).predict_features(FEATURES)
+    assert (quiet.probability == 0).all()
+    np.testing.assert_allclose(quiet.log10_flux, -9)
 
 
-def test_a_forest_of_quiet_days_alone_expects_quiet():
-    forecast = fitted(np.full(N, 1e-9)).predict_features(FEATURES)
-    assert (forecast.probability == 0).all()
-    np.testing.assert_allclose(forecast.log10_flux, -9)
-
-
-def test_the_same_seed_grows_the_same_forest_on_any_number_of_threads():
-    one, two = fitted(seed=3), fitted(seed=3, n_jobs=2)
-    for part in ("log10_flux", "probability"):
-        np.testing.assert_array_equal(
-            getattr(one.predict_features(FEATURES), part),
-            getattr(two.predict_features(FEATURES), part),
-        )
-
-
-def test_another_seed_grows_another_forest():
-    one, two = (fitted(seed=seed).predict_features(FEATURES).log10_flux for seed in (3, 4))
-    assert (one != two).any()
+def test_the_same_seed_grows_the_same_forest_on_any_number_of_threads_and_another_another():
+    one, two, other = (
+        fitted(seed=seed, n_jobs=n_jobs) for seed, n_jobs in ((3, 1), (3, 2), (4, 1))
+    )
+    assert (two.regressor.n_jobs, two.classifier.n_jobs) == (1, 1)  # it forecasts on one
+    assert_same(one.predict_features(FEATURES), two.predict_features(FEATURES))
+    flux = [made.predict_features(FEATURES).log10_flux for made in (one, other)]
+    assert (flux[0] != flux[1]).any()
 
 
 def test_importances_are_shares_of_named_features():
     importances = fitted().importances()
     assert tuple(importances) == FEATURE_NAMES
     assert sum(importances.values()) == pytest.approx(1)
-
-
-def test_it_forecasts_on_one_thread_however_many_fitted_it():
-    forecaster = fitted(n_jobs=2)
-    assert (forecaster.regressor.n_jobs, forecaster.classifier.n_jobs) == (1, 1)
 
 
 def test_without_samples_there_is_nothing_to_fit():
@@ -95,8 +93,10 @@ TAMPERED = {
 }
 
 
-@pytest.mark.parametrize("which", ["regressor", "classifier"])
-@pytest.mark.parametrize("case", TAMPERED)
+@pytest.mark.parametrize(
+    ("which", "case"),
+    [("classifier", "a child beyond the tree"), *(("regressor", k) for k in TAMPERED)],
+)
 def test_a_forest_with_a_tree_that_was_tampered_with_is_refused(which, case, tmp_path):
     forecaster = small_forest()
     tree = getattr(forecaster, which).estimators_[-1].tree_
@@ -124,19 +124,15 @@ def test_a_tree_without_nodes_is_refused(claimed, tmp_path):
         load(folder)
 
 
-def test_a_classifier_in_the_place_of_the_regressor_is_refused(tmp_path):
+@pytest.mark.parametrize("exchanged", ["a classifier", "a function"])
+def test_something_else_in_the_place_of_the_regressor_is_refused(exchanged, tmp_path):
     folder = save(small_forest(), tmp_path / "forest")
-    (folder / REGRESSOR).write_bytes((folder / CLASSIFIER).read_bytes())
+    if exchanged == "a classifier":
+        (folder / REGRESSOR).write_bytes((folder / CLASSIFIER).read_bytes())
+    else:
+        skops.io.dump(subprocess.check_output, folder / REGRESSOR)
     accept(folder, REGRESSOR)
-    with pytest.raises(ForecasterInvalid, match="wanted a RandomForestRegressor"):
-        load(folder)
-
-
-def test_a_function_in_the_place_of_a_forest_is_refused(tmp_path):
-    folder = save(small_forest(), tmp_path / "forest")
-    skops.io.dump(subprocess.check_output, folder / REGRESSOR)
-    accept(folder, REGRESSOR)
-    with pytest.raises(ForecasterInvalid, match="subprocess"):
+    with pytest.raises(ForecasterInvalid, match=r"wanted a RandomForestRegressor|subprocess"):
         load(folder)
 
 

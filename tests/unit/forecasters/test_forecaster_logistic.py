@@ -1,5 +1,6 @@
+import copy
+import functools
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -8,22 +9,19 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from small_forecasters import ORIGIN, SPEC
-from small_forecasters import small_logistic as fit_small_logistic
-from test_forecaster_folder import describe
+from small_forecasters import ORIGIN, SPEC, describe, small_logistic
 
 from flare.errors import DatasetInvalid, ForecasterInvalid
 from flare.features.table import FEATURE_NAMES
 from flare.forecasters.references import logistic
 from flare.forecasters.references.logistic import PIL_PROXY, fit_logistic
-from flare.forecasters.storage import load, read_description, save
+from flare.forecasters.storage import load, save
 from flare.goes import EVENTS, HEADLINE_EVENT, event_outcomes, flux_of_class
 from flare.seeding import Stream, integer_seed
 
 N, GROUPS = 300, np.arange(300) // 5
 HEADLINE = EVENTS.index(HEADLINE_EVENT)
 PIL = FEATURE_NAMES.index(PIL_PROXY)
-small_logistic = cache(fit_small_logistic)
 FEW = (PIL_PROXY, "94_mean_last", "present_share", "171_p95_last")
 
 
@@ -38,6 +36,15 @@ def planted(seed=0, *, gaps=0.0):
 
 def fitted(features, peak_flux, groups=GROUPS, *, spec=SPEC, **options):
     return fit_logistic(features, peak_flux, groups, spec=spec, origin=ORIGIN, **options)
+
+
+@functools.cache
+def of_planted(names=FEW):
+    return fitted(*planted(), names=names)
+
+
+def chances(forecaster, features):
+    return forecaster.predict_features(features).probability
 
 
 def brier(probability, peak_flux):
@@ -63,46 +70,29 @@ def test_probabilities_are_those_of_another_solver_on_the_same_numbers(names, mo
 
 def test_the_flux_is_the_median_of_what_the_probabilities_describe():
     features, peak_flux = planted()
-    forecast = fitted(features, peak_flux, names=FEW).predict_features(features)
+    forecast = of_planted().predict_features(features)
     for event in EVENTS:
-        more_likely_than_not = forecast.probability_of(event) > 0.5
         reaches = forecast.log10_flux >= np.log10(flux_of_class(event))
-        np.testing.assert_array_equal(reaches, more_likely_than_not)
+        np.testing.assert_array_equal(reaches, forecast.probability_of(event) > 0.5)
     assert np.abs(forecast.log10_flux - np.log10(peak_flux)).mean() < 0.6
 
 
-def test_it_learns_a_linear_relation():
-    forecaster = fitted(*planted(0), names=FEW)
+@pytest.mark.parametrize(("names", "share"), [(FEW, 0.7), ((PIL_PROXY,), 0.5)])
+def test_it_learns_a_linear_relation_and_beats_climatology(names, share):
     features, peak_flux = planted(1)
-    forecast = forecaster.predict_features(features)
+    forecast = of_planted(names).predict_features(features)
     assert np.corrcoef(forecast.log10_flux, np.log10(peak_flux))[0, 1] > 0.8
     rate = event_outcomes(planted(0)[1])[:, HEADLINE].mean()
     probability = forecast.probability_of(HEADLINE_EVENT)
-    assert brier(probability, peak_flux) < 0.7 * brier(rate, peak_flux)
-
-
-def test_the_inversion_line_alone_beats_climatology_where_it_tells_the_flux():
-    features, peak_flux = planted(0)
-    forecaster = fit_logistic(
-        features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN, names=(PIL_PROXY,)
-    )
-    test_features, outcomes = planted(1)
-    probability = forecaster.predict_features(test_features).probability_of(HEADLINE_EVENT)
-    rate = event_outcomes(peak_flux)[:, HEADLINE].mean()
-    assert brier(probability, outcomes) < 0.5 * brier(rate, outcomes)
+    assert brier(probability, peak_flux) < share * brier(rate, peak_flux)
 
 
 def test_the_inversion_line_looks_at_nothing_else():
-    features, peak_flux = planted()
-    forecaster = fit_logistic(
-        features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN, names=(PIL_PROXY,)
-    )
+    features, _ = planted()
     others = np.full_like(features, np.nan)
     others[:, PIL] = features[:, PIL]
-    np.testing.assert_array_equal(
-        forecaster.predict_features(others).probability,
-        forecaster.predict_features(features).probability,
-    )
+    line = of_planted((PIL_PROXY,))
+    np.testing.assert_array_equal(chances(line, others), chances(line, features))
 
 
 @pytest.mark.parametrize("likely", [0.2, 0.8])
@@ -111,9 +101,7 @@ def test_without_a_magnetogram_the_inversion_line_answers_the_rate_of_such_sampl
     missing = np.arange(N) % 3 == 0
     features[missing, PIL] = np.nan
     peak_flux[missing] = np.where(np.arange(100) % 10 < 10 * likely, 3e-5, 1e-9)
-    forecaster = fit_logistic(
-        features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN, names=(PIL_PROXY,)
-    )
+    forecaster = fitted(features, peak_flux, names=(PIL_PROXY,))
     answer = forecaster.predict_features(np.full((1, len(FEATURE_NAMES)), np.nan))
     assert answer.probability_of(HEADLINE_EVENT)[0] == pytest.approx(likely, abs=0.02)
 
@@ -121,9 +109,8 @@ def test_without_a_magnetogram_the_inversion_line_answers_the_rate_of_such_sampl
 def test_of_features_that_tell_nothing_the_penalty_makes_the_rate():
     features, peak_flux = planted()
     noise = np.random.default_rng(5).normal(size=features.shape)
-    probability = fitted(noise, peak_flux).predict_features(noise).probability
     rates = event_outcomes(peak_flux).mean(axis=0)
-    assert np.abs(probability - rates).max() < 0.1
+    assert np.abs(chances(fitted(noise, peak_flux), noise) - rates).max() < 0.1
 
 
 def test_regions_that_repeat_themselves_are_held_out_whole():
@@ -139,20 +126,13 @@ def test_regions_that_repeat_themselves_are_held_out_whole():
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
-def test_an_event_of_few_regions_is_forecast_with_its_rate(count):
-    features, _ = planted()
-    peak_flux = np.full(N, 2e-6)
-    peak_flux[::2] = 1e-9
-    peak_flux[::5][:count] = 3e-5  # a sample in each of as many regions
-    probability = fitted(features, peak_flux, names=FEW).predict_features(features).probability
-    np.testing.assert_allclose(probability[:, HEADLINE], (count + 0.5) / (N + 1))
-
-
-def test_an_event_that_few_regions_lack_is_forecast_with_its_rate():
+def test_an_event_that_few_regions_have_or_lack_is_forecast_with_its_rate(count):
     features, _ = planted()
     peak_flux = np.full(N, 2e-6)
     peak_flux[0] = 1e-9
+    peak_flux[5::5][:count] = 3e-5  # a sample in each of as many regions
     probability = fitted(features, peak_flux, names=FEW).predict_features(features).probability
+    np.testing.assert_allclose(probability[:, HEADLINE], (count + 0.5) / (N + 1))
     np.testing.assert_allclose(probability[:, EVENTS.index("C1.0")], (N - 0.5) / (N + 1))
 
 
@@ -166,56 +146,42 @@ def test_a_fold_that_holds_all_regions_of_an_event_is_left_out():
     assert forecast.probability_of(HEADLINE_EVENT).mean() == pytest.approx(0.2, abs=0.01)
 
 
-@pytest.mark.parametrize("n", [1, 2, 7])
-def test_a_handful_of_samples_of_one_region_is_enough_not_to_fail(n):
+def test_a_handful_of_samples_of_one_region_and_labels_that_are_all_quiet_are_enough():
     features, peak_flux = planted()
-    forecaster = fitted(features[:n], peak_flux[:n], np.zeros(n, dtype=int))
-    assert np.isfinite(forecaster.predict_features(features).probability).all()
-
-
-def test_labels_that_are_all_quiet_give_quiet():
-    features, _ = planted()
-    forecast = fitted(features, np.full(N, 1e-9), names=FEW).predict_features(features)
-    np.testing.assert_allclose(forecast.log10_flux, -9)
+    few = fitted(features[:2], peak_flux[:2], np.zeros(2, dtype=int))
+    assert np.isfinite(chances(few, features)).all()
+    quiet = fitted(features, np.full(N, 1e-9), names=FEW)
+    np.testing.assert_allclose(quiet.predict_features(features).log10_flux, -9)
 
 
 def test_a_feature_that_no_sample_has_changes_nothing():
     features, peak_flux = planted()
-    empty = FEATURE_NAMES.index("94_mean_last")
-    features[:, empty] = np.nan
-    with_it = fitted(features, peak_flux, names=FEW).predict_features(features)
-    names = tuple(name for name in FEW if name != "94_mean_last")
-    without = fitted(features, peak_flux, names=names).predict_features(features)
-    np.testing.assert_allclose(with_it.probability, without.probability, atol=1e-9)
+    features[:, FEATURE_NAMES.index("94_mean_last")] = np.nan
+    others = tuple(name for name in FEW if name != "94_mean_last")
+    both = (chances(fitted(features, peak_flux, names=one), features) for one in (FEW, others))
+    np.testing.assert_allclose(*both, atol=1e-9)
 
 
 def test_a_gap_that_training_never_had_is_filled_with_the_median():
-    features, peak_flux = planted()
-    forecaster = fitted(features, peak_flux, names=FEW)
+    features, _ = planted()
     there, gone = features[:1].copy(), features[:1].copy()
     there[0, PIL], gone[0, PIL] = np.median(features[:, PIL]), np.nan
-    np.testing.assert_array_equal(
-        forecaster.predict_features(gone).probability,
-        forecaster.predict_features(there).probability,
-    )
+    np.testing.assert_array_equal(chances(of_planted(), gone), chances(of_planted(), there))
 
 
 def test_the_order_of_the_training_samples_does_not_matter():
-    features, peak_flux = planted(gaps=0.1)
-    order = np.random.default_rng(3).permutation(N)
-    one = fitted(features, peak_flux, names=FEW)
-    two = fitted(features[order], peak_flux[order], GROUPS[order], names=FEW)
-    np.testing.assert_allclose(
-        two.predict_features(features).probability,
-        one.predict_features(features).probability,
-        atol=1e-3,
-    )
-
-
-def test_features_far_from_training_give_a_flux_within_range():
     features, peak_flux = planted()
-    forecast = fitted(features, peak_flux, names=FEW).predict_features(features * 1e6)
-    assert (forecast.log10_flux.min(), forecast.log10_flux.max()) == (-9, -2)
+    order = np.random.default_rng(3).permutation(N)
+    other = fitted(features[order], peak_flux[order], GROUPS[order], names=FEW)
+    expected = chances(of_planted(), features)
+    np.testing.assert_allclose(chances(other, features), expected, atol=1e-3)
+
+
+def test_features_beyond_five_deviations_count_as_five_and_the_flux_stays_within_range():
+    signs = np.sign(planted()[0])
+    near, far = (of_planted().predict_features(signs * one) for one in (1e3, 1e6))
+    np.testing.assert_allclose(near.probability, far.probability, atol=1e-9)
+    assert (far.log10_flux.min(), far.log10_flux.max()) == (-9, -2)
 
 
 def test_without_samples_there_is_nothing_to_fit():
@@ -224,52 +190,27 @@ def test_without_samples_there_is_nothing_to_fit():
         fitted(features[:0], peak_flux[:0], GROUPS[:0])
 
 
-def test_features_beyond_five_deviations_count_as_five():
-    features, peak_flux = planted()
-    forecaster = fitted(features, peak_flux, names=FEW)
-    np.testing.assert_allclose(
-        forecaster.predict_features(np.sign(features) * 1e3).probability,
-        forecaster.predict_features(np.sign(features) * 1e6).probability,
-        atol=1e-9,
-    )
-
-
-def test_the_models_are_one_skops_file(tmp_path):
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"features": ["phase_of_the_moon"]}, "other features than this version computes"),
+        ({"features": []}, "other features than this version computes"),
+        ({}, "other features than this version computes"),
+        ({"features": list(FEW)}, "expecting 216 features"),
+    ],
+)
+def test_features_that_this_version_does_not_compute_are_refused(parts, message, tmp_path):
     folder = save(small_logistic(), tmp_path / "logistic")
-    assert {path.name for path in folder.iterdir()} == {"forecaster.json", "models.skops"}
-
-
-@pytest.mark.parametrize("names", [["phase_of_the_moon"], [], None])
-def test_features_that_this_version_does_not_compute_are_refused(names, tmp_path):
-    folder = save(small_logistic(), tmp_path / "logistic")
-    parts = read_description(folder)["parts"]
-    describe(folder, parts={**parts, "features": names} if names is not None else {})
-    with pytest.raises(ForecasterInvalid, match="other features than this version computes"):
+    describe(folder, parts=parts)
+    with pytest.raises(ForecasterInvalid, match=message):
         load(folder)
 
 
-def test_fewer_features_than_the_models_take_are_refused(tmp_path):
-    folder = save(small_logistic(), tmp_path / "logistic")
-    describe(folder, parts={"features": list(FEW)})
-    with pytest.raises(ForecasterInvalid, match="expecting 216 features"):
-        load(folder)
-
-
-def with_coefficient(value):
-    """Return a regression of the inversion line, one of whose coefficients is something else."""
-    features, peak_flux = planted()
-    forecaster = fit_logistic(
-        features, peak_flux, GROUPS, spec=SPEC, origin=ORIGIN, names=(PIL_PROXY,)
-    )
-    forecaster.models[1].coef_ = np.full_like(forecaster.models[1].coef_, value)
-    return forecaster
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_coefficient_that_is_not_finite_is_refused(value, tmp_path):
-    folder = save(with_coefficient(value), tmp_path / "logistic")
-    with pytest.raises(ForecasterInvalid, match="usable"):
-        load(folder)
+def with_coefficient(one, value):
+    """Return it with other coefficients of its first regression."""
+    models = copy.deepcopy(one.models)
+    models[0].coef_ = np.full_like(models[0].coef_, value)
+    return replace(one, models=models)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +219,8 @@ def test_a_coefficient_that_is_not_finite_is_refused(value, tmp_path):
         (lambda one: replace(one, models=one.models[:-1]), "a model for each of 4 events"),
         (lambda one: replace(one, scaler=one.scaler[:1]), "wanted an imputer and a scaler"),
         (lambda one: replace(one, models=(Ridge(), *one.models[1:])), "a Ridge is not a logistic"),
+        (lambda one: with_coefficient(one, np.nan), "not finite"),
+        (lambda one: with_coefficient(one, np.inf), "not finite"),
     ],
 )
 def test_models_that_do_not_belong_together_are_refused(damage, message, tmp_path):

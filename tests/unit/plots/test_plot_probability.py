@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from flare.plots.reliability import error_against_missing, reliability_diagram
 from flare.plots.roc import roc_curve, skill_against_threshold
 from flare.verification.bootstrap import interval, region_weights
-from flare.verification.contingency import contingency_table, resampled_tables, true_skill_statistic
+from flare.verification.contingency import contingency_table, tables_at, true_skill_statistic
 from flare.verification.probabilistic import roc_area
 
 generator = np.random.default_rng(0)
@@ -80,13 +80,13 @@ def test_the_band_of_the_tss_is_its_interval_at_each_threshold():
     corners = band.get_paths()[0].vertices
     threshold = np.unique(corners[:, 0])[60]
     shown = sorted(set(corners[corners[:, 0] == threshold, 1].tolist()))
-    tables = resampled_tables(OBSERVED, PROBABILITY, np.array([threshold]), WEIGHTS)
+    tables = tables_at(OBSERVED, PROBABILITY, np.array([threshold]), weights=WEIGHTS)
     assert shown == pytest.approx(interval(true_skill_statistic(tables)[:, 0]))
 
 
 def test_resampled_tables_are_those_of_the_contingency_table():
     thresholds = np.array([0.0, 0.07, 0.3, 1.0])
-    tables = resampled_tables(OBSERVED, PROBABILITY, thresholds, WEIGHTS)
+    tables = tables_at(OBSERVED, PROBABILITY, thresholds, weights=WEIGHTS)
     for k, threshold in enumerate(thresholds):
         one = contingency_table(OBSERVED, threshold <= PROBABILITY, weights=WEIGHTS)
         for entry in ("hits", "misses", "false_alarms", "correct_negatives"):

@@ -4,20 +4,24 @@ from sklearn.metrics import confusion_matrix, mean_absolute_error, root_mean_squ
 
 from flare.errors import VerificationInvalid
 from flare.verification import flux
+from flare.verification.contingency import contingency_table, true_skill_statistic
+from flare.verification.flux import class_table, gandin_murphy_gerrity_score
 
 generator = np.random.default_rng(4)
 OBSERVED, FORECAST = generator.uniform(-9, -3, 50), generator.uniform(-9, -3, 50)
 WEIGHTS = generator.integers(0, 4, 50)
 
 
-def test_mean_absolute_error_equals_scikit_learns():
-    theirs = mean_absolute_error(OBSERVED, FORECAST, sample_weight=WEIGHTS)
-    assert flux.mean_absolute_error(OBSERVED, FORECAST, weights=WEIGHTS) == pytest.approx(theirs)
-
-
-def test_root_mean_square_error_equals_scikit_learns():
-    theirs = root_mean_squared_error(OBSERVED, FORECAST, sample_weight=WEIGHTS)
-    assert flux.root_mean_square_error(OBSERVED, FORECAST, weights=WEIGHTS) == pytest.approx(theirs)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (flux.mean_absolute_error, mean_absolute_error),
+        (flux.root_mean_square_error, root_mean_squared_error),
+    ],
+)
+def test_errors_equal_those_of_scikit_learn(ours, theirs):
+    expected = theirs(OBSERVED, FORECAST, sample_weight=WEIGHTS)
+    assert ours(OBSERVED, FORECAST, weights=WEIGHTS) == pytest.approx(expected)
 
 
 def test_the_mean_error_of_forecasts_that_are_too_high_is_positive():
@@ -63,11 +67,24 @@ def test_forecasts_that_do_not_fit_the_observations_are_named(error):
         error(OBSERVED, np.where(np.arange(50) == 2, np.nan, FORECAST))
 
 
-def test_a_coverage_of_unequal_lengths_is_refused():
+def test_a_coverage_of_unequal_lengths_and_no_samples_are_refused():
     with pytest.raises(VerificationInvalid, match=r"shape \(49,\)"):
         flux.interval_coverage(OBSERVED, OBSERVED, FORECAST[:49])
-
-
-def test_no_samples_have_no_error():
     with pytest.raises(VerificationInvalid, match="no samples"):
         flux.mean_error(np.array([]), np.array([]))
+
+
+def test_for_two_classes_gmgs_is_the_tss():
+    observed, forecast = OBSERVED > -5, FORECAST > -6
+    table = class_table(observed.astype(int), forecast.astype(int), n_classes=2)
+    expected = true_skill_statistic(contingency_table(observed, forecast))
+    assert float(gandin_murphy_gerrity_score(table)) == pytest.approx(float(expected))
+
+
+def test_gmgs_of_a_perfect_forecast_is_1_and_of_a_constant_one_0():
+    observed = np.array([0, 0, 0, 1, 1, 2, 3])
+    perfect = class_table(observed, observed, n_classes=4)
+    assert float(gandin_murphy_gerrity_score(perfect)) == pytest.approx(1)
+    for constant in range(4):
+        table = class_table(observed, np.full(7, constant), n_classes=4)
+        assert float(gandin_murphy_gerrity_score(table)) == pytest.approx(0)

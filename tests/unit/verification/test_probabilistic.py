@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scores.probability import brier_score as their_brier_score
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
@@ -20,6 +20,8 @@ from flare.verification.probabilistic import (
     roc_area,
 )
 
+some = settings(max_examples=30)
+
 
 @st.composite
 def forecasts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,6 +34,22 @@ def forecasts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return observed, np.array(draw(tenths)) / 10, weights
 
 
+@some
+@given(sample=forecasts())
+def test_scores_with_ties_and_weights_equal_those_of_scikit_learn(sample):
+    observed, probability, weights = sample
+    both = np.stack([np.ones_like(weights), weights])
+    for ours, theirs in (
+        (brier_score, brier_score_loss),
+        (roc_area, roc_auc_score),
+        (average_precision, average_precision_score),
+    ):
+        expected = [theirs(observed, probability, sample_weight=one) for one in both]
+        result = ours(observed, probability, weights=both)
+        np.testing.assert_allclose(result, expected, atol=1e-12)
+
+
+@some
 @given(sample=forecasts())
 def test_brier_score_equals_that_of_the_bureau_of_meteorologys_package(sample):
     observed, probability, _ = sample
@@ -39,112 +57,66 @@ def test_brier_score_equals_that_of_the_bureau_of_meteorologys_package(sample):
     assert brier_score(observed, probability) == pytest.approx(float(theirs))
 
 
-@given(sample=forecasts())
-def test_weighted_brier_score_equals_scikit_learns(sample):
-    observed, probability, weights = sample
-    theirs = brier_score_loss(observed, probability, sample_weight=weights)
-    assert brier_score(observed, probability, weights=weights) == pytest.approx(theirs)
-
-
-@given(sample=forecasts())
-def test_weighted_roc_area_with_ties_equals_scikit_learns(sample):
-    observed, probability, weights = sample
-    theirs = [
-        roc_auc_score(observed, probability),
-        roc_auc_score(observed, probability, sample_weight=weights),
-    ]
-    ours = roc_area(observed, probability, weights=np.stack([np.ones_like(weights), weights]))
-    np.testing.assert_allclose(ours, theirs, atol=1e-12)
-
-
+@some
 @given(sample=forecasts())
 def test_roc_area_depends_on_the_order_of_probabilities_only(sample):
     observed, probability, _ = sample
-    assert roc_area(observed, probability**3) == pytest.approx(
-        float(roc_area(observed, probability))
-    )
+    expected = float(roc_area(observed, probability))
+    assert roc_area(observed, probability**3) == pytest.approx(expected)
 
 
+@some
 @given(probability=st.floats(0, 1), events=st.integers(1, 50), others=st.integers(1, 50))
-def test_a_constant_forecast_has_a_roc_area_of_one_half(probability, events, others):
-    observed = np.arange(events + others) < events
-    assert roc_area(observed, np.full(events + others, probability)) == 0.5
+def test_a_constant_forecast_has_no_skill_in_its_order(probability, events, others):
+    observed, constant = np.arange(events + others) < events, np.full(events + others, probability)
+    assert roc_area(observed, constant) == 0.5
+    rate = events / (events + others)
+    assert average_precision(observed, constant) == pytest.approx(rate)
 
 
-@given(sample=forecasts())
-def test_weighted_average_precision_with_ties_equals_scikit_learns(sample):
-    observed, probability, weights = sample
-    theirs = [
-        average_precision_score(observed, probability),
-        average_precision_score(observed, probability, sample_weight=weights),
-    ]
-    both = np.stack([np.ones_like(weights), weights])
-    ours = average_precision(observed, probability, weights=both)
-    np.testing.assert_allclose(ours, theirs, atol=1e-12)
-
-
-@given(probability=st.floats(0, 1), events=st.integers(1, 50), others=st.integers(1, 50))
-def test_a_constant_forecast_has_the_event_rate_as_average_precision(probability, events, others):
-    observed = np.arange(events + others) < events
-    score = average_precision(observed, np.full(events + others, probability))
-    assert score == pytest.approx(events / (events + others))
-
-
+@some
 @given(sample=forecasts(), quiet=st.integers(1, 50))
 def test_correct_negatives_below_all_events_do_not_raise_average_precision(sample, quiet):
     observed, probability, _ = sample
-    busy = average_precision(observed, probability + 0.1 * (probability < 0.1))
+    above = probability + 0.1 * (probability < 0.1)
     with_quiet = average_precision(
-        np.append(observed, np.zeros(quiet, dtype=bool)),
-        np.append(probability + 0.1 * (probability < 0.1), np.zeros(quiet)),
+        np.append(observed, np.zeros(quiet, dtype=bool)), np.append(above, np.zeros(quiet))
     )
-    assert with_quiet == pytest.approx(float(busy))
+    assert with_quiet == pytest.approx(float(average_precision(observed, above)))
 
 
-def test_perfect_order_has_an_average_precision_of_1():
-    assert average_precision(np.array([False, True, True]), np.array([0.1, 0.2, 0.3])) == 1
+@pytest.mark.parametrize(
+    ("score", "without_events", "without_non_events"),
+    [
+        (roc_area, np.nan, np.nan),
+        (average_precision, np.nan, 1),
+        (brier_skill_score, np.nan, np.nan),
+    ],
+)
+def test_scores_without_events_or_non_events_are_nan_or_defined(
+    score, without_events, without_non_events
+):
+    probability = np.array([0.1, 0.2, 0.3])
+    results = [score(np.full(3, outcome), probability) for outcome in (False, True)]
+    np.testing.assert_array_equal(results, [without_events, without_non_events])
 
 
-def test_average_precision_is_nan_without_events():
-    assert np.isnan(average_precision(np.zeros(3, dtype=bool), np.array([0.1, 0.2, 0.3])))
-
-
-def test_scores_of_the_order_are_defined_or_nan_without_non_events():
-    observed, probability = np.ones(3, dtype=bool), np.array([0.1, 0.2, 0.3])
-    assert average_precision(observed, probability) == 1
-    assert np.isnan(roc_area(observed, probability))
-
-
-def test_roc_area_is_nan_without_events():
-    assert np.isnan(roc_area(np.zeros(3, dtype=bool), np.array([0.1, 0.2, 0.3])))
-
-
-def test_brier_skill_against_a_named_rate_is_zero_for_that_rate():
-    observed = np.arange(10) < 3
-    skill = brier_skill_score(observed, np.full(10, 0.06), reference_rate=0.06)
+@pytest.mark.parametrize("rate", [0.06, 0.0])
+def test_brier_skill_against_a_named_rate_is_zero_for_that_rate(rate):
+    skill = brier_skill_score(np.arange(10) < 3, np.full(10, rate), reference_rate=rate)
     assert skill == pytest.approx(0)
 
 
 def test_each_resample_is_compared_with_its_own_event_rate():
-    observed = np.array([True, False, False])
     weights = np.array([[1, 1, 1], [2, 1, 1]])
-    rate_of_second = np.full(3, 0.5)
+    observed, rate_of_second = np.array([True, False, False]), np.full(3, 0.5)
     skill = brier_skill_score(observed, rate_of_second, weights=weights)
     assert skill[0] < 0
     assert skill[1] == pytest.approx(0)
 
 
-def test_brier_skill_is_nan_without_events():
-    assert np.isnan(brier_skill_score(np.zeros(3, dtype=bool), np.full(3, 0.1)))
-
-
-def test_a_reference_rate_of_zero_is_not_mistaken_for_none():
-    observed = np.array([True, False])
-    assert brier_skill_score(observed, np.zeros(2), reference_rate=0.0) == 0
-
-
 @pytest.mark.parametrize(
-    ("probability", "said"),
+    ("probability", "message"),
     [
         ([0.2, float("nan")], r"probability\[1\] is nan"),
         ([0.2, 1.01], "1.01; a probability lies in 0..1"),
@@ -152,10 +124,10 @@ def test_a_reference_rate_of_zero_is_not_mistaken_for_none():
         ([0.2], r"shape \(1,\); wanted \(2,\)"),
     ],
 )
-def test_what_is_not_a_probability_is_named(probability, said):
-    for score in (roc_area, average_precision, brier_score, brier_skill_score):
-        with pytest.raises(VerificationInvalid, match=said):
-            score(np.array([True, False]), np.array(probability))
+@pytest.mark.parametrize("score", [roc_area, average_precision, brier_score, brier_skill_score])
+def test_what_is_not_a_probability_is_named(score, probability, message):
+    with pytest.raises(VerificationInvalid, match=message):
+        score(np.array([True, False]), np.array(probability))
 
 
 @pytest.mark.parametrize("rate", [6.0, -0.1, float("nan")])
@@ -169,7 +141,7 @@ def test_weights_for_other_samples_are_refused():
         brier_score(np.array([True, False]), np.array([0.5, 0.5]), weights=np.ones((5, 3)))
 
 
-MOVES = np.array([[False, False, False, False], [True, True, False, False]])
+QUIET_AND_C = np.array([[False, False, False, False], [True, True, False, False]])
 
 
 @st.composite
@@ -181,68 +153,50 @@ def ranked_forecasts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return reached, np.array(draw(st.lists(chance, min_size=n, max_size=n)))
 
 
-def test_the_thresholds_are_those_between_the_five_classes():
-    assert RANKED_EVENTS == ("B1.0", "C1.0", "M1.0", "X1.0")
-
-
+@some
 @given(sample=ranked_forecasts())
-def test_it_is_the_sum_of_four_brier_scores(sample):
+def test_the_ranked_probability_score_is_the_sum_of_four_brier_scores(sample):
     reached, probability = sample
-    theirs = sum(
-        float(their_brier_score(xr.DataArray(p), xr.DataArray(r.astype(float))))
-        for r, p in zip(reached.T, probability.T, strict=True)
-    )
-    assert ranked_probability_score(reached, probability) == pytest.approx(theirs)
-
-
-@given(sample=ranked_forecasts())
-def test_a_perfect_forecast_has_0(sample):
-    reached, _ = sample
+    columns = zip(reached.T, probability.T, strict=True)
+    expected = sum(float(brier_score(r, p)) for r, p in columns)
+    assert ranked_probability_score(reached, probability) == pytest.approx(expected)
     assert ranked_probability_score(reached, reached.astype(float)) == 0
 
 
-def test_an_x_flare_forecast_as_quiet_has_the_worst_score_4():
+@pytest.mark.parametrize(
+    ("forecast", "score"), [([0, 0, 0, 0], 4), ([1, 1, 0, 0], 2), ([1, 1, 1, 0], 1)]
+)
+def test_of_an_x_flare_quiet_has_the_worst_score_and_m_a_better_one_than_c(forecast, score):
+    assert RANKED_EVENTS == ("B1.0", "C1.0", "M1.0", "X1.0")
     reached = event_outcomes(np.array([2e-4]), RANKED_EVENTS)
-    assert ranked_probability_score(reached, np.zeros((1, 4))) == 4
-
-
-def test_m_for_an_x_flare_is_a_smaller_error_than_c():
-    reached = event_outcomes(np.array([2e-4, 2e-4]), RANKED_EVENTS)
-    c, m = np.array([[1.0, 1, 0, 0]]), np.array([[1.0, 1, 1, 0]])
-    assert ranked_probability_score(reached[:1], m) == 1
-    assert ranked_probability_score(reached[:1], c) == 2
+    assert ranked_probability_score(reached, np.array([forecast], dtype=float)) == score
 
 
 def test_a_weight_of_two_counts_like_a_second_sample():
     probability = np.array([[0.5, 0.3, 0.1, 0.0], [0.9, 0.6, 0.2, 0.1]])
-    weighted = ranked_probability_score(MOVES, probability, weights=np.array([[1, 1], [2, 1]]))
-    repeated = ranked_probability_score(MOVES[[0, 0, 1]], probability[[0, 0, 1]])
+    weights = np.array([[1, 1], [2, 1]])
+    weighted = ranked_probability_score(QUIET_AND_C, probability, weights=weights)
+    repeated = ranked_probability_score(QUIET_AND_C[[0, 0, 1]], probability[[0, 0, 1]])
     assert weighted[1] == pytest.approx(float(repeated))
 
 
-def test_forecasting_the_class_rates_of_the_sample_has_no_skill():
+def test_the_ranked_skill_is_0_for_the_rates_of_the_sample_and_1_for_a_perfect_forecast():
     reached = np.array([4, 2, 2, 1, 0, 0, 0, 0])[:, None] > np.arange(4)
     rates = np.repeat(reached.mean(axis=0)[None], 8, axis=0)
     assert ranked_probability_skill_score(reached, rates) == pytest.approx(0)
-
-
-def test_a_perfect_forecast_of_several_classes_has_a_skill_of_1():
-    assert ranked_probability_skill_score(MOVES, MOVES.astype(float)) == 1
+    assert ranked_probability_skill_score(reached, reached.astype(float)) == 1
+    assert np.isnan(ranked_probability_skill_score(reached[:1], np.full((1, 4), 0.5)))
 
 
 def test_each_resample_is_compared_with_its_own_class_rates():
-    thirds = np.array([[2 / 3, 2 / 3, 0, 0]] * 2)
-    skill = ranked_probability_skill_score(MOVES, thirds, weights=np.array([[1, 1], [1, 2]]))
+    thirds, weights = np.array([[2 / 3, 2 / 3, 0, 0]] * 2), np.array([[1, 1], [1, 2]])
+    skill = ranked_probability_skill_score(QUIET_AND_C, thirds, weights=weights)
     assert skill[0] < 0
     assert skill[1] == pytest.approx(0)
 
 
-def test_there_is_no_skill_to_have_where_all_samples_are_of_one_class():
-    assert np.isnan(ranked_probability_skill_score(MOVES[:1], np.full((1, 4), 0.5)))
-
-
 @pytest.mark.parametrize(
-    ("reached", "probability", "said"),
+    ("reached", "probability", "message"),
     [
         ([[False, True]], [[0.5, 0.5]], "without the one before"),
         ([[1, 0]], [[0.5, 0.5]], "wanted booleans"),
@@ -250,18 +204,15 @@ def test_there_is_no_skill_to_have_where_all_samples_are_of_one_class():
         ([[True, False]], [[0.5]], r"\(1, 1\); wanted \(1, 2\)"),
         ([[True, False]], [[0.5, np.nan]], r"probability\[0, 1\] is nan"),
         ([[True, False]], [[1.5, 0.5]], "1.5; a probability lies in 0..1"),
+        (np.zeros((0, 4), dtype=bool), np.zeros((0, 4)), r"shape \(0, 4\)"),
     ],
 )
-def test_what_is_not_a_ranked_forecast_is_named(reached, probability, said):
-    with pytest.raises(VerificationInvalid, match=said):
+def test_what_is_not_a_ranked_forecast_is_named(reached, probability, message):
+    with pytest.raises(VerificationInvalid, match=message):
         ranked_probability_score(np.array(reached), np.array(probability))
 
 
-def test_no_samples_have_no_ranked_score():
-    with pytest.raises(VerificationInvalid, match=r"shape \(0, 4\)"):
-        ranked_probability_score(np.zeros((0, 4), dtype=bool), np.zeros((0, 4)))
-
-
+@some
 @given(sample=ranked_forecasts())
 def test_the_log_loss_is_the_mean_of_those_of_the_thresholds(sample):
     reached, probability = sample

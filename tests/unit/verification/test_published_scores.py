@@ -1,15 +1,9 @@
-"""Tables, forecasts and rates whose scores somebody else has printed."""
+"""Forecasts and rates whose scores somebody else has printed."""
 
 import numpy as np
 import pytest
 
 from flare.forecast import Forecast
-from flare.verification.contingency import (
-    CONTINGENCY_SCORES,
-    ContingencyTable,
-    accuracy,
-    heidke_skill_score,
-)
 from flare.verification.inputs import Observations
 from flare.verification.probabilistic import (
     brier_skill_score,
@@ -18,31 +12,6 @@ from flare.verification.probabilistic import (
 )
 from flare.verification.reliability import brier_decomposition
 from flare.verification.scorecard import score_forecasts
-
-
-@pytest.mark.parametrize(
-    ("score", "printed"),
-    [
-        ("accuracy", 0.83),
-        ("frequency_bias", 1.14),
-        ("probability_of_detection", 0.78),
-        ("false_alarm_ratio", 0.32),
-        ("probability_of_false_detection", 0.15),
-        ("critical_success_index", 0.57),
-    ],
-)
-def test_a_year_of_rain_forecasts_has_the_scores_on_the_wwrp_page(score, printed):
-    """WWRP/WGNE Joint Working Group, Forecast Verification - Issues, Methods and FAQ."""
-    rain = ContingencyTable(hits=82, misses=23, false_alarms=38, correct_negatives=222)
-    assert CONTINGENCY_SCORES[score](rain) == pytest.approx(printed, abs=5e-3)
-
-
-def test_never_forecasting_a_tornado_would_have_been_right_in_98_per_cent_of_finleys_cases():
-    """Gilbert's answer to Finley's 96.6 %: Murphy 1996, The Finley affair, Weather Forecast. 11."""
-    never = ContingencyTable(hits=0, misses=51, false_alarms=0, correct_negatives=2752)
-    assert accuracy(never) == pytest.approx(0.982, abs=5e-4)
-    assert heidke_skill_score(never) == 0
-
 
 # One a year from 1981 to 1995.
 IN_FIFTHS = "0.8 0.8 0 1 1 0.6 0.4 0.8 0 0 0.2 0 0 1 1"

@@ -40,45 +40,29 @@ TRAINING = labels(
 )  # fmt: skip
 
 
-def test_the_latest_window_that_is_over_counts():
-    table = labels((1, 1, 0, C), (1, 2, 30, M), (1, 3, 60, QUIET), (1, 4, 90, X))
-    np.testing.assert_array_equal(earlier_flux(table), [np.nan, C, M, QUIET])
-
-
-def test_a_window_that_is_still_open_does_not_count():
-    table = labels((1, 1, 0, C), (1, 2, 40, X), (1, 3, 60, QUIET))
-    assert earlier_flux(table)[2] == C
-
-
-@pytest.mark.parametrize(("hours", "expected"), [(23.999, np.nan), (24, M), (24.001, M)])
-def test_a_window_is_over_when_its_24_hours_are(hours, expected):
-    np.testing.assert_array_equal(
-        earlier_flux(labels((1, 1, 0, M), (1, 2, hours, C))), [np.nan, expected]
-    )
-
-
-def test_the_first_sample_of_a_region_has_no_earlier_window():
-    table = labels((1, 1, 0, M), (2, 1, 100, C))
-    assert np.isnan(earlier_flux(table)).all()
-
-
-@pytest.mark.parametrize("hours", [10, 24, 36])
-def test_samples_of_one_range_do_not_count_for_each_other(hours):
-    table = labels((1, 1, 0, M), (1, 1, hours, M))
-    assert np.isnan(earlier_flux(table)).all()
-
-
-def test_all_samples_of_a_range_count_for_later_ranges():
-    table = labels((1, 1, 0, M), (1, 1, 10, M), (1, 2, 34, C))
-    assert earlier_flux(table)[2] == M
-
-
-def test_of_windows_that_end_together_the_stronger_counts():
-    for table in (
-        labels((1, 1, 0, M), (1, 2, 0, C), (1, 3, 48, QUIET)),
-        labels((1, 1, 0, C), (1, 2, 0, M), (1, 3, 48, QUIET)),
-    ):
-        assert earlier_flux(table)[2] == M
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        # The latest window that is over counts, for the first there is none.
+        ([(1, 1, 0, C), (1, 2, 30, M), (1, 3, 60, QUIET), (1, 4, 90, X)], [np.nan, C, M, QUIET]),
+        # One that is still open does not count.
+        ([(1, 1, 0, C), (1, 2, 40, X), (1, 3, 60, QUIET)], [np.nan, C, C]),
+        # A window is over when its 24 hours are.
+        ([(1, 1, 0, M), (1, 2, 23.999, C)], [np.nan, np.nan]),
+        ([(1, 1, 0, M), (1, 2, 24, C)], [np.nan, M]),
+        ([(1, 1, 0, M), (1, 2, 24.001, C)], [np.nan, M]),
+        # Other regions do not count, nor other samples of one range,
+        ([(1, 1, 0, M), (2, 1, 100, C)], [np.nan, np.nan]),
+        ([(1, 1, 0, M), (1, 1, 36, M)], [np.nan, np.nan]),
+        # which all count for later ranges.
+        ([(1, 1, 0, M), (1, 1, 10, M), (1, 2, 34, C)], [np.nan, np.nan, M]),
+        # Of windows that end together the stronger counts.
+        ([(1, 1, 0, M), (1, 2, 0, C), (1, 3, 48, QUIET)], [np.nan, np.nan, M]),
+        ([(1, 1, 0, C), (1, 2, 0, M), (1, 3, 48, QUIET)], [np.nan, np.nan, M]),
+    ],
+)
+def test_the_earlier_flux_is_that_of_the_last_window_that_is_over(rows, expected):
+    np.testing.assert_array_equal(earlier_flux(labels(*rows)), expected)
 
 
 def test_a_later_window_never_changes_an_earlier_forecast():
@@ -98,14 +82,10 @@ def test_the_order_of_the_rows_does_not_matter():
     )
 
 
-def test_the_flux_is_that_of_the_earlier_window():
-    result = persistence(labels((1, 1, 0, M), (1, 2, 48, C)), TRAINING)
-    assert result.log10_flux[1] == np.log10(M)
-
-
-def test_the_probability_is_how_often_the_event_followed_in_training():
+def test_the_flux_is_the_earlier_one_and_the_probability_how_often_the_event_followed():
     table = labels((1, 1, 0, M), (1, 2, 48, C), (2, 1, 0, QUIET), (2, 2, 48, C))
     result = persistence(table, TRAINING, events=THREE)
+    assert result.log10_flux[1] == np.log10(M)
     # 3 of 4 after an M, 1 of 10 after none, 4 of 14 where nothing was known
     expected = [4.5 / 15, 3.5 / 5, 4.5 / 15, 1.5 / 11]
     np.testing.assert_allclose(result.probability[:, 1], expected)

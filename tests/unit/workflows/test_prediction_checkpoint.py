@@ -29,45 +29,25 @@ def interrupted(output: Path) -> Path:
     return checkpoint.path
 
 
-def reopened(output: Path) -> list[dict[str, object]]:
-    with PredictionCheckpoint(output, TASK) as checkpoint:
-        return checkpoint.records
-
-
-def test_what_was_appended_is_there_again(output, interrupted):
-    assert interrupted == output.with_name("predictions.csv.partial.jsonl")
-    assert reopened(output) == batch(0) + batch(3)
-
-
 @pytest.mark.parametrize(
-    "torn", [b'[{"row": {"id": "sa', b'[{"row": {"id": "sample 6"}}]', b"\0\0\n"]
+    "torn", [b"", b'[{"row": {"id": "sa', b'[{"row": {"id": "sample 6"}}]', b"\0\0\n"]
 )
-def test_a_torn_last_line_is_dropped(output, interrupted, torn):
-    whole = interrupted.read_bytes()
-    interrupted.write_bytes(whole + torn)
-    assert reopened(output) == batch(0) + batch(3)
-    assert interrupted.read_bytes() == whole
-
-
-def test_the_last_batch_may_be_smaller(output, interrupted):
-    with PredictionCheckpoint(output, TASK) as checkpoint:
-        checkpoint.append(batch(6, 1))
-    assert len(reopened(output)) == TASK.samples
-
-
-def test_a_checkpoint_goes_on_where_it_was(output, interrupted):
-    interrupted.write_bytes(interrupted.read_bytes() + b"torn")
-    with PredictionCheckpoint(output, TASK) as checkpoint:
-        checkpoint.append(batch(6, 1))
-    assert reopened(output) == batch(0) + batch(3) + batch(6, 1)
+def test_a_checkpoint_goes_on_after_its_last_whole_batch(output, interrupted, torn):
+    assert interrupted == output.with_name("predictions.csv.partial.jsonl")
+    with interrupted.open("ab") as file:
+        file.write(torn)
+    for records in (batch(0) + batch(3), batch(0) + batch(3) + batch(6, 1)):
+        with PredictionCheckpoint(output, TASK) as checkpoint:
+            assert checkpoint.records == records
+            checkpoint.append(batch(6, 1))
 
 
 def test_a_first_line_that_is_torn_is_written_again(output, interrupted):
     interrupted.write_bytes(interrupted.read_bytes()[:20])
-    with PredictionCheckpoint(output, TASK) as checkpoint:
-        assert checkpoint.records == []
-        checkpoint.append(batch(0))
-    assert reopened(output) == batch(0)
+    for records in ([], batch(0)):
+        with PredictionCheckpoint(output, TASK) as checkpoint:
+            assert checkpoint.records == records
+            checkpoint.append(batch(0))
 
 
 @pytest.mark.parametrize(
@@ -79,41 +59,31 @@ def test_a_first_line_that_is_torn_is_written_again(output, interrupted):
         ({"batch": 4}, "another version of flare"),
     ],
 )
-def test_a_checkpoint_of_another_task_is_refused_with_what_to_do(
+def test_only_a_restart_discards_the_checkpoint_of_another_task(
     output, interrupted, change, message
 ):
     before = interrupted.read_bytes()
     with pytest.raises(ConfigInvalid, match=rf"{message}.*; pass -P restart=true"):
         PredictionCheckpoint(output, replace(TASK, **change))
     assert interrupted.read_bytes() == before
-
-
-@pytest.mark.parametrize("content", [b"my notes\n", b"[1, 2]\n", b"my notes"])
-def test_a_file_of_something_else_is_refused(output, content):
-    journal = output.with_name("predictions.csv.partial.jsonl")
-    journal.parent.mkdir()
-    journal.write_bytes(content)
-    with pytest.raises(ConfigInvalid, match=r"something else.*restart=true"):
-        PredictionCheckpoint(output, TASK)
-    assert journal.read_bytes() == content
-
-
-def test_restart_discards_what_was_stored(output, interrupted):
-    with PredictionCheckpoint(output, replace(TASK, model="x"), restart=True) as checkpoint:
+    with PredictionCheckpoint(output, replace(TASK, **change), restart=True) as checkpoint:
         assert checkpoint.records == []
 
 
-def test_two_processes_do_not_write_the_same_checkpoint(output):
+@pytest.mark.parametrize("content", [b"my notes\n", b"[1, 2]\n", b"my notes"])
+def test_a_file_of_something_else_is_refused(output, interrupted, content):
+    interrupted.write_bytes(content)
+    with pytest.raises(ConfigInvalid, match=r"something else.*restart=true"):
+        PredictionCheckpoint(output, TASK)
+    assert interrupted.read_bytes() == content
+
+
+def test_two_processes_do_not_write_the_same_checkpoint_and_an_empty_one_is_not_left(output):
     with (
         PredictionCheckpoint(output, TASK),
         pytest.raises(PlaceInUse, match=r"is being written by another process; wait"),
     ):
         PredictionCheckpoint(output, TASK)
-
-
-def test_an_empty_checkpoint_is_not_left_behind(output):
-    with PredictionCheckpoint(output, TASK):
-        pass
     assert list(output.parent.iterdir()) == []
 
 

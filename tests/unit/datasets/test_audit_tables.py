@@ -1,4 +1,4 @@
-"""Labels that mislead: nowcasts, duplicates, contradictions; and time stamps that tell them."""
+"""Leaks that tables show: between two sides, in labels and in time stamps; and clean ones."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,8 @@ import pytest
 from audit_tables import BEGIN, QUIET, C, M, regions, sample, table_of
 
 from flare.datasets.audit.checks import AuditFinding, Verdict
-from flare.datasets.audit.labels import (
+from flare.datasets.audit.tables import (
+    audit_sides,
     contradicting_labels,
     duplicate_samples,
     nowcasts,
@@ -14,8 +15,105 @@ from flare.datasets.audit.labels import (
     timestamps_tell_label,
 )
 from flare.datasets.sdobenchmark.labels import read_table
+from flare.datasets.splits import MAX_GROUP, split_by_region
 
 from tiny import write_table
+
+
+def checked(left: list[dict], right: list[dict], *, place: str = "test") -> dict[str, AuditFinding]:
+    findings = audit_sides(table_of(left), table_of(right), place=place)
+    return {one.check: one for one in findings}
+
+
+def summary(finding: AuditFinding) -> tuple[Verdict, int, int, tuple[str, ...]]:
+    return finding.verdict, finding.count, finding.total, finding.examples
+
+
+@pytest.mark.parametrize("place", ["test", "validation"])
+def test_sides_of_different_regions_are_clean(place):
+    findings = audit_sides(regions(11000, 6), regions(12000, 4), place=place)
+    assert [(one.verdict, one.count, one.examples) for one in findings] == [(Verdict.OK, 0, ())] * 4
+    assert [one.total for one in findings] == [4, 12, 0, 12]
+
+
+def test_a_region_and_an_id_on_both_sides_are_invalid_and_named():
+    again = sample(11010, 0)
+    both = checked([sample(11000, 0), again], [again, sample(12000, 0)])
+    assert summary(both["shared_regions"]) == (Verdict.INVALID, 1, 2, ("11010",))
+    assert summary(both["same_ids"]) == (Verdict.INVALID, 1, 2, (again["id"],))
+
+
+def test_samples_of_one_range_on_different_sides_are_siblings_however_far_in_time():
+    first = sample(11010, 0, index=0, range_day=0)
+    late = sample(11010, 5, index=3, range_day=0)
+    example = "11010_2014_01_01_00_00_00_0 | 11010_2014_01_01_00_00_00_3"
+    finding = checked([first], [late, sample(12000, 0)])["siblings_apart"]
+    assert summary(finding) == (Verdict.INVALID, 1, 2, (example,))
+
+
+@pytest.mark.parametrize(
+    ("region", "days", "count"),
+    [(11010, 1.4, 1), (11010, 1.5, 0), (11010, -1.4, 1), (11010, -1.5, 0), (11500, 0, 0)],
+)
+def test_windows_of_one_region_are_siblings_while_their_36_hours_overlap(region, days, count):
+    finding = checked([sample(11010, 10)], [sample(region, 10 + days)])["siblings_apart"]
+    assert finding.count == count
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "verdict", "count"),
+    [
+        ([(11967, 0)], [(11968, 0.2), (12000, 0)], Verdict.WARNING, 1),  # as the published split
+        ([(11967, 0)], [(11971, 0.2)], Verdict.OK, 0),  # far numbers
+        ([(11967, 0)], [(11968, 0.5)], Verdict.OK, 0),  # windows that only touch
+        ([(11967, 0), (11968, 0)], [(12000, 0)], Verdict.OK, 0),  # on one side
+    ],
+)
+def test_neighbours_on_different_sides_of_training_and_test_are_a_warning(
+    left, right, verdict, count
+):
+    sides = ([sample(*one) for one in left], [sample(*one) for one in right])
+    finding = checked(*sides)["neighbours_apart"]
+    assert (finding.verdict, finding.count) == (verdict, count)
+    assert finding.examples == ("11967 | 11968",) * count
+
+
+def test_neighbours_that_the_splitter_keeps_together_are_invalid_apart_in_validation():
+    both = checked([sample(11967, 0)], [sample(11968, 0.2)], place="validation")
+    finding = both["neighbours_apart"]
+    assert summary(finding) == (Verdict.INVALID, 1, 1, ("11967 | 11968",))
+    assert finding.note.startswith("1 of them belong together")
+
+
+def test_neighbours_apart_because_groups_are_bounded_are_a_warning_in_validation():
+    # Twelve in a row at the same time: two groups of six, whose last and first are neighbours.
+    rows = [sample(11000 + k, 0.5 if k >= MAX_GROUP else 0.0) for k in range(2 * MAX_GROUP)]
+    rows += [sample(11000 + MAX_GROUP - 1, 0.5, index=1)]
+    left = [row for row in rows if row["active_region"] < 11000 + MAX_GROUP]
+    right = [row for row in rows if row["active_region"] >= 11000 + MAX_GROUP]
+    finding = checked(left, right, place="validation")["neighbours_apart"]
+    assert finding.verdict is Verdict.WARNING
+    assert finding.count == 3
+    assert finding.note == "all 3 would make groups of more than 6 regions"
+
+
+def test_the_projects_own_split_keeps_its_promise_in_crowded_years():
+    table = table_of([sample(11000 + k, k / 4 + d, index=d) for k in range(60) for d in range(3)])
+    split = split_by_region(table, validation_share=0.25)
+    parts = [table.iloc[rows].reset_index(drop=True) for rows in (split.train, split.validation)]
+    findings = {one.check: one for one in audit_sides(*parts, place="validation")}
+    neighbours = findings.pop("neighbours_apart")
+    assert neighbours.count > 0
+    assert neighbours.verdict is Verdict.WARNING
+    assert {one.verdict for one in findings.values()} == {Verdict.OK}
+
+
+def test_a_table_with_another_index_is_audited_by_its_rows_with_three_examples():
+    left, right = regions(11000, 5), regions(11000, 5)
+    right.index = pd.Index(range(100, 100 + len(right)))
+    siblings = audit_sides(left, right, place="test")[1]
+    assert siblings.count == len(right)
+    assert len(siblings.examples) == 3
 
 
 def test_flaring_samples_of_index_1_are_a_warning_with_the_strongest_first():

@@ -1,11 +1,14 @@
-"""Check the labels: nowcasts, duplicates, contradictions, and time stamps that predict the label.
+"""Check tables of samples: what two sides of a split share, and labels that mislead.
+
+Tables have the columns of `read_table` except ``folder``. Cases between sides are counted on the
+right one, which is scored or used for selection.
 
 In SDOBenchmark ids of flaring ranges have seconds, since a range begins at a flare, and quiet
 windows have fractions of a second, since they were spread evenly over the remaining time
 (i4Ds/SDOBenchmark, meta_data.csv). A model that is fed them scores without looking at the Sun.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,13 +20,85 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.tree import DecisionTreeRegressor
 
 from flare.datasets.audit.checks import MAX_EXAMPLES, AuditFinding, Verdict, audit_finding, skipped
+from flare.datasets.splits import MAX_GROUP, neighbours, region_groups
 from flare.goes import HEADLINE_EVENT, QUIET_FLUX, flux_of_class
+from flare.sample import FORECAST_WINDOW_HOURS
 
 #: ROC area of the time stamps above which there is a warning.
 ROC_LIMIT = 0.6
 
-FOLDS = 5
-_DEPTH = 4
+_FOLDS, _DEPTH = 5, 4
+
+
+def audit_sides(left: pd.DataFrame, right: pd.DataFrame, *, place: str) -> list[AuditFinding]:
+    """Check what two sides share; ``place`` names the right one, ``test`` or ``validation``."""
+    regions = set(right["active_region"].tolist())
+    shared = sorted(regions.intersection(left["active_region"]))
+    siblings = (f"{one} | {other}" for one, other in _siblings(left, right))
+    same = right["id"][right["id"].isin(left["id"])]
+    return [
+        audit_finding("shared_regions", place, map(str, shared), total=len(regions)),
+        audit_finding("siblings_apart", place, siblings, total=len(right)),
+        _neighbours_apart(left, right, place),
+        audit_finding("same_ids", place, same, total=len(right)),
+    ]
+
+
+def _siblings(left: pd.DataFrame, right: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Yield each sample on the right with a sibling on the left, and the first of these.
+
+    Siblings are of one range, or of one region with overlapping 36 h.
+    """
+    own = dict(iter(left.groupby("active_region")))
+    ahead = np.timedelta64(FORECAST_WINDOW_HOURS, "h")
+    for region, rows in right.groupby("active_region"):
+        if region in own:
+            others = own[region]
+            begin, end = (
+                [one[column].to_numpy() for one in (others, rows)] for column in ("start", "end")
+            )
+            common = (begin[0][:, None] < end[1] + ahead) & (begin[1] < end[0][:, None] + ahead)
+            ranges = [one["id"].str.rpartition("_")[0].to_numpy() for one in (others, rows)]
+            related = common | (ranges[0][:, None] == ranges[1])  # (left, right)
+            for column in np.flatnonzero(related.any(axis=0)):
+                first = int(related[:, column].argmax())
+                yield str(others["id"].iloc[first]), str(rows["id"].iloc[column])
+
+
+def _neighbours_apart(left: pd.DataFrame, right: pd.DataFrame, place: str) -> AuditFinding:
+    """Count pairs of regions of close numbers, visible at the same time, on different sides.
+
+    The published split has such pairs between training and test. Between training and validation
+    there are only those that would make a group larger than ``MAX_GROUP``: any other pair means
+    that `split_by_region` did not make the split.
+    """
+    table = pd.concat([left, right], ignore_index=True)
+    known = list(neighbours(table))
+    on_left, on_right = (set(side["active_region"].tolist()) for side in (left, right))
+    apart = [
+        (first, second)
+        for _, _, first, second in known
+        if (first in on_left) != (second in on_left) and (first in on_right) != (second in on_right)
+    ]
+    together, note = [], ""
+    if place == "validation" and apart:
+        group_of = {one: group for group in region_groups(table) for one in group}
+        together = [pair for pair in apart if pair[1] in group_of[pair[0]]]
+        note = f"all {len(apart)} would make groups of more than {MAX_GROUP} regions"
+        if together:
+            note = (
+                f"{len(together)} of them belong together in this project's split: this is "
+                "another one"
+            )
+    return audit_finding(
+        "neighbours_apart",
+        place,
+        (f"{first} | {second}" for first, second in together or apart),
+        count=len(apart),
+        total=len(known),
+        verdict=Verdict.INVALID if together else None,
+        note=note,
+    )
 
 
 def nowcasts(table: pd.DataFrame, *, place: str) -> AuditFinding:
@@ -84,8 +159,8 @@ def timestamps_tell_label(table: pd.DataFrame, *, place: str) -> AuditFinding:
     ``ROC_LIMIT`` and by two standard errors above that of guessing, by the number of regions.
     """
     regions = table["active_region"].to_numpy()
-    if len(set(regions.tolist())) < FOLDS:
-        return skipped("timestamps_tell_label", place, f"fewer than {FOLDS} active regions")
+    if len(set(regions.tolist())) < _FOLDS:
+        return skipped("timestamps_tell_label", place, f"fewer than {_FOLDS} active regions")
     columns = timestamp_columns(table)
     inputs = np.column_stack(
         [columns["id_seconds"] != 0, columns["fraction"] > 0, columns.iloc[:, 2:]]
@@ -95,10 +170,10 @@ def timestamps_tell_label(table: pd.DataFrame, *, place: str) -> AuditFinding:
 
     def predict(model: RegressorMixin, target: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predict each sample by a model that was fitted on other regions."""
-        folds = GroupKFold(FOLDS)
+        folds = GroupKFold(_FOLDS)
         return np.asarray(cross_val_predict(model, inputs, target, groups=regions, cv=folds))
 
-    n_fitted = len(table) * (FOLDS - 1) // FOLDS
+    n_fitted = len(table) * (_FOLDS - 1) // _FOLDS
     tree = {"max_depth": _DEPTH, "min_samples_leaf": max(5, n_fitted // 50), "random_state": 0}
     figures, predictive = {}, False
     for name, truth in (("flaring", flaring), (HEADLINE_EVENT, event)):

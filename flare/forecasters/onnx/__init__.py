@@ -1,1 +1,0 @@
-"""Networks in ONNX: the export, and the sessions of ONNX Runtime."""
