@@ -24,7 +24,7 @@ from flare.training.batches import Batch, Batches, Rows, part_of
 from flare.training.losses import Loss
 from flare.training.processes import all_sum, any_process, average_statistics
 from flare.training.state import Checkpoint, EpochRecord, TrainingState, first_settled
-from flare.training.validation import ValidationScores, gradient_norms, heads_of, validate
+from flare.training.validation import gradient_norms, heads_of, validate
 
 Normalise = Callable[[Tensor, Tensor], Tensor]
 Progress = Callable[[Iterable[Batch], int, int], Iterable[Batch]]
@@ -232,23 +232,22 @@ class Training:
         """Return the network with averaged weights, which is validated and saved."""
         return self.network if self.average is None else self.average.module
 
-    def _validate(self) -> ValidationScores:
+    def _validate(self) -> dict[str, float]:
         if self.validation is None:
-            return ValidationScores()
+            return {}
         network, batches = self._averaged(), self.validation
         scores = validate(network, self.normalise, batches, self.loss, self.fabric, stop=self.stop)
         if scores is None:
             self._save()
             raise KeyboardInterrupt
-        if not np.isfinite(scores.validation_loss):
+        if not np.isfinite(loss := scores["validation_loss"]):
             raise TrainingDiverged(
-                f"the validation loss became {scores.validation_loss} in epoch "
-                f"{self.state.epoch + 1}; try a lower learning rate than "
-                f"{self.options.learning_rate}"
+                f"the validation loss became {loss} in epoch {self.state.epoch + 1}; "
+                f"try a lower learning rate than {self.options.learning_rate}"
             )
         return scores
 
-    def _record(self, scores: ValidationScores) -> EpochRecord:
+    def _record(self, scores: dict[str, float]) -> EpochRecord:
         state = self.state
         seconds, steps = max(state.seconds, 1e-9), max(state.step, 1)
         restart = state.epoch == first_settled(self.options.epochs)
@@ -259,11 +258,11 @@ class Training:
             learning_rate=state.learning_rate,
             samples_per_second=state.samples / seconds,
             seconds=seconds,
-            best=scores.cross_entropy < lowest,
+            best=scores.get("cross_entropy", float("nan")) < lowest,
             gradient_norm=state.norm_sum / steps,
             data_wait_share=state.data_wait / seconds,
             head_gradient_norms={name: s / steps for name, s in state.head_norm_sums.items()},
-            **vars(scores),
+            **scores,
         )
 
     def _modules(self) -> dict[str, Any]:

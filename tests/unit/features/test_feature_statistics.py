@@ -120,8 +120,9 @@ def test_a_checkerboard_at_the_edge_counts_less_than_at_the_centre():
 def test_mirrors_a_transposition_and_256_pixels_change_nothing():
     fine = np.random.default_rng(0).integers(0, 256, (256, 256), dtype=np.uint8)
     image = np.ascontiguousarray(shrunk(fine).astype(np.uint8))
+    assert contrasts(fine) == contrasts(image)
+    image = np.ascontiguousarray(fine[:64, :64])
     expected = contrasts(image)
-    assert contrasts(fine) == expected
     for mirrored in (np.fliplr, np.flipud, np.transpose):
         result = contrasts(np.ascontiguousarray(mirrored(image)))
         assert result == pytest.approx(expected, rel=1e-5)
