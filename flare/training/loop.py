@@ -36,22 +36,13 @@ class Training:
     All randomness is drawn from streams named by ``train.seed``, epoch, step and process, so a
     resumed training is the same as one that was never interrupted.
 
-    Parameters
-    ----------
-    normalise
-        From uint8 cubes and mask to network input, which is used until the next call only.
-    validation
-        Batches that each epoch is scored on; None for no scores.
-    choose_epoch
-        Whether ``best_weights`` are those of the epoch with the best scores; without, or without
-        validation, those of the last one.
-    checkpoint
-        Where the state is saved after every epoch, after every ``checkpoint_steps`` steps if those
-        are not 0, and before an interruption, by rank zero; a state that is there is resumed.
-    stop
-        Whether to end with KeyboardInterrupt; called after every step and validation batch.
-    progress
-        Wraps the batches of an epoch, given its number and the number of its remaining batches.
+    What ``normalise`` makes of uint8 cubes and their mask is used until its next call only. Each
+    epoch is scored on the ``validation`` batches, if there are any; with ``choose_epoch``
+    ``best_weights`` are those of the best one, else of the last. Rank zero saves the state to the
+    ``checkpoint`` after every epoch, every ``checkpoint_steps`` steps, and before an interruption;
+    a state that is there is resumed. If ``stop`` is true after a step or a validation batch,
+    training ends with KeyboardInterrupt. ``progress`` wraps the batches of an epoch, given its
+    number and the number of its remaining batches.
 
     Raises CheckpointInvalid: the checkpoint is damaged, or of another training.
     """
@@ -229,7 +220,7 @@ class Training:
                 )
 
     def _averaged(self) -> nn.Module:
-        """Return the network with averaged weights, which is validated and saved."""
+        """Return the network that is validated and saved."""
         return self.network if self.average is None else self.average.module
 
     def _validate(self) -> dict[str, float]:
