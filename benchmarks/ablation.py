@@ -29,8 +29,8 @@ from flare.models.heads import RateCurve
 from flare.training.distribution import surprise
 from flare.verification.probabilistic import brier_skill_score, ranked_probability_score, roc_area
 from flare.workflows.fitting.cross_validation import training_folds
+from flare.workflows.fitting.network import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.network_folds import Weights, cross_validate_network
-from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 log = logging.getLogger("flare")

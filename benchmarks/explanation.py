@@ -39,8 +39,7 @@ from flare.forecasters.explanation.gradients import integrate_gradients
 from flare.forecasters.explanation.occlusion import Occlusion
 from flare.verification.bootstrap import region_weights
 from flare.workflows.fitting.forest import fit_rows, training_features
-from flare.workflows.fitting.network import train_network
-from flare.workflows.fitting.network_inputs import prepare_inputs
+from flare.workflows.fitting.network import prepare_inputs, train_network
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 Floats = NDArray[np.float64]

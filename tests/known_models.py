@@ -27,6 +27,7 @@ from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import N_CHANNELS, Cube, present_of_cube
 from flare.tracking import registry
+from flare.tracking.promotions import move_production
 from flare.tracking.tags import FORECASTER_ARTIFACT
 
 from workplace import working_in
@@ -126,7 +127,7 @@ class Shelf:
 
     def promote(self, version: int) -> None:
         """Move the alias, as `mlflow run . -e promote` does in the end."""
-        registry.move_production(registry.get_version(NAME, version))
+        move_production(registry.get_version(NAME, version))
 
 
 @contextmanager
