@@ -14,7 +14,7 @@ from flare.errors import DatasetInvalid, DatasetNotFound
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.verification.inputs import Observations
 from flare.workflows import inspect, synthesize
-from flare.workflows.evaluation.comparison import ScoreSettings, compare
+from flare.workflows.evaluation.comparison import compare
 from flare.workflows.fitting.training_data import TrainingData, open_packed, split_sizes
 
 from workplace import working_in
@@ -76,7 +76,7 @@ def test_all_forecasters_are_compared_with_the_true_probabilities_too(made, tabl
     result = compare(
         {"model": oracle, "climatology": oracle, "oracle": oracle},
         Observations.from_table(table),
-        settings=ScoreSettings(resamples=20),
+        resamples=20,
         subsets={"all": np.ones(len(table), dtype=bool)},
         in_subsets=["model"],
         true_probabilities=true_probabilities(made.summary.path, table, "test"),
