@@ -26,11 +26,11 @@ from flare.flux_curve import flux_quantiles, log_rates, probabilities
 from flare.forecast import Forecast
 from flare.goes import EVENTS, event_outcomes
 from flare.models.heads import RateCurve
-from flare.training.losses.distribution import surprise
+from flare.training.distribution import surprise
 from flare.verification.probabilistic import brier_skill_score, ranked_probability_score, roc_area
 from flare.workflows.fitting.cross_validation import training_folds
+from flare.workflows.fitting.network import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.network_folds import Weights, cross_validate_network
-from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 log = logging.getLogger("flare")

@@ -31,7 +31,7 @@ from benchmarks.shuffled_images import shuffled
 from flare.config import TrainConfig
 from flare.datasets.pack.reader import PackedSplit
 from flare.datasets.splits import split_by_region
-from flare.datasets.synthetic.flares import level_of
+from flare.datasets.synthetic.flares import LEVELS
 from flare.datasets.synthetic.region import make_regions
 from flare.datasets.synthetic.render import Surroundings
 from flare.forecasters.base import Forecaster
@@ -39,8 +39,7 @@ from flare.forecasters.explanation.gradients import integrate_gradients
 from flare.forecasters.explanation.occlusion import Occlusion
 from flare.verification.bootstrap import region_weights
 from flare.workflows.fitting.forest import fit_rows, training_features
-from flare.workflows.fitting.network import train_network
-from flare.workflows.fitting.network_inputs import prepare_inputs
+from flare.workflows.fitting.network import prepare_inputs, train_network
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 Floats = NDArray[np.float64]
@@ -106,7 +105,7 @@ def inversion_masks(data_dir: Path, ids: list[str], split: str = "test") -> NDAr
         split,
         about[f"n_{split}"],
         seed=about["seed"],
-        level=level_of(about["difficulty"]),
+        level=LEVELS[about["difficulty"]],
         test=about["test"],
     )
     windows = {

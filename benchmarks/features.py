@@ -21,8 +21,7 @@ from benchmarks.timing import machine, rate_table, time_in_turn
 from flare.datasets.pack.writer import pack
 from flare.datasets.synthetic import synthesize
 from flare.features.magnetic import KERNEL_SIGMA_MM, NOISE_GAUSS, OVERLAP_SCALES_MM
-from flare.features.statistics import STATISTIC_NAMES
-from flare.features.structure import SCALES_MM, pixel_mm
+from flare.features.statistics import SCALES_MM, STATISTIC_NAMES, pixel_mm
 from flare.features.table import FEATURE_NAMES, compute_features
 from flare.sample import CHANNELS, MAGNETOGRAM, Cube, Present, physical_values, reduce_cubes
 

@@ -30,8 +30,7 @@ from flare.verification.scorecard import score_forecasts
 from flare.verification.scores import Score
 from flare.workflows.evaluation.references import features_of
 from flare.workflows.fitting.cross_validation import forecast_rows
-from flare.workflows.fitting.network import train_network
-from flare.workflows.fitting.network_inputs import prepare_inputs
+from flare.workflows.fitting.network import prepare_inputs, train_network
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 _SCORES = ("brier_skill_score", "roc_area")

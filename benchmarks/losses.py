@@ -119,7 +119,7 @@ def trained(
     config = NetworkConfig(width=8, hidden=32, n_quantiles=objective.n_quantiles)
     network, normalise = build(config), fit_normalisation(bench.cubes, bench.present, rows)
     rates = (event_outcomes(bench.flux[rows]).sum(axis=0) + 0.5) / (len(rows) + 1)
-    network.start_at(float(np.median(np.log10(bench.flux[rows]))), rates.tolist())
+    network.heads.start_at(float(np.median(np.log10(bench.flux[rows]))), rates.tolist())
     loss = build_loss(objective, bench.flux[rows])
     sampler = build_sampler(objective, rows, bench.flux[rows], bench.regions[rows])
     augment = build_augmentation(objective)

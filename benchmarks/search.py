@@ -52,9 +52,9 @@ from flare.verification.scores import Score
 from flare.workflows import synthesize
 from flare.workflows.searching import trial as trials_module
 from flare.workflows.searching.model_search import ModelSearch
-from flare.workflows.searching.samplers import pruner_of, sampler_of
-from flare.workflows.searching.space import space_of, suggest
+from flare.workflows.searching.space import pruner_of, sampler_of, space_of, suggest
 from flare.workflows.searching.storage import quiet_optuna
+from flare.workflows.searching.study import RUN
 
 MODEL, EPOCHS, SAMPLES = "cnn", 6, 60
 _SLEEP = 0.05  # seconds that an epoch takes
@@ -128,7 +128,7 @@ def our_study(folder: Path, trials: int) -> Iterator[Work]:
     """Give what each process does for a study of ours."""
     search = ModelSearch(config_of(folder, trials), MODEL)
     with start("search", name="search") as run:
-        search.study.set_run(run.id)
+        search.study.set(RUN, run.id)
         search.study.queue(trials, search.defaults)
         yield partial(run_ours, folder, trials, run.id)
     search.study.close()
@@ -141,7 +141,7 @@ def run_ours(folder: Path, trials: int, parent_id: str) -> tuple[list[float], li
     _sleep_instead_of_training(clock)
     _barrier.wait()
     clock.start()
-    search._work(parent_id, after=clock.tick)
+    search.work(parent_id, after=clock.tick)
     search.study.close()
     return clock.result()
 

@@ -169,7 +169,7 @@ def uvicorn(app: str, port: int) -> list[str]:
 
 def mlflow_model(forecaster: Forecaster, folder: Path) -> str:
     """Log and register a model in a store of its own; return the store's address."""
-    from flare.tracking import packaging, registry, runs
+    from flare.tracking import packaging, promotions, registry, runs
 
     uri = f"sqlite:///{folder}/mlflow.db"
     os.environ["MLFLOW_TRACKING_URI"] = uri
@@ -187,7 +187,7 @@ def mlflow_model(forecaster: Forecaster, folder: Path) -> str:
                 model_name="bench",
                 tags={},
             )
-        registry.move_production(version)
+        promotions.move_production(version)
     finally:
         os.chdir(before)
     return uri

@@ -30,8 +30,7 @@ from flare.workflows.fitting.cross_validation import (
     postprocess_and_score,
     validation_forecasts,
 )
-from flare.workflows.fitting.network import train_network
-from flare.workflows.fitting.network_inputs import prepare_inputs
+from flare.workflows.fitting.network import prepare_inputs, train_network
 from flare.workflows.fitting.training_data import TrainingData, open_packed
 
 _SCORES = (

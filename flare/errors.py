@@ -1,8 +1,7 @@
 """Expected errors, not defects; each message has the value and the next step.
 
-Each is also a builtin, so code that does not know this project can catch it. The command line
-prints them as one line and exits with 2; the server answers with 4xx or 503. Any other exception
-is a defect.
+Each is also a builtin. The command line prints them as one line and exits with 2; the server
+answers with 4xx or 503.
 """
 
 import re

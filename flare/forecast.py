@@ -83,12 +83,8 @@ class Forecast:
     ) -> "Forecast":
         """Return the forecasts of a table with the ``columns``.
 
-        Raises
-        ------
-        KeyError
-            A column of the flux is missing.
-        ValueError
-            A value is not a number, or there is no probability.
+        Raises KeyError: a column of the flux is missing; ValueError: a value is not a number, or
+        there is no probability.
         """
         names = [name for name in table.columns if name.startswith(_PROBABILITY)]
         flux, lower, upper, *probabilities = (

@@ -74,14 +74,10 @@ def class_index(peak_flux: ArrayLike) -> NDArray[np.intp]:
 def event_outcomes(
     peak_flux: ArrayLike, events: Iterable[str] = EVENTS, *, scale: str = "raw"
 ) -> NDArray[np.bool_]:
-    """Return the outcome of each event for each peak flux.
+    """Return the outcome of each event for each peak flux: booleans (N, E).
 
     ``peak_flux`` are labels in W m^-2 as the dataset's files have them, (N,); ``scale``, one of
     ``LABEL_SCALES``, is that of the events' thresholds.
-
-    Returns
-    -------
-    Booleans of shape (N, E).
     """
     flux: NDArray[Any] = np.asarray(peak_flux, dtype=np.float64) * LABEL_SCALES[scale]
     if scale != "raw":

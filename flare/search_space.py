@@ -1,4 +1,4 @@
-"""Ranges that a search draws hyperparameters from; each model declares its own beside itself.
+"""Ranges that a search draws hyperparameters from; each model declares its own.
 
 A space maps names of parameters to ranges, in an order in which every condition comes after what
 it depends on. Names are those of the entry points' parameters.
@@ -45,20 +45,5 @@ Space = Mapping[str, Range]
 
 
 def is_active(one: Range, chosen: Mapping[str, object]) -> bool:
-    """Return whether a range has an effect beside the values that were chosen before it."""
+    """Return whether a range has an effect with the values that were chosen before it."""
     return one.when is None or chosen.get(one.when[0]) in one.when[1]
-
-
-def problems(space: Space, values: Mapping[str, object]) -> list[str]:
-    """Return a line for each value outside its range, and for each one that is missing."""
-    lines = []
-    for name, one in space.items():
-        if not is_active(one, values):
-            continue
-        value = values.get(name)
-        if isinstance(one, Choices):
-            if value not in one.options:
-                lines.append(f"{name}={value} is not one of {', '.join(map(str, one.options))}")
-        elif not isinstance(value, int | float) or not one.low <= value <= one.high:
-            lines.append(f"{name}={value} is not in {one.low:g}..{one.high:g}")
-    return lines

@@ -27,6 +27,7 @@ from flare.models import NetworkConfig, build
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import N_CHANNELS, Cube, present_of_cube
 from flare.tracking import registry
+from flare.tracking.promotions import move_production
 from flare.tracking.tags import FORECASTER_ARTIFACT
 
 from workplace import working_in
@@ -55,7 +56,7 @@ def network(
     torch.manual_seed(0)
     config = NetworkConfig(architecture, width=width, hidden=4)
     untrained = build(config)
-    untrained.start_at(log10_flux, (0.6, 0.4, 0.2, 0.1))
+    untrained.heads.start_at(log10_flux, (0.6, 0.4, 0.2, 0.1))
     if broken:
         with torch.no_grad():
             for weights in untrained.parameters():
@@ -126,7 +127,7 @@ class Shelf:
 
     def promote(self, version: int) -> None:
         """Move the alias, as `mlflow run . -e promote` does in the end."""
-        registry.move_production(registry.get_version(NAME, version))
+        move_production(registry.get_version(NAME, version))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from flare.features.structure import WORKING_SIZE, blur, pixel_mm
+from flare.features.statistics import WORKING_SIZE, blur, pixel_mm
 from flare.sample import physical_values, reduce_cubes
 
 #: Standard deviations of the blurs in which polarities overlap.

@@ -11,11 +11,13 @@ from flare.features.magnetic import PROXY_NAMES, magnetic_proxies, overlap_weigh
 from flare.features.statistics import (
     INTENSITY_NAMES,
     STATISTIC_NAMES,
+    STRUCTURE_NAMES,
     histograms,
     intensities,
+    shrunk,
     statistics,
+    structure,
 )
-from flare.features.structure import STRUCTURE_NAMES, shrunk, structure
 from flare.sample import CHANNELS, MAGNETOGRAM, N_CHANNELS, N_STEPS, PIXEL_SCALES, Cube, Present
 
 _AIA = [k for k, channel in enumerate(CHANNELS) if PIXEL_SCALES[channel].log10]

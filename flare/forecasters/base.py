@@ -1,8 +1,7 @@
 """The base of every model in production: an object that forecasts from cubes, saved in a folder.
 
-The forest, the networks and the climatology have the same ``predict`` with the same Forecast, so
-evaluation, packaging and serving are written once. Normalisation, calibration, thresholds and the
-interval travel with the forecaster; nothing outside it changes a number.
+Normalisation, calibration, thresholds and the interval travel with the forecaster; nothing outside
+it changes a number.
 """
 
 from abc import ABC, abstractmethod

@@ -45,23 +45,11 @@ class NetworkForecaster(Forecaster):
     standardisation: Standardisation | None = None
 
     def __post_init__(self) -> None:
-        """Refuse impossible sampling weights, as a damaged folder has them."""
-        if not all(0 < weight < float("inf") for weight in self.class_sampling_weights):
-            raise ForecasterInvalid(
-                f"sampling weights of {self.class_sampling_weights}; wanted numbers above 0"
-            )
+        """Refuse a network and postprocessing that are for different kinds of output."""
         if self.postprocessing.distribution != (self.config.n_quantiles == 0):
             raise ForecasterInvalid(
                 "the network gives a distribution and its postprocessing is for a flux and events, "
                 "or the other way round; train it again"
-            )
-        if (
-            self.class_sampling_weights
-            and len(self.class_sampling_weights) != len(self.spec.events) + 1
-        ):
-            raise ForecasterInvalid(
-                f"there are {len(self.class_sampling_weights)} sampling weights for "
-                f"{len(self.spec.events)} events"
             )
 
     @property
@@ -169,8 +157,7 @@ class NetworkForecaster(Forecaster):
         scale = parts["normalisation"]
         normalisation = ChannelNormalisation(tuple(scale["mean"]), tuple(scale["std"]))
         weights = tuple(parts.get("drawn", ()))  # older folders have none
-        digest = parts.get("graph_sha256")
-        graph = None if digest is None else read_graph(folder / GRAPH, sha256=digest)
+        graph = read_graph(folder / GRAPH) if "graph_sha256" in parts else None
         features = parts.get("standardisation")
         scaled = None if features is None else _standardisation(features)
         if config.n_features != (0 if scaled is None else len(scaled.mean)):

@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import json
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, cast
 
 from flare import __version__
@@ -54,13 +54,9 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
             "spec": asdict(forecaster.spec),
             "tuning": asdict(forecaster.postprocessing),
             "origin": asdict(forecaster.origin),
-            "training_inputs": inputs and inputs.as_dict(),
+            "training_inputs": inputs and asdict(inputs),
             "parts": parts,
-            "sha256": {
-                path.relative_to(draft).as_posix(): digest_of_file(path)
-                for path in sorted(draft.rglob("*"))
-                if path.is_file()
-            },
+            "sha256": {name: digest_of_file(draft / name) for name in _files(draft)},
         }
         description["digest"] = digest_of(description)
         text = json.dumps(description, indent=2, allow_nan=False)
@@ -71,19 +67,17 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
 def load(folder: Path) -> Forecaster:
     """Read a forecaster folder.
 
-    Raises
-    ------
-    ModelNotFound
-        There is no ``forecaster.json`` in the folder.
-    ForecasterInvalid
-        The folder is damaged, incomplete, or of another format or kind than this version reads.
+    Raises ModelNotFound: there is no ``forecaster.json`` in it; ForecasterInvalid: it is damaged,
+    incomplete, or of another format or kind than this version reads.
     """
     description = read_description(folder)
+    files = _files(folder)
     for name, digest in description["sha256"].items():
-        path = _inside(folder, name)
-        if not path.is_file() or digest_of_file(path) != digest:
+        # A name that leads out of the folder is not followed.
+        if name not in files or digest_of_file(folder / name) != digest:
             raise ForecasterInvalid(
-                f"{path} is missing or not the file that was saved; fetch the forecaster again"
+                f"{folder / name} is missing or not the file that was saved; fetch the forecaster "
+                "again"
             )
     module, name = KINDS[description["kind"]]
     kind = getattr(importlib.import_module(module), name)
@@ -136,12 +130,10 @@ def digest_of(description: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """Return the path of a listed file, which is always below the folder."""
-    parts = PurePosixPath(name).parts
-    if ".." in parts or "/" in parts:
-        return folder / Path(name).name
-    return folder.joinpath(*parts)
+def _files(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder."""
+    paths = sorted(folder.rglob("*"))
+    return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
 
 
 def _postprocessing(fields: dict[str, Any]) -> PostProcessing:

@@ -5,7 +5,7 @@ levels, both at the size of the forecaster's images.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -67,13 +67,9 @@ class TrainingInputs:
     n_forecasts: int
     probabilities: Mapping[str, tuple[float, ...]]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return asdict(self)
-
     @classmethod
     def of_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return what ``as_dict`` gave; raise KeyError, TypeError or ValueError if damaged."""
+        """Return that of JSON values; raise KeyError, TypeError or ValueError if damaged."""
         tables = {
             name: {key: tuple(map(float, numbers)) for key, numbers in values[name].items()}
             for name in ("brightness", "ranges", "probabilities")

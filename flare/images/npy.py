@@ -8,14 +8,13 @@ import io
 import math
 import re
 import threading
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flare.errors import NpyRejected
 from flare.images.grey_scale import GREY_HINT, Scale, to_grey_levels
-from flare.sample import CUBE_SHAPE, IMAGE_SIZE, N_PLANES, Cube, cube_of_planes, present_of_cube
+from flare.sample import CUBE_SHAPE, IMAGE_SIZE, N_PLANES, Cube, present_of_cube
 
 PLANES_SHAPE = (N_PLANES, IMAGE_SIZE, IMAGE_SIZE)
 
@@ -62,6 +61,28 @@ class NpySamples(NamedTuple):
     scale: Scale
 
 
+class BatchHeader(NamedTuple):
+    """Where the samples of a .npy file lie, so that they can be read one after the other.
+
+    ``sample_header`` and the ``sample_bytes`` of one sample are a .npy file of that sample; the
+    first one begins at ``offset``.
+    """
+
+    samples: int
+    offset: int
+    sample_bytes: int
+    sample_header: bytes
+
+
+class _Header(NamedTuple):
+    """Of an array; its data begin at ``offset``."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+    offset: int
+
+
 def cube_of_npy(
     buffer: bytes | bytearray | memoryview, *, scale: Scale | None = None, fortran: bool = True
 ) -> NpySamples:
@@ -85,11 +106,8 @@ def cube_of_npy(
         It is not a .npy file, is damaged, is not as long as it claims, has another type, shape or
         range, holds NaN or floats of an ambiguous scale, or all its images are missing.
     """
-    values = _array(memoryview(buffer), (PLANES_SHAPE, CUBE_SHAPE), SHAPE_HINT, fortran=fortran)
-    levels, used = to_grey_levels(values, scale=scale)
-    cube = cube_of_planes(levels)
-    _check_any(cube, "")
-    return NpySamples(cube, used)
+    cubes, used = _samples(memoryview(buffer), None, scale, fortran)
+    return NpySamples(cubes[0], used)
 
 
 def cubes_of_npy(
@@ -103,25 +121,7 @@ def cubes_of_npy(
 
     The shape is (N, 40, 256, 256) or (N, 4, 10, 256, 256). Of uint8 in C order a view is returned.
     """
-    values = _array(memoryview(buffer), *_batch_shapes(most), most=most, fortran=fortran)
-    levels, used = to_grey_levels(values, scale=scale, batch=True)
-    cubes = levels.reshape(-1, *CUBE_SHAPE)
-    for number, cube in enumerate(cubes):
-        _check_any(cube, f"sample {number}: ")
-    return NpySamples(cubes, used)
-
-
-class BatchHeader(NamedTuple):
-    """Where the samples of a .npy file lie, so that they can be read one after the other.
-
-    ``sample_header`` and the ``sample_bytes`` of one sample are a .npy file of that sample; the
-    first one begins at ``offset``.
-    """
-
-    samples: int
-    offset: int
-    sample_bytes: int
-    sample_header: bytes
+    return _samples(memoryview(buffer), most, scale, fortran)
 
 
 def header_of_batch(buffer: bytes, *, size: int, most: int) -> BatchHeader:
@@ -129,59 +129,53 @@ def header_of_batch(buffer: bytes, *, size: int, most: int) -> BatchHeader:
 
     ``size`` is that of the whole file in bytes. Raises what `cubes_of_npy` does of a header.
     """
-    shape, _, dtype, offset = _checked_header(
-        memoryview(buffer), *_batch_shapes(most), most=most, fortran=False, size=size
-    )
+    header = _checked_header(memoryview(buffer), most, fortran=False, size=size)
+    samples, *shape = header.shape
     file = io.BytesIO()
-    one = {"descr": dtype.str, "fortran_order": False, "shape": shape[1:]}
+    one = {"descr": header.dtype.str, "fortran_order": False, "shape": tuple(shape)}
     np.lib.format.write_array_header_1_0(file, one)
-    length = math.prod(shape[1:]) * dtype.itemsize
-    return BatchHeader(shape[0], offset, length, file.getvalue())
-
-
-def _batch_shapes(most: int) -> tuple[tuple[tuple[int, ...], ...], str]:
-    hint = f"send N samples of {PLANES_SHAPE} or {CUBE_SHAPE} each, with N from 1 to {most}"
-    return ((-1, *PLANES_SHAPE), (-1, *CUBE_SHAPE)), hint
+    length = math.prod(shape) * header.dtype.itemsize
+    return BatchHeader(samples, header.offset, length, file.getvalue())
 
 
 def shape_of_npy(buffer: bytes | bytearray | memoryview) -> tuple[int, ...]:
     """Return the shape that a .npy file's header claims; raise NpyRejected where it has none."""
-    return _read_header(memoryview(buffer))[0]
+    return _read_header(memoryview(buffer)).shape
 
 
-def _array(
-    view: memoryview,
-    shapes: tuple[tuple[int, ...], ...],
-    hint: str,
-    *,
-    most: int = 1,
-    fortran: bool,
-) -> NDArray[Any]:
-    """Return the array of a file in C order; its header is checked before anything is allocated.
+def _samples(view: memoryview, most: int | None, scale: Scale | None, fortran: bool) -> NpySamples:
+    """Return (N, 4, 10, 256, 256); ``most`` is None for a file of one sample."""
+    header = _checked_header(view, most, fortran=fortran, size=len(view))
+    values = np.frombuffer(view, dtype=header.dtype, offset=header.offset)
+    order: Literal["F", "C"] = "F" if header.fortran_order else "C"
+    values = np.ascontiguousarray(values.reshape(header.shape, order=order))
+    levels, used = to_grey_levels(values, scale=scale, batch=most is not None)
+    cubes = levels.reshape(-1, *CUBE_SHAPE)
+    for number, cube in enumerate(cubes):
+        if not present_of_cube(cube).any():
+            which = "" if most is None else f"sample {number}: "
+            raise NpyRejected(
+                "all_missing",
+                f"{which}every image is of a single value, so all of them are missing",
+                hint="send at least one image that shows something",
+            )
+    return NpySamples(cubes, used)
 
-    A -1 in one of the ``shapes`` stands for 1 to ``most``.
-    """
-    shape, fortran_order, dtype, offset = _checked_header(
-        view, shapes, hint, most=most, fortran=fortran, size=len(view)
-    )
-    values = np.frombuffer(view, dtype=dtype, offset=offset)
-    return np.ascontiguousarray(values.reshape(shape, order="F" if fortran_order else "C"))
 
-
-def _checked_header(
-    view: memoryview,
-    shapes: tuple[tuple[int, ...], ...],
-    hint: str,
-    *,
-    most: int,
-    fortran: bool,
-    size: int,
-) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Return shape, Fortran order, dtype and where the data of a file of ``size`` bytes begin."""
-    shape, fortran_order, dtype, offset = _read_header(view)
-    _check_type(dtype)
-    if not any(_fits(shape, wanted, most) for wanted in shapes):
-        raise NpyRejected("wrong_shape", f"the array has shape {_shortened(shape)}", hint=hint)
+def _checked_header(view: memoryview, most: int | None, *, fortran: bool, size: int) -> _Header:
+    """Return the header of a file of ``size`` bytes, checked before anything is allocated."""
+    header = _read_header(view)
+    shape, fortran_order, dtype, offset = header
+    if dtype.kind not in "iu" and not (dtype.kind == "f" and dtype.itemsize in (2, 4, 8)):
+        raise NpyRejected("wrong_dtype", f"the array is of type {str(dtype)[:80]}", hint=GREY_HINT)
+    of_one, hint = shape, SHAPE_HINT
+    if most is not None:
+        of_one = shape[1:] if shape and 1 <= shape[0] <= most else ()
+        hint = f"send N samples of {PLANES_SHAPE} or {CUBE_SHAPE} each, with N from 1 to {most}"
+    if of_one not in (PLANES_SHAPE, CUBE_SHAPE):
+        text = str(shape)
+        text = text if len(text) <= 80 else f"{text[:80]}..."
+        raise NpyRejected("wrong_shape", f"the array has shape {text}", hint=hint)
     if fortran_order and not fortran:
         detail = "the array is in Fortran order"
         raise NpyRejected("fortran_order", detail, hint="save numpy.ascontiguousarray(array)")
@@ -190,30 +184,15 @@ def _checked_header(
         problem = "is cut short" if sent < claimed else "has bytes after its end"
         detail = f"the file {problem}: {dtype} {shape} takes {claimed} bytes, {sent} came"
         raise NpyRejected("wrong_length", detail, hint=WRITE_HINT)
-    return shape, fortran_order, dtype, offset
+    return header
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], most: int) -> bool:
-    return len(shape) == len(wanted) and all(
-        edge == asked or (asked == -1 and 1 <= edge <= most)
-        for edge, asked in zip(shape, wanted, strict=True)
-    )
-
-
-def _check_any(cube: Cube, which: str) -> None:
-    if not present_of_cube(cube).any():
-        raise NpyRejected(
-            "all_missing",
-            f"{which}every image is of a single value, so all of them are missing",
-            hint="send at least one image that shows something",
-        )
-
-
-def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Return shape, Fortran order, dtype and where the data begin."""
-    usual = _read_usual(view)
-    if usual is not None:
-        return usual
+def _read_header(view: memoryview) -> _Header:
+    usual = _USUAL.match(view[:MAX_HEADER_BYTES])
+    if usual and int.from_bytes(usual["size"], "little") == len(usual["header"]):
+        edges = tuple(int(edge) for edge in usual["shape"].split(b",") if edge)
+        dtype = np.dtype(usual["dtype"].decode())
+        return _Header(edges, usual["fortran"] == b"True", dtype, usual.end())
     head = io.BytesIO(view[:MAX_HEADER_BYTES])
     try:
         version = np.lib.format.read_magic(head)
@@ -227,7 +206,7 @@ def _read_header(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any]
     # SyntaxError, TypeError, RecursionError, MemoryError or tokenize.TokenError.
     except Exception:
         raise NpyRejected("bad_header", "the .npy header cannot be read", hint=WRITE_HINT) from None
-    return shape, fortran_order, dtype, head.tell()
+    return _Header(shape, fortran_order, dtype, head.tell())
 
 
 def _not_npy(view: memoryview) -> NpyRejected:
@@ -243,23 +222,3 @@ def _not_npy(view: memoryview) -> NpyRejected:
             return NpyRejected("not_npy", f"the file is {kind}, not a .npy file", hint=WRITE_HINT)
     detail = f"the {len(view)} bytes are not a .npy file of format 1.0 or 2.0"
     return NpyRejected("not_npy", detail, hint=WRITE_HINT)
-
-
-def _read_usual(view: memoryview) -> tuple[tuple[int, ...], bool, np.dtype[Any], int] | None:
-    usual = _USUAL.match(view[:MAX_HEADER_BYTES])
-    if not usual or int.from_bytes(usual["size"], "little") != len(usual["header"]):
-        return None
-    shape = tuple(int(edge) for edge in usual["shape"].split(b",") if edge)
-    return shape, usual["fortran"] == b"True", np.dtype(usual["dtype"].decode()), usual.end()
-
-
-def _check_type(dtype: np.dtype[Any]) -> None:
-    """Accept integers and floats of 2, 4 or 8 bytes; above all, refuse object arrays."""
-    if dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize in (2, 4, 8)):
-        return
-    raise NpyRejected("wrong_dtype", f"the array is of type {str(dtype)[:80]}", hint=GREY_HINT)
-
-
-def _shortened(shape: tuple[int, ...]) -> str:
-    text = str(shape)
-    return text if len(text) <= 80 else f"{text[:80]}..."

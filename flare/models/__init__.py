@@ -9,12 +9,8 @@ from torch import Tensor, nn
 from flare.errors import ConfigInvalid
 from flare.goes import EVENTS
 from flare.models.blocks import Encoder
-from flare.models.cnn import CNN
-from flare.models.cnn3d import CNN3D
+from flare.models.encoders import CNN, CNN3D, ResNet, StackedCNN, TimeTransformer
 from flare.models.heads import Heads
-from flare.models.resnet import ResNet
-from flare.models.stacked_cnn import StackedCNN
-from flare.models.transformer import TimeTransformer
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class NetworkConfig:
     members: int = 1
 
 
-#: The encoder of every architecture. A new one is a file like cnn.py and a line here.
+#: The encoder of every architecture.
 ARCHITECTURES: dict[str, Callable[[NetworkConfig], Encoder]] = {
     "cnn": lambda config: CNN(config.width),
     "stacked_cnn": lambda config: StackedCNN(config.width),
@@ -62,16 +58,6 @@ class Network(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.heads = heads
-
-    def start_at(self, log10_flux: float, probabilities: Sequence[float]) -> None:
-        """Set the biases of the heads to a climatology instead of probabilities of 1/2.
-
-        Otherwise a network first learns that events are rare, by turning down whatever large
-        features multiply: the brighter a region, the rarer its flares.
-
-        ``log10_flux`` is in W m^-2; ``probabilities`` are one for each event, 0 < p < 1.
-        """
-        self.heads.start_at(log10_flux, probabilities)
 
     def forward(
         self, cubes: Tensor, present: Tensor, features: Tensor | None = None

@@ -2,13 +2,11 @@
 
 import itertools
 from collections.abc import Callable
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from flare.sample import MAGNETOGRAM, N_CHANNELS
-from flare.search_space import Integers, Space
 
 #: Channels of a frame: the ten of a step and the unsigned magnetogram.
 FRAME_CHANNELS = N_CHANNELS + 1
@@ -30,12 +28,10 @@ class Encoder(nn.Module):
     """The part of a network that depends on the architecture: from images to one vector a sample.
 
     ``forward(cubes, present)`` takes float (N, T, C, H, W), normalised and zero where an image is
-    missing, and bool (N, T, C); it returns (N, ``size``). ``search_space`` has the ranges of the
-    parameters that a search varies because of the architecture.
+    missing, and bool (N, T, C); it returns (N, ``size``).
     """
 
     size: int
-    search_space: ClassVar[Space] = {"width": Integers(low=8, high=32, log=True)}
 
 
 class StepEncoder(Encoder):
@@ -73,12 +69,10 @@ def frames(steps: Tensor) -> Tensor:
 def encode_steps(
     encode: Callable[[Tensor], Tensor], cubes: Tensor, present: Tensor, *, training: bool
 ) -> Tensor:
-    """Encode each time step, (N, T, ...); 0 for a step without images.
+    """Encode each step of cubes (N, T, C, H, W) as (N, T, ...), 0 for a step without images.
 
     In training such steps are skipped: otherwise batch normalisation would measure planes that
-    are mostly missing, and three quarters of the work would be wasted where samples have one step.
-
-    ``encode`` turns frames (B, C + 1, H, W) into (B, ...); ``cubes`` are (N, T, C, H, W).
+    are mostly missing. ``encode`` turns frames (B, C + 1, H, W) into (B, ...).
     """
     there = present.any(dim=2)  # (N, T)
     steps = cubes.flatten(0, 1)

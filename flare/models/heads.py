@@ -37,19 +37,10 @@ class Heads(nn.Module):
 
     With features, the distribution is the mean of two in log lambda: one from the shared layer,
     and one that is linear in the features (``linear``), fitted before the training and then
-    constant. Training uses the first alone: otherwise it would only
-    learn the errors of the other on the samples that it was fitted to.
+    constant. Training uses the first alone: otherwise it would only learn the errors of the other
+    on the samples that it was fitted to.
 
-    Parameters
-    ----------
-    inputs
-        Size of the encoder's output.
-    hidden, dropout
-        Size of the shared layer, and the share of it that is dropped in training.
-    n_events, n_quantiles
-        Numbers of events, and of quantiles of the flux: 1 or 3, or 0 for a distribution.
-    n_features
-        Numbers of each sample that join the encoder's output.
+    ``inputs`` is the size of the encoder's output; for the others see ``NetworkConfig``.
     """
 
     def __init__(
@@ -88,7 +79,13 @@ class Heads(nn.Module):
 
     @torch.no_grad()
     def start_at(self, log10_flux: float, probabilities: Sequence[float]) -> None:
-        """Set the initial forecasts; see ``Network``."""
+        """Set the biases to a climatology instead of probabilities of 1/2.
+
+        Otherwise a network first learns that events are rare, by turning down whatever large
+        features multiply: the brighter a region, the rarer its flares.
+
+        ``log10_flux`` is in W m^-2; ``probabilities`` are one for each event, 0 < p < 1.
+        """
         if self.curve is not None:
             self.curve.start_at(probabilities)
             if self.linear is not None:

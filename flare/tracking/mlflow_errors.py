@@ -109,13 +109,29 @@ _AWAY = r"failed with exception|timed? ?out|connection (refused|aborted|reset)"
 
 
 @contextmanager
-def answering(*kinds: type[Exception]) -> Iterator[None]:
-    """Raise errors of MLflow and its database, and those of ``kinds``, as TrackingUnavailable."""
+def answering(*kinds: type[Exception], address: str | None = None) -> Iterator[None]:
+    """Raise errors of MLflow and its database, and those of ``kinds``, as TrackingUnavailable.
+
+    ``address`` is the server's, by default the one that runs are logged to.
+    """
     expected: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, CommandError)
     try:
         yield
     except (*expected, *kinds) as error:
-        raise TrackingUnavailable(refusal(error, mlflow.get_tracking_uri())) from error
+        raise TrackingUnavailable(refusal(error, address or mlflow.get_tracking_uri())) from error
+
+
+def absent_as_none(
+    call: Callable[[], Result], *kinds: type[Exception], address: str | None = None
+) -> Result | None:
+    """Return the result of a call, None where MLflow has no such thing; see ``answering``."""
+    with answering(*kinds, address=address):
+        try:
+            return call()
+        except MlflowException as error:
+            if is_absent(error):
+                return None
+            raise
 
 
 def is_absent(error: MlflowException) -> bool:
@@ -178,14 +194,7 @@ def refusal(error: BaseException, address: str) -> str:
     if "Caused by" in reason:  # urllib3 names pool, address and exceptions first
         reason = reason.rpartition(": ")[2].rstrip("\"')")
     verb = "does not answer" if re.search(_AWAY, text, re.IGNORECASE) else "refused"
-    return (
-        f"MLflow at {address} {verb}: {reason[:_LENGTH].rstrip('.; ')}; {next_step(text, address)}"
-    )
-
-
-def next_step(text: str, address: str) -> str:
-    """Return what to do about a refusal with such a text."""
-    for pattern, advice in _NEXT_STEPS:
-        if re.search(pattern, text, re.IGNORECASE):
-            return advice.replace("{address}", address)
-    return "check MLFLOW_TRACKING_URI and that its server runs"
+    steps = (step for pattern, step in _NEXT_STEPS if re.search(pattern, text, re.IGNORECASE))
+    step = next(steps, "check MLFLOW_TRACKING_URI and that its server runs")
+    reason = reason[:_LENGTH].rstrip(".; ")
+    return f"MLflow at {address} {verb}: {reason}; {step.replace('{address}', address)}"

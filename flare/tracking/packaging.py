@@ -34,7 +34,6 @@ from flare.forecasters.base import Forecaster
 from flare.forecasters.ensemble import EnsembleForecaster
 from flare.forecasters.storage import load, read_description, save
 from flare.sample import N_CHANNELS, N_STEPS, Cube
-from flare.tracking import pyfunc_path
 from flare.tracking.mlflow_errors import answering, retry
 from flare.tracking.registry import RegisteredVersion
 from flare.tracking.run_log import MODEL, RunLog, metrics_of
@@ -146,13 +145,8 @@ def _register(
         tags = {MLFLOW_MODEL_VERSIONS: versions}  # its page links to the version
         retry(lambda: client.set_logged_model_tags(logged.model_id, tags))
     shutil.rmtree(folder, ignore_errors=True)
-    return RegisteredVersion(
-        registration.model_name,
-        int(created.version),
-        run_id,
-        registration.family,
-        created.source or None,
-    )
+    name, source = registration.model_name, created.source or None
+    return RegisteredVersion(name, int(created.version), run_id, registration.family, source)
 
 
 def _logged_before(client: MlflowClient, run_id: str, digest: str) -> LoggedModel | None:
@@ -192,7 +186,7 @@ def _log_model(
         path = str(Path(scratch) / "model")
         mlflow.pyfunc.save_model(
             path=path,
-            python_model=str(pyfunc_path),
+            python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={
                 FORECASTER_ARTIFACT: str(folder / FORECASTER_ARTIFACT),
                 EXAMPLE_FILE.split(".")[0]: str(folder / EXAMPLE_FILE),

@@ -1,10 +1,11 @@
-"""The history of Production: each promotion is one tag of the registered model.
+"""Moving the alias Production, and its history: each promotion is a tag of the registered model.
 
 The key is ``flare.promotion/`` and the time, so a record is never changed, and two people who
 promote at once overwrite nothing.
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,14 +13,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 
 from flare.errors import ModelNotFound
-from flare.tracking.mlflow_errors import answering, is_absent
+from flare.tracking.mlflow_errors import absent_as_none, answering
+from flare.tracking.registry import RegisteredVersion, production_version, version_tags, versions
+from flare.tracking.tags import PRODUCTION
 
 _KEY = "flare.promotion/"
 _LONGEST_REASON = 3000  # characters: the database of MLflow holds 5,000 of a tag
+
+#: Tags on versions: when one became Production; and, where it did before there was a history,
+#: which version it replaced.
+_PROMOTED_AT = "flare.promoted_at"
+_PREVIOUS = "flare.previous_production"
 
 
 @dataclass(frozen=True)
@@ -41,31 +48,40 @@ class Promotion:
     scores: Mapping[str, Any] = field(default_factory=dict)
 
 
-def record_promotion(
-    name: str,
+def move_production(
+    version: RegisteredVersion,
     *,
-    before: int | None,
-    version: int,
-    why: str,
-    rollback: bool,
-    run_id: str | None,
-    scores: Mapping[str, Any],
-) -> None:
-    """Add a promotion to the history of a registered model."""
+    why: str = "",
+    rollback: bool = False,
+    run_id: str | None = None,
+    scores: Mapping[str, Any] | None = None,
+) -> int | None:
+    """Point Production at a version, and record that; return the number it pointed at before.
+
+    None if it pointed at nothing. See ``Promotion`` for the other arguments.
+    """
+    client, before = MlflowClient(), None
+    with suppress(ModelNotFound):
+        before = production_version(version.name).version
+    if before == version.version:
+        return before
     at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     content = {
         "who": run_context.resolve_tags().get("mlflow.user", "unknown"),
         "from": before,
-        "to": version,
+        "to": version.version,
         "why": why[:_LONGEST_REASON],
         "rollback": rollback,
         "run_id": run_id,
-        "scores": dict(scores),
+        "scores": dict(scores or {}),
     }
     with answering():
-        MlflowClient().set_registered_model_tag(
-            name, _KEY + at, json.dumps(content, ensure_ascii=False)
-        )
+        number, now = str(version.version), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        client.set_model_version_tag(version.name, number, _PROMOTED_AT, now)
+        client.set_registered_model_alias(version.name, PRODUCTION, number)
+        text = json.dumps(content, ensure_ascii=False)
+        client.set_registered_model_tag(version.name, _KEY + at, text)
+    return before
 
 
 def promotion_history(name: str) -> list[Promotion]:
@@ -73,19 +89,13 @@ def promotion_history(name: str) -> list[Promotion]:
 
     Raises ModelNotFound: there is no such registered model.
     """
-    with answering():
-        try:
-            tags = MlflowClient().get_registered_model(name).tags
-        except MlflowException as error:
-            if not is_absent(error):
-                raise
-            raise ModelNotFound(
-                f"no model {name!r} is registered; run `mlflow run . -e train`"
-            ) from error
+    model = absent_as_none(lambda: MlflowClient().get_registered_model(name))
+    if model is None:
+        raise ModelNotFound(f"no model {name!r} is registered; run `mlflow run . -e train`")
     history = []
-    for key in sorted(key for key in tags if key.startswith(_KEY)):
+    for key in sorted(key for key in model.tags if key.startswith(_KEY)):
         with suppress(ValueError, KeyError, TypeError):  # a tag that was edited by hand
-            history.append(_parsed(key.removeprefix(_KEY), json.loads(tags[key])))
+            history.append(_parsed(key.removeprefix(_KEY), json.loads(model.tags[key])))
     return history
 
 
@@ -100,6 +110,17 @@ def _parsed(at: str, content: Mapping[str, Any]) -> Promotion:
         content["run_id"],
         dict(content["scores"]),
     )
+
+
+def previous_production(current: RegisteredVersion) -> int | None:
+    """Return the number to which a rollback from the Production version leads; None for none.
+
+    Deleted versions are skipped.
+    """
+    existing = {one.version: one for one in versions(current.name)}
+    before = versions_before(promotion_history(current.name), current.version)
+    oldest = [current.version, *before][-1]
+    return next((n for n in [*before, *_tagged_before(existing, oldest)] if n in existing), None)
 
 
 def versions_before(history: Sequence[Promotion], current: int) -> list[int]:
@@ -121,3 +142,17 @@ def versions_before(history: Sequence[Promotion], current: int) -> list[int]:
         push(promotion.version)
     push(current)
     return stack[-2::-1]
+
+
+def _tagged_before(existing: Mapping[int, RegisteredVersion], number: int) -> list[int]:
+    """Return the versions that were Production before ``number``, by tags older than the history.
+
+    Each version is named once: these tags hold only the last promotion of a version.
+    """
+    numbers = [number]
+    while numbers[-1] in existing:
+        before = version_tags(existing[numbers[-1]]).get(_PREVIOUS)
+        if not before or int(before) in numbers:
+            break
+        numbers.append(int(before))
+    return numbers[1:]

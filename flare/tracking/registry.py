@@ -1,12 +1,12 @@
-"""The model registry: versions, the alias Production, and fetching a forecaster."""
+"""The model registry: versions, their tags and files, and fetching a forecaster."""
 
 import logging
-import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import mlflow
 from mlflow import MlflowClient
@@ -15,27 +15,15 @@ from mlflow.exceptions import MlflowException
 
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.storage import DESCRIPTION
-from flare.tracking.mlflow_errors import answering, is_absent, refusal, retry
-from flare.tracking.promotions import promotion_history, record_promotion, versions_before
+from flare.tracking.mlflow_errors import absent_as_none, answering, is_absent, refusal, retry
 from flare.tracking.store import check_model_location, connect, database_file
 from flare.tracking.tags import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
 
 log = logging.getLogger("flare")
 
-__all__ = [
-    "RegisteredVersion",
-    "connect",
-    "download_uri",
-    "move_production",
-    "previous_production",
-    "production_version",
-    "versions",
-]
+Result = TypeVar("Result")
 
-#: Tags on versions: when one became Production; and, where it did before there was a history
-#: (``flare.tracking.promotions``), which version it replaced.
-_PROMOTED_AT = "flare.promoted_at"
-_PREVIOUS = "flare.previous_production"
+__all__ = ["RegisteredVersion", "connect", "download_uri", "production_version", "versions"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +39,12 @@ class RegisteredVersion:
     run_id: str | None
     kind: str | None
     source: str | None = None
+
+    @classmethod
+    def of_mlflow(cls, one: ModelVersion) -> "RegisteredVersion":
+        """Return the version that MLflow describes."""
+        kind = one.tags.get(KIND_TAG)
+        return cls(one.name, int(one.version), one.run_id or None, kind, one.source or None)
 
     @property
     def model_id(self) -> str | None:
@@ -86,16 +80,13 @@ def production_version(name: str, alias: str = PRODUCTION) -> RegisteredVersion:
     TrackingUnavailable
         The registry does not answer.
     """
-    with answering():
-        try:
-            return _described(MlflowClient().get_model_version_by_alias(name, alias))
-        except MlflowException as error:
-            if not is_absent(error):
-                raise TrackingUnavailable(_refused(error)) from error
-            raise ModelNotFound(
-                f"no version of {name!r} has the alias {alias!r} in {mlflow.get_registry_uri()}; "
-                "promote one with `mlflow run . -e promote`"
-            ) from error
+    version = _ask(lambda: MlflowClient().get_model_version_by_alias(name, alias))
+    if version is None:
+        raise ModelNotFound(
+            f"no version of {name!r} has the alias {alias!r} in {mlflow.get_registry_uri()}; "
+            "promote one with `mlflow run . -e promote`"
+        )
+    return RegisteredVersion.of_mlflow(version)
 
 
 def get_version(name: str, version: int) -> RegisteredVersion:
@@ -110,8 +101,10 @@ def get_version(name: str, version: int) -> RegisteredVersion:
 def versions(name: str) -> list[RegisteredVersion]:
     """Return all versions of a model, newest first; an empty list where there is no such model."""
     with answering():
-        result = MlflowClient().search_model_versions(f"name='{name}'")
-    return sorted((_described(one) for one in result), key=lambda v: v.version, reverse=True)
+        result = map(
+            RegisteredVersion.of_mlflow, MlflowClient().search_model_versions(f"name='{name}'")
+        )
+    return sorted(result, key=lambda one: one.version, reverse=True)
 
 
 def registered(name: str) -> list[RegisteredVersion]:
@@ -147,18 +140,38 @@ def tag_version(version: RegisteredVersion, tags: dict[str, str]) -> None:
             MlflowClient().set_model_version_tag(version.name, str(version.version), key, value)
 
 
+def describe_version(name: str, version: int, markdown: str) -> None:
+    """Set the description that the registry shows on the page of a version."""
+    with answering():
+        retry(lambda: MlflowClient().update_model_version(name, str(version), markdown))
+
+
 def run_commit(version: RegisteredVersion) -> str | None:
     """Return the git commit of the run that made a version, where it is known."""
-    if version.run_id is None:
+    run_id = version.run_id
+    run = None if run_id is None else absent_as_none(lambda: MlflowClient().get_run(run_id))
+    return None if run is None else run.data.tags.get("mlflow.source.git.commit")
+
+
+def run_text(run_id: str | None, name: str) -> str | None:
+    """Return a text artifact of a run; None where there is no such run or artifact.
+
+    Raises TrackingUnavailable: it could not be fetched.
+    """
+    if run_id is None:
         return None
-    with answering():
+    with TemporaryDirectory(prefix="flare-") as folder:
         try:
-            tags = MlflowClient().get_run(version.run_id).data.tags
-        except MlflowException as error:
-            if not is_absent(error):
-                raise
+            path = _ask(
+                lambda: mlflow.artifacts.download_artifacts(
+                    run_id=run_id, artifact_path=name, dst_path=folder
+                )
+            )
+        except FileNotFoundError:
             return None
-    return tags.get("mlflow.source.git.commit")
+        except OSError as error:
+            raise TrackingUnavailable(f"{name} could not be fetched: {error}; try again") from error
+        return None if path is None else Path(path).read_text(encoding="utf-8", errors="replace")
 
 
 def put_run_text(version: RegisteredVersion, text: str, name: str) -> None:
@@ -177,91 +190,8 @@ def put_run_text(version: RegisteredVersion, text: str, name: str) -> None:
             log.warning(
                 "run %s of version %d is gone (deleted, or purged by `mlflow gc`): %s is not "
                 "stored with it",
-                version.run_id,
-                version.version,
-                name,
+                *(version.run_id, version.version, name),
             )
-
-
-def run_file(version: RegisteredVersion, name: str, dest: Path) -> Path | None:
-    """Copy an artifact of the run that made a version below ``dest``; None where there is none."""
-    if version.run_id is None:
-        return None
-    try:
-        return Path(
-            mlflow.artifacts.download_artifacts(
-                run_id=version.run_id, artifact_path=name, dst_path=str(dest)
-            )
-        )
-    except MlflowException as error:
-        if is_absent(error):
-            return None
-        raise TrackingUnavailable(_refused(error)) from error
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise TrackingUnavailable(f"{name} could not be fetched: {error}; try again") from error
-
-
-def move_production(
-    version: RegisteredVersion,
-    *,
-    alias: str = PRODUCTION,
-    why: str = "",
-    rollback: bool = False,
-    run_id: str | None = None,
-    scores: Mapping[str, Any] | None = None,
-) -> int | None:
-    """Point the alias at a version; return the number it pointed at before, None for none.
-
-    A move of Production is added to its history: see ``Promotion`` for the other arguments.
-    """
-    client, number = MlflowClient(), str(version.version)
-    before = None
-    with suppress(ModelNotFound):
-        before = production_version(version.name, alias).version
-    if before == version.version:
-        return before
-    with answering():
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        client.set_model_version_tag(version.name, number, _PROMOTED_AT, now)
-        client.set_registered_model_alias(version.name, alias, number)
-    if alias == PRODUCTION:
-        record_promotion(
-            version.name,
-            before=before,
-            version=version.version,
-            why=why,
-            rollback=rollback,
-            run_id=run_id,
-            scores=scores or {},
-        )
-    return before
-
-
-def previous_production(current: RegisteredVersion) -> int | None:
-    """Return the number to which a rollback from the Production version leads; None for none.
-
-    Deleted versions are skipped.
-    """
-    existing = {one.version: one for one in versions(current.name)}
-    before = versions_before(promotion_history(current.name), current.version)
-    oldest = [current.version, *before][-1]
-    return next((n for n in [*before, *_tagged_before(existing, oldest)] if n in existing), None)
-
-
-def _tagged_before(existing: Mapping[int, RegisteredVersion], number: int) -> list[int]:
-    """Return the versions that were Production before ``number``, by tags older than the history.
-
-    Each version is named once: these tags hold only the last promotion of a version.
-    """
-    numbers = [number]
-    while numbers[-1] in existing:
-        before = version_tags(existing[numbers[-1]]).get(_PREVIOUS)
-        if not before or int(before) in numbers:
-            break
-        numbers.append(int(before))
-    return numbers[1:]
 
 
 def download_uri(uri: str, dest: Path) -> Path:
@@ -285,7 +215,7 @@ def download_uri(uri: str, dest: Path) -> Path:
     except MlflowException as error:
         if is_absent(error):
             raise ModelNotFound(f"{uri} names no model: {error.message}") from error
-        raise TrackingUnavailable(_refused(error)) from error
+        raise TrackingUnavailable(refusal(error, str(mlflow.get_registry_uri()))) from error
     except FileNotFoundError as error:
         raise ModelNotFound(f"{uri} holds no forecaster that can be fetched: {error}") from error
     except OSError as error:  # requests' errors too
@@ -317,18 +247,5 @@ def logged_model_id(uri: str) -> str | None:
     return None
 
 
-def describe_version(name: str, version: int, markdown: str) -> None:
-    """Set the description that the registry shows on the page of a version."""
-    with answering():
-        retry(lambda: MlflowClient().update_model_version(name, str(version), markdown))
-
-
-def _described(one: ModelVersion) -> RegisteredVersion:
-    kind = one.tags.get(KIND_TAG)
-    return RegisteredVersion(
-        one.name, int(one.version), one.run_id or None, kind, one.source or None
-    )
-
-
-def _refused(error: MlflowException) -> str:
-    return refusal(error, str(mlflow.get_registry_uri()))
+def _ask(call: Callable[[], Result]) -> Result | None:
+    return absent_as_none(call, address=str(mlflow.get_registry_uri()))

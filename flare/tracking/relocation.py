@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, MetaData, Table, create_engine, select, 
 
 from flare.files import atomic_folder
 from flare.tracking.mlflow_errors import answering
-from flare.tracking.run_log import is_running, read_info, runs_dir, write_info
+from flare.tracking.run_log import is_running, read_info, runs_dir
 from flare.tracking.store import ARTIFACTS, connect, database_file, former_project, local_path
 
 #: Where MLflow's database records locations of artifacts.
@@ -90,4 +90,4 @@ def _rename_runs(old_database: Path) -> None:
         if info is None or database_file(info.tracking_uri) != old_database:
             continue
         if not is_running(folder):
-            write_info(replace(info, tracking_uri=mlflow.get_tracking_uri()))
+            replace(info, tracking_uri=mlflow.get_tracking_uri()).write()

@@ -1,4 +1,4 @@
-"""Runs on this disk that no process works on any more: send them to MLflow, or resume one."""
+"""Runs that no process works on any more: send their logs, resume one, or end those of trials."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -7,13 +7,13 @@ from pathlib import Path
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run
-from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from flare.errors import ConfigInvalid, ModelNotFound, PlaceInUse, TrackingUnavailable
-from flare.tracking.mlflow_errors import answering, is_absent, patience
+from flare.tracking.mlflow_errors import absent_as_none, answering, patience
 from flare.tracking.run_log import RunInfo, RunLog, is_running, read_info, runs_dir
 from flare.tracking.store import database_file, experiment_of_new_runs
-from flare.tracking.tags import ENTRY_TAG, RESUMED_TAG
+from flare.tracking.tags import ENTRY_TAG, ERROR_TAG, RESUMED_TAG, STATE_TAG, TRIAL_TAG
 
 _NEWEST = 200  # runs that are searched
 
@@ -68,7 +68,6 @@ def newest_unfinished(
     those of ``ignoring`` may differ.
     """
     wanted = {name: value for name, value in params.items() if name not in ignoring}
-    client = MlflowClient()
     with answering():
         experiment = experiment_of_new_runs()
         if experiment is None:
@@ -76,7 +75,7 @@ def newest_unfinished(
         for info in unsent_runs():  # a killed process may not have sent its parameters
             if info.entry == entry and info.tracking_uri == mlflow.get_tracking_uri():
                 resend(info).close()
-        runs = client.search_runs(
+        runs = MlflowClient().search_runs(
             [experiment],
             f"tags.`{ENTRY_TAG}` = '{entry}' and attributes.status != 'FINISHED'",
             order_by=["attributes.start_time DESC"],
@@ -100,16 +99,12 @@ def check_resumable(run_id: str, entry: str, *, finished: bool = False) -> None:
     PlaceInUse
         Its process is still alive.
     """
-    with answering():
-        try:
-            run = MlflowClient().get_run(run_id)
-        except MlflowException as error:
-            if not is_absent(error):
-                raise
-            raise ModelNotFound(
-                f"no run {run_id} to resume in {mlflow.get_tracking_uri()}; look in the UI for its "
-                "id, or start a new one"
-            ) from error
+    run = absent_as_none(lambda: MlflowClient().get_run(run_id))
+    if run is None:
+        raise ModelNotFound(
+            f"no run {run_id} to resume in {mlflow.get_tracking_uri()}; look in the UI for its "
+            "id, or start a new one"
+        )
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         raise ModelNotFound(
             f"run {run_id} was deleted; restore it with `mlflow runs restore`, or start a new one"
@@ -126,6 +121,12 @@ def check_resumable(run_id: str, entry: str, *, finished: bool = False) -> None:
         raise PlaceInUse(
             f"run {run_id} is still running in another process; wait for it, or stop it first"
         )
+
+
+def is_known(run_id: str) -> bool:
+    """Return whether MLflow has a run, and it is not deleted."""
+    run = absent_as_none(lambda: MlflowClient().get_run(run_id))
+    return run is not None and run.info.lifecycle_stage == LifecycleStage.ACTIVE
 
 
 def mark_unused(made: str | None, resume: str) -> None:
@@ -145,6 +146,32 @@ def already_logged(client: MlflowClient, run_id: str) -> dict[str, tuple[int, fl
             newest = max(history, key=lambda one: (one.step, one.timestamp))
             last[name] = (newest.step, newest.value)
     return last
+
+
+def end_lost_children(parent_id: str, states: Mapping[int, str]) -> None:
+    """End the runs below a search whose processes were lost, and correct the states of trials.
+
+    ``states`` maps the numbers of finished trials to their states, as Optuna names them; the runs
+    of other trials are left alone.
+    """
+    client = MlflowClient()
+    of_state = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+    below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}'"
+    with answering():
+        experiment = client.get_run(parent_id).info.experiment_id
+        for unfinished in ("attributes.status = 'RUNNING'", f"tags.`{STATE_TAG}` = 'RUNNING'"):
+            words = f"{below} and {unfinished}"
+            for run in client.search_runs([experiment], words, max_results=1000):
+                state = states.get(int(run.data.tags.get(TRIAL_TAG, -1)))
+                if state is not None:
+                    client.set_tag(run.info.run_id, STATE_TAG, state)
+                elif TRIAL_TAG in run.data.tags:
+                    continue
+                if run.info.status == "RUNNING":
+                    status = of_state.get(state or "", "KILLED")
+                    if status != "FINISHED":  # else its process may be ending it at this moment
+                        client.set_tag(run.info.run_id, ERROR_TAG, "its process was lost")
+                    client.set_terminated(run.info.run_id, status)
 
 
 def _is_dead(run: Run) -> bool:

@@ -11,9 +11,9 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,10 @@ class RunInfo:
         """The folder of the run on this disk."""
         return runs_dir() / self.run_id
 
+    def write(self) -> None:
+        """Write it to the folder, which is made."""
+        write_atomically(self.folder / INFO, json.dumps(vars(self), indent=2))
+
 
 def runs_dir() -> Path:
     """Return the folder of all runs on this disk: ``outputs/runs``, or ``FLARE_RUNS_DIR``."""
@@ -71,11 +75,6 @@ def read_info(folder: Path) -> RunInfo | None:
     with suppress(OSError, ValueError, TypeError):
         return RunInfo(**json.loads((folder / INFO).read_text(encoding="utf-8")))
     return None
-
-
-def write_info(info: RunInfo) -> None:
-    """Write whose folder it is."""
-    write_atomically(info.folder / INFO, json.dumps(vars(info), indent=2))
 
 
 def is_running(folder: Path) -> bool:
@@ -103,17 +102,17 @@ class RunLog:
                 f"the run in {self.folder} is still running in another process; wait for it, or "
                 "stop it"
             )
-        write_info(info)
+        info.write()
         self._lock_file = (self.folder / LOCK).open("a")
         lock_file(self._lock_file)
         self._client, self._write_lock = MlflowClient(info.tracking_uri), threading.Lock()
         self.failure, self.rejected = "", list[str]()
-        self._n_files, self._size, self._sent = 0, 0, 0
+        self._size, self._sent = 0, 0  # bytes of the log
+        self._hopeless, self._closing, self._wake = False, False, threading.Event()
         self._thread: threading.Thread | None = None
         if database_file(info.tracking_uri) is None:
             self._file = (self.folder / LOG).open("a+b", buffering=0)
-            self._size, self._n_files = self._file.tell(), len(list(self.folder.glob("pending/*")))
-            self._hopeless, self._closing, self._wake = False, False, threading.Event()
+            self._size = self._file.tell()
             if self._size and (self._file.seek(-1, os.SEEK_END), self._file.read())[1] != b"\n":
                 log.warning("the last line of %s was cut off: its values are lost", self._file.name)
                 self._write(b"\n")  # such a line is skipped
@@ -124,17 +123,14 @@ class RunLog:
         """Log an entry with SQLite on this disk; for a server, write it to this disk."""
         with self._write_lock:
             if self._thread is None:
-                retry(lambda: send(self._client, self.info.run_id, self.folder, entry))
+                retry(lambda: self._send(entry))
             else:
                 self._write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
 
     def new_file(self, name: str) -> Path:
         """Return a path to write an artifact to, which an entry ``{"file", "to"}`` then sends."""
-        with self._write_lock:
-            self._n_files += 1
-            path = self.folder / PENDING / f"{self._n_files:06d}" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        (self.folder / PENDING).mkdir(exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="", dir=self.folder / PENDING)) / name
 
     @property
     def unsent(self) -> bool:
@@ -146,8 +142,6 @@ class RunLog:
 
         An error that trying again cannot mend is not waited for.
         """
-        if self._thread is None or not self.unsent:
-            return True
         deadline, reported = time.monotonic() + seconds, False
         self._hopeless = False
         self._wake.set()
@@ -191,6 +185,7 @@ class RunLog:
         self._size += len(line)
 
     def _work(self) -> None:
+        """Send new entries until the log is closed, with growing pauses while that fails."""
         pause = _INTERVAL
         while not self._closing:
             self._wake.wait(pause)
@@ -218,7 +213,7 @@ class RunLog:
                 with suppress(ValueError):
                     entry = json.loads(line)
                 try:
-                    send(self._client, self.info.run_id, self.folder, entry)
+                    self._send(entry)
                 except Exception as error:
                     if not is_rejected(error):
                         raise
@@ -226,50 +221,43 @@ class RunLog:
                     log.warning("an entry of the run is left out: %s", self.rejected[-1])
                 self._sent += len(line)
 
+    def _send(self, entry: Entry) -> None:
+        client, run_id = self._client, self.info.run_id
+        match entry:
+            case {"file": name, "to": artifact_folder}:
+                if (self.folder / name).is_file():  # else it was sent before
+                    client.log_artifact(run_id, str(self.folder / name), artifact_folder)
+                    (self.folder / name).unlink()
+            case {"input": fields, "context": context}:
+                tags = [InputTag(key="mlflow.data.context", value=context)]
+                client.log_inputs(run_id, [DatasetInput(dataset=Dataset(**fields), tags=tags)])
+            case {"model_input": model_id}:
+                client.log_inputs(run_id, models=[LoggedModelInput(model_id)])
+            case {"status": "RUNNING"}:  # of a run that is resumed
+                client.update_run(run_id, status="RUNNING")
+                if ERROR_TAG in client.get_run(run_id).data.tags:
+                    client.delete_tag(run_id, ERROR_TAG)
+            case {"status": status, "time": ended}:
+                client.set_terminated(run_id, status, ended)
+            case _:
+                self._send_values(entry)
 
-def send(client: MlflowClient, run_id: str, folder: Path, entry: Entry) -> None:
-    """Log an entry with MLflow."""
-    match entry:
-        case {"file": name, "to": artifact_folder}:
-            if (folder / name).is_file():  # else it was sent before
-                client.log_artifact(run_id, str(folder / name), artifact_folder)
-                (folder / name).unlink()
-        case {"input": fields, "context": context}:
-            tags = [InputTag(key="mlflow.data.context", value=context)]
-            client.log_inputs(run_id, [DatasetInput(dataset=Dataset(**fields), tags=tags)])
-        case {"model_input": model_id}:
-            client.log_inputs(run_id, models=[LoggedModelInput(model_id)])
-        case {"status": "RUNNING"}:  # of a run that is resumed
-            client.update_run(run_id, status="RUNNING")
-            if ERROR_TAG in client.get_run(run_id).data.tags:
-                client.delete_tag(run_id, ERROR_TAG)
-        case {"status": status, "time": ended}:
-            client.set_terminated(run_id, status, ended)
-        case _:
-            labels = [RunTag(*tag) for tag in entry.get("tags", {}).items()]
-            _log_values(client, run_id, entry.get("params", {}), metrics_of(entry), labels)
-
-
-def _log_values(
-    client: MlflowClient,
-    run_id: str,
-    params: dict[str, str],
-    metrics: Sequence[Metric],
-    tags: Sequence[RunTag] = (),
-) -> None:
-    # MLflow keeps one row of a metric with the same step, time and value. It refuses another
-    # spelling of a parameter, such as the one that `mlflow run` has logged: that one stays.
-    labels = [Param(*param) for param in params.items()]
-    try:
-        client.log_batch(run_id, metrics, labels, tags)
-    except MlflowException as error:
-        if not params or not is_rejected(error):
-            raise
-        known = client.get_run(run_id).data.params
-        new = [param for param in labels if param.key not in known]
-        if len(new) == len(labels):
-            raise
-        client.log_batch(run_id, metrics, new, tags)
+    def _send_values(self, entry: Entry) -> None:
+        # MLflow keeps one row of a metric with the same step, time and value. It refuses another
+        # spelling of a parameter, such as the one that `mlflow run` has logged: that one stays.
+        client, run_id, metrics = self._client, self.info.run_id, metrics_of(entry)
+        params = [Param(*one) for one in entry.get("params", {}).items()]
+        tags = [RunTag(*one) for one in entry.get("tags", {}).items()]
+        try:
+            client.log_batch(run_id, metrics, params, tags)
+        except MlflowException as error:
+            if not params or not is_rejected(error):
+                raise
+            known = client.get_run(run_id).data.params
+            new = [one for one in params if one.key not in known]
+            if len(new) == len(params):
+                raise
+            client.log_batch(run_id, metrics, new, tags)
 
 
 def metrics_of(entry: Entry) -> list[Metric]:

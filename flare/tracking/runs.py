@@ -8,26 +8,26 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.tracking.context import registry as run_context
-from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from flare.config.groups import EntryConfig, text_of
 from flare.errors import FlareError, TrackingUnavailable
-from flare.tracking.mlflow_errors import answering, patience, refusal
+from flare.tracking.git import git_tags
+from flare.tracking.mlflow_errors import answering, patience, refusal, retry
 from flare.tracking.resume import already_logged, check_resumable, mark_unused
 from flare.tracking.run_log import RunInfo, RunLog
 from flare.tracking.store import check_location, connect
@@ -86,9 +86,9 @@ class Run:
 
     def log_metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
         """Log metrics of one step; those of steps that a resumed run has already are left out."""
-        new = {name: v for name, v in values.items() if not self._has(name, v, step)}
+        new = {name: float(v) for name, v in values.items() if not self._has(name, v, step)}
         if new:
-            self.log.append({"time": now(), "step": step, "metrics": _floats(new)})
+            self.log.append({"time": now(), "step": step, "metrics": new})
 
     def _has(self, name: str, value: float, step: int) -> bool:
         before = self.already.get(name)
@@ -100,7 +100,7 @@ class Run:
         self.log.append({**scores.entry(), "model": model_id})
 
     def log_model_input(self, model_id: str) -> None:
-        """Say that the run used a logged model."""
+        """Log that the run used a logged model."""
         self.log.append({"model_input": model_id})
 
     def flush(self) -> None:
@@ -119,7 +119,7 @@ class Run:
 
     def set_tags(self, values: Mapping[str, object]) -> None:
         """Set tags; an older value of the same key is replaced."""
-        self.log.append({"tags": texts(values)})
+        self.log.append({"tags": _texts(values)})
 
     def log_input(self, dataset: Mapping[str, str], *, context: str) -> None:
         """Attach a dataset, given by the fields of MLflow's own class, and what it was used for."""
@@ -169,13 +169,8 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
-def texts(values: Mapping[str, object]) -> dict[str, str]:
-    """Return values as MLflow stores them in tags."""
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
     return {key: str(value) for key, value in values.items()}
-
-
-def _floats(values: Mapping[str, float]) -> dict[str, float]:
-    return {key: float(value) for key, value in values.items()}
 
 
 @contextmanager
@@ -219,27 +214,41 @@ def start(
         with answering():
             mark_unused(os.environ.pop("MLFLOW_RUN_ID", None), resume)
     run = _open(entry, name, {ENTRY_TAG: entry, **git_tags(), **(tags or {})}, resume, watch)
-    reason = ""
     try:
-        with answering():
+        with _until_end(run):
             yield run
-        run.log.flush(patience())
-        if run.log.rejected:
-            raise TrackingUnavailable(run.log.rejected[0])
-    except BaseException as error:
-        run.status, reason = status_after(error)
-        raise
+            run.log.flush(patience())
+            if run.log.rejected:
+                raise TrackingUnavailable(run.log.rejected[0])
     finally:
-        complete = end_run(run, reason)
-        with suppress(MlflowException), _asking_once(not complete):
+        with suppress(MlflowException), _asking_once(run.log.unsent):
             mlflow.end_run(run.status)
 
 
-def status_after(error: BaseException) -> tuple[str, str]:
-    """Return the status of a run that an error ended, and the reason for its tag."""
-    stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-    reason = str(error) if isinstance(error, FlareError) else type(error).__name__
-    return "KILLED" if stopped else "FAILED", reason
+@contextmanager
+def start_child(
+    parent_id: str, *, name: str, params: Mapping[str, object], tags: Mapping[str, object]
+) -> Iterator[Run]:
+    """Open a run below another one, which may be open in another process, as a search is.
+
+    It has its parameters and tags from its start. It ends as ``start`` says; the error is raised.
+    """
+    connect()
+    with answering():
+        client = MlflowClient()
+        experiment = _experiment_of(parent_id)
+        all_tags = _texts({MLFLOW_PARENT_RUN_ID: parent_id, **tags})
+        opened = retry(lambda: client.create_run(experiment, now(), all_tags, name))
+    info = RunInfo(opened.info.run_id, str(tags[ENTRY_TAG]), mlflow.get_tracking_uri())
+    run = Run(info.run_id, client, RunLog(info))
+    with _until_end(run):
+        run.log_params(params)
+        yield run
+
+
+@lru_cache(maxsize=1)
+def _experiment_of(run_id: str) -> str:
+    return str(retry(lambda: MlflowClient().get_run(run_id)).info.experiment_id)
 
 
 def _open(
@@ -252,7 +261,7 @@ def _open(
             run_id=resume,
             run_name=name,
             nested=mlflow.active_run() is not None,
-            tags={"mlflow.runName": name, **texts(tags)},
+            tags={"mlflow.runName": name, **_texts(tags)},
             log_system_metrics=watch,
         )
     run_id, client = opened.info.run_id, MlflowClient()
@@ -271,8 +280,24 @@ def _open(
     return run
 
 
-def end_run(run: Run, reason: str) -> bool:
-    """End a run, and say what MLflow lacks of it; return whether it lacks nothing.
+@contextmanager
+def _until_end(run: Run) -> Iterator[None]:
+    """End a run after the block: FINISHED, FAILED or KILLED, with the reason as a tag."""
+    reason = ""
+    try:
+        with answering():
+            yield
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        run.status = "KILLED" if stopped else "FAILED"
+        reason = str(error) if isinstance(error, FlareError) else type(error).__name__
+        raise
+    finally:
+        _end(run, reason)
+
+
+def _end(run: Run, reason: str) -> None:
+    """Log the end of a run, and report what MLflow lacks of it; raise nothing.
 
     No error of the run may be hidden by one here.
     """
@@ -284,14 +309,12 @@ def end_run(run: Run, reason: str) -> bool:
         ended = True
     except (MlflowException, SQLAlchemyError, OSError) as error:
         log.warning("%s", refusal(error, mlflow.get_tracking_uri()))
-    complete = run.log.close(min(_PATIENCE_AT_END, patience()), ended=ended) and ended
-    if not complete:
+    if not (run.log.close(min(_PATIENCE_AT_END, patience()), ended=ended) and ended):
         log.warning(
             "MLflow at %s lacks a part of this run, which is stored in %s; send it with "
             "`python -m entrypoints.resend`",
             *(mlflow.get_tracking_uri(), run.local),
         )
-    return complete
 
 
 @contextmanager
@@ -304,23 +327,6 @@ def _asking_once(away: bool) -> Iterator[None]:
         yield
     finally:
         os.environ.update(before)
-
-
-def git_tags() -> dict[str, str]:
-    """Return the commit of the working folder, and whether it has changes; empty outside git."""
-    known = run_context.resolve_tags()
-    commit = known.get("mlflow.source.git.commit") or _git("rev-parse", "HEAD").strip()
-    if not commit:
-        return {}
-    changed = str(bool(_git("status", "--porcelain"))).lower()
-    return {"mlflow.source.git.commit": commit, "flare.git_dirty": changed}
-
-
-def _git(*arguments: str) -> str:
-    with suppress(OSError, subprocess.SubprocessError):  # uses the git of PATH on purpose
-        command = ["git", *arguments]
-        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=10)
-    return ""
 
 
 @contextmanager

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import mlflow
@@ -18,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from flare.errors import TrackingUnavailable
 from flare.tracking.mlflow_errors import answering, is_absent
-from flare.tracking.registry import RegisteredVersion, run_file, tag_version
+from flare.tracking.registry import RegisteredVersion, run_text, tag_version, version_tags
 from flare.tracking.tags import DATA_TAG, MODEL_CARD, SYNTHETIC_TAG, TEST_SCORES, VALIDATION_SCORES
 
 log = logging.getLogger("flare")
@@ -63,19 +61,20 @@ def details_of(run_id: str | None, *, version: RegisteredVersion | None = None) 
 
     What cannot be read is left out with a warning: a model is served without it.
     """
-    version = version or RegisteredVersion("", 0, run_id, None)
-    details = VersionDetails(run_id=run_id, tags=_tags(version))
+    tags: dict[str, str] = {}
+    if version is not None:
+        with suppress(TrackingUnavailable):
+            tags = version_tags(version)
+    details = VersionDetails(run_id=run_id, tags=tags)
     if run_id is None:
         return details
     try:
         with answering():
             parameters = dict(MlflowClient().get_run(run_id).data.params)
-        scores, scores_on, reliability = _scores(version, details.tags)
-        card = _text(version, MODEL_CARD)
-        return VersionDetails(
-            run_id, parameters, details.tags, scores, scores_on, reliability, card
-        )
-    except (TrackingUnavailable, MlflowException) as error:
+        scores, scores_on, reliability = _scores(run_id, tags)
+        card = run_text(run_id, MODEL_CARD)
+        return VersionDetails(run_id, parameters, tags, scores, scores_on, reliability, card)
+    except TrackingUnavailable as error:
         reason = str(error).splitlines()[0]
         log.warning("run %s cannot be read in %s: %s", run_id, mlflow.get_tracking_uri(), reason)
         return details
@@ -109,19 +108,11 @@ def log_verification(
     tag_version(version, tags)
 
 
-def _tags(version: RegisteredVersion) -> dict[str, str]:
-    if not version.name:
-        return {}
-    with suppress(TrackingUnavailable, MlflowException), answering():
-        return dict(MlflowClient().get_model_version(version.name, str(version.version)).tags)
-    return {}
-
-
 def _scores(
-    version: RegisteredVersion, tags: Mapping[str, str]
+    run_id: str, tags: Mapping[str, str]
 ) -> tuple[tuple[dict[str, Any], ...], str | None, tuple[dict[str, Any], ...]]:
     for name, split in _SCORES:
-        text = _text(version, name)
+        text = run_text(run_id, name)
         with suppress(ValueError, KeyError, TypeError):
             if text is not None:
                 content = json.loads(text)
@@ -144,9 +135,3 @@ def _described(about: Mapping[str, Any]) -> str:
     data = "" if about["data"] is None else f" of {about['data']}"
     synthetic = " (SYNTHETIC)" if about["synthetic"] else ""
     return f"{about['split']} split{data}{synthetic}, label scale {about['scale']}"
-
-
-def _text(version: RegisteredVersion, name: str) -> str | None:
-    with TemporaryDirectory(prefix="flare-") as folder:
-        path = run_file(version, name, Path(folder))
-        return None if path is None else path.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flare.errors import ConfigInvalid, InputInvalid
+from flare.errors import ConfigInvalid
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present
 from flare.seeding import Stream, stream
@@ -66,17 +66,8 @@ def read_ahead(cubes: Cube, parts: Sequence[Rows], *, pinned: bool = False) -> G
 def read_rows(cubes: Cube, rows: Rows, out: Cube) -> None:
     """Copy rows of cubes into a reused array, without page faults and without blocking threads.
 
-    ``cubes`` are uint8 (N, ...), in memory or mapped; negative ``rows`` count from the end.
-    ``out``, (n, ...), may have further rows, which stay unchanged.
-
-    Raises InputInvalid: ``out`` is too short, or of another shape or type.
+    ``cubes`` are uint8 (N, ...), in memory or mapped; ``out`` is (len(rows), ...).
     """
-    shape, dtype = out.shape, out.dtype
-    if len(rows) > len(out) or shape[1:] != cubes.shape[1:] or dtype != cubes.dtype:
-        raise InputInvalid(
-            f"{len(rows)} rows of {cubes.dtype} {tuple(cubes.shape)} do not fit into {dtype} "
-            f"{shape}; give an array of at least as many rows like them"
-        )
     plain = np.asarray(cubes)  # rows of a memmap are memmaps, which takes longer
     for place, row in enumerate(rows):
         out[place] = plain[row]
@@ -116,33 +107,25 @@ def upload(cubes: Cube, rows: Rows, device: torch.device) -> DeviceCubes:
     return DeviceCubes(there, places)
 
 
-def _no_rows() -> Rows:
-    return np.empty(0, dtype=np.intp)
-
-
-def _no_features() -> Tensor:
-    return torch.empty(0, 0)
-
-
 @dataclass(frozen=True)
 class Batch:
     """B samples: uint8 cubes (B, T, C, H, W), mask (B, T, C), log10 flux (B,), events (B, E).
 
-    ``features`` are (B, D), standardised; D is 0 for networks without features. ``rows`` are their
-    numbers in the set. The cubes are overwritten after the next batch.
+    ``rows`` are their numbers in the set; ``features`` are (B, D), standardised, for networks that
+    get them. The cubes are overwritten after the next batch.
     """
 
     cubes: Tensor
     present: Tensor
     log10_flux: Tensor
     events: Tensor
-    rows: Rows = field(default_factory=_no_rows)
-    features: Tensor = field(default_factory=_no_features)
+    rows: Rows
+    features: Tensor | None = None
 
     @property
     def extra_inputs(self) -> tuple[Tensor, ...]:
         """Inputs of the network after images and mask: the features, if there are any."""
-        return (self.features,) if self.features.shape[1] else ()
+        return () if self.features is None else (self.features,)
 
     def to(self, move: Callable[[Tensor], Tensor]) -> "Batch":
         """Return the batch with its tensors moved."""
@@ -152,7 +135,7 @@ class Batch:
             move(self.log10_flux),
             move(self.events),
             self.rows,
-            move(self.features),
+            None if self.features is None else move(self.features),
         )
 
 
@@ -230,9 +213,7 @@ class Batches:
             torch.from_numpy(log10_flux[rows]),
             torch.from_numpy(events[rows]),
             rows,
-            torch.empty(len(rows), 0)
-            if self.features is None
-            else torch.from_numpy(self.features[rows]),
+            None if self.features is None else torch.from_numpy(self.features[rows]),
         )
 
     def cache_on_device(self, device: torch.device) -> "Batches":
@@ -246,11 +227,8 @@ class Batches:
         free, _ = torch.cuda.mem_get_info(device)
         size = len(np.unique(self.rows)) * int(np.prod(self.cubes.shape[1:]))
         if size > SHARE_OF_FREE_MEMORY * free:
-            log.info(
-                "reading images from disk: they take %.1f GB, and the GPU has %.1f GB free",
-                size / 1e9,
-                free / 1e9,
-            )
+            text = "reading images from disk: they take %.1f GB, and the GPU has %.1f GB free"
+            log.info(text, size / 1e9, free / 1e9)
             return self
         log.info("copying %.1f GB of images into the GPU's memory", size / 1e9)
         return replace(self, cubes=upload(self.cubes, self.rows, device))

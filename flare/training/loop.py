@@ -45,8 +45,6 @@ class Training:
     choose_epoch
         Whether ``best_weights`` are those of the epoch with the best scores; without, or without
         validation, those of the last one.
-    augment
-        Changes the training images, after normalisation.
     checkpoint
         Where the state is saved after every epoch, after every ``checkpoint_steps`` steps if those
         are not 0, and before an interruption, by rank zero; a state that is there is resumed.
@@ -55,10 +53,7 @@ class Training:
     progress
         Wraps the batches of an epoch, given its number and the number of its remaining batches.
 
-    Raises
-    ------
-    CheckpointInvalid
-        The checkpoint is damaged, or of another training.
+    Raises CheckpointInvalid: the checkpoint is damaged, or of another training.
     """
 
     def __init__(
@@ -81,11 +76,9 @@ class Training:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         self.network, self.normalise, self.loss, self.fabric = network, normalise, loss, fabric
         self.options, self.augment, self.stop, self.progress = options, augment, stop, progress
+        self.choose_epoch, self.checkpoint = choose_epoch, checkpoint
         self.train = train.cache_on_device(fabric.device)
-        self.validation, self.choose_epoch = validation, choose_epoch
-        if validation is not None:
-            self.validation = validation.cache_on_device(fabric.device)
-        self.checkpoint = checkpoint
+        self.validation = validation and validation.cache_on_device(fabric.device)
         self.average: AveragedModel | None = None
         if options.ema > 0:
             self.average = AveragedModel(
@@ -247,10 +240,11 @@ class Training:
         if scores is None:
             self._save()
             raise KeyboardInterrupt
-        if not np.isfinite(scores.loss):
+        if not np.isfinite(scores.validation_loss):
             raise TrainingDiverged(
-                f"the validation loss became {scores.loss} in epoch {self.state.epoch + 1}; "
-                f"try a lower learning rate than {self.options.learning_rate}"
+                f"the validation loss became {scores.validation_loss} in epoch "
+                f"{self.state.epoch + 1}; try a lower learning rate than "
+                f"{self.options.learning_rate}"
             )
         return scores
 
@@ -262,21 +256,14 @@ class Training:
         return EpochRecord(
             epoch=state.epoch,
             train_loss=state.loss_sum / max(state.samples, 1),
-            validation_loss=scores.loss,
-            log10_flux_mae=scores.log10_flux_mae,
-            brier_skill_score=scores.brier_skill_score,
-            roc_area=scores.roc_area,
             learning_rate=state.learning_rate,
             samples_per_second=state.samples / seconds,
             seconds=seconds,
             best=scores.cross_entropy < lowest,
             gradient_norm=state.norm_sum / steps,
             data_wait_share=state.data_wait / seconds,
-            cross_entropy=scores.cross_entropy,
-            active_units=scores.active_units,
-            log10_flux_std=scores.log10_flux_std,
-            probability_std=scores.probability_std,
             head_gradient_norms={name: s / steps for name, s in state.head_norm_sums.items()},
+            **vars(scores),
         )
 
     def _modules(self) -> dict[str, Any]:

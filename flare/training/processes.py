@@ -40,27 +40,23 @@ def global_rank() -> int:
     return SLURMEnvironment().global_rank() if SLURMEnvironment.detect() else 0
 
 
+def started_by_launcher() -> bool:
+    """Return whether torchrun or SLURM started this process."""
+    return TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
+
+
 def needs_launch(options: OptimizerOptions) -> bool:
     """Return whether several processes are wanted and neither torchrun nor SLURM started them."""
-    return options.devices > 1 and options.num_nodes == 1 and not _started_by_launcher()
-
-
-def _started_by_launcher() -> bool:
-    return TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
+    return options.devices > 1 and options.num_nodes == 1 and not started_by_launcher()
 
 
 def launch(module: str, arguments: Sequence[str], *, processes: int) -> int:
     """Run a module in several processes on this machine, as torchrun does; return its exit code.
 
-    If one of the processes fails, torchrun's agent stops the others; it forwards Ctrl-C and
-    SIGTERM to all of them.
+    If one fails, torchrun's agent stops the others; it forwards Ctrl-C and SIGTERM to all, which
+    ends in KeyboardInterrupt here.
 
-    Raises
-    ------
-    ProcessLost
-        A process ended without reporting an error, such as one killed for memory.
-    KeyboardInterrupt
-        Ctrl-C or SIGTERM; all processes have ended.
+    Raises ProcessLost: a process ended without reporting an error, such as one killed for memory.
     """
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     how = LaunchConfig(
@@ -123,16 +119,17 @@ def _devices(options: OptimizerOptions) -> tuple[int, int]:
     if TorchElasticEnvironment.detect():
         local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
         return local, world // local
-    if options.num_nodes > 1 and not _started_by_launcher():
-        raise ConfigInvalid(
-            f"num_nodes={options.num_nodes}, but no processes were started on other machines; "
-            "start this with torchrun or srun on all of them"
-        )
-    if options.devices > 1 and not _started_by_launcher():
-        raise ConfigInvalid(
-            f"devices={options.devices}, but there is one process; start it with torchrun, or run "
-            "the entry point train, which starts the others"
-        )
+    if not started_by_launcher():
+        if options.num_nodes > 1:
+            raise ConfigInvalid(
+                f"num_nodes={options.num_nodes}, but no processes were started on other machines; "
+                "start this with torchrun or srun on all of them"
+            )
+        if options.devices > 1:
+            raise ConfigInvalid(
+                f"devices={options.devices}, but there is one process; start it with torchrun, or "
+                "run the entry point train, which starts the others"
+            )
     return options.devices, options.num_nodes
 
 
@@ -163,11 +160,7 @@ def resolve_precision(name: str, accelerator: str) -> str:
 
     By capability and not by a measurement, so that the same machine always computes the same: a
     GPU with bfloat16 matrix units (NVIDIA since Ampere), a CPU with bfloat16 tiles (Intel AMX).
-    Other CPUs are slower in bfloat16 (`benchmarks.step`). Weights, optimizer and losses are in 32
-    bits either way.
-
-    ``name`` is a precision of Lightning Fabric, or ``auto``; the ``accelerator`` ``auto`` is a GPU
-    if there is one.
+    Other CPUs are slower in bfloat16 (`benchmarks.step`).
     """
     if name != "auto":
         return name
@@ -227,13 +220,14 @@ def average_statistics(network: nn.Module, fabric: Fabric) -> None:
 def defer_signals() -> Iterator[Callable[[], bool]]:
     """Defer Ctrl-C and SIGTERM inside the block; the value says whether one was received.
 
-    A signal that the block did not act on is raised as KeyboardInterrupt at its end, even if the
-    block ends with another error. A second signal more than one second after the first raises
-    KeyboardInterrupt immediately; an earlier one is the same signal, forwarded by the parent
-    process. Outside the main thread, where Python has no signals, nothing is deferred.
-
-    Raises KeyboardInterrupt: a signal was received, and the block ended without one.
+    It is raised as KeyboardInterrupt at the end of the block, even if that ends with another error.
+    A second signal more than one second after the first raises KeyboardInterrupt immediately; an
+    earlier one is the same signal, forwarded by the parent process. Outside the main thread, where
+    Python has no signals, nothing is deferred.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     received: list[float] = []
 
     def receive(_number: int, _frame: FrameType | None) -> None:
@@ -241,9 +235,6 @@ def defer_signals() -> Iterator[Callable[[], bool]]:
         if received[-1] - received[0] > 1:
             raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
     try:
         # A stack, because a signal that comes while handlers are restored may raise there.
         with ExitStack() as handlers:
@@ -268,11 +259,9 @@ def keep_freed_memory() -> None:
     """Stop glibc from returning freed buffers to the system and requesting them again.
 
     Every training step frees and allocates the same hundreds of megabytes; by default each time
-    means fresh pages, zeroed by the kernel, which takes half of the step. Without glibc this does
-    nothing. The process keeps its peak memory until it ends, or ``return_freed_memory`` is called.
+    means fresh pages, zeroed by the kernel, which takes half of the step. The process keeps its
+    peak memory until it ends, or ``return_freed_memory`` is called. Nothing without glibc.
     """
-    if not sys.platform.startswith("linux"):
-        return
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(_M_MMAP_MAX, 0)
@@ -280,13 +269,8 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return what ``keep_freed_memory`` keeps to the system, as after one of many trainings.
-
-    What is alive now is not looked at again by the next call: the objects of all imported packages
-    would take it a quarter of a second.
-    """
+    """Return what ``keep_freed_memory`` keeps to the system, as after one of many trainings."""
     gc.collect()
-    gc.freeze()
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+    gc.freeze()  # the next call need not look at what is alive now: a quarter of a second
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -34,7 +34,7 @@ SMALLEST_ACTIVITY = 1e-3
 class ValidationScores:
     """Scores of validation rows, and the network's health; see ``EpochRecord``. NaN: undefined."""
 
-    loss: float = _NAN
+    validation_loss: float = _NAN
     cross_entropy: float = _NAN
     log10_flux_mae: float = _NAN
     brier_skill_score: float = _NAN

@@ -22,17 +22,10 @@ LEVEL = 0.95
 def region_weights(active_regions: ArrayLike, *, n_resamples: int = 1000, seed: int) -> FloatArray:
     """Draw as many active regions as there are, with replacement, and count their samples.
 
-    ``active_regions`` are NOAA numbers, (N,); the same seed and regions give the same weights.
+    ``active_regions`` are NOAA numbers, (N,); the same seed and regions give the same weights: how
+    often each sample counts in each resample, (R, N), whole numbers as float64.
 
-    Returns
-    -------
-    How often each sample counts in each resample: (R, N), whole numbers as float64, equal for all
-    samples of a region.
-
-    Raises
-    ------
-    VerificationInvalid
-        There are no samples or no resamples.
+    Raises VerificationInvalid: there are no samples or no resamples.
     """
     regions = np.asarray(active_regions)
     if regions.ndim != 1 or regions.size == 0:

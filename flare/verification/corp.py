@@ -63,9 +63,7 @@ def corp_decomposition(
 ) -> dict[str, CorpParts]:
     """Split the Brier score, the logarithmic score and the misclassification rate into parts.
 
-    Returns
-    -------
-    The parts by the name of the score in ``LOSSES``.
+    They are by the name of the score in ``LOSSES``.
     """
     observed, probability, counts = event_arrays(observed, probability, weights)
     ranked = rank(observed, probability, weights=counts)
@@ -133,6 +131,6 @@ def _weighted(weights: FloatArray, loss: FloatArray) -> FloatArray:
     finite = np.isfinite(loss)
     if finite.all():
         return np.asarray((weights * loss).sum(axis=-1))
-    kept = (weights * np.where(finite, loss, 0)).sum(axis=-1)
+    finite_part = (weights * np.where(finite, loss, 0)).sum(axis=-1)
     infinite = np.where(finite, 0, weights).sum(axis=-1) > 0
-    return np.asarray(np.where(infinite, np.inf, kept))
+    return np.asarray(np.where(infinite, np.inf, finite_part))

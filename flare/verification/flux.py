@@ -67,12 +67,7 @@ def interval_width(
 
 
 def class_confusion(observed_flux: FloatArray, forecast_flux: FloatArray) -> NDArray[np.intp]:
-    """Count forecasts by GOES class from peak fluxes (N,) in W m^-2.
-
-    Returns
-    -------
-    Counts (5, 5): rows are the observed classes A B C M X, columns the forecast ones.
-    """
+    """Count peak fluxes (N,) in W m^-2 by GOES class: (5, 5), observed A B C M X in rows."""
     _errors(observed_flux, forecast_flux)  # for its checks
     classes = class_index(observed_flux), class_index(forecast_flux)
     return class_table(*classes, n_classes=len(CLASS_LETTERS)).astype(np.intp)

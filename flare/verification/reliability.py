@@ -1,8 +1,4 @@
-"""Reliability of probabilities: forecast probability against observed frequency.
-
-Forecasts are put into bins, of equal width or of equal counts. The Brier score is the sum of parts
-over the same bins.
-"""
+"""Reliability of probabilities, in bins: forecast probability against observed frequency."""
 
 from dataclasses import dataclass
 from typing import Literal

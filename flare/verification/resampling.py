@@ -147,20 +147,14 @@ def paired_differences(
     difference: where it does not hold 0, the two differ. Intervals are of one score each: one of
     twenty differences between equal forecasters is expected to exclude 0.
 
-    Parameters
-    ----------
-    wanted
-        Pairs of an event (a class of both forecasts, ``"published"``, or ``"flux"``) and the name
-        of a score as in a Scorecard. The others are those of ``score_forecasts``.
+    ``wanted`` are pairs of an event (a class of both forecasts, ``"published"``, or ``"flux"``) and
+    the name of a score as in a Scorecard; the others are those of ``score_forecasts``.
 
     Returns
     -------
     One Score for each pair, in their order, named ``<score name>_difference``.
 
-    Raises
-    ------
-    VerificationInvalid
-        As ``score_forecasts``, or there is no such event or score.
+    Raises VerificationInvalid: as ``score_forecasts``, or there is no such event or score.
     """
     pairs = list(wanted)
     for forecast in (forecast_a, forecast_b):
@@ -208,23 +202,17 @@ def noise_free_scores(
     seed: int = 0,
     level: float = LEVEL,
 ) -> dict[str, tuple[Score, ...]]:
-    """Return the expected ``NOISE_FREE_SCORES`` of one event for each forecaster.
+    """Return the expected ``NOISE_FREE_SCORES`` of one event, by name of the forecaster.
 
     Perfect and no-skill values are those of the scores themselves, but no forecaster can expect a
     Brier skill score of 1: the highest belongs to the true probabilities. Intervals are over active
-    regions, from the same resamples for all.
+    regions, from the same resamples for all; ``n_events`` is the expected number, rounded.
 
     ``truth`` must hold for these samples: for regions that were selected by their labels the
     generator's probabilities are too low, and these scores would be wrong.
 
-    Returns
-    -------
-    By name of the forecaster; ``n_events`` is the expected number, rounded.
-
-    Raises
-    ------
-    VerificationInvalid
-        The event has no true probability or was not forecast, or a number is not a probability.
+    Raises VerificationInvalid: the event has no true probability or was not forecast, or a number
+    is not a probability.
     """
     chance = _column(truth.probability, truth.events, event)  # (N,)
     n, n_events = len(chance), round(float(chance.sum()))

@@ -130,21 +130,17 @@ def score_forecasts(
     """Compute every score of every event and of the flux.
 
     Contingency scores are at the forecast's own threshold; TSS and HSS at a probability of 0.5
-    are under ``..._at_0.5``. The Brier skill score is against the event rate of these
-    samples.
+    are under ``..._at_0.5``. The Brier skill score is against the event rate of these samples.
 
-    Where M1.0 was forecast, its probability and threshold are scored once more as ``"published"``,
-    against labels of at least 1e-5 W m^-2 as the files have them. On the scale ``raw`` that is
-    M1.0 itself; on the others it keeps a number to compare with published results, which took
-    the labels at face value.
+    Where M1.0 was forecast, it is scored once more as ``"published"``, against labels of at least
+    1e-5 W m^-2 as the files have them: published results took the labels at face value. On the
+    scale ``raw`` that is M1.0 itself.
 
-    The ranked probability scores are among those of the flux. They need the probabilities of all
-    ``RANKED_EVENTS``, B1.0 to X1.0, and are NaN where one was not forecast.
+    The ranked probability scores need the probabilities of all ``RANKED_EVENTS``, B1.0 to X1.0,
+    and are NaN where one was not forecast.
 
     Parameters
     ----------
-    n_resamples
-        Number of resamples of active regions for the intervals.
     seed
         Of the resampling; the same for all forecasters that are to be compared.
     scale
@@ -157,11 +153,8 @@ def score_forecasts(
         ``"published"`` under that name, though on the scale ``raw`` M1.0's serves too. Each event
         that has one also gets ``brier_skill_score_vs_climatology``.
 
-    Raises
-    ------
-    VerificationInvalid
-        There are no samples, lengths differ, a number is NaN, a probability or rate outside 0..1,
-        or an event without a threshold.
+    Raises VerificationInvalid: there are no samples, lengths differ, a number is NaN, a probability
+    or rate outside 0..1, or an event without a threshold.
     """
     check_scorable(forecast, observations, scale)
     resampled = Resampled(

@@ -19,7 +19,7 @@ from flare.errors import ConfigInvalid, DatasetNotFound
 from flare.features.statistics import histograms
 from flare.files import check_folder, write_atomically
 from flare.goes import QUIET_FLUX, class_of_flux
-from flare.images.places import SampleRead
+from flare.images.planes import SampleRead
 from flare.plots.brightness import brightness_over_time
 from flare.plots.census import census_figure, missing_over_time
 from flare.plots.labels import label_distributions

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 
 from flare.config import PromoteConfig
 from flare.errors import ModelNotFound, PromotionRefused
-from flare.tracking.promotions import Promotion, promotion_history
+from flare.tracking.promotions import (
+    Promotion,
+    move_production,
+    previous_production,
+    promotion_history,
+)
 from flare.tracking.registry import (
     RegisteredVersion,
     connect,
     get_version,
-    move_production,
-    previous_production,
     production_version,
     registered,
     version_tags,

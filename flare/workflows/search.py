@@ -4,9 +4,7 @@ The same command continues a study, and on another machine with the same storage
 validation regions are not used by the trials, and the test split is never opened.
 """
 
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -19,46 +17,33 @@ from flare.workflows.searching.model_search import ModelSearch, SearchResult
 from flare.workflows.searching.objective import paired_difference
 from flare.workflows.searching.space import MODELS
 from flare.workflows.searching.storage import quiet_optuna
-from flare.workflows.searching.summary import Found, with_interval
-
-log = logging.getLogger("flare")
-
-#: The journal of studies of earlier versions, whose trials had another objective.
-_FORMER_JOURNAL = Path("outputs/search.journal")
+from flare.workflows.searching.summary import StudyResult, with_interval
 
 
 def run(config: SearchConfig) -> SearchResult:
     """Search the model, or all of them one after the other, and compare the winners."""
-    if _FORMER_JOURNAL.exists():
-        log.warning(
-            "%s is of an earlier version, whose trials were scored on validation: they are not "
-            "continued; delete it when you no longer need it",
-            _FORMER_JOURNAL,
-        )
     quiet_optuna()
     connect(make=True)
     if config.model != "all":
         return ModelSearch(config, config.model).run()
-    results = []
     with start("search", name=f"search {config.study}: all models") as outer:
         outer.set_tags({STUDY_TAG: config.study})
-        for model in MODELS:
-            results.append(ModelSearch(config, model).run())
-        found = tuple(one for result in results for one in result.found)
-        lines = tuple(compare_models(outer, found, config))
+        results = [ModelSearch(config, model).run() for model in MODELS]
+        studies = tuple(one for result in results for one in result.studies)
+        lines = tuple(compare_models(outer, studies, config))
     trained = tuple(one for result in results for one in result.trained)
-    return SearchResult(found, trained, lines)
+    return SearchResult(studies, trained, lines)
 
 
-def compare_models(outer: Run, found: Sequence[Found], config: SearchConfig) -> list[str]:
+def compare_models(outer: Run, studies: Sequence[StudyResult], config: SearchConfig) -> list[str]:
     """Compare the winners of all models with the best of them, and log the table."""
-    sign = 1 if found[0].objective.lower_is_better else -1
-    ordered = sorted(found, key=lambda one: sign * one.value.value)
+    sign = 1 if studies[0].objective.lower_is_better else -1
+    ordered = sorted(studies, key=lambda one: sign * one.value.value)
     first, rows, lines = ordered[0], [], []
     data = training_rows(config)
     for one in ordered:
         row = {"model": one.model, "trial": one.best.number, **vars(one.value)}
-        difference = None
+        line = f"{one.model}: {one.objective.title} {with_interval(one.value)}"
         if one is not first and one.forecasts is not None and first.forecasts is not None:
             difference = paired_difference(
                 one.forecasts, first.forecasts, data, one.objective, resamples=config.resamples
@@ -68,10 +53,8 @@ def compare_models(outer: Run, found: Sequence[Found], config: SearchConfig) -> 
                 "difference_low": difference.low,
                 "difference_high": difference.high,
             }
-        rows.append(row)
-        line = f"{one.model}: {one.objective.title} {with_interval(one.value)}"
-        if difference is not None:
             line += f", minus {first.model} {with_interval(difference)}"
+        rows.append(row)
         lines.append(line)
     outer.log_text(pd.DataFrame(rows).to_csv(index=False), "models.csv")
     outer.describe("\n\n".join(lines))

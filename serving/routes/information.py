@@ -21,8 +21,7 @@ from flare.forecast_facts import parse_time
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.drift import Drift, drifts, summaries
 from flare.images.npy import PLANES_SHAPE
-from flare.images.places import sample_of_files, start_of
-from flare.images.planes import parse_name
+from flare.images.planes import parse_name, sample_of_files, start_of
 from flare.sample import IMAGE_SIZE
 from flare.tracking.tags import KIND_TAG
 from serving.history import History as Stored

@@ -20,8 +20,7 @@ from flare.images.npy import (
     header_of_batch,
     shape_of_npy,
 )
-from flare.images.places import sample_of_files, start_of
-from flare.images.planes import UNIFORM, is_ignored_channel, parse_name
+from flare.images.planes import UNIFORM, is_ignored_channel, parse_name, sample_of_files, start_of
 from flare.sample import CUBE_SHAPE, N_PLANES, Cube, Present, present_of_cube
 from serving.http.problems import UploadRejected
 from serving.uploads.files import (

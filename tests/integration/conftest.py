@@ -87,8 +87,8 @@ def rough_fits_and_figures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flare.workflows.evaluation.report.files.save", blank)
         patch.setattr("flare.forecasters.references.logistic.INVERSE_PENALTIES", (1e-4, 1.0))
-        patch.setattr("flare.training.linear_curve.PENALTIES", (100.0, 1000.0))
-        patch.setattr("flare.training.linear_curve._STEPS", 10)
+        patch.setattr("flare.training.distribution.PENALTIES", (100.0, 1000.0))
+        patch.setattr("flare.training.distribution._STEPS", 10)
         patch.setattr(
             "flare.workflows.evaluation.references.FOREST_SETTINGS", SMALL_FOREST_SETTINGS
         )

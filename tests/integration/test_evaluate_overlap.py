@@ -6,6 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from flare.config import EvaluateConfig
 from flare.datasets.pack.reader import open_pack
@@ -13,7 +14,6 @@ from flare.datasets.pack.writer import ensure_pack
 from flare.datasets.splits import split_by_region
 from flare.errors import DatasetInvalid
 from flare.forecasters.storage import save
-from flare.tracking.registry import move_production
 from flare.workflows import evaluate
 from flare.workflows.evaluation.references import climatology_of, reference_data
 
@@ -63,7 +63,7 @@ SPELLINGS = ["newest", "folder", "alias uri", "run uri"]
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_seen_regions_are_refused_however_the_model_is_given(models, at_home, tmp_path, spelling):
     version = models.network.version
-    move_production(version, alias="checked")
+    MlflowClient().set_registered_model_alias(version.name, "checked", str(version.version))
     name = {
         "newest": "",
         "folder": tmp_path / "folder",

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from flare.config import BaselineConfig, PredictConfig, PromoteConfig, RelocateConfig
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.tracking.registry import check_there
-from flare.tracking.run_log import RunInfo, read_info, write_info
+from flare.tracking.run_log import RunInfo, read_info
 from flare.tracking.runs import start
 from flare.tracking.store import database_file, plain_address
 from flare.workflows import baseline, predict, promote, relocate
@@ -143,7 +143,7 @@ def test_a_relocated_copy_is_a_project_of_its_own(project, home, tiny_dataset):
     own = project / "mlruns"
     with working_in(project):
         unsent = RunInfo("0" * 32, "train", store_uri(home.folder))
-        write_info(unsent)
+        unsent.write()
         (done,) = relocate.run(RelocateConfig())
         assert read_info(unsent.folder).tracking_uri == store_uri(project)
         assert (done.old, done.new, done.copied) == (home.folder, project, ())

@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-from postgresql_server import PostgreSQL, free_port, postgresql
-from search_processes import Searches, searches_in, until
+from postgresql_server import PostgreSQL, postgresql
+from search_processes import Searches, searches_in
 
 from flare.workflows.searching.storage import open_storage
 
@@ -46,53 +46,35 @@ def test_processes_that_open_a_new_database_at_once_all_can_use_it(server):
 
 @pytest.mark.slow
 def test_two_machines_share_a_study(searches, server):
-    both = [searches.start("shared", 8) for _ in range(2)]
+    both = [searches.start("shared", 6) for _ in range(2)]
     for one in both:
         assert one.end() == 0, one.output
-    lost = searches.assert_complete("shared", 8)
+    lost = searches.assert_complete("shared", 6)
     assert lost == []
     counts = [one.output.count(" complete: RPS ") for one in both]
-    assert sum(counts) == 8
+    assert sum(counts) == 6
     assert all(counts), "one of them ran nothing"
     output = both[0].output + both[1].output
     assert output.count("trials were run here") == 1
-    assert output.count("study shared-forest: 8 complete") == 1
+    assert output.count("study shared-forest: 6 complete") == 1
     assert "Traceback" not in output
     assert_no_password(searches, server)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["forest", "cnn"])
-def test_a_study_goes_on_after_the_server_was_away(searches, server, model):
-    small = {"trial_epochs": 40, "accelerator": "cpu", "pruner": "none", "model": model}
-    search = searches.start("outage", 3, heartbeat=30, **small)
-    search.until(lambda: searches.running("outage", model))
+def test_a_study_goes_on_after_the_server_was_away(searches, server):
+    small = {"trial_epochs": 40, "accelerator": "cpu", "pruner": "none", "model": "cnn"}
+    search = searches.start("outage", 2, heartbeat=30, **small)
+    search.until(lambda: searches.running("outage", "cnn"))
     server.stop()
     try:
         search.until(lambda: "trying again for" in search.output)
     finally:
         server.start()
     assert search.end() == 0, search.output
-    assert searches.assert_complete("outage", 3, model=model) == []
+    assert searches.assert_complete("outage", 2, model="cnn") == []
     assert "Traceback" not in search.output
     assert_no_password(searches, server)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scheme", "words"),
-    [("postgresql", "does not answer"), ("mysql", "needs a driver that is not installed")],
-)
-def test_a_storage_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path, scheme, words):
-    with searches_in(tmp_path, f"{scheme}://someone:geheim@127.0.0.1:{free_port()}/x") as place:
-        search = place.start("none", 2)
-        assert search.end() == 2, search.output
-        lines = search.output.splitlines()
-        assert words in lines[-1]
-        assert lines[-1].startswith("search: ")
-        assert all("trying again" in line for line in lines[:-1])
-        assert "geheim" not in search.output
-        until(search.group_has_ended)
 
 
 def assert_no_password(searches: Searches, server: PostgreSQL) -> None:

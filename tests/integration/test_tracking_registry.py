@@ -13,7 +13,7 @@ from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.references.climatology import fit_climatology
 from flare.forecasters.storage import load
 from flare.sample import N_CHANNELS, N_STEPS
-from flare.tracking import registry
+from flare.tracking import promotions, registry
 from flare.tracking.packaging import package
 from flare.tracking.runs import start
 
@@ -80,39 +80,39 @@ def test_versions_come_newest_first_with_their_run(at_home, two_versions):
 
 
 def test_an_alias_is_case_sensitive(unpromoted):
-    registry.move_production(unpromoted[0])
+    promotions.move_production(unpromoted[0])
     with pytest.raises(ModelNotFound, match="'production'"):
         registry.production_version(NAME, "production")
 
 
 def test_promotion_moves_the_alias_and_records_which_version_was_there(unpromoted):
     first, second = unpromoted
-    assert registry.move_production(first) is None
+    assert promotions.move_production(first) is None
     assert registry.production_version(NAME).version == 1
-    assert registry.previous_production(first) is None
-    assert registry.move_production(second) == 1
+    assert promotions.previous_production(first) is None
+    assert promotions.move_production(second) == 1
     assert tags_and_aliases()[1] == {"Production": 2}
-    assert registry.previous_production(second) == 1
+    assert promotions.previous_production(second) == 1
 
 
 def test_promoting_the_same_version_twice_changes_nothing(unpromoted):
-    registry.move_production(unpromoted[0])
-    registry.move_production(unpromoted[1])
+    promotions.move_production(unpromoted[0])
+    promotions.move_production(unpromoted[1])
     before = tags_and_aliases()
-    assert registry.move_production(unpromoted[1]) == 2
+    assert promotions.move_production(unpromoted[1]) == 2
     assert tags_and_aliases() == before
 
 
 def test_a_promotion_after_the_alias_was_deleted_replaces_nothing(unpromoted):
-    registry.move_production(unpromoted[0])
-    registry.move_production(unpromoted[1])
+    promotions.move_production(unpromoted[0])
+    promotions.move_production(unpromoted[1])
     MlflowClient().delete_registered_model_alias(NAME, "Production")
-    assert registry.move_production(unpromoted[1]) is None
+    assert promotions.move_production(unpromoted[1]) is None
 
 
 def test_the_alias_address_loads_the_promoted_version(unpromoted, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow puts the model's code there
-    registry.move_production(unpromoted[1])
+    promotions.move_production(unpromoted[1])
     model = mlflow.pyfunc.load_model(f"models:/{NAME}@Production")
     source = MlflowClient().get_model_version(NAME, "2").source
     assert f"models:/{model.metadata.model_id}" == source

@@ -12,9 +12,8 @@ from flare.models.normalisation import fit_normalisation
 from flare.training.state import TrainingState
 from flare.workflows.fitting import training_data as data_module
 from flare.workflows.fitting.cross_validation import training_folds
-from flare.workflows.fitting.network import train_network
-from flare.workflows.fitting.network_folds import cross_validate_network
-from flare.workflows.fitting.network_inputs import prepare_inputs
+from flare.workflows.fitting.network import prepare_inputs, train_network
+from flare.workflows.fitting.network_folds import checkpoint_for, cross_validate_network
 from flare.workflows.fitting.training_data import training_rows
 
 from workplace import SMALL_NETWORK, working_in
@@ -41,8 +40,9 @@ def test_a_signal_after_the_last_epoch_stops_and_the_training_is_saved_whole(
         if len(seen) == config.epochs:
             os.kill(os.getpid(), number)
 
+    checkpoint = checkpoint_for(tmp_path, "network", data, data.split.train, config)
     with pytest.raises(KeyboardInterrupt):
-        train_network(data, config, inputs, on_epoch=last, checkpoints=tmp_path)
+        train_network(data, config, inputs, on_epoch=last, checkpoint=checkpoint)
     again, resumed = [], []
     train_network(
         data,
@@ -50,7 +50,7 @@ def test_a_signal_after_the_last_epoch_stops_and_the_training_is_saved_whole(
         inputs,
         on_epoch=again.append,
         on_resume=resumed.extend,
-        checkpoints=tmp_path,
+        checkpoint=checkpoint,
     )
     assert (again, resumed) == ([], seen)
 

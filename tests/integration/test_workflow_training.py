@@ -21,9 +21,8 @@ from flare.tracking.runs import start
 from flare.workflows import baseline, pack, train
 from flare.workflows.fitting import forest
 from flare.workflows.fitting.cross_validation import OutOfFoldForecasts, training_folds
-from flare.workflows.fitting.network import train_network
+from flare.workflows.fitting.network import prepare_inputs, train_network
 from flare.workflows.fitting.network_folds import cross_validate_network
-from flare.workflows.fitting.network_inputs import prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData, training_data
 
 from tiny import write_tiny_dataset

@@ -16,8 +16,14 @@ from PIL import Image
 
 from flare.datasets.sdobenchmark.sample_images import list_names, read_files
 from flare.files import digest_of_images
-from flare.images.places import STEP_TOLERANCE_MINUTES, SampleRead, image_places, sample_of_files
-from flare.images.planes import is_ignored_channel, parse_name
+from flare.images.planes import (
+    STEP_TOLERANCE_MINUTES,
+    SampleRead,
+    image_places,
+    is_ignored_channel,
+    parse_name,
+    sample_of_files,
+)
 from flare.sample import N_CHANNELS, N_STEPS, Cube, Present
 
 #: File names have whole seconds; an image less than one from its step is on it.

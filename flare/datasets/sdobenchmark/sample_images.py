@@ -6,8 +6,14 @@ from datetime import datetime
 from pathlib import Path
 
 from flare.errors import DatasetInvalid, DatasetNotFound
-from flare.images.places import SampleRead, sample_of_files, start_of
-from flare.images.planes import UNREADABLE_NAME, is_misnamed, parse_name
+from flare.images.planes import (
+    UNREADABLE_NAME,
+    SampleRead,
+    is_misnamed,
+    parse_name,
+    sample_of_files,
+    start_of,
+)
 from flare.sample import CHANNELS, IMAGE_SIZE, Cube
 
 
@@ -70,7 +76,7 @@ def list_names(folder: Path) -> list[str] | None:
 def infer_start(folder: Path) -> datetime:
     """Return the start of the input window of a folder without a table, from its images' times.
 
-    See `flare.images.places.start_of`.
+    See `flare.images.planes.start_of`.
 
     Raises
     ------

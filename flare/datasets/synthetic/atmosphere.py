@@ -8,16 +8,13 @@ no correction, were measured on SDOBenchmark's images.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from dataclasses import field as attribute
 from functools import cached_property
 
 import numpy as np
 
 from flare.datasets.synthetic.exact import F32, exp_of_image, log_of_image
-from flare.datasets.synthetic.field import Field, View, blurred, enlarge, hazy
-from flare.datasets.synthetic.loops import Loops
+from flare.datasets.synthetic.field import Field, Loops, View, blurred, enlarge, hazy
 from flare.datasets.synthetic.textures import crop
 from flare.sample import IMAGE_SIZE, PIXEL_SCALES
 
@@ -45,9 +42,6 @@ class Instant:
     heating: float
     corona: float
     mission: float
-    _cache: dict[tuple[str, float], F32] = attribute(
-        default_factory=dict, init=False, compare=False
-    )
 
     @cached_property
     def texture(self) -> F32:
@@ -62,21 +56,23 @@ class Instant:
 
     def quiet(self, contrast: float) -> F32:
         """Return the quiet corona of a contrast, 1 where it is as bright as usual."""
-        return self._once(
-            "quiet",
-            contrast,
-            lambda: self.column * exp_of_image(np.float32(contrast) * self.texture),
-        )
+        if contrast not in self._quiet:
+            self._quiet[contrast] = self.column * exp_of_image(np.float32(contrast) * self.texture)
+        return self._quiet[contrast]
 
     def threads(self, heat: float) -> F32:
         """Return what a filter of a standardised temperature sees of the loops, (128, 128)."""
-        return self._once("threads", heat, lambda: self.loops.image(heat, self.hours))
+        if heat not in self._threads:
+            self._threads[heat] = self.loops.image(heat, self.hours)
+        return self._threads[heat]
 
-    def _once(self, name: str, value: float, draw: Callable[[], F32]) -> F32:
-        """Draw what several channels share once, when the first one needs it."""
-        if (name, value) not in self._cache:
-            self._cache[name, value] = draw()
-        return self._cache[name, value]
+    @cached_property
+    def _quiet(self) -> dict[float, F32]:
+        return {}
+
+    @cached_property
+    def _threads(self) -> dict[float, F32]:
+        return {}
 
     @cached_property
     def kernels(self) -> F32:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flare.errors import ConfigInvalid
 from flare.goes import CLASS_FLOORS, EVENTS, LABEL_SCALES, QUIET_FLUX, flux_of_class
 
 _REFERENCE = CLASS_FLOORS["C"]
@@ -78,11 +77,7 @@ class FlareProcess:
         return exceeded[-1] + float(np.dot(-np.diff(exceeded), chances))
 
     def truth(self) -> dict[str, float]:
-        """Return the true distribution of the label.
-
-        The expected numbers of flares >= C, M, X, the probability of each event, and quantiles of
-        log10 of the label in W m^-2.
-        """
+        """Return the true distribution of the label: rates, probabilities, log10 quantiles."""
         rates = {f"lambda_{letter}": self.above(CLASS_FLOORS[letter]) for letter in "CMX"}
         rates |= {f"p_{event}": self.probability(event) for event in EVENTS}
         quantiles = zip(QUANTILES, self.log10_flux_quantiles(QUANTILES), strict=True)
@@ -179,13 +174,3 @@ LEVELS: dict[str, Level] = {
     "medium": Level(-0.80, 1.74, 1.15, -5.22, 0.60, hidden=0.20, heating=0.45),
     "hard": Level(-0.893, 1.40, 1.25, -2.05, 0.15, hidden=0.50, heating=0.25),
 }
-
-
-def level_of(difficulty: str) -> Level:
-    """Return a level by its name.
-
-    Raises ConfigInvalid: there is no such level.
-    """
-    if difficulty not in LEVELS:
-        raise ConfigInvalid(f"difficulty is {difficulty!r}; choose one of {', '.join(LEVELS)}")
-    return LEVELS[difficulty]

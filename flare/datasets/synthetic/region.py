@@ -4,6 +4,11 @@ Five standard normal latents describe a region in one range of 24 h. Three of th
 concentrations of flux; the contact of the two polarities there, emergence and a hidden latent set
 the flare rate. The images show the same concentrations, so a forecast can be learned from them, and
 the true rates are an upper bound on its skill.
+
+Concentrations follow Hale's and Joy's laws: a compact leading and a dispersed following cluster of
+opposite polarity, and parasitic bipoles inside the leading one that grow with shear. Lengths are
+image pixels in the region's tangent plane (``u`` west, ``v`` north), fluxes in gauss times square
+pixels.
 """
 
 import math
@@ -12,13 +17,15 @@ from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
+from flare.datasets.synthetic.exact import F64, exp
 from flare.datasets.synthetic.flares import EMERGENCE, LEVELS, FlareProcess, Level
-from flare.datasets.synthetic.sources import Latents, Skeleton, make_skeleton
 from flare.goes import HEADLINE_EVENT, QUIET_FLUX, class_letter, event_outcomes
 from flare.sample import INPUT_WINDOW_HOURS
 from flare.seeding import Stream, stream
+
+_LEADING, _FOLLOWING, _PARASITES = 10, 14, 3
+_TYPICAL_FLUX = 6.0e5  # of each polarity; about 5e21 Mx
 
 SPLITS = ("training", "test")
 
@@ -26,15 +33,8 @@ SPLITS = ("training", "test")
 #: so that a synthetic region cannot be mistaken for a real one.
 FIRST_NUMBER = {"training": 30_001, "test": 90_001}
 
-# Share of each latent's variance that is constant for a region; the rest is new in every range.
-_LASTING = Latents(flux=0.97, closeness=0.93, shear=0.90, emergence=0.60, hidden=0.80)
-
 # ln(contact) of regions drawn at random is about normal, with this mean and deviation.
 _CONTACT_MEAN, _CONTACT_DEVIATION = 8.850, 0.635
-
-#: How the regions of the test split are chosen: unselected, like those of the training split, or
-#: selected by their labels as SDOBenchmark's were.
-TEST_SPLITS = ("as_observed", "selected")
 
 # Acceptance of a region by a selected test split, by its largest flare; for M flares multiplied by
 # the share of samples with one. Gives about the class mix of SDOBenchmark's test split, which is
@@ -49,6 +49,109 @@ _FURTHER_RANGES = (5, 0.45)
 #: Degrees of longitude a day, synodic.
 ROTATION = 13.2
 _FIRST_DAY, _MAXIMUM, _LAST_DAY = datetime(2012, 1, 1), datetime(2014, 4, 1), datetime(2017, 12, 1)
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Standard normal descriptions of a region during one range of 24 h.
+
+    ``flux``: logarithm of the unsigned flux. ``closeness`` of the two polarities. ``shear`` of the
+    inversion line, with parasitic polarity. ``emergence`` (> 0) or decay. ``hidden``: everything
+    else that the rate depends on; it shows only in the temperature of the corona.
+    """
+
+    flux: float
+    closeness: float
+    shear: float
+    emergence: float
+    hidden: float
+
+
+# Share of each latent's variance that is constant for a region; the rest is new in every range.
+_LASTING = Latents(flux=0.97, closeness=0.93, shear=0.90, emergence=0.60, hidden=0.80)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Flux concentrations: places ``u`` and ``v``, Gaussian widths, signed ``flux``; all (J,)."""
+
+    u: F64
+    v: F64
+    width: F64
+    flux: F64
+
+    @property
+    def contact(self) -> float:
+        """Flux that the two polarities have in the same place, in gauss times pixels.
+
+        The square root of the overlap integral of the two smooth fields: the part that the
+        unsigned flux near strong-gradient inversion lines plays in Schrijver (2007,
+        doi:10.1086/511857), before anything is observed.
+        """
+        plus, minus = self.flux > 0, self.flux < 0
+        width2 = self.width[plus][:, None] ** 2 + self.width[minus][None, :] ** 2
+        apart2 = (self.u[plus][:, None] - self.u[minus]) ** 2
+        apart2 += (self.v[plus][:, None] - self.v[minus]) ** 2
+        pairs = self.flux[plus][:, None] * -self.flux[minus]
+        overlap = pairs * exp(-0.5 * apart2 / width2) / (2 * math.pi * width2)
+        return math.sqrt(float(overlap.sum()))
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The constant part of a region's layout; ``angle`` and ``turn`` in radians.
+
+    ``scatter`` (J, 2) standard normal places within a cluster, leading ones first, ``share`` (J,)
+    of the cluster's signed flux, ``thickness`` (J,) relative widths, ``angle`` (K,) of parasites.
+    """
+
+    scatter: F64
+    share: F64
+    thickness: F64
+    angle: F64
+    turn: float
+    leading_sign: float
+
+    def place(self, latents: Latents, hours: float) -> Sources:
+        """Return the concentrations ``hours`` (<= 0) before the end of a window."""
+        grown = 1 + 0.10 * float(np.clip(latents.emergence, -2.5, 2.5)) * hours / 12
+        size = math.exp(0.36 * latents.flux)
+        half = 27 * size * math.exp(-0.55 * latents.closeness) * grown
+        compact = np.where(self.share > 0, 0.6, 1.0)
+        u = self.scatter[:, 0] * compact * 27 * size + np.where(self.share > 0, half, -half)
+        v = self.scatter[:, 1] * compact * 17 * size
+        width = self.thickness * np.where(self.share > 0, 5.0, 7.0) * math.sqrt(size)
+        strongest = np.argsort(-self.share)[:_PARASITES]
+        away = width[strongest] + 5.0
+        parasite_u = u[strongest] + away * [math.cos(angle) for angle in self.angle]
+        parasite_v = v[strongest] + away * [math.sin(angle) for angle in self.angle]
+        parasite = -0.05 * math.exp(0.8 * latents.shear) * np.ones(_PARASITES)
+        turn = self.turn + 0.30 * latents.shear
+        u, v = np.append(u, parasite_u), np.append(v, parasite_v)
+        total = self.leading_sign * _TYPICAL_FLUX * math.exp(0.75 * latents.flux) * grown
+        return Sources(
+            u * math.cos(turn) - v * math.sin(turn),
+            u * math.sin(turn) + v * math.cos(turn),
+            np.append(width, np.full(_PARASITES, 4.5)),
+            total * np.append(self.share, parasite),
+        )
+
+
+def make_skeleton(latitude: float, rng: np.random.Generator) -> Skeleton:
+    """Draw the layout of a region at a latitude in degrees."""
+    n = _LEADING + _FOLLOWING
+    share = rng.lognormal(0, 0.6, n)
+    share[:_LEADING] /= share[:_LEADING].sum()
+    share[_LEADING:] /= -share[_LEADING:].sum()
+    return Skeleton(
+        scatter=np.clip(rng.standard_normal((n, 2)), -2, 2),
+        share=share,
+        thickness=rng.uniform(0.7, 1.3, n),
+        angle=rng.uniform(0, 2 * math.pi, _PARASITES),
+        turn=math.radians(rng.normal(-0.4 * latitude, 9)),  # Joy: leading nearer the equator
+        # Hale's law in cycle 24: the leading polarity is negative in the north.
+        leading_sign=-1.0 if latitude > 0 else 1.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -157,7 +260,7 @@ def _windows(
             yield Window(sample_id, end, longitude, latents, activity, flares, flux)
 
 
-def _latents(lasting: NDArray[np.float64], rng: np.random.Generator) -> Latents:
+def _latents(lasting: F64, rng: np.random.Generator) -> Latents:
     share = np.array(astuple(_LASTING))
     values = np.sqrt(share) * lasting + np.sqrt(1 - share) * rng.standard_normal(len(lasting))
     return Latents(*values.tolist())

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from flare.datasets.synthetic.atmosphere import Instant, draw
 from flare.datasets.synthetic.exact import F32
-from flare.datasets.synthetic.field import Field, Network, enlarge, field_at, view_of
-from flare.datasets.synthetic.loops import loops_of
+from flare.datasets.synthetic.field import Field, Network, enlarge, field_at, loops_of, view_of
 from flare.datasets.synthetic.region import ROTATION, SPLITS, Region, Window
 from flare.datasets.synthetic.textures import Drift, crop
 from flare.sample import (

@@ -18,83 +18,51 @@ from flare.sample import IMAGE_SIZE
 EDGE = 512
 _FIELDS = 2  # per kind; offsets and mirrors make them many
 
-Texture = Callable[[np.random.Generator], F64]
+
+def filtered(rng: np.random.Generator, slope: float, blur: float) -> F64:
+    """Return noise of amplitude k^-slope, with a Gaussian cut at scales below ``blur`` pixels."""
+    white = rng.standard_normal((EDGE, EDGE))
+    frequency = np.fft.fftfreq(EDGE)
+    k2 = frequency[:, None] ** 2 + frequency[None, : EDGE // 2 + 1] ** 2
+    k2 = np.maximum(k2, EDGE**-2.0)
+    amplitude = exp(-0.5 * slope * log(k2) - 2 * np.pi**2 * blur**2 * k2)
+    spectrum = np.fft.rfft2(white) * amplitude
+    spectrum[0, 0] = 0
+    return standardised(np.fft.irfft2(spectrum, s=(EDGE, EDGE)))
 
 
-def filtered(slope: float, blur: float) -> Texture:
-    """Make noise of amplitude k^-slope, with a Gaussian cut at scales below ``blur`` pixels."""
-
-    def make(rng: np.random.Generator) -> F64:
-        white = rng.standard_normal((EDGE, EDGE))
-        frequency = np.fft.fftfreq(EDGE)
-        k2 = frequency[:, None] ** 2 + frequency[None, : EDGE // 2 + 1] ** 2
-        k2 = np.maximum(k2, EDGE**-2.0)
-        amplitude = exp(-0.5 * slope * log(k2) - 2 * np.pi**2 * blur**2 * k2)
-        spectrum = np.fft.rfft2(white) * amplitude
-        spectrum[0, 0] = 0
-        return standardised(np.fft.irfft2(spectrum, s=(EDGE, EDGE)))
-
-    return make
-
-
-def smeared(grains: Texture, *, steps: int, bend: float) -> Texture:
+def smeared(rng: np.random.Generator, grains: F64, *, steps: int, bend: float) -> F64:
     """Smear grains ``steps`` pixels each way along lines that all bend about one direction.
 
     ``bend``: how far the lines turn away from it; 0 would leave them straight.
     """
-
-    def make(rng: np.random.Generator) -> F64:
-        grain = grains(rng).ravel()
-        dx = 1 + bend * _DIRECTION(rng)
-        dy = bend * _DIRECTION(rng)
-        length = np.sqrt(dx * dx + dy * dy) + 1e-9
-        dx, dy = (dx / length).ravel(), (dy / length).ravel()
-        rows, columns = (axis.ravel().astype(np.float64) for axis in np.mgrid[:EDGE, :EDGE])
-        total = grain.copy()
-        for direction in (-1.0, 1.0):
-            y, x = rows.copy(), columns.copy()
-            for _ in range(steps):
-                here = _cell(y, x)
-                y += direction * dy[here]
-                x += direction * dx[here]
-                total += grain[_cell(y, x)]
-        return standardised(total.reshape(EDGE, EDGE))
-
-    return make
+    grain = grains.ravel()
+    dx = 1 + bend * filtered(rng, 2.5, 6.0)
+    dy = bend * filtered(rng, 2.5, 6.0)
+    length = np.sqrt(dx * dx + dy * dy) + 1e-9
+    dx, dy = (dx / length).ravel(), (dy / length).ravel()
+    rows, columns = (axis.ravel().astype(np.float64) for axis in np.mgrid[:EDGE, :EDGE])
+    total = grain.copy()
+    for direction in (-1.0, 1.0):
+        y, x = rows.copy(), columns.copy()
+        for _ in range(steps):
+            here = _cell(y, x)
+            y += direction * dy[here]
+            x += direction * dx[here]
+            total += grain[_cell(y, x)]
+    return standardised(total.reshape(EDGE, EDGE))
 
 
-def displaced(texture: Texture, *, by: float) -> Texture:
+def displaced(rng: np.random.Generator, field: F64, *, by: float) -> F64:
     """Displace a texture by a smooth noise with a standard deviation of ``by`` pixels."""
-
-    def make(rng: np.random.Generator) -> F64:
-        field = texture(rng)
-        rows, columns = np.mgrid[:EDGE, :EDGE]
-        place = _cell(rows + by * _SWIRL(rng), columns + by * _SWIRL(rng))
-        return standardised(field.ravel()[place])
-
-    return make
+    rows, columns = np.mgrid[:EDGE, :EDGE]
+    place = _cell(rows + by * filtered(rng, 1.8, 3.0), columns + by * filtered(rng, 1.8, 3.0))
+    return standardised(field.ravel()[place])
 
 
-def patchy(texture: Texture, *, level: float) -> Texture:
+def patchy(field: F64, *, level: float) -> F64:
     """Compress a texture towards two levels, so that it has patches with edges."""
-
-    def make(rng: np.random.Generator) -> F64:
-        field = texture(rng)
-        return standardised(field / np.sqrt(level + field * field))
-
-    return make
-
-
-def mixed(*parts: tuple[float, Texture]) -> Texture:
-    """Add textures with weights."""
-
-    def make(rng: np.random.Generator) -> F64:
-        total = np.zeros((EDGE, EDGE))
-        for weight, texture in parts:
-            total += weight * texture(rng)
-        return standardised(total)
-
-    return make
+    return standardised(field / np.sqrt(level + field * field))
 
 
 def standardised(field: F64) -> F64:
@@ -109,29 +77,39 @@ def _cell(y: F64, x: F64) -> np.ndarray:
     return np.asarray((row & (EDGE - 1)) * EDGE + (column & (EDGE - 1)))
 
 
-_DIRECTION = filtered(2.5, 6.0)
-_SWIRL = filtered(1.8, 3.0)
+def _cloud(rng: np.random.Generator) -> F64:
+    clouds = displaced(rng, patchy(filtered(rng, 1.7, 1.6), level=0.5), by=12.0)
+    return standardised(clouds + 0.6 * filtered(rng, 1.8, 1.6))
 
-_KINDS: dict[str, Texture] = {
-    "white": filtered(0, 0),
-    "grain": filtered(0, 0.6),
-    "granule": filtered(0.0, 0.75),
-    "fragment": displaced(filtered(0.6, 0.8), by=5.0),
-    "network": filtered(0.3, 1.1),
-    "mottle": filtered(0.8, 1.2),
-    "cloud": mixed(
-        (1.0, displaced(patchy(filtered(1.7, 1.6), level=0.5), by=12.0)), (0.6, filtered(1.8, 1.6))
-    ),
-    "hair": mixed(
-        (1.0, smeared(filtered(0.7, 1.0), steps=14, bend=1.1)),
-        (0.7, smeared(filtered(0.3, 0.6), steps=7, bend=1.1)),
-    ),
-    "fibril": mixed(
-        (1.0, smeared(filtered(0.4, 0.7), steps=6, bend=1.3)), (0.6, filtered(0.9, 0.8))
-    ),
-    "blotch": mixed(
-        (1.0, displaced(filtered(1.3, 0.8), by=14.0)), (0.2, displaced(filtered(0.4, 0.7), by=8.0))
-    ),
+
+def _hair(rng: np.random.Generator) -> F64:
+    long = smeared(rng, filtered(rng, 0.7, 1.0), steps=14, bend=1.1)
+    short = smeared(rng, filtered(rng, 0.3, 0.6), steps=7, bend=1.1)
+    return standardised(long + 0.7 * short)
+
+
+def _fibril(rng: np.random.Generator) -> F64:
+    fibrils = smeared(rng, filtered(rng, 0.4, 0.7), steps=6, bend=1.3)
+    return standardised(fibrils + 0.6 * filtered(rng, 0.9, 0.8))
+
+
+def _blotch(rng: np.random.Generator) -> F64:
+    large = displaced(rng, filtered(rng, 1.3, 0.8), by=14.0)
+    return standardised(large + 0.2 * displaced(rng, filtered(rng, 0.4, 0.7), by=8.0))
+
+
+#: Their order decides their seeds.
+_KINDS: dict[str, Callable[[np.random.Generator], F64]] = {
+    "white": lambda rng: filtered(rng, 0, 0),
+    "grain": lambda rng: filtered(rng, 0, 0.6),
+    "granule": lambda rng: filtered(rng, 0.0, 0.75),
+    "fragment": lambda rng: displaced(rng, filtered(rng, 0.6, 0.8), by=5.0),
+    "network": lambda rng: filtered(rng, 0.3, 1.1),
+    "mottle": lambda rng: filtered(rng, 0.8, 1.2),
+    "cloud": _cloud,
+    "hair": _hair,
+    "fibril": _fibril,
+    "blotch": _blotch,
 }
 
 

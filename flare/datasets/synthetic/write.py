@@ -2,19 +2,21 @@
 
 import csv
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from PIL import Image
 
 from flare.cores import usable_cores
-from flare.datasets.synthetic.flares import level_of
-from flare.datasets.synthetic.region import SPLITS, TEST_SPLITS, Region, Window, make_regions
+from flare.datasets.synthetic.flares import LEVELS
+from flare.datasets.synthetic.region import SPLITS, Region, Window, make_region, make_regions
 from flare.datasets.synthetic.render import Images, Surroundings
-from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.errors import DatasetInvalid
 from flare.files import atomic_folder, require_space
 from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter
 from flare.parallel import Progress, map_in_order
@@ -23,7 +25,6 @@ from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
 GENERATOR_VERSION = 2
 BYTES_PER_SAMPLE = 450_000
 JPEG_QUALITY = 75
-MOST_SAMPLES = 200_000  # a split's regions then stay within their block of numbers
 
 _IMAGE_DESCRIPTION = 0x010E  # EXIF tag
 _FLAGGED_REMARK = "flagged: synthetic image of doubtful quality"
@@ -74,9 +75,6 @@ def synthesize(
 
     Raises
     ------
-    ConfigInvalid
-        A size, the seed or the number of processes is out of bounds, or there is no such way to
-        choose test regions.
     DatasetInvalid
         ``dest`` exists.
     DiskTooSmall
@@ -85,17 +83,15 @@ def synthesize(
         Another process is making ``dest``.
     """
     dest = Path(dest)
-    workers = processes if processes is not None else usable_cores()
-    _check(dest, n_training, n_test, seed, workers)
-    level = level_of(difficulty)
-    if test not in TEST_SPLITS:
-        raise ConfigInvalid(f"test is {test!r}; choose one of {', '.join(TEST_SPLITS)}")
+    _refuse_existing(dest)
     sizes = {"training": n_training, "test": n_test}
-    regions = [
-        region
+    instead = "ask for fewer samples, or choose another data_dir"
+    require_space(dest, sum(sizes.values()) * BYTES_PER_SAMPLE, str(dest), instead=instead)
+    regions = {
+        split: make_regions(split, sizes[split], seed=seed, level=LEVELS[difficulty], test=test)
         for split in SPLITS
-        for region in make_regions(split, sizes[split], seed=seed, level=level, test=test)
-    ]
+    }
+    every = [region for split in SPLITS for region in regions[split]]
     description = {
         "name": "synthetic",
         "synthetic": True,
@@ -106,28 +102,31 @@ def synthesize(
         "n_training": n_training,
         "n_test": n_test,
     }
-    instead = "ask for fewer samples, or choose another data_dir"
-    require_space(dest, sum(sizes.values()) * BYTES_PER_SAMPLE, str(dest), instead=instead)
     with atomic_folder(dest) as folder:
         text = json.dumps(description, indent=2) + "\n"
         (folder / "dataset.json").write_text(text, encoding="utf-8")
         for split in SPLITS:
-            _write_meta_data(folder / split, [r for r in regions if r.split == split])
-        _write_oracle(folder / "oracle" / "oracle.csv", regions)
-        _write_images(folder, regions, seed, workers, progress)
-    summaries = {split: summarise(regions, split) for split in SPLITS}
-    return SyntheticSummary(dest, **summaries)
+            rows = [_label(window) for region in regions[split] for window in region.windows]
+            _write_table(folder / split / "meta_data.csv", rows)
+        rates = [_rates(window) for region in every for window in region.windows]
+        _write_table(folder / "oracle" / "oracle.csv", rates)
+        write = partial(write_region, folder, seed)
+        workers = usable_cores() if processes is None else processes
+        with closing(map_in_order(write, every, processes=workers)) as written:
+            for done, _ in enumerate(written, 1):
+                if progress is not None:
+                    progress(done, len(every))
+    return SyntheticSummary(dest, **{split: _summarise(regions[split]) for split in SPLITS})
 
 
-def summarise(regions: list[Region], split: str) -> SplitSummary:
-    """Count the samples, regions and classes of one split."""
-    chosen = [region for region in regions if region.split == split]
-    classes = dict.fromkeys(("quiet", *CLASS_LETTERS), 0)
-    for region in chosen:
-        for window in region.windows:
-            quiet = window.peak_flux == QUIET_FLUX
-            classes["quiet" if quiet else class_letter(window.peak_flux)] += 1
-    return SplitSummary(sum(classes.values()), len(chosen), classes)
+def write_region(folder: Path, seed: int, region: Region) -> None:
+    """Write all samples of a region under ``folder``."""
+    surroundings = Surroundings(region, seed)
+    for position, window in enumerate(region.windows):
+        name = window.sample_id.removeprefix(f"{region.number}_")
+        sample = folder / region.split / str(region.number) / name
+        sample.mkdir(parents=True)
+        write_sample(sample, window, surroundings.images(window, position))
 
 
 def write_sample(folder: Path, window: Window, images: Images) -> None:
@@ -145,71 +144,57 @@ def write_sample(folder: Path, window: Window, images: Images) -> None:
             )
 
 
-def _check(dest: Path, n_training: int, n_test: int, seed: int, workers: int) -> None:
-    for name, value, most in (
-        ("n_training", n_training, MOST_SAMPLES),
-        ("n_test", n_test, MOST_SAMPLES),
-        ("processes", workers, 1024),
-    ):
-        if not 1 <= value <= most:
-            raise ConfigInvalid(f"{name} is {value}; give a number from 1 to {most}")
-    if seed < 0:
-        raise ConfigInvalid(f"seed is {seed}; give a number from 0 on")
-    refuse_existing(dest)
+def write_example(dest: Path) -> Path:
+    """Write the images of ``data/example`` to ``dest/<id>`` and return that folder.
+
+    It is the first sample of a selected test split that an M-class flare follows and that lacks one
+    or two of its images, so that the example shows missing images too.
+
+    Raises DatasetInvalid: the folder exists.
+    """
+    for index in count():
+        region = make_region("test", index, seed=0, test="selected")
+        surroundings = Surroundings(region, seed=0)
+        for position, window in enumerate(region.windows):
+            if class_letter(window.peak_flux) != "M":
+                continue
+            images = surroundings.images(window, position)
+            if (~images.present).sum() in (1, 2):
+                folder = Path(dest) / window.sample_id
+                _refuse_existing(folder)
+                with atomic_folder(folder) as partial_folder:
+                    write_sample(partial_folder, window, images)
+                return folder
+    raise AssertionError("the indices do not end")
 
 
-def refuse_existing(dest: Path) -> None:
-    """Raise DatasetInvalid if ``dest`` exists."""
+def _refuse_existing(dest: Path) -> None:
     if dest.exists():
         raise DatasetInvalid(f"{dest} already exists; delete it or choose another folder")
 
 
-def _write_meta_data(folder: Path, regions: list[Region]) -> None:
-    folder.mkdir(exist_ok=True)
-    with (folder / "meta_data.csv").open("w", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("id", "start", "end", "peak_flux"))
-        for region in regions:
-            for window in region.windows:
-                times = (_nanoseconds(window.start), _nanoseconds(window.end))
-                rows.writerow((window.sample_id, *times, window.peak_flux))
+def _summarise(regions: Sequence[Region]) -> SplitSummary:
+    classes = dict.fromkeys(("quiet", *CLASS_LETTERS), 0)
+    for region in regions:
+        for window in region.windows:
+            quiet = window.peak_flux == QUIET_FLUX
+            classes["quiet" if quiet else class_letter(window.peak_flux)] += 1
+    return SplitSummary(sum(classes.values()), len(regions), classes)
 
 
-def _nanoseconds(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S}.000000000"
+def _label(window: Window) -> dict[str, object]:
+    start, end = (f"{time:%Y-%m-%d %H:%M:%S}.000000000" for time in (window.start, window.end))
+    return {"id": window.sample_id, "start": start, "end": end, "peak_flux": window.peak_flux}
 
 
-def _write_oracle(path: Path, regions: list[Region]) -> None:
-    path.parent.mkdir(exist_ok=True)
-    windows = [window for region in regions for window in region.windows]
-    rates = [
-        {"id": window.sample_id}
-        | {name: f"{value:.6g}" for name, value in window.flares.truth().items()}
-        for window in windows
-    ]
-    with path.open("w", newline="") as file:
-        rows = csv.DictWriter(file, list(rates[0]), lineterminator="\n")
-        rows.writeheader()
-        rows.writerows(rates)
+def _rates(window: Window) -> dict[str, object]:
+    rates = {name: f"{value:.6g}" for name, value in window.flares.truth().items()}
+    return {"id": window.sample_id, **rates}
 
 
-def _write_images(
-    folder: Path, regions: list[Region], seed: int, workers: int, progress: Progress | None
-) -> None:
-    write = partial(write_region, folder, seed)
-    done = 0
-    with closing(map_in_order(write, regions, processes=workers)) as samples:
-        for _ in samples:
-            done += 1
-            if progress is not None:
-                progress(done, len(regions))
-
-
-def write_region(folder: Path, seed: int, region: Region) -> None:
-    """Write all samples of a region under ``folder``."""
-    surroundings = Surroundings(region, seed)
-    for position, window in enumerate(region.windows):
-        name = window.sample_id.removeprefix(f"{region.number}_")
-        sample = folder / region.split / str(region.number) / name
-        sample.mkdir(parents=True)
-        write_sample(sample, window, surroundings.images(window, position))
+def _write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    path.parent.mkdir()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)

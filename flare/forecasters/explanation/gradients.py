@@ -75,12 +75,8 @@ def integrate_gradients(
 ) -> Attribution:
     """Attribute the forecast of one sample to its pixels: cube (T, C, S, S), present (T, C).
 
-    Raises
-    ------
-    ConfigInvalid
-        The forecaster is not a network, Captum is not installed, or the event is not forecast.
-    InputInvalid
-        No image is present.
+    Raises ConfigInvalid: the forecaster is not a network, Captum is not installed, or the event is
+    not forecast; InputInvalid: no image is present.
     """
     if not isinstance(forecaster, NetworkForecaster):
         raise ConfigInvalid(

@@ -1,12 +1,10 @@
 """Explain one forecast of any forecaster by occlusion: hide a part, and forecast again.
 
-A hidden image, channel or time step counts as missing, which every forecaster was trained to bear.
-A hidden place fades, in each image, into the median grey level of that image: the quiet Sun. It has
-soft edges, because sharp ones are structure that no image of the Sun has, and networks answer them.
-What hiding a part takes from the probability is the part's contribution; a negative one made the
-event less likely. Parts that say the same (an image and the one before it) have small contributions
-each, and they do not add up to the probability. Source: Zeiler and Fergus 2014,
-doi:10.1007/978-3-319-10590-1_53.
+A hidden image, channel or time step counts as missing. A hidden place fades, in each image, into
+the median grey level of that image, with soft edges: sharp ones are structure that no image of the
+Sun has, and networks answer them. What hiding a part takes from the probability is the part's
+contribution; contributions of parts that say the same are small and do not add up. Source: Zeiler
+and Fergus 2014, doi:10.1007/978-3-319-10590-1_53.
 """
 
 from collections.abc import Iterator
@@ -185,12 +183,8 @@ def occlude(
 ) -> Explanation:
     """Explain the forecast of one sample: cube (T, C, S, S), present (T, C).
 
-    Raises
-    ------
-    ConfigInvalid
-        The event is not forecast, or the grid does not divide the images.
-    InputInvalid
-        No image is present.
+    Raises ConfigInvalid: the event is not forecast, or the grid does not divide the images;
+    InputInvalid: no image is present.
     """
     occlusion = prepare(forecaster, cube, present, event=event, grid=grid)
     probability = [

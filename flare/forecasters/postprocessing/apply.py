@@ -1,11 +1,10 @@
 """Turn the outputs of a model into a forecast: calibration, base rates, interval, coherence.
 
-Flux, interval and event probabilities all describe one distribution of the peak flux F. Its
+Flux, interval and event probabilities all describe one distribution of the peak flux F: its
 quantile at the level q reaches a threshold t exactly where P(F >= t) >= 1 - q. Models compute the
-parts in separate heads, and they are calibrated separately, so that an interval may begin above
-M1.0 while P(M1.0) is 0.16. Forecasts are scored and alerts decided by the probabilities, so these
-stay, and the flux and the ends of its interval are moved, no further than to the nearest threshold,
-to where the probabilities allow them to be. The class is then the one that P >= 0.5 gives.
+parts in separate heads that are calibrated separately, so they may contradict each other. Forecasts
+are scored and alerts decided by the probabilities, so these stay; flux and interval are moved, to
+the nearest threshold at most, to where the probabilities allow them to be.
 """
 
 import math
@@ -36,16 +35,15 @@ JUST_BELOW = math.log10(1 - 1e-6)
 class PostProcessing:
     """Calibrations, thresholds and interval, fitted after training on out-of-fold forecasts.
 
-    ``thresholds`` maps each event to the probability at and above which it is forecast, the one
-    with the highest true skill statistic out of fold. ``residual_low`` and ``residual_high``, in
-    dex, are added to the ends of a model's interval, or to its log10 flux where it gives none.
-    ``calibrations`` are by event, none where an event is missing. ``rates`` are the event rates of
-    the samples that the probabilities are meant for; ``stated_rates`` are others to which they are
-    moved instead, and the thresholds are moved already. ``interval_level`` is the level that the
-    interval was fitted for: flux and interval are moved to where the probabilities allow them; None
-    leaves them as they are, which fitting itself needs.
-    With ``distribution`` the events are those of one distribution of the peak flux: flux and
-    interval come from their probabilities, and all of them have the same calibration.
+    ``thresholds`` maps each event to the probability at and above which it is forecast.
+    ``residual_low`` and ``residual_high``, in dex, are added to the ends of a model's interval, or
+    to its log10 flux where it gives none. ``calibrations`` are by event, none where one is missing.
+    ``rates`` are the event rates of the samples that the probabilities are meant for;
+    ``stated_rates`` are others to which they are moved instead, and the thresholds are moved
+    already. ``interval_level`` is the level that the interval was fitted for; None leaves flux and
+    interval as they are, which fitting itself needs. With ``distribution`` the events are those of
+    one distribution of the peak flux: flux and interval come from their probabilities, and all of
+    them have the same calibration.
     """
 
     thresholds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(EVENTS, 0.5))
@@ -88,9 +86,7 @@ class PostProcessing:
         log10_flux
             Shape (N,), from the model; ignored with ``distribution``.
         probability
-            Shape (N, E), from the model, in 0..1; each event on its own.
-        events
-            Their names, from weak to strong.
+            Shape (N, E), from the model, in 0..1; each event on its own, from weak to strong.
         ends
             Lower and upper end of the model's interval, both (N,); None where it gives none.
         level
@@ -108,29 +104,29 @@ class PostProcessing:
             levels = (1 - level) / 2, 0.5, (1 + level) / 2
             quantiles = np.clip(flux_quantiles(calibrated, events, levels), *LOG10_FLUX_RANGE)
             log10_flux, ends = quantiles[:, 1], (quantiles[:, 0], quantiles[:, 2])
-        interval = self.interval(log10_flux, ends)
-        return self.coherent(Forecast(log10_flux, *interval, calibrated, events, self.thresholds))
-
-    def coherent(self, forecast: Forecast) -> Forecast:
-        """Return a forecast whose flux and interval do not contradict its probabilities."""
-        if self.interval_level is None:
-            return forecast
+        low, high = LOG10_FLUX_RANGE
+        lower, upper = (log10_flux, log10_flux) if ends is None else ends
+        forecast = Forecast(
+            log10_flux,
+            # The forecast itself is always inside.
+            np.minimum(np.clip(lower + self.residual_low, low, high), log10_flux),
+            np.maximum(np.clip(upper + self.residual_high, low, high), log10_flux),
+            calibrated,
+            events,
+            self.thresholds,
+        )
         return made_coherent(forecast, level=self.interval_level)
 
     def at_rates(self, stated: Mapping[str, float]) -> "PostProcessing":
         """Return the postprocessing for a time or place with other event rates.
 
-        Thresholds move with the probabilities, so an event with a stated rate is forecast for the
-        same samples as before; but an event that is moved up more, or down less, than a weaker one
-        cannot become more likely than that one, and may lose alarms to it: an event without a
-        stated rate too. Rates stated before are replaced.
+        Thresholds move with the probabilities, so an event is forecast for the same samples as
+        before, unless a weaker event is moved up less, or down more: a stronger one cannot become
+        more likely, and may lose alarms to it. Rates stated before are replaced.
 
-        Raises
-        ------
-        ConfigInvalid
-            An event that is not forecast, a rate that is not strictly between 0 and 1, an event
-            without a known rate of this forecaster, or a stronger event with a higher rate than a
-            weaker one: every M1.0 is a C1.0.
+        Raises ConfigInvalid: an event that is not forecast or whose own rate is unknown, a rate
+        that is not strictly between 0 and 1, or a stronger event with a higher rate than a weaker
+        one.
         """
         thresholds = dict(self.thresholds)
         for event, rate in stated.items():
@@ -154,31 +150,14 @@ class PostProcessing:
         _check_order({**self.rates, **all_stated} if stated else {})
         return replace(self, thresholds=thresholds, stated_rates=all_stated)
 
-    def interval(self, log10_flux: _Floats, ends: _Ends | None = None) -> _Ends:
-        """Return the lower and upper ends of forecasts of log10 flux, limited to its range.
-
-        The forecast itself is always inside.
-        """
-        low, high = LOG10_FLUX_RANGE
-        lower, upper = (log10_flux, log10_flux) if ends is None else ends
-        return (
-            np.minimum(np.clip(lower + self.residual_low, low, high), log10_flux),
-            np.maximum(np.clip(upper + self.residual_high, low, high), log10_flux),
-        )
-
 
 def quantile_bounds(
     probability: _Floats, events: Sequence[str], exceeded: float
 ) -> tuple[_Floats, _Floats]:
-    """Return between which log10 fluxes a quantile must lie for event probabilities to hold.
+    """Return the lowest and highest log10 flux, (N,), that event probabilities allow a quantile.
 
-    ``probability`` is P(event), (N, E), never rising from one event to a stronger one; ``exceeded``
-    is the probability of a flux above the quantile: one minus its level.
-
-    Returns
-    -------
-    The lowest and the highest log10 flux in W m^-2, both of shape (N,) and inclusive; infinite
-    where no event bounds it.
+    Both are inclusive, and infinite where no event bounds the quantile. ``probability`` is (N, E),
+    never rising from one event to a stronger one; ``exceeded`` is one minus the quantile's level.
     """
     thresholds = np.array([math.log10(flux_of_class(event)) for event in events])
     reached = probability >= exceeded
@@ -188,12 +167,14 @@ def quantile_bounds(
     return low, high
 
 
-def made_coherent(forecast: Forecast, *, level: float) -> Forecast:
+def made_coherent(forecast: Forecast, *, level: float | None) -> Forecast:
     """Move flux and interval to where the probabilities allow them.
 
     ``level`` is the share of cases that the interval is meant to hold, half of the rest on either
-    side; the flux is taken as the median.
+    side, None for no change; the flux is taken as the median.
     """
+    if level is None:
+        return forecast
 
     def moved(values: _Floats, exceeded: float) -> _Floats:
         bounds = quantile_bounds(forecast.probability, forecast.events, exceeded)

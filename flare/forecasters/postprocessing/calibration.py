@@ -218,15 +218,9 @@ def choose_calibration(
     simplest, and nothing at all where nothing is to be gained but luck. A method is not tried with
     fewer events or non-events than ``FEWEST_EVENTS``, nor where a fold holds all there are.
 
-    Parameters
-    ----------
-    probability, outcomes
-        Out-of-fold forecasts of one event, and its outcomes, (N,).
-    folds
-        Which fold each sample belongs to, (N,); no active region is in two.
-    regions
-        The active region of each sample, (N,): gains of one region go together in the standard
-        error. None where samples are independent.
+    ``probability`` and ``outcomes`` are out of fold, of one event, (N,). ``folds`` say which fold
+    each sample belongs to, (N,); no active region is in two. ``regions`` are the active regions,
+    (N,): gains of one region go together in the standard error; None for independent samples.
     """
     rarer = min(np.count_nonzero(outcomes), np.count_nonzero(~outcomes))
     if any(len(np.unique(outcomes[folds != fold])) < 2 for fold in np.unique(folds)):

@@ -40,13 +40,13 @@ def fit_postprocessing(
     event that never or always happens keeps 0.5.
 
     The interval is conformal, each tail on its own: order statistics of the residuals at
-    ``ceil((n + 1) (1 +- level) / 2)``. Residuals are from the ends of the forecaster's interval
-    where it gives one, so that the width stays that of each sample; else from the forecast itself.
-    With out-of-fold residuals this is CV+ with the forecaster fitted on all samples in place of the
-    folds' own: the folds were fitted on fewer samples, so the interval is rather too wide. It holds
-    ``level`` on average over new cases like these; samples of one region are alike, so for one set
-    of regions it may hold more or less. Sources: Romano, Patterson and Candes 2019,
-    arXiv:1905.03222; Barber et al. 2021, arXiv:1905.02928.
+    ``ceil((n + 1) (1 +- level) / 2)``, from the ends of the forecaster's interval where it gives
+    one, so that the width stays that of each sample; else from the forecast itself. With
+    out-of-fold residuals this is CV+ with the forecaster fitted on all samples in place of the
+    folds' own, which were fitted on fewer: the interval is rather too wide. It holds ``level`` on
+    average over new cases like these; samples of one region are alike, so for one set of regions it
+    may hold more or less. Sources: Romano, Patterson and Candes 2019, arXiv:1905.03222; Barber et
+    al. 2021, arXiv:1905.02928.
 
     Parameters
     ----------
@@ -59,8 +59,7 @@ def fit_postprocessing(
     level
         Share of cases that the interval should hold.
     regions
-        The active region of each sample, (N,), for the choice of a calibration; None where samples
-        are independent.
+        The active region of each sample, (N,); None where samples are independent.
     distribution
         Whether the events are those of one distribution, which gets one map as a whole.
     """

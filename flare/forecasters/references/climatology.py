@@ -1,8 +1,7 @@
 """References that do not look at the images: climatology, and one flux for every sample.
 
-Climatology is what every model has to beat. The constant is the fixed-point baseline that
-SDOBenchmark publishes, 5.294e-7 W m^-2, the median of the training labels: the error in flux of a
-forecast without any information.
+Climatology is what every model has to beat. The constant is the baseline that SDOBenchmark
+publishes, 5.294e-7 W m^-2, the median of the training labels.
 """
 
 import math
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from flare.errors import DatasetInvalid, ForecasterInvalid, InputInvalid
 from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin, check_cubes
-from flare.forecasters.postprocessing.apply import PostProcessing
+from flare.forecasters.postprocessing.apply import PostProcessing, made_coherent
 from flare.goes import event_outcomes
 from flare.sample import Cube, Present
 
@@ -40,9 +39,8 @@ class Climatology(Forecaster):
         lower, median, upper = (np.full(n, value) for value in self.log10_flux_quantiles)
         rates = np.asarray(self.rates, dtype=np.float64)
         finished = self.postprocessing.apply(median, np.tile(rates, (n, 1)), self.spec.events)
-        return self.postprocessing.coherent(
-            replace(finished, log10_flux=median, lower=lower, upper=upper)
-        )
+        own = replace(finished, log10_flux=median, lower=lower, upper=upper)
+        return made_coherent(own, level=self.postprocessing.interval_level)
 
     def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
         """Return rates and quantiles; there is nothing to write."""

@@ -2,8 +2,7 @@
 
 The flux is the median of the distribution that has these probabilities (``flare.flux_curve``). With
 the single feature ``PIL_PROXY``, which measures the polarity inversion line, it is the field's
-physics threshold: a sample without a magnetogram then gets about the rate of such training samples,
-or the forecast of the median where training has none.
+physics threshold.
 """
 
 from dataclasses import dataclass

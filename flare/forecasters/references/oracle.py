@@ -1,9 +1,7 @@
 """The oracle: uses the generator's true rates of a synthetic dataset; an upper bound on skill.
 
-On unselected regions only chance can beat it. A test split that was selected by its labels has more
-flares than the true rates, and a forecaster that is calibrated to it may score higher there.
-
-The rates are in ``oracle/oracle.csv`` of the dataset; only scoring reads it.
+A test split that was selected by its labels has more flares than the true rates, and a forecaster
+that is calibrated to it may score higher there. Only scoring reads ``oracle/oracle.csv``.
 """
 
 import json

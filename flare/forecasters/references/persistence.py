@@ -4,8 +4,6 @@ It uses labels alone, and only those of windows whose 24 hours have ended at the
 samples without such a window it forecasts the climatology of such samples in the training split.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -50,12 +48,29 @@ def persistence(
     """
     if len(training) == 0:
         raise DatasetInvalid("no training labels to learn persistence from; check the split")
-    labels = training["peak_flux"].to_numpy(dtype=np.float64)
-    fitted = _fit(earlier_flux(training), labels, events, (1 - interval_level) / 2)
-    earlier = earlier_flux(table)
-    if fitted.never:
+    label = training["peak_flux"].to_numpy(dtype=np.float64)
+    before, earlier = earlier_flux(training), earlier_flux(table)
+    if np.isnan(before).all():
         earlier[:] = np.nan
-    return fitted.forecast(earlier, events)
+    rates = _rates(before, label, events)  # (E + 2, E)
+    tail = (1 - interval_level) / 2
+    ends = [tail, 0.5, 1 - tail]
+    with_past = np.isfinite(before)
+    # A region's first window has no earlier one, so some samples have none.
+    low, median, high = np.quantile(np.log10(label[~with_past]), ends)
+    change = np.log10(label[with_past]) - np.log10(before[with_past])
+    least, _, most = np.quantile(change, ends) if len(change) else (0.0, 0.0, 0.0)
+    known = np.isfinite(earlier)
+    state = np.where(known, event_outcomes(earlier, events).sum(axis=1), len(events) + 1)
+    flux = np.where(known, np.log10(earlier), median)
+    return Forecast(
+        log10_flux=flux,
+        lower=np.where(known, np.clip(flux + min(least, 0.0), *LOG10_FLUX_RANGE), low),
+        upper=np.where(known, np.clip(flux + max(most, 0.0), *LOG10_FLUX_RANGE), high),
+        probability=rates[state],
+        events=events,
+        thresholds={event: _threshold(rates[:, k], k) for k, event in enumerate(events)},
+    )
 
 
 def earlier_flux(table: pd.DataFrame) -> _Floats:
@@ -84,65 +99,28 @@ def earlier_flux(table: pd.DataFrame) -> _Floats:
     return earlier
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """Frequencies in training, by the number of events of the earlier window: 0, 1, ... E, unknown.
+def _rates(before: _Floats, label: _Floats, events: tuple[str, ...]) -> _Floats:
+    """Return the frequency of each event by the number of events of the earlier window.
 
-    ``probability`` is (E + 2, E), the last row for unknown. ``residuals`` are the ends of the
-    interval in dex from the earlier flux, ``climatology`` low, median and high log10 flux of
-    samples without an earlier window. ``never`` says that training had no earlier window at all.
+    Shape (E + 2, E): rows are for 0, 1, ... E events, and the last for no earlier window.
     """
-
-    probability: _Floats
-    residuals: tuple[float, float]
-    climatology: tuple[float, float, float]
-    never: bool
-
-    def forecast(self, earlier: _Floats, events: tuple[str, ...]) -> Forecast:
-        """Forecast from the earlier fluxes in W m^-2, (N,), NaN where there is none."""
-        known = np.isfinite(earlier)
-        state = np.where(known, event_outcomes(earlier, events).sum(axis=1), len(events) + 1)
-        low, median, high = self.climatology
-        flux = np.where(known, np.log10(earlier), median)
-        return Forecast(
-            log10_flux=flux,
-            lower=np.where(known, np.clip(flux + self.residuals[0], *LOG10_FLUX_RANGE), low),
-            upper=np.where(known, np.clip(flux + self.residuals[1], *LOG10_FLUX_RANGE), high),
-            probability=self.probability[state],
-            events=events,
-            thresholds={event: self._threshold(k) for k, event in enumerate(events)},
-        )
-
-    def _threshold(self, k: int) -> float:
-        """Return the middle between the probabilities without and with the event before.
-
-        0.5 where the event is not more likely after an event: then no threshold separates them.
-        """
-        without = float(self.probability[: k + 1, k].max())
-        having = float(self.probability[k + 1 : -1, k].min())
-        return (without + having) / 2 if having > without else 0.5
-
-
-def _fit(earlier: _Floats, label: _Floats, events: tuple[str, ...], tail: float) -> _Fitted:
-    known = np.isfinite(earlier)
-    outcomes = event_outcomes(label, events)
-    had = event_outcomes(earlier, events)
-    unknown = ~known  # never empty: a region's first window has no earlier one
-    probability = np.empty((len(events) + 2, len(events)))
+    known = np.isfinite(before)
+    outcomes, had = event_outcomes(label, events), event_outcomes(before, events)
+    rates = np.empty((len(events) + 2, len(events)))
     for k in range(len(events)):
-        probability[: k + 1, k] = _rate(outcomes[known & ~had[:, k], k])
-        probability[k + 1 :, k] = _rate(outcomes[known & had[:, k], k])
-        probability[-1, k] = _rate(outcomes[unknown, k])
-    ends = [tail, 0.5, 1 - tail]
-    low, median, high = np.quantile(np.log10(label[unknown]), ends)
-    added = np.log10(label[known]) - np.log10(earlier[known])
-    least, _, most = np.quantile(added, ends) if known.any() else (0.0, 0.0, 0.0)
-    return _Fitted(
-        probability=np.minimum.accumulate(probability, axis=1),
-        residuals=(min(float(least), 0.0), max(float(most), 0.0)),
-        climatology=(float(low), float(median), float(high)),
-        never=not known.any(),
-    )
+        rates[: k + 1, k] = _rate(outcomes[known & ~had[:, k], k])
+        rates[k + 1 :, k] = _rate(outcomes[known & had[:, k], k])
+        rates[-1, k] = _rate(outcomes[~known, k])
+    return np.asarray(np.minimum.accumulate(rates, axis=1))
+
+
+def _threshold(rates: _Floats, k: int) -> float:
+    """Return the middle between the rates of event k without and with it before.
+
+    0.5 where the event is not more likely after an event: then no threshold separates them.
+    """
+    without, having = float(rates[: k + 1].max()), float(rates[k + 1 : -1].min())
+    return (without + having) / 2 if having > without else 0.5
 
 
 def _rate(outcome: NDArray[np.bool_]) -> float:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from io import StringIO
 from typing import TypeVar
 
 import numpy as np
@@ -22,8 +23,8 @@ from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.fit import calibration_gains, fit_postprocessing
 from flare.goes import event_outcomes
 from flare.progress import bar
-from flare.tracking.registry import RegisteredVersion, run_file
-from flare.tracking.runs import Run, scratch
+from flare.tracking.registry import RegisteredVersion, run_text
+from flare.tracking.runs import Run
 from flare.tracking.tags import CALIBRATION_TAG
 from flare.training.batches import in_pieces, read_ahead
 from flare.verification.inputs import Observations
@@ -225,16 +226,15 @@ def read_out_of_fold(
     Both in the order of ``ids``. None if the run has no such forecasts, or not of all samples and
     events.
     """
-    with scratch() as folder:
-        path = run_file(version, OUT_OF_FOLD_TABLE, folder)
-        if path is None:
-            return None
-        try:
-            table = pd.read_csv(path, dtype={"id": str}).set_index("id").loc[ids]
-            folds = table["fold"].to_numpy(dtype=np.intp)
-            forecast = Forecast.from_columns(table)
-        except (ValueError, KeyError, OSError):
-            return None
+    text = run_text(version.run_id, OUT_OF_FOLD_TABLE)
+    if text is None:
+        return None
+    try:
+        table = pd.read_csv(StringIO(text), dtype={"id": str}).set_index("id").loc[ids]
+        folds = table["fold"].to_numpy(dtype=np.intp)
+        forecast = Forecast.from_columns(table)
+    except (ValueError, KeyError):
+        return None
     numbers = np.column_stack(list(forecast.columns().values()))
     if len(table) != len(ids) or not np.isfinite(numbers).all() or forecast.events != events:
         return None

@@ -8,11 +8,11 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from flare import __version__
 from flare.cores import usable_cores
 from flare.tracking.runs import Run
-
-ENVIRONMENT = "environment.json"
 
 #: What decides about threads and devices.
 _VARIABLES = (
@@ -27,8 +27,8 @@ _VARIABLES = (
 
 
 def log_environment(run: Run) -> None:
-    """Keep with a run what it runs on."""
-    run.log_json(environment(), ENVIRONMENT)
+    """Log what a run runs on, as ``environment.json``."""
+    run.log_json(environment(), "environment.json")
 
 
 def environment() -> dict[str, Any]:
@@ -41,7 +41,7 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "usable_cores": usable_cores(),
-        "memory_gigabytes": _memory(),
+        "memory_gigabytes": round(psutil.virtual_memory().total / 1e9, 1),
         "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
         "unreadable_packages": unreadable,
@@ -74,11 +74,10 @@ def _packages() -> tuple[dict[str, str], int]:
 def _torch() -> dict[str, Any]:
     import torch
 
-    gpus = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     return {
         "version": torch.__version__,
         "cuda": torch.version.cuda,
-        "gpus": gpus,
+        "gpus": [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())],
         "threads": torch.get_num_threads(),
         "interop_threads": torch.get_num_interop_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
@@ -87,16 +86,8 @@ def _torch() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _memory() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
-    except (ValueError, OSError, AttributeError):
-        return None
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

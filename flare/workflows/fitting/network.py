@@ -1,36 +1,36 @@
-"""Train a network on packed rows: its inputs, its first weights, and one training."""
+"""Train networks on packed rows: their inputs, their first weights, one training or several."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from flare.config.network_groups import (
-    ArchitectureOptions,
-    NetworkOptions,
-    ObjectiveOptions,
-    OptimizerOptions,
-)
+from flare.config.network_groups import NetworkOptions, OptimizerOptions
 from flare.errors import DeviceMemoryFull
+from flare.features.table import FEATURE_NAMES
 from flare.forecasters.base import ForecasterSpec
 from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import event_outcomes
 from flare.models import Network, NetworkConfig, build
 from flare.models.normalisation import (
+    ChannelNormalisation,
     Normaliser,
+    Standardisation,
+    fit_standardisation,
+    normalisation_from_sums,
 )
 from flare.seeding import Stream, integer_seed
 from flare.training.augment import build_augmentation
 from flare.training.batches import Batch, Batches, Rows
-from flare.training.linear_curve import fit_linear_curve
+from flare.training.distribution import fit_linear_curve
 from flare.training.loop import Training
 from flare.training.losses import build_loss
 from flare.training.processes import (
@@ -39,17 +39,53 @@ from flare.training.processes import (
     divide_cores,
     fabric_for,
     keep_freed_memory,
-    resolve_precision,
 )
 from flare.training.sampling import build_sampler, class_weights
 from flare.training.state import Checkpoint, EpochRecord, best_record
-from flare.workflows.fitting.network_inputs import NetworkInputs
-from flare.workflows.fitting.training_data import TrainingData
+from flare.workflows.fitting.training_data import TrainingData, features_of
 
 log = logging.getLogger("flare")
 
-#: Options that do not change the result of a training.
-_NO_RESULT = {"average_folds", "checkpoint_steps"}
+
+@dataclass(frozen=True)
+class NetworkInputs:
+    """The scales of images and features, and float32 features (N, D) of all rows.
+
+    They are measured once, on all training rows, and shared by the networks of all folds: they use
+    no label, and no validation row. ``standardisation`` and ``features`` are None for networks
+    without features.
+    """
+
+    normalisation: ChannelNormalisation
+    standardisation: Standardisation | None
+    features: NDArray[np.float32] | None
+
+    @property
+    def n_features(self) -> int:
+        """Number of features that a network gets with the images."""
+        return 0 if self.features is None else self.features.shape[1]
+
+
+def prepare_inputs(data: TrainingData, options: NetworkOptions) -> NetworkInputs:
+    """Measure the scales and compute the features, in rank zero for all processes."""
+    fabric = fabric_for(options)
+    inputs: NetworkInputs | None = None
+    if fabric.is_global_zero:
+        rows = data.split.train
+        normalisation = normalisation_from_sums(
+            data.plane_sums[rows], data.rows.present[rows], pixels=data.pack.image_size**2
+        )
+        standardisation = features = None
+        if options.features:
+            used = np.concatenate([rows, data.split.validation])
+            table = np.full((len(data.rows), len(FEATURE_NAMES)), np.nan)
+            table[used] = features_of(data.rows, "features", used)
+            standardisation = fit_standardisation(table[rows])
+            features = standardisation(table)
+        inputs = NetworkInputs(normalisation, standardisation, features)
+    inputs = fabric.broadcast(inputs)
+    assert inputs is not None
+    return inputs
 
 
 def train_network(
@@ -59,20 +95,28 @@ def train_network(
     *,
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
     on_resume: Callable[[Sequence[EpochRecord]], None] = lambda _records: None,
-    checkpoints: Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[NetworkForecaster, EpochRecord]:
     """Train a network on the training rows; return that of the best epoch, and its record.
 
     ``on_epoch`` is called with every new record; an exception from it ends the training.
-    ``on_resume`` is called with the records of a checkpoint that is resumed, which is in
-    ``checkpoints``.
+    ``on_resume`` is called with the records of a checkpoint that is resumed.
 
     Raises CheckpointInvalid: the checkpoint is damaged, or of another training.
     """
     rows, patience = data.split.train, options.patience
-    checkpoint = checkpoint_for(checkpoints, "network", data, rows, options)
     validation = _batches(data, inputs, data.split.validation, options)
-    with _training(data, inputs, rows, options, checkpoint, validation) as training:
+    with prepared_process(options) as (fabric, stop):
+        training = set_up(
+            data,
+            inputs,
+            rows,
+            options,
+            fabric=fabric,
+            stop=stop,
+            validation=validation,
+            checkpoint=checkpoint,
+        )
         if training.resumed:
             state = training.state
             log.info("resuming after %d epochs and %d steps", state.epoch, state.step)
@@ -82,26 +126,7 @@ def train_network(
                 on_epoch(record)
         if training.epochs_since_best() >= patience:
             log.info("stopped early: no lower cross-entropy for %d epochs", patience)
-    return _forecaster(training, data, inputs, rows, options), best_record(training.records)
-
-
-def train_for(
-    data: TrainingData,
-    inputs: NetworkInputs,
-    rows: Rows,
-    options: NetworkOptions,
-    checkpoint: Checkpoint | None,
-    *,
-    epochs: int,
-) -> NetworkForecaster:
-    """Train a network on some rows for the first ``epochs`` of its schedule, without validation."""
-    with (
-        _training(data, inputs, rows, options, checkpoint, None) as training,
-        closing(training.fit()) as records,
-    ):
-        while len(training.records) < epochs:
-            next(records)
-    return _forecaster(training, data, inputs, rows, options)
+    return forecaster_of(training, data, inputs, rows, options), best_record(training.records)
 
 
 def train_side_by_side(
@@ -120,9 +145,9 @@ def train_side_by_side(
     """
     trainings = []
     with ExitStack() as stack:
-        fabric, stop = stack.enter_context(_prepared_process(options))
+        fabric, stop = stack.enter_context(prepared_process(options))
         for rows, left_out in parts:
-            training = _set_up(
+            training = set_up(
                 data,
                 inputs,
                 rows,
@@ -131,40 +156,16 @@ def train_side_by_side(
                 stop=stop,
                 validation=_batches(data, inputs, left_out, options),
                 choose_epoch=False,
-                shown=False,
+                show_progress=False,
             )
             trainings.append((training, stack.enter_context(closing(training.fit())), rows))
         for _ in range(options.epochs):
             on_epoch([next(records) for _, records, _ in trainings])
-    return [_forecaster(one, data, inputs, rows, options) for one, _, rows in trainings]
+    return [forecaster_of(one, data, inputs, rows, options) for one, _, rows in trainings]
 
 
 @contextmanager
-def _training(
-    data: TrainingData,
-    inputs: NetworkInputs,
-    rows: Rows,
-    options: NetworkOptions,
-    checkpoint: Checkpoint | None,
-    validation: Batches | None,
-) -> Iterator[Training]:
-    """Set up one training; see ``_prepared_process``."""
-    with _prepared_process(options) as (fabric, stop):
-        yield _set_up(
-            data,
-            inputs,
-            rows,
-            options,
-            fabric=fabric,
-            stop=stop,
-            validation=validation,
-            checkpoint=checkpoint,
-            shown=fabric.is_global_zero,
-        )
-
-
-@contextmanager
-def _prepared_process(options: NetworkOptions) -> Iterator[tuple[Fabric, Callable[[], bool]]]:
+def prepared_process(options: NetworkOptions) -> Iterator[tuple[Fabric, Callable[[], bool]]]:
     """Prepare this process for training; give its Fabric, and whether Ctrl-C was pressed.
 
     Torch's random stream, threads and signal handlers are restored at the end.
@@ -184,7 +185,7 @@ def _prepared_process(options: NetworkOptions) -> Iterator[tuple[Fabric, Callabl
             raise KeyboardInterrupt
 
 
-def _set_up(
+def set_up(
     data: TrainingData,
     inputs: NetworkInputs,
     rows: Rows,
@@ -195,11 +196,11 @@ def _set_up(
     validation: Batches | None,
     checkpoint: Checkpoint | None = None,
     choose_epoch: bool = True,
-    shown: bool,
+    show_progress: bool = True,
 ) -> Training:
     """Make a network with its first weights, and the training of it on some rows."""
     torch.manual_seed(integer_seed(options.seed, Stream.WEIGHTS))
-    network = build(network_config(options, inputs.n_features))
+    network = build(_network_config(options, inputs.n_features))
     _set_first_forecast(network, data, inputs, rows)
     return Training(
         network,
@@ -213,12 +214,13 @@ def _set_up(
         augment=build_augmentation(options, inputs.normalisation),
         checkpoint=checkpoint,
         stop=stop,
-        progress=partial(_progress, epochs=options.epochs, shown=shown),
+        progress=partial(
+            _progress, epochs=options.epochs, shown=show_progress and fabric.is_global_zero
+        ),
     )
 
 
-def network_config(options: NetworkOptions, n_features: int) -> NetworkConfig:
-    """Return the config of the network that the options describe."""
+def _network_config(options: NetworkOptions, n_features: int) -> NetworkConfig:
     return NetworkConfig(
         architecture=options.architecture,
         width=options.width,
@@ -236,7 +238,7 @@ def _set_first_forecast(
     peak_flux = data.peak_flux[rows]
     # Half an event and half a non-event more, so that no rate is 0 or 1.
     rates = ((event_outcomes(peak_flux).sum(axis=0) + 0.5) / (len(rows) + 1)).tolist()
-    network.start_at(float(np.median(np.log10(peak_flux))), rates)
+    network.heads.start_at(float(np.median(np.log10(peak_flux))), rates)
     if network.heads.linear is not None and inputs.features is not None:
         fit_linear_curve(
             network.heads.linear,
@@ -263,7 +265,7 @@ def _report_full_memory(options: OptimizerOptions) -> Iterator[None]:
     )
 
 
-def _forecaster(
+def forecaster_of(
     training: Training,
     data: TrainingData,
     inputs: NetworkInputs,
@@ -271,7 +273,7 @@ def _forecaster(
     options: NetworkOptions,
 ) -> NetworkForecaster:
     """Return the network of the best epoch as a forecaster, without postprocessing."""
-    config = network_config(options, inputs.n_features)
+    config = _network_config(options, inputs.n_features)
     with torch.random.fork_rng(devices=[]):
         network = build(config).eval()  # a new one: the trained one may have SyncBatchNorm layers
     network.load_state_dict(training.best_weights)
@@ -301,30 +303,6 @@ def _batches(
         ids=data.rows.table["id"].tolist(),
         features=inputs.features,
     )
-
-
-def checkpoint_for(
-    folder: Path | None, name: str, data: TrainingData, rows: Rows, options: NetworkOptions
-) -> Checkpoint | None:
-    """Return the checkpoint of a training on some rows; None without a folder.
-
-    Its identity is every option that can change the result, the pack, and the samples.
-    """
-    if folder is None:
-        return None
-    groups = (ArchitectureOptions, OptimizerOptions, ObjectiveOptions)
-    names = {name for group in groups for name in group.model_fields} - _NO_RESULT
-    identity = {name: str(getattr(options, name)) for name in sorted(names)}
-    labels = np.ascontiguousarray(data.peak_flux[rows])
-    samples = hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes() + labels.tobytes())
-    identity |= {
-        "seed": str(options.seed),
-        "precision": resolve_precision(options.precision, options.accelerator),
-        "data": data.pack.pack_fingerprint,
-        "samples": samples.hexdigest(),
-    }
-    stem = name if name == "network" else f"{name}-{identity['samples'][:8]}"
-    return Checkpoint(folder / f"{stem}.pt", identity)
 
 
 def _progress(

@@ -1,7 +1,8 @@
 """Fit a network and cross-validate it: the part of ``train`` that every process takes part in."""
 
-import logging
+import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flare.config import TrainConfig
-from flare.config.network_groups import NetworkOptions
+from flare.config.network_groups import (
+    ArchitectureOptions,
+    NetworkOptions,
+    ObjectiveOptions,
+    OptimizerOptions,
+)
 from flare.files import atomic_file
 from flare.forecast import Forecast
 from flare.forecasters.network import NetworkForecaster
 from flare.models import NetworkMean, build
-from flare.training.processes import fabric_for, process_group
+from flare.training.processes import fabric_for, process_group, resolve_precision
 from flare.training.state import Checkpoint, EpochRecord
 from flare.workflows.fitting.cross_validation import (
     OutOfFoldForecasts,
@@ -26,14 +32,14 @@ from flare.workflows.fitting.cross_validation import (
     training_folds,
 )
 from flare.workflows.fitting.network import (
-    checkpoint_for,
-    train_for,
+    NetworkInputs,
+    forecaster_of,
+    prepare_inputs,
+    prepared_process,
+    set_up,
     train_network,
 )
-from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
 from flare.workflows.fitting.training_data import TrainingData
-
-log = logging.getLogger("flare")
 
 #: The weights of a network by name.
 Weights = dict[str, Tensor]
@@ -67,8 +73,9 @@ def fit_network(
     folds = training_folds(data, config.folds, seed=config.split_seed)
     with process_group(config):
         inputs = prepare_inputs(data, config)
+        checkpoint = checkpoint_for(checkpoints, "network", data, data.split.train, config)
         forecaster, best = train_network(
-            data, config, inputs, on_epoch=on_epoch, on_resume=on_resume, checkpoints=checkpoints
+            data, config, inputs, on_epoch=on_epoch, on_resume=on_resume, checkpoint=checkpoint
         )
         if folds is None:
             return NetworkFit(forecaster, best)
@@ -105,7 +112,7 @@ def cross_validate_network(
         checkpoint = checkpoint_for(checkpoints, f"fold-{epochs}", data, known, options)
         fold = fabric.broadcast(_load_fold(checkpoint))
         if fold is None:
-            network = train_for(data, inputs, known, options, checkpoint, epochs=epochs)
+            network = _train_for(data, inputs, known, options, checkpoint, epochs=epochs)
             if fabric.is_global_zero:
                 forecast = forecast_rows(network, data.rows, left_out, title="out of fold")
                 fold = _Fold(forecast, network.network.state_dict())
@@ -118,6 +125,33 @@ def cross_validate_network(
     return cross_validate(data, fit_and_forecast, folds), weights
 
 
+def _train_for(
+    data: TrainingData,
+    inputs: NetworkInputs,
+    rows: Rows,
+    options: NetworkOptions,
+    checkpoint: Checkpoint | None,
+    *,
+    epochs: int,
+) -> NetworkForecaster:
+    """Train a network on some rows for the first ``epochs`` of its schedule, without validation."""
+    with prepared_process(options) as (fabric, stop):
+        training = set_up(
+            data,
+            inputs,
+            rows,
+            options,
+            fabric=fabric,
+            stop=stop,
+            validation=None,
+            checkpoint=checkpoint,
+        )
+        with closing(training.fit()) as records:
+            while len(training.records) < epochs:
+                next(records)
+    return forecaster_of(training, data, inputs, rows, options)
+
+
 def _average(forecaster: NetworkForecaster, weights: Sequence[Weights]) -> NetworkForecaster:
     """Return the mean of a network and of others with the same config, given their weights."""
     others = [build(forecaster.config) for _ in weights]
@@ -128,6 +162,34 @@ def _average(forecaster: NetworkForecaster, weights: Sequence[Weights]) -> Netwo
         network=NetworkMean([forecaster.network, *others]).eval(),
         config=replace(forecaster.config, members=1 + len(others)),
     )
+
+
+#: Options that do not change the result of a training.
+_NO_RESULT = {"average_folds", "checkpoint_steps"}
+
+
+def checkpoint_for(
+    folder: Path | None, name: str, data: TrainingData, rows: Rows, options: NetworkOptions
+) -> Checkpoint | None:
+    """Return the checkpoint of a training on some rows; None without a folder.
+
+    Its identity is every option that can change the result, the pack, and the samples.
+    """
+    if folder is None:
+        return None
+    groups = (ArchitectureOptions, OptimizerOptions, ObjectiveOptions)
+    names = {name for group in groups for name in group.model_fields} - _NO_RESULT
+    identity = {name: str(getattr(options, name)) for name in sorted(names)}
+    labels = np.ascontiguousarray(data.peak_flux[rows])
+    samples = hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes() + labels.tobytes())
+    identity |= {
+        "seed": str(options.seed),
+        "precision": resolve_precision(options.precision, options.accelerator),
+        "data": data.pack.pack_fingerprint,
+        "samples": samples.hexdigest(),
+    }
+    stem = name if name == "network" else f"{name}-{identity['samples'][:8]}"
+    return Checkpoint(folder / f"{stem}.pt", identity)
 
 
 @dataclass(frozen=True)

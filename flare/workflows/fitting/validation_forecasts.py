@@ -5,8 +5,9 @@ split that is all of them; else it is those that neither was trained on.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ import pandas as pd
 
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
-from flare.tracking.registry import RegisteredVersion, run_file
-from flare.tracking.runs import Run, scratch
+from flare.tracking.registry import RegisteredVersion, run_text
+from flare.tracking.runs import Run
 from flare.tracking.tags import VALIDATION_SCORES
 from flare.verification.inputs import Observations
 from flare.verification.resampling import paired_differences
@@ -80,36 +81,27 @@ def log_validation_forecasts(
 
 def read_validation_forecasts(version: RegisteredVersion) -> ValidationForecasts | None:
     """Return the validation forecasts of a version; None where its run has none."""
-    with scratch() as folder:
-        forecasts = run_file(version, FORECASTS, folder)
-        scores = run_file(version, VALIDATION_SCORES, folder)
-        if forecasts is None or scores is None:
-            return None
-        try:
-            return _parsed(forecasts, scores)
-        except (ValueError, KeyError, TypeError, OSError):
-            return None
+    forecasts = run_text(version.run_id, FORECASTS)
+    scores = run_text(version.run_id, VALIDATION_SCORES)
+    if forecasts is None or scores is None:
+        return None
+    try:
+        rows = pd.read_csv(StringIO(forecasts), dtype={"id": str})
+        thresholds = {
+            event: float(value) for event, value in json.loads(scores)["thresholds"].items()
+        }
+        forecast = Forecast.from_columns(rows, thresholds)
+        return ValidationForecasts(tuple(rows["id"]), forecast, Observations.from_table(rows))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def read_scores(version: RegisteredVersion) -> Scorecard | None:
     """Return the validation scores of a version; None where its run has none."""
-    with scratch() as folder:
-        path = run_file(version, VALIDATION_SCORES, folder)
-        if path is None:
-            return None
-        try:
-            return Scorecard.of_dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError, OSError):
-            return None
-
-
-def _parsed(forecasts: Path, scores: Path) -> ValidationForecasts:
-    rows = pd.read_csv(forecasts, dtype={"id": str})
-    description: dict[str, Any] = json.loads(scores.read_text(encoding="utf-8"))
-    thresholds = {event: float(value) for event, value in description["thresholds"].items()}
-    return ValidationForecasts(
-        tuple(rows["id"]), Forecast.from_columns(rows, thresholds), Observations.from_table(rows)
-    )
+    text = run_text(version.run_id, VALIDATION_SCORES)
+    with suppress(ValueError, KeyError, TypeError):
+        return None if text is None else Scorecard.of_dict(json.loads(text))
+    return None
 
 
 def compare_paired(
@@ -128,10 +120,9 @@ def compare_paired(
     outcomes there, or do not both have the score.
     """
     place = {sample: row for row, sample in enumerate(incumbent.ids)}
-    shared = [sample for sample in candidate.ids if sample in place]
-    own = [row for row, sample in enumerate(candidate.ids) if sample in place]
-    other = [place[sample] for sample in shared]
-    observations = candidate.observations.take(np.array(own, dtype=np.intp))
+    own = np.array([k for k, one in enumerate(candidate.ids) if one in place], dtype=np.intp)
+    other = np.array([place[candidate.ids[k]] for k in own], dtype=np.intp)
+    observations = candidate.observations.take(own)
     n_regions = len(np.unique(observations.active_region))
     if n_regions < MIN_REGIONS:
         raise VerificationInvalid(
@@ -140,10 +131,7 @@ def compare_paired(
         )
     if not np.array_equal(observations.peak_flux, incumbent.observations.peak_flux[other]):
         raise VerificationInvalid("they were validated against different labels")
-    forecasts = (
-        candidate.forecast.take(np.array(own, dtype=np.intp)),
-        incumbent.forecast.take(np.array(other, dtype=np.intp)),
-    )
+    forecasts = candidate.forecast.take(own), incumbent.forecast.take(other)
     settings: dict[str, Any] = {"n_resamples": resamples, "seed": 0}
     (difference,) = paired_differences(
         *forecasts, observations, wanted=[(event, score_name)], **settings

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from flare.config.search import SEARCH_OBJECTIVES
 from flare.forecast import Forecast
 from flare.forecasters.postprocessing.apply import INTERVAL_LEVEL
 from flare.forecasters.postprocessing.fit import calibrate_by_fold, fit_postprocessing
@@ -62,7 +61,6 @@ class Objective:
 
 def objectives_of(text: str) -> tuple[Objective, ...]:
     """Return the objectives that the parameter ``objective`` names."""
-    assert set(text.split(",")) <= set(SEARCH_OBJECTIVES)
     return tuple(Objective(name) for name in text.split(","))
 
 
@@ -90,9 +88,12 @@ def score(
     forecasts: OutOfFoldForecasts, data: TrainingData, objective: Objective, *, resamples: int = 1
 ) -> Score:
     """Score calibrated out-of-fold forecasts; the interval is over active regions."""
-    observations = _observations(forecasts, data)
     resampled = Resampled(
-        observations, n_resamples=resamples, seed=0, scale="raw", climatology=None
+        _observations(forecasts, data),
+        n_resamples=resamples,
+        seed=0,
+        scale="raw",
+        climatology=None,
     )
     values = resampled.values(_as_scored(forecasts, data, objective), objective.event)
     return resampled.score(objective.event, objective.name, values[objective.name], LEVEL)
@@ -130,7 +131,7 @@ def _as_scored(forecasts: OutOfFoldForecasts, data: TrainingData, objective: Obj
     outcomes = event_outcomes(data.peak_flux[forecasts.rows], (HEADLINE_EVENT,))[:, 0]
     decisions = forecast.probability.copy()
     for fold in np.unique(forecasts.folds):
-        left = forecasts.folds == fold
-        threshold = best_threshold(outcomes[~left], forecast.probability[~left, column])
-        decisions[left, column] = forecast.probability[left, column] >= threshold
+        left_out = forecasts.folds == fold
+        threshold = best_threshold(outcomes[~left_out], forecast.probability[~left_out, column])
+        decisions[left_out, column] = forecast.probability[left_out, column] >= threshold
     return replace(forecast, probability=decisions)

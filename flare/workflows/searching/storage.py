@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +26,6 @@ log = logging.getLogger("flare")
 
 Result = TypeVar("Result")
 
-#: Where studies are unless another database is given.
 DEFAULT_STORAGE = "sqlite:///outputs/search.db"
 
 #: Attribute of a trial: how often it was stopped by Ctrl-C.
@@ -39,8 +39,9 @@ _TABLES_LOCK = 2012_06_13  # of PostgreSQL: any number, the same in all processe
 
 
 def quiet_optuna() -> None:
-    """Keep Optuna from repeating on the terminal what is said and logged already."""
+    """Keep Optuna from repeating what is logged already, and from warnings of new features."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", ExperimentalWarning)
 
 
 def shown_storage(url: str) -> str:
@@ -49,12 +50,12 @@ def shown_storage(url: str) -> str:
 
 
 def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
-    """Connect to the database of studies; a new SQLite file is set up by one process alone.
+    """Connect to the database of studies; a new one is set up by one process alone.
 
     Raises
     ------
     ConfigInvalid
-        The address is none, or the package of its driver is missing.
+        The address is malformed, or the package of its driver is missing.
     StorageUnavailable
         The database does not answer, or is something else.
     """
@@ -65,26 +66,14 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
             f"storage={url} is no address of a database; write sqlite:///FILE or "
             "postgresql://USER@HOST/NAME"
         ) from error
-    shown, file = address.render_as_string(hide_password=True), sqlite_file(address)
-
-    def connect() -> RDBStorage:
-        with warnings.catch_warnings(), _making_tables(address):
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            return RDBStorage(
-                address.render_as_string(hide_password=False),
-                engine_kwargs={"pool_pre_ping": True}
-                if file is None
-                else {"connect_args": {"timeout": 60}},
-                heartbeat_interval=heartbeat,
-                heartbeat_stale_trial_callback=_queue_again_once,
-            )
-
+    shown, file = shown_storage(url), sqlite_file(address)
     try:
         if file is None:
+            connect = partial(_connect, address, heartbeat, pool_pre_ping=True)
             return patiently(connect, shown, seconds=PATIENCE_AT_START)
         file.parent.mkdir(parents=True, exist_ok=True)
         with locked(file.with_name(f".{file.name}.lock")):
-            return _without_waiting_for_the_disk(connect())
+            return _without_disk_waits(_connect(address, heartbeat, connect_args={"timeout": 60}))
     except ImportError as error:
         raise ConfigInvalid(
             f"storage={shown} needs a driver that is not installed ({error}); for PostgreSQL: pip "
@@ -99,6 +88,16 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
         ) from error
 
 
+def _connect(address: URL, heartbeat: int, **engine: object) -> RDBStorage:
+    with _making_tables(address):
+        return RDBStorage(
+            address.render_as_string(hide_password=False),
+            engine_kwargs=engine,
+            heartbeat_interval=heartbeat,
+            heartbeat_stale_trial_callback=_queue_again_once,
+        )
+
+
 @contextmanager
 def _making_tables(address: URL) -> Iterator[None]:
     """Let one process at a time make the tables of a new PostgreSQL database."""
@@ -111,7 +110,7 @@ def _making_tables(address: URL) -> Iterator[None]:
         yield
 
 
-def _without_waiting_for_the_disk(storage: RDBStorage) -> RDBStorage:
+def _without_disk_waits(storage: RDBStorage) -> RDBStorage:
     """Have SQLite write to a log, which no commit waits for.
 
     A power cut loses the last commits and leaves the file whole: those trials count as lost. The
@@ -123,9 +122,14 @@ def _without_waiting_for_the_disk(storage: RDBStorage) -> RDBStorage:
         connection.execute("PRAGMA synchronous=NORMAL")
 
     event.listen(storage.engine, "connect", set_up)
-    storage.remove_session()
-    storage.engine.dispose()  # the connections of before
+    close(storage)  # the connections of before
     return storage
+
+
+def close(storage: RDBStorage) -> None:
+    """Close the connections to a database; a later call opens new ones."""
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def sqlite_file(url: str | URL) -> Path | None:
@@ -139,10 +143,7 @@ def sqlite_file(url: str | URL) -> Path | None:
 def patiently(call: Callable[[], Result], storage: str, *, seconds: float = PATIENCE) -> Result:
     """Repeat a call while the database is away, for so many seconds.
 
-    Raises
-    ------
-    StorageUnavailable
-        It does not answer for so long.
+    Raises StorageUnavailable: it does not answer for so long.
     """
     deadline, warned = time.monotonic() + seconds, False
     while True:
@@ -171,7 +172,5 @@ def _unavailable(storage: str, error: Exception) -> str:
 def _queue_again_once(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue a trial whose process was lost, unless it was lost before."""
     stops = int(trial.user_attrs.get(STOPS, 0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        RetryHeartbeatStaleTrialCallback(max_retry=1 + stops)(study, trial)
+    RetryHeartbeatStaleTrialCallback(max_retry=1 + stops)(study, trial)
     log.warning("trial %d was lost with its process", trial.number)

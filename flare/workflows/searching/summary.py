@@ -1,4 +1,4 @@
-"""What a study found: the best trial beside the defaults, figures, and a table of all trials."""
+"""The result of a study: the best trial compared with the defaults, figures, a table of trials."""
 
 import io
 import logging
@@ -17,30 +17,33 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as drawing
 
 from flare.config.groups import text_of
+from flare.config.search import SearchConfig
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.goes import EVENTS
-from flare.tracking.child_runs import read_text
+from flare.tracking.registry import run_text
 from flare.tracking.runs import Run
 from flare.verification.scores import Score
 from flare.workflows.fitting.cross_validation import OUT_OF_FOLD_TABLE, OutOfFoldForecasts
 from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic
 from flare.workflows.searching.objective import Objective, paired_difference, score
-from flare.workflows.searching.study import SharedStudy, trial_run
+from flare.workflows.searching.study import RUN, SharedStudy
 
 log = logging.getLogger("flare")
 
 #: Parameters in figures with a panel for each, and for each pair.
 _SHOWN, _CONTOURED = 8, 3
+_SIZES = {"slices": (20, 5), "contours": (12, 10), "parallel_coordinates": (14, 6)}
 
 
 @dataclass(frozen=True)
-class Found:
-    """The best trial of a study, and its scores beside those of the defaults.
+class StudyResult:
+    """The best trial of a study, and its scores compared with those of the defaults.
 
     ``difference`` is the score of the best trial minus that of the defaults, with the interval of
     the difference; it and ``defaults`` are None where the defaults have no finished trial, and
-    ``difference`` is where the best trial is that of the defaults.
+    ``difference`` is where the best trial is that of the defaults. ``saved`` is the share of the
+    epochs that pruning saved.
     """
 
     study: str
@@ -60,18 +63,17 @@ class Found:
         synthetic = "synthetic " if self.synthetic else ""
         better = "lower" if self.objective.lower_is_better else "higher"
         lines = [
-            f"study {self.study}: {listed(self.counts)}"
+            f"study {self.study}: {state_text(self.counts)}"
             + (f"; pruning saved {self.saved:.0%} of the epochs" if self.saved else ""),
             f"best, trial {self.best.number}: {synthetic}out-of-fold {self.objective.title} "
             f"{with_interval(self.value)} ({better} is better; {self.value.n} samples, chosen "
             f"from {self.counts.get('COMPLETE', 0)} trials)",
         ]
         if self.defaults is not None:
-            lines.append(f"defaults, trial 0: {with_interval(self.defaults)}; {self.verdict()}")
+            lines.append(f"defaults, trial 0: {with_interval(self.defaults)}; {self._verdict()}")
         return lines
 
-    def verdict(self) -> str:
-        """Say whether the best trial is better than the defaults."""
+    def _verdict(self) -> str:
         if self.difference is None:
             return "no trial was better than the defaults"
         words = f"the best minus the defaults {with_interval(self.difference)}"
@@ -80,6 +82,18 @@ class Found:
         if apart:
             return f"{words}: better than the defaults"
         return f"{words}: no better than the defaults, as far as these regions can tell"
+
+    def metrics(self) -> dict[str, float]:
+        """Return the scores, the paired difference and the counts under MLflow's names."""
+        path = f"out_of_fold/{self.objective.event}/{self.objective.name}"
+        metrics = {path: self.value.value}
+        for name, one in ((path, self.value), (f"{path}_difference", self.difference)):
+            if one is not None:
+                metrics |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
+        if self.defaults is not None:
+            metrics[f"{path}/defaults"] = self.defaults.value
+        metrics |= {f"trials/{state.lower()}": float(n) for state, n in self.counts.items()}
+        return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
 def with_interval(one: Score) -> str:
@@ -93,7 +107,7 @@ def counts_by_state(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     return {state.name: counts[state] for state in TrialState if counts[state]}
 
 
-def listed(counts: Mapping[str, int]) -> str:
+def state_text(counts: Mapping[str, int]) -> str:
     """Return counts by state as text."""
     return ", ".join(f"{n} {state.lower()}" for state, n in counts.items())
 
@@ -112,70 +126,56 @@ def best_trial(trials: Sequence[FrozenTrial], objective: Objective) -> FrozenTri
 def summarise(
     study: SharedStudy,
     model: str,
-    objectives: Sequence[Objective],
+    objective: Objective,
     data: TrainingData,
-    *,
-    trial_epochs: int,
-    resamples: int,
-) -> Found:
+    config: SearchConfig,
+) -> StudyResult:
     """Compare the best trial with the defaults, by the forecasts that their runs have.
 
-    Raises
-    ------
-    VerificationInvalid
-        No trial is complete, or none has a defined score.
+    Raises VerificationInvalid: no trial is complete, or none has a defined score.
     """
-    trials, objective = study.trials(), objectives[0]
+    trials = study.trials()
     best = best_trial(trials, objective)
     if best is None:
         raise VerificationInvalid(
             f"none of the {len(trials)} trials of study {study.name} has a value "
-            f"({listed(counts_by_state(trials))}); see the trials' runs in MLflow for what failed, "
-            "or run the same command again for those that wait"
+            f"({state_text(counts_by_state(trials))}); see the trials' runs in MLflow for what "
+            "failed, or run the same command again for those that wait"
         )
-    by_number = {trial.number: trial for trial in trials}
-    of_best = read_forecasts(best, data)
-    first = by_number.get(0)
-    of_defaults = None
+    # Without its forecasts a score has no interval.
+    n, undefined = len(data.split.train), float("nan")
+    value = Score(objective.event, objective.name, best.values[0], undefined, undefined, n, 0)
+    forecasts = _read_forecasts(best, data)
+    if forecasts is not None:
+        value = score(forecasts, data, objective, resamples=config.resamples)
+    defaults = difference = None
+    first = next((one for one in trials if one.number == 0), None)
     if first is not None and first.state == TrialState.COMPLETE:
-        of_defaults = read_forecasts(first, data)
-    difference = None
-    if of_best is not None and of_defaults is not None and best.number != 0:
-        difference = paired_difference(of_best, of_defaults, data, objective, resamples=resamples)
-    return Found(
+        of_defaults = _read_forecasts(first, data)
+        if of_defaults is not None:
+            defaults = score(of_defaults, data, objective, resamples=config.resamples)
+            if forecasts is not None and best.number != 0:
+                difference = paired_difference(
+                    forecasts, of_defaults, data, objective, resamples=config.resamples
+                )
+    return StudyResult(
         study.name,
         model,
         objective,
         counts_by_state(trials),
-        _share_saved(trials, trial_epochs),
+        _share_saved(trials, config.trial_epochs),
         best,
-        _scored(best, of_best, data, objective, resamples),
-        of_best,
-        None if of_defaults is None else score(of_defaults, data, objective, resamples=resamples),
+        value,
+        forecasts,
+        defaults,
         difference,
         data.pack.synthetic,
     )
 
 
-def _scored(
-    trial: FrozenTrial,
-    forecasts: OutOfFoldForecasts | None,
-    data: TrainingData,
-    objective: Objective,
-    resamples: int,
-) -> Score:
-    """Return the score of a trial; without its forecasts it has no interval."""
-    if forecasts is not None:
-        return score(forecasts, data, objective, resamples=resamples)
-    undefined = float("nan")
-    n = len(data.split.train)
-    return Score(objective.event, objective.name, trial.values[0], undefined, undefined, n, 0)
-
-
-def read_forecasts(trial: FrozenTrial, data: TrainingData) -> OutOfFoldForecasts | None:
+def _read_forecasts(trial: FrozenTrial, data: TrainingData) -> OutOfFoldForecasts | None:
     """Return the calibrated out-of-fold forecasts of a trial; None where its run has none."""
-    run_id = trial_run(trial)
-    text = None if run_id is None else read_text(run_id, OUT_OF_FOLD_TABLE)
+    text = run_text(trial.user_attrs.get(RUN), OUT_OF_FOLD_TABLE)
     if text is None:
         log.warning("the run of trial %d has no %s", trial.number, OUT_OF_FOLD_TABLE)
         return None
@@ -196,44 +196,22 @@ def _share_saved(trials: Sequence[FrozenTrial], epochs: int) -> float:
     return 1 - done / (epochs * len(finished))
 
 
-def log_summary(run: Run, study: SharedStudy, found: Found, data: TrainingData) -> None:
+def log_summary(run: Run, study: SharedStudy, result: StudyResult, data: TrainingData) -> None:
     """Log the best parameters and value, the counts, figures and a table of the trials."""
-    path = f"out_of_fold/{found.objective.event}/{found.objective.name}"
-    metrics = {
-        path: found.value.value,
-        f"{path}_low": found.value.low,
-        f"{path}_high": found.value.high,
-    }
-    if found.defaults is not None:
-        metrics[f"{path}/defaults"] = found.defaults.value
-    if found.difference is not None:
-        one = found.difference
-        metrics |= {
-            f"{path}_difference": one.value,
-            f"{path}_difference_low": one.low,
-            f"{path}_difference_high": one.high,
-        }
-    metrics |= {f"trials/{state.lower()}": float(n) for state, n in found.counts.items()}
-    run.log_metrics({name: value for name, value in metrics.items() if np.isfinite(value)})
-    run.set_tags({f"best/{name}": text_of(value) for name, value in found.best.params.items()})
+    run.log_metrics(result.metrics())
+    run.set_tags({f"best/{name}": text_of(value) for name, value in result.best.params.items()})
     loaded = study.study
+    values = "value" if len(loaded.directions) == 1 else "values"
     table = loaded.trials_dataframe(
-        attrs=(
-            "number",
-            "value" if len(loaded.directions) == 1 else "values",
-            "state",
-            "datetime_start",
-            "duration",
-            "params",
-        )
+        attrs=("number", values, "state", "datetime_start", "duration", "params")
     )
     of_scores = [name for name in table if str(name).startswith("value")]
     table.loc[table["state"] != TrialState.COMPLETE.name, of_scores] = np.nan  # what pruners saw
     run.log_text(table.to_csv(index=False), "trials.csv")
-    for name, figure in _figures(loaded, found.objective):
+    for name, figure in _figures(loaded, result.objective):
         run.log_figure(mark_if_synthetic(figure, data.pack), f"figures/{name}.png")
         plt.close(figure)
-    run.describe("\n\n".join(found.lines()))
+    run.describe("\n\n".join(result.lines()))
 
 
 def _figures(study: optuna.Study, objective: Objective) -> list[tuple[str, Figure]]:
@@ -273,6 +251,3 @@ def _figures(study: optuna.Study, objective: Objective) -> list[tuple[str, Figur
                 figure.subplots_adjust(left=0.25)  # Optuna leaves no room for the names
             figures.append((name, figure))
     return figures
-
-
-_SIZES = {"slices": (20, 5), "contours": (12, 10), "parallel_coordinates": (14, 6)}

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -15,9 +15,7 @@ from flare.config import BaselineConfig, TrainConfig
 from flare.config.search import SearchConfig
 from flare.errors import DeviceMemoryFull, TrainingDiverged, VerificationInvalid
 from flare.forecast import Forecast
-from flare.search_space import Space
-from flare.tracking.child_runs import start_child
-from flare.tracking.runs import Run
+from flare.tracking.runs import Run, start_child
 from flare.tracking.tags import (
     ENTRY_TAG,
     ERROR_TAG,
@@ -38,19 +36,18 @@ from flare.workflows.fitting.cross_validation import (
     training_folds,
 )
 from flare.workflows.fitting.forest import fit_rows, forest_settings, training_features
-from flare.workflows.fitting.network import train_side_by_side
-from flare.workflows.fitting.network_inputs import NetworkInputs, prepare_inputs
+from flare.workflows.fitting.network import NetworkInputs, prepare_inputs, train_side_by_side
 from flare.workflows.fitting.training_data import TrainingData, log_part, training_rows
-from flare.workflows.searching.objective import Objective, calibrated, score
+from flare.workflows.searching.objective import calibrated, objectives_of, score
 from flare.workflows.searching.space import (
     Values,
     entry_config,
     pack_dir_of,
     parameters_of,
+    space_of,
     suggest,
 )
-from flare.workflows.searching.storage import patiently, shown_storage
-from flare.workflows.searching.study import SharedStudy, set_trial_run
+from flare.workflows.searching.study import RUN, SharedStudy
 
 log = logging.getLogger("flare")
 
@@ -64,48 +61,34 @@ TRIAL_ERRORS = (
 )
 
 
-class TrialData:
-    """The training rows, folds, scales and features of each image size, loaded once."""
+class Trials:
+    """Runs the trials of one model in this process; loads the data of each image size once."""
 
-    def __init__(self, config: SearchConfig, data: TrainingData) -> None:
-        self._config = config
-        self._opened = {config.image_size: data}
+    def __init__(self, config: SearchConfig, model: str, data: TrainingData) -> None:
+        self._config, self._model = config, model
+        self.space = space_of(model, config)
+        self.objectives = objectives_of(config.objective)
         folds = training_folds(data, config.folds, seed=config.split_seed)
         assert folds is not None
-        self.folds = folds
-        self.inputs = cache(self._inputs)
-        self.features = cache(self._features)
+        self._folds = folds
+        self._opened = {config.image_size: data}
+        self._inputs = cache(self._measure_inputs)
+        self._features = cache(self._compute_features)
+        self._stop: Callable[[], bool] = lambda: False
 
-    def rows(self, image_size: int) -> TrainingData:
+    def _data(self, image_size: int) -> TrainingData:
         """Return the data at an image size; the pack of a new size is made."""
         if image_size not in self._opened:
             changed = {"image_size": image_size, "pack_dir": pack_dir_of(self._config, image_size)}
             self._opened[image_size] = training_rows(self._config.model_copy(update=changed))
         return self._opened[image_size]
 
-    def _inputs(self, image_size: int) -> NetworkInputs:
-        return prepare_inputs(
-            self.rows(image_size), TrainConfig(accelerator=self._config.accelerator)
-        )
+    def _measure_inputs(self, image_size: int) -> NetworkInputs:
+        options = TrainConfig(accelerator=self._config.accelerator)
+        return prepare_inputs(self._data(image_size), options)
 
-    def _features(self, image_size: int) -> NDArray[np.float64]:
-        return training_features(self.rows(image_size))
-
-
-class Trials:
-    """Runs the trials of one study in this process."""
-
-    def __init__(
-        self,
-        config: SearchConfig,
-        model: str,
-        space: Space,
-        objectives: Sequence[Objective],
-        data: TrialData,
-    ) -> None:
-        self._config, self._model, self._space = config, model, space
-        self._objectives, self._data = objectives, data
-        self._stop: Callable[[], bool] = lambda: False
+    def _compute_features(self, image_size: int) -> NDArray[np.float64]:
+        return training_features(self._data(image_size))
 
     def run(
         self,
@@ -120,7 +103,7 @@ class Trials:
         ``stop`` says whether Ctrl-C was pressed; networks look themselves.
         """
         self._stop = stop
-        about = {
+        tags = {
             ENTRY_TAG: "trial",
             KIND_TAG: self._model,
             STUDY_TAG: study.name,
@@ -129,13 +112,10 @@ class Trials:
         }
         with study.alive(trial):
             try:
-                values = study.ask_storage(lambda: suggest(trial, self._space))
-                with start_child(
-                    parent_id,
-                    name=f"trial {trial.number}",
-                    params=parameters_of(values, self._config),
-                    tags=about,
-                ) as run:
+                values = study.ask_storage(lambda: suggest(trial, self.space))
+                params = parameters_of(values, self._config)
+                name = f"trial {trial.number}"
+                with start_child(parent_id, name=name, params=params, tags=tags) as run:
                     self._run(study, trial, run, values)
             except TRIAL_ERRORS as error:
                 log.warning("trial %d failed: %s", trial.number, error)
@@ -151,11 +131,12 @@ class Trials:
 
     def _run(self, study: SharedStudy, trial: optuna.Trial, run: Run, values: Values) -> None:
         try:
-            study.ask_storage(lambda: set_trial_run(trial, run.id))
-            data = self._data.rows(int(parameters_of(values, self._config)["image_size"]))
+            study.ask_storage(lambda: trial.set_user_attr(RUN, run.id))
+            settings = entry_config(self._model, values, self._config)
+            data = self._data(settings.image_size)
             log_part(run, data, self._config.data_dir, "training")
-            forecasts = self._forecasts(trial, run, data, values)
-            scores = [_defined(score(forecasts, data, one)) for one in self._objectives]
+            forecasts = self._forecasts(study, trial, run, data, settings)
+            scores = [_defined(score(forecasts, data, one)) for one in self.objectives]
             run.log_metrics({f"out_of_fold/{one.event}/{one.name}": one.value for one in scores})
             log_out_of_fold(run, forecasts, data)
             counted = study.tell(trial, TrialState.COMPLETE, [one.value for one in scores])
@@ -173,69 +154,71 @@ class Trials:
             raise
 
     def _forecasts(
-        self, trial: optuna.Trial, run: Run, data: TrainingData, values: Values
+        self,
+        study: SharedStudy,
+        trial: optuna.Trial,
+        run: Run,
+        data: TrainingData,
+        settings: BaselineConfig | TrainConfig,
     ) -> OutOfFoldForecasts:
         """Return calibrated out-of-fold forecasts; an epoch may raise TrialPruned."""
-        settings = entry_config(self._model, values, self._config)
+        rows, folds = data.split.train, self._folds
+        parts = [(rows[folds != fold], rows[folds == fold]) for fold in range(folds.max() + 1)]
         if isinstance(settings, BaselineConfig):
-            return calibrated(self._forest(data, settings), data, distribution=False)
-        forecasts = self._networks(trial, run, data, settings)
-        return calibrated(forecasts, data, distribution=settings.head == "distribution")
+            pieces, distribution = self._forests(data, settings, parts), False
+        else:
+            distribution = settings.head == "distribution"
+            pieces = self._networks(study, trial, run, data, settings, parts)
+        order = np.argsort(np.argsort(folds, kind="stable"))  # from folds to training rows
+        forecast = Forecast.concatenate(pieces).take(order)
+        forecasts = OutOfFoldForecasts(rows, folds, forecast)
+        return calibrated(forecasts, data, distribution=distribution)
 
-    def _forest(self, data: TrainingData, settings: BaselineConfig) -> OutOfFoldForecasts:
-        features = self._data.features(data.pack.image_size)
-        parameters, seed = forest_settings(settings), settings.seed
+    def _forests(
+        self, data: TrainingData, settings: BaselineConfig, parts: Sequence[tuple[Rows, Rows]]
+    ) -> list[Forecast]:
+        features, parameters = self._features(data.pack.image_size), forest_settings(settings)
         pieces = []
-        for known, rest in self._parts(data):
+        for known, left_out in parts:
             if self._stop():
                 raise KeyboardInterrupt
-            forest = fit_rows(features, data, known, parameters, seed=seed)
-            pieces.append(forest.predict_features(features[rest]))
-        return self._in_order(data, pieces)
-
-    def _parts(self, data: TrainingData) -> list[tuple[Rows, Rows]]:
-        """Return the training rows without each fold, and those of the fold."""
-        folds, rows = self._data.folds, data.split.train
-        return [(rows[folds != fold], rows[folds == fold]) for fold in range(folds.max() + 1)]
-
-    def _in_order(self, data: TrainingData, pieces: list[Forecast]) -> OutOfFoldForecasts:
-        """Put the forecasts of all folds into the order of the training rows."""
-        folds = self._data.folds
-        order = np.argsort(np.argsort(folds, kind="stable"))
-        forecast = Forecast.concatenate(pieces).take(order)
-        return OutOfFoldForecasts(data.split.train, folds, forecast)
+            forest = fit_rows(features, data, known, parameters, seed=settings.seed)
+            pieces.append(forest.predict_features(features[left_out]))
+        return pieces
 
     def _networks(
-        self, trial: optuna.Trial, run: Run, data: TrainingData, settings: TrainConfig
-    ) -> OutOfFoldForecasts:
+        self,
+        study: SharedStudy,
+        trial: optuna.Trial,
+        run: Run,
+        data: TrainingData,
+        settings: TrainConfig,
+        parts: Sequence[tuple[Rows, Rows]],
+    ) -> list[Forecast]:
         """Train the networks of all folds together, and report each epoch."""
-        options = settings.model_copy(
-            update={"epochs": self._config.trial_epochs, "patience": self._config.trial_epochs}
-        )
-        parts = self._parts(data)
-        weights = [len(rest) for _, rest in parts]
+        epochs = self._config.trial_epochs
+        options = settings.model_copy(update={"epochs": epochs, "patience": epochs})
+        weights = [len(left_out) for _, left_out in parts]
 
         def report(records: list[EpochRecord]) -> None:
-            run.log_metrics(_mean_metrics(records, weights), step=records[0].epoch + 1)
-            if len(self._objectives) > 1:
+            epoch = records[0].epoch + 1
+            run.log_metrics(_mean_metrics(records, weights), step=epoch)
+            if len(self.objectives) > 1:
                 return
-            watched = [self._objectives[0].while_training(record) for record in records]
+            watched = [self.objectives[0].while_training(record) for record in records]
             value = float(np.average(watched, weights=weights))
-            epoch, storage = records[0].epoch + 1, shown_storage(self._config.storage)
-            patiently(lambda: trial.report(value, epoch), storage)
-            if epoch < options.epochs and patiently(trial.should_prune, storage):
+            study.ask_storage(lambda: trial.report(value, epoch))
+            if epoch < epochs and study.ask_storage(trial.should_prune):
                 raise optuna.TrialPruned(
-                    f"after epoch {epoch} of {options.epochs}, at {value:.4f} out of fold"
+                    f"after epoch {epoch} of {epochs}, at {value:.4f} out of fold"
                 )
 
-        networks = train_side_by_side(
-            data, self._data.inputs(data.pack.image_size), parts, options, on_epoch=report
-        )
-        pieces = [
-            forecast_rows(network, data.rows, rest, title="out of fold")
-            for network, (_, rest) in zip(networks, parts, strict=True)
+        inputs = self._inputs(data.pack.image_size)
+        networks = train_side_by_side(data, inputs, parts, options, on_epoch=report)
+        return [
+            forecast_rows(network, data.rows, left_out, title="out of fold")
+            for network, (_, left_out) in zip(networks, parts, strict=True)
         ]
-        return self._in_order(data, pieces)
 
 
 def _defined(one: Score) -> Score:
@@ -249,11 +232,10 @@ def _defined(one: Score) -> Score:
 def _mean_metrics(records: Sequence[EpochRecord], weights: Sequence[int]) -> dict[str, float]:
     """Return the mean of the networks' metrics of an epoch, by the samples of their folds."""
     metrics = [record.metrics() for record in records]
-    shared: Mapping[str, float] = metrics[0]
     return {
         name.replace("/validation/", "/out_of_fold/"): float(
             np.average([one[name] for one in metrics], weights=weights)
         )
-        for name in shared
+        for name in metrics[0]
         if all(name in one for one in metrics)
     }

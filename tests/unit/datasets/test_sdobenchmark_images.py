@@ -14,7 +14,7 @@ from PIL import Image
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.sdobenchmark.sample_images import infer_start, read_sample
 from flare.errors import DatasetInvalid, DatasetNotFound
-from flare.images.places import sample_of_files
+from flare.images.planes import sample_of_files
 from flare.sample import CHANNELS, MAGNETOGRAM, STEP_OFFSETS_MINUTES
 
 from tiny import tiny_jpeg, write_tiny_sample

@@ -8,7 +8,7 @@ from flare.datasets.synthetic.atmosphere import Instant, draw
 from flare.datasets.synthetic.field import view_of
 from flare.datasets.synthetic.region import make_regions
 from flare.datasets.synthetic.render import Surroundings, draw_gaps
-from flare.datasets.synthetic.textures import Drift, crop
+from flare.datasets.synthetic.textures import Drift
 from flare.sample import CHANNELS, N_CHANNELS, physical_values
 
 
@@ -22,8 +22,8 @@ def log_r(gauss: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def views() -> list[tuple[Surroundings, int, object]]:
-    """One window of each of sixty regions of the training split."""
-    regions = make_regions("training", 480, seed=1)[:60]
+    """One window of each of thirty regions of the training split."""
+    regions = make_regions("training", 260, seed=1)[:30]
     middle = [len(region.windows) // 2 for region in regions]
     return [
         (Surroundings(region, 1), k, region.windows[k])
@@ -115,45 +115,23 @@ def test_every_channel_is_finite_at_the_limb(instant):
     assert all(np.isfinite(grey(channel, limb)).all() for channel in CHANNELS)
 
 
-def test_one_to_two_and_a_half_percent_of_the_images_are_missing():
+def test_a_few_images_are_missing_in_clusters_and_flagged_ones_are_aia_images_that_exist():
     rng = np.random.default_rng(0)
-    working = np.zeros(N_CHANNELS, dtype=bool)
-    missing = np.mean([~draw_gaps(rng, working)[0] for _ in range(5000)])
-    assert 0.01 < missing < 0.025
-
-
-def test_gaps_are_clustered_in_time():
-    rng = np.random.default_rng(0)
-    working = np.zeros(N_CHANNELS, dtype=bool)
-    gaps = np.array([~draw_gaps(rng, working)[0] for _ in range(5000)])
-    also_before = gaps[:, 2][gaps[:, 3]].mean()
-    assert also_before > 5 * gaps.mean()
-
-
-def test_a_channel_out_of_order_is_missing_at_every_step():
     broken = np.arange(N_CHANNELS) == 4
-    present, _ = draw_gaps(np.random.default_rng(0), broken)
-    assert not present[:, 4].any()
-
-
-def test_only_aia_images_that_exist_are_flagged():
-    rng = np.random.default_rng(0)
-    draws = [draw_gaps(rng, np.zeros(N_CHANNELS, dtype=bool)) for _ in range(5000)]
-    flagged = np.array([flags for _, flags in draws])
-    present = np.array([there for there, _ in draws])
+    draws = [draw_gaps(rng, np.zeros(N_CHANNELS, dtype=bool)) for _ in range(3000)]
+    present, flagged = (np.array(part) for part in zip(*draws, strict=True))
+    assert 0.01 < (~present).mean() < 0.025
+    also_before = ~present[:, 2][~present[:, 3]]
+    assert also_before.mean() > 5 * (~present).mean()
     assert flagged[:, :, :8].any()
     assert not flagged[:, :, 8:].any()
     assert not (flagged & ~present).any()
+    assert not draw_gaps(rng, broken)[0][:, 4].any()
 
 
-@pytest.mark.parametrize("kind", ["white", "fragment", "cloud", "hair"])
+@pytest.mark.parametrize("kind", ["white", "cloud"])
 def test_a_texture_changes_little_in_an_hour_and_wholly_in_its_lifetime(kind):
     drift = Drift(kind, np.random.default_rng(0), lifetime=24)
     start, soon, late = (drift.at(hours).ravel() for hours in (0, 1, 24))
     assert np.corrcoef(start, soon)[0, 1] > 0.95
     assert abs(np.corrcoef(start, late)[0, 1]) < 0.6
-
-
-def test_crops_differ_from_one_another():
-    rng = np.random.default_rng(0)
-    assert not np.array_equal(crop("white", rng), crop("white", rng))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flare.features.structure import SCALES_MM, STRUCTURE_NAMES, blur, pixel_mm, shrunk, structure
+from flare.features.statistics import SCALES_MM, STRUCTURE_NAMES, blur, pixel_mm, shrunk, structure
 
 SIZE = 64
 PIXEL = pixel_mm(SIZE)

@@ -15,8 +15,8 @@ def forecaster(request: pytest.FixtureRequest) -> Forecaster:
 
 
 @pytest.fixture
-def asked_again() -> Iterator[None]:
-    """Forget whether ONNX Runtime is there, which is asked once, before and after a test."""
+def unknown_runtime() -> Iterator[None]:
+    """Forget whether ONNX Runtime is installed before and after a test."""
     can_run_graphs.cache_clear()
     yield
     can_run_graphs.cache_clear()

@@ -3,14 +3,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_forecasters import CUBES, KINDS, POSTPROCESSING, PRESENT, small, small_climatology
 
 from flare.forecast import Forecast
 from flare.forecasters.answer import answers
 from flare.forecasters.postprocessing.apply import (
-    PostProcessing,
     are_coherent,
     made_coherent,
     quantile_bounds,
@@ -26,17 +25,15 @@ def answer(log10_flux=-5.5, probability=(0.9, 0.6, 0.2, 0.01), forecaster=FORECA
     return answers(forecaster, forecast)[0]
 
 
-def test_flux_log_flux_letter_and_class_say_the_same():
+def test_every_field_of_an_answer_says_the_same_in_its_unit():
     result = answer(np.log10(2.35e-5))
     assert result["peak_flux_w_m2"] == pytest.approx(2.35e-5)
     assert result["log_flux"] == pytest.approx(np.log10(2.35e-5))
     assert (result["flare_class"], result["goes_class"]) == ("M", "M2.3")
-
-
-def test_the_interval_is_in_watts():
-    result = answer(-5)
-    assert (result["flux_low_w_m2"], result["flux_high_w_m2"]) == pytest.approx((10**-5.5, 1e-4))
+    ends = result["flux_low_w_m2"], result["flux_high_w_m2"]
+    assert ends == pytest.approx((2.35e-5 / 10**0.5, 2.35e-4))
     assert result["interval_level"] == FORECASTER.spec.interval_level
+    assert result["probabilities"] == {"B1.0": 0.9, "C1.0": 0.6, "M1.0": 0.2, "X1.0": 0.01}
 
 
 @pytest.mark.parametrize(
@@ -47,15 +44,6 @@ def test_a_flare_is_called_from_one_half_and_an_alert_from_the_threshold(probabi
     result = answer(probability=(0.95, 0.9, probability, 0.0))
     assert (result["is_mx_flare"], result["alert"]) == (flare, alert)
     assert (result["mx_probability"], result["alert_threshold"]) == (probability, 0.13)
-
-
-def test_every_event_has_its_probability():
-    assert answer()["probabilities"] == {
-        "B1.0": 0.9,
-        "C1.0": 0.6,
-        "M1.0": 0.2,
-        "X1.0": 0.01,
-    }
 
 
 @pytest.mark.parametrize("synthetic", [True, False])
@@ -117,11 +105,12 @@ probabilities = st.lists(st.floats(0, 1), min_size=4, max_size=4).map(
 fluxes = st.lists(st.floats(-9, -2), min_size=3, max_size=3).map(sorted)
 
 
+@settings(max_examples=50)
 @given(fluxes, probabilities)
 def test_whatever_was_forecast_the_answer_does_not_contradict_itself(ends, probability):
     lower, flux, upper = (np.array([one]) for one in ends)
     raw = Forecast(flux, lower, upper, np.array([probability]), EVENTS)
-    forecast = PostProcessing(interval_level=LEVEL).coherent(raw)
+    forecast = made_coherent(raw, level=LEVEL)
     assert forecast.lower[0] <= forecast.log10_flux[0] <= forecast.upper[0]
     answer = answers(small_climatology(), forecast)[0]
     assert answer["coherent"]
@@ -138,17 +127,14 @@ def test_an_answer_that_contradicts_itself_says_so():
     flux = np.array([-4.2])
     raw = Forecast(flux, flux - 0.2, flux + 0.7, np.array([[0.99, 0.8, 0.16, 0.03]]), EVENTS)
     assert not answers(small_climatology(), raw)[0]["coherent"]
+    constant = small("constant")  # certain of every event, whatever its interval
+    assert not answers(constant, constant.predict(CUBES[:1], PRESENT[:1]))[0]["coherent"]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "constant"])
 def test_every_kind_is_coherent_once_it_was_postprocessed(kind):
     forecast = small(kind).with_postprocessing(COHERENT).predict(CUBES, PRESENT)
     assert are_coherent(forecast, level=LEVEL).all()
-
-
-def test_a_constant_is_certain_of_every_event_whatever_its_interval_and_says_so():
-    constant = small("constant")
-    assert not answers(constant, constant.predict(CUBES[:1], PRESENT[:1]))[0]["coherent"]
 
 
 def test_moving_to_other_rates_moves_flux_and_interval_along():

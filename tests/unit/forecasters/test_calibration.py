@@ -1,23 +1,28 @@
-"""Calibrations: what each does, how it is fitted and chosen, what is refused."""
+"""Calibrations of one event and of a whole distribution: effect, fit, choice, what is refused."""
 
 import functools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flare.errors import ConfigInvalid, ForecasterInvalid, VerificationInvalid
-from flare.forecast import shift_prior
+from flare.flux_curve import log_rates, probabilities
+from flare.forecast import Forecast
 from flare.forecasters.postprocessing.calibration import (
     FEWEST_EVENTS,
     METHODS,
+    RATE,
     Calibration,
     choose_calibration,
+    choose_rate_calibration,
     cross_calibrated,
     fit_calibration,
     logit,
 )
+from flare.forecasters.postprocessing.fit import calibration_gains, fit_postprocessing
+from flare.goes import EVENTS
 from flare.verification.probabilistic import brier_score
 
 FITTED = METHODS[1:]
@@ -40,34 +45,25 @@ def distorted(probability):
     return of_log_odds(2 * logit(probability) + 1)
 
 
-def test_no_method_wants_no_other_fold():
-    probability, outcomes = simulated(10)
-    one_fold = np.zeros(10, dtype=np.intp)
-    assert choose_calibration(probability, outcomes, one_fold) == Calibration()
-    calibrated = cross_calibrated("none", probability, outcomes, one_fold)
-    np.testing.assert_array_equal(calibrated, probability)
-
-
-def test_none_leaves_every_probability_as_it_is():
-    probability = np.array([0.0, 0.3, 1.0])
-    np.testing.assert_array_equal(Calibration().apply(probability), probability)
-
-
-def test_a_temperature_of_2_halves_the_log_odds():
-    hot = Calibration("temperature", {"temperature": (2.0,), **FLOOR})
-    np.testing.assert_allclose(hot.apply(of_log_odds([-4, 0, 3])), of_log_odds([-2, 0, 1.5]))
-
-
-def test_platt_draws_a_line_in_log_odds():
-    line = Calibration("platt", {"slope": (0.5,), "offset": (-1.0,), **FLOOR})
-    np.testing.assert_allclose(line.apply(of_log_odds([-4, 0, 3])), of_log_odds([-3, -1, 0.5]))
-
-
-def test_isotonic_runs_straight_between_its_knots_and_level_beyond_them():
-    steps = Calibration("isotonic", KNOTS)
-    np.testing.assert_allclose(
-        steps.apply(np.array([0, 0.2, 0.4, 0.6, 1])), [0.1, 0.1, 0.3, 0.5, 0.5]
-    )
+@pytest.mark.parametrize(
+    ("calibration", "before", "after"),
+    [
+        (Calibration(), [0.0, 0.3, 1.0], [0.0, 0.3, 1.0]),
+        (
+            Calibration("temperature", {"temperature": (2.0,), **FLOOR}),
+            of_log_odds([-4, 0, 3]),
+            of_log_odds([-2, 0, 1.5]),
+        ),
+        (
+            Calibration("platt", {"slope": (0.5,), "offset": (-1.0,), **FLOOR}),
+            of_log_odds([-4, 0, 3]),
+            of_log_odds([-3, -1, 0.5]),
+        ),
+        (Calibration("isotonic", KNOTS), [0, 0.2, 0.4, 0.6, 1], [0.1, 0.1, 0.3, 0.5, 0.5]),
+    ],
+)
+def test_each_method_moves_probabilities_as_its_parameters_say(calibration, before, after):
+    np.testing.assert_allclose(calibration.apply(np.array(before)), after)
 
 
 @functools.cache
@@ -76,6 +72,7 @@ def fitted_on_200(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
 def test_a_more_likely_sample_is_never_made_the_less_likely_one(method, probability):
     calibrated = fitted_on_200(method).apply(np.sort(probability))
@@ -91,17 +88,14 @@ def test_nothing_becomes_certain_from_20_samples(method):
     assert calibrated.max() <= 21 / 22
 
 
-def test_a_temperature_that_was_put_in_is_found():
+def test_a_temperature_slope_and_offset_that_were_put_in_are_estimated():
     probability, outcomes = simulated(20_000)
-    result = fit_calibration("temperature", of_log_odds(2 * logit(probability)), outcomes)
-    assert result.parameters["temperature"][0] == pytest.approx(2, rel=0.05)
-
-
-def test_a_slope_and_an_offset_that_were_put_in_are_found():
-    probability, outcomes = simulated(20_000)
-    result = fit_calibration("platt", distorted(probability), outcomes).parameters
-    assert result["slope"][0] == pytest.approx(0.5, abs=0.03)
-    assert result["offset"][0] == pytest.approx(-0.5, abs=0.06)
+    sharper = of_log_odds(2 * logit(probability))
+    temperature = fit_calibration("temperature", sharper, outcomes).parameters["temperature"]
+    line = fit_calibration("platt", distorted(probability), outcomes).parameters
+    assert temperature[0] == pytest.approx(2, rel=0.05)
+    assert line["slope"][0] == pytest.approx(0.5, abs=0.03)
+    assert line["offset"][0] == pytest.approx(-0.5, abs=0.06)
 
 
 @pytest.mark.parametrize("method", FITTED)
@@ -122,14 +116,11 @@ def test_forecasts_that_run_the_wrong_way_are_left_as_they_are(method):
     assert fit_calibration(method, 1 - probability, outcomes) == Calibration()
 
 
-@pytest.mark.parametrize("method", FITTED)
 @pytest.mark.parametrize("outcome", [True, False])
-def test_outcomes_of_one_kind_calibrate_nothing(method, outcome):
-    with pytest.raises(VerificationInvalid, match="events and non-events"):
-        fit_calibration(method, np.full(9, 0.4), np.full(9, outcome))
-
-
-def test_an_unknown_method_is_refused_with_those_there_are():
+def test_what_cannot_be_fitted_is_refused(outcome):
+    for method in FITTED:
+        with pytest.raises(VerificationInvalid, match="events and non-events"):
+            fit_calibration(method, np.full(9, 0.4), np.full(9, outcome))
     with pytest.raises(ConfigInvalid, match="'beta'; choose one of none, temperature"):
         fit_calibration("beta", *simulated(20))
 
@@ -196,10 +187,13 @@ def test_the_simplest_method_that_undoes_a_distortion_is_chosen(distort, method)
     assert choose_calibration(distort(probability), outcomes, folds_of(6000)).method == method
 
 
-@pytest.mark.parametrize("flip", [False, True])
-def test_with_four_events_or_non_events_nothing_is_calibrated(flip):
-    outcomes = (np.arange(300) < 4) ^ flip
-    assert choose_calibration(np.full(300, 0.5), outcomes, folds_of(300)) == Calibration()
+def test_where_events_or_folds_are_too_few_nothing_is_calibrated():
+    constant, four = np.full(300, 0.5), np.arange(300) < 4
+    for outcomes in (four, ~four):
+        assert choose_calibration(constant, outcomes, folds_of(300)) == Calibration()
+    probability, outcomes = simulated(300)
+    for folds in (np.zeros(300, dtype=int), np.where(outcomes, 0, folds_of(300))):
+        assert choose_calibration(distorted(probability), outcomes, folds) == Calibration()
 
 
 def test_without_100_events_there_is_no_isotonic_calibration():
@@ -210,65 +204,77 @@ def test_without_100_events_there_is_no_isotonic_calibration():
     assert choose_calibration(raw, outcomes[rows], folds_of(len(rows))).method != "isotonic"
 
 
-def test_where_one_fold_holds_all_events_nothing_is_calibrated():
-    probability, outcomes = simulated(300)
-    folds = np.where(outcomes, 0, folds_of(300))
-    assert choose_calibration(distorted(probability), outcomes, folds) == Calibration()
-
-
-rates = st.floats(0.01, 0.99)
-
-
-@given(st.floats(0, 1), rates, rates)
-def test_moved_to_another_rate_and_back_a_probability_is_the_same(probability, one, other):
-    there = shift_prior(np.array([probability]), one, other)
-    assert shift_prior(there, other, one)[0] == pytest.approx(probability, abs=1e-9)
-
-
-@given(rates, rates)
-def test_a_forecast_of_the_rate_becomes_one_of_the_other_rate(one, other):
-    assert shift_prior(np.array([one]), one, other)[0] == pytest.approx(other)
-
-
-def test_what_is_certain_stays_certain():
-    np.testing.assert_array_equal(shift_prior(np.array([0.0, 1.0]), 0.1, 0.4), [0, 1])
-
-
-def test_moved_probabilities_are_right_where_events_are_more_frequent():
-    # Of samples that look alike, non-events are thinned out until events are as frequent as wanted.
-    probability, outcomes = simulated(400_000, rate=-2.5)
-    rate, wanted = outcomes.mean(), 0.4
-    share = rate * (1 - wanted) / (wanted * (1 - rate))
-    some = outcomes | (np.random.default_rng(2).random(len(outcomes)) < share)
-    moved, outcome = shift_prior(probability[some], rate, wanted), outcomes[some]
-    for low in (0.1, 0.3, 0.5, 0.7):
-        inside = (moved >= low) & (moved < low + 0.1)
-        assert outcome[inside].mean() == pytest.approx(moved[inside].mean(), abs=0.02)
-
-
-@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, float("nan")])
-@pytest.mark.parametrize("name", ["from_rate", "to_rate"])
-def test_a_rate_that_is_none_is_named(name, rate):
-    given_rates = {"from_rate": 0.1, "to_rate": 0.1} | {name: rate}
-    with pytest.raises(ConfigInvalid, match=f"{name} is {rate}"):
-        shift_prior(np.array([0.3]), **given_rates)
-
-
 def test_samples_of_one_region_count_as_one_where_a_calibration_is_chosen():
     """A change that eight copies of each sample make look certain is not, over their regions."""
     chosen = {True: 0, False: 0}
+    regions = np.arange(60).repeat(8)
     for seed in range(20):
         rng = np.random.default_rng(seed)
         chance = rng.uniform(0.05, 0.6, 60)
-        noise = np.repeat(rng.random(60) < chance, 8)
-        outcomes, probability = noise, np.repeat(chance, 8) + rng.normal(0, 0.01, 480)
-        regions = np.repeat(np.arange(60), 8)
+        outcomes = (rng.random(60) < chance).repeat(8)
+        probability = (chance.repeat(8) + rng.normal(0, 0.01, 480)).clip(0.01, 0.99)
         for known in chosen:
-            result = choose_calibration(
-                probability.clip(0.01, 0.99),
-                outcomes,
-                regions % 3,
-                regions=regions if known else None,
-            )
+            own = {"regions": regions if known else None}
+            result = choose_calibration(probability, outcomes, regions % 3, **own)
             chosen[known] += result != Calibration()
     assert chosen[True] <= 3 < chosen[False]
+
+
+N = 3000
+
+
+def sun(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return true probabilities (N, 4) of a distribution and labels drawn from it."""
+    rng = np.random.default_rng(seed)
+    rates = rng.normal(-0.5, 1.0, N)[:, None] - 1.5 * np.arange(4)
+    p = probabilities(rates)
+    reached = (rng.random(N)[:, None] < p).sum(axis=1)
+    return p, np.array([1e-9, 3e-7, 3e-6, 3e-5, 3e-4])[reached]
+
+
+P, LABELS = sun()
+OUTCOMES = LABELS[:, None] >= np.array([1e-7, 1e-6, 1e-5, 1e-4])
+FOLDS = np.arange(N) % 3
+
+
+def distorted_rates(slope: float, offset: float) -> np.ndarray:
+    return probabilities((log_rates(P) - offset) / slope)
+
+
+def forecast(probability: np.ndarray) -> Forecast:
+    flux = np.full(N, -7.0)
+    return Forecast(flux, flux, flux, probability, EVENTS)
+
+
+def test_a_distortion_of_the_log_rates_is_found_again():
+    chosen = choose_rate_calibration(distorted_rates(0.5, 0.8), OUTCOMES, FOLDS)
+    assert chosen.method == RATE
+    assert chosen.parameters["slope"][0] == pytest.approx(0.5, abs=0.05)
+    assert chosen.parameters["offset"][0] == pytest.approx(0.8, abs=0.15)
+
+
+def test_right_probabilities_and_those_of_few_events_are_left_as_they_are():
+    assert choose_rate_calibration(P, OUTCOMES, FOLDS).method == "none"
+    rare = OUTCOMES & (np.arange(N) < 5)[:, None]
+    assert choose_rate_calibration(distorted_rates(0.5, 0.8), rare, FOLDS).method == "none"
+
+
+def test_all_events_flux_and_interval_come_from_one_curve():
+    raw = distorted_rates(2.0, -0.5)
+    postprocessing = fit_postprocessing(forecast(raw), LABELS, FOLDS, level=0.9, distribution=True)
+    assert len({str(one) for one in postprocessing.calibrations.values()}) == 1
+    made = postprocessing.apply(np.empty(N), raw, EVENTS)
+    assert (np.diff(made.probability, axis=1) <= 0).all()
+    for k, flux in enumerate((-7.0, -6.0, -5.0, -4.0)):
+        likely = made.probability[:, k] > 0.5 + 1e-9
+        assert (made.log10_flux[likely] >= flux - 1e-9).all()
+        assert (made.log10_flux[~likely] <= flux + 1e-6).all()
+    assert (made.lower <= made.log10_flux).all()
+    assert (made.log10_flux <= made.upper).all()
+
+
+def test_what_it_gains_is_reported_of_each_event():
+    raw = forecast(distorted_rates(0.5, 0.8))
+    fitted = fit_postprocessing(raw, LABELS, FOLDS, level=0.9, distribution=True)
+    gains = calibration_gains(raw, LABELS, FOLDS, fitted)
+    assert all(gains[event].after < gains[event].before for event in ("B1.0", "C1.0"))

@@ -42,14 +42,14 @@ def folder(saved, tmp_path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "ensemble"))
 
 
-def test_a_forecast_is_the_mean_of_what_the_postprocessed_members_issue(mixed):
+def test_a_forecast_is_the_mean_of_those_of_the_postprocessed_members(mixed):
     own = mixed.predict(CUBES, PRESENT)
     members = [one.predict(CUBES, PRESENT) for one in mixed.members]
     np.testing.assert_allclose(own.log10_flux, np.mean([m.log10_flux for m in members], axis=0))
     np.testing.assert_allclose(own.probability, np.mean([m.probability for m in members], axis=0))
 
 
-def test_its_own_tuning_comes_on_top_and_leaves_the_members_alone(mixed):
+def test_its_own_postprocessing_comes_on_top_and_leaves_the_members_alone(mixed):
     postprocessed = mixed.with_postprocessing(POSTPROCESSING)
     assert postprocessed.members == mixed.members
     forecast = postprocessed.predict(CUBES, PRESENT)
@@ -126,11 +126,6 @@ def test_a_member_that_was_exchanged_whole_is_noticed(folder, tmp_path):
     shutil.move(other, folder / "member-00")
     with pytest.raises(ForecasterInvalid, match="not the file that was saved"):
         load(folder)
-    description = json.loads((folder / DESCRIPTION).read_text())
-    remaining = {k: v for k, v in description["sha256"].items() if not k.startswith("member-00")}
-    describe(folder, sha256=remaining)
-    with pytest.raises(ForecasterInvalid, match="not the member that was saved"):
-        load(folder)
 
 
 @pytest.mark.parametrize("name", ["../other", "/etc", ".", "", "member-00/../../other", 7, None])
@@ -142,16 +137,12 @@ def test_a_member_elsewhere_is_not_followed(folder, tmp_path, name):
         load(folder)
 
 
-def test_a_folder_that_holds_itself_is_refused(folder):
+def test_a_folder_that_holds_itself_or_no_members_is_refused(folder):
     shutil.rmtree(folder / "member-00")
     (folder / "member-00").symlink_to(folder)
-    description = json.loads((folder / DESCRIPTION).read_text())
-    describe(folder, sha256={}, parts=description["parts"])
+    describe(folder, sha256={})
     with pytest.raises((ForecasterInvalid, ModelNotFound)):
         load(folder)
-
-
-def test_an_ensemble_without_members_is_refused(folder):
     describe(folder, parts={"members": []})
     with pytest.raises(ForecasterInvalid, match="no members"):
         load(folder)

@@ -1,4 +1,5 @@
 import copy
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,15 @@ def fitted(features, peak_flux, groups=GROUPS, *, spec=SPEC, **options):
     return fit_logistic(features, peak_flux, groups, spec=spec, origin=ORIGIN, **options)
 
 
+@functools.cache
+def of_planted(names=FEW):
+    return fitted(*planted(), names=names)
+
+
+def chances(forecaster, features):
+    return forecaster.predict_features(features).probability
+
+
 def brier(probability, peak_flux):
     outcomes = event_outcomes(peak_flux, [HEADLINE_EVENT])[:, 0]
     return ((probability - outcomes) ** 2).mean()
@@ -60,19 +70,17 @@ def test_probabilities_are_those_of_another_solver_on_the_same_numbers(names, mo
 
 def test_the_flux_is_the_median_of_what_the_probabilities_describe():
     features, peak_flux = planted()
-    forecast = fitted(features, peak_flux, names=FEW).predict_features(features)
+    forecast = of_planted().predict_features(features)
     for event in EVENTS:
-        more_likely_than_not = forecast.probability_of(event) > 0.5
         reaches = forecast.log10_flux >= np.log10(flux_of_class(event))
-        np.testing.assert_array_equal(reaches, more_likely_than_not)
+        np.testing.assert_array_equal(reaches, forecast.probability_of(event) > 0.5)
     assert np.abs(forecast.log10_flux - np.log10(peak_flux)).mean() < 0.6
 
 
 @pytest.mark.parametrize(("names", "share"), [(FEW, 0.7), ((PIL_PROXY,), 0.5)])
 def test_it_learns_a_linear_relation_and_beats_climatology(names, share):
-    forecaster = fitted(*planted(0), names=names)
     features, peak_flux = planted(1)
-    forecast = forecaster.predict_features(features)
+    forecast = of_planted(names).predict_features(features)
     assert np.corrcoef(forecast.log10_flux, np.log10(peak_flux))[0, 1] > 0.8
     rate = event_outcomes(planted(0)[1])[:, HEADLINE].mean()
     probability = forecast.probability_of(HEADLINE_EVENT)
@@ -80,14 +88,11 @@ def test_it_learns_a_linear_relation_and_beats_climatology(names, share):
 
 
 def test_the_inversion_line_looks_at_nothing_else():
-    features, peak_flux = planted()
-    forecaster = fitted(features, peak_flux, names=(PIL_PROXY,))
+    features, _ = planted()
     others = np.full_like(features, np.nan)
     others[:, PIL] = features[:, PIL]
-    np.testing.assert_array_equal(
-        forecaster.predict_features(others).probability,
-        forecaster.predict_features(features).probability,
-    )
+    line = of_planted((PIL_PROXY,))
+    np.testing.assert_array_equal(chances(line, others), chances(line, features))
 
 
 @pytest.mark.parametrize("likely", [0.2, 0.8])
@@ -104,9 +109,8 @@ def test_without_a_magnetogram_the_inversion_line_answers_the_rate_of_such_sampl
 def test_of_features_that_tell_nothing_the_penalty_makes_the_rate():
     features, peak_flux = planted()
     noise = np.random.default_rng(5).normal(size=features.shape)
-    probability = fitted(noise, peak_flux).predict_features(noise).probability
     rates = event_outcomes(peak_flux).mean(axis=0)
-    assert np.abs(probability - rates).max() < 0.1
+    assert np.abs(chances(fitted(noise, peak_flux), noise) - rates).max() < 0.1
 
 
 def test_regions_that_repeat_themselves_are_held_out_whole():
@@ -142,55 +146,40 @@ def test_a_fold_that_holds_all_regions_of_an_event_is_left_out():
     assert forecast.probability_of(HEADLINE_EVENT).mean() == pytest.approx(0.2, abs=0.01)
 
 
-def test_a_handful_of_samples_of_one_region_is_enough_not_to_fail():
+def test_a_handful_of_samples_of_one_region_and_labels_that_are_all_quiet_are_enough():
     features, peak_flux = planted()
-    forecaster = fitted(features[:2], peak_flux[:2], np.zeros(2, dtype=int))
-    assert np.isfinite(forecaster.predict_features(features).probability).all()
-
-
-def test_labels_that_are_all_quiet_give_quiet():
-    features, _ = planted()
-    forecast = fitted(features, np.full(N, 1e-9), names=FEW).predict_features(features)
-    np.testing.assert_allclose(forecast.log10_flux, -9)
+    few = fitted(features[:2], peak_flux[:2], np.zeros(2, dtype=int))
+    assert np.isfinite(chances(few, features)).all()
+    quiet = fitted(features, np.full(N, 1e-9), names=FEW)
+    np.testing.assert_allclose(quiet.predict_features(features).log10_flux, -9)
 
 
 def test_a_feature_that_no_sample_has_changes_nothing():
     features, peak_flux = planted()
-    empty = FEATURE_NAMES.index("94_mean_last")
-    features[:, empty] = np.nan
-    with_it = fitted(features, peak_flux, names=FEW).predict_features(features)
-    names = tuple(name for name in FEW if name != "94_mean_last")
-    without = fitted(features, peak_flux, names=names).predict_features(features)
-    np.testing.assert_allclose(with_it.probability, without.probability, atol=1e-9)
+    features[:, FEATURE_NAMES.index("94_mean_last")] = np.nan
+    others = tuple(name for name in FEW if name != "94_mean_last")
+    both = (chances(fitted(features, peak_flux, names=one), features) for one in (FEW, others))
+    np.testing.assert_allclose(*both, atol=1e-9)
 
 
 def test_a_gap_that_training_never_had_is_filled_with_the_median():
-    features, peak_flux = planted()
-    forecaster = fitted(features, peak_flux, names=FEW)
+    features, _ = planted()
     there, gone = features[:1].copy(), features[:1].copy()
     there[0, PIL], gone[0, PIL] = np.median(features[:, PIL]), np.nan
-    np.testing.assert_array_equal(
-        forecaster.predict_features(gone).probability,
-        forecaster.predict_features(there).probability,
-    )
+    np.testing.assert_array_equal(chances(of_planted(), gone), chances(of_planted(), there))
 
 
 def test_the_order_of_the_training_samples_does_not_matter():
-    features, peak_flux = planted(gaps=0.1)
+    features, peak_flux = planted()
     order = np.random.default_rng(3).permutation(N)
-    one = fitted(features, peak_flux, names=FEW)
-    two = fitted(features[order], peak_flux[order], GROUPS[order], names=FEW)
-    np.testing.assert_allclose(
-        two.predict_features(features).probability,
-        one.predict_features(features).probability,
-        atol=1e-3,
-    )
+    other = fitted(features[order], peak_flux[order], GROUPS[order], names=FEW)
+    expected = chances(of_planted(), features)
+    np.testing.assert_allclose(chances(other, features), expected, atol=1e-3)
 
 
 def test_features_beyond_five_deviations_count_as_five_and_the_flux_stays_within_range():
-    features, peak_flux = planted()
-    forecaster = fitted(features, peak_flux, names=FEW)
-    near, far = (forecaster.predict_features(np.sign(features) * one) for one in (1e3, 1e6))
+    signs = np.sign(planted()[0])
+    near, far = (of_planted().predict_features(signs * one) for one in (1e3, 1e6))
     np.testing.assert_allclose(near.probability, far.probability, atol=1e-9)
     assert (far.log10_flux.min(), far.log10_flux.max()) == (-9, -2)
 

@@ -110,14 +110,6 @@ def test_probabilities_learned_from_balanced_classes_are_at_the_natural_rate(for
     np.testing.assert_allclose(balanced, natural)
 
 
-@pytest.mark.parametrize(
-    "impossible", [(1.0, 2.0), (0.0, 1, 1, 1, 1), (-1.0, 1, 1, 1, 1), (np.nan,) * 5]
-)
-def test_impossible_weights_of_classes_are_refused(forecaster, impossible):
-    with pytest.raises(ForecasterInvalid, match="sampling weights"):
-        replace(forecaster, class_sampling_weights=impossible)
-
-
 def test_weights_saved_before_encoders_had_a_prefix_give_the_same_forecasts(forecaster, tmp_path):
     folder = save(forecaster, tmp_path / "folder")
     weights = load_file(folder / WEIGHTS)
@@ -175,12 +167,6 @@ def test_the_mean_of_networks_has_the_mean_of_their_logits():
         logits = made.network(images, there, features)[1]
         each = [one(images, there, features)[1] for one in made.network.members]
     torch.testing.assert_close(logits, torch.stack(each).mean(dim=0))
-
-
-def test_samples_without_any_image_are_forecast_too():
-    forecast = with_features().predict(FEW, np.zeros_like(THERE))
-    assert np.isfinite(forecast.probability).all()
-    assert np.isfinite(forecast.log10_flux).all()
 
 
 def test_a_scale_of_other_features_than_the_network_takes_is_refused(tmp_path):

@@ -22,17 +22,14 @@ from small_forecasters import (
     PRESENT,
     SPEC,
     assert_same,
-    describe,
     small,
-    small_climatology,
-    small_forest,
     small_network,
 )
 
 from flare.errors import ForecasterInvalid
 from flare.forecasters.ensemble import combine
 from flare.forecasters.network import GRAPH, NetworkForecaster
-from flare.forecasters.onnx import TOLERANCE, ExportedNetwork, check_graph, export, export_graph
+from flare.forecasters.onnx import TOLERANCE, ExportedNetwork, export, export_graph
 from flare.forecasters.storage import load, read_description, save
 from flare.models import ARCHITECTURES, NetworkConfig, build
 from flare.models.normalisation import fit_normalisation
@@ -41,26 +38,17 @@ NORMALISATION = fit_normalisation(CUBES, PRESENT, np.arange(len(CUBES)))
 SIZE = SPEC.image_size
 
 
-def network(architecture: str, n_quantiles: int = 1) -> torch.nn.Module:
-    """Return a network whose batch normalisation has seen something, and whose heads say much."""
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        made = build(NetworkConfig(architecture, width=4, hidden=8, n_quantiles=n_quantiles))
-        with torch.no_grad():
-            for name, values in made.named_buffers():
-                if name.endswith(("running_mean", "running_var")):
-                    values.uniform_(0.3, 2.0)
-            made.heads.event_head.weight.mul_(3)
-    return made.eval()
-
-
-ALL_WITH_ONE = [(name, 1) for name in ARCHITECTURES]
-
-
 @functools.cache
 def both(architecture: str, n_quantiles: int = 1) -> tuple[NetworkForecaster, ExportedNetwork]:
+    """Return a network whose batch normalisation and heads do something, and its export."""
     config = NetworkConfig(architecture, width=4, hidden=8, n_quantiles=n_quantiles)
-    made = network(architecture, n_quantiles)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(3)
+        made = build(config).eval()
+        for name, values in made.named_buffers():
+            if name.endswith(("running_mean", "running_var")):
+                values.uniform_(0.3, 2.0)
+        made.heads.event_head.weight.mul_(3)
     graph = export(made, NORMALISATION, image_size=SIZE)
     assert graph is not None
     return NetworkForecaster(made, config, NORMALISATION, spec=SPEC, origin=ORIGIN), graph
@@ -89,7 +77,9 @@ def assert_near(one, two, atol=TOLERANCE) -> None:
         np.testing.assert_allclose(expected, result, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize(("architecture", "n_quantiles"), [*ALL_WITH_ONE, ("cnn", 3)])
+@pytest.mark.parametrize(
+    ("architecture", "n_quantiles"), [*((one, 1) for one in ARCHITECTURES), ("cnn", 3)]
+)
 def test_exported_it_answers_as_pytorch_does_for_any_number_of_samples(architecture, n_quantiles):
     forecaster, graph = both(architecture, n_quantiles)
     for n in (1, 2, 17):
@@ -111,12 +101,11 @@ def test_images_of_one_grey_level_and_what_lies_under_the_mask_make_no_differenc
 
 
 def test_exporting_leaves_the_network_as_it_was():
-    made = network("cnn").train()
+    made = copy.deepcopy(both("cnn")[0].network).train()
     state = copy.deepcopy(made.state_dict())
     assert export(made, NORMALISATION, image_size=SIZE) is not None
     assert made.training
-    for key, value in made.state_dict().items():
-        assert torch.equal(value, state[key]), key
+    torch.testing.assert_close(made.state_dict(), state, rtol=0, atol=0)
 
 
 def test_calls_from_several_threads_give_the_same_answers(graph):
@@ -128,22 +117,11 @@ def test_calls_from_several_threads_give_the_same_answers(graph):
     np.testing.assert_array_equal(alone, together)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_it_takes_the_threads_it_is_given(graph, threads):
-    options = ExportedNetwork(graph).with_threads(threads)._session.get_session_options()
-    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
-
-
-def changed(graph: bytes, change) -> bytes:
-    model = onnx.load_model_from_string(graph)
-    change(model)
-    return model.SerializeToString()
-
-
-def elsewhere(tensor: TensorProto) -> None:
+def elsewhere(tensor: TensorProto) -> TensorProto:
     tensor.data_location = TensorProto.EXTERNAL
     entry = tensor.external_data.add()
     entry.key, entry.value = "location", "../../etc/passwd"
+    return tensor
 
 
 def in_an_initializer(model: onnx.ModelProto) -> None:
@@ -151,24 +129,16 @@ def in_an_initializer(model: onnx.ModelProto) -> None:
 
 
 def in_a_constant(model: onnx.ModelProto) -> None:
+    tensor = elsewhere(helper.make_tensor("k", TensorProto.FLOAT, [1], [0.0]))
     node = model.graph.node.add(op_type="Constant", output=["k"])
-    tensor = helper.make_tensor("k", TensorProto.FLOAT, [1], [0.0])
-    elsewhere(tensor)
     node.attribute.append(helper.make_attribute("value", tensor))
 
 
 def in_an_inner_graph(model: onnx.ModelProto) -> None:
-    tensor = helper.make_tensor("inner", TensorProto.FLOAT, [1], [0.0])
-    elsewhere(tensor)
+    tensor = elsewhere(helper.make_tensor("inner", TensorProto.FLOAT, [1], [0.0]))
     inner = helper.make_graph([], "inner", [], [], initializer=[tensor])
     node = model.graph.node.add(op_type="If", input=["present"], output=["k"])
     node.attribute.append(helper.make_attribute("then_branch", inner))
-
-
-@pytest.mark.parametrize("place", [in_an_initializer, in_a_constant, in_an_inner_graph])
-def test_a_graph_that_reads_another_file_is_refused(graph, place):
-    with pytest.raises(ForecasterInvalid, match="is in another file"):
-        ExportedNetwork(changed(graph, place))
 
 
 def add_operators(model: onnx.ModelProto) -> None:
@@ -180,34 +150,46 @@ def rename_output(model: onnx.ModelProto) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [(add_operators, r"com\.example"), (rename_output, "wanted")]
+    ("change", "message"),
+    [
+        (in_an_initializer, "is in another file"),
+        (in_a_constant, "is in another file"),
+        (in_an_inner_graph, "is in another file"),
+        (add_operators, r"com\.example"),
+        (rename_output, "wanted"),
+    ],
 )
-def test_a_graph_of_strange_operators_or_outputs_is_refused(graph, change, message):
+def test_a_graph_of_other_files_operators_or_outputs_is_refused(graph, change, message):
+    model = onnx.load_model_from_string(graph)
+    change(model)
     with pytest.raises(ForecasterInvalid, match=message):
-        ExportedNetwork(changed(graph, change))
-
-
-def test_what_is_not_a_graph_is_refused():
+        ExportedNetwork(model.SerializeToString())
     with pytest.raises(ForecasterInvalid, match="damaged"):
-        check_graph(b"\xff" * 100)
+        ExportedNetwork(b"\xff" * 100)
 
 
-def test_a_network_that_cannot_be_exported_stays_with_pytorch(monkeypatch, caplog):
+@pytest.fixture
+def warnings_of(caplog):
+    with caplog.at_level(logging.WARNING, "flare"):
+        yield lambda: [one.getMessage() for one in caplog.records]
+
+
+def test_a_network_that_cannot_be_exported_stays_with_pytorch(monkeypatch, warnings_of):
     def refuse(*args: object, **options: object) -> bytes:
         raise NotImplementedError("no such operator")
 
     monkeypatch.setattr("flare.forecasters.onnx.export_graph", refuse)
-    with caplog.at_level(logging.WARNING, "flare"):
-        forecaster = small_network().exported()
-    assert forecaster.engine == "torch"
-    assert [one.getMessage() for one in caplog.records] == [
-        "PyTorch runs the network, it could not be exported: no such operator"
-    ]
+    assert small_network().exported().engine == "torch"
+    message = "PyTorch runs the network, it could not be exported: no such operator"
+    assert warnings_of() == [message]
 
 
-@pytest.mark.parametrize("wrong", [1e-4, float("nan")])
-@pytest.mark.parametrize("head", ["flux_head", "event_head"])
-def test_a_graph_that_answers_otherwise_than_pytorch_is_not_used(monkeypatch, caplog, head, wrong):
+@pytest.mark.parametrize(
+    ("head", "wrong"), [("flux_head", 1e-4), ("event_head", 1e-4), ("event_head", float("nan"))]
+)
+def test_a_graph_that_answers_otherwise_than_pytorch_is_not_used(
+    monkeypatch, warnings_of, head, wrong
+):
     def export_another(network: torch.nn.Module, *args: object, **options: int) -> bytes:
         another = copy.deepcopy(network)
         with torch.no_grad():
@@ -215,24 +197,20 @@ def test_a_graph_that_answers_otherwise_than_pytorch_is_not_used(monkeypatch, ca
         return export_graph(another, *args, **options)
 
     monkeypatch.setattr("flare.forecasters.onnx.export_graph", export_another)
-    with caplog.at_level(logging.WARNING, "flare"):
-        forecaster = small_network().exported()
-    assert forecaster.engine == "torch"
-    assert len(caplog.records) == 1
-    assert "differ by" in caplog.text
+    assert small_network().exported().engine == "torch"
+    (message,) = warnings_of()
+    assert "differ by" in message
 
 
-@pytest.mark.usefixtures("asked_again")
+@pytest.mark.usefixtures("unknown_runtime")
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_without_onnx_runtime_pytorch_runs_the_network_and_it_is_said_once(
-    monkeypatch, caplog, missing
+    monkeypatch, warnings_of, missing
 ):
     monkeypatch.setitem(sys.modules, missing, None)
-    with caplog.at_level(logging.WARNING, "flare"):
-        first, second = small_network().exported(), small_network().exported()
-    assert first.engine == second.engine == "torch"
-    assert len(caplog.records) == 1
-    assert missing in caplog.text
+    assert {small_network().exported().engine for _ in range(2)} == {"torch"}
+    (message,) = warnings_of()
+    assert missing in message
 
 
 def test_a_network_on_another_device_is_run_by_pytorch():
@@ -263,9 +241,6 @@ def test_exported_it_forecasts_what_it_did(forecaster):
     before = small_network(n_quantiles=3).with_postprocessing(POSTPROCESSING)
     assert (before.engine, forecaster.engine) == ("torch", "onnxruntime")
     assert_same(before.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
-
-
-def test_exported_it_forecasts_nothing_for_no_samples_and_averages_larger_images(forecaster):
     assert len(forecaster.predict(CUBES[:0], PRESENT[:0])) == 0
     large = CUBES[:2].repeat(2, axis=3).repeat(2, axis=4)
     assert_same(forecaster.predict(large, PRESENT[:2]), forecaster.predict(CUBES[:2], PRESENT[:2]))
@@ -296,13 +271,7 @@ def test_a_damaged_graph_is_refused(folder):
         load(folder)
 
 
-def test_a_graph_that_is_not_the_one_described_is_refused(folder):
-    describe(folder, parts={**read_description(folder)["parts"], "graph_sha256": "0" * 64})
-    with pytest.raises(ForecasterInvalid, match="not the file that was saved"):
-        load(folder)
-
-
-@pytest.mark.usefixtures("asked_again")
+@pytest.mark.usefixtures("unknown_runtime")
 def test_a_folder_with_a_graph_loads_without_onnx_runtime(folder, monkeypatch, forecaster):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     loaded = load(folder)
@@ -310,14 +279,13 @@ def test_a_folder_with_a_graph_loads_without_onnx_runtime(folder, monkeypatch, f
     assert_same(loaded.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
 
 
-def test_a_graph_that_this_runtime_cannot_read_is_left_to_pytorch(folder, monkeypatch, caplog):
+def test_a_graph_that_this_runtime_cannot_read_is_left_to_pytorch(saved, monkeypatch, warnings_of):
     def refuse(*args: object, **options: object) -> None:
         raise RuntimeError("opset 99 is not known")
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
-    with caplog.at_level(logging.WARNING, "flare"):
-        assert load(folder).engine == "torch"
-    assert "opset 99" in caplog.text
+    assert load(saved).engine == "torch"
+    assert "opset 99" in warnings_of()[0]
 
 
 def test_with_one_thread_it_forecasts_the_same(forecaster):
@@ -326,7 +294,6 @@ def test_with_one_thread_it_forecasts_the_same(forecaster):
     assert three.with_threads(3).graph is three.graph
     single = three.with_threads(1)
     assert_same(single.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
-    assert_same(single.predict(CUBES, PRESENT), three.predict(CUBES, PRESENT), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["climatology", "constant", "forest", "logistic", "neural"])
@@ -339,7 +306,7 @@ def test_what_has_no_graph_takes_no_threads(kind):
 
 
 def test_an_ensemble_has_its_networks_exported_and_gives_them_their_threads(tmp_path):
-    before = combine([small_forest(), small_network()]).with_postprocessing(POSTPROCESSING)
+    before = combine([small("forest"), small_network()]).with_postprocessing(POSTPROCESSING)
     made = before.exported()
     assert (before.engine, made.engine) == ("numpy, torch", "numpy, onnxruntime")
     assert made.device == "cpu"
@@ -352,4 +319,4 @@ def test_an_ensemble_has_its_networks_exported_and_gives_them_their_threads(tmp_
 
 def test_an_ensemble_names_every_engine_once(forecaster):
     assert combine([forecaster, small_network(n_quantiles=3)]).engine == "onnxruntime, torch"
-    assert combine([small_forest(), small_climatology()]).engine == "numpy"
+    assert combine([small("forest"), small("climatology")]).engine == "numpy"

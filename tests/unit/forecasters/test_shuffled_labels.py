@@ -74,7 +74,7 @@ def skill(kind: str, seed: int, *, shuffled: bool, held_out: bool = True) -> Sco
     scored = ~TRAIN if held_out else TRAIN
     forecast = forecaster.predict_features(features[scored])
     truth = Observations(peak_flux[scored], REGION[scored])
-    return score_forecasts(forecast, truth, n_resamples=200).get(
+    return score_forecasts(forecast, truth, n_resamples=100).get(
         HEADLINE_EVENT, "true_skill_statistic"
     )
 

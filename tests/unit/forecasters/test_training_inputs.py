@@ -87,8 +87,8 @@ def test_a_missing_image_and_one_out_of_range_degrade_and_are_named():
 def test_fewer_than_ten_images_that_can_be_used_are_too_few(missing, status):
     result = check(cubes(1, seed=7)[0], fitted(), without(missing))
     assert result.status == status
-    said = [one for one in result.reasons if "at least 10 are needed" in one]
-    assert len(said) == (status == "abstain")
+    reasons = [one for one in result.reasons if "at least 10 are needed" in one]
+    assert len(reasons) == (status == "abstain")
 
 
 def test_an_input_that_is_out_of_range_as_a_whole_abstains():

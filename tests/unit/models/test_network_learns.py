@@ -52,7 +52,7 @@ def test_it_forecasts_samples_that_it_has_not_seen(architecture):
             normalise,
             train=learned,
             validation=None,
-            options=OptimizerOptions(epochs=15, batch_size=8, learning_rate=0.01, ema=0),
+            options=OptimizerOptions(epochs=12, batch_size=8, learning_rate=0.01, ema=0),
             loss=multitask(1.0),
             fabric=Fabric(accelerator="cpu", devices=1),
         )

@@ -5,15 +5,13 @@ import pytest
 import torch
 
 from flare.errors import ForecasterInvalid
-from flare.models.blocks import frames
 from flare.models.normalisation import (
     ChannelNormalisation,
     Normaliser,
     fit_normalisation,
     fit_standardisation,
-    normalisation_from_sums,
 )
-from flare.sample import MAGNETOGRAM, physical_values, plane_sums
+from flare.sample import MAGNETOGRAM, physical_values
 
 RNG = np.random.default_rng(0)
 CUBES = RNG.integers(0, 256, (6, 4, 10, 8, 8), dtype=np.uint8)
@@ -25,33 +23,35 @@ def normalised(normalisation: ChannelNormalisation, cubes=CUBES, present=PRESENT
     return normalisation(torch.from_numpy(cubes), torch.from_numpy(present)).numpy()
 
 
+def without_channel(channel: int) -> np.ndarray:
+    present = PRESENT.copy()
+    present[:, :, channel] = False
+    return present
+
+
+def uniform_channel(channel: int) -> np.ndarray:
+    cubes = CUBES.copy()
+    cubes[:, :, channel] = 200
+    return cubes
+
+
 def test_mean_and_deviation_are_those_of_the_present_images_of_the_rows():
     normalisation = fit_normalisation(CUBES, PRESENT, ROWS)
     for channel in range(MAGNETOGRAM):
         pixels = CUBES[ROWS][:, :, channel][PRESENT[ROWS][:, :, channel]]
         np.testing.assert_allclose(normalisation.mean[channel], pixels.mean(), rtol=1e-6)
         np.testing.assert_allclose(normalisation.std[channel], pixels.std(), rtol=1e-6)
+        values = normalised(normalisation)[ROWS][:, :, channel][PRESENT[ROWS][:, :, channel]]
+        np.testing.assert_allclose([values.mean(), values.std()], [0, 1], atol=1e-5)
 
 
-def test_the_order_and_the_division_of_the_rows_change_no_digit():
-    sums = plane_sums(CUBES)
-    one = normalisation_from_sums(sums[ROWS], PRESENT[ROWS], pixels=64)
-    back = normalisation_from_sums(sums[ROWS[::-1]], PRESENT[ROWS[::-1]], pixels=64)
-    assert one == back == fit_normalisation(CUBES, PRESENT, ROWS)
-
-
-def test_other_rows_and_missing_images_do_not_count():
+def test_the_order_of_the_rows_other_rows_and_missing_images_change_no_digit():
+    expected = fit_normalisation(CUBES, PRESENT, ROWS)
+    assert fit_normalisation(CUBES, PRESENT, ROWS[::-1]) == expected
     cubes = CUBES.copy()
     cubes[[1, 4]] = 255
     cubes[~PRESENT] = 255
-    assert fit_normalisation(cubes, PRESENT, ROWS) == fit_normalisation(CUBES, PRESENT, ROWS)
-
-
-def test_normalised_images_have_mean_0_and_deviation_1():
-    normalisation = fit_normalisation(CUBES, PRESENT, np.arange(6))
-    for channel in range(MAGNETOGRAM):
-        values = normalised(normalisation)[:, :, channel][PRESENT[:, :, channel]]
-        np.testing.assert_allclose([values.mean(), values.std()], [0, 1], atol=1e-5)
+    assert fit_normalisation(cubes, PRESENT, ROWS) == expected
 
 
 def test_a_magnetogram_becomes_gauss_in_units_of_the_root_mean_square():
@@ -61,50 +61,20 @@ def test_a_magnetogram_becomes_gauss_in_units_of_the_root_mean_square():
     np.testing.assert_allclose(values, gauss / np.sqrt((gauss**2).mean()), atol=1e-5)
 
 
-def test_magnetograms_of_one_polarity_are_not_centred_at_their_mean():
-    cubes = CUBES.copy()
-    cubes[:, :, MAGNETOGRAM] = 200
-    normalisation = fit_normalisation(cubes, PRESENT, ROWS)
-    assert normalisation.mean[MAGNETOGRAM] == 127.5
-    assert normalisation.std[MAGNETOGRAM] == 200 - 127.5
-
-
-def test_a_magnetogram_that_is_missing_everywhere_is_centred_at_no_field():
-    present = PRESENT.copy()
-    present[:, :, MAGNETOGRAM] = False
-    normalisation = fit_normalisation(CUBES, present, ROWS)
-    assert (normalisation.mean[MAGNETOGRAM], normalisation.std[MAGNETOGRAM]) == (127.5, 1.0)
-
-
-def test_frames_hold_the_unsigned_field_of_each_image():
-    normalisation = fit_normalisation(CUBES, PRESENT, np.arange(6))
-    inputs = normalisation(torch.from_numpy(CUBES), torch.from_numpy(PRESENT))
-    unsigned = frames(inputs.flatten(0, 1))[:, -1].numpy().reshape(6, 4, 8, 8)
-    gauss = physical_values(CUBES[:, :, MAGNETOGRAM], "magnetogram")
-    gauss[~PRESENT[:, :, MAGNETOGRAM]] = 0
-    per_unit = 500 / 255 * normalisation.std[MAGNETOGRAM]
-    np.testing.assert_allclose(unsigned * per_unit, np.abs(gauss), atol=1e-3)
-
-
-def test_a_missing_image_becomes_zero_whatever_lies_under_the_mask():
-    values = normalised(fit_normalisation(CUBES, PRESENT, ROWS))
-    assert values.dtype == np.float32
-    assert (values[~PRESENT] == 0).all()
-
-
-def test_a_channel_that_is_missing_everywhere_gets_mean_0_and_deviation_1():
-    present = PRESENT.copy()
-    present[:, :, 4] = False
-    normalisation = fit_normalisation(CUBES, present, ROWS)
-    assert (normalisation.mean[4], normalisation.std[4]) == (0.0, 1.0)
-
-
-def test_a_channel_of_one_grey_level_is_not_divided_by_zero():
-    cubes = CUBES.copy()
-    cubes[:, :, 4] = 200
-    normalisation = fit_normalisation(cubes, PRESENT, ROWS)
-    assert normalisation.std[4] == 1.0
-    assert (normalised(normalisation, cubes)[:, :, 4] == 0).all()
+@pytest.mark.parametrize(
+    ("cubes", "present", "channel", "expected"),
+    [
+        (uniform_channel(MAGNETOGRAM), PRESENT, MAGNETOGRAM, (127.5, 72.5)),  # of one polarity
+        (CUBES, without_channel(MAGNETOGRAM), MAGNETOGRAM, (127.5, 1.0)),
+        (CUBES, without_channel(4), 4, (0.0, 1.0)),
+        (uniform_channel(4), PRESENT, 4, (200.0, 1.0)),
+    ],
+)
+def test_a_magnetogram_is_centred_at_0_gauss_and_nothing_is_divided_by_zero(
+    cubes, present, channel, expected
+):
+    normalisation = fit_normalisation(cubes, present, ROWS)
+    assert (normalisation.mean[channel], normalisation.std[channel]) == expected
 
 
 def test_features_of_training_come_out_with_mean_0_and_deviation_1():
@@ -114,20 +84,17 @@ def test_features_of_training_come_out_with_mean_0_and_deviation_1():
     np.testing.assert_allclose(scaled.std(axis=0), 1, rtol=1e-6)
 
 
-def test_a_feature_that_is_missing_is_filled_with_the_median():
+def test_a_feature_that_is_missing_is_filled_with_the_median_or_0_if_training_never_had_it():
     scale = fit_standardisation(np.array([[1, 5], [2, np.nan], [6, 7], [9, 12]]))
     np.testing.assert_array_equal(scale(np.array([[2, np.nan]])), scale(np.array([[2, 7]])))
+    scale = fit_standardisation(np.array([[1, np.nan], [2, np.nan]]))
+    np.testing.assert_array_equal(scale(np.array([[1.5, np.nan]])), [[0, 0]])
 
 
 def test_a_constant_feature_is_moved_to_0_and_not_scaled():
     constant = np.full((7, 1), 0.1)
     assert constant.std() > 0  # rounded
     assert fit_standardisation(constant).std == (1.0,)
-
-
-def test_a_feature_that_training_never_had_is_0():
-    scale = fit_standardisation(np.array([[1, np.nan], [2, np.nan]]))
-    np.testing.assert_array_equal(scale(np.array([[1.5, np.nan]])), [[0, 0]])
 
 
 def test_features_far_from_training_count_as_five_deviations():
@@ -138,37 +105,28 @@ def test_features_far_from_training_count_as_five_deviations():
 @pytest.mark.parametrize(
     "damage", [{"std": (0.0,)}, {"std": (-1.0,)}, {"mean": (np.nan,)}, {"median": (np.inf,)}]
 )
-def test_scales_that_nothing_can_be_divided_by_are_refused(damage):
+def test_scales_of_a_damaged_folder_are_refused(damage):
     scale = fit_standardisation(np.array([[-1.0], [1.0]]))
     with pytest.raises(ForecasterInvalid, match="fetch it again"):
         replace(scale, **damage)
 
 
-RNG = np.random.default_rng(0)
-IMAGES = torch.from_numpy(RNG.integers(0, 256, (6, 4, 10, 8, 8), dtype=np.uint8))
-THERE = torch.from_numpy(RNG.random((6, 4, 10)) < 0.7)
+IMAGES, THERE = torch.from_numpy(CUBES), torch.from_numpy(PRESENT)
 NORMALISATION = ChannelNormalisation(tuple(range(40, 140, 10)), tuple(range(3, 33, 3)))
 
 
-def by_definition(cubes=IMAGES, present=THERE) -> torch.Tensor:
+def by_definition() -> torch.Tensor:
+    """Return the distance from the mean in deviations, and zero for missing images."""
     mean, std = (
         torch.tensor(some, dtype=torch.float64)[:, None, None]
         for some in (NORMALISATION.mean, NORMALISATION.std)
     )
-    return ((cubes.double() - mean) / std * present[..., None, None]).float()
+    return ((IMAGES.double() - mean) / std * THERE[..., None, None]).float()
 
 
-def test_it_is_the_distance_from_the_mean_in_deviations():
+def test_a_normaliser_gives_the_same_from_one_buffer_for_batches_of_any_size():
+    assert NORMALISATION(IMAGES, THERE).dtype == torch.float32
     torch.testing.assert_close(NORMALISATION(IMAGES, THERE), by_definition())
-
-
-def test_a_reused_buffer_is_written_and_returned():
-    out = torch.full(IMAGES.shape, torch.nan)
-    assert NORMALISATION(IMAGES, THERE, out=out) is out
-    torch.testing.assert_close(out, by_definition())
-
-
-def test_a_normaliser_gives_the_same_from_one_memory_for_batches_of_any_size():
     normaliser = Normaliser(NORMALISATION)
     memory = set()
     for n in (6, 2, 5, 6):

@@ -18,7 +18,7 @@ from flare.training.losses import multitask
 from flare.training.state import EpochRecord
 
 LEARNED, NEW = 120, 60
-HIGHEST_DEFAULT = 2e-3
+LEARNING_RATE = 6e-3  # three times the default
 
 
 def one_image_a_sample(n: int, seed: int, *, size: int = 32, quiet_of: int = 4) -> Batches:
@@ -39,17 +39,17 @@ def one_image_a_sample(n: int, seed: int, *, size: int = 32, quiet_of: int = 4) 
 
 @cache
 def trained(
-    architecture: str, learning_rate: float, *, size: int = 32, quiet_of: int = 4, epochs: int = 10
+    architecture: str, *, size: int = 32, quiet_of: int = 4, epochs: int = 10
 ) -> tuple[torch.nn.Module, EpochRecord]:
     """Return a network after some epochs, and its last record."""
     learned = one_image_a_sample(LEARNED, 0, size=size, quiet_of=quiet_of)
     new = one_image_a_sample(NEW, 1, size=size, quiet_of=quiet_of)
     normalise = fit_normalisation(learned.cubes, learned.present, learned.rows)
-    options = OptimizerOptions(epochs=epochs, batch_size=8, learning_rate=learning_rate, ema=0)
+    options = OptimizerOptions(epochs=epochs, batch_size=8, learning_rate=LEARNING_RATE, ema=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(NetworkConfig(architecture, width=4, hidden=16))
-        network.start_at(-9.0, [0.25, 0.25, 0.12, 0.01])
+        network.heads.start_at(-9.0, [0.25, 0.25, 0.12, 0.01])
         *_, record = Training(
             network,
             Normaliser(normalise),
@@ -62,11 +62,9 @@ def trained(
     return network, record
 
 
-@pytest.mark.parametrize(
-    ("architecture", "times"), [("cnn", 1), *((one, 3) for one in ARCHITECTURES)]
-)
-def test_it_ranks_new_samples_and_its_units_are_active(architecture, times):
-    _, record = trained(architecture, times * HIGHEST_DEFAULT)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_it_ranks_new_samples_and_its_units_are_active(architecture):
+    _, record = trained(architecture)
     assert record.active_units > 0.9
     assert record.probability_std > 0.01
     assert record.roc_area > 0.7
@@ -74,20 +72,16 @@ def test_it_ranks_new_samples_and_its_units_are_active(architecture, times):
 
 @pytest.mark.parametrize("architecture", ["cnn", "transformer"])
 def test_it_is_alive_on_larger_images_where_one_sample_in_sixty_flares(architecture):
-    _, record = trained(architecture, 3 * HIGHEST_DEFAULT, size=64, quiet_of=60, epochs=3)
+    _, record = trained(architecture, size=64, quiet_of=60, epochs=3)
     assert record.active_units > 0.5
     assert record.log10_flux_std > 1e-4
 
 
-def test_every_head_has_a_gradient_norm_and_together_they_are_below_the_whole():
-    _, record = trained("cnn", HIGHEST_DEFAULT)
+def test_gradient_norms_of_the_heads_and_the_health_are_logged():
+    _, record = trained("cnn")
     assert set(record.head_gradient_norms) == {"normalisation", "shared", "flux_head", "event_head"}
     assert all(norm > 0 for norm in record.head_gradient_norms.values())
     assert math.hypot(*record.head_gradient_norms.values()) < 1.5 * record.gradient_norm
-
-
-def test_the_health_is_logged():
-    _, record = trained("cnn", HIGHEST_DEFAULT)
     metrics = record.metrics()
     assert metrics["epoch/health/active_units"] == record.active_units
     assert metrics["epoch/health/log10_flux_std"] == record.log10_flux_std
@@ -96,7 +90,7 @@ def test_the_health_is_logged():
 
 
 def test_a_dead_shared_layer_is_counted_as_such():
-    network, _ = trained("cnn", HIGHEST_DEFAULT)
+    network, _ = trained("cnn")
     dead = build(NetworkConfig("cnn", width=4, hidden=16))
     dead.load_state_dict(network.state_dict())
     with torch.no_grad():

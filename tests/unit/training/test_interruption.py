@@ -9,10 +9,12 @@ import pytest
 from flare.training import processes
 from flare.training.processes import defer_signals
 
+every_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
 
 @contextmanager
 def interrupted() -> Iterator[Callable[[], bool]]:
-    """Hold signals back, and expect KeyboardInterrupt at the end."""
+    """Defer signals, and expect KeyboardInterrupt at the end."""
     try:
         with defer_signals() as stop:
             yield stop
@@ -21,35 +23,22 @@ def interrupted() -> Iterator[Callable[[], bool]]:
     pytest.fail("the signal was lost")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_noticed_and_raises_nothing_within(number):
+@every_signal
+def test_a_signal_and_the_same_sent_on_by_a_parent_are_noticed_and_raised_at_the_end(number):
     with interrupted() as stop:
         assert not stop()
         os.kill(os.getpid(), number)
-        assert stop()
-
-
-def test_the_same_signal_sent_on_by_a_parent_raises_nothing_within():
-    with interrupted() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_after_the_last_check_is_raised_at_the_end(number):
-    with interrupted() as stop:
-        assert not stop()
-        os.kill(os.getpid(), number)
-
-
-def test_a_signal_is_not_lost_where_the_block_ends_with_an_error_that_is_caught_outside():
+def test_a_signal_is_not_lost_where_the_block_ends_with_another_error():
     with interrupted():
         os.kill(os.getpid(), signal.SIGTERM)
         raise ValueError("diverged")
 
 
-def test_one_more_after_a_second_does_not_wait(monkeypatch):
+def test_a_second_signal_after_a_second_does_not_wait(monkeypatch):
     times = iter([10.0, 11.5])
     monkeypatch.setattr(processes.time, "monotonic", lambda: next(times))
     with interrupted():
@@ -65,7 +54,7 @@ def test_handlers_are_afterwards_as_before():
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_what_is_ignored_stays_ignored(monkeypatch):
+def test_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         with defer_signals() as stop:
@@ -75,14 +64,14 @@ def test_what_is_ignored_stays_ignored(monkeypatch):
         signal.signal(signal.SIGTERM, before)
 
 
-def test_in_a_thread_nothing_is_held_back():
-    said = []
+def test_in_a_thread_nothing_is_deferred():
+    stopped = []
 
     def work():
         with defer_signals() as stop:
-            said.append(stop())
+            stopped.append(stop())
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert said == [False]
+    assert stopped == [False]

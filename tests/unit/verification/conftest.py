@@ -20,7 +20,7 @@ def observed() -> Observations:
 
 
 @pytest.fixture
-def issue(observed: Observations) -> Callable[[float], Forecast]:
+def forecast_with(observed: Observations) -> Callable[[float], Forecast]:
     """Forecasts whose error in dex has the given size."""
 
     def make(error: float) -> Forecast:

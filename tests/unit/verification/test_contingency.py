@@ -161,7 +161,7 @@ def test_a_resample_without_events_is_nan_among_defined_ones():
 
 
 @pytest.mark.parametrize(
-    ("observed", "forecast", "said"),
+    ("observed", "forecast", "message"),
     [
         ([], [], "at least one sample"),
         ([True, False], [True], r"\(2,\); wanted \(1,\)"),
@@ -170,9 +170,9 @@ def test_a_resample_without_events_is_nan_among_defined_ones():
         ([[True]], [[True]], r"\(1, 1\)"),
     ],
 )
-def test_arrays_that_make_no_table_are_named(observed, forecast, said):
+def test_arrays_that_make_no_table_are_named(observed, forecast, message):
     empty_is_bool = bool if not observed else None
-    with pytest.raises(VerificationInvalid, match=said):
+    with pytest.raises(VerificationInvalid, match=message):
         contingency_table(np.array(observed, empty_is_bool), np.array(forecast, empty_is_bool))
 
 

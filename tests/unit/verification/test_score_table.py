@@ -11,10 +11,12 @@ from flare.verification.table import score_markdown, score_tables
 
 
 @pytest.fixture
-def cards(issue: Callable[[float], Forecast], observed: Observations) -> dict[str, Scorecard]:
+def cards(
+    forecast_with: Callable[[float], Forecast], observed: Observations
+) -> dict[str, Scorecard]:
     return {
-        "solar-flare v12 (CNN)": score_forecasts(issue(0.4), observed, n_resamples=50),
-        "forest": score_forecasts(issue(0.9), observed, n_resamples=50),
+        "solar-flare v12 (CNN)": score_forecasts(forecast_with(0.4), observed, n_resamples=50),
+        "forest": score_forecasts(forecast_with(0.9), observed, n_resamples=50),
     }
 
 
@@ -34,43 +36,26 @@ def test_at_100_columns_every_value_has_its_interval_below_it(cards):
     assert max(map(len, lines)) <= 100
 
 
-def test_the_title_has_the_number_of_events_samples_and_regions(cards):
+def test_the_title_has_the_number_of_events_samples_and_regions_and_says_synthetic(cards):
     n_events = cards["forest"].get("M1.0", "recall").n_events
-    assert f"{n_events} events in 120 samples of 12 active regions" in printed(cards)
-
-
-def test_the_title_says_when_the_data_are_synthetic(cards):
-    assert "SYNTHETIC" in printed(cards, synthetic=True)
-    assert "SYNTHETIC" not in printed(cards)
+    plain, synthetic = printed(cards), printed(cards, synthetic=True)
+    assert f"{n_events} events in 120 samples of 12 active regions" in plain
+    assert "SYNTHETIC" not in plain
+    assert "SYNTHETIC" in synthetic
     assert "SYNTHETIC" in score_markdown(cards, synthetic=True)
 
 
-def test_flux_errors_are_in_the_unit_of_their_heading(cards):
-    micro = cards["forest"].value("flux", "flux_mae") / 1e-6
-    assert f"| {micro:.2f} [" in score_markdown(cards)
+def test_markdown_has_a_cell_for_each_heading_flux_in_its_unit_and_dashes_for_undefined(cards):
+    text = score_markdown({**cards, "a|b": cards["forest"]}, event="X1.0")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert [row.replace("\\|", "").count("|") for row in rows] == [6] * 10
+    assert f"| {cards['forest'].value('flux', 'flux_mae') / 1e-6:.2f} [" in text
+    assert "| forest | - |" in text
+    assert "| a\\|b | - |" in text
 
 
-def test_markdown_rows_have_as_many_cells_as_their_headings(cards):
-    rows = [line for line in score_markdown(cards).splitlines() if line.startswith("|")]
-    widths = [row.count("|") for row in rows]
-    assert widths == [6] * 8
-
-
-def test_an_undefined_score_is_a_dash(cards):
-    forest = next(
-        line
-        for line in score_markdown(cards, event="X1.0").splitlines()
-        if line.startswith("| forest")
-    )
-    assert forest.startswith("| forest | - |")
-
-
-def test_a_name_with_a_bar_does_not_break_the_markdown(cards):
-    assert "| a\\|b |" in score_markdown({"a|b": cards["forest"]})
-
-
-def test_scorecards_of_different_samples_are_not_put_side_by_side(cards, issue, observed):
-    other = score_forecasts(issue(0.4), observed, n_resamples=50, scale="noaa")
+def test_scorecards_of_different_samples_are_not_put_side_by_side(cards, forecast_with, observed):
+    other = score_forecasts(forecast_with(0.4), observed, n_resamples=50, scale="noaa")
     with pytest.raises(VerificationInvalid, match="same samples"):
         score_tables({**cards, "other": other})
 

@@ -55,10 +55,11 @@ RATES = dict(zip(EVENTS, (1 / 3, 0.1 + 0.2, 1e-3 / 7, 0.5), strict=True))
 def run_folder(tmp_path, monkeypatch, forecast):
     """The folder of a run that stored everything."""
 
-    def fetch(_version, name, _dest):
-        return tmp_path / name if (tmp_path / name).is_file() else None
+    def fetch(_run_id, name):
+        path = tmp_path / name
+        return path.read_text(errors="replace") if path.is_file() else None
 
-    monkeypatch.setattr(validation_forecasts, "run_file", fetch)
+    monkeypatch.setattr(validation_forecasts, "run_text", fetch)
     card = scorecard()
     thresholds = {"thresholds": forecast.thresholds}
     log_validation_forecasts(FolderRun(tmp_path), card, forecast, TABLE)
