@@ -34,7 +34,6 @@ OUTPUTS = ("log10_flux", "logits")
 #: and larger batches leave the processor's cache.
 _BATCH = 2
 
-
 #: Largest difference of log10 flux, in dex, and of logits from PyTorch's.
 TOLERANCE = 1e-5
 

@@ -85,7 +85,7 @@ def rough_fits_and_figures() -> Iterator[None]:
     the figures of reports are drawn, but not written.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flare.workflows.evaluation.report.files.save", blank)
+        patch.setattr("flare.workflows.evaluation.report_page.save", blank)
         patch.setattr("flare.forecasters.references.logistic.INVERSE_PENALTIES", (1e-4, 1.0))
         patch.setattr("flare.training.distribution.PENALTIES", (100.0, 1000.0))
         patch.setattr("flare.training.distribution._STEPS", 10)

@@ -17,7 +17,8 @@ from flare.tracking.run_log import RunInfo, read_info
 from flare.tracking.runs import start
 from flare.tracking.store import database_file, plain_address
 from flare.workflows import baseline, predict, promote, relocate
-from serving.models.mlflow_source import MLflowSource, ModelCache
+from serving.models.cache import ModelCache
+from serving.models.source import MLflowSource
 
 from workplace import SMALL_FOREST, store_uri, tree, working_in
 

@@ -24,7 +24,7 @@ from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD, POSTPROCESSING_TAG
 from flare.workflows import ensemble, evaluate, predict, promote
 from flare.workflows.prediction.resolve_model import of_version, resolve
 from serving.models.follower import Follower
-from serving.models.mlflow_source import source_of
+from serving.models.source import source_of
 from serving.settings import Settings
 
 from tiny import write_tiny_dataset

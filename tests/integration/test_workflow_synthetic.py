@@ -14,7 +14,7 @@ from flare.errors import DatasetInvalid
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.verification.inputs import Observations
 from flare.workflows import synthesize
-from flare.workflows.evaluation.comparison import ScoreSettings, compare
+from flare.workflows.evaluation.comparison import compare
 from flare.workflows.fitting.training_data import TrainingData, open_packed, split_sizes
 
 from workplace import working_in
@@ -66,7 +66,7 @@ def test_all_forecasters_are_compared_with_the_true_probabilities_too(made, tabl
     result = compare(
         {"model": oracle, "climatology": oracle, "oracle": oracle},
         Observations.from_table(table),
-        settings=ScoreSettings(resamples=20),
+        resamples=20,
         subsets={"all": np.ones(len(table), dtype=bool)},
         in_subsets=["model"],
         true_probabilities=true_probabilities(made.summary.path, table, "test"),
@@ -114,17 +114,17 @@ def test_the_sizes_of_the_real_set_can_be_asked_for():
 def test_a_network_given_shuffled_images_learns_nothing(tmp_path):
     """On the easy set, where the same network given the right images learns a lot."""
     with working_in(tmp_path):
-        config = SynthesizeConfig(data_dir=tmp_path / "easy", samples=260, difficulty="easy")
+        config = SynthesizeConfig(data_dir=tmp_path / "easy", samples=160, difficulty="easy")
         synthesize.run(config)
         train = TrainConfig(
-            data_dir=tmp_path / "easy", image_size=64, epochs=20, width=8, accelerator="cpu"
+            data_dir=tmp_path / "easy", image_size=32, epochs=8, width=8, accelerator="cpu"
         )
-        pack = open_packed(train, 64)
+        pack = open_packed(train, 32)
         rows = pack.split("training")
         data = TrainingData(pack, rows, split_by_region(rows.table, validation_share=0.25))
         right = trained_and_scored(data, pack.split("test"), train)
         wrong = trained_and_scored(shuffled(data, seed=0), pack.split("test"), train)
-    # Of 19 regions; what is learned depends on the processor's roundings, 0.22 to 0.4 so far.
+    # Of about ten regions; what is learned, 0.45 here, depends on the processor's roundings.
     assert right.get("C1.0", "roc_area").low > 0.7
     assert right.value("C1.0", "brier_skill_score") > 0.1
     # Not the ROC area: see benchmarks/shuffled_images.py. By chance alone there was 0.09 once.

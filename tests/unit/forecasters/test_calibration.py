@@ -88,16 +88,6 @@ def test_nothing_becomes_certain_from_20_samples(method):
     assert calibrated.max() <= 21 / 22
 
 
-def test_a_temperature_slope_and_offset_that_were_put_in_are_estimated():
-    probability, outcomes = simulated(20_000)
-    sharper = of_log_odds(2 * logit(probability))
-    temperature = fit_calibration("temperature", sharper, outcomes).parameters["temperature"]
-    line = fit_calibration("platt", distorted(probability), outcomes).parameters
-    assert temperature[0] == pytest.approx(2, rel=0.05)
-    assert line["slope"][0] == pytest.approx(0.5, abs=0.03)
-    assert line["offset"][0] == pytest.approx(-0.5, abs=0.06)
-
-
 @pytest.mark.parametrize("method", FITTED)
 def test_each_method_undoes_a_distortion_on_new_samples(method):
     probability, outcomes = simulated(5000)

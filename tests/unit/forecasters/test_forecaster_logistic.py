@@ -169,14 +169,6 @@ def test_a_gap_that_training_never_had_is_filled_with_the_median():
     np.testing.assert_array_equal(chances(of_planted(), gone), chances(of_planted(), there))
 
 
-def test_the_order_of_the_training_samples_does_not_matter():
-    features, peak_flux = planted()
-    order = np.random.default_rng(3).permutation(N)
-    other = fitted(features[order], peak_flux[order], GROUPS[order], names=FEW)
-    expected = chances(of_planted(), features)
-    np.testing.assert_allclose(chances(other, features), expected, atol=1e-3)
-
-
 def test_features_beyond_five_deviations_count_as_five_and_the_flux_stays_within_range():
     signs = np.sign(planted()[0])
     near, far = (of_planted().predict_features(signs * one) for one in (1e3, 1e6))

@@ -296,15 +296,6 @@ def test_with_one_thread_it_forecasts_the_same(forecaster):
     assert_same(single.predict(CUBES, PRESENT), forecaster.predict(CUBES, PRESENT), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["climatology", "constant", "forest", "logistic", "neural"])
-def test_what_has_no_graph_takes_no_threads(kind):
-    made = small(kind)
-    assert made.with_threads(1) is made
-    if kind != "neural":
-        assert made.exported() is made
-        assert (made.engine, made.device) == ("numpy", "cpu")
-
-
 def test_an_ensemble_has_its_networks_exported_and_gives_them_their_threads(tmp_path):
     before = combine([small("forest"), small_network()]).with_postprocessing(POSTPROCESSING)
     made = before.exported()

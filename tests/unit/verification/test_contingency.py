@@ -126,38 +126,33 @@ def test_constant_forecasts_have_no_skill_and_perfect_ones_perfect_scores(events
         assert score(perfect) == (0 if name in zero_is_perfect else 1), name
 
 
-def test_scores_that_need_events_are_nan_without_them():
-    table = ContingencyTable(hits=0, misses=0, false_alarms=3, correct_negatives=7)
-    undefined = {name for name, score in CONTINGENCY_SCORES.items() if np.isnan(score(table))}
-    assert undefined == {
-        "true_skill_statistic",
-        "probability_of_detection",
-        "recall",
-        "frequency_bias",
-        "appleman_skill_score",
-        "symmetric_extremal_dependence_index",
-    }
+@pytest.mark.parametrize(
+    ("table", "undefined"),
+    [
+        (
+            ContingencyTable(hits=0, misses=0, false_alarms=3, correct_negatives=7),
+            "true_skill_statistic probability_of_detection recall frequency_bias "
+            "appleman_skill_score symmetric_extremal_dependence_index",
+        ),
+        (
+            ContingencyTable(hits=0, misses=3, false_alarms=0, correct_negatives=7),
+            "precision false_alarm_ratio symmetric_extremal_dependence_index",
+        ),
+    ],
+)
+def test_scores_that_need_events_or_alarms_are_nan_without_them(table, undefined):
+    result = {name for name, score in CONTINGENCY_SCORES.items() if np.isnan(score(table))}
+    assert result == set(undefined.split())
 
 
-def test_precision_is_nan_without_alarms_and_not_zero():
-    never = ContingencyTable(hits=0, misses=3, false_alarms=0, correct_negatives=7)
-    assert np.isnan(contingency.precision(never))
-    assert np.isnan(contingency.false_alarm_ratio(never))
-
-
-def test_a_weight_of_two_counts_like_a_second_sample():
+def test_a_weight_of_two_counts_like_a_second_sample_and_a_resample_without_events_is_nan():
     observed, forecast = np.array([True, False, True]), np.array([True, True, False])
-    weights = np.array([[1, 1, 1], [2, 0, 1]])
+    weights = np.array([[1, 1, 1], [2, 0, 1], [0, 1, 0]])
     table = contingency_table(observed, forecast, weights=weights)
-    repeated = contingency_table(observed[[0, 0, 2]], forecast[[0, 0, 2]])
-    assert (table.hits[1], table.misses[1]) == (repeated.hits, repeated.misses)
-    assert (table.false_alarms[1], table.correct_negatives[1]) == (0, 0)
-
-
-def test_a_resample_without_events_is_nan_among_defined_ones():
-    observed = forecast = np.array([True, False])
-    table = contingency_table(observed, forecast, weights=np.array([[1, 1], [0, 2]]))
-    np.testing.assert_array_equal(true_skill_statistic(table), [1, np.nan])
+    np.testing.assert_array_equal(table.hits, [1, 2, 0])
+    np.testing.assert_array_equal(table.misses, [1, 1, 0])
+    np.testing.assert_array_equal(table.false_alarms, [1, 0, 1])
+    np.testing.assert_array_equal(np.isnan(true_skill_statistic(table)), [False, True, True])
 
 
 @pytest.mark.parametrize(
@@ -213,10 +208,12 @@ def test_neighbouring_floats_are_distinguished(low):
     assert tss(observed, probability, best_threshold(observed, probability)) == 1
 
 
-@pytest.mark.parametrize("outcomes", [True, False])
-def test_without_events_or_non_events_the_answer_is_the_given_one(outcomes):
-    observed = np.full(3, outcomes)
-    assert best_threshold(observed, np.array([0.1, 0.2, 0.3]), otherwise=0.25) == 0.25
+def test_without_events_or_non_events_the_threshold_is_the_given_one_and_nan_is_refused():
+    probability = np.array([0.1, 0.2, 0.3])
+    for outcome in (True, False):
+        assert best_threshold(np.full(3, outcome), probability, otherwise=0.25) == 0.25
+    with pytest.raises(VerificationInvalid, match="nan"):
+        best_threshold(np.array([True, False]), np.array([0.5, np.nan]))
 
 
 def test_tables_at_0_always_and_above_everything_never_have_an_alarm():
@@ -225,8 +222,3 @@ def test_tables_at_0_always_and_above_everything_never_have_an_alarm():
     np.testing.assert_array_equal(tables.alarms, [3, 2, 1, 0])
     np.testing.assert_array_equal(tables.hits, [1, 1, 1, 0])
     np.testing.assert_array_equal(tables.correct_negatives, [0, 1, 2, 2])
-
-
-def test_probabilities_that_are_nan_have_no_best_threshold():
-    with pytest.raises(VerificationInvalid, match="nan"):
-        best_threshold(np.array([True, False]), np.array([0.5, np.nan]))

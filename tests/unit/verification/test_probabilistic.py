@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scores.probability import brier_score as their_brier_score
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from sklearn.metrics import log_loss as their_log_loss
 
@@ -50,39 +48,12 @@ def test_scores_with_ties_and_weights_equal_those_of_scikit_learn(sample):
 
 
 @some
-@given(sample=forecasts())
-def test_brier_score_equals_that_of_the_bureau_of_meteorologys_package(sample):
-    observed, probability, _ = sample
-    theirs = their_brier_score(xr.DataArray(probability), xr.DataArray(observed.astype(float)))
-    assert brier_score(observed, probability) == pytest.approx(float(theirs))
-
-
-@some
-@given(sample=forecasts())
-def test_roc_area_depends_on_the_order_of_probabilities_only(sample):
-    observed, probability, _ = sample
-    expected = float(roc_area(observed, probability))
-    assert roc_area(observed, probability**3) == pytest.approx(expected)
-
-
-@some
 @given(probability=st.floats(0, 1), events=st.integers(1, 50), others=st.integers(1, 50))
 def test_a_constant_forecast_has_no_skill_in_its_order(probability, events, others):
     observed, constant = np.arange(events + others) < events, np.full(events + others, probability)
     assert roc_area(observed, constant) == 0.5
     rate = events / (events + others)
     assert average_precision(observed, constant) == pytest.approx(rate)
-
-
-@some
-@given(sample=forecasts(), quiet=st.integers(1, 50))
-def test_correct_negatives_below_all_events_do_not_raise_average_precision(sample, quiet):
-    observed, probability, _ = sample
-    above = probability + 0.1 * (probability < 0.1)
-    with_quiet = average_precision(
-        np.append(observed, np.zeros(quiet, dtype=bool)), np.append(above, np.zeros(quiet))
-    )
-    assert with_quiet == pytest.approx(float(average_precision(observed, above)))
 
 
 @pytest.mark.parametrize(

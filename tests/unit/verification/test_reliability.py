@@ -130,16 +130,6 @@ def test_three_parts_are_enough_where_all_forecasts_of_a_bin_are_equal(sample):
     assert three == pytest.approx(float(brier_score(observed, tenths)), abs=1e-12)
 
 
-@some
-@given(sample=samples)
-def test_reliability_is_the_squared_distance_in_the_reliability_diagram(sample):
-    observed, probability, _ = sample
-    rows = binned_frequencies(observed, probability)
-    squares = sum(row["n"] * (row["forecast"] - row["observed"]) ** 2 for row in rows)
-    expected = pytest.approx(squares / len(observed), abs=1e-12)
-    assert brier_decomposition(observed, probability).reliability == expected
-
-
 def test_four_forecasts_have_the_parts_that_a_pencil_gives():
     observed = np.array([True, False, True, False])
     parts = brier_decomposition(observed, np.array([0.9, 0.7, 0.4, 0.2]), n_bins=2)
@@ -238,14 +228,6 @@ def test_a_certain_and_wrong_forecast_has_an_infinite_log_score_where_it_counts(
     score = corp_decomposition(observed, probability, weights=weights)["log"].score
     assert np.isinf(score[0])
     assert score[1] == pytest.approx(-(2 * np.log(0.8) + np.log(0.9)) / 3)
-
-
-def test_a_resample_scores_as_the_repeated_samples_do():
-    weights = RANDOM.integers(0, 3, (1, 300)).astype(float)
-    rows = np.repeat(np.arange(300), weights[0].astype(int))
-    repeated = corp_decomposition(OBSERVED[rows], PROBABILITY[rows])
-    for name, parts in corp_decomposition(OBSERVED, PROBABILITY, weights=weights).items():
-        assert parts.miscalibration[0] == pytest.approx(float(repeated[name].miscalibration))
 
 
 def test_the_area_below_a_murphy_curve_is_the_brier_score():

@@ -5,8 +5,6 @@ import pytest
 from flare.errors import DatasetInvalid
 from flare.forecasters.references.persistence import earlier_flux, persistence
 from flare.goes import EVENTS, event_outcomes
-from flare.verification.inputs import Observations
-from flare.verification.scorecard import score_forecasts
 
 QUIET, C, M, X = 1e-9, 3e-6, 2e-5, 1.5e-4
 THREE = ("C1.0", "M1.0", "X1.0")  # of the hand-written tables, whatever others there are
@@ -153,23 +151,6 @@ def test_without_an_earlier_window_in_training_all_get_the_climatology():
     result = persistence(labels(*pairs(9, 1, M, C)), training, events=THREE)
     np.testing.assert_allclose(result.probability[:, 1], 1.5 / 4)
     np.testing.assert_allclose(result.log10_flux, np.log10(QUIET))
-
-
-def test_what_it_issues_can_be_scored():
-    table = labels(*pairs(1, 3, M, C), *pairs(10, 3, QUIET, M))
-    truth = Observations(table["peak_flux"].to_numpy(), table["active_region"].to_numpy())
-    card = score_forecasts(persistence(table, TRAINING), truth, n_resamples=10)
-    # Of six first windows none is an alarm; of the second, three are, none of them rightly.
-    assert card.value("M1.0", "true_skill_statistic") == pytest.approx(-3 / 6)
-
-
-def test_labels_of_the_table_are_never_learned_from():
-    table = labels(*pairs(1, 3, M, C))
-    changed = table.assign(peak_flux=[M, X, M, X, M, X])
-    np.testing.assert_array_equal(
-        persistence(changed, TRAINING).probability,
-        persistence(table, TRAINING).probability,
-    )
 
 
 def test_without_training_labels_there_is_nothing_to_learn():
