@@ -37,7 +37,7 @@ class Planes:
     @property
     def uniform(self) -> NDArray[np.bool_]:
         """Images that the pack has as present, but which have no content."""
-        return self.present & (self.digests == 0)
+        return np.asarray(self.present & (self.digests == 0))
 
     def take(self, rows: NDArray[np.intp]) -> "Planes":
         """Return some of the samples."""
