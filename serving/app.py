@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
@@ -23,16 +22,13 @@ from flare.errors import ConfigInvalid
 from serving.history import History
 from serving.http.access import Hosts
 from serving.http.connections import Draining, Protocol, Shutdown
-from serving.http.failures import handle_failures
-from serving.http.problems import document_problems
+from serving.http.failures import document_problems, handle_failures
 from serving.http.request_log import RequestLog, set_up_log
 from serving.metrics import Metrics
-from serving.models.engine import prepare
 from serving.models.follower import Follower
-from serving.models.mlflow_source import source_of
 from serving.models.pool import Pool
-from serving.models.source import ModelSource
-from serving.routes import explanation, forecast, information
+from serving.models.source import ModelSource, source_of
+from serving.routes import forecast, information, model
 from serving.service import Service
 from serving.settings import Settings, read_settings
 from serving.uploads.body import BodyLimit, Buffers
@@ -85,7 +81,7 @@ def create_app(settings: Settings | None = None, source: ModelSource | None = No
         lifespan=_lifespan(settings, source, metrics, shutdown),
     )
     app.include_router(forecast.router)
-    app.include_router(explanation.router)
+    app.include_router(model.router)
     app.include_router(information.router)
     add_page(app)
     _add_middleware(app, settings, metrics, shutdown)
@@ -137,7 +133,7 @@ def _lifespan(
         follower = Follower(
             source_of(settings) if source is None else source,
             poll_seconds=settings.poll_seconds,
-            prepare=partial(prepare, cores=settings.cores),
+            cores=settings.cores,
         )
         pool = Pool(
             cores=settings.cores,

@@ -5,15 +5,18 @@ run one worker a server, and several servers.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from flare.forecasters.drift import Drift
+from flare.forecasters.drift import Drift, drifts, summaries
 from flare.sample import N_PLANES
-from serving.models.source import Loaded
+from serving.history import History
+from serving.models.source import Loaded, Version
 from serving.schemas import Prediction
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -21,10 +24,17 @@ _LOG10_FLUX = (-9, -8.5, -8, -7.5, -7, -6.5, -6, -5.5, -5, -4.5, -4, -3.5, -3)
 _PROBABILITY = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
 
 
+#: Forecasts of the live version that are compared with the training inputs, and how often.
+RECENT = 500
+DRIFT_SECONDS = 60.0
+
+
 class Metrics:
     """The metrics of one application, in a registry of its own."""
 
     def __init__(self) -> None:
+        self._drift_of: Version | None = None
+        self._next_drift = 0.0
         registry = self._registry = CollectorRegistry()
         counter = partial(Counter, registry=registry)
         gauge = partial(Gauge, registry=registry)
@@ -106,18 +116,40 @@ class Metrics:
         finally:
             self.queue.dec()
 
-    def page(self, live: Loaded | None, *, failed: bool, moved: Iterable[Drift] = ()) -> bytes:
+    def page(self, live: Loaded | None, history: History, *, failed: bool) -> bytes:
         """Return everything in Prometheus' text format."""
         self.following.set(failed)
-        # No series of a version that does not answer any more.
-        for gauge in (self.psi, self.ks, self.missing_share, self.model):
+        self.model.clear()  # no series of a version that does not answer any more
+        if live is not None:
+            self.model.labels(live.name, live.version.number, live.forecaster.kind).set(1)
+        version = None if live is None else live.version
+        now = time.monotonic()
+        if version != self._drift_of or now >= self._next_drift:
+            self._drift_of, self._next_drift = version, now + DRIFT_SECONDS
+            self._set_drift([] if live is None else _drifts(live, history))
+        return generate_latest(self._registry)
+
+    def _set_drift(self, channels: list[Drift]) -> None:
+        for gauge in (self.psi, self.ks, self.missing_share):
             gauge.clear()
-        for one in moved:
+        for one in channels:
             if not math.isnan(one.psi):  # there are enough forecasts
                 self.psi.labels(one.name).set(one.psi)
                 self.ks.labels(one.name).set(one.ks)
             if not math.isnan(one.missing):
                 self.missing_share.labels(one.name).set(one.missing)
-        if live is not None:
-            self.model.labels(live.name, live.version.number, live.forecaster.kind).set(1)
-        return generate_latest(self._registry)
+
+
+def _drifts(live: Loaded, history: History) -> list[Drift]:
+    """Compare the newest forecasts of a model with its training inputs, where it has them."""
+    training = live.forecaster.training_inputs
+    if training is None:
+        return []
+    stored = history.of_version(live.name, live.version.number, RECENT)
+    rows = [row for row in stored if row["brightness"] is not None]
+    brightness, missing = summaries(
+        [row["brightness"] for row in rows],
+        [[one["channel"] for one in row["missing"]] for row in rows],
+    )
+    chances = np.array([row["mx_probability"] for row in rows], dtype=np.float64)
+    return drifts(training, brightness, missing, chances)

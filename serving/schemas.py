@@ -10,6 +10,16 @@ from flare.images.grey_scale import LEVEL, Scale
 from flare.sample import CHANNELS
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Points = list[float | None]
+
+# Fields that several answers have.
+ModelName = Annotated[str, Field(description="Model that answered.")]
+ModelVersion = Annotated[str, Field(description="The one version that answered.")]
+Region = Annotated[int | None, Field(description="NOAA number, null where it is unknown.")]
+GoesClass = Annotated[str, Field(description="Class with a digit of `peak_flux_w_m2`.")]
+
+#: Features in an explanation.
+MOST_FEATURES = 10
 
 _EXAMPLE: dict[str, Any] = {
     "forecast_id": "5f0c2d8a4b7e4a0c9d3f1e2b6a7c8d90",
@@ -73,7 +83,7 @@ class Prediction(Answer):
         "unknown: then the forecast cannot be verified."
     )
     valid_to: datetime | None = Field(description="When the forecast window ends, UTC.")
-    active_region: int | None = Field(description="NOAA number, null where it is unknown.")
+    active_region: Region
     input_digest: str = Field(
         description="SHA-256 of the input: of the .npy file; of the names and bytes of the images; "
         "of the grey levels of a batch's sample."
@@ -105,7 +115,7 @@ class Prediction(Answer):
     mx_probability: Probability = Field(
         description="P(a peak of at least 1e-5 W m^-2, so class M or X, in the window)."
     )
-    goes_class: str = Field(description="Class with a digit of `peak_flux_w_m2`.")
+    goes_class: GoesClass
     flux_low_w_m2: float = Field(gt=0, description="Lower end of the flux interval in W m^-2.")
     flux_high_w_m2: float = Field(gt=0, description="Upper end of the flux interval in W m^-2.")
     interval_level: Probability = Field(description="Nominal coverage of the flux interval.")
@@ -126,8 +136,8 @@ class Prediction(Answer):
         description="Whether flux, interval and probabilities fit one distribution. Models of "
         "earlier versions may contradict themselves; then use the probabilities."
     )
-    model_name: str = Field(description="Model that answered.")
-    model_version: str = Field(description="The one version that answered.")
+    model_name: ModelName
+    model_version: ModelVersion
     missing_images: int = Field(
         ge=0, le=39, description="Number of missing images: planes of a single value, or not sent."
     )
@@ -170,9 +180,38 @@ class BatchMember(Prediction):
 class Batch(Answer):
     """The forecasts of a batch, all from one model version, in the order of the samples."""
 
-    model_name: str = Field(description="Model that answered.")
-    model_version: str = Field(description="The one version that answered.")
+    model_name: ModelName
+    model_version: ModelVersion
     forecasts: list[BatchMember] = Field(description="One forecast for each sample.")
+
+
+class Explanation(Answer):
+    """Contributions to a probability, in percentage points: the probability minus that without.
+
+    Contributions do not add up: of two images that say the same, hiding either changes little.
+    """
+
+    event: str = Field(description="Event whose probability is explained.")
+    probability: Probability = Field(description="Its probability, of the whole sample.")
+    model_name: ModelName
+    model_version: ModelVersion
+    synthetic: bool = Field(description="Whether the model was trained on synthetic data.")
+    channel_names: list[str] = Field(description="Channels, in the order of the columns.")
+    step_names: list[str] = Field(description="Times before the window, in the order of the rows.")
+    images: list[Points] = Field(
+        description="Of each image, by time and channel; null where it is missing."
+    )
+    channels: Points = Field(
+        description="Of each channel at all times, in the order of `channel_names`."
+    )
+    steps: Points = Field(description="Of each time in all channels.")
+    places: list[list[float]] = Field(
+        description="Of each place in all images, rows from the top; it is hidden by the median "
+        "grey level of each image."
+    )
+    features: dict[str, float] = Field(
+        description=f"Of the {MOST_FEATURES} strongest features, for models of features alone."
+    )
 
 
 class Health(Answer):
@@ -210,80 +249,6 @@ class Ready(Answer):
     model_version: str = Field(description="Version that answers now.")
 
 
-class ScoreValue(Answer):
-    """One verification score with its interval over active regions."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    event: str = Field(description="Event such as `M1.0`, or `flux`.")
-    name: str = Field(description="Name of the score, such as `true_skill_statistic`.")
-    value: float | None = Field(description="The score; null where it is undefined.")
-    low: float | None = Field(description="Lower end of its 95 % interval.")
-    high: float | None = Field(description="Upper end of its 95 % interval.")
-    n: int = Field(description="Number of samples.")
-    n_events: int | None = Field(None, description="Number of events among the samples.")
-    split: str | None = Field(None, description="Split of the data that was scored.")
-    data: str | None = Field(None, description="Name of the data, where it is known.")
-    synthetic: bool | None = Field(None, description="Whether the data are synthetic.")
-    scale: str | None = Field(
-        None,
-        description="Scale of the labels that define events: `raw` as in SDOBenchmark, `noaa` "
-        "or `physical`.",
-    )
-
-
-class ReliabilityBin(Answer):
-    """How often class M or X followed where the forecast probability was about the same."""
-
-    forecast: Probability = Field(description="Mean forecast probability.")
-    observed: Probability = Field(description="How often the event followed, a probability.")
-    low: float = Field(description="Lower end of the 95 % interval of `observed`.")
-    high: float = Field(description="Upper end of the 95 % interval of `observed`.")
-    n: int = Field(description="Number of forecasts.")
-
-
-class Model(Answer):
-    """The model that answers now, as its registry knows it."""
-
-    name: str = Field(description="Name of the model.")
-    version: str = Field(description="Version that answers now.")
-    uri: str = Field(description="Address or folder of the model.")
-    kind: str = Field(description="Kind of model: `neural`, `forest`, `ensemble`, ...")
-    family: str | None = Field(description="Architecture or model family.")
-    run_id: str | None = Field(description="MLflow run that trained the model.")
-    synthetic: bool = Field(description="Whether the model was trained on synthetic data.")
-    data_name: str = Field(description="Dataset that the model was trained on.")
-    data_fingerprint: str = Field(description="Fingerprint of that dataset.")
-    n_samples: int = Field(
-        description="Number of samples that the model was trained or calibrated on."
-    )
-    n_active_regions: int = Field(description="Number of active regions of these samples.")
-    image_size: int = Field(description="Pixels of an edge of the images that the model uses.")
-    channels: list[str] = Field(description="Channels in the order of the planes.")
-    step_offsets_minutes: list[int] = Field(
-        description="Time steps, in minutes into the input window."
-    )
-    events: list[str] = Field(description="Events with a forecast probability.")
-    window_hours: int = Field(description="Length of the forecast window in hours.")
-    interval_level: Probability = Field(
-        description="Nominal coverage probability of the flux interval."
-    )
-    thresholds: dict[str, float] = Field(description="Probability from which an event is forecast.")
-    base_rates: dict[str, float] = Field(
-        description="Event rates that the probabilities are calibrated for."
-    )
-    signature: dict[str, Any] = Field(description="Input array and fields of an answer.")
-    parameters: dict[str, str] = Field(description="Parameters of the run.")
-    tags: dict[str, str] = Field(description="Tags of the version.")
-    scores: list[ScoreValue] = Field(description="Scores of the latest evaluation.")
-    scores_on: str | None = Field(description="Split, data and label scale of the scores, as text.")
-    reliability: list[ReliabilityBin] = Field(
-        description="Forecast probability of class M or X against how often it followed, on the "
-        "data of the scores; empty where it was not stored."
-    )
-    card: str | None = Field(description="Model card, in Markdown.")
-
-
 class PastForecast(Answer):
     """A recent forecast, without the pixels; null where an older server stored nothing."""
 
@@ -294,7 +259,7 @@ class PastForecast(Answer):
         description="When its window begins, UTC; null where the times of the images are unknown."
     )
     valid_to: datetime | None = Field(description="When its window ends, UTC.")
-    active_region: int | None = Field(description="NOAA number, null where it is unknown.")
+    active_region: Region
     input_digest: str | None = Field(description="SHA-256 of the input.")
     status: Status | None = Field(description="`normal`, `degraded` or `abstain`.")
     reasons: list[str] | None = Field(description="Why the status is not `normal`.")
@@ -307,12 +272,12 @@ class PastForecast(Answer):
     )
     time: datetime = Field(description="When it was made, UTC.")
     source: str = Field(description="Endpoint: `npy`, `images` or `batch`.")
-    model_name: str = Field(description="Model that answered.")
-    model_version: str = Field(description="The one version that answered.")
+    model_name: ModelName
+    model_version: ModelVersion
     peak_flux_w_m2: float = Field(description="Forecast peak flux in W m^-2.")
     flux_low_w_m2: float = Field(description="Lower end of its interval in W m^-2.")
     flux_high_w_m2: float = Field(description="Upper end of its interval in W m^-2.")
-    goes_class: str = Field(description="Class with a digit of `peak_flux_w_m2`.")
+    goes_class: GoesClass
     mx_probability: Probability = Field(description="P(class M or X in the window).")
     alert: bool = Field(description="Whether `mx_probability` was at least the model's threshold.")
     missing_images: int = Field(description="Number of missing images, of 40.")

@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 
 from flare.errors import InputInvalid
 from flare.goes import CLASS_FLOORS, HEADLINE_EVENT, class_of_flux
-from flare.plots.style import BLUE, GREY, INK, LARGE, LIGHT, NORMAL, SMALL, VERMILLION, new_figure
+from flare.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    LARGE,
+    LIGHT,
+    NORMAL,
+    SMALL,
+    VERMILLION,
+    centred,
+    new_figure,
+)
 from flare.sample import (
     CHANNELS,
     N_CHANNELS,
@@ -118,10 +129,7 @@ def _number(value: float) -> str:
 
 def _write_missing(axes: Axes, present: NDArray[np.bool_]) -> None:
     for row, column in np.argwhere(~present):
-        axes.text(
-            column + 0.5, row + 0.5, "missing", ha="center", va="center",
-            fontsize=SMALL, color=INK,
-        )  # fmt: skip
+        centred(axes, column + 0.5, row + 0.5, "missing")
 
 
 def _mosaic(
@@ -172,8 +180,6 @@ class SampleForecast:
 
 def sample_predictions(samples: Sequence[SampleForecast], *, level: float) -> Figure:
     """Draw the last images of each sample, its forecast and the observed flux."""
-    if not samples:
-        raise InputInvalid("no samples to draw forecasts of; check the split")
     n = len(samples)
     figure = new_figure(9.0, 0.9 + 1.15 * n)
     # One picture and one axes: thirty axes would take seconds to lay out.
@@ -266,7 +272,7 @@ def _draw_row(row: Row, line: NDArray[np.object_]) -> None:
         if there:
             axes.imshow(COLORMAPS[channel](plane, bytes=True))
         else:
-            axes.text(0.5, 0.5, "missing", ha="center", va="center", fontsize=SMALL, color=GREY)
+            centred(axes, 0.5, 0.5, "missing", color=GREY)
     line[0].set_ylabel(f"{row.dataset}\n{row.title}", fontsize=SMALL, color=INK)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
@@ -57,6 +58,18 @@ def write(
     axes.annotate(text, place, textcoords="offset points", **options)
 
 
+def centred(axes: Axes, x: float, y: float, text: str, **given: Any) -> None:
+    """Write small text whose middle is at a place of the data."""
+    options = {"ha": "center", "va": "center", "fontsize": SMALL, "color": INK, **given}
+    axes.text(x, y, text, **options)
+
+
+def label_bar(bar: Colorbar, text: str, *, size: float = SMALL) -> None:
+    """Label a colour bar."""
+    bar.set_label(text, fontsize=size, color=INK)
+    bar.ax.tick_params(labelsize=SMALL)
+
+
 def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "", size: float = LARGE) -> None:
     """Set texts, spines and grid of axes; ``size`` is that of the title."""
     axes.set_title(title, fontsize=size, loc="left", color=INK)
@@ -102,10 +115,9 @@ def plain(name: str, *, width: int = 26) -> str:
 
 def undefined(axes: Axes, why: str) -> None:
     """Write in the middle of axes why their content is undefined."""
-    axes.text(
-        0.5, 0.5, f"undefined:\n{why}", transform=axes.transAxes, ha="center", va="center",
-        fontsize=NORMAL, color=GREY, bbox={"facecolor": "white", "linewidth": 0, "alpha": 0.9},
-    )  # fmt: skip
+    ground = {"facecolor": "white", "linewidth": 0, "alpha": 0.9}
+    place = {"transform": axes.transAxes, "fontsize": NORMAL, "color": GREY, "bbox": ground}
+    centred(axes, 0.5, 0.5, f"undefined:\n{why}", **place)
 
 
 def caption(figure: Figure, text: str) -> None:
@@ -118,12 +130,9 @@ def caption(figure: Figure, text: str) -> None:
 def mark_synthetic(figure: Figure) -> Figure:
     """Mark a figure as one of synthetic data, before its caption; return it."""
     small_print = figure.get_supxlabel()
-    if small_print:
-        figure.supxlabel(
-            f"SYNTHETIC DATA\n{small_print}", x=0.01, ha="left", fontsize=SMALL, color=VERMILLION
-        )
-    else:
-        figure.supxlabel("SYNTHETIC DATA", x=0.99, ha="right", fontsize=SMALL, color=VERMILLION)
+    x, side = (0.01, "left") if small_print else (0.99, "right")
+    text = f"SYNTHETIC DATA\n{small_print}".rstrip()
+    figure.supxlabel(text, x=x, ha=side, fontsize=SMALL, color=VERMILLION)
     return figure
 
 

@@ -133,8 +133,7 @@ def _best(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: R
     If all that rank before Production are worse on the regions in common, the first refusal is
     raised: Production stays.
     """
-    versions = registered(config.model_name)
-    ranked, left_out = candidates(versions, config.event, config.score, production=incumbent)
+    ranked, left_out = candidates(registered(config.model_name), config, incumbent)
     worse: list[PromotionRefused] = []
     for candidate in ranked:
         if worse and candidate.version == incumbent:
@@ -145,10 +144,9 @@ def _best(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: R
             left_out.append(str(refusal).removesuffix(FORCE_ADVICE))
             if not isinstance(refusal, NotComparable):
                 worse.append(refusal)
-        else:
-            return replace(
-                choice, notes=(*choice.notes, *(f"left out {line}" for line in left_out))
-            )
+            continue
+        notes = (*choice.notes, *(f"left out {line}" for line in left_out))
+        return replace(choice, notes=notes)
     if worse:
         raise worse[0]
     raise PromotionRefused(

@@ -23,8 +23,7 @@ import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from serving.http.problems import problem, request_id_of
-from serving.models.pool import ShuttingDown
+from serving.http.problems import busy, problem, request_id_of
 
 log = logging.getLogger("flare.serving")
 
@@ -116,9 +115,9 @@ class Shutdown:
         self._second_signal = False
 
     def check(self) -> None:
-        """Raise ShuttingDown where the server is stopping."""
+        """Raise Refused, 503, where the server is stopping."""
         if self.draining:
-            raise ShuttingDown("the server is shutting down")
+            raise busy("the server is shutting down", code="shutting_down")
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -135,8 +134,8 @@ class Shutdown:
     def handling_signals(self) -> Iterator[None]:
         """Delay the signal handlers that are set now, while the block lasts.
 
-        The first signal starts the grace period, a second one ends it, and a third one goes
-        straight to the handler that was set before.
+        The first signal starts the grace period, a second one ends it; then the handlers that were
+        set before get the signal, and every later one.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -144,36 +143,31 @@ class Shutdown:
         loop = asyncio.get_running_loop()
         previous = {number: signal.getsignal(number) for number in SIGNALS}
 
-        def pass_on(number: int) -> None:
-            self._second_signal = True
-            handler = previous[signal.Signals(number)]
-            if callable(handler):
-                handler(number, None)
-            elif handler == signal.SIG_DFL:
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
+        def restore() -> None:
+            for number, handler in previous.items():
+                if handler is not None:  # it was not set from Python
+                    signal.signal(number, handler)
+
+        async def drain(number: int) -> None:
+            await self._drain()
+            restore()
+            signal.raise_signal(number)
+
+        def start(number: int) -> None:
+            self._stopping = loop.create_task(drain(number))
 
         def handle(number: int, _: FrameType | None) -> None:
+            self._second_signal = self.draining
             if not self.draining:
                 self.draining = True
                 loop.call_soon_threadsafe(start, number)
-            elif not self._second_signal:
-                self._second_signal = True
-            else:
-                pass_on(number)
-
-        def start(number: int) -> None:
-            self._stopping = loop.create_task(self._drain())
-            self._stopping.add_done_callback(lambda _: pass_on(number))
 
         for number in SIGNALS:
             signal.signal(number, handle)
         try:
             yield
         finally:
-            for number, handler in previous.items():
-                if handler is not None:  # it was not set from Python
-                    signal.signal(number, handler)
+            restore()
 
     async def _drain(self) -> None:
         """Wait for the requests in progress; stop the others after the grace period."""
@@ -220,15 +214,13 @@ class Draining:
                 if not self._shutdown.draining:
                     raise
                 if not started:
-                    await _stopped(scope)(scope, receive, send)
-
-
-def _stopped(scope: Scope) -> ASGIApp:
-    return problem(
-        503,
-        "shutting_down",
-        "the server is shutting down, and this request took too long (FLARE_GRACE_SECONDS)",
-        hint="send it again",
-        request_id=request_id_of(scope),
-        headers={"Retry-After": "1", "Connection": "close"},
-    )
+                    answer = problem(
+                        503,
+                        "shutting_down",
+                        "the server is shutting down, and this request took too long "
+                        "(FLARE_GRACE_SECONDS)",
+                        hint="send it again",
+                        request_id=request_id_of(scope),
+                        headers={"Retry-After": "1", "Connection": "close"},
+                    )
+                    await answer(scope, receive, send)

@@ -1,11 +1,11 @@
 """Turn every exception into a `Problem`: which status and code, and what to do; never a traceback.
 
-The exceptions of `flare.errors` and of this package are expected; any other is a defect, and a 500.
+The exceptions of `flare.errors` and `Refused` are expected; any other is a defect, and a 500.
 """
 
 import logging
 import math
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,22 +22,23 @@ from flare.errors import (
 )
 from serving.http.access import holds_key
 from serving.http.problems import (
+    PROBLEM_JSON,
     UPLOAD_HINT,
-    UploadRejected,
+    Refused,
     problem,
     request_id_of,
     without_places,
 )
 from serving.http.request_log import LOG_HINT, internal_error
 from serving.models.follower import StillLoading
-from serving.models.pool import Busy, ClientGone, ShuttingDown, TookTooLong
 from serving.settings import Settings
 
 log = logging.getLogger("flare.serving")
 
-BUSY_HINT = "ask again after the seconds in Retry-After, or start more servers"
 FIXED_HINT = "FLARE_MODEL names the model: put it there, or name another; then wait for GET /ready"
 PROMOTE_HINT = "train and promote a model: `mlflow run . -e promote`; then wait for GET /ready"
+
+DOCS_HINT = "GET /docs lists the endpoints"
 
 #: Status, code and hint of the expected errors; the first that fits counts.
 ANSWERS: dict[type[FlareError], tuple[int, str, str | None]] = {
@@ -51,18 +52,14 @@ ANSWERS: dict[type[FlareError], tuple[int, str, str | None]] = {
     ),
     ForecasterInvalid: (500, "model_failed", LOG_HINT),
     DatasetNotFound: (404, "no_example", None),
-    Busy: (503, "busy", BUSY_HINT),
-    TookTooLong: (503, "took_too_long", BUSY_HINT),
-    ShuttingDown: (503, "shutting_down", BUSY_HINT),
-    ClientGone: (400, "cut_off", None),
 }
 
 #: Code and hint of the refusals of FastAPI, of `check_key` and of `BodyLimit`.
 REFUSALS = {
     400: ("bad_request", UPLOAD_HINT),
     401: ("unauthorized", "send it in the header X-API-Key, or as a bearer token"),
-    404: ("not_found", "GET /docs lists the endpoints"),
-    405: ("method_not_allowed", "GET /docs lists the endpoints"),
+    404: ("not_found", DOCS_HINT),
+    405: ("method_not_allowed", DOCS_HINT),
     413: ("too_large", UPLOAD_HINT),
 }
 
@@ -76,35 +73,36 @@ def handle_failures(app: FastAPI, settings: Settings) -> None:
 
 
 async def _expected(request: Request, error: Exception) -> JSONResponse:
-    request_id = request_id_of(request.scope)
-    if isinstance(error, UploadRejected):
-        return problem(
-            error.status, error.code, error.detail, hint=error.hint, request_id=request_id
-        )
-    kind = next((kind for kind in ANSWERS if isinstance(error, kind)), None)
-    if kind is None:
-        return internal_error(request.scope, error)
     settings = cast(Settings, request.app.state.settings)
-    status, code, hint = ANSWERS[kind]
+    retry_after = 1
+    if isinstance(error, Refused):
+        status, code, hint = error.status, error.code, error.hint
+    else:
+        kind = next((kind for kind in ANSWERS if isinstance(error, kind)), None)
+        if kind is None:
+            return internal_error(request.scope, error)
+        status, code, hint = ANSWERS[kind]
+        retry_after = math.ceil(settings.poll_seconds)
+        if kind is ModelNotFound and settings.model:
+            hint = FIXED_HINT
+    request_id, detail = request_id_of(request.scope), str(error)
     if status == 500:
         log.error("request %s failed: %s", request_id, error)
-    headers = None
-    if status == 503:
-        soon = kind in (Busy, TookTooLong, ShuttingDown)
-        headers = {"Retry-After": "1" if soon else str(math.ceil(settings.poll_seconds))}
+    # A 4xx is about the request itself.
+    hidden = not (isinstance(error, Refused) and status < 500) and not holds_key(request)
     return problem(
         status,
         code,
-        str(error) if holds_key(request) else without_places(str(error)),
-        hint=FIXED_HINT if kind is ModelNotFound and settings.model else hint,
+        without_places(detail) if hidden else detail,
+        hint=hint,
         request_id=request_id,
-        headers=headers,
+        headers={"Retry-After": str(retry_after)} if status == 503 else None,
     )
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    code, hint = REFUSALS.get(error.status_code, ("bad_request", "GET /docs lists the endpoints"))
+    code, hint = REFUSALS.get(error.status_code, ("bad_request", DOCS_HINT))
     return problem(
         error.status_code,
         code,
@@ -126,3 +124,24 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         hint="GET /docs lists the parameters",
         request_id=request_id_of(request.scope),
     )
+
+
+def document_problems(app: FastAPI) -> None:
+    """Name the media type of failures in the OpenAPI document.
+
+    Replaces ``app.openapi``, as FastAPI's documentation does it ("Extending OpenAPI").
+    """
+    document_of_fastapi = app.openapi
+    schema = {"$ref": "#/components/schemas/Problem"}
+
+    def openapi() -> dict[str, Any]:
+        document = document_of_fastapi()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for answer in operation["responses"].values():
+                    content = answer.get("content", {})
+                    if content.get("application/json", {}).get("schema") == schema:
+                        content[PROBLEM_JSON] = content.pop("application/json")
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

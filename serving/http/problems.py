@@ -1,23 +1,22 @@
 """The body of every answer that is not a success: problem details of RFC 9457, with an error code.
 
-Also the refusal of an upload (`UploadRejected`), the removal of paths and addresses from messages
-(`without_places`), and the media type of these answers in the OpenAPI document.
+Also the exception that becomes one, and the removal of paths and addresses from messages.
 """
 
 import re
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Scope
 
-from flare.errors import InputInvalid
+from flare.errors import FlareError
 
 PROBLEM_JSON = "application/problem+json"
 UPLOAD_HINT = "curl -F file=@sample.npy <server>/predict_npy; GET /sample.npy is an example"
+BUSY_HINT = "ask again after the seconds in Retry-After, or start more servers"
 HIDDEN = "(hidden)"
 
 #: A word with a slash, an address or a name with dots in it; punctuation around it stays.
@@ -102,25 +101,28 @@ class Problem(BaseModel):
         },
     )
 
-    type: Annotated[
-        Literal["about:blank"], Field(description="Always the same: `error` says which kind.")
-    ] = "about:blank"
-    title: Annotated[str, Field(description="What the HTTP status means.")]
-    status: Annotated[int, Field(ge=400, le=599, description="The HTTP status.")]
-    error: Annotated[ErrorCode, Field(description="What kind of problem, for programs.")]
-    detail: Annotated[str, Field(description="What is wrong, for people.")]
-    hint: Annotated[str | None, Field(description="What to do about it.")] = None
-    request_id: Annotated[str | None, Field(description="Where to look in the server's log.")] = (
-        None
+    type: Literal["about:blank"] = Field(
+        "about:blank", description="Always the same: `error` says which kind."
     )
+    title: str = Field(description="What the HTTP status means.")
+    status: int = Field(ge=400, le=599, description="The HTTP status.")
+    error: ErrorCode = Field(description="What kind of problem, for programs.")
+    detail: str = Field(description="What is wrong, for people.")
+    hint: str | None = Field(None, description="What to do about it.")
+    request_id: str | None = Field(None, description="Where to look in the server's log.")
 
 
-class UploadRejected(InputInvalid):
-    """An upload that is not a usable sample, with the HTTP status and the `ErrorCode` for it."""
+class Refused(FlareError):
+    """A request that is refused, with the HTTP status, `ErrorCode` and hint of the answer."""
 
-    def __init__(self, status: int, code: str, detail: str, *, hint: str) -> None:
-        super().__init__(f"{detail}; {hint}")
+    def __init__(self, status: int, code: str, detail: str, *, hint: str | None = None) -> None:
+        super().__init__(detail)
         self.status, self.code, self.detail, self.hint = status, code, detail, hint
+
+
+def busy(detail: str, *, code: str = "busy") -> Refused:
+    """Return the refusal of a request that may be sent again soon."""
+    return Refused(503, code, detail, hint=BUSY_HINT)
 
 
 def problem(
@@ -144,6 +146,13 @@ def problem(
     return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM_JSON)
 
 
+def problem_responses(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Describe failures of an endpoint for OpenAPI, by their status."""
+    return {
+        status: {"model": Problem, "description": text} for status, text in descriptions.items()
+    }
+
+
 def request_id_of(scope: Scope) -> str | None:
     """Return the id that `RequestLog` gave the request; None where it has not passed there."""
     request_id: str | None = scope.get("state", {}).get("request_id")
@@ -153,24 +162,3 @@ def request_id_of(scope: Scope) -> str | None:
 def without_places(text: str) -> str:
     """Replace every word that may be a path, an address or a host's name."""
     return _PLACE.sub(HIDDEN, text)
-
-
-def document_problems(app: FastAPI) -> None:
-    """Name the media type of failures in the OpenAPI document.
-
-    Replaces ``app.openapi``, as FastAPI's documentation does it ("Extending OpenAPI").
-    """
-    document_of_fastapi = app.openapi
-    schema = {"$ref": "#/components/schemas/Problem"}
-
-    def openapi() -> dict[str, Any]:
-        document = document_of_fastapi()
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                for answer in operation["responses"].values():
-                    content = answer.get("content", {})
-                    if content.get("application/json", {}).get("schema") == schema:
-                        content[PROBLEM_JSON] = content.pop("application/json")
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

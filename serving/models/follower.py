@@ -8,17 +8,26 @@ the last good version is stored on this disk, and a start begins with it.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
+
 from flare.errors import FlareError, ForecasterInvalid, ModelNotFound, TrackingUnavailable
-from serving.models.engine import self_test
+from flare.forecast import Forecast
+from flare.forecasters.answer import answers
+from flare.forecasters.base import ONNX_RUNTIME, TORCH, Forecaster, limit_torch
+from flare.goes import HEADLINE_EVENT
+from flare.sample import CUBE_SHAPE, present_of_cube
 from serving.models.source import Loaded, ModelSource, Version
 
 log = logging.getLogger("flare.serving")
 
 #: How long a stop waits for a download or load in progress.
 STOP_SECONDS = 5.0
+
+#: Most cores for one request: threads that wait for each other gain less the more there are.
+MAX_CORES_PER_REQUEST = 4
 
 #: How often MLflow is asked for new scores and a new card of the live model.
 DETAILS_SECONDS = 60.0
@@ -31,15 +40,8 @@ class StillLoading(ModelNotFound):
 class Follower:
     """The live model of one source, and the thread that replaces it."""
 
-    def __init__(
-        self,
-        source: ModelSource,
-        *,
-        poll_seconds: float,
-        prepare: Callable[[Loaded], Loaded] = lambda loaded: loaded,
-    ) -> None:
-        """Follow a source; ``prepare`` changes every model after it was loaded."""
-        self._source, self._poll_seconds, self._prepare = source, poll_seconds, prepare
+    def __init__(self, source: ModelSource, *, poll_seconds: float, cores: int = 1) -> None:
+        self._source, self._poll_seconds, self._cores = source, poll_seconds, cores
         self.live: Loaded | None = None
         """The model that answers now; a request reads it once and uses nothing else."""
         self.last_error: str | None = None
@@ -155,13 +157,63 @@ class Follower:
 
     def _tested(self, candidate: Loaded) -> Loaded:
         """Return a model that is prepared and has passed its self-test, which also warms it up."""
-        candidate = self._prepare(candidate)
-        self_test(candidate.forecaster)
-        if candidate.multi_core is not None:
-            self_test(candidate.multi_core)
+        candidate = with_threads_for(self._cores, candidate)
+        for forecaster in (candidate.forecaster, candidate.multi_core):
+            if forecaster is not None:
+                self_test(forecaster)
         return candidate
 
     def _note(self, error: str, *, unavailable: bool = False) -> None:
         if error != self.last_error:
             log.warning("no new model: %s", error)
         self.last_error, self._unavailable = error, unavailable
+
+
+def with_threads_for(cores: int, loaded: Loaded) -> Loaded:
+    """Set the threads of a model for this number of cores.
+
+    A forecast takes one core, so that others run at the same time; the only request takes all of
+    them, up to `MAX_CORES_PER_REQUEST`, as threads of ONNX Runtime (equal to within 1e-7).
+    """
+    forecaster = loaded.forecaster
+    if TORCH in forecaster.engine and forecaster.device == "cpu":
+        limit_torch(1)
+    threads = min(cores, MAX_CORES_PER_REQUEST) if ONNX_RUNTIME in forecaster.engine else 1
+    multi_core = forecaster.with_threads(threads) if threads > 1 else None
+    return replace(loaded, forecaster=forecaster.with_threads(1), multi_core=multi_core)
+
+
+def self_test(forecaster: Forecaster) -> None:
+    """Forecast from a ramp of grey levels, once complete and once with half the images missing.
+
+    Raises ForecasterInvalid: it fails, or its numbers are not those of a forecast.
+    """
+    ramp = np.linspace(1, 255, np.prod(CUBE_SHAPE)).astype(np.uint8).reshape(CUBE_SHAPE)
+    cubes = np.stack([ramp, ramp])
+    cubes[1, :, ::2] = 0
+    cubes.flags.writeable = False  # like those of an upload
+    try:
+        forecast = forecaster.predict(cubes, present_of_cube(cubes))
+        check_forecast(forecast, n=2)
+        answers(forecaster, forecast)
+    except (ForecasterInvalid, MemoryError):
+        raise  # there may be enough memory later
+    except Exception as error:
+        raise ForecasterInvalid(f"the self-test raised {type(error).__name__}: {error}") from error
+
+
+def check_forecast(forecast: Forecast, *, n: int) -> None:
+    """Raise ForecasterInvalid unless it has N rows of finite, ordered fluxes and probabilities."""
+    low, flux, high = forecast.lower, forecast.log10_flux, forecast.upper
+    probability = forecast.probability
+    if {low.shape, flux.shape, high.shape} != {(n,)}:
+        raise ForecasterInvalid(f"fluxes have shapes {flux.shape}, {low.shape}, {high.shape}")
+    if probability.shape != (n, len(forecast.events)) or HEADLINE_EVENT not in forecast.events:
+        raise ForecasterInvalid(
+            f"probabilities have shape {probability.shape} for the events {forecast.events}"
+        )
+    # Written so that NaN fails every comparison.
+    if not ((low <= flux) & (flux <= high) & np.isfinite(low) & np.isfinite(high)).all():
+        raise ForecasterInvalid(f"the log10 fluxes {flux} are not within {low} and {high}")
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ForecasterInvalid(f"the probabilities {probability} are not within 0 and 1")

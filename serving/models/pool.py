@@ -2,38 +2,19 @@
 
 A network in a thread of its own, single-threaded and without the interpreter's lock, uses all of
 one core; batches gain nothing on a CPU (`benchmarks.serving`). So a batch is computed in pieces of
-a few samples, between which single samples get their turn.
+a few samples. At most as many pieces as there are cores queue with the single samples, which
+therefore overtake every other batch.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
-from flare.errors import FlareError
+from serving.http.problems import Refused, busy
 
 Result = TypeVar("Result")
-
-#: While both wait, one turn of this many is a batch's.
-TURNS_PER_BATCH = 4
-
-
-class Busy(FlareError):
-    """The server is at a limit; ask again soon."""
-
-
-class TookTooLong(FlareError):
-    """The time limit was over before the forecast was ready."""
-
-
-class ShuttingDown(FlareError):
-    """The server accepts no more requests for a forecast."""
-
-
-class ClientGone(FlareError):
-    """The client hung up before its forecast was computed."""
 
 
 class TimeLimit(NamedTuple):
@@ -60,9 +41,8 @@ class Pool:
         # By whether they are of batches.
         self.places = {False: cores + max_waiting, True: max_batch_samples}
         self.samples = {False: 0, True: 0}
-        self._waiting: dict[bool, deque[asyncio.Future[None]]] = {False: deque(), True: deque()}
-        self._idle, self._turn = cores, 0
-        self._threads = ThreadPoolExecutor(cores, thread_name_prefix="forecast")
+        self.idle, self.batch_turns = asyncio.Semaphore(cores), asyncio.Semaphore(cores)
+        self.threads = ThreadPoolExecutor(cores, thread_name_prefix="forecast")
 
     @asynccontextmanager
     async def place(
@@ -77,7 +57,7 @@ class Pool:
         ``gone`` says whether the client hung up; it is called before work of a batch and of a
         sample that had to wait. ``limit`` is instead of the pool's own.
 
-        Raises Busy: there is none.
+        Raises Refused: 503: there is none.
         """
         place = Place(self, batch=batch, gone=gone, limit=limit or self.limit)
         place.take(1)
@@ -87,48 +67,11 @@ class Pool:
         finally:
             place.leave()
 
-    def submit(self, work: Callable[[], Result]) -> "Future[Result]":
-        """Run work in a thread, on a core that `core` has returned."""
-        job = self._threads.submit(work)
-        _call_when_done(job, self.release)
-        return job
-
-    async def core(self, *, batch: bool) -> bool:
-        """Wait for a core; return whether there was none at once."""
-        if self._idle:
-            self._idle -= 1
-            return False
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting[batch].append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it got a core at the same moment
-                self.release()
-            raise
-        return True
-
-    def release(self) -> None:
-        """Give a core to the next request that waits."""
-        while queue := self._next_queue():
-            turn = queue.popleft()
-            if not turn.done():  # otherwise it gave up
-                turn.set_result(None)
-                return
-        self._idle += 1
-
-    def _next_queue(self) -> "deque[asyncio.Future[None]] | None":
-        singles, batches = self._waiting[False], self._waiting[True]
-        if singles and batches:
-            self._turn = (self._turn + 1) % TURNS_PER_BATCH
-            return singles if self._turn else batches
-        return singles or batches or None
-
     async def close(self) -> None:
         """Wait for the accepted requests."""
         while self.requests:
             await asyncio.sleep(0.01)
-        self._threads.shutdown(wait=True)
+        self.threads.shutdown(wait=True)
 
 
 class Place:
@@ -148,26 +91,21 @@ class Place:
         self._job: Future[Any] | None = None
 
     def take(self, samples: int) -> None:
-        """Take places for more samples; raise Busy where there are none."""
+        """Take places for more samples; raise Refused, 503, where there are none."""
         used, places = self._pool.samples[self._batch], self._pool.places[self._batch]
         only_batch = self._batch and used == self._samples
         if used + samples > places and not only_batch:
             kind = "samples in batches" if self._batch else "samples"
             setting = "twice FLARE_MAX_BATCH" if self._batch else "cores and FLARE_MAX_WAITING"
-            raise Busy(f"the server is at its limit of {places} {kind} ({setting})")
+            raise busy(f"the server is at its limit of {places} {kind} ({setting})")
         self._pool.samples[self._batch] += samples
         self._samples += samples
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Run ``work`` once a core is free, and return its result.
 
-        Raises
-        ------
-        TookTooLong
-            The time limit, which begins with the first call, was over first. A thread finishes
-            work that it has started.
-        ClientGone
-            The client hung up.
+        Raises Refused: 503: the time limit, which begins with the first call, was over first (a
+        thread finishes work that it has started); 400: the client hung up.
         """
         loop = asyncio.get_running_loop()
         if self._end is None:
@@ -177,25 +115,39 @@ class Place:
             async with limit:
                 if loop.time() >= self._end:  # while the last piece was computed
                     await asyncio.sleep(0)
-                await self._core()
-                self._job = self._pool.submit(work)
+                await self._wait_for_core()
+                self._job = self._pool.threads.submit(work)
+                _call_when_done(self._job, self._release_core)
                 return await asyncio.wrap_future(self._job)
         except TimeoutError as error:
             if not limit.expired():
                 raise  # the work's own
-            raise TookTooLong(
-                f"no forecast within {self._limit.seconds:g} s ({self._limit.setting})"
-            ) from error
+            detail = f"no forecast within {self._limit.seconds:g} s ({self._limit.setting})"
+            raise busy(detail, code="took_too_long") from error
 
-    async def _core(self) -> None:
+    async def _wait_for_core(self) -> None:
         """Wait for a core, and give it back where the client hung up."""
-        waited = await self._pool.core(batch=self._batch)
+        has_to_wait = self._pool.idle.locked()
+        if self._batch:
+            await self._pool.batch_turns.acquire()
         try:
-            if self._gone is not None and (waited or self._batch) and await self._gone():
-                raise ClientGone("the client hung up before its forecast was computed")
+            await self._pool.idle.acquire()
         except BaseException:
-            self._pool.release()
+            if self._batch:
+                self._pool.batch_turns.release()
             raise
+        try:
+            if self._gone is not None and (has_to_wait or self._batch) and await self._gone():
+                detail = "the client hung up before its forecast was computed"
+                raise Refused(400, "cut_off", detail)
+        except BaseException:
+            self._release_core()
+            raise
+
+    def _release_core(self) -> None:
+        self._pool.idle.release()
+        if self._batch:
+            self._pool.batch_turns.release()
 
     def leave(self) -> None:
         """Give the places back, now or once the thread has finished."""

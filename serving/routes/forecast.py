@@ -1,17 +1,28 @@
-"""The endpoints that forecast. Each answer comes from one version of one model, and names it."""
+"""The endpoints that forecast and explain. Each answer comes from one version, and names it."""
 
-from functools import partial
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
 
 from flare.images.grey_scale import Scale
 from serving.http.access import check_key
-from serving.http.problems import Problem, UploadRejected
-from serving.schemas import Batch, BatchMember, ImagesPrediction, LeftOut, Prediction
-from serving.service import forecast, forecast_batch, service_of
-from serving.uploads.samples import open_batch, sample_of_images, sample_of_npy
-from serving.uploads.statements import FACTS
+from serving.http.problems import problem_responses
+from serving.models.source import Loaded
+from serving.routes.information import EXAMPLES, example_npy
+from serving.schemas import (
+    MOST_FEATURES,
+    Batch,
+    BatchMember,
+    Explanation,
+    ImagesPrediction,
+    LeftOut,
+    Prediction,
+)
+from serving.service import explain, forecast, forecast_batch
+from serving.uploads.arrays import sample_of_npy
+from serving.uploads.images import sample_of_any, sample_of_images
+from serving.uploads.upload import Upload
 
 router = APIRouter(dependencies=[Depends(check_key)], tags=["forecasts"])
 
@@ -34,73 +45,59 @@ IMAGES_DESCRIPTION = (
     "(`2012-01-15T000000__131.jpg`), or one .zip of them. Images that are not sent are missing."
 )
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The form, file or zip is damaged or incomplete."},
-    401: {"model": Problem, "description": "The API key is missing or wrong."},
-    408: {"model": Problem, "description": "The upload is too slow."},
-    413: {"model": Problem, "description": "The body, or what a zip unpacks to, is too large."},
-    415: {"model": Problem, "description": "The body or file is of another type."},
-    422: {"model": Problem, "description": "Wrong shape, type, order, values, names or images."},
-    500: {"model": Problem, "description": "A defect of the server or the model."},
-    503: {
-        "model": Problem,
-        "description": "No model yet, a limit is reached, or the server is shutting down.",
-        "headers": {
-            "Retry-After": {
-                "description": "Seconds after which to ask again.",
-                "schema": {"type": "integer", "minimum": 1},
-            }
-        },
-    },
+PROBLEMS = problem_responses(
+    {
+        400: "The form, file or zip is damaged or incomplete.",
+        401: "The API key is missing or wrong.",
+        408: "The upload is too slow.",
+        413: "The body, or what a zip unpacks to, is too large.",
+        415: "The body or file is of another type.",
+        422: "Wrong shape, type, order, values, names or images.",
+        500: "A defect of the server or the model.",
+        503: "No model yet, a limit is reached, or the server is shutting down.",
+    }
+)
+PROBLEMS[503]["headers"] = {
+    "Retry-After": {
+        "description": "Seconds after which to ask again.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
 }
 
 _BINARY = {"type": "string", "format": "binary"}
 
+_ONCE = "Once for all samples of a batch, or once for each."
+FACTS = {
+    "issue_time": "When the forecast is issued: ISO 8601 with a zone; by default `valid_from`. "
+    f"{_ONCE}",
+    "valid_from": "When the forecast window begins, the end of the input window: ISO 8601 with a "
+    f"zone; by default `issue_time`. Images state it by their names. {_ONCE}",
+    "valid_to": "When the forecast window ends: ISO 8601 with a zone, `window_hours` after "
+    f"`valid_from`, from which it follows. {_ONCE}",
+    "active_region": f"NOAA number of the active region, 1 to 99999, such as 12673. {_ONCE}",
+}
 SCALE_DESCRIPTION = (
     "Scale of floats: `fraction` where 1 is white, `level` where 255 is. Without it the values "
     "decide, and floats that could be either are refused."
 )
 
-
-async def _scale_of_query(
-    request: Request, scale: Annotated[Scale | None, Query(description=SCALE_DESCRIPTION)] = None
-) -> Scale | None:
-    stated = set(request.query_params.getlist("scale"))
-    if len(stated) > 1:
-        detail = f"the scale is stated as {' and '.join(map(repr, sorted(stated)))}"
-        raise UploadRejected(422, "wrong_scale", detail, hint="state one: fraction or level")
-    return scale
+Texts = list[str] | None
+StatedScale = Annotated[Scale | None, Query(alias="scale", description=SCALE_DESCRIPTION)]
 
 
-StatedScale = Annotated[Scale | None, Depends(_scale_of_query)]
+class Facts(BaseModel):
+    """What the query may state of images; `Upload` reads it, also from the fields of a form."""
 
-_ONCE = "Once for all samples of a batch, or once for each."
-FACT_DESCRIPTIONS = {
-    "issue_time": "When the forecast is issued: ISO 8601 with a zone; by default `valid_from`.",
-    "valid_from": "When the forecast window begins, the end of the input window: ISO 8601 with a "
-    "zone; by default `issue_time`. Images state it by their names.",
-    "valid_to": "When the forecast window ends: ISO 8601 with a zone, `window_hours` after "
-    "`valid_from`, from which it follows.",
-    "active_region": "NOAA number of the active region, 1 to 99999, such as 12673.",
-}
+    issue_time: Texts = Field(None, max_length=10_000, description=FACTS["issue_time"])
+    valid_from: Texts = Field(None, max_length=10_000, description=FACTS["valid_from"])
+    valid_to: Texts = Field(None, max_length=10_000, description=FACTS["valid_to"])
+    active_region: Texts = Field(None, max_length=10_000, description=FACTS["active_region"])
 
 
-def _statement(name: str) -> Any:
-    text = f"{FACT_DESCRIPTIONS[name]} {_ONCE}"
-    return Query(description=text, max_length=10_000)
+class FactsAndScale(Facts):
+    """What the query may state of arrays."""
 
-
-async def _facts_of_query(
-    issue_time: Annotated[list[str] | None, _statement("issue_time")] = None,
-    valid_from: Annotated[list[str] | None, _statement("valid_from")] = None,
-    valid_to: Annotated[list[str] | None, _statement("valid_to")] = None,
-    active_region: Annotated[list[str] | None, _statement("active_region")] = None,
-) -> dict[str, list[str]]:
-    values = (issue_time, valid_from, valid_to, active_region)
-    return {name: given or [] for name, given in zip(FACTS, values, strict=True)}
-
-
-StatedFacts = Annotated[dict[str, list[str]], Depends(_facts_of_query)]
+    scale: Scale | None = Field(None, description=SCALE_DESCRIPTION)
 
 
 def body_of(
@@ -113,8 +110,8 @@ def body_of(
     else:
         kinds = list(get_args(Scale))
         fields["scale"] = {"type": "string", "enum": kinds, "description": SCALE_DESCRIPTION}
-    for name, text in FACT_DESCRIPTIONS.items():
-        fields[name] = {"type": "string", "description": f"{text} {_ONCE}"}
+    for name, text in FACTS.items():
+        fields[name] = {"type": "string", "description": text}
     form = {"type": "object", "required": [field], "properties": fields}
     return {
         "requestBody": {
@@ -135,13 +132,9 @@ def body_of(
     responses=PROBLEMS,
     openapi_extra=body_of(NPY_DESCRIPTION, "application/octet-stream"),
 )
-async def predict_npy(
-    request: Request, stated: StatedFacts, scale: StatedScale = None
-) -> Prediction:
+async def predict_npy(request: Request, _: Annotated[FactsAndScale, Query()]) -> Prediction:
     """Forecast the largest flare of an active region in the 24 hours after the input window."""
-    content_type = request.headers.get("content-type", "")
-    read = partial(sample_of_npy, content_type=content_type, scale=scale, stated=stated)
-    return (await forecast(request, read, source="npy")).predictions[0]
+    return (await forecast(request, sample_of_npy, source="npy")).predictions[0]
 
 
 @router.post(
@@ -151,18 +144,12 @@ async def predict_npy(
     responses=PROBLEMS,
     openapi_extra=body_of(IMAGES_DESCRIPTION, "application/zip", field="files", many=True),
 )
-async def predict_images(request: Request, stated: StatedFacts) -> ImagesPrediction:
+async def predict_images(request: Request, _: Annotated[Facts, Query()]) -> ImagesPrediction:
     """Forecast from images whose names state time and channel; gaps are allowed.
 
     An image that is all of one value, or that the instrument team flagged, counts as missing.
     """
-    read = partial(
-        sample_of_images,
-        content_type=request.headers.get("content-type", ""),
-        max_bytes=service_of(request).settings.max_upload_bytes,
-        stated=stated,
-    )
-    result = await forecast(request, read, source="images")
+    result = await forecast(request, sample_of_images, source="images")
     left_out = [LeftOut(file=name, reason=reason) for name, reason in result.left_out]
     return ImagesPrediction(**dict(result.predictions[0]), left_out=left_out)
 
@@ -174,21 +161,64 @@ async def predict_images(request: Request, stated: StatedFacts) -> ImagesPredict
     responses=PROBLEMS,
     openapi_extra=body_of(BATCH_DESCRIPTION, "application/octet-stream"),
 )
-async def predict_batch(request: Request, stated: StatedFacts, scale: StatedScale = None) -> Batch:
+async def predict_batch(request: Request, _: Annotated[FactsAndScale, Query()]) -> Batch:
     """Forecast from N samples with one model version; all are refused where one cannot be used."""
-    settings = service_of(request).settings
-    read = partial(
-        open_batch,
-        content_type=request.headers.get("content-type", ""),
-        most=settings.max_batch,
-        max_bytes=settings.max_upload_bytes,
-        scale=scale,
-        stated=stated,
-    )
-    result = await forecast_batch(request, read, source="batch")
+    result = await forecast_batch(request)
     members = [
         BatchMember(**dict(one), id=name)
         for name, one in zip(result.ids, result.predictions, strict=True)
     ]
     live = result.live
     return Batch(model_name=live.name, model_version=live.version.number, forecasts=members)
+
+
+Event = Annotated[
+    Literal["B1.0", "C1.0", "M1.0", "X1.0"],
+    Query(description="Event whose probability is explained."),
+]
+
+
+@router.post(
+    "/explain",
+    operation_id="explain",
+    summary="What a forecast rests on",
+    responses=PROBLEMS,
+    openapi_extra=body_of(
+        f"One sample, as for /predict_npy or /predict_images. {NPY_DESCRIPTION} Or images in "
+        f"fields named `files`, or a zip: {IMAGES_DESCRIPTION}",
+        "application/octet-stream",
+    ),
+)
+async def explain_sample(
+    request: Request, event: Event = "M1.0", _: StatedScale = None
+) -> Explanation:
+    """Hide each image, channel, time and place in turn, and forecast again: about 120 forecasts.
+
+    The answer takes about a second on two cores, and at most FLARE_EXPLAIN_SECONDS.
+    """
+    live, explanation = await explain(request, sample_of_any, event=event)
+    return _explanation(live, explanation.values())
+
+
+@router.get(
+    "/explain",
+    operation_id="explain_example",
+    summary="What the forecast of the example rests on",
+    responses=PROBLEMS,
+)
+async def explain_example(request: Request, event: Event = "M1.0") -> Explanation:
+    """Explain the forecast of the sample of GET /sample.npy, as POST /explain does."""
+    live, explanation = await explain(
+        request, lambda _: sample_of_npy(Upload(example_npy(EXAMPLES))), event=event
+    )
+    return _explanation(live, explanation.values())
+
+
+def _explanation(live: Loaded, values: dict[str, Any]) -> Explanation:
+    values["features"] = dict(list(values["features"].items())[:MOST_FEATURES])
+    return Explanation(
+        **{name: values[name] for name in Explanation.model_fields.keys() & values.keys()},
+        model_name=live.name,
+        model_version=live.version.number,
+        synthetic=live.forecaster.origin.synthetic,
+    )

@@ -1,36 +1,27 @@
 """The endpoints that inform: health, the model, the history, metrics, an example input."""
 
 import io
-from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, ValidationError
 
 from flare.errors import DatasetNotFound
 from flare.forecast_facts import parse_time
-from flare.forecasters.base import ForecasterSpec
-from flare.forecasters.drift import Drift, drifts, summaries
 from flare.images.npy import PLANES_SHAPE
 from flare.images.planes import parse_name, sample_of_files, start_of
-from flare.sample import IMAGE_SIZE
-from flare.tracking.tags import KIND_TAG
-from serving.history import History as Stored
 from serving.http.access import check_key, holds_key
-from serving.http.problems import Problem, without_places
-from serving.models.source import Loaded
-from serving.schemas import Health, History, Model, Prediction, Ready, ReliabilityBin, ScoreValue
+from serving.http.problems import problem_responses, without_places
+from serving.schemas import Health, History, Ready
 from serving.service import service_of
-from serving.uploads.statements import refused
+from serving.uploads.upload import refused
 
 router = APIRouter()
 
@@ -44,15 +35,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "example"
 MAX_ROWS = 500
 MAX_EXPORT = 100_000
 
-#: Forecasts of the live version that GET /metrics compares with the training inputs.
-RECENT = 500
-
-NO_MODEL: dict[int | str, dict[str, Any]] = {
-    503: {"model": Problem, "description": "No model yet; `Retry-After` says when to ask again."}
-}
-NO_KEY: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem, "description": "The API key is missing or wrong."}
-}
+NO_MODEL = problem_responses({503: "No model yet; `Retry-After` says when to ask again."})
+NO_KEY = problem_responses({401: "The API key is missing or wrong."})
 
 
 @router.head("/health", include_in_schema=False)
@@ -100,26 +84,12 @@ async def ready(request: Request) -> Ready:
 
 
 @router.get(
-    "/model",
-    operation_id="get_model",
-    tags=MODEL,
-    summary="The model that answers",
-    responses=NO_MODEL | NO_KEY,
-    dependencies=[Depends(check_key)],
-)
-async def model(request: Request) -> Model:
-    """Describe the model: data, parameters, thresholds, scores with intervals, model card."""
-    return _described(service_of(request).follower.snapshot())
-
-
-@router.get(
     "/history",
     summary="Recent forecasts",
     operation_id="list_forecasts",
     tags=FORECASTS,
     response_model=History,
-    responses=NO_KEY
-    | {422: {"model": Problem, "description": f"`limit` must be between 1 and {MAX_ROWS}."}},
+    responses=NO_KEY | problem_responses({422: f"`limit` must be between 1 and {MAX_ROWS}."}),
     dependencies=[Depends(check_key)],
 )
 def history(  # not a coroutine: it reads SQLite and writes JSON in a thread
@@ -148,7 +118,7 @@ def history(  # not a coroutine: it reads SQLite and writes JSON in a thread
             "description": "CSV with a header. `Link` leads to the next page, if there is one.",
         },
         **NO_KEY,
-        422: {"model": Problem, "description": "A parameter is out of its bounds or malformed."},
+        **problem_responses({422: "A parameter is out of its bounds or malformed."}),
     },
     dependencies=[Depends(check_key)],
 )
@@ -191,10 +161,8 @@ def history_csv(
 def metrics(request: Request) -> Response:  # not a coroutine: it reads SQLite in a thread
     """Report requests, times, the queue, the live version, forecasts, and how far they moved."""
     service = service_of(request)
-    follower = service.follower
-    live = follower.live
-    moved = [] if live is None else _drifts(live, service.history)
-    page = service.metrics.page(live, failed=follower.last_error is not None, moved=moved)
+    failed = service.follower.last_error is not None
+    page = service.metrics.page(service.follower.live, service.history, failed=failed)
     return Response(page, media_type=CONTENT_TYPE_LATEST)
 
 
@@ -212,7 +180,7 @@ def metrics(request: Request) -> Response:  # not a coroutine: it reads SQLite i
             },
             "description": "A .npy file: uint8 (40, 256, 256), grey levels 0..255.",
         },
-        404: {"model": Problem, "description": "This installation has no data/example."},
+        **problem_responses({404: "This installation has no data/example."}),
     },
 )
 def sample_npy() -> Response:  # not a coroutine: the first call decodes 40 images in a thread
@@ -221,55 +189,6 @@ def sample_npy() -> Response:  # not a coroutine: the first call decodes 40 imag
         example_npy(EXAMPLES),
         media_type="application/octet-stream",
         headers={"Content-Disposition": 'attachment; filename="sample.npy"'},
-    )
-
-
-def _drifts(live: Loaded, history: Stored) -> list[Drift]:
-    """Compare the newest forecasts of a model with its training inputs, where it has them."""
-    training = live.forecaster.training_inputs
-    if training is None:
-        return []
-    stored = history.of_version(live.name, live.version.number, RECENT)
-    rows = [row for row in stored if row["brightness"] is not None]
-    brightness, missing = summaries(
-        [row["brightness"] for row in rows],
-        [[one["channel"] for one in row["missing"]] for row in rows],
-    )
-    chances = np.array([row["mx_probability"] for row in rows], dtype=np.float64)
-    return drifts(training, brightness, missing, chances)
-
-
-def _described(live: Loaded) -> Model:
-    forecaster, details = live.forecaster, live.details
-    spec, postprocessing, origin = forecaster.spec, forecaster.postprocessing, forecaster.origin
-    tags = dict(details.get("tags") or {})
-    return Model(
-        name=live.name,
-        version=live.version.number,
-        uri=live.uri,
-        kind=forecaster.kind,
-        family=tags.get(KIND_TAG),
-        run_id=details.get("run_id"),
-        synthetic=origin.synthetic,
-        data_name=origin.data_name,
-        data_fingerprint=origin.data_fingerprint,
-        n_samples=origin.n_samples,
-        n_active_regions=len(origin.active_regions),
-        image_size=spec.image_size,
-        channels=list(spec.channels),
-        step_offsets_minutes=list(spec.step_offsets_minutes),
-        events=list(spec.events),
-        window_hours=spec.window_hours,
-        interval_level=spec.interval_level,
-        thresholds=dict(postprocessing.thresholds),
-        base_rates={**postprocessing.rates, **postprocessing.stated_rates},
-        signature=_signature(spec),
-        parameters=dict(details.get("parameters") or {}),
-        tags=tags,
-        scores=_readable(ScoreValue, details.get("scores") or ()),
-        reliability=_readable(ReliabilityBin, details.get("reliability") or ()),
-        scores_on=details.get("scores_on"),
-        card=details.get("card"),
     )
 
 
@@ -287,30 +206,3 @@ def example_npy(examples: Path) -> bytes:
     file = io.BytesIO()
     np.save(file, sample_of_files(files, start).cube.reshape(PLANES_SHAPE), allow_pickle=False)
     return file.getvalue()
-
-
-def _signature(spec: ForecasterSpec) -> dict[str, Any]:
-    steps, channels = len(spec.step_offsets_minutes), len(spec.channels)
-    fields = Prediction.model_json_schema()["properties"]
-    return {
-        "inputs": {
-            "name": "cube",
-            "dtype": "uint8",
-            "shape": [steps, channels, IMAGE_SIZE, IMAGE_SIZE],
-            "axes": ["time step", "channel", "row", "column"],
-            "unit": "SDOBenchmark's grey levels 0..255",
-        },
-        "outputs": {name: field.get("description", "") for name, field in fields.items()},
-    }
-
-
-Part = TypeVar("Part", bound=BaseModel)
-
-
-def _readable(kind: type[Part], reported: Iterable[dict[str, Any]]) -> list[Part]:
-    """Return what can be read: another version of this project may have written it."""
-    parts = []
-    for one in reported:
-        with suppress(ValidationError):
-            parts.append(kind(**one))
-    return parts

@@ -7,18 +7,16 @@
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http.problems import UPLOAD_HINT, UploadRejected, problem, request_id_of
-from serving.models.pool import Busy
+from serving.http.problems import UPLOAD_HINT, Refused, busy, problem, request_id_of
+from serving.settings import Settings
 
 #: Largest body of a request other than a POST; it is never read.
 UNREAD_BYTES = 65_536
@@ -131,43 +129,42 @@ class Buffers:
         self._by_address: Counter[str] = Counter()
 
     @contextmanager
-    def upload(self, address: str) -> Iterator["Upload"]:
-        """Count one upload from an address until the block ends."""
-        upload = Upload(self, _network_of(address))
-        try:
-            upload.add(CONNECTION_BYTES)
-            yield upload
-        finally:
-            self.add(-upload.bytes, upload.network)
+    def upload(self, address: str) -> Iterator[Callable[[int], None]]:
+        """Count the bytes of one upload until the block ends, by the function that it gives.
 
-    def add(self, count: int, network: str) -> None:
-        """Count bytes of an address; raise Busy where they are over a limit."""
-        if count > 0 and self.bytes + count > self.max_bytes:
-            raise Busy(
+        That raises Refused, 503, where they are over a limit.
+        """
+        network, counted = _network_of(address), 0
+
+        def add(count: int) -> None:
+            nonlocal counted
+            self._check(count, network)
+            self._count(count, network)
+            counted += count
+
+        try:
+            add(CONNECTION_BYTES)
+            yield add
+        finally:
+            self._count(-counted, network)
+
+    def _check(self, count: int, network: str) -> None:
+        if self.bytes + count > self.max_bytes:
+            raise busy(
                 f"the server is at its limit of {self.max_bytes} bytes of uploads "
                 "(FLARE_MAX_BUFFERED_BYTES)"
             )
-        if count > 0 and self._by_address[network] + count > self.max_bytes_per_address:
-            raise Busy(
+        if self._by_address[network] + count > self.max_bytes_per_address:
+            raise busy(
                 f"uploads from {network} are at the limit of {self.max_bytes_per_address} bytes "
                 "for one address (half of FLARE_MAX_BUFFERED_BYTES)"
             )
+
+    def _count(self, count: int, network: str) -> None:
         self.bytes += count
         self._by_address[network] += count
         if not self._by_address[network]:
             del self._by_address[network]
-
-
-class Upload:
-    """What one request has in memory."""
-
-    def __init__(self, buffers: Buffers, network: str) -> None:
-        self._buffers, self.network, self.bytes = buffers, network, 0
-
-    def add(self, count: int) -> None:
-        """Count bytes that arrived; raise Busy where they are over a limit of `Buffers`."""
-        self._buffers.add(count, self.network)
-        self.bytes += count
 
 
 def _network_of(address: str) -> str:
@@ -176,70 +173,48 @@ def _network_of(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # a Unix socket has none
         return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False))
-    return str(parsed)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False))
 
 
-@dataclass(frozen=True)
-class Pace:
-    """The slowest upload: ``seconds`` for all of it, and a rate within each ``grace`` seconds."""
-
-    seconds: float
-    grace: float
-    bytes_per_second: float
-
-    @property
-    def step(self) -> float:
-        """Bytes that must arrive within each grace period."""
-        return self.grace * self.bytes_per_second
-
-
-async def read_body(request: Request, upload: Upload, *, pace: Pace) -> bytes:
+async def read_body(request: Request, count: Callable[[int], None], settings: Settings) -> bytes:
     """Read the body; memory follows the bytes that arrive, whatever Content-Length says.
 
-    Raises
-    ------
-    UploadRejected
-        408 where it is too slow; 400 where the client went away.
-    Busy
-        All uploads together, or those of the address, have too much in memory.
+    Within each grace period the body must advance at the slowest rate. ``count`` is told the size
+    of each piece.
+
+    Raises Refused: 408 where it is too slow; 400 where the client went away.
     """
     loop = asyncio.get_running_loop()
-    start = loop.time()
-    body, due, more = bytearray(), pace.step, True
+    grace = settings.upload_grace_seconds
+    step = grace * settings.min_upload_rate  # bytes that must arrive within each grace period
+    end = loop.time() + settings.upload_seconds
+    body, due, more = bytearray(), step, True
     try:
-        async with asyncio.timeout_at(start + min(pace.grace, pace.seconds)) as limit:
+        async with asyncio.timeout_at(min(loop.time() + grace, end)) as limit:
             while more:
-                chunk, more = await _next_chunk(request)
-                upload.add(len(chunk))
-                body += chunk
-                del chunk  # do not hold it while waiting for the next one
+                # `Request.stream` keeps each piece until the next one comes, and a piece may be a
+                # whole sample.
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    detail = "the upload broke off"
+                    raise Refused(400, "cut_off", detail, hint="send it again")
+                more = message.get("more_body", False)
+                count(len(message.get("body", b"")))
+                body += message.pop("body", b"")
                 if len(body) >= due:
-                    due = len(body) + pace.step
-                    limit.reschedule(min(loop.time() + pace.grace, start + pace.seconds))
+                    due = len(body) + step
+                    limit.reschedule(min(loop.time() + grace, end))
     except TimeoutError:
-        detail = f"the upload took longer than {pace.seconds:g} s (FLARE_UPLOAD_SECONDS)"
-        if loop.time() - start < pace.seconds:
+        detail = f"the upload took longer than {settings.upload_seconds:g} s (FLARE_UPLOAD_SECONDS)"
+        if loop.time() < end:
             detail = (
-                f"fewer than {pace.step:.0f} bytes of the upload arrived within {pace.grace:g} s "
+                f"fewer than {step:.0f} bytes of the upload arrived within {grace:g} s "
                 "(FLARE_UPLOAD_GRACE_SECONDS, FLARE_MIN_UPLOAD_RATE)"
             )
         hint = "send it over a faster line"
-        raise UploadRejected(408, "too_slow", detail, hint=hint) from None
-    except ClientDisconnect:
-        raise UploadRejected(400, "cut_off", "the upload broke off", hint="send it again") from None
+        raise Refused(408, "too_slow", detail, hint=hint) from None
     return bytes(body)
-
-
-async def _next_chunk(request: Request) -> tuple[bytes, bool]:
-    """Return a piece of the body, and whether there are more.
-
-    `Request.stream` keeps each piece until the next one comes, and a piece may be a whole sample.
-    """
-    message = await request.receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    return message.get("body", b""), message.get("more_body", False)

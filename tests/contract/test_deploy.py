@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from serving.history import History
 from serving.metrics import Metrics
 from serving.routes.information import router
 from serving.settings import variables
@@ -35,8 +36,8 @@ def test_every_setting_exists():
     assert named <= {name for name, _, _ in variables()}
 
 
-def test_the_dashboard_shows_metrics_that_exist():
-    texts = Metrics().page(None, failed=False).decode()
+def test_the_dashboard_shows_metrics_that_exist(tmp_path):
+    texts = Metrics().page(None, History(tmp_path, rows=0), failed=False).decode()
     families = dict(re.findall(r"^# TYPE (\S+) (\w+)", texts, re.MULTILINE))
     buckets = {f"{name}_bucket" for name, kind in families.items() if kind == "histogram"}
     panels = json.loads(text("grafana/flare.json"))["panels"]

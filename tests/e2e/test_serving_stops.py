@@ -13,7 +13,7 @@ from load import Load, connect, uploads_of
 from real_server import OURS, UVICORN, serving
 
 from flare.forecasters.storage import save
-from serving.models.mlflow_source import source_of
+from serving.models.source import source_of
 from serving.routes.information import EXAMPLES, example_npy
 from serving.settings import Settings
 

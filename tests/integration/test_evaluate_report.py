@@ -10,7 +10,7 @@ from mlflow.artifacts import load_text
 from entrypoints.show import show_evaluation
 from flare.config import EvaluateConfig
 from flare.workflows import evaluate
-from flare.workflows.evaluation.report.figures import CAPTIONS
+from flare.workflows.evaluation.figures import CAPTIONS
 
 from tiny import copy_without_packs, plant_leak
 from workplace import working_in
@@ -101,29 +101,14 @@ def _headline(card):
     return [score for score in card["scores"] if score["event"] == "M1.0"]
 
 
-def test_the_subset_all_has_the_scores_of_the_whole(report):
-    for name, card in report["subsets"]["all"].items():
-        assert card == report["forecasters"][name]
-
-
-def test_the_page_has_every_section(page):
+def test_the_page_has_every_section_and_figure_and_needs_nothing_from_elsewhere(page, models):
     assert page.headings[-len(SECTIONS) :] == SECTIONS
-
-
-def test_every_picture_is_inside_the_page(page):
     assert len(page.pictures) == len(CAPTIONS)
     assert {src.split(",")[0] for src in page.pictures} == {"data:image/png;base64"}
-
-
-def test_the_page_needs_nothing_from_elsewhere(page):
     outside = [one for one in page.addresses if not one.startswith(("#", "data:"))]
     assert outside == []
-
-
-def test_figures_are_there_as_png_and_svg(models):
-    for suffix in ("png", "svg"):
-        result = {path.stem for path in (models.evaluation.report / "figures").glob(f"*.{suffix}")}
-        assert result == set(CAPTIONS)
+    figures = {path.name for path in (models.evaluation.report / "figures").iterdir()}
+    assert figures == {f"{name}.{suffix}" for name in CAPTIONS for suffix in ("png", "svg")}
 
 
 def test_every_table_of_the_markdown_has_as_many_cells_in_each_row(models):
@@ -161,16 +146,12 @@ def test_a_leak_in_the_data_is_an_invalid_audit(leaked, fetch):
     assert fetch(leaked.run_id).data.tags["flare.audit"] == "invalid"
 
 
-@pytest.mark.parametrize("name", ["report.md", "report.html"])
-def test_a_report_on_data_with_a_leak_says_so_first(leaked, models, name):
+def test_a_report_on_data_with_a_leak_and_the_terminal_say_so_first(leaked, models, capsys):
     message = "No scores of skill. INVALID: scores mean nothing until this is corrected: "
-    text = text_of(leaked, name)
-    assert message in text
-    assert text.index(message) < text.index("BSS above climatology")
-    assert "No scores of skill" not in text_of(models.evaluation, name)
-
-
-def test_the_terminal_says_that_an_audit_is_invalid(leaked, models, capsys):
+    for name in ("report.md", "report.html"):
+        text = text_of(leaked, name)
+        assert text.index(message) < text.index("BSS above climatology")
+        assert "No scores of skill" not in text_of(models.evaluation, name)
     show_evaluation(models.evaluation)
     assert "NO SCORES OF SKILL" not in capsys.readouterr().out
     show_evaluation(leaked)

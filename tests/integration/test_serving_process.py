@@ -12,8 +12,9 @@ from real_server import ROOT, UVICORN
 
 from flare.errors import ModelNotFound
 from flare.sample import CUBE_SHAPE
+from serving.models.cache import ModelCache
 from serving.models.follower import Follower
-from serving.models.mlflow_source import MLflowSource, ModelCache
+from serving.models.source import MLflowSource
 
 from workplace import store_uri
 

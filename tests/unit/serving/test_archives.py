@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from serving.http.problems import UploadRejected
-from serving.uploads.files import MAX_ENTRIES, Archive
+from serving.http.problems import Refused
+from serving.uploads.archive import MAX_ENTRIES, Archive
 
 
 def files_of_zip(data: bytes, *, max_bytes: int) -> dict[str, bytes]:
@@ -37,7 +37,7 @@ def directory_of(data: bytearray) -> int:
 
 
 def refusal(data: bytes, *, max_bytes: int = LIMIT) -> tuple[int, str]:
-    with pytest.raises(UploadRejected) as raised:
+    with pytest.raises(Refused) as raised:
         files_of_zip(data, max_bytes=max_bytes)
     assert raised.value.detail
     assert raised.value.hint
@@ -59,7 +59,7 @@ def test_the_sum_of_the_stated_sizes_is_bounded():
 def memory_of(data: bytes) -> int:
     tracemalloc.start()
     try:
-        with pytest.raises(UploadRejected):
+        with pytest.raises(Refused):
             files_of_zip(data, max_bytes=LIMIT)
         return tracemalloc.get_traced_memory()[1]
     finally:

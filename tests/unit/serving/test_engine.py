@@ -3,19 +3,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from known_models import network
-from serving_fakes import CUBE, FakeForecaster
+from serving_fakes import CUBE, FakeForecaster, samples_of
 
 from flare.errors import ForecasterInvalid, InputInvalid
 from flare.forecast import Forecast
 from flare.forecasters.answer import Answer
 from flare.goes import EVENTS
 from flare.models import ARCHITECTURES
-from flare.sample import present_of_cube
-from serving.models.engine import MAX_CORES_PER_REQUEST, check_forecast, predict, prepare, self_test
+from serving.models.follower import (
+    MAX_CORES_PER_REQUEST,
+    check_forecast,
+    self_test,
+    with_threads_for,
+)
 from serving.models.source import Loaded, Version
 from serving.schemas import Prediction
+from serving.service import predict
 
-ALL = np.ones((1, 4, 10), dtype=bool)
+ONE = samples_of(CUBE)
 
 
 def loaded(forecaster):
@@ -29,24 +34,24 @@ def test_the_answer_has_every_field_that_batch_prediction_has():
 def test_the_forecaster_for_all_cores_is_used_for_the_only_request():
     usual, wide = FakeForecaster(), FakeForecaster()
     both = replace(loaded(usual), multi_core=wide)
-    predict(both, CUBE[None], ALL, all_cores=True)
+    predict(both, ONE, all_cores=True)
     assert (len(usual.asked), len(wide.asked)) == (0, 1)
-    predict(both, CUBE[None], ALL)
+    predict(both, ONE)
     assert (len(usual.asked), len(wide.asked)) == (1, 1)
-    predict(loaded(usual), CUBE[None], ALL, all_cores=True)
+    predict(loaded(usual), ONE, all_cores=True)
     assert len(usual.asked) == 2
 
 
 @pytest.mark.parametrize(("cores", "alone"), [(3, 3), (64, MAX_CORES_PER_REQUEST)])
 def test_an_exported_network_takes_one_core_or_all(cores, alone):
-    ready = prepare(loaded(network(-5.0).exported()), cores=cores)
+    ready = with_threads_for(cores, loaded(network(-5.0).exported()))
     assert (ready.forecaster.graph.threads, ready.multi_core.graph.threads) == (1, alone)
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
     made = network(-5.0, architecture=architecture, width=16)
-    ready = prepare(loaded(made.exported()), cores=4)
+    ready = with_threads_for(4, loaded(made.exported()))
     cubes = np.stack([CUBE, CUBE[::-1], CUBE[:, ::-1]])
     present = np.ones((3, 4, 10), dtype=bool)
     one, all_cores = (f.predict(cubes, present) for f in (ready.forecaster, ready.multi_core))
@@ -57,14 +62,14 @@ def test_every_architecture_answers_alike_on_one_core_and_on_four(architecture):
 @pytest.mark.parametrize("cores", [1, 4])
 def test_without_a_network_or_a_second_core_nothing_changes(cores):
     before = loaded(FakeForecaster())
-    assert prepare(before, cores=cores) == before
-    assert prepare(loaded(network(-5.0).exported()), cores=1).multi_core is None
+    assert with_threads_for(cores, before) == before
+    assert with_threads_for(1, loaded(network(-5.0).exported())).multi_core is None
 
 
 def test_a_model_that_answers_nan_is_a_fault_of_the_model_and_not_of_the_input():
     broken = loaded(FakeForecaster(log10_flux=float("nan")))
     with pytest.raises(ForecasterInvalid) as raised:
-        predict(broken, CUBE[None], ALL)
+        predict(broken, ONE)
     assert not isinstance(raised.value, InputInvalid)
 
 
@@ -108,6 +113,6 @@ def test_a_sample_with_missing_images_counts_them():
     cube = CUBE.copy()
     cube[0] = 0
     cube[3, 9] = 0
-    result = predict(loaded(FakeForecaster()), cube[None], present_of_cube(cube[None]))[0]
+    result = predict(loaded(FakeForecaster()), samples_of(cube))[0]
     assert result.missing_images == len(result.missing) == 11
     assert (result.missing[-1].step, result.missing[-1].channel) == (3, "magnetogram")

@@ -183,22 +183,26 @@ def test_a_start_with_the_registry_goes_on_to_what_was_promoted_meanwhile():
     assert live_version(started(source)) == "v2"
 
 
-def test_a_forecaster_is_prepared_before_its_self_test():
+def test_a_forecaster_is_prepared_before_its_self_test(monkeypatch):
     broken, mended = FakeForecaster(log10_flux=NAN), FakeForecaster()
     source = FakeSource(v1=broken)
-    follower = Follower(
-        source, poll_seconds=3600, prepare=lambda loaded: replace(loaded, forecaster=mended)
+    monkeypatch.setattr(
+        "serving.models.follower.with_threads_for",
+        lambda _, loaded: replace(loaded, forecaster=mended),
     )
+    follower = follower_of(source)
     follower.poll_once()
     assert follower.snapshot().forecaster is mended
 
 
-def test_the_forecaster_for_all_cores_is_tested_too():
+def test_the_forecaster_for_all_cores_is_tested_too(monkeypatch):
     good, broken = FakeForecaster(), FakeForecaster(log10_flux=NAN)
     source = FakeSource(v1=good)
-    follower = Follower(
-        source, poll_seconds=3600, prepare=lambda loaded: replace(loaded, multi_core=broken)
+    monkeypatch.setattr(
+        "serving.models.follower.with_threads_for",
+        lambda _, loaded: replace(loaded, multi_core=broken),
     )
+    follower = follower_of(source)
     follower.poll_once()
     assert follower.live is None
     assert source.refused == ["v1"]

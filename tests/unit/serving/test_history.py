@@ -12,21 +12,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from serving_fakes import CUBE, FakeForecaster
+from serving_fakes import CUBE, FakeForecaster, samples_of
 
 from flare.forecast_history import read_history
 from serving.history import FILE, History
-from serving.models.engine import predict
 from serving.models.source import Loaded, Version
 from serving.schemas import Prediction
+from serving.service import predict
 
 
 def forecasts(n: int = 1, *, log10_flux: float = -5.24, version: str = "3") -> list[Prediction]:
     live = Loaded(
         FakeForecaster(log10_flux=log10_flux), Version(version, version), "solar-flare", None
     )
-    cubes = CUBE[None]
-    return predict(live, cubes, cubes.any(axis=(3, 4))) * n
+    return predict(live, samples_of(CUBE)) * n
 
 
 @contextmanager

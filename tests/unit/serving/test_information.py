@@ -14,7 +14,8 @@ from flare.goes import EVENTS
 from flare.sample import CHANNELS, N_CHANNELS
 from serving.models.source import Loaded
 from serving.routes.information import EXAMPLES, example_npy
-from serving.uploads.samples import sample_of_npy
+from serving.uploads.arrays import sample_of_npy
+from serving.uploads.upload import Upload
 
 
 @pytest.fixture
@@ -271,6 +272,6 @@ def test_an_example_without_images_names_the_folder(tmp_path):
 
 
 def test_every_image_of_the_committed_example_is_in_it():
-    cube = sample_of_npy(bytearray(example_npy(EXAMPLES)), "").cubes[0]
+    cube = sample_of_npy(Upload(example_npy(EXAMPLES))).cubes[0]
     images = len(list(EXAMPLES.glob("*/*.jpg")))
     assert cube.any(axis=(2, 3)).sum() == images > N_CHANNELS

@@ -111,7 +111,10 @@ def test_without_a_model_the_page_has_no_version():
     assert not [name for name in result if name[0] == "flare_model_live"]
 
 
-def test_inputs_that_moved_have_a_distance_of_each_channel_once_there_are_enough(client):
+def test_inputs_that_moved_have_a_distance_of_each_channel_once_there_are_enough(
+    client, monkeypatch
+):
+    monkeypatch.setattr("serving.metrics.DRIFT_SECONDS", 0.0)
     rng = np.random.default_rng(0)
     cubes = np.clip(rng.normal(rng.normal(60, 5, (80, 4, 10, 1, 1)), 9, (80, 4, 10, 8, 8)), 0, 255)
     fake = client.app.state.service.follower.live.forecaster

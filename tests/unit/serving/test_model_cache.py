@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flare.errors import TrackingUnavailable
-from serving.models.mlflow_source import ABOUT, FORECASTER, LAST_GOOD, OLD_MODELS, ModelCache
+from serving.models.cache import ABOUT, FORECASTER, LAST_GOOD, OLD_MODELS, ModelCache
 
 KEY = "3 mlflow-artifacts:/1/abc"
 

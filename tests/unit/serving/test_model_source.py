@@ -12,8 +12,8 @@ from flare.errors import ForecasterInvalid, ModelNotFound, TrackingUnavailable
 from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.references.climatology import Climatology, fit_climatology
 from flare.forecasters.storage import save
-from serving.models.mlflow_source import MLflowSource, ModelCache
-from serving.models.source import FolderSource, Version
+from serving.models.cache import ModelCache
+from serving.models.source import FolderSource, MLflowSource, Version
 
 ORIGIN = Origin("0", "test", True, (), 3)
 
@@ -242,7 +242,7 @@ def test_new_details_are_stored_on_this_disk_too(source, registry, tmp_path, mon
     loaded = source.load(source.current_version())
     source.accept(loaded)
     known = {"run_id": None, "parameters": {"epochs": "3"}, "scores_on": "test split"}
-    monkeypatch.setattr("serving.models.mlflow_source._details", lambda _: known)
+    monkeypatch.setattr("serving.models.source._details", lambda _: known)
     assert source.with_new_details(loaded).details == known
     assert source_at(tmp_path).last_good().details == known
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from serving.http.problems import UploadRejected
-from serving.uploads.files import MAX_BOUNDARIES, MAX_PADDING, MAX_PARTS, Part, parts_of
+from serving.http.problems import Refused
+from serving.uploads.upload import MAX_BOUNDARIES, MAX_PARTS, Part, parts_of
 
 TYPE = "multipart/form-data; boundary=xyz"
 
@@ -24,7 +24,7 @@ def read(body: bytes, content_type: str = TYPE) -> list[tuple[str, str | None, b
 
 
 def refusal(body: bytes, content_type: str = TYPE) -> str:
-    with pytest.raises(UploadRejected) as raised:
+    with pytest.raises(Refused) as raised:
         parts_of(body, content_type)
     assert (raised.value.status, raised.value.code) == (400, "bad_form")
     assert raised.value.hint
@@ -184,13 +184,13 @@ def test_data_that_looks_like_very_many_boundaries_is_refused():
 def test_a_boundary_with_very_many_blanks_is_refused():
     two = form(part(b"one"), part(b"two"))
     assert len(read(two.replace(b"\r\n--xyz\r\n", b"\r\n--xyz" + b" \t" * 31 + b"\r\n"))) == 2
-    blanks = b"\r\n--xyz" + b" " * MAX_PADDING
-    assert "too many blanks" in refusal(two.replace(b"\r\n--xyz\r\n", blanks + b"\r\n"))
+    blanks = b"\r\n--xyz" + b" " * 64 + b"\r\n"
+    assert len(read(two.replace(b"\r\n--xyz\r\n", blanks))) == 1  # no boundary, but data
 
 
 @pytest.mark.parametrize(
     "more",
-    ["X-Long: " + "a" * 5000 + "\r\n", "X" * 5000 + ": 1\r\n", "X-Many: 1\r\n" * 100],
+    ["X-Long: " + "a" * 5000 + "\r\n", "X" * 5000 + ": 1\r\n", "X-Many: 1\r\n" * 500],
     ids=["value", "name", "many"],
 )
 def test_headers_are_bounded(more):

@@ -11,8 +11,9 @@ from sample_images import form_of, zip_of
 from serving_fakes import npy
 
 from flare.sample import CUBE_SHAPE
-from serving.http.problems import UploadRejected
-from serving.uploads.samples import PIECE, UNPACKED_RATIO, Samples, open_batch
+from serving.http.problems import Refused
+from serving.uploads.arrays import PIECE, UNPACKED_RATIO, Samples, open_batch
+from serving.uploads.upload import Upload
 
 MOST = 4
 MAX_BYTES = 20_000_000
@@ -25,19 +26,23 @@ CUBE_OF_ONES = np.ones(CUBE_SHAPE, dtype=np.uint8)
 CUBE_OF_ONES[..., 0, 0] = 2
 
 
-def read(data: bytes, content_type: str = "", *, most: int = MOST, **given: str) -> Samples:
-    upload = open_batch(data, content_type, most=most, max_bytes=MAX_BYTES, **given)
+def opened(data: bytes, content_type: str = "", *, most: int = MOST, max_bytes: int = MAX_BYTES):
+    return open_batch(Upload(data, content_type, max_bytes), most=most)
+
+
+def read(data: bytes, content_type: str = "", *, most: int = MOST) -> Samples:
+    upload = opened(data, content_type, most=most)
     pieces = list(upload.pieces)
     assert [len(piece.ids) for piece in pieces[:-1]] == [PIECE] * (len(pieces) - 1)
     ids = tuple(name for piece in pieces for name in piece.ids)
     assert len(ids) == upload.n_samples
     cubes, present = zip(*((piece.cubes, piece.present) for piece in pieces), strict=True)
     scales = tuple(scale for piece in pieces for scale in piece.scales)
-    return Samples(np.concatenate(cubes), np.concatenate(present), ids, scales)
+    return Samples(np.concatenate(cubes), np.concatenate(present), ids, scales, ())
 
 
 def refusal(data: bytes, *, most: int = MOST) -> tuple[int, str, str]:
-    with pytest.raises(UploadRejected) as raised:
+    with pytest.raises(Refused) as raised:
         read(data, most=most)
     assert raised.value.hint
     return raised.value.status, raised.value.code, raised.value.detail
@@ -64,7 +69,7 @@ def test_a_compressed_batch_takes_the_memory_of_a_piece():
     data = npz(np.stack([CUBE_OF_ONES] * 32), compressed=True)
     assert len(data) < CUBE_OF_ONES.size / 10
     tracemalloc.start()
-    upload = open_batch(data, "", most=32, max_bytes=10 * MAX_BYTES)
+    upload = opened(data, most=32, max_bytes=10 * MAX_BYTES)
     samples = sum(len(piece.ids) for piece in upload.pieces)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -73,9 +78,9 @@ def test_a_compressed_batch_takes_the_memory_of_a_piece():
 
 
 def test_samples_before_a_wrong_one_are_read():
-    upload = open_batch(npz(spoilt(np.nan)), "", most=MOST, max_bytes=MAX_BYTES)
+    upload = opened(npz(spoilt(np.nan)))
     assert next(upload.pieces).ids == ("0", "1")
-    with pytest.raises(UploadRejected, match="sample 2: "):
+    with pytest.raises(Refused, match="sample 2: "):
         next(upload.pieces)
 
 
@@ -83,7 +88,7 @@ def test_samples_before_a_wrong_one_are_read():
 def test_a_batch_compressed_with_gzip_is_415_and_says_so(data):
     packed = gzip.compress(npy(BATCH[:1]) if data == "array" else npz(BATCH[0]))
     body, kind = form_of({"batch.npy.gz": packed}, "file") if data == "form" else (packed, "")
-    with pytest.raises(UploadRejected, match="compressed with gzip") as raised:
+    with pytest.raises(Refused, match="compressed with gzip") as raised:
         read(body, kind)
     assert raised.value.status == 415
 

@@ -17,8 +17,10 @@ from sample_images import (
 )
 
 from flare.sample import CHANNELS, CUBE_SHAPE
-from serving.http.problems import UploadRejected
-from serving.uploads.samples import Samples, sample_of_images
+from serving.http.problems import Refused
+from serving.uploads.arrays import Samples
+from serving.uploads.images import sample_of_images
+from serving.uploads.upload import Upload
 
 LIMIT = 10_000_000
 ONE = {name_of(3, "131"): encoded(RAMP)}
@@ -26,15 +28,15 @@ ONE = {name_of(3, "131"): encoded(RAMP)}
 
 def read(files: dict[str, bytes] | list[tuple[str, bytes]]) -> Samples:
     body, content_type = form_of(files)
-    return sample_of_images(body, content_type, max_bytes=LIMIT)
+    return sample_of_images(Upload(body, content_type, LIMIT))
 
 
 def read_zip(files: dict[str, bytes], content_type: str = "application/zip") -> Samples:
-    return sample_of_images(zip_of(files), content_type, max_bytes=LIMIT)
+    return sample_of_images(Upload(zip_of(files), content_type, LIMIT))
 
 
 def refusal(files: dict[str, bytes] | list[tuple[str, bytes]]) -> tuple[str, str]:
-    with pytest.raises(UploadRejected) as raised:
+    with pytest.raises(Refused) as raised:
         read(files)
     assert raised.value.status == 422
     assert raised.value.hint
@@ -171,8 +173,8 @@ def test_images_of_two_windows_are_refused():
 )
 def test_a_form_without_images_is_refused(files):
     body, kind = form_of(files) if files else (b"--x--", "multipart/form-data; boundary=x")
-    with pytest.raises(UploadRejected) as raised:
-        sample_of_images(body, kind, max_bytes=LIMIT)
+    with pytest.raises(Refused) as raised:
+        sample_of_images(Upload(body, kind, LIMIT))
     assert (raised.value.status, raised.value.code) == (422, "no_images")
 
 
@@ -200,29 +202,29 @@ def test_a_zip_together_with_images_is_refused():
 
 
 def test_a_zip_that_unpacks_to_more_than_a_body_may_have_is_refused():
-    with pytest.raises(UploadRejected) as raised:
-        sample_of_images(zip_of(ONE), "application/zip", max_bytes=100)
+    with pytest.raises(Refused) as raised:
+        sample_of_images(Upload(zip_of(ONE), "application/zip", 100))
     assert (raised.value.status, raised.value.code) == (413, "too_large")
 
 
 def test_a_zip_of_a_whole_dataset_is_refused():
     dates = [f"2013-09-{day}T072600__131.png" for day in range(10, 31)]
     dates += [f"2013-10-{day}T072600__131.png" for day in range(10, 31)]
-    with pytest.raises(UploadRejected, match="42 images") as raised:
+    with pytest.raises(Refused, match="42 images") as raised:
         read_zip(dict.fromkeys(dates, encoded(RAMP)))
     assert raised.value.code == "too_many_files"
 
 
 @pytest.mark.parametrize("files", [{}, JUNK, {"inner.zip": zip_of(ONE)}])
 def test_a_zip_without_images_is_refused(files):
-    with pytest.raises(UploadRejected) as raised:
+    with pytest.raises(Refused) as raised:
         read_zip(files)
     assert (raised.value.status, raised.value.code) == (422, "no_images")
 
 
 @pytest.mark.parametrize("reader", [read, read_zip])
 def test_arrays_are_sent_to_the_endpoints_of_arrays(reader):
-    with pytest.raises(UploadRejected) as raised:
+    with pytest.raises(Refused) as raised:
         reader({"arr_0.npy": b"\x93NUMPY"})
     assert (raised.value.status, raised.value.code) == (415, "npy")
     assert "/predict_batch" in raised.value.hint

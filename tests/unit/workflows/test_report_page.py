@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare.errors import InputInvalid
 from flare.plots.flux import confusion_matrix
 from flare.plots.style import new_figure, save
-from flare.workflows.evaluation.report.render import (
+from flare.workflows.evaluation.report_page import (
     Block,
     Bullets,
     Paragraph,
@@ -111,11 +110,6 @@ def test_numbers_stand_to_the_right_and_words_do_not():
 def test_the_first_cell_is_the_header_of_its_row():
     result = page(Table("", ["name", "TSS"], [["forest", "0.3"]]))
     assert [attributes["scope"] for attributes in result.named("th")] == ["col", "col", "row"]
-
-
-def test_a_row_of_the_wrong_length_is_refused():
-    with pytest.raises(InputInvalid, match="row 2 of the table 'Scores' has 1 cells; wanted 2"):
-        Table("Scores", ["", "TSS"], [["a", "1"], ["b"]])
 
 
 def test_a_warning_is_set_apart():
