@@ -45,16 +45,11 @@ def to_grey_levels(
     ``values`` are C-contiguous, (..., 256, 256). ``scale`` is stated by the user; None decides by
     the values. The first axis of a ``batch`` is that of samples; messages then name the sample.
 
-    Returns
-    -------
-    uint8 of the same shape, floats rounded to the nearest level (``values`` itself where it is
-    uint8), and the scale that was used.
+    Returns uint8 of the same shape, floats rounded to the nearest level (``values`` itself where it
+    is uint8), and the scale that was used.
 
-    Raises
-    ------
-    NpyRejected
-        ``not_finite``, ``out_of_range``, ``ambiguous_scale``, or ``wrong_dtype`` for integers whose
-        stated scale is fractions.
+    Raises NpyRejected: ``not_finite``, ``out_of_range``, ``ambiguous_scale``, or ``wrong_dtype``
+    for integers whose stated scale is fractions.
     """
     planes = values.reshape(-1, IMAGE_SIZE**2)
     if values.dtype.kind in "iu":

@@ -13,7 +13,7 @@ import pandas as pd
 
 from flare.datasets.sdobenchmark.fingerprint import short
 from flare.tracking.registry import RegisteredVersion, put_run_text, tag_version, version_tags
-from flare.tracking.runs import ModelScores, Run, now
+from flare.tracking.run import ModelScores, Run, now
 from flare.tracking.tags import (
     AUDIT_TAG,
     EVALUATIONS,

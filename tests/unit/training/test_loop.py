@@ -210,7 +210,7 @@ def test_a_score_without_events_is_undefined_and_not_logged():
 
 
 def test_no_name_of_a_curve_is_that_of_a_final_score():
-    record = EpochRecord(0, 1.0, 2.0, 0.5, 0.1, 0.7, 0.01, 50.0, 1.0, True, 3.0, 0.25)
+    record = EpochRecord(0, 1.0, 0.01, 50.0, 1.0, True, 3.0, 0.25, 2.0, 0.5, 0.1, 0.7)
     assert record.metrics() == {
         "epoch/train/loss": 1.0,
         "epoch/validation/loss": 2.0,
