@@ -14,6 +14,7 @@ from real_server import Server
 
 from browsing import Visit, serving_page
 from tiny import write_tiny_dataset
+from workplace import write_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +32,7 @@ class Place:
         self.temporary = folder / "ml-tmp"
         self.temporary.mkdir()
         self.data = write_tiny_dataset(folder / "tiny")
+        write_store(folder / "mlflow.db", folder)
 
     @property
     def environment(self) -> Mapping[str, str]:
