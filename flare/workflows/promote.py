@@ -23,7 +23,8 @@ from flare.tracking.registry import (
     registered,
     version_tags,
 )
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run
+from flare.tracking.runs import start
 from flare.tracking.tags import PRODUCTION, SYNTHETIC_TAG
 from flare.workflows.evaluation.promotion import (
     FORCE_ADVICE,

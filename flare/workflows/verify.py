@@ -12,8 +12,8 @@ from flare.errors import ConfigInvalid, InputInvalid
 from flare.files import check_folder, combine_digests, digest_of_file
 from flare.forecast_history import HISTORY_FILE
 from flare.goes import HEADLINE_EVENT
-from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run, log_data
+from flare.tracking.runs import start
 from flare.tracking.tags import SCORE_TABLE, SCREENING_TAG
 from flare.tracking.version_details import VersionDetails, details_of, log_verification
 from flare.verification.scores import Score

@@ -7,8 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from flare.errors import DatasetInvalid, TrackingUnavailable, TrainingDiverged
-from flare.tracking.dataset_inputs import log_data
 from flare.tracking.resume import end_lost_children
+from flare.tracking.run import log_data
 from flare.tracking.runs import start, start_child
 
 pytestmark = pytest.mark.usefixtures("at_home")
@@ -133,7 +133,7 @@ def test_the_commit_is_a_tag_and_so_is_whether_there_are_changes(fetch, tmp_path
         return done.stdout.strip()
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("flare.tracking.git.run_context.resolve_tags", dict)
+    monkeypatch.setattr("flare.tracking.runs.run_context.resolve_tags", dict)
     git("init", "--quiet")
     git("commit", "--quiet", "--allow-empty", "-m", "first")
     with start("pack", name="clean") as clean:

@@ -13,7 +13,7 @@ from typing import Any
 from flare.config import PromoteConfig
 from flare.errors import PromotionRefused, VerificationInvalid
 from flare.tracking.registry import RegisteredVersion, tag_version, version_tags
-from flare.tracking.runs import Run
+from flare.tracking.run import Run
 from flare.tracking.tags import (
     FINGERPRINT_TAG,
     FORCED_TAG,

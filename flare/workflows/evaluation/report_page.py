@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from flare.errors import TrackingUnavailable
 from flare.files import write_atomically
 from flare.plots.style import mark_synthetic, save
-from flare.tracking.runs import Run
+from flare.tracking.run import Run
 from flare.verification.scores import Score
 from flare.verification.table import markdown_table
 
