@@ -31,7 +31,7 @@ class Looking(FakeForecaster):
         return Forecast(flux, flux - 1, flux + 1, probability, EVENTS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client():
     with Client(FakeSource(v1=Looking())) as client:
         yield client
@@ -98,9 +98,10 @@ def test_a_batch_gets_the_numbers_of_its_samples_alone(client):
 
 
 def test_a_batch_is_forecast_in_pieces(client):
-    model = client.app.state.service.follower.live.forecaster
+    asked = client.app.state.service.follower.live.forecaster.asked
+    before = len(asked)
     client.post("/predict_batch", content=npy(np.stack([CUBE] * 5)))
-    assert [len(cubes) for cubes in model.asked[1:]] == [PIECE, PIECE, 1]  # the self-test first
+    assert [len(cubes) for cubes in asked[before:]] == [PIECE, PIECE, 1]
 
 
 def test_a_batch_of_a_client_that_hangs_up_is_not_computed_to_its_end():
@@ -132,18 +133,15 @@ def test_a_batch_of_a_client_that_hangs_up_is_not_computed_to_its_end():
     assert [len(cubes) for cubes in model.asked] == [2, PIECE, PIECE]
 
 
-def test_a_body_that_is_compressed_as_a_whole_is_415_and_says_so(client):
+@pytest.mark.parametrize("path", ["/predict_npy", "/predict_batch", "/predict_images"])
+def test_a_body_that_is_compressed_as_a_whole_is_415_and_says_so(client, path):
     packed = gzip.compress(NPY)
-    headers = {"Content-Encoding": "gzip", "Content-Type": "application/octet-stream"}
-    for path in ("/predict_npy", "/predict_batch", "/predict_images"):
-        by_header = client.post(path, content=packed, headers=headers)
-        assert (by_header.status_code, by_header.json()["error"]) == (415, "compressed")
-        assert "uncompressed" in by_header.json()["hint"]
-        by_content = client.post(path, content=packed)
-        assert by_content.status_code == 415
-        assert "compressed with gzip" in by_content.json()["detail"]
-    identity = {"Content-Encoding": "identity"}
-    assert client.post("/predict_npy", content=NPY, headers=identity).status_code == 200
+    by_header = client.post(path, content=packed, headers={"Content-Encoding": "gzip"})
+    assert (by_header.status_code, by_header.json()["error"]) == (415, "compressed")
+    assert "uncompressed" in by_header.json()["hint"]
+    by_content = client.post(path, content=packed)
+    assert by_content.status_code == 415
+    assert "compressed with gzip" in by_content.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -153,15 +151,6 @@ def test_a_body_that_is_compressed_as_a_whole_is_415_and_says_so(client):
 def test_every_header_that_states_a_content_encoding_counts(client, codings, status):
     headers = [("Content-Encoding", one) for one in codings]
     assert client.post("/predict_npy", content=NPY, headers=headers).status_code == status
-
-
-def test_a_batch_may_have_as_many_samples_as_the_setting_says():
-    with Client(FakeSource(v1=FakeForecaster()), max_batch=2) as client:
-        batch = np.stack([CUBE] * 3)
-        assert client.post("/predict_batch", content=npy(batch[:2])).status_code == 200
-        refused = client.post("/predict_batch", content=npy(batch))
-    assert (refused.status_code, refused.json()["error"]) == (422, "wrong_shape")
-    assert "1 to 2" in refused.json()["hint"]
 
 
 @pytest.mark.parametrize("path", ["/predict_npy", "/predict_batch"])

@@ -1,5 +1,7 @@
 import shutil
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -247,3 +249,23 @@ def test_a_refused_version_is_removed(source):
     loaded = source.load(source.current_version())
     source.refuse(loaded)
     assert not loaded.folder.parent.exists()
+
+
+def test_servers_that_share_a_folder_fetch_a_version_once_and_all_get_it(registry, tmp_path):
+    sources, rounds = [source_at(tmp_path) for _ in range(4)], 8
+    start, loaded = threading.Barrier(len(sources)), []
+
+    def follow(source: MLflowSource) -> None:
+        for number in range(1, rounds + 1):
+            registry.current = Registered(version=number, source=f"models:/m-{number}")
+            start.wait(30)
+            result = source.load(source.current_version())
+            source.accept(result)
+            loaded.append(result.version.number)
+            start.wait(30)
+
+    with ThreadPoolExecutor(len(sources)) as threads:
+        list(threads.map(follow, sources))
+    assert sorted(loaded) == sorted([str(n) for n in range(1, rounds + 1)] * len(sources))
+    assert len(registry.asked) == rounds
+    assert sources[0].last_good().version.number == str(rounds)
