@@ -24,7 +24,8 @@ from benchmarks.timing import machine
 from flare.config import SynthesizeConfig, TrainConfig
 from flare.datasets.pack.writer import ensure_pack
 from flare.tracking import runs
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run
+from flare.tracking.runs import start
 from flare.workflows import synthesize, train
 from flare.workflows.fitting import registration
 

@@ -14,10 +14,7 @@ from flare.forecast_facts import parse_time
 def column_names(text: str) -> dict[str, str]:
     """Parse a mapping such as ``time=DATE,p_M1.0=M1+``; an empty text gives none.
 
-    Raises
-    ------
-    ValueError
-        A part is not NAME=COLUMN, or a name is given twice.
+    Raises ValueError: a part is not NAME=COLUMN, or a name is given twice.
     """
     names: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -34,10 +31,7 @@ def column_names(text: str) -> dict[str, str]:
 def hours(text: str) -> float:
     """Return the hours of a duration such as ``24h``, ``2d`` or ``30min``; without a unit, hours.
 
-    Raises
-    ------
-    ValueError
-        The text is not a duration.
+    Raises ValueError: the text is not a duration.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(h|d|min)?", text.strip())
     if match is None:
@@ -51,9 +45,6 @@ def _window(text: str) -> str:
     return text
 
 
-Columns = Annotated[str, readable_by(column_names)]
-
-
 def _time(text: str) -> str:
     try:
         return parse_time(text, "the time").isoformat() if text else ""
@@ -61,6 +52,7 @@ def _time(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+Columns = Annotated[str, readable_by(column_names)]
 Time = Annotated[str, AfterValidator(_time)]
 
 

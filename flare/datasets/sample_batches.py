@@ -1,4 +1,7 @@
-"""Decode the images of many samples, batch by batch, while earlier batches are used."""
+"""Decode the images of many samples, batch by batch, while earlier batches are used.
+
+Nothing here needs pandas, so that worker processes start fast.
+"""
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass

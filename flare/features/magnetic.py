@@ -65,8 +65,8 @@ def strong_inversion_line(gauss: NDArray[np.floating]) -> NDArray[np.bool_]:
 def schrijver_r(gauss: NDArray[np.float32], pixel: float) -> NDArray[np.float64]:
     """Return Schrijver's R in Mx of fields (P, H, W) with square pixels in Mm.
 
-    The unsigned field, summed with a weight that falls off from the strong inversion lines with a
-    Gaussian of 15 Mm full width at half maximum.
+    The weight of the unsigned field falls off from the strong inversion lines with a Gaussian of
+    15 Mm full width at half maximum.
     """
     sigma = KERNEL_SIGMA_MM / pixel
     line = strong_inversion_line(gauss).astype(np.float32)
@@ -77,14 +77,10 @@ def schrijver_r(gauss: NDArray[np.float32], pixel: float) -> NDArray[np.float64]
 def polarity_overlap(
     positive: NDArray[np.float32], negative: NDArray[np.float32], scale_mm: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return how much field both polarities have in the same place once they are blurred.
+    """Return the lesser of both polarities, and their geometric mean, once they are blurred.
 
     ``positive`` and ``negative`` are the unsigned field of each polarity in gauss, (..., S, S),
     images of 307 arcsec; ``scale_mm`` is the standard deviation of the blur.
-
-    Returns
-    -------
-    The lesser of the two and their geometric mean, in gauss, of the same shape.
     """
     plus, minus = blur(positive, scale_mm), blur(negative, scale_mm)
     return np.minimum(plus, minus), np.sqrt(plus * minus)
@@ -100,13 +96,9 @@ def polarities(planes: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[
 
 
 def magnetic_proxies(planes: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Compute the proxies of magnetograms.
+    """Compute the proxies of magnetograms, (P, 11) of grey levels (P, S, S).
 
-    ``planes`` are grey levels, (P, S, S).
-
-    Returns
-    -------
-    Shape (P, 11). Fluxes are log10(1e19 + x), x in Mx.
+    Fluxes are log10(1e19 + x), x in Mx.
 
     - ``unsigned_flux``: of the pixels from 30 G on
     - ``imbalance``: |net flux| / unsigned flux, 0 where the polarities balance, 1 where one is

@@ -101,11 +101,7 @@ def shrunk(planes: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def structure(images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Measure images in grey levels, (..., S, S), as ``shrunk`` returns them.
-
-    Returns
-    -------
-    Shape (..., 5):
+    """Measure images in grey levels, (..., S, S) as ``shrunk`` returns them: (..., 5).
 
     - ``core``: mean grey level about the centre
     - ``contrast_4`` to ``contrast_32``: log10 of 0.3 grey levels + the contrast from one scale to

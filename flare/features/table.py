@@ -61,11 +61,9 @@ def compute_features(cubes: Cube, present: Present) -> NDArray[np.float64]:
     ``cubes`` are uint8 (N, 4, 10, S, S) and may be mapped from a file; ``present`` is bool (N, 4,
     10), and a plane that is False is ignored.
 
-    Returns
-    -------
-    float64 (N, F) in the order of ``FEATURE_NAMES``. NaN where no image of the channel is present,
-    and in a ``change`` where only one is; a ``line`` needs as many magnetograms. A row does not
-    depend on the others.
+    Returns float64 (N, F) in the order of ``FEATURE_NAMES``. NaN where no image of the channel is
+    present, and in a ``change`` where only one is; a ``line`` needs as many magnetograms. A row
+    does not depend on the others.
     """
     features = np.empty((len(cubes), len(FEATURE_NAMES)))
     for first in range(0, len(cubes), _CHUNK):

@@ -29,7 +29,6 @@ SCALE_HINT = (
     "field of the server, -P scale= of predict)"
 )
 
-_FACTOR = {FRACTION: 255, LEVEL: 1}
 _HIGHEST = {FRACTION: 1, LEVEL: 255}
 
 
@@ -45,16 +44,11 @@ def to_grey_levels(
     ``values`` are C-contiguous, (..., 256, 256). ``scale`` is stated by the user; None decides by
     the values. The first axis of a ``batch`` is that of samples; messages then name the sample.
 
-    Returns
-    -------
-    uint8 of the same shape, floats rounded to the nearest level (``values`` itself where it is
-    uint8), and the scale that was used.
+    Returns uint8 of the same shape, floats rounded to the nearest level (``values`` itself where it
+    is uint8), and the scale that was used.
 
-    Raises
-    ------
-    NpyRejected
-        ``not_finite``, ``out_of_range``, ``ambiguous_scale``, or ``wrong_dtype`` for integers whose
-        stated scale is fractions.
+    Raises NpyRejected: ``not_finite``, ``out_of_range``, ``ambiguous_scale``, or ``wrong_dtype``
+    for integers whose stated scale is fractions.
     """
     planes = values.reshape(-1, IMAGE_SIZE**2)
     if values.dtype.kind in "iu":
@@ -108,7 +102,7 @@ def _rounded(
     """Return float planes (P, pixels) as grey levels, with each plane's minimum and maximum."""
     grey = np.empty(planes.shape, dtype=np.uint8)
     lows, highs = np.empty(len(planes)), np.empty(len(planes))
-    factor = np.float32(_FACTOR[scale])
+    factor = np.float32(_HIGHEST[LEVEL] / _HIGHEST[scale])
     # One image at a time, so that intermediate results stay in the cache: four times faster.
     with np.errstate(invalid="ignore", over="ignore"):  # the range is checked afterwards
         for k, plane in enumerate(planes):

@@ -95,16 +95,11 @@ def cube_of_npy(
     256, 256). Without a ``scale`` the values decide. An array in ``fortran`` order is put into C
     order, or refused.
 
-    Returns
-    -------
-    uint8 of shape (4, 10, 256, 256). For uint8 in C order it is a view of ``buffer``, and like it
-    read-only or not.
+    Returns uint8 of shape (4, 10, 256, 256). For uint8 in C order it is a view of ``buffer``, and
+    like it read-only or not.
 
-    Raises
-    ------
-    NpyRejected
-        It is not a .npy file, is damaged, is not as long as it claims, has another type, shape or
-        range, holds NaN or floats of an ambiguous scale, or all its images are missing.
+    Raises NpyRejected: it is not a .npy file, is damaged, is not as long as it claims, has another
+    type, shape or range, holds NaN or floats of an ambiguous scale, or all its images are missing.
     """
     cubes, used = _samples(memoryview(buffer), None, scale, fortran)
     return NpySamples(cubes[0], used)

@@ -105,12 +105,10 @@ def decode_plane(
     ``out``, C-contiguous (size, size), is decoded into instead of a new array; of an image that is
     rejected it may hold a part.
 
-    Raises
-    ------
-    ImageRejected
-        ``unreadable`` (not an image, truncated), ``wrong size``, ``not grey``, ``flagged`` (the
-        instrument team doubts it and says so in the EXIF ImageDescription) or ``uniform`` (every
-        pixel has one value: a filled gap, which would be a field of -250 G, or a dark frame).
+    Raises ImageRejected: ``unreadable`` (not an image, truncated), ``wrong size``, ``not grey``,
+    ``flagged`` (the instrument team doubts it and says so in the EXIF ImageDescription) or
+    ``uniform`` (every pixel has one value: a filled gap, which would be a field of -250 G, or a
+    dark frame).
     """
     plane = np.empty((size, size), dtype=np.uint8) if out is None else out
     if not _decode_grey_jpeg(data, plane):

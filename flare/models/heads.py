@@ -87,9 +87,8 @@ class Heads(nn.Module):
         ``log10_flux`` is in W m^-2; ``probabilities`` are one for each event, 0 < p < 1.
         """
         if self.curve is not None:
-            self.curve.start_at(probabilities)
-            if self.linear is not None:
-                self.linear.start_at(probabilities)
+            for curve in filter(None, (self.curve, self.linear)):
+                curve.start_at(probabilities)
             return
         assert self.flux_head is not None
         assert self.event_head is not None

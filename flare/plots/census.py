@@ -1,32 +1,40 @@
-"""Figures of the census: counts with the published ones, and missing images by channel and time."""
+"""Figures of what a dataset holds: counts with the published ones, and how labels are distributed.
+
+Bars of a split have its colour; marks in ink are the numbers of the whole SDOBenchmark.
+"""
 
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from flare.datasets.sdobenchmark.census import COUNT_NAMES, PUBLISHED, SplitCensus
+from flare.datasets.sdobenchmark.census import (
+    CLASS_NAMES,
+    COUNT_NAMES,
+    PUBLISHED,
+    SplitCensus,
+)
+from flare.goes import CLASS_FLOORS, CLASS_LETTERS, QUIET_FLUX
 from flare.plots.style import (
     GREY,
     INK,
-    LARGE,
     NORMAL,
     SMALL,
     SPLIT_COLOURS,
-    date_ticks,
-    days_of,
+    centred,
     dress,
     headline,
+    legend,
     new_figure,
-    period_days,
     write,
 )
-from flare.sample import CHANNELS, STEP_NAMES, Present, channel_title
+from flare.sample import CHANNELS, channel_title
+
+_BIN_DEX = 0.1
+_FAINTEST, _BRIGHTEST = -8.0, -3.0  # log10 of W m^-2; the axis grows where labels lie beyond
 
 
 def census_figure(splits: Mapping[str, SplitCensus]) -> Figure:
@@ -95,120 +103,134 @@ def _draw_missing_shares(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
 
 
 def _legend_below(axes: Axes) -> None:
-    """Draw the legend below the axes."""
     axes.legend(
         fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2,
         frameon=False, labelcolor=INK, markerscale=0.6, borderaxespad=0,
     )  # fmt: skip
 
 
-#: White where nothing is missing, through blue to black where everything is.
-_MISSING_COLOURS: Colormap = LinearSegmentedColormap.from_list(
-    "missing", ["#ffffff", "#9ecae1", "#3182bd", "#08306b", "#000000"]
-)
-#: Most months lack a few per cent and a few months all: a linear scale would show only those.
-_MISSING_SCALE = PowerNorm(0.5, 0, 100)
-_FEWEST_PERIODS = 7
-_MISSING_TICKS = (0, 1, 5, 20, 50, 100)
+def label_distributions(splits: Mapping[str, SplitCensus]) -> Figure:
+    """Draw the distribution of peak fluxes, the shares of classes and the samples of regions.
 
-
-def missing_over_time(splits: Mapping[str, SplitCensus]) -> Figure:
-    """Draw the share of missing images: channel against time, and channel against time step.
-
-    Time is in months where the splits span two years or more, in weeks from two months on, and
-    else in days; a week of days at least. Stretches without any sample are hatched.
+    Quiet samples have no flux that could be placed on the axis: their label is a code. They have a
+    bar of their own.
     """
-    figure = new_figure(10.0, 1.5 + 2.5 * len(splits))
-    rows = figure.subplots(len(splits), 2, width_ratios=[6.5, 1], squeeze=False)
-    unit, edges = _periods(pd.concat([split.table["end"] for split in splits.values()]))
-    for (over_time, by_step), (name, split) in zip(rows, splits.items(), strict=True):
-        _draw_over_time(over_time, split, edges)
-        over_time.set_title(
-            f"{name}, by {unit} (hatched: no sample)", fontsize=LARGE, loc="left", color=INK
-        )
-        _draw_by_step(by_step, split)
-    bar = figure.colorbar(
-        ScalarMappable(_MISSING_SCALE, _MISSING_COLOURS), ax=rows, shrink=0.8, pad=0.015
-    )
-    bar.set_label("missing images (%)", fontsize=NORMAL, color=INK)
-    bar.set_ticks(_MISSING_TICKS, labels=[str(tick) for tick in _MISSING_TICKS])
-    bar.ax.tick_params(labelsize=SMALL, color=GREY, labelcolor=INK)
-    bar.outline.set_edgecolor(GREY)
+    figure = new_figure(9.0, 6.8)
+    rows = figure.add_gridspec(2, 1, height_ratios=[1.05, 1])
+    upper = rows[0].subgridspec(1, 2, width_ratios=[1, 7])
+    quiet = figure.add_subplot(upper[0])
+    flux = figure.add_subplot(upper[1], sharey=quiet)
+    lower = rows[1].subgridspec(1, 2, width_ratios=[1.25, 1])
+    classes, regions = figure.add_subplot(lower[0]), figure.add_subplot(lower[1])
+    _draw_flux(quiet, flux, splits)
+    _draw_classes(classes, splits)
+    _draw_regions(regions, splits)
+    headline(figure, "Labels: the largest flare of the region in the next 24 h")
     return figure
 
 
-def _periods(times: "pd.Series[pd.Timestamp]") -> tuple[str, NDArray[np.float64]]:
-    """Return the name of the unit and the edges, in days, of the periods that hold all times."""
-    days = (times.max() - times.min()) / pd.Timedelta(days=1)
-    unit, frequency = (
-        ("month", "M") if days >= 730 else ("week", "W") if days >= 60 else ("day", "D")
-    )
-    periods = pd.period_range(times.min(), times.max(), freq=frequency)
-    few = max(0, _FEWEST_PERIODS - len(periods))
-    if few:
-        periods = pd.period_range(periods[0] - few // 2, periods=_FEWEST_PERIODS, freq=frequency)
-    return unit, period_days(periods)
+def _draw_flux(quiet: Axes, flux: Axes, splits: Mapping[str, SplitCensus]) -> None:
+    everything = np.concatenate([_log10_flux(split) for split in splits.values()])
+    low = min(_FAINTEST, *np.floor(everything)) if len(everything) else _FAINTEST
+    high = max(_BRIGHTEST, *np.ceil(everything)) if len(everything) else _BRIGHTEST
+    bins = np.linspace(low, high, round((high - low) / _BIN_DEX) + 1)
+    for k, (name, split) in enumerate(splits.items()):
+        logs = _log10_flux(split)
+        share = 100 * (1 - len(logs) / len(split))
+        quiet.bar(k, share, 0.8, color=SPLIT_COLOURS[name], alpha=0.85)
+        write(quiet, f"{share:.0f} %", (k, share))
+        counts, _ = np.histogram(logs, bins)
+        label = f"{name}: {len(logs):,} of {len(split):,} samples flare"
+        _draw_stairs(flux, 100 * counts / len(split), bins, name, label)
+    dress(quiet, y="share of the split's samples (%)")
+    # A share of the quiet is ten times that of a tenth of a decade.
+    quiet.set_yscale("symlog", linthresh=1, linscale=0.6)
+    quiet.set_yticks([0, 1, 3, 10, 30, 100], ["0", "1", "3", "10", "30", "100"])
+    quiet.set(ylim=(0, 130), xlim=(-0.7, len(splits) - 0.3), xticks=[(len(splits) - 1) / 2])
+    quiet.set_xticklabels(["quiet"], fontsize=NORMAL)
+    quiet.minorticks_off()
+    quiet.grid(visible=False, axis="x")
+    dress(flux, x="label: log$_{10}$ of the GOES 1-8 Å peak flux (W m$^{-2}$)")
+    flux.set_xlim(low, high)
+    flux.tick_params(labelleft=False)
+    _mark_classes(flux)
+    legend(flux, "upper right")
 
 
-def missing_share(
-    present: Present, times: NDArray[np.float64], edges: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the share of missing images in per cent, (C, periods); NaN where no sample is.
-
-    ``present`` is bool (N, T, C), ``times`` are issue times in days, (N,), and ``edges`` where
-    periods begin and where the last one ends.
-    """
-    period = np.searchsorted(edges, times, side="right") - 1
-    share = np.full((len(CHANNELS), len(edges) - 1), np.nan)
-    for k in np.unique(period):
-        share[:, k] = 100 * (~present[period == k]).mean(axis=(0, 1))
-    return share
+def _draw_stairs(
+    axes: Axes, shares: NDArray[np.float64], bins: NDArray[np.float64], split: str, label: str
+) -> None:
+    colour = SPLIT_COLOURS[split]
+    axes.stairs(shares, bins, fill=True, color=colour, alpha=0.3)
+    axes.stairs(shares, bins, color=colour, linewidth=1.4, label=label)
 
 
-def _draw_over_time(axes: Axes, split: SplitCensus, edges: NDArray[np.float64]) -> None:
-    share = missing_share(split.present, days_of(split.table["end"]), edges)
-    axes.set_facecolor("#ededed")
-    # Hatching needs an artist; it lies behind the map, which is transparent where no sample is.
-    axes.axvspan(
-        edges[0], edges[-1], facecolor="none", edgecolor="#cfcfcf",
-        hatch="////", linewidth=0, zorder=0,
-    )  # fmt: skip
-    axes.pcolormesh(
-        edges, np.arange(len(CHANNELS) + 1), share, cmap=_MISSING_COLOURS, norm=_MISSING_SCALE,
-        shading="flat", rasterized=True,
-    )  # fmt: skip
-    _channel_rows(axes)
-    date_ticks(axes, most=10)
-    axes.xaxis.get_offset_text().set_fontsize(SMALL)
-    axes.set_xlim(edges[0], edges[-1])
+def _mark_classes(axes: Axes) -> None:
+    """Draw the boundaries of the classes, with the letters above."""
+    low, high = axes.get_xlim()
+    edges = [low, *np.log10(list(CLASS_FLOORS.values())[1:]), high]
+    for boundary in edges[1:-1]:
+        axes.axvline(boundary, color=GREY, linewidth=0.8, linestyle=":")
+    for letter, start, end in zip(CLASS_LETTERS, edges, edges[1:], strict=False):
+        style = {"va": "baseline", "fontsize": NORMAL, "color": GREY}
+        middle = (start + end) / 2
+        centred(axes, middle, 1.02, letter, transform=axes.get_xaxis_transform(), **style)
+    axes.grid(visible=False, axis="x")
 
 
-def _draw_by_step(axes: Axes, split: SplitCensus) -> None:
-    share = 100 * (~split.present).mean(axis=0).T  # (C, T)
-    axes.pcolormesh(
-        np.arange(len(STEP_NAMES) + 1), np.arange(len(CHANNELS) + 1), share,
-        cmap=_MISSING_COLOURS, norm=_MISSING_SCALE, edgecolors="white", linewidth=0.5,
-    )  # fmt: skip
-    for (channel, step), value in np.ndenumerate(share):
-        axes.text(
-            step + 0.5, channel + 0.5, _percent(value), ha="center", va="center",
-            fontsize=SMALL - 1.5, color="white" if value > 15 else INK,
+def _draw_classes(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
+    places = np.arange(len(CLASS_NAMES))
+    wide = 0.8 / len(splits)
+    for k, (name, split) in enumerate(splits.items()):
+        at = places + (k - (len(splits) - 1) / 2) * wide
+        own, published = _shares(split.counts), _shares(PUBLISHED[name])
+        close = 0.1 * max(own + published)  # a number needs so much room
+        axes.bar(at, own, 0.92 * wide, color=SPLIT_COLOURS[name], alpha=0.85, label=name)
+        axes.plot(
+            at, published, linestyle="", marker="_", markersize=19, markeredgewidth=1.8,
+            color=INK, label="published" if k == len(splits) - 1 else None,
         )  # fmt: skip
-    _channel_rows(axes)
-    axes.set_title("by time step", fontsize=LARGE, loc="left", color=INK)
-    axes.set_yticklabels([])
-    axes.set_xticks(np.arange(len(STEP_NAMES)) + 0.5, STEP_NAMES, rotation=45, ha="right")
+        for place, value, wanted in zip(at, own, published, strict=True):
+            above = wanted if value <= wanted < value + close else value
+            write(axes, f"{value:.1f}", (place, above), up=4, fontsize=SMALL - 1)
+    dress(axes, title="Classes", y="share of the split's samples (%)")
+    axes.set_xticks(places, list(CLASS_NAMES.values()), fontsize=NORMAL)
+    axes.margins(y=0.12)
+    axes.grid(visible=False, axis="x")
+    legend(axes, "upper right")
 
 
-def _channel_rows(axes: Axes) -> None:
-    """Name the rows, the first channel at the top."""
-    dress(axes)
-    names = [channel_title(channel) for channel in CHANNELS]
-    axes.set_yticks(np.arange(len(CHANNELS)) + 0.5, names)
-    axes.set_ylim(len(CHANNELS), 0)
-    axes.tick_params(length=0, axis="y")
-    axes.grid(visible=False)
+def _draw_regions(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
+    sizes = {name: _samples_by_region(split) for name, split in splits.items()}
+    largest = max(counts.max() for counts in sizes.values())
+    step = max(1, -(-largest // 25))
+    bins = np.arange(0.5, largest + step + 0.5, step)
+    for name, counts in sizes.items():
+        noun = "region" if len(counts) == 1 else "regions"
+        label = f"{name}: {len(counts):,} {noun}, median {np.median(counts):g}"
+        shares = 100 * np.histogram(counts, bins)[0] / len(counts)
+        _draw_stairs(axes, shares, bins, name, label)
+    dress(
+        axes,
+        title="Samples of an active region",
+        x="samples of the region",
+        y="share of the split's regions (%)",
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(bins[0], max(bins[-1], 5.5))
+    axes.margins(y=0.3)
+    axes.set_yticks([share for share in axes.get_yticks() if share <= 100])
+    legend(axes, "upper right")
 
 
-def _percent(value: float) -> str:
-    return "0" if value == 0 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+def _log10_flux(split: SplitCensus) -> NDArray[np.float64]:
+    flux = split.table["peak_flux"].to_numpy(dtype=np.float64)
+    return np.asarray(np.log10(flux[flux > QUIET_FLUX]))
+
+
+def _shares(counts: Mapping[str, int]) -> list[float]:
+    return [100 * counts[key] / counts["samples"] for key in CLASS_NAMES]
+
+
+def _samples_by_region(split: SplitCensus) -> NDArray[np.int64]:
+    return np.asarray(split.table["active_region"].value_counts(), dtype=np.int64)

@@ -20,7 +20,9 @@ from flare.plots.style import (
     SMALL,
     VERMILLION,
     caption,
+    centred,
     headline,
+    label_bar,
     mark_synthetic,
     new_figure,
     plain,
@@ -112,13 +114,11 @@ def _draw_images(figure: Figure, images: _Floats, channels: _Floats, steps: _Flo
     for (row, column), value in np.ndenumerate(table):
         if np.isnan(value):
             text = "" if (row, column) == (len(steps), len(channels)) else "missing"
-            axes.text(column, row, text, ha="center", va="center", fontsize=SMALL, color=GREY)
+            centred(axes, column, row, text, color=GREY)
             continue
         dark = abs(value) > 0.6 * (norm.vmax or 1)
-        axes.text(
-            column, row, signed(value, smallest=(norm.vmax or 0) / 200), ha="center", va="center",
-            fontsize=SMALL, color="white" if dark else INK,
-        )  # fmt: skip
+        text = signed(value, smallest=(norm.vmax or 0) / 200)
+        centred(axes, column, row, text, color="white" if dark else INK)
     names = [*(channel_title(one) for one in CHANNELS), "all"]
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(steps) + 1), [*STEP_NAMES, "all"])
@@ -128,8 +128,7 @@ def _draw_images(figure: Figure, images: _Floats, channels: _Floats, steps: _Flo
     axes.spines[:].set_visible(False)
     axes.set_ylabel("before the forecast window", fontsize=NORMAL, color=INK)
     bar = figure.colorbar(picture, ax=axes, pad=0.01, aspect=30)
-    bar.set_label("hiding images: probability points", fontsize=SMALL, color=INK)
-    bar.ax.tick_params(labelsize=SMALL)
+    label_bar(bar, "hiding images: probability points")
 
 
 def signed(value: float, *, smallest: float) -> str:
@@ -155,9 +154,7 @@ def _draw_map(axes: Axes, image: NDArray[np.uint8], name: str, values: _Floats, 
     axes.spines[:].set(color=LIGHT)
     axes.set_xlabel(f"over {name}", fontsize=SMALL, color=GREY)
     opaque = ScalarMappable(norm, _DIVERGING)
-    bar = axes.figure.colorbar(opaque, ax=axes, pad=0.02, aspect=25, shrink=0.9)
-    bar.set_label(unit, fontsize=SMALL, color=INK)
-    bar.ax.tick_params(labelsize=SMALL)
+    label_bar(axes.figure.colorbar(opaque, ax=axes, pad=0.02, aspect=25, shrink=0.9), unit)
 
 
 def _draw_features(axes: Axes, features: Mapping[str, float], unit: str) -> None:

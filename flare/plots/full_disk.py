@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
 from flare.plots.samples import COLORMAPS
-from flare.plots.style import SMALL, VERMILLION, caption, dress, headline, new_figure
+from flare.plots.style import SMALL, VERMILLION, caption, centred, dress, headline, new_figure
 
 _LABEL = (210.0, 135.0)  # width and height of a label, in arcsec
 _BOX, _ALERT, _NONE = "#FFFFFF", "#FF6A3D", "#9A9A9A"
@@ -89,7 +89,5 @@ def _draw(axes: Axes, box: RegionBox, width: float, label: tuple[float, float]) 
     colour = _NONE if box.alert is None else _ALERT if box.alert else _BOX
     corner = (box.x - width / 2, box.y - width / 2)
     axes.add_patch(Rectangle(corner, width, width, fill=False, color=colour, linewidth=1.0))
-    axes.text(
-        *label, box.text, ha="center", va="center", fontsize=SMALL, color=colour,
-        bbox={"facecolor": "black", "alpha": 0.7, "linewidth": 0, "pad": 1.5},
-    )  # fmt: skip
+    ground = {"facecolor": "black", "alpha": 0.7, "linewidth": 0, "pad": 1.5}
+    centred(axes, *label, box.text, color=colour, bbox=ground)

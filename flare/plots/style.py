@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
-from flare.errors import ConfigInvalid
 from flare.files import atomic_file
 
 Place = Literal["best", "upper left", "upper right", "lower right"]
@@ -30,13 +30,6 @@ DOTS_PER_INCH = 150
 
 #: Widths of a figure in print, in inches: one column of a journal, and both.
 COLUMN, PAGE = 3.5, 7.0
-
-#: Options of ``savefig`` by suffix; the files do not depend on the time.
-_FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {"format": "png", "dpi": DOTS_PER_INCH},
-    ".svg": {"format": "svg", "metadata": {"Date": None}},
-    ".pdf": {"format": "pdf", "metadata": {"CreationDate": None}},
-}
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -55,6 +48,18 @@ def write(
     """Write small text ``up`` points above a place, centred unless ``given`` says otherwise."""
     options = {"xytext": (0, up), "ha": "center", "fontsize": SMALL, "color": INK, **given}
     axes.annotate(text, place, textcoords="offset points", **options)
+
+
+def centred(axes: Axes, x: float, y: float, text: str, **given: Any) -> None:
+    """Write small text whose middle is at a place of the data."""
+    options = {"ha": "center", "va": "center", "fontsize": SMALL, "color": INK, **given}
+    axes.text(x, y, text, **options)
+
+
+def label_bar(bar: Colorbar, text: str, *, size: float = SMALL) -> None:
+    """Label a colour bar."""
+    bar.set_label(text, fontsize=size, color=INK)
+    bar.ax.tick_params(labelsize=SMALL)
 
 
 def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "", size: float = LARGE) -> None:
@@ -102,10 +107,9 @@ def plain(name: str, *, width: int = 26) -> str:
 
 def undefined(axes: Axes, why: str) -> None:
     """Write in the middle of axes why their content is undefined."""
-    axes.text(
-        0.5, 0.5, f"undefined:\n{why}", transform=axes.transAxes, ha="center", va="center",
-        fontsize=NORMAL, color=GREY, bbox={"facecolor": "white", "linewidth": 0, "alpha": 0.9},
-    )  # fmt: skip
+    ground = {"facecolor": "white", "linewidth": 0, "alpha": 0.9}
+    place = {"transform": axes.transAxes, "fontsize": NORMAL, "color": GREY, "bbox": ground}
+    centred(axes, 0.5, 0.5, f"undefined:\n{why}", **place)
 
 
 def caption(figure: Figure, text: str) -> None:
@@ -118,31 +122,21 @@ def caption(figure: Figure, text: str) -> None:
 def mark_synthetic(figure: Figure) -> Figure:
     """Mark a figure as one of synthetic data, before its caption; return it."""
     small_print = figure.get_supxlabel()
-    if small_print:
-        figure.supxlabel(
-            f"SYNTHETIC DATA\n{small_print}", x=0.01, ha="left", fontsize=SMALL, color=VERMILLION
-        )
-    else:
-        figure.supxlabel("SYNTHETIC DATA", x=0.99, ha="right", fontsize=SMALL, color=VERMILLION)
+    x, side = (0.01, "left") if small_print else (0.99, "right")
+    text = f"SYNTHETIC DATA\n{small_print}".rstrip()
+    figure.supxlabel(text, x=x, ha=side, fontsize=SMALL, color=VERMILLION)
     return figure
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as its ending says: PNG at 150 dots per inch, SVG, or PDF.
+    """Write a figure as its ending says: PNG at 150 dots per inch, or SVG.
 
-    The file is there whole or not at all.
-
-    Raises ConfigInvalid: the path ends in something else.
+    The file is there whole or not at all, and does not depend on the time.
     """
-    options = _FORMATS.get(path.suffix.lower())
-    if options is None:
-        raise ConfigInvalid(
-            f"{path} is not the name of a figure; let it end in {', '.join(_FORMATS)}"
-        )
-    # TrueType fonts, as publishers want them, and the same ids in the same SVG.
-    style = rc_context({"pdf.fonttype": 42, "svg.hashsalt": "flare"})
-    with atomic_file(path) as partial, style:
-        figure.savefig(partial, **options)
+    form = path.suffix.removeprefix(".")
+    options: Any = {"metadata": {"Date": None}} if form == "svg" else {"dpi": DOTS_PER_INCH}
+    with atomic_file(path) as partial, rc_context({"svg.hashsalt": "flare"}):
+        figure.savefig(partial, format=form, **options)
     return path
 
 

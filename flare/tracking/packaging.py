@@ -36,8 +36,8 @@ from flare.forecasters.storage import load, read_description, save
 from flare.sample import N_CHANNELS, N_STEPS, Cube
 from flare.tracking.mlflow_errors import answering, retry
 from flare.tracking.registry import RegisteredVersion
+from flare.tracking.run import ModelScores, Run
 from flare.tracking.run_log import MODEL, RunLog, metrics_of
-from flare.tracking.runs import ModelScores, Run
 from flare.tracking.tags import ERROR_TAG, EXAMPLE_FILE, FORECASTER_ARTIFACT, MODEL_DIGEST_TAG
 
 #: In the folder of a forecaster that is to be registered: its ``Registration``.

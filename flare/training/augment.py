@@ -90,18 +90,9 @@ class Augmentation:
         return Draws(flips & self.mirror, shifts, jitter, dropped)
 
     def __call__(self, inputs: Tensor, present: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Augment samples; the input tensors may be changed in place.
+        """Augment inputs (B, T, C, H, W), normalised and zero where missing, and mask (B, T, C).
 
-        Parameters
-        ----------
-        inputs
-            Float (B, T, C, H, W), normalised, zero where an image is missing.
-        present
-            Bool (B, T, C).
-
-        Returns
-        -------
-        Inputs and mask of the same shapes; missing and dropped images are zero.
+        The input tensors may be changed in place; missing and dropped images are zero.
         """
         if self.image_dropout > 0:
             left = present & ~torch.from_numpy(draws.dropped).to(present.device)

@@ -24,7 +24,7 @@ from flare.training.batches import Batch, Batches, Rows, part_of
 from flare.training.losses import Loss
 from flare.training.processes import all_sum, any_process, average_statistics
 from flare.training.state import Checkpoint, EpochRecord, TrainingState, first_settled
-from flare.training.validation import ValidationScores, gradient_norms, heads_of, validate
+from flare.training.validation import gradient_norms, heads_of, validate
 
 Normalise = Callable[[Tensor, Tensor], Tensor]
 Progress = Callable[[Iterable[Batch], int, int], Iterable[Batch]]
@@ -36,22 +36,13 @@ class Training:
     All randomness is drawn from streams named by ``train.seed``, epoch, step and process, so a
     resumed training is the same as one that was never interrupted.
 
-    Parameters
-    ----------
-    normalise
-        From uint8 cubes and mask to network input, which is used until the next call only.
-    validation
-        Batches that each epoch is scored on; None for no scores.
-    choose_epoch
-        Whether ``best_weights`` are those of the epoch with the best scores; without, or without
-        validation, those of the last one.
-    checkpoint
-        Where the state is saved after every epoch, after every ``checkpoint_steps`` steps if those
-        are not 0, and before an interruption, by rank zero; a state that is there is resumed.
-    stop
-        Whether to end with KeyboardInterrupt; called after every step and validation batch.
-    progress
-        Wraps the batches of an epoch, given its number and the number of its remaining batches.
+    What ``normalise`` makes of uint8 cubes and their mask is used until its next call only. Each
+    epoch is scored on the ``validation`` batches, if there are any; with ``choose_epoch``
+    ``best_weights`` are those of the best one, else of the last. Rank zero saves the state to the
+    ``checkpoint`` after every epoch, every ``checkpoint_steps`` steps, and before an interruption;
+    a state that is there is resumed. If ``stop`` is true after a step or a validation batch,
+    training ends with KeyboardInterrupt. ``progress`` wraps the batches of an epoch, given its
+    number and the number of its remaining batches.
 
     Raises CheckpointInvalid: the checkpoint is damaged, or of another training.
     """
@@ -229,26 +220,25 @@ class Training:
                 )
 
     def _averaged(self) -> nn.Module:
-        """Return the network with averaged weights, which is validated and saved."""
+        """Return the network that is validated and saved."""
         return self.network if self.average is None else self.average.module
 
-    def _validate(self) -> ValidationScores:
+    def _validate(self) -> dict[str, float]:
         if self.validation is None:
-            return ValidationScores()
+            return {}
         network, batches = self._averaged(), self.validation
         scores = validate(network, self.normalise, batches, self.loss, self.fabric, stop=self.stop)
         if scores is None:
             self._save()
             raise KeyboardInterrupt
-        if not np.isfinite(scores.validation_loss):
+        if not np.isfinite(loss := scores["validation_loss"]):
             raise TrainingDiverged(
-                f"the validation loss became {scores.validation_loss} in epoch "
-                f"{self.state.epoch + 1}; try a lower learning rate than "
-                f"{self.options.learning_rate}"
+                f"the validation loss became {loss} in epoch {self.state.epoch + 1}; "
+                f"try a lower learning rate than {self.options.learning_rate}"
             )
         return scores
 
-    def _record(self, scores: ValidationScores) -> EpochRecord:
+    def _record(self, scores: dict[str, float]) -> EpochRecord:
         state = self.state
         seconds, steps = max(state.seconds, 1e-9), max(state.step, 1)
         restart = state.epoch == first_settled(self.options.epochs)
@@ -259,11 +249,11 @@ class Training:
             learning_rate=state.learning_rate,
             samples_per_second=state.samples / seconds,
             seconds=seconds,
-            best=scores.cross_entropy < lowest,
+            best=scores.get("cross_entropy", float("nan")) < lowest,
             gradient_norm=state.norm_sum / steps,
             data_wait_share=state.data_wait / seconds,
             head_gradient_norms={name: s / steps for name, s in state.head_norm_sums.items()},
-            **vars(scores),
+            **scores,
         )
 
     def _modules(self) -> dict[str, Any]:

@@ -40,8 +40,13 @@ def build_sampler(
     members = [rows[groups == group] for group in np.unique(groups)]
 
     def sampler(rng: np.random.Generator) -> NDArray[np.intp]:
-        shares = _shares(len(rows), len(members), rng)
-        chosen = [_draw(rng, own, share) for own, share in zip(members, shares, strict=True)]
+        share, remainder = divmod(len(rows), len(members))
+        shares = np.full(len(members), share)
+        shares[rng.permutation(len(members))[:remainder]] += 1
+        chosen = []
+        for own, share in zip(members, shares, strict=True):
+            whole, left = divmod(share, len(own))
+            chosen += [np.tile(own, whole), rng.permutation(own)[:left]]
         return rng.permutation(np.concatenate(chosen))
 
     return sampler
@@ -51,9 +56,8 @@ def class_weights(objective: ObjectiveOptions, peak_flux: NDArray[np.float64]) -
     """Return the sampled frequency of each class over its natural one: below B1.0, B, C, M, X.
 
     Empty without class balancing. Probabilities learned from balanced classes hold at the sampled
-    frequencies; dividing by these weights converts them to the natural ones.
-
-    ``peak_flux`` are labels of the training samples in W m^-2, (n,).
+    frequencies; dividing by these weights converts them to the natural ones. ``peak_flux`` are
+    labels of the training samples in W m^-2, (n,).
     """
     if objective.sampling != "class_balanced":
         return ()
@@ -65,16 +69,3 @@ def class_weights(objective: ObjectiveOptions, peak_flux: NDArray[np.float64]) -
 
 def _classes(peak_flux: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.minimum(class_index(peak_flux), _STRONGEST)
-
-
-def _shares(n: int, groups: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Divide n rows equally; random groups get one of the remainder each."""
-    shares = np.full(groups, n // groups)
-    shares[rng.permutation(groups)[: n % groups]] += 1
-    return shares
-
-
-def _draw(rng: np.random.Generator, own: NDArray[np.intp], share: int) -> NDArray[np.intp]:
-    """Draw every row ``share // len(own)`` times, and random ones once more."""
-    whole, left = divmod(share, len(own))
-    return np.concatenate([np.tile(own, whole), rng.permutation(own)[:left]])

@@ -39,16 +39,16 @@ class EpochRecord:
 
     epoch: int
     train_loss: float
-    validation_loss: float
-    log10_flux_mae: float
-    brier_skill_score: float
-    roc_area: float
     learning_rate: float
     samples_per_second: float
     seconds: float
     best: bool
     gradient_norm: float = _NAN
     data_wait_share: float = _NAN
+    validation_loss: float = _NAN
+    log10_flux_mae: float = _NAN
+    brier_skill_score: float = _NAN
+    roc_area: float = _NAN
     active_units: float = _NAN
     log10_flux_std: float = _NAN
     probability_std: float = _NAN
@@ -100,21 +100,11 @@ def best_record(records: Sequence[EpochRecord]) -> EpochRecord:
 class TrainingState:
     """Where a training is between two steps; only the training loop changes it.
 
-    Parameters
-    ----------
-    epoch, step
-        The current epoch, and how many of its steps are done.
-    loss_sum, samples, norm_sum, head_norm_sums, seconds, data_wait
-        Sums over these steps: of the loss over samples, of samples, of gradient norms (all
-        parameters, and of each head), of time, and of time waiting for images.
-    learning_rate
-        At the epoch's first step.
-    lowest
-        The lowest cross-entropy on validation so far.
-    records
-        Of all finished epochs.
-    best_weights
-        The network's weights after the best epoch; without validation after the last one.
+    ``step`` steps of ``epoch`` are done. The sums are over these steps: of the loss over samples,
+    of samples, of gradient norms (all parameters, and of each head), of time, and of time waiting
+    for images; ``learning_rate`` is that of the first one. ``lowest`` is the lowest cross-entropy
+    on validation so far. ``best_weights`` are the network's after the best epoch; without
+    validation after the last one.
     """
 
     epoch: int = 0

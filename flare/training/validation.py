@@ -6,12 +6,10 @@ sample; the share of active units and the gradients of the heads show it.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flare.flux_curve import flux_quantiles
@@ -30,20 +28,6 @@ _LOWEST = 1e-7  # probability of an outcome, so that a certain and wrong forecas
 SMALLEST_ACTIVITY = 1e-3
 
 
-@dataclass(frozen=True)
-class ValidationScores:
-    """Scores of validation rows, and the network's health; see ``EpochRecord``. NaN: undefined."""
-
-    validation_loss: float = _NAN
-    cross_entropy: float = _NAN
-    log10_flux_mae: float = _NAN
-    brier_skill_score: float = _NAN
-    roc_area: float = _NAN
-    active_units: float = _NAN
-    log10_flux_std: float = _NAN
-    probability_std: float = _NAN
-
-
 @torch.inference_mode()
 def validate(
     network: nn.Module,
@@ -53,8 +37,10 @@ def validate(
     fabric: Fabric,
     *,
     stop: Callable[[], bool],
-) -> ValidationScores | None:
+) -> dict[str, float] | None:
     """Score a network on the rows of ``batches``; None if ``stop`` is true in any process.
+
+    Returns the fields of ``EpochRecord`` that validation measures, the loss alone if it diverged.
 
     Batches are distributed round-robin over ranks, and the results are combined in the order of
     the rows, so that the number of processes changes nothing. ``stop`` is called after every round
@@ -90,32 +76,27 @@ def validate(
     return _scores(all_sum(losses, fabric), all_sum(columns, fabric), active)
 
 
-def _scores(losses: Tensor, columns: Tensor, active: float) -> ValidationScores:
+def _scores(losses: Tensor, columns: Tensor, active: float) -> dict[str, float]:
     loss = float(losses.sum()) / len(columns)
     if not np.isfinite(loss):
-        return ValidationScores(loss)
+        return {"validation_loss": loss}
     label, flux = columns[:, :2].numpy().T
     outcomes, probabilities = np.split(columns[:, 2:].numpy(), 2, axis=1)
     if np.isnan(flux).all():
         flux = flux_quantiles(probabilities, EVENTS, [0.5])[:, 0]
     headline = EVENTS.index(HEADLINE_EVENT)
     event, probability = outcomes[:, headline] > 0, probabilities[:, headline]
-    return ValidationScores(
-        loss,
-        _cross_entropy(outcomes, probabilities),
-        float(np.abs(flux - label).mean()),
-        float(brier_skill_score(event, probability)),
-        float(roc_area(event, probability)),
-        active,
-        float(flux.std()),
-        float(probability.std()),
-    )
-
-
-def _cross_entropy(outcomes: NDArray[np.float64], probabilities: NDArray[np.float64]) -> float:
-    """Return the mean of -ln P(outcome) over samples and events."""
     of_outcome = np.where(outcomes > 0, probabilities, 1 - probabilities)
-    return float(-np.log(np.clip(of_outcome, _LOWEST, 1)).mean())
+    return {
+        "validation_loss": loss,
+        "cross_entropy": float(-np.log(np.clip(of_outcome, _LOWEST, 1)).mean()),
+        "log10_flux_mae": float(np.abs(flux - label).mean()),
+        "brier_skill_score": float(brier_skill_score(event, probability)),
+        "roc_area": float(roc_area(event, probability)),
+        "active_units": active,
+        "log10_flux_std": float(flux.std()),
+        "probability_std": float(probability.std()),
+    }
 
 
 @contextmanager

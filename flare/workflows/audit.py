@@ -32,7 +32,8 @@ from flare.errors import DatasetInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
 from flare.files import check_folder, write_atomically
 from flare.progress import bar, counter
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run
+from flare.tracking.runs import start
 from flare.tracking.tags import AUDIT_TAG, SPLIT_TAG
 from flare.workflows.fitting.training_data import log_split, open_packed
 

@@ -12,7 +12,8 @@ from flare.forecasters.ensemble import EnsembleForecaster, combine, mean_of
 from flare.forecasters.postprocessing.fit import calibrate_by_fold
 from flare.plots.comparison import skill_panels
 from flare.tracking.registry import RegisteredVersion, version_tags
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run
+from flare.tracking.runs import start
 from flare.tracking.tags import FINGERPRINT_TAG, ON_VALIDATION, OUT_OF_FOLD, SPLIT_TAG
 from flare.verification.scorecard import Scorecard
 from flare.workflows.fitting.cross_validation import (

@@ -1,22 +1,19 @@
 """Entry point ``evaluate``: score a model and reference forecasts on the same samples."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from flare.config import EvaluateConfig
-from flare.datasets.audit.report import AuditReport
 from flare.datasets.pack.reader import Pack, PackedSplit
-from flare.errors import ConfigInvalid, DatasetInvalid, TrackingUnavailable
-from flare.files import check_folder, write_atomically
+from flare.errors import ConfigInvalid, DatasetInvalid
+from flare.files import check_folder
 from flare.forecast import Forecast
 from flare.forecasters.base import Forecaster, Regions
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.forecasters.references.persistence import PERSISTENCE, persistence
 from flare.goes import EVENTS
-from flare.tracking.runs import Run, scratch, start
+from flare.tracking.runs import start
 from flare.tracking.tags import SEEN_TAG
 from flare.verification.inputs import Observations
 from flare.verification.resampling import TrueProbabilities
@@ -26,19 +23,19 @@ from flare.workflows.evaluation.comparison import (
     FOREST,
     ORACLE,
     Comparison,
-    ScoreSettings,
     compare,
     subsets_of,
 )
-from flare.workflows.evaluation.record import log_report
+from flare.workflows.evaluation.figures import figures_of
+from flare.workflows.evaluation.record import log_scores
 from flare.workflows.evaluation.references import (
-    References,
     fit_references,
+    forecast_references,
     held_out_regions,
     reference_data,
 )
-from flare.workflows.evaluation.report.files import write_report
-from flare.workflows.evaluation.report.sections import Reported
+from flare.workflows.evaluation.report import Evaluation, files_of, sections_of, summary_of
+from flare.workflows.evaluation.report_page import Report, publishing
 from flare.workflows.fitting.cross_validation import forecast_rows, training_rates
 from flare.workflows.fitting.training_data import (
     TrainingData,
@@ -47,19 +44,6 @@ from flare.workflows.fitting.training_data import (
     open_packed,
 )
 from flare.workflows.prediction.resolve_model import Resolved, resolve
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The comparison, the audit of the data, and the folder of the report."""
-
-    comparison: Comparison
-    synthetic: bool
-    split: str
-    overlapping: tuple[str, ...]
-    audit: AuditReport
-    report: Path
-    run_id: str
 
 
 def run(config: EvaluateConfig) -> Evaluation:
@@ -80,9 +64,7 @@ def run(config: EvaluateConfig) -> Evaluation:
         training = reference_data(pack, held_out_regions(model, pack))
         log_reference_data(tracked, training, config.data_dir)
         references = fit_references(training)
-        overlapping += _overlapping(
-            references.forecasters, pack, rows, allowed=config.allow_overlap
-        )
+        overlapping += _overlapping(references, pack, rows, allowed=config.allow_overlap)
         if overlapping:
             name = f"evaluate {model.label} on {config.split}, regions SEEN in training"
             tracked.set_tags({"mlflow.runName": name, SEEN_TAG: ", ".join(overlapping)})
@@ -92,26 +74,33 @@ def run(config: EvaluateConfig) -> Evaluation:
         }
         own = next(iter(forecasts.values()))
         forecasts |= _reference_forecasts(references, training, rows, config)
-        audit = audit_of(pack)
         comparison = _compared(
             forecasts, training, rows, config, models=models, references=references
         )
-        reported = Reported(
+        evaluation = Evaluation(
             model=model,
-            label=comparison.model,
             forecast=own,
             pack=pack,
             rows=rows,
             comparison=comparison,
-            audit=audit,
+            audit=audit_of(pack),
             overlapping=overlapping,
             base_rates=stated,
             scale=config.scale,
+            report=config.output_dir,
+            run_id=tracked.id,
         )
-        report = _report(tracked, reported, config.output_dir, models=list(models))
-    return Evaluation(
-        comparison, pack.synthetic, config.split, overlapping, audit, report, tracked.id
-    )
+        report = Report(
+            title=f"{comparison.model} on {pack.name}, {rows.name} split",
+            summary=summary_of(evaluation),
+            sections=sections_of(evaluation),
+            figures=figures_of(evaluation),
+            files=files_of(evaluation),
+            synthetic=pack.synthetic,
+        )
+        with publishing(report, tracked, config.output_dir):
+            log_scores(tracked, evaluation, models=list(models))
+    return evaluation
 
 
 def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Resolved]:
@@ -171,11 +160,17 @@ def _overlapping(
 
 
 def _reference_forecasts(
-    references: References, training: TrainingData, rows: PackedSplit, config: EvaluateConfig
+    references: Mapping[str, Forecaster],
+    training: TrainingData,
+    rows: PackedSplit,
+    config: EvaluateConfig,
 ) -> dict[str, Forecast]:
     """Return the forecasts of the references, moved to the stated base rates as the model's are."""
     known = training.rows.table.iloc[training.split.train]
-    forecasts = {**references.forecast(rows), PERSISTENCE: persistence(rows.table, known)}
+    forecasts = {
+        **forecast_references(references, rows),
+        PERSISTENCE: persistence(rows.table, known),
+    }
     oracle = oracle_of(config.data_dir, rows.table, known)
     if oracle is not None:
         forecasts[ORACLE] = oracle
@@ -191,7 +186,7 @@ def _compared(
     config: EvaluateConfig,
     *,
     models: Mapping[str, Resolved],
-    references: References,
+    references: Mapping[str, Forecaster],
 ) -> Comparison:
     events = next(iter(forecasts.values())).events
     known = training.peak_flux[training.split.train]
@@ -201,13 +196,15 @@ def _compared(
         name: len({*one.forecaster.origin.active_regions} - held_out_regions(one, training.pack))
         for name, one in models.items()
     }
-    for name, one in references.forecasters.items():
+    for name, one in references.items():
         fitted[name] = len(one.origin.active_regions)
     fitted[PERSISTENCE] = len(training.origin.active_regions)
     return compare(
         forecasts,
         Observations.from_table(rows.table),
-        settings=ScoreSettings(config.resamples, config.scale, climatology),
+        resamples=config.resamples,
+        scale=config.scale,
+        climatology=climatology,
         subsets=subsets_of(rows.table, rows.present, scale=config.scale),
         in_subsets=[*models, FOREST, CLIMATOLOGY],
         fitted=fitted,
@@ -220,16 +217,3 @@ def _true_probabilities(rows: PackedSplit, config: EvaluateConfig) -> TrueProbab
     if config.base_rates or config.scale != "raw":
         return None
     return true_probabilities(config.data_dir, rows.table, rows.name)
-
-
-def _report(tracked: Run, reported: Reported, output_dir: Path, *, models: list[str]) -> Path:
-    """Write the report, over an older one, and log it; it is written even if MLflow is away."""
-    with scratch() as draft:
-        write_report(draft, reported)
-        for path in sorted(draft.rglob("*.*")):
-            write_atomically(output_dir / path.relative_to(draft), path.read_bytes())
-        try:
-            log_report(tracked, draft, reported, models=models)
-        except TrackingUnavailable as error:
-            raise TrackingUnavailable(f"{error}; the report is in {output_dir}") from error
-    return output_dir

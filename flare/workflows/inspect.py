@@ -20,15 +20,14 @@ from flare.features.statistics import histograms
 from flare.files import check_folder, write_atomically
 from flare.goes import QUIET_FLUX, class_of_flux
 from flare.images.planes import SampleRead
-from flare.plots.brightness import brightness_over_time
-from flare.plots.census import census_figure, missing_over_time
-from flare.plots.labels import label_distributions
+from flare.plots.census import census_figure, label_distributions
+from flare.plots.over_time import brightness_over_time, missing_over_time
 from flare.plots.samples import Row, sample_grid, side_by_side
 from flare.plots.style import mark_synthetic, save
 from flare.progress import counter
 from flare.sample import FORECAST_WINDOW_HOURS, N_CHANNELS, N_STEPS
-from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import Run, scratch, start
+from flare.tracking.run import Run, log_data
+from flare.tracking.runs import scratch, start
 from flare.workflows.fitting.training_data import ensure_synthetic
 
 #: Of each dataset in a comparison: samples that are drawn, and samples of the histograms.

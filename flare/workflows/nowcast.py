@@ -18,8 +18,8 @@ from flare.forecasters.training_inputs import ABSTAIN
 from flare.goes import HEADLINE_EVENT
 from flare.plots.full_disk import RegionBox, full_disk_figure
 from flare.plots.style import save
-from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run, log_data
+from flare.tracking.runs import start
 from flare.workflows.nowcasting import scoreboard
 from flare.workflows.nowcasting.bulletin import Bulletin, make_bulletin
 from flare.workflows.nowcasting.gathering import Gathered, gather

@@ -23,7 +23,8 @@ from flare.tracking.registry import (
     registered,
     version_tags,
 )
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run
+from flare.tracking.runs import start
 from flare.tracking.tags import PRODUCTION, SYNTHETIC_TAG
 from flare.workflows.evaluation.promotion import (
     FORCE_ADVICE,
@@ -133,8 +134,7 @@ def _best(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: R
     If all that rank before Production are worse on the regions in common, the first refusal is
     raised: Production stays.
     """
-    versions = registered(config.model_name)
-    ranked, left_out = candidates(versions, config.event, config.score, production=incumbent)
+    ranked, left_out = candidates(registered(config.model_name), config, incumbent)
     worse: list[PromotionRefused] = []
     for candidate in ranked:
         if worse and candidate.version == incumbent:
@@ -145,10 +145,9 @@ def _best(config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: R
             left_out.append(str(refusal).removesuffix(FORCE_ADVICE))
             if not isinstance(refusal, NotComparable):
                 worse.append(refusal)
-        else:
-            return replace(
-                choice, notes=(*choice.notes, *(f"left out {line}" for line in left_out))
-            )
+            continue
+        notes = (*choice.notes, *(f"left out {line}" for line in left_out))
+        return replace(choice, notes=notes)
     if worse:
         raise worse[0]
     raise PromotionRefused(

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from flare.config.search import SearchConfig
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run
+from flare.tracking.runs import start
 from flare.tracking.store import connect
 from flare.tracking.tags import STUDY_TAG
 from flare.workflows.fitting.training_data import training_rows

@@ -9,7 +9,7 @@ from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.datasets.sdobenchmark.labels import SPLITS, read_table
 from flare.datasets.synthetic import SyntheticSummary
 from flare.forecasters.references.oracle import oracle_of
-from flare.tracking.dataset_inputs import log_data
+from flare.tracking.run import log_data
 from flare.tracking.runs import start
 from flare.tracking.tags import SCORE_TABLE
 from flare.verification.inputs import Observations

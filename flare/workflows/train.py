@@ -10,7 +10,8 @@ from flare.datasets.pack.reader import Pack
 from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
 from flare.tracking.resume import newest_unfinished
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run
+from flare.tracking.runs import start
 from flare.tracking.store import connect
 from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD, PRECISION_TAG
 from flare.training.processes import fabric_for, resolve_precision

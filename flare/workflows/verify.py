@@ -7,27 +7,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flare.config.verify import VerifyConfig, column_names, hours
-from flare.errors import ConfigInvalid, InputInvalid, TrackingUnavailable
-from flare.files import check_folder, combine_digests, digest_of_file, write_atomically
+from flare.config.verify import VerifyConfig, hours
+from flare.errors import ConfigInvalid, InputInvalid
+from flare.files import check_folder, combine_digests, digest_of_file
 from flare.forecast_history import HISTORY_FILE
 from flare.goes import HEADLINE_EVENT
-from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import Run, scratch, start
+from flare.tracking.run import Run, log_data
+from flare.tracking.runs import start
 from flare.tracking.tags import SCORE_TABLE, SCREENING_TAG
 from flare.tracking.version_details import VersionDetails, details_of, log_verification
+from flare.verification.scores import Score
+from flare.workflows.evaluation.report_page import publishing
 from flare.workflows.prediction.resolve_model import Resolved, resolve
-from flare.workflows.verifying.flares import FlareList, read_flares, weaker_events
-from flare.workflows.verifying.forecasts import ReadOptions, events_of, read_forecasts
-from flare.workflows.verifying.monitoring import Monitoring, input_drifts, monitoring
-from flare.workflows.verifying.months import MonthScores, by_month
-from flare.workflows.verifying.recorded import of_version
-from flare.workflows.verifying.report import write_report
-from flare.workflows.verifying.run_scores import HEADLINE, finite, headline_metrics, table_rows
+from flare.workflows.verifying.flares import read_flares, weaker_events
+from flare.workflows.verifying.forecasts import events_of, read_forecasts
+from flare.workflows.verifying.monitoring import Monitoring, monitoring
+from flare.workflows.verifying.report import headline_metrics, metrics_of, report_of, table_rows
 from flare.workflows.verifying.samples import Samples, make_samples
 from flare.workflows.verifying.sections import lines_of, summary_of
 from flare.workflows.verifying.tables import named
-from flare.workflows.verifying.verification import ScoreRules, Verification, verify
+from flare.workflows.verifying.verification import Verification, verify
 
 log = logging.getLogger("flare")
 
@@ -56,34 +55,28 @@ def run(config: VerifyConfig) -> Verified:
     with start("verify", name=f"verify {name}") as tracked:
         tracked.log_config(config)
         model = resolve(config.model, config.model_name) if config.model else None
-        notes: list[str] = []
-        table = _between(read_forecasts(paths, _options(config), notes), config)
+        table, notes = read_forecasts(paths, config)
+        table = _between(table, config)
         if model is not None:
-            _check_registered(model)
-            of_version(table, _method(model), paths[0])
+            _check_has_forecasts(model, table, paths[0])
             if not config.forecasts:
                 config = config.model_copy(update={"methods": _method(model)})
         table = _chosen(table, config.methods)
-        flares = None if config.events is None else _flares(config.events, config)
+        flares = None if config.events is None else read_flares(config.events, config)
         notes += [] if flares is None else weaker_events(flares, events_of(table))
         for note in notes:
             log.warning("%s", note)
-        samples = make_samples(
-            table,
-            flares,
-            window_hours=hours(config.window),
-            latency_hours=hours(config.latency),
-            by=config.by,
-            overlap=config.overlap,
-        )
+        samples = make_samples(table, flares, config)
         _log_inputs(tracked, paths, config.events, samples)
-        result = verify(samples, flares, _rules(config))
-        watched = _monitoring(result, model, table, notes)
-        months = by_month(result)
-        _report(tracked, result, config, watched, months)
+        result = verify(samples, flares, config)
+        watched = Monitoring(notes=tuple(notes))
+        if model is not None:
+            watched = _monitoring(result, model, table, notes)
+        with publishing(report_of(result, watched), tracked, config.output_dir):
+            _log_scores(tracked, result, watched)
         if model is not None:
             model.log_use(tracked)
-            _log_to_version(tracked, result, model, watched, months)
+            _log_to_version(tracked, result, model, watched)
     return Verified(result, config.output_dir, tracked.id, watched)
 
 
@@ -111,12 +104,15 @@ def _method(model: Resolved) -> str:
     return f"{model.name} {model.number}"
 
 
-def _check_registered(model: Resolved) -> None:
+def _check_has_forecasts(model: Resolved, table: pd.DataFrame, path: Path) -> None:
     if model.version is None:
         raise ConfigInvalid(
             f"model: {model.label} is not a registered version, to which scores can be logged; "
             "give a version number, an alias or a run id, or leave it out and pass -P forecasts="
         )
+    methods = list(dict.fromkeys(table["method"]))
+    if _method(model) not in methods:
+        raise InputInvalid(f"{path} has no forecasts of {_method(model)}; it has {named(methods)}")
 
 
 def _between(table: pd.DataFrame, config: VerifyConfig) -> pd.DataFrame:
@@ -137,41 +133,42 @@ def _between(table: pd.DataFrame, config: VerifyConfig) -> pd.DataFrame:
 
 
 def _monitoring(
-    result: Verification, model: Resolved | None, table: pd.DataFrame, notes: list[str]
+    result: Verification, model: Resolved, table: pd.DataFrame, notes: list[str]
 ) -> Monitoring:
-    if model is None:
-        return Monitoring(notes=tuple(notes))
-    version = model.version
+    method, version = _method(model), model.version
     details = details_of(version.run_id, version=version) if version else VersionDetails()
-    rows = table[table["method"] == _method(model)]
     return monitoring(
-        result,
-        _method(model),
-        input_drifts(rows, model.forecaster),
+        _scores_of(result, method),
+        table[table["method"] == method],
+        model.forecaster,
         before=details.scores,
         scored_on=details.scores_on,
         notes=notes,
-        recorded=model.forecaster.training_inputs is not None,
     )
 
 
+def _scores_of(result: Verification, method: str) -> tuple[Score, ...]:
+    """Return all scores of one method."""
+    return tuple(one for of in result.scores.values() for one in of.get(method, ()))
+
+
+def _log_scores(tracked: Run, result: Verification, watched: Monitoring) -> None:
+    tracked.log_metrics(metrics_of(result))
+    tracked.log_table(pd.DataFrame(table_rows(result)), SCORE_TABLE)
+    lines = "\n".join(f"- {line}" for line in (*lines_of(result), *watched.lines))
+    tracked.describe(f"{summary_of(result)}\n\n{lines}")
+    tracked.set_tags({SCREENING_TAG: "; ".join(result.suspect) or "ok"})
+
+
 def _log_to_version(
-    tracked: Run,
-    result: Verification,
-    model: Resolved,
-    watched: Monitoring,
-    months: list[MonthScores],
+    tracked: Run, result: Verification, model: Resolved, watched: Monitoring
 ) -> None:
     """Log the scores of a version to its run and its tags, with those of each month."""
     method, times = _method(model), result.samples.starts
-    scores = [one for of in result.scores.values() for one in of.get(method, ())]
-    metrics: dict[str, float] = {}
-    for score in scores:
-        if score.name in HEADLINE:
-            metrics |= finite(score).metrics(VERIFIED)
+    scores = _scores_of(result, method)
     monthly = [
         (f"{VERIFIED}/{one.event}/{one.skill.name}/by_month", one.skill.value, one.month)
-        for one in months
+        for one in result.months
         if one.method == method and np.isfinite(one.skill.value)
     ]
     first, last = (np.datetime_as_string(times[place], unit="D") for place in (0, -1))
@@ -187,42 +184,7 @@ def _log_to_version(
             tags[f"flare.{VERIFIED}_{score.name}"] = text
             tags[f"flare.{VERIFIED}_n_events"] = str(score.n_events)
     assert model.version is not None  # it was checked
-    log_verification(model.version, metrics, monthly, tags)
-
-
-def _options(config: VerifyConfig) -> ReadOptions:
-    return ReadOptions(
-        column_names(config.columns),
-        config.time_zone,
-        config.units == "percent",
-        config.negative == "missing",
-        hours(config.window) + hours(config.latency),
-        config.duplicates == "last",
-    )
-
-
-def _rules(config: VerifyConfig) -> ScoreRules:
-    return ScoreRules(
-        config.missing,
-        config.threshold,
-        config.climatology_days,
-        config.bootstrap,
-        config.block_days,
-        config.resamples,
-        config.seed,
-        config.laplace,
-    )
-
-
-def _flares(path: Path, config: VerifyConfig) -> FlareList:
-    return read_flares(
-        path,
-        column_names(config.event_columns),
-        time_zone=config.time_zone,
-        scale=config.scale,
-        begins=config.events_from,
-        ends=config.events_until,
-    )
+    log_verification(model.version, headline_metrics(scores, VERIFIED), monthly, tags)
 
 
 def _chosen(table: pd.DataFrame, methods: str) -> pd.DataFrame:
@@ -260,27 +222,3 @@ def _log_inputs(tracked: Run, paths: list[Path], events: Path | None, samples: S
         context="forecasts",
         profile={"samples": len(samples), "methods": len(samples.methods), **counts},
     )
-
-
-def _report(
-    tracked: Run,
-    result: Verification,
-    config: VerifyConfig,
-    watched: Monitoring,
-    months: list[MonthScores],
-) -> None:
-    """Write the report, over an older one, and log it; it is written even if MLflow is away."""
-    with scratch() as draft:
-        write_report(draft, result, config, watched, months)
-        for path in sorted(draft.rglob("*.*")):
-            write_atomically(config.output_dir / path.relative_to(draft), path.read_bytes())
-        try:
-            tracked.log_metrics(headline_metrics(result))
-            tracked.log_table(pd.DataFrame(table_rows(result)), SCORE_TABLE)
-            for path in sorted(draft.rglob("*.*")):
-                tracked.log_file(path, None if path.parent == draft else path.parent.name)
-            lines = "\n".join(f"- {line}" for line in (*lines_of(result), *watched.lines))
-            tracked.describe(f"{summary_of(result)}\n\n{lines}")
-            tracked.set_tags({SCREENING_TAG: "; ".join(result.suspect) or "ok"})
-        except TrackingUnavailable as error:
-            raise TrackingUnavailable(f"{error}; the report is in {config.output_dir}") from error

@@ -79,8 +79,8 @@ def test_the_extras_that_are_installed_exist():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     texts = [*(path.read_text(encoding="utf-8") for path in FILES), makefile]
-    named = {
-        one for group in re.findall(r"'\.\[(.*?)\]'", "\n".join(texts)) for one in group.split(",")
-    }
+    groups = re.findall(r"'\.\[([a-z,]+)\]'", "\n".join(texts))
+    groups += re.findall(r"call install,(\S+?),\w+ ", makefile.replace("$(comma)", ","))
+    named = {one for group in groups for one in group.split(",")}
     assert "serve" in named
     assert named <= project["optional-dependencies"].keys()

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +17,15 @@ from mlflow.exceptions import MlflowException
 
 from entrypoints import command
 from flare.config import ENTRY_POINTS
-from flare.plots.style import new_figure, save
 
 from tiny import write_tiny_dataset
-from workplace import SMALL_FOREST, SMALL_FOREST_SETTINGS, SMALL_NETWORK, working_in
+from workplace import SMALL_FOREST, SMALL_NETWORK, rough_fits_and_figures, working_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from real_server import Server
 
-    from flare.workflows.evaluate import Evaluation
+    from flare.workflows.evaluation.report import Evaluation
     from flare.workflows.fitting.registration import Trained
 
 
@@ -70,29 +69,6 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
     """Work in an empty folder with a store of its own; making one takes two seconds."""
     with working_in(tmp_path):
         yield tmp_path
-
-
-def blank(_: object, path: Path) -> Path:
-    """Save an empty figure: to write twenty takes four of the five seconds of an evaluation."""
-    return save(new_figure(1, 1), path)
-
-
-@contextmanager
-def rough_fits_and_figures() -> Iterator[None]:
-    """Evaluate in a second instead of half a minute, and train in one instead of four.
-
-    References and a network's first forecast have fewer penalties to choose from, and fewer steps;
-    the figures of reports are drawn, but not written.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flare.workflows.evaluation.report.files.save", blank)
-        patch.setattr("flare.forecasters.references.logistic.INVERSE_PENALTIES", (1e-4, 1.0))
-        patch.setattr("flare.training.distribution.PENALTIES", (100.0, 1000.0))
-        patch.setattr("flare.training.distribution._STEPS", 10)
-        patch.setattr(
-            "flare.workflows.evaluation.references.FOREST_SETTINGS", SMALL_FOREST_SETTINGS
-        )
-        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -40,20 +40,16 @@ def stated(models, home, tmp_path_factory):
         )
 
 
-def test_probabilities_of_an_evaluation_move_by_the_formula_of_the_odds(stated, models):
+def test_probabilities_of_an_evaluation_move_by_the_formula_of_the_odds_and_alarms_stay(
+    stated, models
+):
     plain, at_rate = (
-        pd.read_csv(one.report / "predictions.csv")["probability_M1.0"].to_numpy()
-        for one in (models.evaluation, stated)
+        pd.read_csv(one.report / "predictions.csv") for one in (models.evaluation, stated)
     )
-    np.testing.assert_allclose(at_rate, moved(plain, own_rate(models.network)), rtol=1e-9)
-    assert (at_rate < plain).all()
-
-
-def test_the_alarms_of_an_evaluation_stay(stated, models):
-    plain, at_rate = (
-        pd.read_csv(one.report / "predictions.csv")["alert"] for one in (models.evaluation, stated)
-    )
-    assert at_rate.tolist() == plain.tolist()
+    before, after = (table["probability_M1.0"].to_numpy() for table in (plain, at_rate))
+    np.testing.assert_allclose(after, moved(before, own_rate(models.network)), rtol=1e-9)
+    assert (after < before).all()
+    assert at_rate["alert"].tolist() == plain["alert"].tolist()
 
 
 def test_an_evaluation_is_named_after_the_stated_rate(stated, fetch):
@@ -83,31 +79,24 @@ def test_a_report_says_the_stated_rate_next_to_the_models_own(stated, models):
     assert report["stated_base_rates"] == {"M1.0": RATE}
     text = (stated.report / "report.md").read_text(encoding="utf-8")
     assert f"base rate {own_rate(models.network):#.2g}, moved to the stated 0.3" in text
-
-
-def test_a_model_without_stated_rates_has_none_in_its_report(models):
     report = json.loads((models.evaluation.report / "report.json").read_text(encoding="utf-8"))
     assert report["stated_base_rates"] == {}
 
 
 def test_one_forecast_moves_by_the_formula_and_keeps_its_alarm(models, at_home):
     sample = next(at_home.data.glob("test/*/*"))
-    (plain,), (at_rate,) = (
-        predict.run(PredictConfig(input=sample, model="1", base_rates=text)).rows
+    results = [
+        predict.run(PredictConfig(input=sample, model="1", base_rates=text))
         for text in ("", STATED)
-    )
+    ]
+    assert results[1].model == "forest v1 at stated rates M1.0 0.3"
+    (plain,), (at_rate,) = (result.rows for result in results)
     wanted = moved(plain["mx_probability"], own_rate(models.forest))
     assert at_rate["mx_probability"] == pytest.approx(wanted)
     assert at_rate["alert"] is plain["alert"]
     assert at_rate["alert_threshold"] == pytest.approx(
         moved(plain["alert_threshold"], own_rate(models.forest))
     )
-
-
-def test_a_forecast_is_named_after_the_stated_rate(models, at_home):
-    sample = next(at_home.data.glob("test/*/*"))
-    result = predict.run(PredictConfig(input=sample, model="1", base_rates=STATED))
-    assert result.model == "forest v1 at stated rates M1.0 0.3"
 
 
 @pytest.fixture
@@ -123,15 +112,10 @@ def forecast(models, at_home, tmp_path, monkeypatch):
     return ask
 
 
-@pytest.mark.parametrize(("first", "second"), [("", STATED), (STATED, ""), (STATED, "M1.0:0.35")])
-def test_another_base_rate_does_not_continue_a_journal(forecast, first, second):
-    with stopped_after(1):
-        forecast(first)
-    with pytest.raises(ConfigInvalid, match=r"has forecasts of another model; pass -P restart"):
-        forecast(second)
-
-
-def test_the_same_base_rate_continues_a_journal(forecast):
+def test_only_the_same_base_rate_continues_a_prediction(forecast):
     with stopped_after(1):
         forecast(STATED)
+    for other in ("", "M1.0:0.35"):
+        with pytest.raises(ConfigInvalid, match=r"has forecasts of another model; pass -P restart"):
+            forecast(other)
     assert forecast(STATED).resumed == 4

@@ -38,56 +38,33 @@ def compared(models, home, tmp_path_factory):
         return evaluated(home, tmp_path_factory.mktemp("compared"), compare_to="1")
 
 
-def stored(folder, *, image_size=32, regions=()):
-    """Save a climatology that works on such images and knows such regions."""
-    origin = Origin("f" * 64, "tiny", True, regions, 2)
-    spec = ForecasterSpec(image_size=image_size)
-    return save(fit_climatology(np.array(TINY_LABELS), spec=spec, origin=origin), folder)
-
-
 def test_the_model_to_compare_with_stands_next_to_the_model(compared):
     assert list(compared.comparison.scorecards)[:2] == ["cnn v2", "forest v1"]
-
-
-def test_its_paired_differences_are_in_the_report(compared):
-    differences = read(compared)["model_minus"]["forest v1"]
-    assert [(one["event"], one["name"].removesuffix("_difference")) for one in differences] == list(
-        COMPARED
-    )
-    cards = compared.comparison.scorecards.values()
-    one, other = (card.value("M1.0", "brier_skill_score") for card in list(cards)[:2])
-    assert differences[0]["value"] == pytest.approx(one - other)
-
-
-def test_its_paired_differences_are_metrics_with_their_intervals(compared, fetch):
-    metrics = fetch(compared.run_id).data.metrics
-    score = compared.comparison.against["forest v1"][0]
-    path = "test/M1.0/brier_skill_score_difference"
-    logged = [metrics[f"{path}{end}/compare_to"] for end in ("", "_low", "_high")]
-    assert logged == pytest.approx([score.value, score.low, score.high])
-
-
-def test_all_its_paired_differences_are_in_the_table_of_scores(compared, at_home):
-    table = mlflow.load_table("scores.json", run_ids=[compared.run_id])
-    own = table[table["forecaster"] == "cnn v2 - forest v1"]
-    wanted = {(one.event, one.name) for one in compared.comparison.against["forest v1"]}
-    assert set(zip(own["event"], own["score"], strict=True)) == wanted
-
-
-def test_its_scores_are_metrics_under_compare_to(compared, fetch):
-    metrics = fetch(compared.run_id).data.metrics
-    wanted = compared.comparison.scorecards["forest v1"].value("M1.0", "brier_skill_score")
-    assert metrics["test/M1.0/brier_skill_score/compare_to"] == pytest.approx(wanted)
-
-
-def test_it_is_scored_on_parts_of_the_samples_too(compared):
-    for cards in read(compared)["subsets"].values():
+    report = read(compared)
+    named = [(one["event"], one["name"]) for one in report["model_minus"]["forest v1"]]
+    assert named == [(event, f"{name}_difference") for event, name in COMPARED]
+    assert "cnn v2 - forest v1: M1.0 BSS" in "\n".join(compared.comparison.lines())
+    for cards in report["subsets"].values():
         assert list(cards) == ["cnn v2", "forest v1", "forest", "climatology"]
 
 
-def test_without_one_there_are_no_such_metrics(models, fetch):
-    metrics = fetch(models.evaluation.run_id).data.metrics
-    assert [name for name in metrics if "compare_to" in name] == []
+def test_its_scores_and_differences_are_metrics_and_in_the_table_of_scores(
+    compared, models, fetch, at_home
+):
+    metrics = fetch(compared.run_id).data.metrics
+    differences = compared.comparison.against["forest v1"]
+    path = "test/M1.0/brier_skill_score_difference"
+    logged = [metrics[f"{path}{end}/compare_to"] for end in ("", "_low", "_high")]
+    first = differences[0]
+    assert logged == pytest.approx([first.value, first.low, first.high])
+    wanted = compared.comparison.scorecards["forest v1"].value("M1.0", "brier_skill_score")
+    assert metrics["test/M1.0/brier_skill_score/compare_to"] == pytest.approx(wanted)
+    table = mlflow.load_table("scores.json", run_ids=[compared.run_id])
+    own = table[table["forecaster"] == "cnn v2 - forest v1"]
+    wanted = {(one.event, one.name) for one in differences}
+    assert set(zip(own["event"], own["score"], strict=True)) == wanted
+    without = fetch(models.evaluation.run_id).data.metrics
+    assert [name for name in without if "compare_to" in name] == []
 
 
 @pytest.mark.parametrize("spelling", ["2", "models:/solar-flare/2"])
@@ -98,63 +75,45 @@ def test_the_same_model_twice_is_refused(models, at_home, tmp_path, spelling):
     assert not (tmp_path / "no").exists()
 
 
-def test_models_of_image_sizes_that_do_not_fit_are_refused(models, at_home, tmp_path):
-    larger = stored(tmp_path / "larger", image_size=64)
-    message = r"works on images of 64 pixels and cnn v2 on 32; evaluate it, with compare_to"
-    with pytest.raises(ConfigInvalid, match=message):
-        evaluated(at_home, tmp_path / "no", compare_to=str(larger))
+@pytest.mark.parametrize(
+    ("spec", "regions", "error", "message"),
+    [
+        (
+            {"image_size": 64},
+            (),
+            ConfigInvalid,
+            r"works on images of 64 pixels and cnn v2 on 32; evaluate it, with compare_to",
+        ),
+        ({"events": EVENTS[1:]}, (), ConfigInvalid, r"does not forecast B1\.0"),
+        ({}, (12000,), DatasetInvalid, r"other was fitted on 1 of the 4 active"),
+    ],
+)
+def test_a_model_that_cannot_be_compared_with_is_refused(
+    models, at_home, tmp_path, spec, regions, error, message
+):
+    origin = Origin("f" * 64, "tiny", True, regions, 2)
+    settings = ForecasterSpec(**{"image_size": 32, **spec})
+    other = save(
+        fit_climatology(np.array(TINY_LABELS), spec=settings, origin=origin), tmp_path / "other"
+    )
+    with pytest.raises(error, match=message):
+        evaluated(at_home, tmp_path / "no", compare_to=str(other))
 
 
-def test_a_model_to_compare_with_that_has_seen_the_regions_is_refused(models, at_home, tmp_path):
-    seen = stored(tmp_path / "seen", regions=(12000,))
-    with pytest.raises(DatasetInvalid, match=r"seen was fitted on 1 of the 4 active"):
-        evaluated(at_home, tmp_path / "no", compare_to=str(seen))
-
-
-@pytest.fixture(scope="module")
-def noaa(models, home, tmp_path_factory):
-    """The network on the NOAA scale, on test labels of which two are M in the files alone."""
-    place = tmp_path_factory.mktemp("noaa")
-    data = write_tiny_dataset(place / "data", labels=SCALED_LABELS)
-    with working_in(home.folder):
-        return evaluated(home, place / "report", data_dir=data, scale="noaa")
-
-
-def test_the_noaa_scale_changes_the_events_but_not_the_published_ones(noaa):
+def test_the_noaa_scale_is_that_of_all_scores_but_the_published_ones(
+    models, at_home, tmp_path, fetch
+):
+    """Of the test labels two are M in the files alone."""
+    data = write_tiny_dataset(tmp_path / "data", labels=SCALED_LABELS)
+    noaa = evaluated(at_home, tmp_path / "report", data_dir=data, scale="noaa")
     for card in noaa.comparison.scorecards.values():
         assert card.get("M1.0", "brier_score").n_events == 2
         assert card.get("published", "brier_score").n_events == 4
-
-
-def test_the_scale_is_recorded_in_the_report_and_in_every_scorecard(noaa, fetch):
+    # Of 8 training regions 4 have M in the files: M1.1, M2.6, M7.1 and X1.3; by NOAA 3 do.
+    assert noaa.comparison.scorecards["cnn v2"].climatology["M1.0"] == pytest.approx(3 / 8)
     report = read(noaa)
     parts = [card for cards in report["subsets"].values() for card in cards.values()]
     assert report["scale"] == "noaa"
     assert {card["scale"] for card in [*report["forecasters"].values(), *parts]} == {"noaa"}
     assert "label scale noaa" in (noaa.report / "report.md").read_text(encoding="utf-8")
     assert fetch(noaa.run_id).data.params["scale"] == "noaa"
-
-
-def test_the_rate_of_climatology_is_that_of_the_scale(noaa):
-    # Of 8 training regions 4 have M in the files: M1.1, M2.6, M7.1 and X1.3; by NOAA 3 do.
-    rates = noaa.comparison.scorecards["cnn v2"].climatology
-    assert rates["M1.0"] == pytest.approx(3 / 8)
-
-
-ORIGIN = Origin("a" * 64, "other", True, (9999,), 4)
-
-
-def test_compare_to_a_model_of_fewer_events_is_refused_by_name(at_home, tmp_path):
-    write_tiny_dataset(tmp_path / "tiny")
-    for name, events in (("all", EVENTS), ("three", EVENTS[1:])):
-        spec = ForecasterSpec(image_size=32, events=events)
-        flux = np.array([1e-9, 3e-6, 2e-5, 2e-4])
-        save(fit_climatology(flux, spec=spec, origin=ORIGIN), tmp_path / name)
-    config = EvaluateConfig(
-        data_dir=tmp_path / "tiny",
-        model=str(tmp_path / "all"),
-        compare_to=str(tmp_path / "three"),
-        output_dir=tmp_path / "out",
-    )
-    with pytest.raises(ConfigInvalid, match=r"does not forecast B1\.0"):
-        evaluate.run(config)

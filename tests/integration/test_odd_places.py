@@ -40,47 +40,35 @@ def served(state: Path):
 
 
 @pytest.mark.parametrize(
-    ("address", "path"),
+    ("address", "path", "plain"),
     [
-        ("sqlite:///mlflow.db", "mlflow.db"),
-        ("sqlite:///mlflow.db?timeout=60", "mlflow.db"),
-        ("sqlite:////my%20pr%C3%B6ject/mlflow.db", "/my pröject/mlflow.db"),
-        ("sqlite:////my pröject/mlflow.db", "/my pröject/mlflow.db"),
-        ("sqlite+pysqlite:////a/mlflow.db", "/a/mlflow.db"),
-        ("sqlite:///file:/a%20b/mlflow.db?uri=true&mode=rw", "/a b/mlflow.db"),
+        ("sqlite:///mlflow.db", "mlflow.db", None),
+        ("sqlite:///mlflow.db?timeout=60", "mlflow.db", None),
+        ("sqlite:////my pröject/mlflow.db", "/my pröject/mlflow.db", None),
+        ("sqlite+pysqlite:////a/mlflow.db", "/a/mlflow.db", None),
+        ("sqlite:///file:/a%20b/m.db?uri=true", "/a b/m.db", "sqlite:///file:/a b/m.db?uri=true"),
+        ("sqlite:////my%20pr%C3%B6ject/m.db", "/my pröject/m.db", "sqlite:////my pröject/m.db"),
+        ("sqlite:////a%20b/m.db?timeout=60", "/a b/m.db", "sqlite:////a b/m.db?timeout=60"),
+        ("sqlite:////a%2520b/m.db", "/a%20b/m.db", None),  # the folder's name has the escape
+        *(
+            (address, None, None)
+            for address in (
+                "sqlite://",
+                "sqlite:///:memory:",
+                "sqlite:///file:name?mode=memory&uri=true",
+                "http://host:5000",
+                "postgresql://u:p%40@h/db",
+                "mlruns",
+                "",
+            )
+        ),
     ],
 )
-def test_the_file_of_a_sqlite_address_is_read_as_sqlalchemy_reads_it(address, path):
-    assert database_file(address) == Path(path)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "sqlite://",
-        "sqlite:///:memory:",
-        "sqlite:///file:name?mode=memory&uri=true",
-        "http://host:5000",
-        "postgresql://u:p@h/db",
-        "mlruns",
-        "",
-    ],
-)
-def test_other_addresses_have_no_file(address):
-    assert database_file(address) is None
-
-
-@pytest.mark.parametrize(
-    ("address", "plain"),
-    [
-        ("sqlite:////my%20pr%C3%B6ject/mlflow.db", "sqlite:////my pröject/mlflow.db"),
-        ("sqlite:////a%20b/m.db?timeout=60", "sqlite:////a b/m.db?timeout=60"),
-        ("sqlite:////a%2520b/m.db", "sqlite:////a%2520b/m.db"),  # the folder's name has the escape
-        ("postgresql://u:p%40@h/db", "postgresql://u:p%40@h/db"),
-    ],
-)
-def test_escapes_are_left_out_of_an_address_where_it_then_means_the_same(address, plain):
-    assert plain_address(address) == plain
+def test_an_address_is_read_as_sqlalchemy_reads_it_and_escapes_that_mean_the_same_left_out(
+    address, path, plain
+):
+    assert database_file(address) == (None if path is None else Path(path))
+    assert plain_address(address) == (plain or address)
 
 
 def test_a_project_in_a_folder_with_an_odd_name_trains_promotes_serves_and_predicts(

@@ -90,8 +90,15 @@ def production(request):
     return lambda: production_version(request.node.name).version
 
 
-def test_a_better_version_becomes_production_and_both_scores_are_reported(
-    register, promoting, production
+QUIET = labels().assign(peak_flux=1e-9)
+OTHER_LABELS = labels().assign(peak_flux=[3e-4, *labels()["peak_flux"][1:]])
+OTHER_REGIONS = {"table": labels(first_region=4), "split": "c" * 16}
+FLATTERED = {"postprocessing_data": ON_VALIDATION}
+OTHER_DATA = {"data": "c" * 64}
+
+
+def test_a_better_version_becomes_production_and_both_scores_are_reported_and_stored(
+    register, promoting, production, request
 ):
     promoting(register(0.3))
     result = promoting(register(0.8))
@@ -101,118 +108,15 @@ def test_a_better_version_becomes_production_and_both_scores_are_reported(
     assert "of Production 0.510 [" in text
     assert "the candidate is better by +0.450 [+" in text
     assert "paired over 40 active regions, 120 samples with 30 events" in text
-
-
-def test_a_version_that_was_postprocessed_on_validation_beats_nobody_that_was_not(
-    register, promoting, production
-):
-    promoting(register(0.3))
-    flattered = register(0.8, postprocessing_data=ON_VALIDATION)
-    with pytest.raises(PromotionRefused, match=r"fitted on the validation regions \(folds=0\)"):
-        promoting(flattered)
-    assert production() == 1
-
-
-def test_best_passes_over_a_version_postprocessed_on_validation_while_another_was_not(
-    register, promoting, production
-):
-    register(0.3)
-    register(0.8, postprocessing_data=ON_VALIDATION)
-    result = promoting("best")
-    assert production() == 1
-    left_out = "left out version 2: its postprocessing was fitted on the validation regions"
-    assert left_out in result.lines()[-1]
-
-
-def test_of_versions_that_were_all_postprocessed_on_validation_best_is_the_best_of_them(
-    register, promoting, production
-):
-    register(0.8, postprocessing_data=ON_VALIDATION)
-    register(0.3, postprocessing_data=ON_VALIDATION)
-    promoting("best")
-    assert production() == 1
-
-
-def test_an_optimistic_score_of_production_does_not_keep_out_a_version_postprocessed_out_of_fold(
-    register, promoting, production
-):
-    promoting(register(0.8, postprocessing_data=ON_VALIDATION))
-    register(0.5)
-    result = promoting("best")
-    assert production() == 2
-    assert "its score there is optimistic" in "\n".join(result.lines())
-
-
-@pytest.mark.parametrize("flaw", ["other data", "no forecasts", "other regions"])
-def test_best_takes_the_next_best_where_the_best_can_never_be_compared(
-    register, promoting, production, flaw
-):
-    promoting(register(0.3))
-    register(0.5)
-    table = labels(first_region=1000) if flaw == "other regions" else None
-    data = "c" * 64 if flaw == "other data" else DATA
-    register(0.8, table=table, data=data, with_forecasts=flaw != "no forecasts")
-    result = promoting("best")
-    assert production() == 2
-    assert "left out version 3 cannot be compared with Production, 1" in result.lines()[-1]
-
-
-def test_best_refuses_to_replace_production_by_what_is_worse_on_the_regions_in_common(
-    register, promoting, production
-):
-    promoting(register(0.8))
-    register(0.3, table=labels(first_region=4), split="c" * 16)
-    with pytest.raises(PromotionRefused, match=r"version 2 is worse than Production"):
-        promoting("best")
-    assert production() == 1
-
-
-def test_best_is_a_better_version_behind_a_newer_one_that_is_worse_on_other_regions(
-    register, promoting, production
-):
-    promoting(register(0.5))
-    register(0.8)
-    register(0.3, table=labels(first_region=4), split="c" * 16)
-    result = promoting("best")
-    assert production() == 2
-    assert "left out version 3 is worse than Production" in result.lines()[-1]
-
-
-def test_best_without_production_is_not_stuck_on_the_dataset_of_a_newer_version_without_events(
-    register, promoting, production
-):
-    register(0.5)
-    register(0.8, data="c" * 64, table=labels().assign(peak_flux=1e-9))
-    promoting("best")
-    assert production() == 1
-
-
-def test_best_is_never_a_version_without_events_in_its_validation_regions(
-    register, promoting, production
-):
-    register(0.3)
-    register(0.8, table=labels().assign(peak_flux=1e-9), split="c" * 16)
-    result = promoting("best")
-    assert production() == 1
-    assert "left out version 2: its validation BSS of M1.0 is undefined" in result.lines()[-1]
-
-
-def test_without_events_in_any_validation_regions_nothing_is_the_best(register, promoting):
-    register(0.3, table=labels().assign(peak_flux=1e-9))
-    with pytest.raises(PromotionRefused, match=r"is undefined, as without events.*-P event="):
-        promoting("best")
-
-
-def test_the_history_holds_the_scores_that_were_compared(register, promoting, request):
-    promoting(register(0.3))
-    comparison = promoting(register(0.8)).comparison
     first, second = promotion_history(request.node.name)
     assert first.scores["candidate"]["value"] == pytest.approx(0.51)
     assert set(second.scores) == {"candidate", "incumbent", "gain"}
-    assert second.scores["gain"]["low"] == pytest.approx(comparison.gain.low)
+    assert second.scores["gain"]["low"] == pytest.approx(result.comparison.gain.low)
+    promoting("previous")  # which needs no comparison
+    assert production() == 1
 
 
-def test_a_version_that_is_significantly_worse_is_refused_and_nothing_moves(
+def test_a_version_that_is_significantly_worse_is_refused_until_there_is_a_reason(
     register, promoting, production, newest
 ):
     promoting(register(0.8))
@@ -224,39 +128,31 @@ def test_a_version_that_is_significantly_worse_is_refused_and_nothing_moves(
     assert run.info.status == "FAILED"
     assert run.data.metrics["validation/M1.0/brier_skill_score/candidate"] == pytest.approx(0.51)
     assert run.data.metrics["validation/M1.0/brier_skill_score_difference/gain_high"] < 0
-
-
-def test_a_version_that_is_no_worse_beyond_the_interval_is_promoted(
-    register, promoting, production
-):
-    promoting(register(0.5))
-    promoting(register(0.5))
-    assert production() == 2
-
-
-def test_a_reason_forces_a_worse_version_and_is_stored_as_a_tag(
-    register, promoting, production, request
-):
-    promoting(register(0.8))
-    result = promoting(register(0.3), force="the better one needs a GPU")
+    result = promoting(worse, force="the better one needs a GPU")
     assert production() == 2
     assert version_tags(result.version)["flare.forced_because"] == "the better one needs a GPU"
     assert "forced: the better one needs a GPU" in result.because
     assert "is worse than Production" in result.because
 
 
-def test_going_back_needs_no_comparison(register, promoting, production):
-    promoting(register(0.3))
-    promoting(register(0.8))
-    promoting("previous")
-    assert production() == 1
-
-
-def test_a_version_of_another_dataset_cannot_be_compared(register, promoting, production):
-    promoting(register(0.3))
-    other = register(0.8, data="c" * 64)
-    with pytest.raises(PromotionRefused, match=r"trained on different datasets.*force=REASON"):
-        promoting(other)
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({}, FLATTERED, r"fitted on the validation regions \(folds=0\)"),
+        ({}, OTHER_DATA, r"trained on different datasets.*force=REASON"),
+        ({}, {"table": labels(first_region=1000)}, r"0 active regions in common"),
+        ({"with_forecasts": False}, {}, r"no validation forecasts of 1 are stored"),
+        ({}, {"table": OTHER_LABELS}, r"against different labels"),
+        ({"table": QUIET}, {"table": QUIET}, r"cannot be compared"),
+    ],
+)
+def test_a_version_that_cannot_be_compared_with_production_is_refused(
+    register, promoting, production, first, second, message
+):
+    promoting(register(0.3, **first))
+    better = register(0.8, **second)
+    with pytest.raises(PromotionRefused, match=message):
+        promoting(better)
     assert production() == 1
 
 
@@ -267,32 +163,12 @@ def test_versions_are_compared_on_the_regions_that_both_held_out(register, promo
     assert production() == 2
 
 
-def test_without_common_regions_there_is_no_comparison(register, promoting):
-    promoting(register(0.3))
-    apart = register(0.8, table=labels(first_region=1000))
-    with pytest.raises(PromotionRefused, match=r"0 active regions in common"):
-        promoting(apart)
-
-
-def test_a_version_without_stored_forecasts_cannot_be_compared(register, promoting):
-    promoting(register(0.3, with_forecasts=False))
-    with pytest.raises(PromotionRefused, match=r"no validation forecasts of 1 are stored"):
-        promoting(register(0.8))
-
-
-def test_other_labels_for_the_same_samples_are_not_compared(register, promoting):
-    promoting(register(0.3))
-    changed = labels()
-    changed.loc[0, "peak_flux"] = 3e-4
-    with pytest.raises(PromotionRefused, match=r"against different labels"):
-        promoting(register(0.8, table=changed))
-
-
-def test_without_events_nothing_can_be_said(register, promoting):
-    quiet = labels().assign(peak_flux=1e-9)
-    promoting(register(0.3, table=quiet))
-    with pytest.raises(PromotionRefused, match=r"cannot be compared"):
-        promoting(register(0.8, table=quiet))
+def test_a_version_that_is_no_worse_beyond_the_interval_is_promoted(
+    register, promoting, production
+):
+    promoting(register(0.5))
+    promoting(register(0.5))
+    assert production() == 2
 
 
 def test_of_an_error_the_lower_one_is_the_better_one(register, promoting, production):
@@ -302,6 +178,55 @@ def test_of_an_error_the_lower_one_is_the_better_one(register, promoting, produc
     assert production() == 2
     with pytest.raises(PromotionRefused, match=r"log10-flux MAE \(dex\) of the candidate"):
         promoting(1, score="log10_flux_mae")
+
+
+INCOMPARABLE = "left out version 3 cannot be compared with Production, 1"
+FITTED_THERE = "left out version 2: its postprocessing was fitted on the validation regions"
+UNDEFINED = "left out version 2: its validation BSS of M1.0 is undefined"
+
+#: Versions by skill and peculiarities, whether the first is Production, the best, and a line.
+BEST = [
+    ([(0.3, {}), (0.8, FLATTERED)], False, 1, FITTED_THERE),
+    ([(0.8, FLATTERED), (0.3, FLATTERED)], False, 1, "is the best of the 2 versions"),
+    ([(0.8, FLATTERED), (0.5, {})], True, 2, "its score there is optimistic"),
+    ([(0.3, {}), (0.5, {}), (0.8, OTHER_DATA)], True, 2, INCOMPARABLE),
+    ([(0.3, {}), (0.5, {}), (0.8, {"with_forecasts": False})], True, 2, INCOMPARABLE),
+    ([(0.3, {}), (0.5, {}), (0.8, {"table": labels(1000)})], True, 2, INCOMPARABLE),
+    ([(0.5, {}), (0.8, {}), (0.3, OTHER_REGIONS)], True, 2, "left out version 3 is worse than"),
+    ([(0.5, {}), (0.8, {**OTHER_DATA, "table": QUIET})], False, 1, "is undefined"),
+    ([(0.3, {}), (0.8, {**OTHER_REGIONS, "table": QUIET})], False, 1, UNDEFINED),
+]
+
+
+@pytest.mark.parametrize(("versions", "in_production", "best", "line"), BEST, ids=range(len(BEST)))
+def test_best_is_the_best_that_can_be_compared_and_the_others_are_named(
+    register, promoting, production, versions, in_production, best, line
+):
+    (skill, given), *others = versions
+    first = register(skill, **given)
+    if in_production:
+        promoting(first)
+    for skill, given in others:
+        register(skill, **given)
+    result = promoting("best")
+    assert production() == best
+    assert line in "\n".join(result.lines())
+
+
+def test_best_refuses_to_replace_production_by_what_is_worse_on_the_regions_in_common(
+    register, promoting, production
+):
+    promoting(register(0.8))
+    register(0.3, **OTHER_REGIONS)
+    with pytest.raises(PromotionRefused, match=r"version 2 is worse than Production"):
+        promoting("best")
+    assert production() == 1
+
+
+def test_without_events_in_any_validation_regions_nothing_is_the_best(register, promoting):
+    register(0.3, table=QUIET)
+    with pytest.raises(PromotionRefused, match=r"is undefined, as without events.*-P event="):
+        promoting("best")
 
 
 def test_best_follows_the_score_that_is_asked_for(register, promoting, production):

@@ -23,25 +23,23 @@ NAME = "climatology"
 FLUX = np.array([1e-9, 4e-6, 3e-5, 2e-4])
 
 
-@pytest.fixture(scope="module")
-def two_versions(home):
-    """Versions 1 and 2 of a model that nobody has promoted yet."""
+def packaged(run, name: str = NAME):
+    """Package and register a climatology."""
     origin = Origin("0" * 64, "tiny", True, (11000,), len(FLUX))
     forecaster = fit_climatology(FLUX, spec=ForecasterSpec(image_size=32), origin=origin)
     example = np.ones((N_STEPS, N_CHANNELS, 32, 32), dtype=np.uint8)
+    about = {"example": example, "family": "climatology", "model_name": name, "tags": {}}
+    return package(run, forecaster, **about)
+
+
+@pytest.fixture(scope="module")
+def two_versions(home):
+    """Versions 1 and 2 of a model that nobody has promoted yet."""
     result = []
     with working_in(home.folder):
-        for n in range(2):
+        for _ in range(2):
             with start("baseline", name="climatology") as run:
-                version = package(
-                    run,
-                    forecaster,
-                    example=example,
-                    family="climatology",
-                    model_name=NAME,
-                    tags={"n": n},
-                )
-            result.append(version)
+                result.append(packaged(run))
     return result
 
 
@@ -77,11 +75,7 @@ def test_versions_come_newest_first_with_their_run(at_home, two_versions):
         registry.get_version(NAME, 7)
     with pytest.raises(ModelNotFound, match=r"'Production'.*-e promote"):
         registry.production_version(NAME)
-
-
-def test_an_alias_is_case_sensitive(unpromoted):
-    promotions.move_production(unpromoted[0])
-    with pytest.raises(ModelNotFound, match="'production'"):
+    with pytest.raises(ModelNotFound, match="'production'"):  # case-sensitive
         registry.production_version(NAME, "production")
 
 
@@ -93,21 +87,11 @@ def test_promotion_moves_the_alias_and_records_which_version_was_there(unpromote
     assert promotions.move_production(second) == 1
     assert tags_and_aliases()[1] == {"Production": 2}
     assert promotions.previous_production(second) == 1
-
-
-def test_promoting_the_same_version_twice_changes_nothing(unpromoted):
-    promotions.move_production(unpromoted[0])
-    promotions.move_production(unpromoted[1])
     before = tags_and_aliases()
-    assert promotions.move_production(unpromoted[1]) == 2
+    assert promotions.move_production(second) == 2  # twice changes nothing
     assert tags_and_aliases() == before
-
-
-def test_a_promotion_after_the_alias_was_deleted_replaces_nothing(unpromoted):
-    promotions.move_production(unpromoted[0])
-    promotions.move_production(unpromoted[1])
     MlflowClient().delete_registered_model_alias(NAME, "Production")
-    assert promotions.move_production(unpromoted[1]) is None
+    assert promotions.move_production(second) is None
 
 
 def test_the_alias_address_loads_the_promoted_version(unpromoted, monkeypatch):
@@ -126,19 +110,13 @@ def test_the_downloaded_forecaster_is_the_one_that_was_packaged(at_home, two_ver
     assert forecast.probability_of("M1.0") == pytest.approx([0.5, 0.5])
 
 
-@pytest.mark.parametrize(
-    "uri", ["models:/no-such/1", f"models:/{NAME}/7", f"models:/{NAME}@Best", f"runs:/{'0' * 32}/m"]
-)
-def test_an_address_that_names_nothing_is_not_found(at_home, two_versions, tmp_path, uri):
-    with pytest.raises(ModelNotFound, match=uri):
-        registry.download_uri(uri, tmp_path)
-
-
-def test_a_run_without_a_forecaster_is_not_found(at_home, tmp_path):
+def test_an_address_that_names_no_forecaster_is_not_found(at_home, two_versions, tmp_path):
     with start("pack", name="no model") as run:
         run.log_text("x", "model/notes.txt")
-    with pytest.raises(ModelNotFound, match=f"runs:/{run.id}/model"):
-        registry.download_uri(f"runs:/{run.id}/model", tmp_path)
+    missing = ["models:/no-such/1", f"models:/{NAME}/7", f"models:/{NAME}@Best"]
+    for uri in (*missing, f"runs:/{'0' * 32}/m", f"runs:/{run.id}/model"):
+        with pytest.raises(ModelNotFound, match=uri):
+            registry.download_uri(uri, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -150,14 +128,14 @@ def test_a_run_without_a_forecaster_is_not_found(at_home, tmp_path):
     ],
 )
 def test_a_store_that_fails_on_the_way_is_not_called_a_missing_model(
-    models, at_home, tmp_path, monkeypatch, failure
+    two_versions, at_home, tmp_path, monkeypatch, failure
 ):
     def fail(**_given):
         raise failure
 
     monkeypatch.setattr("mlflow.artifacts.download_artifacts", fail)
     with pytest.raises(TrackingUnavailable, match=r"timed out|reset by peer|No space left"):
-        registry.download_uri("models:/solar-flare/1", tmp_path)
+        registry.download_uri(two_versions[0].uri, tmp_path)
 
 
 def test_a_registry_that_fails_is_not_called_a_missing_alias(at_home, monkeypatch):
@@ -173,11 +151,7 @@ def test_a_registry_that_fails_is_not_called_a_missing_alias(at_home, monkeypatc
 def test_a_registration_that_was_interrupted_and_resumed_makes_one_version(
     at_home, monkeypatch, request, step
 ):
-    origin = Origin("0" * 64, "tiny", True, (11000,), len(FLUX))
-    one = fit_climatology(FLUX, spec=ForecasterSpec(image_size=32), origin=origin)
-    example = np.ones((N_STEPS, N_CHANNELS, 32, 32), dtype=np.uint8)
     name = request.node.name
-    about = {"example": example, "family": "climatology", "model_name": name, "tags": {}}
     real = getattr(MlflowClient, step)
 
     def stopped(*given, **named):
@@ -188,8 +162,8 @@ def test_a_registration_that_was_interrupted_and_resumed_makes_one_version(
         with monkeypatch.context() as patch:
             patch.setattr(MlflowClient, step, stopped)
             with pytest.raises(KeyboardInterrupt):
-                package(run, one, **about)
-        version = package(run, one, **about)
+                packaged(run, name)
+        version = packaged(run, name)
     assert [v.version for v in registry.versions(name)] == [version.version] == [1]
     result = MlflowClient().search_logged_models(["0"], f"source_run_id = '{run.id}'")
     assert [model.model_id for model in result] == [version.model_id]

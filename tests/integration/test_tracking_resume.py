@@ -37,23 +37,19 @@ def failed(params):
     return run
 
 
-def test_a_run_is_resumed_under_its_own_id(failed):
-    assert MlflowClient().get_run(failed.id).data.tags["flare.error"] == "gone"
+def test_a_run_is_resumed_under_its_own_id_and_logs_no_step_twice(failed):
+    client = MlflowClient()
+    assert client.get_run(failed.id).data.tags["flare.error"] == "gone"
     with start("train", name="again", resume=failed.id) as run:
-        assert MlflowClient().get_run(failed.id).info.status == "RUNNING"
-    result = MlflowClient().get_run(failed.id)
-    assert (run.id, result.info.status) == (failed.id, "FINISHED")
-    assert "flare.error" not in result.data.tags
-
-
-def test_a_step_that_was_logged_before_is_not_logged_again(failed):
-    with start("train", name="again", resume=failed.id) as run:
+        assert client.get_run(failed.id).info.status == "RUNNING"
         for step in (2, 3, 4):
             run.log_metrics({"loss": step / 10}, step=step)
         run.log_metrics({"best": 4.0, "same": 1.0})
-    client = MlflowClient()
+    result = client.get_run(failed.id)
+    assert (run.id, result.info.status) == (failed.id, "FINISHED")
+    assert "flare.error" not in result.data.tags
     assert [one.step for one in client.get_metric_history(run.id, "loss")] == [1, 2, 3, 4]
-    assert client.get_run(run.id).data.metrics["best"] == 4
+    assert result.data.metrics["best"] == 4
     assert len(client.get_metric_history(run.id, "same")) == 1
 
 
@@ -65,25 +61,17 @@ def test_the_newest_unfinished_run_is_the_one_with_the_same_parameters(failed, p
     assert newest_unfinished("train", {**params, "not_logged": 4}) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "typed"),
-    [("learning_rate", "0.001"), ("mirror", "true"), ("pack_dir", ""), ("epochs", "3.0")],
-)
-def test_another_spelling_of_the_same_value_is_the_same(params, monkeypatch, name, typed):
+def test_another_spelling_of_the_same_value_is_the_same(params, monkeypatch):
     joined = MlflowClient().create_run("0").info.run_id
-    MlflowClient().log_param(joined, name, typed)
+    typed = {"learning_rate": "0.001", "mirror": "true", "pack_dir": "", "epochs": "3.0"}
+    for name, text in typed.items():
+        MlflowClient().log_param(joined, name, text)
     monkeypatch.setenv("MLFLOW_RUN_ID", joined)
     with suppress(DatasetInvalid), start("train", name="one") as run:
         run.log_params(params)
         raise DatasetInvalid("gone")
     assert newest_unfinished("train", params) == joined
-
-
-def test_a_finished_run_is_not_resumed(params):
-    with start("train", name="one") as run:
-        run.log_params(params)
-        assert newest_unfinished("train", params) is None  # it is alive
-    assert newest_unfinished("train", params) is None
+    assert newest_unfinished("train", params | {"mirror": False}) is None
 
 
 def test_a_run_whose_process_was_killed_is_found_and_loses_nothing(tmp_path):
@@ -113,21 +101,6 @@ def test_a_run_whose_process_was_killed_is_found_and_loses_nothing(tmp_path):
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_run_that_is_still_running_cannot_be_resumed():
-    with start("train", name="one") as run:  # noqa: SIM117
-        with pytest.raises(PlaceInUse, match="another process"):
-            start("train", name="two", resume=run.id).__enter__()
-
-
-def test_there_must_be_a_run_to_resume():
-    with pytest.raises(ModelNotFound, match="no run aaaa"):
-        start("train", name="none", resume="a" * 32).__enter__()
-    run_id = MlflowClient().create_run("0").info.run_id
-    MlflowClient().delete_run(run_id)
-    with pytest.raises(ModelNotFound, match="was deleted"):
-        start("train", name="none", resume=run_id).__enter__()
-
-
 def test_the_run_that_mlflow_run_made_says_which_one_was_resumed(failed, monkeypatch):
     made = MlflowClient().create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
@@ -137,13 +110,22 @@ def test_the_run_that_mlflow_run_made_says_which_one_was_resumed(failed, monkeyp
     assert "loss" not in MlflowClient().get_run(made).data.metrics
 
 
-def test_a_finished_run_is_not_trained_again():
+def test_only_an_unfinished_run_of_the_entry_point_that_no_process_works_on_is_resumed(
+    failed, params
+):
     with start("train", name="one") as run:
-        run.log_params({"epochs": 1})
-    with pytest.raises(ConfigInvalid, match="is finished"):
-        start("train", name="again", resume=run.id).__enter__()
-
-
-def test_a_run_of_another_entry_point_is_not_resumed(failed):
-    with pytest.raises(ConfigInvalid, match="is one of train, not of baseline"):
-        start("baseline", name="again", resume=failed.id).__enter__()
+        run.log_params(params | {"epochs": 7})
+        assert newest_unfinished("train", params | {"epochs": 7}) is None
+        with pytest.raises(PlaceInUse, match="another process"):
+            start("train", name="two", resume=run.id).__enter__()
+    assert newest_unfinished("train", params | {"epochs": 7}) is None
+    deleted = MlflowClient().create_run("0").info.run_id
+    MlflowClient().delete_run(deleted)
+    for entry, resume, error, words in (
+        ("train", run.id, ConfigInvalid, "is finished"),
+        ("baseline", failed.id, ConfigInvalid, "is one of train, not of baseline"),
+        ("train", "a" * 32, ModelNotFound, "no run aaaa"),
+        ("train", deleted, ModelNotFound, "was deleted"),
+    ):
+        with pytest.raises(error, match=words):
+            start(entry, name="again", resume=resume).__enter__()

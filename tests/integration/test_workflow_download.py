@@ -88,18 +88,14 @@ def test_a_download_that_fails_is_a_failed_run_that_says_why(store, server, tmp_
 
 
 def test_the_command_prints_the_census_and_says_what_to_do_next(typed, server, content, tmp_path):
-    code, out, err = typed(source=server.tell("/a", Served(content)), dest=tmp_path / "raw")
+    url = server.tell("/a", Served(content))
+    code, out, err = typed(source=url, dest=tmp_path / "raw")
     assert code == 0
     assert "magnetogram" in out
     assert "not the whole of SDOBenchmark" in out
     assert out.splitlines()[-1] == f"next: mlflow run . -e pack -P data_dir={tmp_path}/raw"
     assert "unpacked 80 files" in err
     assert "%|" not in err  # no bar where there is no terminal
-
-
-def test_a_second_time_it_says_that_the_dataset_is_there(typed, server, content, tmp_path):
-    url = server.tell("/a", Served(content))
-    typed(source=url, dest=tmp_path / "raw")
     code, out, _ = typed(source=url, dest=tmp_path / "raw")
     assert (code, len(server.seen)) == (0, 1)
     assert "was here already and is unchanged" in out

@@ -2,7 +2,6 @@ import json
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -16,6 +15,7 @@ from flare.workflows import inspect
 from flare.workflows.inspect import choose_sample, title_of
 
 FIGURES = {"sample", "labels", "missing", "brightness", "census"}
+COMPARISON = "comparison"
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,9 @@ def inspected(home):
     from workplace import working_in
 
     with working_in(home.folder), counted_marks() as marks:
-        done = inspect.run(
-            InspectConfig(data_dir=home.data, processes=1, output_dir=home.folder / "inspection")
-        )
-    assert len(marks) == len(FIGURES)
+        settings = {"data_dir": home.data, "compare_with": home.data, "processes": 1}
+        done = inspect.run(InspectConfig(**settings, output_dir=home.folder / "inspection"))
+    assert len(marks) == len(FIGURES) + 1
     return done
 
 
@@ -54,10 +53,10 @@ def looked_at(at_home, tmp_path):
 
 def test_figures_and_the_counts_are_in_the_output_folder(inspected):
     names = {path.name for path in inspected.folder.iterdir()}
-    assert names == {f"{name}.png" for name in FIGURES} | {"census.json"}
+    assert names == {f"{name}.png" for name in FIGURES | {COMPARISON}} | {"census.json"}
     content = json.loads((inspected.folder / "census.json").read_text(encoding="utf-8"))
     assert content == inspected.census.as_dict()
-    for name in FIGURES:
+    for name in FIGURES | {COMPARISON}:
         with Image.open(inspected.folder / f"{name}.png") as image:
             assert image.format == "PNG"
 
@@ -76,22 +75,24 @@ def test_the_run_keeps_counts_data_and_figures(inspected, fetch, at_home):
     contexts = [one.tags[0].value for one in run.inputs.dataset_inputs]
     assert sorted(contexts) == ["test", "training"]
     logged = {one.path for one in MlflowClient().list_artifacts(inspected.run_id, "figures")}
-    assert logged == {f"figures/{name}.png" for name in FIGURES}
+    assert logged == {f"figures/{name}.png" for name in FIGURES | {COMPARISON}}
 
 
 def test_the_sample_is_the_strongest_of_the_most_complete_of_the_test_split(inspected, home):
     # The first sample lacks an image; of the others the third region has the largest label.
     table = read_table(home.data, "test")
     assert inspected.sample == table["id"][table["peak_flux"].idxmax()]
+    split = inspected.census.splits["test"]
+    assert title_of(split, 0) == (
+        "Active region 12000, issued 2014-01-01 12:00 UTC; label of the next 24 h: quiet  (test)"
+    )
+    assert title_of(split, 2).endswith("label of the next 24 h: C4.1  (test)")
 
 
-def test_a_sample_is_found_by_its_id_in_whichever_split_it_is(inspected, home):
+def test_a_sample_is_chosen_by_its_id_or_split(inspected, home):
     wanted = read_table(home.data, "training")["id"][5]
     split, row = choose_sample(inspected.census, split="test", sample=wanted)
     assert (split.name, row) == ("training", 5)
-
-
-def test_the_other_split_can_be_asked_for(inspected):
     split, row = choose_sample(inspected.census, split="training")
     assert split.name == "training"
     assert split.table["peak_flux"][row] == split.table["peak_flux"].max()
@@ -108,33 +109,10 @@ def test_a_strong_sample_with_gaps_stands_back_behind_a_whole_one(inspected):
     assert present[row].all()
 
 
-def test_the_title_says_region_issue_time_and_label(inspected):
-    split = inspected.census.splits["test"]
-    assert title_of(split, 0) == (
-        "Active region 12000, issued 2014-01-01 12:00 UTC; label of the next 24 h: quiet  (test)"
-    )
-    assert title_of(split, 2).endswith("label of the next 24 h: C4.1  (test)")
-
-
-def test_an_unknown_sample_is_answered_with_close_ones_before_anything_is_read(
-    looked_at, monkeypatch
-):
-    monkeypatch.setattr(inspect, "take_census", lambda *_a, **_k: pytest.fail("too late"))
-    with pytest.raises(ConfigInvalid) as refusal:
-        looked_at(sample="12010_2014_01_21_00_00_00_7")
-    assert "sample=12010_2014_01_21_00_00_00_7: " in str(refusal.value)
-    assert "12010_2014_01_21_00_00_00_0" in str(refusal.value)
-
-
-def test_a_split_that_is_not_there_is_named_with_the_one_that_is(looked_at, home, tmp_path):
-    shutil.copytree(home.data / "training", tmp_path / "one" / "training")
-    with pytest.raises(DatasetNotFound, match=r"no test split, only training; pass -P split=tr"):
-        looked_at(data_dir=tmp_path / "one", split="test")
-
-
 def test_one_real_split_without_any_image_is_drawn_all_the_same_and_not_called_synthetic(
-    looked_at, home, tmp_path
+    looked_at, home, monkeypatch, tmp_path
 ):
+    monkeypatch.setattr(inspect, "save", lambda _figure, path: path.touch())
     data = tmp_path / "one"
     (data / "training").mkdir(parents=True)
     shutil.copy(home.data / "training" / "meta_data.csv", data / "training")
@@ -146,17 +124,36 @@ def test_one_real_split_without_any_image_is_drawn_all_the_same_and_not_called_s
     assert {path.stem for path in looked.folder.glob("*.png")} == FIGURES
 
 
-def test_a_folder_that_is_not_a_dataset_leaves_no_output(looked_at, tmp_path):
-    with pytest.raises(DatasetNotFound, match=r"no training/meta_data\.csv in"):
-        looked_at(data_dir=tmp_path / "nowhere")
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_output_folder_that_cannot_be_made_is_refused_first(looked_at, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        (
+            {"sample": "12010_2014_01_21_00_00_00_7"},
+            ConfigInvalid,
+            "sample=12010_2014_01_21_00_00_00_7: .* similar ids are 12010_2014_01_21_00_00_00_",
+        ),
+        (
+            {"data_dir": "one", "split": "test"},
+            DatasetNotFound,
+            "no test split, only training; pass -P split=tr",
+        ),
+        ({"data_dir": "nowhere"}, DatasetNotFound, r"no training/meta_data\.csv in"),
+        ({"compare_with": "nowhere"}, DatasetNotFound, r"no training/meta_data\.csv in"),
+        ({"output_dir": "file/out"}, ConfigInvalid, "output_dir="),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_read_or_written(
+    looked_at, home, monkeypatch, tmp_path, settings, error, words
+):
     monkeypatch.setattr(inspect, "take_census", lambda *_a, **_k: pytest.fail("too late"))
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigInvalid, match="output_dir="):
-        looked_at(output_dir=Path(tmp_path / "file" / "out"))
+    (tmp_path / "one/training").mkdir(parents=True)
+    shutil.copy(home.data / "training/meta_data.csv", tmp_path / "one/training")
+    places = settings.keys() & {"data_dir", "compare_with", "output_dir"}
+    folders = {key: tmp_path / settings[key] for key in places}
+    with pytest.raises(error, match=words):
+        looked_at(**settings | folders)
+    assert not (tmp_path / "out").exists()
 
 
 def test_ctrl_c_ends_the_run_as_killed_and_leaves_no_output(

@@ -32,7 +32,7 @@ def job(home):
         return main.run(config)
 
 
-def test_every_stage_is_a_finished_child_run_in_its_order(job, newest):
+def test_every_stage_is_a_finished_child_run_and_the_job_has_their_seconds_alone(job, newest):
     whole = newest("main")
     wanted = f"attributes.start_time >= {whole.info.start_time}"
     result = MlflowClient().search_runs(["0"], wanted, order_by=["attributes.start_time ASC"])
@@ -41,11 +41,12 @@ def test_every_stage_is_a_finished_child_run_in_its_order(job, newest):
     assert {one.info.status for one in result} == {"FINISHED"}
     parents = {one.data.tags.get("mlflow.parentRunId") for one in result[1:]}
     assert parents == {whole.info.run_id}
-
-
-def test_the_whole_job_has_the_seconds_of_every_stage_and_no_copy_of_their_scores(job, newest):
     stages = ("data", "baseline", "train", "evaluate", "promote_and_predict")
-    assert set(newest("main").data.metrics) == {f"seconds/{stage}" for stage in stages}
+    assert set(whole.data.metrics) == {f"seconds/{stage}" for stage in stages}
+    logged = set(whole.data.params)
+    assert "epochs" in logged
+    # The size of a synthetic set is no parameter of a job on another dataset.
+    assert logged & {"samples", "test_share", "difficulty", "data_seed"} == set()
 
 
 def test_the_better_of_both_on_validation_is_promoted_and_forecasts(job, at_home):
@@ -82,48 +83,33 @@ def test_synthesize_never_writes_over_a_dataset(at_home, newest, tmp_path):
     assert newest("synthesize").info.status == "FAILED"
 
 
-def test_a_synthetic_set_of_another_size_than_is_asked_for_is_not_used_in_silence(tmp_path):
-    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 448, "n_test": 192}
-    made["test"] = "as_observed"
+MADE = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 448, "n_test": 192}
+
+
+@pytest.mark.parametrize(
+    ("description", "fits", "other", "error", "words"),
+    [
+        (MADE | {"test": "as_observed"}, {}, {"data_seed": 9}, ConfigInvalid, "seed=0, not 9"),
+        (MADE, {"test": "selected"}, {}, ConfigInvalid, "test=selected, not as_observed"),
+        (None, None, {}, DatasetInvalid, r"dataset\.json"),
+    ],
+    ids=["another seed", "made before there was a choice of the test regions", "damaged"],
+)
+def test_a_synthetic_set_that_was_made_otherwise_is_not_used_in_silence(
+    tmp_path, description, fits, other, error, words
+):
     with working_in(tmp_path):
         SYNTHETIC_DIR.mkdir(parents=True)
-        (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
-        ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig())
-        with pytest.raises(
-            ConfigInvalid, match=r"data_seed: data/synthetic was made with seed=0, not 9"
-        ):
-            ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig(data_seed=9))
-
-
-def test_a_synthetic_set_made_before_there_was_a_choice_has_selected_test_regions(tmp_path):
-    made = {"name": "synthetic", "synthetic": True, "seed": 0, "n_training": 448, "n_test": 192}
-    with working_in(tmp_path):
-        SYNTHETIC_DIR.mkdir(parents=True)
-        (SYNTHETIC_DIR / "dataset.json").write_text(json.dumps(made), encoding="utf-8")
-        ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig(test="selected"))
-        with pytest.raises(ConfigInvalid, match="was made with test=selected, not as_observed"):
-            ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig())
-
-
-def test_a_damaged_description_of_the_synthetic_set_is_one_line(tmp_path):
-    with working_in(tmp_path):
-        SYNTHETIC_DIR.mkdir(parents=True)
-        (SYNTHETIC_DIR / "dataset.json").write_text("{", encoding="utf-8")
-        with pytest.raises(DatasetInvalid, match=r"dataset\.json"):
-            ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig())
-
-
-def test_the_size_of_a_synthetic_set_is_not_a_parameter_of_a_job_on_another(job, newest):
-    logged = set(newest("main").data.params)
-    assert "epochs" in logged
-    assert logged & {"samples", "test_share", "difficulty", "data_seed"} == set()
+        text = "{" if description is None else json.dumps(description)
+        (SYNTHETIC_DIR / "dataset.json").write_text(text, encoding="utf-8")
+        if fits is not None:
+            ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig(**fits))
+        with pytest.raises(error, match=words):
+            ensure_synthetic(SYNTHETIC_DIR, SynthesizeConfig(**other))
 
 
 def test_a_damaged_store_is_one_line(tmp_path):
     with working_in(tmp_path):
         (tmp_path / "mlflow.db").write_text("no database at all, " * 100, encoding="utf-8")
-        with (
-            pytest.raises(TrackingUnavailable, match=r"MLflow at sqlite.* refused: "),
-            start("promote", name="promote"),
-        ):
-            pass
+        with pytest.raises(TrackingUnavailable, match=r"MLflow at sqlite.* refused: "):
+            start("promote", name="promote").__enter__()

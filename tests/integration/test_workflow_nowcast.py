@@ -141,7 +141,6 @@ def test_the_terminal_says_what_it_is_worth(done, capsys) -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"max_age": 5}, InputInvalid, "the newest image is 8 min old"),
         ({"time": "2026-04-04T11:40Z"}, InputInvalid, "no forecast of 3 regions"),  # no later image
         ({"time": "2026-04-07T12:00Z"}, InputInvalid, "no region of the 48 hours"),
         ({"time": "2999-01-01T00:00Z"}, ConfigInvalid, "in the future"),

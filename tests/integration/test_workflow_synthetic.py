@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 
 from benchmarks.shuffled_images import shuffled, trained_and_scored
-from flare.config import InspectConfig, SynthesizeConfig, TrainConfig
+from flare.config import SynthesizeConfig, TrainConfig
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.splits import split_by_region
-from flare.errors import DatasetInvalid, DatasetNotFound
+from flare.errors import DatasetInvalid
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.verification.inputs import Observations
-from flare.workflows import inspect, synthesize
-from flare.workflows.evaluation.comparison import ScoreSettings, compare
+from flare.workflows import synthesize
+from flare.workflows.evaluation.comparison import compare
 from flare.workflows.fitting.training_data import TrainingData, open_packed, split_sizes
 
 from workplace import working_in
@@ -38,28 +38,18 @@ def test_the_oracle_is_scored_on_both_splits_and_logged(made):
     assert made.oracle["training"].get("C1.0", "roc_area").value > 0.7
 
 
-def test_the_oracle_issues_the_true_probabilities_in_the_order_of_the_samples(made, tables):
+def test_the_oracle_forecasts_the_true_probabilities_in_the_order_of_the_samples(made, tables):
     backwards = tables["test"].iloc[::-1]
     forecast = oracle_of(made.summary.path, backwards, tables["training"])
     known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv").set_index("id")
-    np.testing.assert_array_equal(forecast.probability[:, 0], known.loc[backwards["id"], "p_B1.0"])
-
-
-def test_the_alarm_thresholds_of_the_oracle_do_not_depend_on_the_scored_labels(made, tables):
-    other = tables["test"].assign(peak_flux=1e-3)
-    thresholds = [
-        oracle_of(made.summary.path, table, tables["training"]).thresholds
-        for table in (tables["test"], other)
-    ]
-    assert thresholds[0] == thresholds[1]
-
-
-def test_the_true_probabilities_hold_on_regions_as_they_come(made, tables):
-    truth = true_probabilities(made.summary.path, tables["test"], "test")
-    known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv").set_index("id")
-    np.testing.assert_array_equal(
-        truth.probability[:, truth.events.index("M1.0")], known.loc[tables["test"]["id"], "p_M1.0"]
-    )
+    known = known.loc[backwards["id"]]
+    np.testing.assert_array_equal(forecast.probability[:, 0], known["p_B1.0"])
+    truth = true_probabilities(made.summary.path, backwards, "test")
+    column = truth.events.index("M1.0")
+    np.testing.assert_array_equal(truth.probability[:, column], known["p_M1.0"])
+    # Its thresholds are those of the training labels alone.
+    other = oracle_of(made.summary.path, backwards.assign(peak_flux=1e-3), tables["training"])
+    assert other.thresholds == forecast.thresholds
 
 
 @pytest.mark.parametrize("said", ['{"test": "selected"}', "{}"])
@@ -76,7 +66,7 @@ def test_all_forecasters_are_compared_with_the_true_probabilities_too(made, tabl
     result = compare(
         {"model": oracle, "climatology": oracle, "oracle": oracle},
         Observations.from_table(table),
-        settings=ScoreSettings(resamples=20),
+        resamples=20,
         subsets={"all": np.ones(len(table), dtype=bool)},
         in_subsets=["model"],
         true_probabilities=true_probabilities(made.summary.path, table, "test"),
@@ -90,41 +80,28 @@ def test_a_dataset_without_an_oracle_has_none(home):
     assert oracle_of(home.data, table, table) is None
 
 
-def test_an_oracle_that_does_not_know_a_sample_is_refused(made, tables):
-    stranger = tables["test"].assign(id="1_2014_01_01_00_00_00_0")
-    with pytest.raises(DatasetInvalid, match="lacks samples"):
-        oracle_of(made.summary.path, stranger, tables["training"])
-
-
-def test_a_damaged_oracle_is_one_line(made, tables, tmp_path):
-    (tmp_path / "oracle").mkdir()
-    (tmp_path / "oracle" / "oracle.csv").write_text("nothing\n1\n")
-    with pytest.raises(DatasetInvalid, match="is not a table with an id"):
-        oracle_of(tmp_path, tables["test"], tables["training"])
-
-
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "words"),
     [
-        lambda known: pd.concat([known, known.iloc[[0]]]),
-        lambda known: known.astype({"p_M1.0": object}).replace({"p_M1.0": known["p_M1.0"][0]}, "x"),
+        (lambda known: known.iloc[1:], "lacks samples"),
+        (lambda known: pd.concat([known, known.iloc[[0]]]), "lacks samples"),
+        (
+            lambda known: known.astype({"p_M1.0": object}).replace(known["p_M1.0"][0], "x"),
+            "lacks samples",
+        ),
+        (lambda known: known[["p_B1.0"]], "is not a table with an id"),
+        (
+            lambda known: known.drop(columns="p_B1.0"),
+            r"has no p_B1\.0: an older version.*synthesize",
+        ),
     ],
 )
-def test_an_oracle_with_a_sample_twice_or_a_word_for_a_number_is_refused(
-    made, tables, tmp_path, damage
-):
+def test_a_damaged_oracle_is_refused_in_one_line(made, tables, tmp_path, damage, words):
     known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv")
+    known = known.sort_values("id", key=lambda ids: ~ids.isin(tables["test"]["id"]), kind="stable")
     (tmp_path / "oracle").mkdir()
-    damage(known).to_csv(tmp_path / "oracle" / "oracle.csv", index=False)
-    with pytest.raises(DatasetInvalid, match="lacks samples"):
-        oracle_of(tmp_path, tables["test"], tables["training"])
-
-
-def test_an_oracle_of_before_the_fourth_event_says_what_to_do(made, tables, tmp_path):
-    known = pd.read_csv(made.summary.path / "oracle" / "oracle.csv")
-    (tmp_path / "oracle").mkdir()
-    known.drop(columns="p_B1.0").to_csv(tmp_path / "oracle" / "oracle.csv", index=False)
-    with pytest.raises(DatasetInvalid, match=r"has no p_B1\.0: an older version.*synthesize"):
+    damage(known.reset_index(drop=True)).to_csv(tmp_path / "oracle" / "oracle.csv", index=False)
+    with pytest.raises(DatasetInvalid, match=words):
         oracle_of(tmp_path, tables["test"], tables["training"])
 
 
@@ -133,38 +110,21 @@ def test_the_sizes_of_the_real_set_can_be_asked_for():
     assert split_sizes(config) == {"n_training": 8336, "n_test": 886}
 
 
-def test_two_datasets_are_drawn_for_comparison(made, home, tmp_path):
-    with working_in(tmp_path):
-        config = InspectConfig(
-            data_dir=made.summary.path,
-            compare_with=home.data,
-            output_dir=tmp_path / "out",
-            processes=1,
-        )
-        inspect.run(config)
-    assert (tmp_path / "out" / "comparison.png").stat().st_size > 50_000
-
-
-def test_a_missing_dataset_to_compare_with_is_refused_first(made, tmp_path):
-    with working_in(tmp_path), pytest.raises(DatasetNotFound, match="nowhere"):
-        inspect.run(InspectConfig(data_dir=made.summary.path, compare_with=tmp_path / "nowhere"))
-
-
 @pytest.mark.slow
 def test_a_network_given_shuffled_images_learns_nothing(tmp_path):
     """On the easy set, where the same network given the right images learns a lot."""
     with working_in(tmp_path):
-        config = SynthesizeConfig(data_dir=tmp_path / "easy", samples=260, difficulty="easy")
+        config = SynthesizeConfig(data_dir=tmp_path / "easy", samples=160, difficulty="easy")
         synthesize.run(config)
         train = TrainConfig(
-            data_dir=tmp_path / "easy", image_size=64, epochs=20, width=8, accelerator="cpu"
+            data_dir=tmp_path / "easy", image_size=32, epochs=8, width=8, accelerator="cpu"
         )
-        pack = open_packed(train, 64)
+        pack = open_packed(train, 32)
         rows = pack.split("training")
         data = TrainingData(pack, rows, split_by_region(rows.table, validation_share=0.25))
         right = trained_and_scored(data, pack.split("test"), train)
         wrong = trained_and_scored(shuffled(data, seed=0), pack.split("test"), train)
-    # Of 19 regions; what is learned depends on the processor's roundings, 0.22 to 0.4 so far.
+    # Of about ten regions; what is learned, 0.45 here, depends on the processor's roundings.
     assert right.get("C1.0", "roc_area").low > 0.7
     assert right.value("C1.0", "brier_skill_score") > 0.1
     # Not the ROC area: see benchmarks/shuffled_images.py. By chance alone there was 0.09 once.

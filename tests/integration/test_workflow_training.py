@@ -50,101 +50,72 @@ def artifacts(run_id: str) -> set[str]:
     return {one.path for one in [*top, *inside]}
 
 
-def test_both_are_versions_of_one_model_and_know_their_kind(models):
-    result = [(one.version.version, one.version.kind) for one in (models.forest, models.network)]
-    assert result == [(1, "forest"), (2, "cnn")]
+def test_both_are_finished_runs_and_versions_of_one_model_with_their_kind_and_data(models, runs):
+    versions = [(one.version.version, one.version.kind) for one in (models.forest, models.network)]
+    assert versions == [(1, "forest"), (2, "cnn")]
+    for name, entry, kind in (("forest", "baseline", "forest"), ("network", "train", "cnn")):
+        run = runs[name]
+        wanted = {"flare.entry": entry, "flare.kind": kind, "flare.data": "tiny"}
+        assert run.info.status == "FINISHED"
+        assert wanted.items() <= run.data.tags.items()
+        assert run.data.tags["flare.synthetic"] == "true"
+        assert len(run.data.tags["flare.data_fingerprint"]) == 64
+        assert "SYNTHETIC" in run.data.tags["mlflow.note.content"]
+        # Every region that it was fitted or postprocessed on.
+        assert getattr(models, name).forecaster.origin.active_regions == tuple(
+            range(11000, 11080, 10)
+        )
 
 
-@pytest.mark.parametrize(("name", "entry"), [("forest", "baseline"), ("network", "train")])
-def test_a_training_is_finished_and_tagged_with_entry_kind_and_data(runs, name, entry):
-    run, kind = runs[name], {"forest": "forest", "network": "cnn"}[name]
-    wanted = {"flare.entry": entry, "flare.kind": kind, "flare.data": "tiny"}
-    assert run.info.status == "FINISHED"
-    assert wanted.items() <= run.data.tags.items()
-    assert run.data.tags["flare.synthetic"] == "true"
-    assert len(run.data.tags["flare.data_fingerprint"]) == 64
-
-
-def test_a_network_says_in_which_precision_it_was_trained(runs):
-    assert runs["network"].data.tags["flare.precision"] == "32-true"
-
-
-def test_every_parameter_is_logged(runs):
+def test_every_parameter_is_logged_as_mlproject_spells_it_and_what_changes_no_result_is_a_tag(runs):
     for name, config in (("forest", BaselineConfig), ("network", TrainConfig)):
         assert set(runs[name].data.params) == set(config.model_fields) - NO_RESULT
-    assert runs["network"].data.params["learning_rate"] == "0.001"
-
-
-def test_what_changes_no_result_is_a_tag(runs):
-    tags = runs["network"].data.tags
+    params, tags = runs["network"].data.params, runs["network"].data.tags
+    assert params["learning_rate"] == "0.001"
+    assert (params["pack_dir"], params["mirror"], params["shift"]) == ("", "true", "0.0")
     assert (tags["flare.processes"], tags["flare.accelerator"]) == ("1", "cpu")
-    assert tags["flare.resume"] == ""
+    assert (tags["flare.resume"], tags["flare.precision"]) == ("", "32-true")
     assert "flare.accelerator" not in runs["forest"].data.tags
 
 
-def test_a_parameter_is_spelled_as_mlproject_spells_it(runs):
-    params = runs["network"].data.params
-    assert (params["pack_dir"], params["mirror"], params["shift"]) == ("", "true", "0.0")
+@pytest.mark.parametrize("name", ["forest", "network"])
+def test_validation_scores_are_metrics_with_their_interval_and_the_versions_tags(
+    models, runs, name
+):
+    metrics = runs[name].data.metrics
+    for score in ("brier_skill_score", "true_skill_statistic"):
+        low, value, high = (
+            metrics[f"validation/M1.0/{score}{end}"] for end in ("_low", "", "_high")
+        )
+        # A percentile interval of four regions need not hold the value itself.
+        assert -1 <= low <= high <= 1
+        assert -1 <= value <= 1
+    assert metrics["validation/M1.0/n_events"] >= 1
+    assert metrics["validation/flux/log10_flux_mae"] > 0
+    assert not [key for key in metrics if key.startswith("test/")]
+    trained = getattr(models, name)
+    tags = MlflowClient().get_model_version("solar-flare", str(trained.version.version)).tags
+    value = trained.validation.value("M1.0", "brier_skill_score")
+    assert float(tags["flare.validation_brier_skill_score"]) == pytest.approx(value, abs=1e-6)
 
 
-def test_validation_scores_are_metrics_with_their_interval_and_number_of_events(runs):
-    for name in runs:
-        metrics = runs[name].data.metrics
-        for score in ("brier_skill_score", "true_skill_statistic"):
-            low, value, high = (
-                metrics[f"validation/M1.0/{score}{end}"] for end in ("_low", "", "_high")
-            )
-            # A percentile interval of four regions need not hold the value itself.
-            assert -1 <= low <= high <= 1
-            assert -1 <= value <= 1
-        assert metrics["validation/M1.0/n_events"] >= 1
-        assert metrics["validation/flux/log10_flux_mae"] > 0
-        assert not [key for key in metrics if key.startswith("test/")]
-
-
-def test_a_network_logs_every_epoch_as_a_step(models, at_home):
+def test_a_network_logs_every_epoch_as_a_step_and_both_log_their_figures(models, at_home):
     history = MlflowClient().get_metric_history(network_id(models), "epoch/train/loss")
     assert [one.step for one in history] == [1, 2]
-
-
-def test_figures_and_the_validation_scorecard_are_artifacts(models, at_home):
     forest = artifacts(models.forest.version.run_id)
     assert {"figures/feature_importance.png", "feature_importance.json"} <= forest
     assert {"figures/training_curve.png", "validation.json"} <= artifacts(network_id(models))
 
 
 def test_training_and_validation_rows_are_separate_dataset_inputs(runs):
-    for name in runs:
-        result = {
-            one.tags[0].value: json.loads(one.dataset.profile)["samples"]
-            for one in runs[name].inputs.dataset_inputs
-        }
-        assert set(result) == {"training", "validation"}
-        assert {one.dataset.name for one in runs[name].inputs.dataset_inputs} == {
-            "tiny training",
-            "tiny validation",
-        }
-        assert sum(result.values()) == 16
-        digests = {one.dataset.digest[:16] for one in runs[name].inputs.dataset_inputs}
-        assert digests == {runs[name].data.tags["flare.data_fingerprint"][:16]}
-
-
-def test_the_description_says_that_synthetic_scores_say_nothing_about_the_sun(runs):
-    for name in runs:
-        assert "SYNTHETIC" in runs[name].data.tags["mlflow.note.content"]
-
-
-def test_a_version_carries_the_score_that_promote_compares(models, at_home):
-    for trained in (models.forest, models.network):
-        tags = MlflowClient().get_model_version("solar-flare", str(trained.version.version)).tags
-        value = trained.validation.value("M1.0", "brier_skill_score")
-        assert float(tags["flare.validation_brier_skill_score"]) == pytest.approx(value, abs=1e-6)
-
-
-def test_a_forecaster_remembers_every_region_that_it_was_fitted_or_postprocessed_on(models):
-    regions = tuple(range(11000, 11080, 10))
-    for trained in (models.forest, models.network):
-        assert trained.forecaster.origin.active_regions == regions
+    for run in runs.values():
+        inputs = run.inputs.dataset_inputs
+        samples = {one.tags[0].value: json.loads(one.dataset.profile)["samples"] for one in inputs}
+        assert set(samples) == {"training", "validation"}
+        assert {one.dataset.name for one in inputs} == {"tiny training", "tiny validation"}
+        assert sum(samples.values()) == 16
+        fingerprint = run.data.tags["flare.data_fingerprint"]
+        assert {one.dataset.digest[:16] for one in inputs} == {fingerprint[:16]}
 
 
 @pytest.fixture(scope="module")

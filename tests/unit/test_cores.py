@@ -9,17 +9,6 @@ import pytest
 
 from flare.cores import configure_openmp, usable_cores
 
-HOST_PATH = "0::/system.slice/docker-1f.scope\n"
-
-
-def system(root, own, files):
-    """Write the files of a control group's limits, and return the root."""
-    for name, text in {"proc/self/cgroup": own, **files}.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
 
 @pytest.fixture(autouse=True)
 def eight_cores(monkeypatch):
@@ -29,51 +18,25 @@ def eight_cores(monkeypatch):
 @pytest.mark.parametrize(
     ("limit", "cores"),
     [
-        ("max 100000", 8),
-        ("200000 100000", 2),
-        ("150000 100000", 2),
-        ("10000 100000", 1),
-        ("25000 50000\n", 1),
-        ("3200000 100000", 8),
-        ("", 8),
-        ("nonsense", 8),
-        ("100000 0", 8),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu.max": "200000 100000"}, 2),
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "10000 100000"}, 1),
+        ({"cpu.max": "3200000 100000"}, 8),
+        ({"cpu.max": ""}, 8),
+        ({"cpu.max": "nonsense"}, 8),
+        ({"cpu.max": "100000 0"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ({}, 8),
     ],
 )
 def test_a_quota_counts_rounded_up_and_never_beyond_the_affinity(tmp_path, limit, cores):
-    assert usable_cores(system(tmp_path, "0::/\n", {"sys/fs/cgroup/cpu.max": limit})) == cores
-
-
-def test_the_least_quota_on_the_way_to_the_top_counts(tmp_path):
-    limits = {
-        "sys/fs/cgroup/jobs/cpu.max": "300000 100000",
-        "sys/fs/cgroup/jobs/one/cpu.max": "max 100000",
-    }
-    assert usable_cores(system(tmp_path, "0::/jobs/one\n", limits)) == 3
-
-
-def test_a_container_that_does_not_see_its_own_path_finds_its_limit_at_the_top(tmp_path):
-    limits = {"sys/fs/cgroup/cpu.max": "200000 100000"}
-    assert usable_cores(system(tmp_path, HOST_PATH, limits)) == 2
-
-
-def test_a_quota_counts_where_the_control_group_of_the_process_is_not_shown(tmp_path):
-    assert usable_cores(system(tmp_path, "", {"sys/fs/cgroup/cpu.max": "200000 100000"})) == 2
-
-
-@pytest.mark.parametrize(("quota", "cores"), [("250000", 3), ("-1", 8), ("", 8)])
-def test_control_groups_of_version_1_count_too(tmp_path, quota, cores):
-    limits = {
-        "sys/fs/cgroup/cpu/pod/cpu.cfs_quota_us": quota,
-        "sys/fs/cgroup/cpu/pod/cpu.cfs_period_us": "100000",
-    }
-    own = "4:memory:/pod\n3:cpu,cpuacct:/pod\n0::/pod\n"
-    assert usable_cores(system(tmp_path, own, limits)) == cores
-
-
-@pytest.mark.parametrize("own", ["", "not a control group\n", "0::/../../etc\n"])
-def test_without_readable_control_groups_the_affinity_counts(tmp_path, own):
-    assert usable_cores(system(tmp_path, own, {})) == 8
+    for name, text in limit.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert usable_cores(tmp_path) == cores
 
 
 def test_without_affinity_the_machine_counts(tmp_path, monkeypatch):

@@ -57,84 +57,69 @@ def reason(data: bytes) -> str:
     return rejected.value.reason
 
 
-def test_a_grey_jpeg_is_a_plane_of_its_grey_levels():
+def test_a_grey_image_is_a_plane_of_its_grey_levels():
     plane = decode_plane(JPEG)
     assert (plane.dtype, plane.shape) == (np.uint8, (256, 256))
     assert np.abs(plane.astype(int) - SMOOTH).max() <= 4
-
-
-def test_a_grey_png_is_a_plane_of_exactly_its_grey_levels():
     np.testing.assert_array_equal(decode_plane(encoded(Image.fromarray(GREY), "PNG")), GREY)
-
-
-def test_another_size_is_read_where_it_is_asked_for():
     assert decode_plane(SMALL_JPEG, size=16).shape == (16, 16)
+    other = encoded(Image.fromarray(GREY), "JPEG", exif=described("AIA 131"))
+    assert decode_plane(other).shape == (256, 256)
 
 
-@pytest.mark.parametrize("text", ["flagged", "Image is FLAGGED by the team"])
-def test_an_image_that_its_team_flagged_is_rejected(text):
-    data = encoded(Image.fromarray(GREY), "JPEG", exif=described(text))
-    assert reason(data) == "flagged"
+def grey_jpeg(text: str, image: Image.Image | None = None) -> bytes:
+    return encoded(image or Image.fromarray(GREY), "JPEG", exif=described(text))
 
 
-def test_any_other_description_does_no_harm():
-    data = encoded(Image.fromarray(GREY), "JPEG", exif=described("AIA 131"))
-    assert decode_plane(data).shape == (256, 256)
-
-
-@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
-def test_a_colour_jpeg_is_rejected(mode):
-    assert reason(encoded(Image.fromarray(GREY).convert(mode), "JPEG")) == "not grey"
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "1", "I;16"])
-def test_a_png_of_other_than_8_grey_bits_is_rejected(mode):
-    assert reason(encoded(Image.new(mode, (256, 256)), "PNG")) == "not grey"
-
-
-@pytest.mark.parametrize("size", [(128, 128), (256, 255), (255, 256), (512, 512)])
-def test_an_image_of_another_size_is_rejected_with_its_size(size):
-    data = encoded(Image.new("L", size, 9), "JPEG")
-    assert reason(data) == "wrong size"
-    with pytest.raises(InputInvalid, match=f"{size[0]} x {size[1]} pixels"):
+@pytest.mark.parametrize(
+    ("data", "expected", "message"),
+    [
+        (grey_jpeg("flagged"), "flagged", "EXIF"),
+        (grey_jpeg("Image is FLAGGED by the team"), "flagged", "EXIF"),
+        (grey_jpeg("flagged", Image.new("L", (256, 256), 0)), "flagged", "EXIF"),  # and uniform
+        *(
+            (encoded(Image.fromarray(GREY).convert(mode), "JPEG"), "not grey", f"mode {mode}")
+            for mode in ("RGB", "CMYK")
+        ),
+        *(
+            (encoded(Image.new(mode, (256, 256)), "PNG"), "not grey", f"mode {mode}")
+            for mode in ("RGBA", "LA", "P", "1", "I;16")
+        ),
+        *(
+            (encoded(Image.new("L", size, 9), "JPEG"), "wrong size", f"{size[0]} x {size[1]} pix")
+            for size in ((128, 128), (256, 255), (255, 256), (512, 512))
+        ),
+        (claiming(9000), "wrong size", "9000 x 9000"),  # more pixels than memory holds
+        (claiming(50_000), "wrong size", "exceeds limit"),
+        *(
+            (encoded(Image.new("L", (256, 256), grey), kind), "uniform", f"every pixel is {grey}")
+            for grey in (0, 128, 255)
+            for kind in ("JPEG", "PNG")
+        ),
+        *(
+            (encoded(Image.fromarray(GREY), kind), "unreadable", "cannot identify")
+            for kind in ("GIF", "BMP", "TIFF", "WEBP")
+        ),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,
+)
+def test_an_unusable_image_is_rejected_with_the_reason(data, expected, message):
+    assert reason(data) == expected
+    with pytest.raises(InputInvalid, match=message):
         decode_plane(data)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-@pytest.mark.parametrize("grey", [0, 1, 128, 255])
-def test_an_image_whose_pixels_all_have_one_value_is_rejected_as_uniform(grey, kind):
-    data = encoded(Image.new("L", (256, 256), grey), kind)
-    assert reason(data) == "uniform"
-    with pytest.raises(InputInvalid, match=f"every pixel is {grey}"):
-        decode_plane(data)
-
-
-@pytest.mark.parametrize("place", [(0, 0), (0, 255), (128, 7), (255, 255)])
+@pytest.mark.parametrize("place", [(0, 0), (128, 7), (255, 255)])
 def test_one_pixel_of_another_value_makes_a_plane(place):
     pixels = np.zeros((256, 256), dtype=np.uint8)
     pixels[place] = 1
     np.testing.assert_array_equal(decode_plane(encoded(Image.fromarray(pixels), "PNG")), pixels)
 
 
-def test_a_flagged_uniform_image_is_called_flagged():
-    data = encoded(Image.new("L", (256, 256), 0), "JPEG", exif=described("flagged"))
-    assert reason(data) == "flagged"
-
-
-@pytest.mark.parametrize("edge", [9000, 50_000])
-def test_an_image_that_claims_more_pixels_than_memory_holds_is_only_of_the_wrong_size(edge):
-    assert reason(claiming(edge)) == "wrong size"
-
-
 def test_a_jpeg_that_was_cut_short_is_unreadable_wherever():
     data = EXAMPLES[0].read_bytes()
-    for length in (*range(0, len(data), 37), *range(len(data) - 60, len(data))):
+    for length in (*range(0, len(data), 97), *range(len(data) - 60, len(data))):
         assert reason(data[:length]) == "unreadable"
-
-
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
-def test_an_image_in_another_format_is_unreadable(kind):
-    assert reason(encoded(Image.fromarray(GREY), kind)) == "unreadable"
 
 
 def test_an_image_whose_exif_is_damaged_is_used_without_a_word():
@@ -160,7 +145,7 @@ def verdict(decode, data: bytes, size: int) -> bytes | str:
         return str(error)
 
 
-@pytest.mark.parametrize("path", EXAMPLES[::5], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EXAMPLES[::13], ids=lambda path: path.name)
 def test_an_image_of_the_example_is_decoded_fast_and_as_pillow_does(path, monkeypatch):
     monkeypatch.setattr(planes, "_decode_by_pillow", None)
     plane = decode_plane(path.read_bytes())
@@ -195,7 +180,7 @@ def test_any_jpeg_that_pillow_writes_has_pillow_s_pixels_and_verdict(
         assert verdict(decode_plane, data, asked) == verdict(by_pillow, data, asked)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(0, len(SMALL_JPEG) - 1), st.integers(0, 255)), max_size=4))
 def test_a_damaged_jpeg_is_pillow_s_plane_or_rejected_and_nothing_else(changes):
     data = bytearray(SMALL_JPEG)
@@ -216,11 +201,10 @@ def test_pixels_are_written_where_they_are_wanted(kind):
     assert not cube[0].any()
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "JPG", "png"])
-@pytest.mark.parametrize("channel", ["94", "1700", "continuum", "magnetogram"])
-def test_a_name_says_when_and_what(channel, suffix):
-    name = f"2012-01-15T123456__{channel}.{suffix}"
-    assert parse_name(name) == (datetime(2012, 1, 15, 12, 34, 56), channel)
+@pytest.mark.parametrize("ending", ["94.jpg", "1700.jpeg", "continuum.JPG", "magnetogram.png"])
+def test_a_name_says_when_and_what(ending):
+    expected = datetime(2012, 1, 15, 12, 34, 56), ending.partition(".")[0]
+    assert parse_name(f"2012-01-15T123456__{ending}") == expected
 
 
 @pytest.mark.parametrize(

@@ -27,19 +27,22 @@ class Planes:
     """Digests of the images of N samples.
 
     ``digests`` uint64 (N, 4, 10) are the first 8 bytes of the SHA-256 of the pixels; 0 where there
-    is none, or one of a single grey level. ``uniform`` bool (N, 4, 10) marks the latter, which
-    the pack has as present, but which have no content.
+    is none, or one of a single grey level.
     """
 
     table: pd.DataFrame
     digests: NDArray[np.uint64]
-    uniform: NDArray[np.bool_]
     present: Present
+
+    @property
+    def uniform(self) -> NDArray[np.bool_]:
+        """Images that the pack has as present, but which have no content."""
+        return np.asarray(self.present & (self.digests == 0))
 
     def take(self, rows: NDArray[np.intp]) -> "Planes":
         """Return some of the samples."""
         table = self.table.iloc[rows].reset_index(drop=True)
-        return Planes(table, self.digests[rows], self.uniform[rows], self.present[rows])
+        return Planes(table, self.digests[rows], self.present[rows])
 
     def name(self, place: NDArray[np.intp]) -> str:
         """Name the image at (sample, step, channel)."""
@@ -59,17 +62,13 @@ def planes_of(
     ]
     with closing(map_in_order(_digest_samples, tasks, processes=processes)) as results:
         samples = iter(list(reported(results, progress, sum(pack.samples.values()))))
-    planes = {}
-    for name, rows in splits.items():
-        digests, uniform = map(np.stack, zip(*islice(samples, len(rows)), strict=True))
-        planes[name] = Planes(rows.table, digests, uniform, rows.present)
-    return planes
+    return {
+        name: Planes(rows.table, np.stack(list(islice(samples, len(rows)))), rows.present)
+        for name, rows in splits.items()
+    }
 
 
-_ImageDigests = tuple[NDArray[np.uint64], NDArray[np.bool_]]
-
-
-def _digest_samples(task: tuple[Pack, str, int, Present]) -> list[_ImageDigests]:
+def _digest_samples(task: tuple[Pack, str, int, Present]) -> list[NDArray[np.uint64]]:
     """Digest consecutive samples of a split, from a row on."""
     pack, split, first, present = task
     cubes = pack.cubes(split)
@@ -79,15 +78,13 @@ def _digest_samples(task: tuple[Pack, str, int, Present]) -> list[_ImageDigests]
     ]
 
 
-def digest_images(planes: NDArray[np.uint8], present: Present) -> _ImageDigests:
+def digest_images(planes: NDArray[np.uint8], present: Present) -> NDArray[np.uint64]:
     """Digest one sample's images (40, pixels), where ``present`` (4, 10) says so."""
     digests = np.zeros(N_PLANES, dtype=np.uint64)
-    uniform = np.zeros(N_PLANES, dtype=np.bool_)
     for k in np.flatnonzero(present):
-        uniform[k] = (planes[k] == planes[k, 0]).all()
-        if not uniform[k]:
+        if (planes[k] != planes[k, 0]).any():
             digests[k] = np.frombuffer(sha256(planes[k]).digest()[:8], np.uint64)[0]
-    return digests.reshape(N_STEPS, N_CHANNELS), uniform.reshape(N_STEPS, N_CHANNELS)
+    return digests.reshape(N_STEPS, N_CHANNELS)
 
 
 def identical_images(left: Planes, right: Planes, *, place: str) -> AuditFinding:

@@ -4,7 +4,6 @@ It is made in a hidden folder next to its place and renamed when it is whole. Th
 fingerprint comes from the bytes that are decoded, so they are read once.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -36,6 +35,9 @@ from flare.errors import ConfigInvalid, DatasetInvalid, DatasetNotFound
 from flare.files import atomic_folder, combine_digests, digest, require_space, sync
 from flare.parallel import TASK_SAMPLES, Progress, map_in_order, reported
 from flare.sample import CHANNELS, IMAGE_SIZE
+
+#: Files of a split besides its large one.
+_SMALL_FILES = ("present.npy", "table.csv", "rows.csv", SUMS)
 
 
 def ensure_pack(
@@ -76,7 +78,7 @@ def pack(
     Raises
     ------
     DatasetNotFound
-        There is no dataset, or none of the images that its table lists.
+        There is no dataset.
     DatasetInvalid
         A table cannot be trusted, no image can be used, or ``dest`` holds something else.
     DiskTooSmall
@@ -87,7 +89,6 @@ def pack(
     if image_size < 1 or IMAGE_SIZE % image_size:
         raise ConfigInvalid(f"image_size {image_size} does not divide {IMAGE_SIZE}; take 64 or 128")
     tables = {split: read_table(data_dir, split) for split in available_splits(data_dir)}
-    _check_source(data_dir, tables)
     if dest.exists() and not (dest / DESCRIPTION).is_file() and any(dest.iterdir()):
         raise DatasetInvalid(f"{dest} holds something other than a pack; choose another pack_dir")
     n_bytes = sum(map(len, tables.values())) * row_bytes(image_size)
@@ -99,16 +100,6 @@ def pack(
         for split in tables:
             sync(folder / split / CUBES)
     return replace(made, folder=dest)
-
-
-def _check_source(data_dir: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Raise DatasetNotFound for a split without a single folder of images."""
-    for split, table in tables.items():
-        if not any(folder.is_dir() for folder in table["folder"]):
-            raise DatasetNotFound(
-                f"{find_table(data_dir, split)} lists {len(table)} samples, but no folder of "
-                f"images is there, such as {table['folder'][0]}; copy them next to the table"
-            )
 
 
 def _store(
@@ -153,23 +144,21 @@ def _describe(
     """
     source: dict[str, dict[str, str]] = {}  # digests of a split's table and samples, by name
     packed: dict[str, str] = {}  # digests of the stored bytes, by sample
+    rejected: list[tuple[str, ...]] = []
     missing = np.zeros(len(CHANNELS), dtype=np.int64)
-    rejected: list[tuple[str, str, str, str]] = []
-    small = [REJECTED]
     for split, table in tables.items():
         own = samples[split]
         _require_images(data_dir / split, own)
-        small += _write_small(folder / split, table, own)
-        names = [f"{split}/{key}" for key in table["id"]]
+        _write_small(folder / split, table, own)
         source[split] = {f"{split}.csv": digest(find_table(data_dir, split).read_bytes())}
-        for name, key, sample in zip(names, table["id"], own, strict=True):
-            source[split][name], packed[name] = sample.images, sample.packed
+        for key, sample in zip(table["id"], own, strict=True):
+            source[split][f"{split}/{key}"] = sample.images
+            packed[f"{split}/{key}"] = sample.packed
+            rejected += [(split, key, *entry) for entry in sample.rejected]
             missing += (~sample.present).sum(axis=0)
-            rejected += [(split, key, file, reason) for file, reason in sample.rejected]
-    with (folder / REJECTED).open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(
-            [("split", "id", "file", "reason"), *rejected]
-        )
+    rejections = pd.DataFrame(rejected, columns=["split", "id", "file", "reason"])
+    rejections.to_csv(folder / REJECTED, index=False)
+    small = [REJECTED, *(f"{split}/{name}" for split in tables for name in _SMALL_FILES)]
     identity = dataset_identity(data_dir)
     described = Pack(
         folder=folder,
@@ -183,7 +172,7 @@ def _describe(
         pack_fingerprint="",
         samples={split: len(table) for split, table in tables.items()},
         missing=dict(zip(CHANNELS, missing.tolist(), strict=True)),
-        rejected_counts=dict(Counter(reason for *_, reason in rejected)),
+        rejected_counts=dict(Counter(rejections["reason"])),
         bulk_bytes={split: len(table) * row_bytes(image_size) for split, table in tables.items()},
         digests={name: digest((folder / name).read_bytes()) for name in small},
     )
@@ -192,16 +181,16 @@ def _describe(
     return described
 
 
-def _write_small(folder: Path, table: pd.DataFrame, samples: Sequence[PackedSample]) -> list[str]:
-    """Write the small files of a split, and return their names within the pack."""
+def _write_small(folder: Path, table: pd.DataFrame, samples: Sequence[PackedSample]) -> None:
     np.save(folder / "present.npy", np.stack([sample.present for sample in samples]))
     np.save(folder / SUMS, np.stack([sample.sums for sample in samples]))
     table.drop(columns="folder").to_csv(folder / "table.csv", index=False)
-    rows = pd.DataFrame({"id": table["id"]})
-    rows["images"] = [sample.images for sample in samples]
-    rows["packed"] = [sample.packed for sample in samples]
-    rows.to_csv(folder / "rows.csv", index=False)
-    return [f"{folder.name}/{name}" for name in ("present.npy", "table.csv", "rows.csv", SUMS)]
+    digests = {
+        "id": table["id"],
+        "images": [sample.images for sample in samples],
+        "packed": [sample.packed for sample in samples],
+    }
+    pd.DataFrame(digests).to_csv(folder / "rows.csv", index=False)
 
 
 def _require_images(folder: Path, samples: Sequence[PackedSample]) -> None:

@@ -34,7 +34,6 @@ _NO_VALUE = (None, "", "MISSING", "Invalid KeyLink", "nan", "-nan")
 #: Images of hmi.Ic have tens of thousands of counts; without limb darkening they are near 1.
 _LEAST_CONTINUUM = 1000.0
 
-
 #: What reading a damaged FITS file raises, of a damaged compressed one too.
 DAMAGED = (OSError, EOFError, zlib.error)
 
@@ -122,7 +121,6 @@ def channel_of(header: Mapping[str, Any]) -> str | None:
 
 
 def _instrument(header: Mapping[str, Any]) -> str:
-    """Return ``AIA`` or ``HMI``; empty for any other."""
     names = f"{header.get('INSTRUME', '')} {header.get('TELESCOP', '')}".upper()
     return next((name for name in HARMLESS_QUALITY if name in names), "")
 
@@ -183,9 +181,9 @@ def _read_fits(raw: RawImage) -> tuple[np.ndarray[Any, np.dtype[np.float32]], di
                     raise ImageUnusable("no image in the file")
                 data = np.asarray(image.data, dtype=np.float32)
                 header = dict(image.header)
+        except ImageUnusable:
+            raise
         except (*DAMAGED, fits.VerifyError, ValueError, TypeError, IndexError, KeyError) as error:
-            if isinstance(error, ImageUnusable):
-                raise
             raise ImageUnusable(f"damaged: {error}") from error
     header |= {name: value for name, value in raw.keywords.items() if value not in _NO_VALUE}
     return data, {name: value for name, value in header.items() if name not in _LAYOUT}

@@ -44,12 +44,8 @@ def parse_regions(content: bytes, issue_time: datetime, *, name: str) -> list[So
 
     ``name`` is what messages call the list. Rows without a number or a position are left out.
 
-    Raises
-    ------
-    DatasetInvalid
-        It is not a list of regions, or one value of it cannot be right.
-    InputInvalid
-        There is no region of the last 48 hours: the list is old, or the Sun is spotless.
+    Raises DatasetInvalid: it is not a list of regions, or one value of it cannot be right;
+    InputInvalid: there is no region of the last 48 hours, as the list is old or the Sun spotless.
     """
     try:
         rows = json.loads(content)

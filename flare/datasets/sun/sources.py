@@ -128,8 +128,7 @@ class JsocSource:
     series of 45 s that SDOBenchmark used, else those of 720 s, by the paths of ``jsoc_info``, which
     need no registered address. Definitive images serve for times of more than a week ago.
 
-    ``get`` returns the body of an address; it raises FileNotFoundError where the server says that
-    there is nothing, and DownloadFailed where it does not answer: that host is then not asked
+    ``get`` fetches an address as the function `get` does; a host that does not answer is not asked
     again.
     """
 
@@ -170,18 +169,17 @@ class JsocSource:
     def _synoptic(self, host: str, channel: str, time: datetime, earliest: datetime,
                   latest: datetime) -> Iterator[RawImage]:  # fmt: skip
         for part in self._parts(time, "nrt/", ""):
-            hours = sorted({f"{at:%Y/%m/%d/H%H00}" for at in (earliest, latest)})
-            fitting = []
-            for hour in hours:
+            fitting = set()
+            for hour in {f"{at:%Y/%m/%d/H%H00}" for at in (earliest, latest)}:
                 folder = f"{host}/data/aia/synoptic/{part}{hour}/"
                 for name in self._listing(folder):
                     match = _AIA_FILE.fullmatch(name)
                     if match and match[3] == channel:
-                        at = datetime.strptime((match[1] + match[2]).ljust(14, "0"), "%Y%m%d%H%M%S")
-                        at = at.replace(tzinfo=UTC)
+                        digits = (match[1] + match[2]).ljust(14, "0")
+                        at = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
                         if earliest <= at <= latest:
-                            fitting.append((abs(at - time), folder + name))
-            for _, address in sorted(set(fitting))[:MAX_TRIES]:
+                            fitting.add((abs(at - time), folder + name))
+            for _, address in sorted(fitting)[:MAX_TRIES]:
                 yield from self._fetch(address, {})
 
     def _hmi(self, host: str, channel: str, time: datetime, earliest: datetime, latest: datetime
@@ -210,12 +208,12 @@ class JsocSource:
             "key": _KEYWORDS, "seg": segment,
         })  # fmt: skip
         try:
-            answer = json.loads(self._get(f"{host}/cgi-bin/ajax/jsoc_info?{query}"))
+            found = json.loads(self._get(f"{host}/cgi-bin/ajax/jsoc_info?{query}"))
         except (FileNotFoundError, ValueError):
             return []
-        paths = [path for part in answer.get("segments", ()) for path in part["values"]]
+        paths = [path for part in found.get("segments", ()) for path in part["values"]]
         columns = {part["name"].replace("DATE__OBS", "DATE-OBS"): part["values"]
-                   for part in answer.get("keywords", ())}  # fmt: skip
+                   for part in found.get("keywords", ())}  # fmt: skip
         return [
             (path, {name: _value(values[row]) for name, values in columns.items()})
             for row, path in enumerate(paths) if path.startswith("/")
@@ -250,23 +248,19 @@ def _value(text: Any) -> Any:
 def get(address: str) -> bytes:
     """Fetch an address, with three retries.
 
-    Raises
-    ------
-    FileNotFoundError
-        The server says that there is nothing.
-    DownloadFailed
-        It does not answer, or with an error.
+    Raises FileNotFoundError: the server says that there is nothing; DownloadFailed: it does not
+    answer, or with an error.
     """
     retry = Retry(total=3, backoff_factor=1, status_forcelist=(429, 500, 502, 503, 504))
     with requests.Session() as session:
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
         try:
-            answer = session.get(address, timeout=_TIMEOUT)
-            if answer.status_code in (404, 410):
+            response = session.get(address, timeout=_TIMEOUT)
+            if response.status_code in (404, 410):
                 raise FileNotFoundError(address)
-            answer.raise_for_status()
-            return answer.content
+            response.raise_for_status()
+            return response.content
         except requests.RequestException as error:
             host = urlsplit(address).hostname
             raise DownloadFailed(f"{host}: {type(error).__name__}") from error

@@ -212,7 +212,6 @@ def _corona(channel: str, instant: Instant, rng: np.random.Generator) -> F32:
 
 
 def _ramp(values: F32, low: float, high: float) -> F32:
-    """Rise from 0 at ``low`` to 1 at ``high``."""
     return np.asarray(np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1))
 
 

@@ -64,23 +64,13 @@ def synthesize(
     Sample k of a split has the same bytes for every size of the set and number of processes.
     ``dest`` appears when everything is written; an interrupted run leaves nothing.
 
-    Parameters
-    ----------
-    difficulty
-        ``easy``, ``medium`` or ``hard``; see ``flare.datasets.synthetic.flares.LEVELS``.
-    test
-        How the regions of the test split are chosen: ``as_observed``, unselected, so that the
-        oracle's probabilities are right there, or ``selected`` by their labels as SDOBenchmark's
-        were, with three times as many M1.0 events as in training.
+    ``difficulty`` is one of ``flare.datasets.synthetic.flares.LEVELS``. ``test`` says how the
+    regions of the test split are chosen: ``as_observed``, unselected, so that the oracle's
+    probabilities are right there, or ``selected`` by their labels as SDOBenchmark's were, with
+    three times as many M1.0 events as in training.
 
-    Raises
-    ------
-    DatasetInvalid
-        ``dest`` exists.
-    DiskTooSmall
-        The disk has too little space for it.
-    PlaceInUse
-        Another process is making ``dest``.
+    Raises DatasetInvalid: ``dest`` exists; DiskTooSmall: the disk has too little space for it;
+    PlaceInUse: another process is making ``dest``.
     """
     dest = Path(dest)
     _refuse_existing(dest)

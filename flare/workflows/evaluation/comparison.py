@@ -7,6 +7,7 @@ the years.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,18 +95,6 @@ NOISE_FREE_EVENTS = (HEADLINE_EVENT, "C1.0")
 
 
 @dataclass(frozen=True)
-class ScoreSettings:
-    """Settings of the scores, the same for all forecasters.
-
-    ``climatology`` maps events to their rates in the training split.
-    """
-
-    resamples: int
-    scale: str = "raw"
-    climatology: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Forecasts and scores by the name of the forecaster, the evaluated ``model`` first.
 
@@ -189,7 +178,9 @@ def compare(
     forecasts: Mapping[str, Forecast],
     observations: Observations,
     *,
-    settings: ScoreSettings,
+    resamples: int,
+    scale: str = "raw",
+    climatology: Mapping[str, float] | None = None,
     subsets: Mapping[str, Rows],
     in_subsets: Sequence[str],
     fitted: Mapping[str, int] | None = None,
@@ -197,74 +188,49 @@ def compare(
 ) -> Comparison:
     """Score forecasts of the same N samples by name.
 
-    The evaluated model is the first of the ``forecasts``; climatology is among them. ``subsets``
-    maps names to booleans (N,), ``all`` among them; the forecasters ``in_subsets`` are scored on
-    these too. ``fitted`` is the number of active regions that each was fitted on.
+    The evaluated model is the first of the ``forecasts``; climatology is among them. ``scale`` is
+    the label scale of the scores, and ``climatology`` maps events to their rates in the training
+    split. ``subsets`` maps names to booleans (N,), ``all`` among them; the forecasters
+    ``in_subsets`` are scored on these too. ``fitted`` is the number of active regions that each
+    was fitted on.
     """
     model = next(iter(forecasts))
-    cards = {name: _card(one, observations, settings) for name, one in forecasts.items()}
-    parts = {
-        subset: {
-            name: _card(forecasts[name].take(rows), observations.take(rows), settings)
-            for name in in_subsets
+    bootstrap: dict[str, Any] = {"n_resamples": resamples, "scale": scale}
+
+    def card(forecast: Forecast, observed: Observations) -> Scorecard:
+        return score_forecasts(forecast, observed, climatology=climatology, **bootstrap)
+
+    def minus(one: str, other: str, wanted: Sequence[tuple[str, str]]) -> tuple[Score, ...]:
+        pair = forecasts[one], forecasts[other]
+        return tuple(paired_differences(*pair, observations, wanted=wanted, **bootstrap))
+
+    cards = {name: card(one, observations) for name, one in forecasts.items()}
+    of_subsets = {ALL: {name: cards[name] for name in in_subsets}}
+    for subset, rows in subsets.items():
+        if subset != ALL:
+            observed = observations.take(rows)
+            of_subsets[subset] = {
+                name: card(forecasts[name].take(rows), observed) for name in in_subsets
+            }
+    noise_free = {}
+    if true_probabilities is not None:
+        noise_free = {
+            event: noise_free_scores(
+                forecasts, true_probabilities, event=event, n_resamples=resamples
+            )
+            for event in NOISE_FREE_EVENTS
         }
-        for subset, rows in subsets.items()
-        if subset != ALL
-    }
-    headline = COMPARED[:1]
     return Comparison(
-        model,
-        dict(forecasts),
-        cards,
-        {ALL: {name: cards[name] for name in in_subsets}, **parts},
-        {
-            name: _differences(one, forecasts[CLIMATOLOGY], observations, settings, headline)[0]
-            for name, one in forecasts.items()
+        model=model,
+        forecasts=dict(forecasts),
+        scorecards=cards,
+        subsets=of_subsets,
+        above_climatology={
+            name: minus(name, CLIMATOLOGY, COMPARED[:1])[0]
+            for name in forecasts
             if name != CLIMATOLOGY
         },
-        {
-            name: _differences(forecasts[model], one, observations, settings, COMPARED)
-            for name, one in forecasts.items()
-            if name != model
-        },
-        dict(fitted or {}),
-        {} if true_probabilities is None else _noise_free(forecasts, true_probabilities, settings),
-    )
-
-
-def _noise_free(
-    forecasts: Mapping[str, Forecast], truth: TrueProbabilities, settings: ScoreSettings
-) -> dict[str, dict[str, tuple[Score, ...]]]:
-    return {
-        event: noise_free_scores(forecasts, truth, event=event, n_resamples=settings.resamples)
-        for event in NOISE_FREE_EVENTS
-    }
-
-
-def _card(forecast: Forecast, observations: Observations, settings: ScoreSettings) -> Scorecard:
-    return score_forecasts(
-        forecast,
-        observations,
-        n_resamples=settings.resamples,
-        scale=settings.scale,
-        climatology=settings.climatology,
-    )
-
-
-def _differences(
-    one: Forecast,
-    other: Forecast,
-    observations: Observations,
-    settings: ScoreSettings,
-    wanted: Sequence[tuple[str, str]],
-) -> tuple[Score, ...]:
-    return tuple(
-        paired_differences(
-            one,
-            other,
-            observations,
-            wanted=wanted,
-            n_resamples=settings.resamples,
-            scale=settings.scale,
-        )
+        against={name: minus(model, name, COMPARED) for name in forecasts if name != model},
+        fitted=dict(fitted or {}),
+        noise_free=noise_free,
     )

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flare.config import PromoteConfig
-from flare.config.groups import PromotionScore
 from flare.errors import PromotionRefused, VerificationInvalid
 from flare.tracking.registry import RegisteredVersion, tag_version, version_tags
-from flare.tracking.runs import Run
+from flare.tracking.run import Run
 from flare.tracking.tags import (
     FINGERPRINT_TAG,
     FORCED_TAG,
@@ -54,22 +53,27 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class _Scored:
+class _Candidate:
+    """A version with its tags and its validation score; ``flaw`` says why it cannot be the best."""
+
     version: RegisteredVersion
     tags: Mapping[str, str]
-    score: float | None
+    score: float
+    flaw: str | None
+
+    @property
+    def dataset(self) -> str | None:
+        return self.tags.get(FINGERPRINT_TAG)
 
     @property
     def group(self) -> tuple[str | None, str | None]:
         """Dataset and split: scores are compared within a group."""
-        return self.tags.get(FINGERPRINT_TAG), self.tags.get(SPLIT_TAG)
+        return self.dataset, self.tags.get(SPLIT_TAG)
 
 
 def candidates(
     versions: Sequence[RegisteredVersion],
-    event: str,
-    score: PromotionScore,
-    *,
+    config: PromoteConfig,
     production: RegisteredVersion | None,
 ) -> tuple[list[Choice], list[str]]:
     """Return the versions that may be promoted, the best first, and why others are left out.
@@ -82,17 +86,15 @@ def candidates(
 
     ``versions`` are all, the newest first; ``production`` is the one that is Production now.
     """
-    known = [_scored(one, event, score) for one in versions]
-    flaws = [_flaw(one, event, score) for one in known]
+    known = [_candidate(one, config) for one in versions]
     out_of_fold = {
-        one.group[0]
-        for one, flaw in zip(known, flaws, strict=True)
-        if flaw is None and not _fitted_on_validation(one.tags)
+        one.dataset for one in known if one.flaw is None and not _fitted_on_validation(one.tags)
     }
-    left_out: dict[str, list[int]] = {}
-    usable = []
-    for one, flaw in zip(known, flaws, strict=True):
-        if flaw is None and _fitted_on_validation(one.tags) and one.group[0] in out_of_fold:
+    usable: list[_Candidate] = []
+    left_out: dict[str, list[str]] = {}
+    for one in known:
+        flaw = one.flaw
+        if flaw is None and _fitted_on_validation(one.tags) and one.dataset in out_of_fold:
             flaw = (
                 "its postprocessing was fitted on the validation regions (folds=0), so its scores "
                 "there are optimistic, while that of others was fitted out of fold"
@@ -100,20 +102,38 @@ def candidates(
         if flaw is None:
             usable.append(one)
         else:
-            left_out.setdefault(flaw, []).append(one.version.version)
-    datasets = [one.group[0] for one in (*known[:1], *usable[:1])]
-    if production is not None:
-        datasets += [one.group[0] for one in known if one.version.version == production.version]
-    ranked = [
-        candidate
+            left_out.setdefault(flaw, []).append(str(one.version.version))
+    datasets = [one.dataset for one in (*known[:1], *usable[:1])]
+    datasets += [one.dataset for one in known if one.version == production]
+    groups = [
+        group
         for dataset in dict.fromkeys(datasets)
-        for group in dict.fromkeys(one.group for one in usable if one.group[0] == dataset)
-        for candidate in _ranked([one for one in usable if one.group == group], event, score)
+        for group in dict.fromkeys(one.group for one in usable if one.dataset == dataset)
+    ]
+    ranked = [
+        choice
+        for group in groups
+        for choice in _ranked([one for one in usable if one.group == group], config)
     ]
     return ranked, [
-        f"version{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: {flaw}"
+        f"version{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}: {flaw}"
         for flaw, numbers in left_out.items()
     ]
+
+
+def _candidate(version: RegisteredVersion, config: PromoteConfig) -> _Candidate:
+    tags, name = version_tags(version), _named(config.event, config.score)
+    stored = validation_score(version, config.event, config.score)
+    value = None if stored is None else stored.value
+    by_default = (config.event, config.score) == (CHOICE_EVENT, CHOICE_SCORE)
+    if value is None and by_default and CHOICE_TAG in tags:
+        value = float(tags[CHOICE_TAG])  # its run is gone
+    flaw = _learned_nothing(tags)
+    if flaw is None and value is None:
+        flaw = f"no validation {name} is stored with its run"
+    elif flaw is None and value is not None and math.isnan(value):
+        flaw = f"its validation {name} is undefined, as without events there"
+    return _Candidate(version, tags, math.nan if value is None else value, flaw)
 
 
 def validation_score(version: RegisteredVersion, event: str, score: str) -> Score | None:
@@ -125,44 +145,23 @@ def validation_score(version: RegisteredVersion, event: str, score: str) -> Scor
     return next((one for one in card.scores if (one.event, one.name) == key), None)
 
 
-def _scored(version: RegisteredVersion, event: str, score: PromotionScore) -> _Scored:
-    tags = version_tags(version)
-    stored = validation_score(version, event, score)
-    value = None if stored is None else stored.value
-    if value is None and (event, score) == (CHOICE_EVENT, CHOICE_SCORE) and CHOICE_TAG in tags:
-        value = float(tags[CHOICE_TAG])  # its run is gone
-    return _Scored(version, tags, value)
-
-
-def _flaw(one: _Scored, event: str, score: PromotionScore) -> str | None:
-    """Return why a version cannot be the best, None where it can."""
-    flaw = _learned_nothing(one.tags)
-    if flaw is None and one.score is None:
-        flaw = f"no validation {_named(event, score)} is stored with its run"
-    if flaw is None and one.score is not None and math.isnan(one.score):
-        flaw = f"its validation {_named(event, score)} is undefined, as without events there"
-    return flaw
-
-
-def _ranked(group: list[_Scored], event: str, score: PromotionScore) -> list[Choice]:
+def _ranked(group: list[_Candidate], config: PromoteConfig) -> list[Choice]:
     """Order versions that were validated on the same regions; of equal ones the newest is first."""
-    sign = 1 if info_of(score).lower_is_better else -1
-    values = [(one.score, one.version) for one in group if one.score is not None]
-    ordered = sorted(values, key=lambda pair: sign * pair[0])
+    sign = 1 if info_of(config.score).lower_is_better else -1
     synthetic = "synthetic " if group[0].tags.get(SYNTHETIC_TAG) == "true" else ""
     return [
         Choice(
-            version,
-            f"its {synthetic}validation {_named(event, score)}, {value:.3f}, is "
-            f"{'the best' if place == 1 else f'number {place}'} of the {len(ordered)} versions "
+            one.version,
+            f"its {synthetic}validation {_named(config.event, config.score)}, {one.score:.3f}, is "
+            f"{'the best' if place == 1 else f'number {place}'} of the {len(group)} versions "
             "validated on the same regions",
         )
-        for place, (value, version) in enumerate(ordered, start=1)
+        for place, one in enumerate(sorted(group, key=lambda one: sign * one.score), start=1)
     ]
 
 
 def checked(
-    choice: Choice, config: PromoteConfig, incumbent: RegisteredVersion | None, tracked: Run
+    choice: Choice, config: PromoteConfig, production: RegisteredVersion | None, tracked: Run
 ) -> Choice:
     """Compare a version with Production; refuse it if it is worse, unless forced."""
     version, because = choice.version, choice.because
@@ -171,16 +170,15 @@ def checked(
     try:
         flaw = _learned_nothing(version_tags(version))
         if flaw is not None:
-            raise PromotionRefused(
-                f"version {version.version} is not promoted: {flaw}{FORCE_ADVICE}"
-            )
-        if incumbent is not None and incumbent.version != version.version:
-            comparison = _compared(version, incumbent, config)
+            raise PromotionRefused(f"version {version.version} is not promoted: {flaw}")
+        if production is not None and production.version != version.version:
+            comparison = _compared(version, production, config)
             _log(tracked, comparison)
-            notes = _refuse_worse(comparison, version, incumbent)
-    except PromotionRefused as refusal:
+            notes = _refuse_worse(comparison, version, production)
+    except PromotionRefused as error:
+        refusal = type(error)(f"{error}{FORCE_ADVICE}")
         if not force:
-            raise
+            raise refusal from error
         because = f"{because}; forced: {force} (else refused: {refusal})"
         tag_version(version, {FORCED_TAG: force})
         tracked.set_tags({FORCED_TAG: force})
@@ -188,56 +186,55 @@ def checked(
 
 
 def _compared(
-    version: RegisteredVersion, incumbent: RegisteredVersion, config: PromoteConfig
+    version: RegisteredVersion, production: RegisteredVersion, config: PromoteConfig
 ) -> PairedComparison:
     """Compare a version with Production on the validation samples of both."""
-    pair = f"version {version.version} cannot be compared with {PRODUCTION}, {incumbent.version}"
-    own, other = version_tags(version), version_tags(incumbent)
+    pair = f"version {version.version} cannot be compared with {PRODUCTION}, {production.version}"
+    own, other = version_tags(version), version_tags(production)
     if own.get(FINGERPRINT_TAG) != other.get(FINGERPRINT_TAG):
-        raise NotComparable(f"{pair}: they were trained on different datasets{FORCE_ADVICE}")
+        raise NotComparable(f"{pair}: they were trained on different datasets")
     if _fitted_on_validation(own) and not _fitted_on_validation(other):
         raise NotComparable(
             f"{pair}: its postprocessing was fitted on the validation regions (folds=0), so its "
-            f"scores there are optimistic{FORCE_ADVICE}"
+            "scores there are optimistic"
         )
-    stored = [read_validation_forecasts(one) for one in (version, incumbent)]
-    if stored[0] is None or stored[1] is None:
-        without = version.version if stored[0] is None else incumbent.version
-        raise NotComparable(
-            f"{pair}: no validation forecasts of {without} are stored with its run{FORCE_ADVICE}"
-        )
+    forecasts = []
+    for one in (version, production):
+        stored = read_validation_forecasts(one)
+        if stored is None:
+            raise NotComparable(
+                f"{pair}: no validation forecasts of {one.version} are stored with its run"
+            )
+        forecasts.append(stored)
     try:
         return compare_paired(
-            stored[0],
-            stored[1],
+            *forecasts,
             event=event_of(config.event, config.score),
             score_name=config.score,
             resamples=config.resamples,
         )
     except VerificationInvalid as error:
-        raise NotComparable(f"{pair}: {error}{FORCE_ADVICE}") from error
+        raise NotComparable(f"{pair}: {error}") from error
 
 
 def _refuse_worse(
-    comparison: PairedComparison, version: RegisteredVersion, incumbent: RegisteredVersion
+    comparison: PairedComparison, version: RegisteredVersion, production: RegisteredVersion
 ) -> tuple[str, ...]:
     """Refuse a version that is worse; return notes where it is promoted all the same."""
     if not (comparison.worse or comparison.undefined):
         return ()
     tags = version_tags(version)
-    optimistic = _fitted_on_validation(version_tags(incumbent)) and not _fitted_on_validation(tags)
+    optimistic = _fitted_on_validation(version_tags(production)) and not _fitted_on_validation(tags)
     if comparison.worse and optimistic:
         return (
-            f"the postprocessing of {PRODUCTION}, {incumbent.version}, was fitted on the "
+            f"the postprocessing of {PRODUCTION}, {production.version}, was fitted on the "
             "validation regions (folds=0): its score there is optimistic, and does not keep out a "
             "version with postprocessing fitted out of fold",
         )
     what = "cannot be compared with" if comparison.undefined else "is worse than"
     scores = "; ".join(compared_lines(comparison, tags.get(SYNTHETIC_TAG) == "true"))
     refusal = NotComparable if comparison.undefined else PromotionRefused
-    raise refusal(
-        f"version {version.version} {what} {PRODUCTION}: {scores}; it stays as it is{FORCE_ADVICE}"
-    )
+    raise refusal(f"version {version.version} {what} {PRODUCTION}: {scores}; it stays as it is")
 
 
 def compared_lines(comparison: PairedComparison, synthetic: bool) -> list[str]:
@@ -266,10 +263,11 @@ def _log(tracked: Run, comparison: PairedComparison) -> None:
     if comparison.undefined:
         return
     for name, score in comparison.scores().items():
+        ends = {"": score.value, "_low": score.low, "_high": score.high}
         tracked.log_metrics(
             {
                 f"validation/{score.event}/{score.name}/{name}{end}": value
-                for end, value in (("", score.value), ("_low", score.low), ("_high", score.high))
+                for end, value in ends.items()
                 if not math.isnan(value)
             }
         )

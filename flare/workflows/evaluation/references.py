@@ -5,8 +5,7 @@ three use features, and their postprocessing is fitted out of fold, as that of t
 fitted for each evaluation with the default settings, whatever is registered.
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -47,26 +46,21 @@ FOREST_SETTINGS = forest_settings(_DEFAULTS)
 Featured = TypeVar("Featured", bound=FeatureForecaster)
 
 
-@dataclass(frozen=True)
-class References:
-    """Reference forecasters by name, in the order of the report."""
-
-    forecasters: dict[str, Forecaster]
-
-    def forecast(self, rows: PackedSplit) -> dict[str, Forecast]:
-        """Forecast a split; features are computed once for all that use them."""
-        features: NDArray[np.float64] | None = None
-        forecasts = {}
-        for name, one in self.forecasters.items():
-            same_size = one.spec.image_size == rows.cubes.shape[-1]
-            if isinstance(one, FeatureForecaster) and same_size:
-                if features is None:
-                    features = features_of(rows, f"features of the {rows.name} split")
-                forecasts[name] = one.predict_features(features)
-            else:
-                every = np.arange(len(rows))
-                forecasts[name] = forecast_rows(one, rows, every, title=f"forecast {name}")
-        return forecasts
+def forecast_references(
+    references: Mapping[str, Forecaster], rows: PackedSplit
+) -> dict[str, Forecast]:
+    """Forecast a split with each; features are computed once for all that use them."""
+    features: NDArray[np.float64] | None = None
+    forecasts = {}
+    for name, one in references.items():
+        if isinstance(one, FeatureForecaster) and one.spec.image_size == rows.cubes.shape[-1]:
+            if features is None:
+                features = features_of(rows, f"features of the {rows.name} split")
+            forecasts[name] = one.predict_features(features)
+        else:
+            every = np.arange(len(rows))
+            forecasts[name] = forecast_rows(one, rows, every, title=f"forecast {name}")
+    return forecasts
 
 
 def held_out_regions(model: Resolved, pack: Pack) -> frozenset[int]:
@@ -93,8 +87,8 @@ def reference_data(pack: Pack, excluded_regions: Collection[int] = ()) -> Traini
     return TrainingData(pack, rows, Split(np.flatnonzero(used), none, "reference forecasts"))
 
 
-def fit_references(data: TrainingData) -> References:
-    """Fit the references on the training rows."""
+def fit_references(data: TrainingData) -> dict[str, Forecaster]:
+    """Fit the references on the training rows; by name, in the order of the report."""
     features = training_features(data)
     spec = ForecasterSpec(image_size=data.pack.image_size)
     made: dict[str, Any] = {"spec": spec, "origin": data.origin}
@@ -106,15 +100,13 @@ def fit_references(data: TrainingData) -> References:
         flux, regions = data.peak_flux[rows], data.active_regions[rows]
         return fit_logistic(features[rows], flux, regions, **made, names=names)
 
-    return References(
-        {
-            FOREST: _postprocessed(data, features, forest),
-            LOGISTIC: _postprocessed(data, features, logistic),
-            INVERSION_LINE: _postprocessed(data, features, partial(logistic, names=(PIL_PROXY,))),
-            CLIMATOLOGY: climatology_of(data),
-            CONSTANT: fit_constant(data.peak_flux[data.split.train], **made),
-        }
-    )
+    return {
+        FOREST: _postprocessed(data, features, forest),
+        LOGISTIC: _postprocessed(data, features, logistic),
+        INVERSION_LINE: _postprocessed(data, features, partial(logistic, names=(PIL_PROXY,))),
+        CLIMATOLOGY: climatology_of(data),
+        CONSTANT: fit_constant(data.peak_flux[data.split.train], **made),
+    }
 
 
 def climatology_of(data: TrainingData) -> Climatology:

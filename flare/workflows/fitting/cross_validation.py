@@ -24,7 +24,7 @@ from flare.forecasters.postprocessing.fit import calibration_gains, fit_postproc
 from flare.goes import event_outcomes
 from flare.progress import bar
 from flare.tracking.registry import RegisteredVersion, run_text
-from flare.tracking.runs import Run
+from flare.tracking.run import Run
 from flare.tracking.tags import CALIBRATION_TAG
 from flare.training.batches import in_pieces, read_ahead
 from flare.verification.inputs import Observations

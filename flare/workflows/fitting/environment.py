@@ -12,7 +12,7 @@ import psutil
 
 from flare import __version__
 from flare.cores import usable_cores
-from flare.tracking.runs import Run
+from flare.tracking.run import Run
 
 #: What decides about threads and devices.
 _VARIABLES = (

@@ -13,10 +13,10 @@ from flare.forecasters.training_inputs import TrainingInputs, fit_training_input
 from flare.goes import HEADLINE_EVENT
 from flare.plots.samples import SampleForecast, sample_predictions
 from flare.sample import Cube
-from flare.tracking.git import git_tags
 from flare.tracking.packaging import package
 from flare.tracking.registry import RegisteredVersion, describe_version
-from flare.tracking.runs import ModelScores, Run, now
+from flare.tracking.run import ModelScores, Run, now
+from flare.tracking.runs import git_tags
 from flare.tracking.tags import (
     DATA_TAG,
     FINGERPRINT_TAG,

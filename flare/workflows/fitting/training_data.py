@@ -26,8 +26,7 @@ from flare.forecasters.base import Origin
 from flare.plots.style import mark_synthetic
 from flare.progress import bar, counter
 from flare.sample import PlaneSums, plane_sums
-from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import Run
+from flare.tracking.run import Run, log_data
 from flare.tracking.tags import PACK_TAG
 from flare.training.batches import in_pieces, read_ahead
 

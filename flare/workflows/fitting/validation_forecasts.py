@@ -16,7 +16,7 @@ import pandas as pd
 from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.tracking.registry import RegisteredVersion, run_text
-from flare.tracking.runs import Run
+from flare.tracking.run import Run
 from flare.tracking.tags import VALIDATION_SCORES
 from flare.verification.inputs import Observations
 from flare.verification.resampling import paired_differences

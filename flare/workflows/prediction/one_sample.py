@@ -13,8 +13,7 @@ from flare.images.grey_scale import LEVEL, Scale
 from flare.images.npy import cube_of_npy
 from flare.images.planes import parse_name
 from flare.sample import Cube, Present, present_of_cube
-from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import Run
+from flare.tracking.run import Run, log_data
 
 log = logging.getLogger("flare")
 

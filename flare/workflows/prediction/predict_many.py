@@ -22,8 +22,8 @@ from flare.errors import InputInvalid
 from flare.forecast_facts import SampleFacts, Window
 from flare.forecasters.base import Regions
 from flare.progress import counter
-from flare.tracking.dataset_inputs import log_data
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run, log_data
+from flare.tracking.runs import start
 from flare.workflows.prediction.prediction_checkpoint import (
     PredictionCheckpoint,
     Record,

@@ -17,7 +17,8 @@ from flare.tracking.registry import (
     registered,
     version_of_run,
 )
-from flare.tracking.runs import Run, scratch
+from flare.tracking.run import Run
+from flare.tracking.runs import scratch
 from flare.tracking.tags import (
     KIND_TAG,
     MODEL_DIGEST_TAG,

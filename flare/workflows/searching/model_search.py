@@ -12,7 +12,8 @@ from flare.config import BaselineConfig
 from flare.config.search import SearchConfig
 from flare.tracking.registry import tag_version
 from flare.tracking.resume import end_lost_children, is_known
-from flare.tracking.runs import Run, start
+from flare.tracking.run import Run
+from flare.tracking.runs import start
 from flare.tracking.tags import SEARCHED_TAG, STUDY_TAG, TRIAL_TAG
 from flare.training.processes import defer_signals
 from flare.workflows import baseline, train

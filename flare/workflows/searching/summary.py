@@ -22,7 +22,7 @@ from flare.errors import VerificationInvalid
 from flare.forecast import Forecast
 from flare.goes import EVENTS
 from flare.tracking.registry import run_text
-from flare.tracking.runs import Run
+from flare.tracking.run import Run
 from flare.verification.scores import Score
 from flare.workflows.fitting.cross_validation import OUT_OF_FOLD_TABLE, OutOfFoldForecasts
 from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic

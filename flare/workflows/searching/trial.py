@@ -15,7 +15,8 @@ from flare.config import BaselineConfig, TrainConfig
 from flare.config.search import SearchConfig
 from flare.errors import DeviceMemoryFull, TrainingDiverged, VerificationInvalid
 from flare.forecast import Forecast
-from flare.tracking.runs import Run, start_child
+from flare.tracking.run import Run
+from flare.tracking.runs import start_child
 from flare.tracking.tags import (
     ENTRY_TAG,
     ERROR_TAG,

@@ -1,13 +1,14 @@
 """Flare lists: which windows had a flare of at least a class."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flare.config.verify import VerifyConfig, column_names
 from flare.errors import ConfigInvalid, InputInvalid
 from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter, flux_of_class
 from flare.verification.inputs import BoolArray, FloatArray
@@ -67,12 +68,10 @@ class FlareList:
         if regions is None:
             return _any_in(self.peak[strong], starts, window)
         result = np.zeros(len(starts), dtype=np.bool_)
-        number = regions % _FOUR_DIGITS
-        of_flares = self.region % _FOUR_DIGITS
+        number, of_flares = regions % _FOUR_DIGITS, self.region % _FOUR_DIGITS
         for one in np.unique(of_flares[strong & (of_flares > 0)]):
             rows = number == one
-            peaks = self.peak[strong & (of_flares == one)]
-            result[rows] = _any_in(peaks, starts[rows], window)
+            result[rows] = _any_in(self.peak[strong & (of_flares == one)], starts[rows], window)
         return result
 
     def strongest(
@@ -80,8 +79,7 @@ class FlareList:
     ) -> FloatArray:
         """Return the largest peak flux in each window in W m^-2, ``QUIET_FLUX`` without a flare."""
         result = np.full(len(starts), QUIET_FLUX)
-        first = np.searchsorted(self.peak, starts)
-        last = np.searchsorted(self.peak, starts + window)
+        first, last = _places(self.peak, starts, window)
         for row in np.flatnonzero(last > first):
             flares = slice(first[row], last[row])
             flux = self.flux[flares]
@@ -93,31 +91,27 @@ class FlareList:
         return result
 
 
+def _places(
+    peaks: Times, starts: Times, window: np.timedelta64
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.searchsorted(peaks, starts), np.searchsorted(peaks, starts + window)
+
+
 def _any_in(peaks: Times, starts: Times, window: np.timedelta64) -> BoolArray:
-    first, last = np.searchsorted(peaks, starts), np.searchsorted(peaks, starts + window)
+    first, last = _places(peaks, starts, window)
     return np.asarray(last > first)
 
 
-def read_flares(
-    path: Path,
-    columns: Mapping[str, str],
-    *,
-    time_zone: str,
-    scale: str,
-    begins: str = "",
-    ends: str = "",
-) -> FlareList:
+def read_flares(path: Path, config: VerifyConfig) -> FlareList:
     """Read a flare list; flares out of order are sorted, and the log says how many they were.
 
-    Raises
-    ------
-    InputInvalid
-        The file cannot be read or has no flares, or a class or time of it cannot be.
+    Raises InputInvalid: the file cannot be read or has no flares, or a class or time of it cannot
+    be.
     """
     table = read_table(path)
     if "type" in table and (table["type"] == "XRA").any():
         table = table[table["type"] == "XRA"].reset_index(drop=True)  # SWPC's X-ray events
-    names = dict(columns) or {
+    names = column_names(config.event_columns) or {
         name: next(one for one in choices if one in table)
         for name, choices in OWN.items()
         if any(one in table for one in choices)
@@ -133,31 +127,26 @@ def read_flares(
                 f"{path} has no column of the {wanted}; it has {named(list(table.columns))}; name "
                 "it with -P event_columns=peak=...,class=..."
             )
-
-    def times(name: str) -> Times:
-        return times_of(table, names[name], path, time_zone=time_zone)
-
-    peak = times("peak")
+    peak = times_of(table, names["peak"], path, time_zone=config.time_zone)
     if "start" in names:  # peaks after midnight, listed with the date of the start
-        start = times("start")
+        start = times_of(table, names["start"], path, time_zone=config.time_zone)
         peak = np.where(peak < start, peak + np.timedelta64(1, "D"), peak)
     classes = column_of(table, names["class"], path)
     flux = np.array([_flux(text, path, row) for row, text in enumerate(classes, start=1)])
     region = np.zeros(len(table))
     if "region" in names:
-        region = np.nan_to_num(
-            numbers_of(column_of(table, names["region"], path), path, names["region"])
-        )
+        texts = column_of(table, names["region"], path)
+        region = np.nan_to_num(numbers_of(texts, path, names["region"]))
     late = int(np.count_nonzero(peak[1:] < np.maximum.accumulate(peak)[:-1]))
     if late:
         log.warning("%s: %d of %d events are out of order; they were sorted", path, late, len(peak))
     order = np.argsort(peak, kind="stable")
     return FlareList(
         peak[order],
-        flux[order] * SCALES[scale],
+        flux[order] * SCALES[config.scale],
         region[order].astype(np.int64),
-        _limit(begins, "events_from", peak.min()),
-        _limit(ends, "events_until", peak.max()),
+        _limit(config.events_from, "events_from", peak.min()),
+        _limit(config.events_until, "events_until", peak.max()),
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,7 @@ from flare.forecasters.drift import FEWEST_SAMPLES, FORECAST, Drift, drifts
 from flare.goes import HEADLINE_EVENT
 from flare.sample import CHANNELS
 from flare.verification.scores import Score
-from flare.workflows.evaluation.report.render import Block, Bullets, Section, Table
-from flare.workflows.verifying.verification import Verification
-
-SCORE = "brier_skill_score"
+from flare.workflows.evaluation.report_page import Block, Bullets, Section, Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,27 +54,25 @@ def input_drifts(rows: pd.DataFrame, forecaster: Forecaster) -> tuple[Drift, ...
 
 
 def monitoring(
-    result: Verification,
-    method: str,
-    distances: tuple[Drift, ...],
+    scores: Iterable[Score],
+    rows: pd.DataFrame,
+    forecaster: Forecaster,
     *,
     before: Iterable[Mapping[str, Any]],
     scored_on: str | None,
     notes: Iterable[str],
-    recorded: bool,
 ) -> Monitoring:
-    """Say whether the input moved and whether the score of the headline event fell.
+    """Say whether the input of a model moved and whether its score of the headline event fell.
 
-    ``before`` are the registered scores of the version on ``scored_on``; ``recorded`` says whether
-    the model has a record of its training inputs.
+    ``scores`` are those of its forecasts now, and ``rows`` the forecasts; ``before`` are its
+    registered scores on ``scored_on``.
     """
-    summary = Monitoring(drifts=distances)
-    lines = [_of_input(summary, recorded=recorded)]
-    fell, line = _of_score(result, method, before, scored_on)
-    lines.append(line)
-    if fell is not None and summary.moved != "unknown":
-        lines.append(_VERDICTS[summary.moved != "none", fell])
-    return Monitoring(notes=tuple(notes), drifts=distances, lines=tuple(lines))
+    watched = Monitoring(notes=tuple(notes), drifts=input_drifts(rows, forecaster))
+    fell, line = _of_score(scores, before, scored_on)
+    lines = [_of_input(watched, recorded=forecaster.training_inputs is not None), line]
+    if fell is not None and watched.moved != "unknown":
+        lines.append(_VERDICTS[watched.moved != "none", fell])
+    return replace(watched, lines=tuple(lines))
 
 
 _VERDICTS = {
@@ -89,35 +84,40 @@ _VERDICTS = {
 }
 
 
-def _of_input(summary: Monitoring, *, recorded: bool) -> str:
+def _of_input(watched: Monitoring, *, recorded: bool) -> str:
     if not recorded:
         return (
             "input: unknown whether it moved: the model has no record of its training inputs; "
             "train it again"
         )
-    if not summary.drifts:
+    if not watched.drifts:
         return "input: unknown whether it moved: the forecasts have no columns brightness_..."
-    if summary.moved == "unknown":
+    if watched.moved == "unknown":
         return (
             f"input: unknown whether it moved: fewer than {FEWEST_SAMPLES} forecasts have an image "
             "of any channel"
         )
-    if summary.moved == "none":
+    if watched.moved == "none":
         return "input: it did not move"
-    return f"input: it moved: {summary.moved}"
+    return f"input: it moved: {watched.moved}"
 
 
 def _of_score(
-    result: Verification, method: str, before: Iterable[Mapping[str, Any]], scored_on: str | None
+    scores: Iterable[Score], before: Iterable[Mapping[str, Any]], scored_on: str | None
 ) -> tuple[bool | None, str]:
     """Return whether the score fell, None for unknown, and the line for it."""
-    then = next(
-        (one for one in before if (one["event"], one["name"]) == (HEADLINE_EVENT, SCORE)), None
-    )
-    scores = result.scores.get(HEADLINE_EVENT, {}).get(method, ())
-    now = next((one for one in scores if one.name == SCORE), None)
-    if now is None or then is None or None in (then["value"], then["low"]) or math.isnan(now.high):
-        return None, f"score: unknown whether the {HEADLINE_EVENT} BSS fell: {_lacking(now, then)}"
+    key = (HEADLINE_EVENT, "brier_skill_score")
+    then = next((one for one in before if (one["event"], one["name"]) == key), None)
+    now = next((one for one in scores if (one.event, one.name) == key), None)
+    lacking = None
+    if then is None:
+        lacking = "the version has no registered score"
+    elif now is None:
+        lacking = "the forecasts have no such event"
+    elif None in (then["value"], then["low"]) or math.isnan(now.high):
+        lacking = "it is undefined now"
+    if lacking or now is None or then is None:
+        return None, f"score: unknown whether the {HEADLINE_EVENT} BSS fell: {lacking}"
     fell = now.high < float(then["low"])
     return fell, (
         f"score: {HEADLINE_EVENT} BSS {now.value:.3f} [{now.low:.3f}, {now.high:.3f}] now, "
@@ -126,16 +126,10 @@ def _of_score(
     )
 
 
-def _lacking(now: Score | None, then: Mapping[str, Any] | None) -> str:
-    if then is None:
-        return "the version has no registered score"
-    return "it is undefined now" if now is not None else "the forecasts have no such event"
-
-
-def monitoring_section(summary: Monitoring) -> Section:
+def monitoring_section(watched: Monitoring) -> Section:
     """Return what moved, with a row for each channel and for the forecasts."""
-    blocks: list[Block] = [Bullets([*summary.notes, *summary.lines])]
-    if summary.drifts:
+    blocks: list[Block] = [Bullets([*watched.notes, *watched.lines])]
+    if watched.drifts:
         rows = [
             [
                 one.name,
@@ -146,7 +140,7 @@ def monitoring_section(summary: Monitoring) -> Section:
                 _number(one.missing),
                 _number(one.missing_before),
             ]
-            for one in summary.drifts
+            for one in watched.drifts
         ]
         caption = (
             "Brightness of the forecasts' images, and their M1.0 probability, against the "
@@ -155,8 +149,8 @@ def monitoring_section(summary: Monitoring) -> Section:
         )
         header = ["", "n", "PSI", "KS", "", "missing images", "in training"]
         blocks.append(Table(caption, header, rows))
-        forecast = next(one for one in summary.drifts if one.name == FORECAST)
-        if forecast.moved and summary.moved == FORECAST:
+        forecast = next(one for one in watched.drifts if one.name == FORECAST)
+        if forecast.moved and watched.moved == FORECAST:
             text = "The forecasts moved although no channel's brightness did."
             blocks.append(Bullets([text]))
     return Section("Input and score", blocks)

@@ -1,179 +1,284 @@
-"""The report of a verification as files: HTML, Markdown, JSON, CSV and figures."""
+"""The report of a verification: figures, JSON and tables; and its scores as metrics."""
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from flare.config.verify import VerifyConfig
-from flare.plots.style import mark_synthetic, save
+from flare.plots.comparison import method_scores, monthly_scores
+from flare.plots.reliability import corp_diagrams, murphy_diagram
+from flare.plots.roc import roc_curve
 from flare.verification.scores import Score
-from flare.workflows.evaluation.report.files import FIGURES
-from flare.workflows.evaluation.report.render import Picture, Section, html_page, markdown_page
-from flare.workflows.verifying.figures import CAPTIONS, figures_of, month_figures
-from flare.workflows.verifying.monitoring import Monitoring, monitoring_section
-from flare.workflows.verifying.months import MonthScores, month_section
-from flare.workflows.verifying.sections import bins_of, sections_of, summary_of
+from flare.verification.table import score_rows
+from flare.workflows.evaluation.report_page import Report, ReportFigure
+from flare.workflows.verifying.monitoring import Monitoring
+from flare.workflows.verifying.sections import (
+    best_method,
+    bins_of,
+    resampled_text,
+    sections_of,
+    summary_of,
+)
 from flare.workflows.verifying.verification import Verification
 
+#: In the place of the split in the names of metrics.
+SPLIT = "verify"
 
-def write_report(
-    folder: Path,
-    result: Verification,
-    config: VerifyConfig,
-    watched: Monitoring,
-    months: list[MonthScores],
-) -> None:
-    """Write everything into a folder; figures as PNG and SVG."""
-    content = {**as_json(result, config), "monitoring": _monitoring(watched)}
-    text = json.dumps(content, indent=1, allow_nan=False)
-    (folder / "report.json").write_text(text, encoding="utf-8")
-    score_frame(result).to_csv(folder / "scores.csv", index=False)
-    pair_frame(result).to_csv(folder / "differences.csv", index=False)
-    sample_frame(result).to_csv(folder / "samples.csv", index=False)
-    month_frame(months).to_csv(folder / "months.csv", index=False)
-    pictures = []
-    for name, figure in {**figures_of(result), **month_figures(result, months)}.items():
-        if result.samples.synthetic:
-            mark_synthetic(figure)
-        path = save(figure, folder / FIGURES / f"{name}.png")
-        save(figure, folder / FIGURES / f"{name}.svg")
-        kind, _, event = name.rpartition("_")
-        pictures.append(Picture(path, f"{kind}, {event}", CAPTIONS[kind]))
-    title = f"Verification of {', '.join(result.methods[:3])}" + (
-        f" and {len(result.methods) - 3} more" if len(result.methods) > 3 else ""
+#: The scores that are metrics; the score table has all.
+HEADLINE = (
+    "brier_skill_score",
+    "brier_skill_score_vs_climatology",
+    "true_skill_statistic",
+    "heidke_skill_score",
+    "gilbert_skill_score",
+    "roc_area",
+)
+
+
+#: Captions by kind.
+_CAPTIONS = {
+    "skill": "Scores of all methods and references, with their gain in Brier skill over "
+    "climatology on common samples.",
+    "reliability": "Reliability by isotonic regression: no bins. MCB is miscalibration, DSC "
+    "discrimination of the Brier score.",
+    "murphy": "Mean loss of a user by the cost of a false alarm; the lower the better.",
+    "months": "Brier skill over climatology of the windows of each month, with intervals over its "
+    "days; and the mean probability with the share of windows with an event.",
+    "roc": "Events and non-events that are alarms at every threshold, of the method with the "
+    "highest Brier skill score.",
+}
+
+_DRAWN = ("brier_skill_score", "true_skill_statistic", "roc_area")
+
+
+def report_of(result: Verification, watched: Monitoring) -> Report:
+    """Return the report: pages, figures, JSON and tables."""
+    methods = result.methods
+    more = f" and {len(methods) - 3} more" if len(methods) > 3 else ""
+    content = {**_as_json(result), "monitoring": _monitoring_as_json(watched)}
+    return Report(
+        title=f"Verification of {', '.join(methods[:3])}{more}",
+        summary=summary_of(result),
+        sections=sections_of(result, watched),
+        figures=_figures_of(result),
+        files={
+            "report.json": json.dumps(content, indent=1, allow_nan=False),
+            "scores.csv": _csv(_score_rows(result)),
+            "differences.csv": _csv(_pair_rows(result)),
+            "samples.csv": _sample_frame(result).to_csv(index=False),
+            "months.csv": _csv(_month_rows(result)),
+        },
+        synthetic=result.samples.synthetic,
+        figures_at=2 if watched.lines else 1,
     )
-    summary, sections = summary_of(result), sections_of(result)
-    alone = len(result.methods) == 1  # then its months come first
-    sections.insert(1 if alone else -1, month_section(result, months))
-    if watched.notes or watched.lines:
-        sections.insert(1, monitoring_section(watched))
-    figures = Section("Figures", pictures)
-    text = markdown_page(title, [*sections, figures], summary=summary)
-    (folder / "report.md").write_text(text, encoding="utf-8")
-    sections.insert(2 if watched.lines else 1, figures)
-    (folder / "report.html").write_text(
-        html_page(title, sections, summary=summary), encoding="utf-8"
-    )
 
 
-def _monitoring(watched: Monitoring) -> dict[str, Any]:
-    rows = [
-        {k: json_number(v) if isinstance(v, float) else v for k, v in asdict(one).items()}
-        for one in watched.drifts
-    ]
-    return {"notes": list(watched.notes), "lines": list(watched.lines), "drift": rows}
+def _figures_of(result: Verification) -> dict[str, ReportFigure]:
+    """Draw all figures, named KIND_EVENT: those of each event, then the months."""
+    drawn: dict[tuple[str, str], Figure] = {}
+    for event in result.events:
+        drawn |= {(kind, event): figure for kind, figure in _of_event(result, event).items()}
+    for event in result.events:
+        months = [
+            one for one in result.months if (one.event, one.method) == (event, result.methods[0])
+        ]
+        if months:
+            drawn["months", event] = monthly_scores(
+                [one.month for one in months],
+                [one.skill for one in months],
+                [one.probability for one in months],
+                [one.rate for one in months],
+                title=f"{result.methods[0]}, {event} and above",
+                reference=result.climatology,
+            )
+    return {
+        f"{kind}_{event}": ReportFigure(figure, f"{kind}, {event}", _CAPTIONS[kind])
+        for (kind, event), figure in drawn.items()
+    }
 
 
-def month_frame(months: list[MonthScores]) -> pd.DataFrame:
-    """Return a row for each month, event and method, with the intervals of both scores."""
-    rows = []
-    for one in months:
-        scores = {
-            f"{name}{end}": getattr(score, key)
-            for name, score in (("brier_score", one.brier), (one.skill.name, one.skill))
-            for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))
-        }
-        counts = {"n": one.brier.n, "n_events": one.brier.n_events}
-        mean = {"event_rate": one.rate, "mean_probability": one.probability}
-        about = {"month": one.month, "event": one.event, "method": one.method}
-        rows.append({**about, **counts, **mean, **scores})
-    return pd.DataFrame(rows)
+def _of_event(result: Verification, event: str) -> dict[str, Figure]:
+    filled, observed = result.scored[event], result.samples.outcomes[event]
+    scored = {
+        name: (observed[rows], filled.probability[name][rows]) for name, rows in filled.rows.items()
+    }
+    gains = {name: of[0] for name, of in result.against(event, result.climatology).items()}
+    best = best_method(result, event)
+    rows = filled.rows[best]
+    return {
+        "skill": method_scores(
+            {name: [result.get(event, name, one) for one in _DRAWN] for name in scored},
+            gains,
+            event=event,
+            reference=result.climatology,
+            resampled=resampled_text(result),
+        ),
+        "reliability": corp_diagrams(
+            {name: of for name, of in scored.items() if name not in result.references},
+            event=event,
+        ),
+        "murphy": murphy_diagram(scored, event=event),
+        "roc": roc_curve(
+            *scored[best],
+            event=event,
+            threshold=result.config.threshold,
+            name=best,
+            references={name: filled.probability[name][rows] for name in result.references},
+        ),
+    }
 
 
-def json_number(value: float) -> float | str | None:
+def _csv(rows: Iterator[dict[str, Any]]) -> str:
+    return pd.DataFrame(rows).to_csv(index=False)
+
+
+def _number(value: float) -> float | str | None:
     """Return a number as JSON has it: None for NaN, a text for an infinite one."""
     if math.isnan(value):
         return None
-    return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+    return value if math.isfinite(value) else f"{value:g}"
 
 
-def _as_json(score: Score) -> dict[str, Any]:
+def _score_as_json(score: Score) -> dict[str, Any]:
     return {
         "score": score.name,
-        "value": json_number(score.value),
-        "low": json_number(score.low),
-        "high": json_number(score.high),
+        "value": _number(score.value),
+        "low": _number(score.low),
+        "high": _number(score.high),
         "n": score.n,
         "n_events": score.n_events,
     }
 
 
-def as_json(result: Verification, config: VerifyConfig) -> dict[str, Any]:
+def _as_json(result: Verification) -> dict[str, Any]:
     """Return all scores, differences, counts and settings as JSON values."""
+    samples = result.samples
+    differences: dict[str, list[dict[str, Any]]] = {event: [] for event in result.events}
+    for row in _pair_rows(result):
+        differences[row.pop("event")].append(row)
     return {
-        "settings": {key: str(value) for key, value in config.model_dump().items()},
-        "samples": len(result.samples),
-        "first": str(result.samples.times[0]),
-        "last": str(result.samples.times[-1]),
-        "events": {event: int(of.sum()) for event, of in result.samples.outcomes.items()},
+        "settings": {key: str(value) for key, value in result.config.model_dump().items()},
+        "samples": len(samples),
+        "first": str(samples.times[0]),
+        "last": str(samples.times[-1]),
+        "events": {event: int(of.sum()) for event, of in samples.outcomes.items()},
         "resampled_groups": result.groups,
-        "synthetic": result.samples.synthetic,
+        "synthetic": samples.synthetic,
         "methods": list(result.methods),
         "references": list(result.references),
         "missing": {event: of.missing for event, of in result.scored.items()},
         "suspect": result.suspect,
         "scores": {
-            event: {name: [_as_json(score) for score in scores] for name, scores in of.items()}
-            for event, of in result.scores.items()
+            event: {name: [_score_as_json(score) for score in of] for name, of in scores.items()}
+            for event, scores in result.scores.items()
         },
         "reliability": {event: bins_of(result, event) for event in result.events},
-        "differences": {
-            event: [
-                {"first": one, "second": other, **_as_json(score)}
-                for (one, other), scores in of.items()
-                for score in scores
-            ]
-            for event, of in result.pairs.items()
-        },
+        "differences": differences,
     }
 
 
-def score_frame(result: Verification) -> pd.DataFrame:
-    """Return a row for each score of each method and event."""
+def _monitoring_as_json(watched: Monitoring) -> dict[str, Any]:
     rows = [
-        {"event": event, "method": name, **_as_json(score)}
-        for event, of in result.scores.items()
-        for name, scores in of.items()
-        for score in scores
+        {k: _number(v) if isinstance(v, float) else v for k, v in asdict(one).items()}
+        for one in watched.drifts
     ]
-    return pd.DataFrame(rows)
+    return {"notes": list(watched.notes), "lines": list(watched.lines), "drift": rows}
 
 
-def pair_frame(result: Verification) -> pd.DataFrame:
-    """Return a row for each difference of each pair and event."""
-    rows = [
-        {"event": event, "first": one, "second": other, **_as_json(score)}
-        for event, of in result.pairs.items()
-        for (one, other), scores in of.items()
-        for score in scores
-    ]
-    return pd.DataFrame(rows)
+def _score_rows(result: Verification) -> Iterator[dict[str, Any]]:
+    for event, of in result.scores.items():
+        for name, scores in of.items():
+            for score in scores:
+                yield {"event": event, "method": name, **_score_as_json(score)}
 
 
-def sample_frame(result: Verification) -> pd.DataFrame:
+def _pair_rows(result: Verification) -> Iterator[dict[str, Any]]:
+    for event, of in result.pairs.items():
+        for (one, other), scores in of.items():
+            for score in scores:
+                yield {"event": event, "first": one, "second": other, **_score_as_json(score)}
+
+
+def _month_rows(result: Verification) -> Iterator[dict[str, Any]]:
+    for one in result.months:
+        row: dict[str, Any] = {
+            "month": one.month,
+            "event": one.event,
+            "method": one.method,
+            "n": one.brier.n,
+            "n_events": one.brier.n_events,
+            "event_rate": one.rate,
+            "mean_probability": one.probability,
+        }
+        for score in (one.brier, one.skill):
+            row[score.name] = score.value
+            row[f"{score.name}_low"], row[f"{score.name}_high"] = score.low, score.high
+        yield row
+
+
+def _sample_frame(result: Verification) -> pd.DataFrame:
     """Return a row for each sample: window, region, outcomes and all forecasts as scored."""
     samples = result.samples
+    times = {
+        "time": samples.times,
+        "valid_from": samples.starts,
+        "valid_to": samples.starts + samples.window,
+    }
     columns: dict[str, Any] = {
-        "time": _texts(samples.times),
-        "valid_from": _texts(samples.starts),
-        "valid_to": _texts(samples.starts + samples.window),
+        name: np.char.add(np.datetime_as_string(of, unit="m"), "Z") for name, of in times.items()
     }
     if samples.by_region:
         columns["region"] = samples.regions
-    forecasts: Mapping[str, Any] = {
-        f"{name} p_{event}": values
-        for event, of in result.scored.items()
-        for name, values in of.probability.items()
-    }
-    outcomes = {f"o_{event}": of.astype(int) for event, of in samples.outcomes.items()}
-    return pd.DataFrame({**columns, **outcomes, **forecasts})
+    columns |= {f"o_{event}": of.astype(int) for event, of in samples.outcomes.items()}
+    for event, filled in result.scored.items():
+        columns |= {f"{name} p_{event}": values for name, values in filled.probability.items()}
+    return pd.DataFrame(columns)
 
 
-def _texts(times: Any) -> Any:
-    return np.char.add(np.datetime_as_string(times, unit="m"), "Z")
+def metrics_of(result: Verification) -> dict[str, float]:
+    """Return the headline of all methods as ``verify/EVENT/SCORE/METHOD``, with intervals."""
+    metrics: dict[str, float] = {}
+    for event in result.events:
+        for name, scores in result.scores[event].items():
+            of = re.sub(r"[^\w .\-]", "_", name)  # MLflow's names take no other signs
+            metrics |= headline_metrics(scores, SPLIT, of=of)
+    return metrics
+
+
+def headline_metrics(scores: tuple[Score, ...], split: str, *, of: str = "") -> dict[str, float]:
+    """Return the ``HEADLINE`` of one method as metrics."""
+    metrics: dict[str, float] = {}
+    for score in scores:
+        if score.name in HEADLINE:
+            metrics |= _finite(score).metrics(split, of=of)
+    return metrics
+
+
+def table_rows(result: Verification) -> list[dict[str, object]]:
+    """Return the rows of the score table: all scores, and the differences of all pairs."""
+    named = [item for of in result.scores.values() for item in of.items()]
+    named += [
+        (f"{one} - {other}", scores)
+        for pairs in result.pairs.values()
+        for (one, other), scores in pairs.items()
+    ]
+    return [
+        row
+        for name, scores in named
+        for row in score_rows(map(_finite, scores), split=SPLIT, forecaster=name)
+    ]
+
+
+def _finite(score: Score) -> Score:
+    """Return a score with NaN for what is infinite, which JSON does not have."""
+    value, low, high = (
+        math.nan if math.isinf(number) else number
+        for number in (score.value, score.low, score.high)
+    )
+    return replace(score, value=value, low=low, high=high)

@@ -1,4 +1,4 @@
-"""The samples of a verification: what was forecast, and what happened, in arrays."""
+"""The samples of a verification: forecasts, outcomes, and references for them, in arrays."""
 
 from dataclasses import dataclass, field
 
@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from flare.config.verify import VerifyConfig, hours
 from flare.errors import InputInvalid
 from flare.goes import flux_of_class
 from flare.verification.inputs import BoolArray, FloatArray
 from flare.workflows.verifying.flares import FlareList, check_covers
 from flare.workflows.verifying.forecasts import NO_REGION, events_of
 from flare.workflows.verifying.tables import Times
+
+#: The forecast flux and its interval.
+_FORECAST_FLUXES = ("peak_flux", "flux_low", "flux_high")
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,7 @@ class Samples:
         return tuple(dict.fromkeys(names))
 
 
-def make_samples(
-    table: pd.DataFrame,
-    flares: FlareList | None,
-    *,
-    window_hours: float,
-    latency_hours: float,
-    by: str,
-    overlap: str,
-) -> Samples:
+def make_samples(table: pd.DataFrame, flares: FlareList | None, config: VerifyConfig) -> Samples:
     """Arrange the table of ``read_forecasts`` by time and region, and find the outcomes.
 
     Raises
@@ -73,11 +69,11 @@ def make_samples(
         cover the windows, or windows overlap.
     """
     window, latency = (
-        np.timedelta64(round(hours * 60), "m") for hours in (window_hours, latency_hours)
+        np.timedelta64(round(hours(text) * 60), "m") for text in (config.window, config.latency)
     )
-    if by == "disk":
+    if config.by == "disk":
         table = _full_disk(table)
-    elif by == "region" and (table["region"] == NO_REGION).any():
+    elif config.by == "region" and (table["region"] == NO_REGION).any():
         raise InputInvalid(
             "by=region, but forecasts have no region; name its column: -P columns=region=COLUMN,..."
         )
@@ -86,76 +82,74 @@ def make_samples(
     rows = index.get_indexer(pd.MultiIndex.from_frame(table[["time", "region"]]))
     times: Times = keys["time"].to_numpy(dtype="datetime64[ns]")
     regions = keys["region"].to_numpy(dtype=np.int64)
+    of = regions if (regions != NO_REGION).any() else None
     starts: Times = times + latency
     if flares is not None:
         check_covers(flares, starts, window)
-        if (regions != NO_REGION).any() and not flares.region.any():
+        if of is not None and not flares.region.any():
             raise InputInvalid(
                 "the forecasts are of active regions, and no flare of the list has one; name its "
                 "column, -P event_columns=region=COLUMN,..., or pass -P by=disk"
             )
-        if overlap == "refuse":
+        if config.overlap == "refuse":
             _check_overlap(table, window)
     methods = list(dict.fromkeys(table["method"]))
     code = pd.Categorical(table["method"], categories=methods).codes
+
+    def by_method(column: str) -> FloatArray:
+        matrix = np.full((len(methods), len(keys)), np.nan)
+        if column in table:
+            matrix[code, rows] = table[column].to_numpy(dtype=np.float64)
+        return matrix
+
     outcomes, probabilities = {}, {}
     for event in events_of(table):
-        values = table[f"p_{event}"].to_numpy(dtype=np.float64)
-        matrix = np.full((len(methods), len(keys)), np.nan)
-        matrix[code, rows] = values
-        some = {name: row for name, row in zip(methods, matrix, strict=True) if _any(row)}
-        if not some:
+        probabilities[event] = _with_values(methods, by_method(f"p_{event}"))
+        if not probabilities[event]:
             raise InputInvalid(f"no method has a forecast of {event}: all are missing values")
-        probabilities[event] = some
         if flares is None:
             outcomes[event] = _own_outcomes(table, event, rows, len(keys))
         else:
-            of = regions if (regions != NO_REGION).any() else None
             outcomes[event] = flares.outcomes(event, starts, window, of)
-    fluxes = _fluxes(table, methods, code, rows, len(keys))
+    fluxes: dict[str, FloatArray] = {}
     observed_flux = None
-    if fluxes and flares is not None:
-        of = regions if (regions != NO_REGION).any() else None
-        observed_flux = flares.strongest(starts, window, of)
-    elif fluxes and "observed_flux" in table:
-        observed_flux = np.full(len(keys), np.nan)
-        observed_flux[rows] = table["observed_flux"].to_numpy(dtype=np.float64)
-    synthetic = "synthetic" in table and bool(table["synthetic"].fillna(False).any())
+    if "peak_flux" in table:
+        _check_fluxes(table)
+        if flares is not None:
+            observed_flux = flares.strongest(starts, window, of)
+        elif "observed_flux" in table:
+            observed_flux = np.full(len(keys), np.nan)
+            observed_flux[rows] = table["observed_flux"].to_numpy(dtype=np.float64)
+        if observed_flux is not None:
+            columns = [by_method(name) for name in _FORECAST_FLUXES]
+            fluxes = _with_values(methods, np.log10(np.stack(columns, axis=1)))
     return Samples(
-        times,
-        regions,
-        window,
-        latency,
-        outcomes,
-        probabilities,
-        {} if observed_flux is None else fluxes,
-        observed_flux,
-        synthetic,
+        times=times,
+        regions=regions,
+        window=window,
+        latency=latency,
+        outcomes=outcomes,
+        probabilities=probabilities,
+        fluxes=fluxes,
+        observed_flux=observed_flux if fluxes else None,
+        synthetic="synthetic" in table and bool(table["synthetic"].fillna(False).any()),
     )
 
 
-def _any(row: FloatArray) -> bool:
-    return bool(np.isfinite(row).any())
+def _with_values(methods: list[str], matrix: FloatArray) -> dict[str, FloatArray]:
+    """Return the rows of the methods that have a forecast; of fluxes the first part decides."""
+    return {
+        name: row
+        for name, row in zip(methods, matrix, strict=True)
+        if np.isfinite(row if row.ndim == 1 else row[0]).any()
+    }
 
 
-def _fluxes(
-    table: pd.DataFrame,
-    methods: list[str],
-    code: NDArray[np.integer],
-    rows: NDArray[np.intp],
-    n: int,
-) -> dict[str, FloatArray]:
-    """Return log10 of forecast flux, lower and upper end by method, (3, N), if there are any."""
-    if "peak_flux" not in table:
-        return {}
-    matrix = np.full((len(methods), 3, n), np.nan)
-    for place, name in enumerate(("peak_flux", "flux_low", "flux_high")):
-        if name in table:
-            flux = table[name].to_numpy(dtype=np.float64)
-            if (flux <= 0).any():
-                raise InputInvalid(f"a {name} of {flux[flux <= 0][0]:g} W m^-2; it must be above 0")
-            matrix[code, place, rows] = np.log10(flux)
-    return {name: of for name, of in zip(methods, matrix, strict=True) if _any(of[0])}
+def _check_fluxes(table: pd.DataFrame) -> None:
+    for name in _FORECAST_FLUXES:
+        flux = table.get(name, pd.Series(dtype=float)).to_numpy(dtype=np.float64)
+        if (flux <= 0).any():
+            raise InputInvalid(f"a {name} of {flux[flux <= 0][0]:g} W m^-2; it must be above 0")
 
 
 def _full_disk(table: pd.DataFrame) -> pd.DataFrame:
@@ -209,3 +203,85 @@ def _check_overlap(table: pd.DataFrame, window: np.timedelta64) -> None:
             f"{first.method} at {first.time}Z; pass a shorter -P window=, or -P "
             "overlap=keep to score all of them"
         )
+
+
+LONG_TERM, PERSISTENCE = "climatology long-term", "persistence"
+
+
+def prior_name(days: int) -> str:
+    """Return the name of the climatology of the days before."""
+    return f"climatology {days} d"
+
+
+def reference_forecasts(
+    samples: Samples, event: str, flares: FlareList | None, *, days: int
+) -> dict[str, FloatArray]:
+    """Return the probabilities of the references, (N,) each, from what was known at each time.
+
+    Climatology is the event rate of the windows that had ended at the time of the forecast: of
+    those of the last ``days``, and of all in the list before the first forecast (where it reaches
+    back as many days). Persistence repeats the outcome of the last such window as 0 or 1. With a
+    flare list for the full disk, windows follow each other without a gap up to the time of the
+    forecast; otherwise they are those of the samples. Where there is none before,
+    climatology takes the rate of all samples, and persistence takes climatology.
+    """
+    if flares is None or samples.by_region:
+        return _from_samples(samples, event, days)
+    rate = float(samples.outcomes[event].mean())
+    n_before = max(1, int(np.timedelta64(days, "D") / samples.window))
+    prior = _prior_rate(flares, event, samples.times, samples.window, n_before)
+    last = _prior_rate(flares, event, samples.times, samples.window, 1)
+    forecasts = {prior_name(days): np.where(np.isnan(prior), rate, prior)}
+    n_all = int((samples.times[0] - flares.begins) / samples.window)
+    if n_all >= n_before:
+        first = samples.times[:1]
+        long_term = _prior_rate(flares, event, first, samples.window, n_all)
+        forecasts[LONG_TERM] = np.full(len(samples), long_term[0])
+    forecasts[PERSISTENCE] = np.where(np.isnan(last), forecasts[prior_name(days)], last)
+    return forecasts
+
+
+def _prior_rate(
+    flares: FlareList, event: str, times: Times, window: np.timedelta64, n: int
+) -> FloatArray:
+    """Return the event rate of the ``n`` windows before each time, NaN where the list has none."""
+    total, known = np.zeros(len(times)), np.zeros(len(times))
+    for k in range(1, n + 1):
+        starts = times - k * window
+        covered = starts >= flares.begins
+        if not covered.any():
+            break
+        total += flares.outcomes(event, starts, window) & covered
+        known += covered
+    rate = np.full(len(times), np.nan)
+    np.divide(total, known, out=rate, where=known > 0)
+    return rate
+
+
+def _from_samples(samples: Samples, event: str, days: int) -> dict[str, FloatArray]:
+    outcomes = samples.outcomes[event]
+    ends = samples.starts + samples.window
+    order = np.argsort(ends, kind="stable")
+    counted = np.append(0, np.cumsum(outcomes[order]))
+    last = np.searchsorted(ends[order], samples.times, side="right")
+    first = np.searchsorted(ends[order], samples.times - np.timedelta64(days, "D"), side="right")
+    n = last - first
+    rate = float(outcomes.mean())
+    prior = np.where(n > 0, (counted[last] - counted[first]) / np.maximum(n, 1), rate)
+    persistent = prior.copy()
+    for region in np.unique(samples.regions):
+        rows = np.flatnonzero(samples.regions == region)
+        persistent[rows] = _last_outcome(
+            samples.times[rows], ends[rows], outcomes[rows], otherwise=prior[rows]
+        )
+    return {prior_name(days): prior, PERSISTENCE: persistent}
+
+
+def _last_outcome(
+    times: Times, ends: Times, outcomes: BoolArray, *, otherwise: FloatArray
+) -> FloatArray:
+    """Return the outcome of the last window that had ended at each time."""
+    order = np.argsort(ends, kind="stable")
+    place = np.searchsorted(ends[order], times, side="right") - 1
+    last = outcomes[order][np.maximum(place, 0)].astype(np.float64)
+    return np.where(place >= 0, last, otherwise)

@@ -1,12 +1,13 @@
-"""Scores of all methods with intervals, and the differences between any two of them."""
+"""Scores on resamples of blocks or regions, differences of any two methods, scores by month."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flare.config.verify import VerifyConfig
 from flare.errors import InputInvalid
 from flare.verification.bootstrap import interval, region_weights
 from flare.verification.contingency import ContingencyTable, true_skill_statistic
@@ -14,16 +15,26 @@ from flare.verification.corp import corp_decomposition
 from flare.verification.flux import class_table, gandin_murphy_gerrity_score
 from flare.verification.inputs import BoolArray, FloatArray, ratio
 from flare.verification.probabilistic import brier_score
-from flare.verification.scores import Score, class_scores, event_scores
+from flare.verification.scores import VS_CLIMATOLOGY, Score, class_scores, event_scores
 from flare.workflows.verifying.samples import Samples
 
 #: In place of an event, for scores over all forecast events at once.
 ALL_EVENTS = "all"
 
+Scores = tuple[Score, ...]
 Values = dict[str, FloatArray]
 
 #: Weights in memory at a time: R x N of one chunk of resamples, 160 MB.
 _CHUNK = 20_000_000
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The forecasts of one event that are scored, by method: (N,), and which rows count, (n,)."""
+
+    probability: dict[str, FloatArray]
+    rows: dict[str, NDArray[np.intp]]
+    missing: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -36,88 +47,71 @@ class Resamples:
     counts: FloatArray
     group: NDArray[np.intp]
 
-    def weights(self, rows: NDArray[np.intp]) -> Iterator[FloatArray]:
-        """Yield the weights of some samples, (r, n) each, for all resamples in their order."""
+    def scores(
+        self,
+        event: str,
+        rows: NDArray[np.intp],
+        reached: BoolArray,
+        values_of: Callable[..., Values],
+    ) -> Scores:
+        """Return scores of some rows, (n,), with intervals.
+
+        ``reached`` says which of them count as events, (n,); ``values_of`` returns the values of
+        all scores on resamples from their ``weights``, (r, n).
+        """
         step = max(1, _CHUNK // max(len(rows), 1))
-        for start in range(0, len(self.counts), step):
-            yield self.counts[start : start + step][:, self.group[rows]]
+        parts = [
+            values_of(weights=self.counts[start : start + step][:, self.group[rows]])
+            for start in range(0, len(self.counts), step)
+        ]
+        return tuple(
+            make_score(event, name, np.concatenate([part[name] for part in parts]), reached)
+            for name in parts[0]
+        )
 
-    def values(self, rows: NDArray[np.intp], score: Callable[..., Values]) -> Values:
-        """Return scores on all resamples, (1 + R,) each, from a function of ``weights``."""
-        parts = [score(weights=weights) for weights in self.weights(rows)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-
-def resample(
-    samples: Samples, *, kind: str, block_days: float, n_resamples: int, seed: int
-) -> Resamples:
+def resample(samples: Samples, config: VerifyConfig) -> Resamples:
     """Draw blocks of time or active regions with replacement, as many as there are.
 
-    Raises
-    ------
-    InputInvalid
-        There is a single block or region, or samples have no region.
+    Raises InputInvalid: there is a single block or region, or samples have no region.
     """
-    if kind == "region":
-        if not samples.by_region:
-            raise InputInvalid("bootstrap=region, but the forecasts have no regions; use time")
-        groups = samples.regions
-    else:
-        length = np.timedelta64(round(block_days * 86_400), "s")
-        groups = ((samples.times - samples.times[0]) // length).astype(np.int64)
-    names, index = np.unique(groups, return_inverse=True)
+    by_region = config.bootstrap == "region"
+    if by_region and not samples.by_region:
+        raise InputInvalid("bootstrap=region, but the forecasts have no regions; use time")
+    length = np.timedelta64(round(config.block_days * 86_400), "s")
+    blocks = ((samples.times - samples.times[0]) // length).astype(np.int64)
+    names, index = np.unique(samples.regions if by_region else blocks, return_inverse=True)
     if len(names) < 2:
-        what = "active region" if kind == "region" else f"block of {block_days:g} days"
+        what = "active region" if by_region else f"block of {config.block_days:g} days"
         raise InputInvalid(
             f"all samples are in one {what}, which gives no interval; score more of them"
-            + ("" if kind == "region" else " or pass a shorter -P block_days=")
+            + ("" if by_region else " or pass a shorter -P block_days=")
         )
-    drawn = region_weights(names, n_resamples=n_resamples, seed=seed)  # (R, G)
+    drawn = region_weights(names, n_resamples=config.resamples, seed=config.seed)  # (R, G)
     return Resamples(np.vstack([np.ones((1, len(names))), drawn]), index)
 
 
-@dataclass(frozen=True)
-class Filled:
-    """The forecasts of one event that are scored, by method: (N,), and which rows count, (n,)."""
-
-    probability: dict[str, FloatArray]
-    rows: dict[str, NDArray[np.intp]]
-    missing: dict[str, int]
+def make_score(event: str, name: str, values: FloatArray, observed: BoolArray) -> Score:
+    """Make a score of its values (1 + R,): the first is that of the samples themselves."""
+    low, high = _interval(values[1:])
+    n_events = int(np.count_nonzero(observed))
+    return Score(event, name, float(values[0]), low, high, len(observed), n_events)
 
 
-def apply_missing_rule(
-    of_methods: Mapping[str, FloatArray],
-    references: Mapping[str, FloatArray],
-    rule: str,
-    event: str,
-) -> Filled:
-    """Decide which samples are scored where methods lack forecasts.
+def _interval(values: FloatArray) -> tuple[float, float]:
+    if not np.isinf(values).any():
+        return interval(values)
+    # Infinite logarithmic scores: the largest float stands for them between quantiles.
+    largest = np.finfo(np.float64).max / 4
+    ends = interval(np.nan_to_num(values, nan=np.nan, posinf=largest, neginf=-largest))
+    low, high = (float(np.copysign(np.inf, end)) if abs(end) > 1e300 else end for end in ends)
+    return low, high
 
-    ``drop``: each method is scored on the samples that it has. ``climatology``: its gaps count as
-    the first reference. ``common``: the samples that all methods have.
 
-    Raises
-    ------
-    InputInvalid
-        There is no common sample.
-    """
-    names = {**of_methods, **references}
-    there = {name: np.isfinite(values) for name, values in names.items()}
-    missing = {name: int(np.count_nonzero(~rows)) for name, rows in there.items()}
-    climatology = next(iter(references.values()))
-    if rule == "climatology":
-        filled = {name: np.where(there[name], v, climatology) for name, v in names.items()}
-        every = np.arange(len(climatology))
-        return Filled(filled, dict.fromkeys(names, every), missing)
-    if rule == "common":
-        common = np.flatnonzero(np.logical_and.reduce(list(there.values())))
-        if not len(common):
-            raise InputInvalid(
-                f"no sample has a forecast of {event} by all {len(of_methods)} methods; pass "
-                "-P missing=drop, or choose some with -P methods="
-            )
-        return Filled(names, dict.fromkeys(names, common), missing)
-    return Filled(names, {name: np.flatnonzero(rows) for name, rows in there.items()}, missing)
+def _skill_against(
+    observed: BoolArray, own: FloatArray, climatology: FloatArray, weights: FloatArray
+) -> FloatArray:
+    return 1 - ratio(own, brier_score(observed, climatology, weights=weights))
 
 
 def event_values(
@@ -130,9 +124,7 @@ def event_values(
 ) -> Values:
     """Return all scores of one event on each resample: outcomes and probabilities (n,)."""
     values = event_scores(observed, probability, threshold=threshold, weights=weights)
-    own = values["brier_score"]
-    against = brier_score(observed, climatology, weights=weights)
-    values["brier_skill_score_vs_climatology"] = 1 - ratio(own, against)
+    values[VS_CLIMATOLOGY] = _skill_against(observed, values["brier_score"], climatology, weights)
     values["roc_skill_score"] = 2 * values["roc_area"] - 1
     for name, parts in corp_decomposition(observed, probability, weights=weights).items():
         if name != "brier":
@@ -159,32 +151,13 @@ def all_event_values(
     }
 
 
-def make_score(event: str, name: str, values: FloatArray, observed: BoolArray) -> Score:
-    """Make a score of its values (1 + R,): the first is that of the samples themselves."""
-    low, high = _interval(values[1:])
-    n_events = int(np.count_nonzero(observed))
-    return Score(event, name, float(values[0]), low, high, len(observed), n_events)
-
-
-def _interval(values: FloatArray) -> tuple[float, float]:
-    infinite = np.isinf(values)
-    if not infinite.any():
-        return interval(values)
-    # Infinite logarithmic scores: the largest float stands for them between quantiles.
-    largest = np.finfo(np.float64).max / 4
-    ends = interval(np.nan_to_num(values, nan=np.nan, posinf=largest, neginf=-largest))
-    low, high = (float(np.copysign(np.inf, end)) if abs(end) > 1e300 else end for end in ends)
-    return low, high
-
-
 def paired_scores(
     event: str,
     observed: BoolArray,
     filled: Filled,
     resamples: Resamples,
-    *,
     threshold: float,
-) -> dict[tuple[str, str], tuple[Score, ...]]:
+) -> dict[tuple[str, str], Scores]:
     """Return the differences of all pairs, first minus second, on the samples that both have.
 
     Both are scored on the same resamples, so the interval is that of the difference. Pairs without
@@ -246,3 +219,56 @@ def _differences(
         "brier_skill_score": ratio(ratio(gained, total), rate * (1 - rate)),
         "true_skill_statistic": statistics[0] - statistics[1],
     }
+
+
+@dataclass(frozen=True)
+class MonthScores:
+    """Scores of the windows of one method that begin in one month, such as ``2026-01``.
+
+    ``skill`` is against climatology, ``probability`` the mean forecast probability. Intervals are
+    over the days of the month.
+    """
+
+    month: str
+    event: str
+    method: str
+    brier: Score
+    skill: Score
+    probability: float
+
+    @property
+    def rate(self) -> float:
+        """The share of windows with an event."""
+        return self.brier.n_events / self.brier.n
+
+
+def month_scores(
+    event: str, samples: Samples, filled: Filled, climatology: str, config: VerifyConfig
+) -> list[MonthScores]:
+    """Score every method in every month in which it has forecasts of an event."""
+    months = samples.starts.astype("datetime64[M]")
+    days = samples.starts.astype("datetime64[D]").astype(np.int64)
+    rows = []
+    for name in samples.methods:
+        own = filled.rows.get(name, np.empty(0, dtype=np.intp))
+        for month in np.unique(months[own]):
+            some = own[months[own] == month]
+            observed = samples.outcomes[event][some]
+            chance, reference = (filled.probability[of][some] for of in (name, climatology))
+            drawn = region_weights(days[some], n_resamples=config.resamples, seed=config.seed)
+            weights = np.vstack([np.ones((1, len(some))), drawn])
+            brier = brier_score(observed, chance, weights=weights)
+            skill = _skill_against(observed, brier, reference, weights)
+            if len(np.unique(days[some])) == 1:  # one day has no interval
+                brier[1:] = skill[1:] = np.nan
+            rows.append(
+                MonthScores(
+                    str(month),
+                    event,
+                    name,
+                    make_score(event, "brier_score", brier, observed),
+                    make_score(event, VS_CLIMATOLOGY, skill, observed),
+                    float(chance.mean()),
+                )
+            )
+    return rows

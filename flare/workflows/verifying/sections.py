@@ -1,20 +1,21 @@
-"""The sections of the report of a verification."""
-
-from collections.abc import Sequence
+"""The sections of the report of a verification, and what it says in single lines."""
 
 import numpy as np
 
 from flare.verification.reliability import binned_frequencies
-from flare.verification.scores import FLUX, Score
-from flare.workflows.evaluation.report.render import (
+from flare.verification.scores import FLUX
+from flare.workflows.evaluation.report_page import (
+    SYNTHETIC_WARNING,
     Block,
     Bullets,
+    Cells,
     Paragraph,
     Section,
     Table,
-    Value,
+    score_cell,
+    score_table,
 )
-from flare.workflows.evaluation.report.sections import Cells, interval_cell
+from flare.workflows.verifying.monitoring import Monitoring, monitoring_section
 from flare.workflows.verifying.scoring import ALL_EVENTS
 from flare.workflows.verifying.verification import Verification
 
@@ -39,7 +40,7 @@ _ALARMS = (
     ("frequency bias", "frequency_bias"),
     ("accuracy", "accuracy"),
 )
-_PARTS = ("score", "miscalibration", "discrimination", "uncertainty")
+_PARTS = ("miscalibration", "discrimination", "uncertainty")
 _PARTED = {
     "brier": "brier_score",
     "log": "log_score",
@@ -51,7 +52,6 @@ _OVER_ALL = (
     ("RPSS", "ranked_probability_skill_score"),
     ("log loss", "log_loss"),
 )
-
 _OF_FLUX = (
     ("log10-flux MAE (dex)", "log10_flux_mae"),
     ("floored at B1.0", "log10_flux_mae_floored"),
@@ -67,12 +67,15 @@ _MISSING = {
     "common": "only samples are scored for which all methods have a forecast",
 }
 
+#: Methods whose months are in the report; ``months.csv`` has all.
+_WITH_MONTHS = 3
+
 
 def resampled_text(result: Verification) -> str:
     """Say what intervals are over."""
-    if result.rules.bootstrap == "region":
+    if result.config.bootstrap == "region":
         return f"{result.groups} active regions"
-    return f"{result.groups} blocks of {result.rules.block_days:g} days"
+    return f"{result.groups} blocks of {result.config.block_days:g} days"
 
 
 def summary_of(result: Verification) -> str:
@@ -83,84 +86,77 @@ def summary_of(result: Verification) -> str:
     where = "active regions" if samples.by_region else "the full disk"
     return (
         f"{len(samples)} windows of {samples.window / np.timedelta64(1, 'h'):g} h of {where}, "
-        f"{first} to {last}; events: {counts}. [95 % intervals from {result.rules.resamples} "
+        f"{first} to {last}; events: {counts}. [95 % intervals from {result.config.resamples} "
         f"resamples of {resampled_text(result)}]."
     )
+
+
+def best_method(result: Verification, event: str) -> str:
+    """Return the method with the highest Brier skill score, without events the first."""
+    skill = {
+        name: result.get(event, name, "brier_skill_score").value
+        for name in result.samples.probabilities[event]
+    }
+    return max(skill, key=lambda name: np.nan_to_num(skill[name], nan=-np.inf))
 
 
 def lines_of(result: Verification) -> list[str]:
     """Describe the best method of each event, a line each."""
     lines = []
     for event in result.events:
-        skill = {
-            name: result.get(event, name, "brier_skill_score").value
-            for name in result.scored[event].probability
-            if name not in result.references
-        }
-        best = max(skill, key=lambda name: np.nan_to_num(skill[name], nan=-np.inf))
-        if np.isnan(skill[best]):
-            n_events = result.get(event, best, "brier_skill_score").n_events
-            lines.append(f"{event}: {n_events} events; skill scores are undefined")
-            continue
-        gains = result.against(event, result.climatology)
-        better = [name for name in skill if name in gains and gains[name][0].low > 0]
-        worse = [name for name in skill if name in gains and gains[name][0].high < 0]
+        best = best_method(result, event)
         score = result.get(event, best, "brier_skill_score")
+        if np.isnan(score.value):
+            lines.append(f"{event}: {score.n_events} events; skill scores are undefined")
+            continue
+        methods = result.samples.probabilities[event]
+        gains = result.against(event, result.climatology)
+        skill = [gains[name][0] for name in methods if name in gains]
+        better, worse = sum(one.low > 0 for one in skill), sum(one.high < 0 for one in skill)
         lines.append(
-            f"{event}: highest BSS {_text(score)} by {best}; against {result.climatology}, on "
-            f"common samples, {len(better)} of {len(skill)} methods are better and {len(worse)} "
+            f"{event}: highest BSS {score_cell(score)} by {best}; against {result.climatology}, on "
+            f"common samples, {better} of {len(methods)} methods are better and {worse} "
             "worse (95 % interval of the paired difference in BSS)"
         )
     return lines
 
 
-def _text(score: Score) -> str:
-    cell = interval_cell(score)
-    return str(cell)
-
-
-def sections_of(result: Verification) -> list[Section]:
+def sections_of(result: Verification, watched: Monitoring) -> list[Section]:
     """Return all sections, the summary first."""
-    sections = [Section("Summary", _summary(result)), _counts(result)]
+    sections = [_counts(result)]
     for event in reversed(result.events):
-        sections.append(_of_event(result, event))
-        sections.append(_differences(result, event))
-    if ALL_EVENTS in result.scores:
-        table = _table(result, ALL_EVENTS, _OVER_ALL, "Methods that forecast all events.")
-        sections.append(Section("All events at once", [table]))
-    if FLUX in result.scores:
-        table = _table(result, FLUX, _OF_FLUX, "Methods that forecast the peak flux.")
-        sections.append(Section("Peak flux", [table]))
-    return [*sections, _screening(result)]
+        sections += [_of_event(result, event), _differences(result, event)]
+    for event, title, columns, what in (
+        (ALL_EVENTS, "All events at once", _OVER_ALL, "all events"),
+        (FLUX, "Peak flux", _OF_FLUX, "the peak flux"),
+    ):
+        if event in result.scores:
+            table = _table(result, event, columns, f"Methods that forecast {what}.")
+            sections.append(Section(title, [table]))
+    alone = len(result.methods) == 1  # then its months come first
+    sections.insert(0 if alone else len(sections), _months(result))
+    if watched.notes or watched.lines:
+        sections.insert(0, monitoring_section(watched))
+    return [Section("Summary", _summary(result)), *sections, _screening(result)]
 
 
 def _summary(result: Verification) -> list[Block]:
-    blocks: list[Block] = []
-    if result.samples.synthetic:
-        text = "SYNTHETIC DATA: these scores say nothing about the real Sun."
-        blocks.append(Paragraph(text, warning=True))
+    blocks: list[Block] = [SYNTHETIC_WARNING] if result.samples.synthetic else []
     if result.suspect:
-        names = ", ".join(result.suspect)
-        text = f"Suspect, too good to be forecasts: {names}. See Screening."
+        text = f"Suspect, too good to be forecasts: {', '.join(result.suspect)}. See Screening."
         blocks.append(Paragraph(text, warning=True))
-    rules = result.rules
-    return [
-        *blocks,
-        Bullets(
-            [
-                *lines_of(result),
-                f"missing={rules.missing}: {_MISSING[rules.missing]}",
-                f"scores of alarms: a probability of at least {rules.threshold:g} is an alarm",
-            ]
-        ),
+    missing, threshold = result.config.missing, result.config.threshold
+    lines = [
+        *lines_of(result),
+        f"missing={missing}: {_MISSING[missing]}",
+        f"scores of alarms: a probability of at least {threshold:g} is an alarm",
     ]
+    return [*blocks, Bullets(lines)]
 
 
 def _counts(result: Verification) -> Section:
-    header = [
-        "method",
-        *(f"{event} {what}" for event in result.events for what in ("n", "missing")),
-    ]
+    header = ["method"]
+    header += [f"{event} {what}" for event in result.events for what in ("n", "missing")]
     rows: list[Cells] = []
     for name in (*result.methods, *result.references):
         cells: Cells = [name]
@@ -172,6 +168,12 @@ def _counts(result: Verification) -> Section:
     return Section("Forecasts", [Table(caption, header, rows)])
 
 
+def _table(
+    result: Verification, event: str, columns: tuple[tuple[str, str], ...], caption: str
+) -> Table:
+    return score_table(caption, result.scores[event], columns, who="method")
+
+
 def _of_event(result: Verification, event: str) -> Section:
     n_events = int(result.samples.outcomes[event].sum())
     blocks: list[Block] = [
@@ -179,9 +181,9 @@ def _of_event(result: Verification, event: str) -> Section:
         _table(result, event, _ALARMS, "Scores of alarms."),
     ]
     for kind, score in _PARTED.items():
-        columns = [(part, score if part == "score" else f"{kind}_{part}") for part in _PARTS]
+        parts = tuple((part, f"{kind}_{part}") for part in _PARTS)
         title = f"{score.replace('_', ' ')} = miscalibration - discrimination + uncertainty (CORP)."
-        blocks.append(_table(result, event, columns, title.capitalize()))
+        blocks.append(_table(result, event, (("score", score), *parts), title.capitalize()))
     blocks.append(_reliability(result, event))
     return Section(f"Flares of at least {event}", blocks)
 
@@ -191,7 +193,7 @@ def bins_of(result: Verification, event: str) -> dict[str, list[dict[str, float]
     of, outcomes = result.scored[event], result.samples.outcomes[event]
     return {
         name: binned_frequencies(
-            outcomes[rows], of.probability[name][rows], laplace=result.rules.laplace
+            outcomes[rows], of.probability[name][rows], laplace=result.config.laplace
         )
         for name, rows in of.rows.items()
     }
@@ -205,75 +207,76 @@ def _reliability(result: Verification, event: str) -> Table:
             text = f"{one['forecast']:.2f}: {one['observed']:.2f} ({one['n']:g})"
             cells[1 + round(10 * one["low"])] = text
         rows.append(cells)
-    rule = " by Laplace's rule, (events + 1) / (n + 2)" if result.rules.laplace else ""
+    rule = " by Laplace's rule, (events + 1) / (n + 2)" if result.config.laplace else ""
     caption = f"Reliability: mean forecast: observed frequency{rule} (n), by forecast probability."
     return Table(caption, ["method", *(f"{low / 10:.1f}" for low in range(10))], rows)
 
 
-def _table(
-    result: Verification,
-    event: str,
-    columns: Sequence[tuple[str, str]],
-    caption: str,
-) -> Table:
-    rows: list[Cells] = []
-    for name, scores in result.scores[event].items():
-        by_name = {score.name: score for score in scores}
-        cells = (_cell(by_name[one]) if one in by_name else Value("-") for _, one in columns)
-        rows.append([name, *cells])
-    return Table(caption, ["method", *(title for title, _ in columns)], rows)
-
-
-def _cell(score: Score) -> Value:
-    return Value("inf") if np.isinf(score.value) else interval_cell(score)
-
-
 def _differences(result: Verification, event: str) -> Section:
     """Return differences from each reference with intervals, and the signs of all pairs."""
-    blocks: list[Block] = []
-    rows: list[Cells] = []
-    against = {name: result.against(event, name) for name in result.references}
-    for name in result.scored[event].probability:
-        cells: Cells = [name]
-        for other in result.references:
-            score = against[other].get(name)
-            cells.append(Value("-") if score is None else interval_cell(score[0], signed=True))
-        rows.append(cells)
-    header = ["BSS of the method minus that of", *result.references]
-    caption = (
-        "On the samples that both have, and the same resamples; where an interval excludes 0 the "
-        "two differ. One of twenty differences between equal methods is expected to."
-    )
-    blocks.append(Table(caption, header, rows))
-    blocks.append(_matrix(result, event))
-    return Section(f"Paired differences, {event}", blocks)
-
-
-def _matrix(result: Verification, event: str) -> Table:
-    names = [name for name in result.scored[event].probability if name not in result.references]
+    names = list(result.scored[event].probability)
+    against = {name: result.against(event, name) for name in names}
+    references, methods = result.references, list(result.samples.probabilities[event])
     rows: list[Cells] = []
     for name in names:
+        scores = [against[other].get(name, (None,))[0] for other in references]
+        rows.append([name, *(score_cell(score, signed=True) for score in scores)])
+    signs: list[Cells] = []
+    for name in methods:
         cells: Cells = [name]
-        of = {other: result.against(event, other).get(name) for other in names}
-        for score in of.values():
-            if score is None:
-                cells.append("")
-                continue
-            decided = score[0].low > 0 or score[0].high < 0
-            cells.append(f"{score[0].value:+.2f}{'*' if decided else ''}")
-        rows.append(cells)
-    caption = (
-        "BSS of the method of the row minus that of the column; *: the interval excludes 0. "
-        "differences.csv has the intervals, and the TSS."
+        for other in methods:
+            score = against[other].get(name, (None,))[0]
+            decided = score is not None and (score.low > 0 or score.high < 0)
+            cells.append("" if score is None else f"{score.value:+.2f}{'*' if decided else ''}")
+        signs.append(cells)
+    return Section(
+        f"Paired differences, {event}",
+        [
+            Table(
+                "On the samples that both have, and the same resamples; where an interval "
+                "excludes 0 the two differ. One of twenty differences between equal methods is "
+                "expected to.",
+                ["BSS of the method minus that of", *references],
+                rows,
+            ),
+            Table(
+                "BSS of the method of the row minus that of the column; *: the interval excludes "
+                "0. differences.csv has the intervals, and the TSS.",
+                ["", *methods],
+                signs,
+            ),
+        ],
     )
-    return Table(caption, ["", *names], rows)
+
+
+def _months(result: Verification) -> Section:
+    """Return the months in a table for each event and for the first methods."""
+    tables = []
+    header = ["month", "n", "events", "event rate", "mean probability", "Brier score",
+              f"BSS vs {result.climatology}"]  # fmt: skip
+    for event in reversed(result.events):
+        for name in result.methods[:_WITH_MONTHS]:
+            rows: list[Cells] = [
+                [
+                    one.month,
+                    str(one.brier.n),
+                    str(one.brier.n_events),
+                    f"{one.rate:.3f}",
+                    f"{one.probability:.3f}",
+                    score_cell(one.brier),
+                    score_cell(one.skill, signed=True),
+                ]
+                for one in result.months
+                if (one.event, one.method) == (event, name)
+            ]
+            if rows:
+                caption = f"{name}, {event}. Intervals are over the days of the month."
+                tables.append(Table(caption, header, rows))
+    return Section("Month by month", tables)
 
 
 def _screening(result: Verification) -> Section:
-    lines = [
-        f"{name}: {'; '.join(result.suspect[name])}" if name in result.suspect else f"{name}: ok"
-        for name in result.methods
-    ]
+    lines = [f"{name}: {'; '.join(result.suspect.get(name, ['ok']))}" for name in result.methods]
     text = (
         "Suspect are probabilities that are the outcomes, that order all samples without an error, "
         "or whose skill no known forecast has; an odd threshold with the highest TSS of these "

@@ -33,10 +33,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
     A ``.txt`` has columns separated by spaces and no header: they are named 1, 2, 3 and so on.
 
-    Raises
-    ------
-    InputInvalid
-        There is no such file, it is not a table of a known kind, or it has no rows.
+    Raises InputInvalid: there is no such file, it is not a table of a known kind, or has no rows.
     """
     if path.suffix not in _READABLE:
         raise InputInvalid(f"{path} is not a table that can be read: {', '.join(_READABLE)}")
@@ -85,12 +82,19 @@ def _texts(column: Any) -> "pd.Series[str]":
 def column_of(table: pd.DataFrame, column: str, path: Path) -> "pd.Series[str]":
     """Return a column; several joined by ``+`` are joined by spaces.
 
-    Raises
-    ------
-    InputInvalid
-        There is no such column.
+    Raises InputInvalid: there is no such column.
     """
-    return _joined(columns_of(table, column, path))
+    return _joined(_columns_of(table, column, path))
+
+
+def _columns_of(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
+    if column in table:
+        return table[[column]]
+    parts = [part.strip() for part in column.split("+")]
+    if any(part not in table for part in parts):
+        shown = ", ".join(list(table.columns)[:12])
+        raise InputInvalid(f"{path} has no column {column!r}; it has {shown}")
+    return table[parts]
 
 
 def _joined(parts: pd.DataFrame) -> "pd.Series[str]":
@@ -98,27 +102,12 @@ def _joined(parts: pd.DataFrame) -> "pd.Series[str]":
     return first.str.cat(parts.iloc[:, 1:], sep=" ") if parts.shape[1] > 1 else first
 
 
-def columns_of(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
-    """Return one column, or the columns that ``+`` joins."""
-    if column in table:
-        return table[[column]]
-    parts = [part.strip() for part in column.split("+")]
-    missing = [part for part in parts if part not in table]
-    if missing:
-        shown = ", ".join(list(table.columns)[:12])
-        raise InputInvalid(f"{path} has no column {column!r}; it has {shown}")
-    return table[parts]
-
-
 def times_of(table: pd.DataFrame, column: str, path: Path, *, time_zone: str) -> Times:
     """Return the times of a column in UTC as datetime64[ns], (N,).
 
-    Raises
-    ------
-    InputInvalid
-        A time cannot be read, or has no zone where ``time_zone`` is empty.
+    Raises InputInvalid: a time cannot be read, or has no zone where ``time_zone`` is empty.
     """
-    parts = columns_of(table, column, path)
+    parts = _columns_of(table, column, path)
     if parts.shape[1] in (2, 4):  # a date, then hours and minutes in one column: 3 is 0003
         last = parts.iloc[:, -1]
         parts = parts.assign(**{str(last.name): last.where(last == "", last.str.zfill(4))})
@@ -147,10 +136,7 @@ def times_of(table: pd.DataFrame, column: str, path: Path, *, time_zone: str) ->
 def numbers_of(texts: "pd.Series[str]", path: Path, column: str) -> NDArray[np.float64]:
     """Return numbers, (N,), NaN in empty cells.
 
-    Raises
-    ------
-    InputInvalid
-        A cell is not a number.
+    Raises InputInvalid: a cell is not a number.
     """
     values = pd.to_numeric(texts.where(texts != "", None), errors="coerce")
     bad = np.flatnonzero(values.isna() & (texts != ""))

@@ -82,8 +82,8 @@ images = st.tuples(
 )
 
 
-@settings(max_examples=40)
-@given(st.lists(st.lists(images, max_size=6), min_size=1, max_size=3), st.sampled_from(SIZES))
+@settings(max_examples=12)
+@given(st.lists(st.lists(images, max_size=6), min_size=1, max_size=2), st.sampled_from(SIZES))
 def test_a_pack_is_what_the_reader_reads_of_any_dataset(tmp_path_factory, samples, size):
     place = tmp_path_factory.mktemp("any")
     write_samples(place / "data", samples)

@@ -19,8 +19,11 @@ OTHER = (
 
 
 def test_a_row_becomes_region_times_flux_and_folder(tmp_path):
-    write_table(tmp_path, "test", [ROW])
-    row = read_table(tmp_path, "test").iloc[0]
+    write_table(tmp_path, "test", [ROW, OTHER])
+    table = read_table(tmp_path, "test")
+    assert table["window_index"].to_list() == [0, 1]
+    assert table["start"][1] == pd.Timestamp("2012-01-15 00:00:00.25")  # not that of the id
+    row = table.iloc[0]
     assert row["id"] == "12545_2016_05_15_04_42_01_0"
     assert row["active_region"] == 12545
     assert row["start"] == pd.Timestamp("2016-05-14 16:42:01")
@@ -28,16 +31,6 @@ def test_a_row_becomes_region_times_flux_and_folder(tmp_path):
     assert row["peak_flux"] == 7.0588e-07
     assert row["window_index"] == 0
     assert row["folder"] == tmp_path / "test" / "12545" / "2016_05_15_04_42_01_0"
-
-
-def test_the_window_index_is_the_last_number_of_the_id(tmp_path):
-    write_table(tmp_path, "test", [ROW, OTHER])
-    assert read_table(tmp_path, "test")["window_index"].to_list() == [0, 1]
-
-
-def test_start_is_read_from_its_column_and_not_from_the_id(tmp_path):
-    write_table(tmp_path, "test", [OTHER])
-    assert read_table(tmp_path, "test")["start"][0] == pd.Timestamp("2012-01-15 00:00:00.25")
 
 
 def test_times_with_a_zone_are_turned_into_utc(tmp_path):
@@ -140,15 +133,16 @@ def test_a_time_that_cannot_be_read_is_refused_with_its_id(tmp_path, time):
         read_table(tmp_path, "test")
 
 
-def test_a_window_that_ends_before_it_starts_is_refused(tmp_path):
-    write_table(tmp_path, "test", [ROW.replace("2016-05-15 04:42", "2016-05-13 04:42")])
-    with pytest.raises(DatasetInvalid, match=r"end is .* must come after start"):
-        read_table(tmp_path, "test")
-
-
-def test_an_id_that_is_there_twice_is_refused(tmp_path):
-    write_table(tmp_path, "test", [ROW, OTHER, ROW])
-    with pytest.raises(DatasetInvalid, match=r"12545_2016_05_15_04_42_01_0.*twice"):
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([ROW.replace("2016-05-15 04:42", "2016-05-13 04:42")], "end is .* must come after start"),
+        ([ROW, OTHER, ROW], "12545_2016_05_15_04_42_01_0.*twice"),
+    ],
+)
+def test_a_window_that_ends_before_it_starts_and_an_id_twice_are_refused(tmp_path, rows, words):
+    write_table(tmp_path, "test", rows)
+    with pytest.raises(DatasetInvalid, match=words):
         read_table(tmp_path, "test")
 
 
@@ -191,15 +185,12 @@ def test_a_split_of_another_name_is_refused_with_the_choices(tmp_path):
         read_table(tmp_path, "validation")
 
 
-def test_a_generated_dataset_says_that_it_is_synthetic(tmp_path):
-    (tmp_path / "dataset.json").write_text('{"name": "made up", "synthetic": true, "seed": 0}')
-    identity = dataset_identity(tmp_path)
-    assert (identity.name, identity.synthetic) == ("made up", True)
-
-
 def test_a_dataset_without_a_description_is_real_and_called_after_its_folder(tmp_path):
     identity = dataset_identity(tmp_path)
     assert (identity.name, identity.synthetic) == (tmp_path.name, False)
+    (tmp_path / "dataset.json").write_text('{"name": "made up", "synthetic": true, "seed": 0}')
+    identity = dataset_identity(tmp_path)
+    assert (identity.name, identity.synthetic) == ("made up", True)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "x"}'])

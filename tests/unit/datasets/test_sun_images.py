@@ -40,30 +40,35 @@ def spot(values: NDArray[np.floating]) -> tuple[float, float]:
     return float((weight * y).sum() / weight.sum()), float((weight * x).sum() / weight.sum())
 
 
-@pytest.mark.parametrize("hours", [0, 12])
+def spot_at(image: SolarImage, region: SolarRegion, pixels: int = 128) -> tuple[float, float]:
+    """Return where the bright spot is in the field around a region."""
+    values = cut(image.map, follow(region, image), pixels, FIELD_ARCSEC)
+    return spot(np.nan_to_num(values, nan=0.0))
+
+
 @pytest.mark.parametrize(
-    ("latitude", "longitude"), [(0, 0), (15, -60), (-22, 60), (30, 75), (-12, -84)]
+    ("channel", "roll", "latitude", "longitude", "hours"),
+    [
+        ("193", 0.0, 0, 0, 0),
+        ("193", 0.0, 15, -60, 12),
+        ("magnetogram", 179.9, -22, 60, 12),
+        ("magnetogram", 179.9, 30, 75, 0),
+        ("193", 0.0, -12, -84, 12),
+    ],
 )
-@pytest.mark.parametrize(("channel", "roll"), [("193", 0.0), ("magnetogram", 179.9)])
 def test_a_region_is_in_the_middle_of_its_field_within_a_pixel(
     channel: str, roll: float, latitude: float, longitude: float, hours: float
 ) -> None:
     region = SolarRegion(14397, latitude, longitude, TIME - timedelta(hours=hours))
     mark = arcsec(*rotate(latitude, longitude, hours))
-    image = read(fits_image(channel, TIME, [mark], roll=roll))
-    place = follow(region, image)
-    values = np.nan_to_num(cut(image.map, place, 128, FIELD_ARCSEC), nan=0.0)
-    assert np.abs(spot(values)).max() < 1, spot(values)
+    assert np.abs(spot_at(read(fits_image(channel, TIME, [mark], roll=roll)), region)).max() < 1
 
 
 def test_full_resolution_is_cut_within_a_pixel_of_0_6_arcsec() -> None:
     region = SolarRegion(14397, -22, 60, TIME - timedelta(hours=12))
     mark = arcsec(*rotate(-22, 60, 12))
     content = fits_image("171", TIME, [mark], pixels=900, scale=0.6, centre=(780.0, -300.0))
-    image = read(content)
-    place = follow(region, image)
-    values = cut(image.map, place, 512, FIELD_ARCSEC)
-    assert np.abs(spot(values)).max() < 1, spot(values)
+    assert np.abs(spot_at(read(content), region, 512)).max() < 1
 
 
 @pytest.mark.parametrize("roll", [0.0, 179.9])
@@ -71,9 +76,7 @@ def test_north_is_up_and_west_is_right(roll: float) -> None:
     region = SolarRegion(14397, 0, 10, TIME)
     x, y = arcsec(0, 10)
     content = fits_image("magnetogram", TIME, [(x + 60, y + 36)], roll=roll)
-    image = read(content)
-    row, column = spot(cut(image.map, follow(region, image), 128, FIELD_ARCSEC))
-    assert (row, column) == pytest.approx((-36 / 2.4, 60 / 2.4), abs=1)
+    assert spot_at(read(content), region) == pytest.approx((-36 / 2.4, 60 / 2.4), abs=1)
 
 
 def test_a_region_behind_the_limb_has_no_place() -> None:
@@ -141,7 +144,7 @@ def test_an_unusable_image_is_refused_with_a_reason(
         read(fits_image(channel, TIME, **keywords))
 
 
-@pytest.mark.parametrize("quality", [0, 0x400, 72704, "0x00000400"])
+@pytest.mark.parametrize("quality", [0, 72704, "0x00000400"])
 def test_bits_of_near_real_time_are_no_errors(quality: object) -> None:
     image = read(fits_image("magnetogram", TIME, QUALITY=quality))
     assert (image.channel, image.time.replace(microsecond=0)) == ("magnetogram", TIME)
@@ -163,21 +166,14 @@ def test_a_header_that_lacks_what_another_keyword_says_is_read(
     mark = arcsec(*rotate(15, -60, 12))
     image = read(fits_image(channel, TIME, [mark], **keywords))
     assert (image.channel, image.time.replace(microsecond=0)) == (channel, TIME)
-    values = np.nan_to_num(cut(image.map, follow(region, image), 128, FIELD_ARCSEC))
     if channel != "continuum":  # limb
-        assert np.abs(spot(values)).max() < 1
+        assert np.abs(spot_at(image, region)).max() < 1
 
 
-def test_compressed_files_are_read() -> None:
+def test_compressed_files_are_read_and_damaged_ones_refused() -> None:
     content = fits_image("193", TIME, pixels=300)
     assert read(gzip.compress(content)).channel == "193"
-    with pytest.raises(ImageUnusable, match="damaged"):
-        read(gzip.compress(content)[:5000])
-
-
-def test_a_damaged_file_is_refused() -> None:
-    content = fits_image("193", TIME)
-    for part in (b"", b"no FITS", content[:4000]):
+    for part in (gzip.compress(content)[:5000], b"", b"no FITS", content[:4000]):
         with pytest.raises(ImageUnusable, match=r"damaged|no image"):
             read(part)
 

@@ -8,8 +8,7 @@ RNG = np.random.default_rng(0)
 CUBE = RNG.integers(1, 256, (4, 10, 32, 32), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("synthetic", [True, False])
-@pytest.mark.parametrize("with_gradients", [True, False])
+@pytest.mark.parametrize(("synthetic", "with_gradients"), [(True, True), (False, False)])
 def test_every_part_is_drawn_and_every_text_can_be_read(synthetic: bool, with_gradients: bool):
     present = np.ones((4, 10), dtype=bool)
     present[1, 8] = False

@@ -1,5 +1,4 @@
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import matplotlib
@@ -9,7 +8,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from flare import plots
-from flare.errors import ConfigInvalid
 from flare.plots.flux import confusion_matrix
 from flare.plots.style import caption, mark_synthetic, new_figure, plain, save
 
@@ -35,35 +33,23 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file_and_nothing_else(tmp_
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_figure_of_synthetic_data_says_so():
-    figure = mark_synthetic(new_figure(2.0, 1.0))
-    assert "SYNTHETIC" in figure.get_supxlabel()
-
-
-def test_a_figure_with_a_caption_says_both():
+def test_a_figure_of_synthetic_data_says_so_before_its_caption():
     figure = new_figure(2.0, 1.0)
+    assert mark_synthetic(figure).get_supxlabel() == "SYNTHETIC DATA"
     caption(figure, "31 events.")
     assert mark_synthetic(figure).get_supxlabel() == "SYNTHETIC DATA\n31 events."
 
 
-@pytest.mark.parametrize(("ending", "first"), [("svg", b"<?xml"), ("PDF", b"%PDF-")])
-def test_a_figure_is_vectors_where_its_name_ends_so(tmp_path, ending, first):
-    path = save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / f"figure.{ending}")
-    assert path.read_bytes().startswith(first)
-
-
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_the_same_figure_is_the_same_file(tmp_path, ending):
-    first, second = (
+@pytest.mark.parametrize(("ending", "first"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_the_same_figure_is_the_same_file_of_the_kind_that_its_name_ends_in(
+    tmp_path, ending, first
+):
+    files = [
         save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / f"{name}.{ending}")
         for name in ("first", "second")
-    )
-    assert first.read_bytes() == second.read_bytes()
-
-
-def test_a_figure_of_another_format_is_refused(tmp_path):
-    with pytest.raises(ConfigInvalid, match=r"figure\.gif is not the name of a figure"):
-        save(new_figure(2.0, 1.0), tmp_path / "figure.gif")
+    ]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].read_bytes().startswith(first)
 
 
 def test_a_name_with_dollars_is_not_a_formula_and_an_underscore_does_not_hide_it():
@@ -83,8 +69,6 @@ def test_drawing_changes_no_global_setting(tmp_path):
 
 
 def test_no_figure_needs_pyplot():
-    folder = Path(plots.__file__).parent
-    modules = ", ".join(f"flare.plots.{path.stem}" for path in folder.glob("*.py"))
-    code = f"import sys, {modules}; print('matplotlib.pyplot' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert answer.stdout.strip() == "False", answer.stderr
+    sources = [path.read_text() for path in Path(plots.__file__).parent.glob("*.py")]
+    assert len(sources) > 10
+    assert [one for one in sources if re.search(r"^\s*(from|import) .*pyplot", one, re.M)] == []

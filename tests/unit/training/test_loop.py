@@ -76,7 +76,7 @@ def test_the_losses_fall_and_best_marks_each_new_low_of_the_last_fifth():
 def test_the_scores_of_validation_are_those_of_the_network_as_it_stands():
     network, records = start(epochs=1)
     (record,) = records
-    (whole,) = replace(VALIDATION, batch_size=16).in_order()
+    (whole,) = VALIDATION.read([VALIDATION.rows])
     with torch.inference_mode():
         log10_flux, logits = network.eval()(NORMALISE(whole.cubes, whole.present), whole.present)
     expected = {
@@ -210,7 +210,7 @@ def test_a_score_without_events_is_undefined_and_not_logged():
 
 
 def test_no_name_of_a_curve_is_that_of_a_final_score():
-    record = EpochRecord(0, 1.0, 2.0, 0.5, 0.1, 0.7, 0.01, 50.0, 1.0, True, 3.0, 0.25)
+    record = EpochRecord(0, 1.0, 0.01, 50.0, 1.0, True, 3.0, 0.25, 2.0, 0.5, 0.1, 0.7)
     assert record.metrics() == {
         "epoch/train/loss": 1.0,
         "epoch/validation/loss": 2.0,

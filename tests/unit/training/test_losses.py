@@ -7,8 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flare.config.network_groups import ObjectiveOptions
 from flare.goes import EVENTS, event_outcomes
@@ -271,18 +269,3 @@ def test_quiet_labels_and_certain_forecasts_give_finite_losses_and_gradients(obj
 def test_rates_are_those_of_the_sampled_rows_and_never_0_or_1(options, flux, expected):
     rates = event_rates(ObjectiveOptions(head="multitask", **options), np.array(flux))
     assert rates == pytest.approx(expected)
-
-
-@given(st.sampled_from(list(ALL)), st.integers(1, 7))
-def test_the_loss_of_two_batches_of_a_size_is_their_mean(name, seed):
-    objective = ALL[name]
-    generator = torch.Generator().manual_seed(seed)
-    flux = torch.randn(8, objective.n_quantiles, generator=generator, dtype=torch.float64) - 6
-    logits = torch.randn(8, len(EVENTS), generator=generator, dtype=torch.float64)
-    made = build_loss(objective, LABELS)
-    halves = [
-        made(flux[half], logits[half], labelled(LABELS[:8][half])).item()
-        for half in (slice(0, 4), slice(4, 8))
-    ]
-    whole = made(flux, logits, labelled(LABELS[:8])).item()
-    assert whole == pytest.approx(np.mean(halves))

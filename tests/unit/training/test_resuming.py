@@ -87,10 +87,10 @@ def checkpoint(tmp_path):
 
 
 # Asked after each of three steps and, as they come, after each of two batches of validation.
-@pytest.mark.parametrize("asked", [0, 2, 4, 5, 14])
+@pytest.mark.parametrize("asked", [0, 2, 4, 5, 14, 99])
 def test_stopped_anywhere_and_resumed_it_ends_with_the_same_bits(checkpoint, whole, asked):
     stopped, _ = train(checkpoint, stop=Stop(asked))
-    assert len(stopped.records) == asked // 5
+    assert len(stopped.records) == min(asked // 5, 3)
     assert_same(train(checkpoint), whole)
 
 
@@ -116,11 +116,6 @@ def test_a_state_every_few_steps_is_resumed_with_the_same_bits(checkpoint, whole
     assert_same(train(checkpoint), whole)
 
 
-def test_a_training_that_was_at_its_end_changes_nothing_more(checkpoint, whole):
-    train(checkpoint)
-    assert_same(train(checkpoint), whole)
-
-
 def test_nothing_but_the_state_is_left_in_the_folder(checkpoint):
     assert checkpoint.load() is None
     checkpoint.remove()
@@ -137,26 +132,28 @@ def test_a_write_that_fails_leaves_the_state_before(checkpoint):
     assert checkpoint.load()["epoch"] == 1
 
 
-def test_a_state_of_other_settings_is_refused_and_they_are_named(checkpoint):
-    train(checkpoint, take=1)
-    other = Checkpoint(checkpoint.path, {"seed": "1", "width": "4"})
-    with pytest.raises(CheckpointInvalid, match="training with other seed and width; resume with"):
-        other.load()
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not all of it", b"\x80\x02N."])
-def test_a_damaged_state_is_refused_with_the_next_step(checkpoint, content):
-    checkpoint.path.parent.mkdir()
-    checkpoint.path.write_bytes(content)
-    with pytest.raises(CheckpointInvalid, match=r"network.pt cannot be read .* delete it to train"):
-        checkpoint.load()
-
-
-def test_a_state_of_another_format_is_refused(checkpoint):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(b""), r"cannot be read .* delete it to train"),
+        (lambda path: path.write_bytes(path.read_bytes()[:500]), r"cannot be read .* delete it to"),
+        (lambda path: path.write_bytes(b"\x80\x02N."), r"cannot be read .* delete it to train"),
+        (
+            lambda path: torch.save(torch.load(path, weights_only=True) | {"format": 0}, path),
+            "has format 0, this version reads 2",
+        ),
+        (
+            lambda path: Checkpoint(path, {"seed": "1"}).save({}),
+            "training with other seed; resume with",
+        ),
+    ],
+)
+def test_a_damaged_state_or_one_of_another_format_or_training_is_refused(
+    checkpoint, damage, message
+):
     checkpoint.save({})
-    state = torch.load(checkpoint.path, weights_only=True)
-    torch.save(state | {"format": 0}, checkpoint.path)
-    with pytest.raises(CheckpointInvalid, match="has format 0, this version reads 2"):
+    damage(checkpoint.path)
+    with pytest.raises(CheckpointInvalid, match=rf"network.pt .*{message}"):
         checkpoint.load()
 
 

@@ -37,36 +37,30 @@ def rows(text):
 
 
 @pytest.mark.parametrize("synthetic", [True, False])
-def test_only_a_model_of_synthetic_regions_is_warned_of(synthetic):
+def test_only_a_model_of_synthetic_regions_is_warned_of_under_the_title(synthetic):
     text = card(forecaster(synthetic=synthetic))
-    assert ("**SYNTHETIC: made from invented active regions." in text) is synthetic
+    title, _, warning, *_ = text.splitlines()
+    assert title == "# Model card: solar-flare version 3"
+    assert warning.startswith("**SYNTHETIC: made from invented active regions.") is synthetic
     assert ("Made from real observations" in text) is not synthetic
     assert ("docs/synthetic.md" in text) is synthetic
 
 
-def test_the_warning_is_the_first_thing_under_the_title():
-    title, _, warning, *_ = card().splitlines()
-    assert title == "# Model card: solar-flare version 3"
-    assert warning.startswith("**SYNTHETIC:")
-
-
-def test_a_card_says_what_the_model_was_made_from():
+def test_a_card_says_what_the_model_was_made_from_and_what_to_run_before_it_was_tested():
     text = card(tags={"flare.data": "mine", "flare.data_fingerprint": "abc", "flare.split": "?"})
     assert "- Data: mine, SYNTHETIC; fingerprint `abc`" in text
     assert "- 40 samples of 2 active regions" in text
     assert f"- Run `{'a' * 32}`, code `unknown`" in text
-
-
-def test_before_a_test_the_card_says_what_to_run_for_it():
-    text = card()
     assert "Not scored on a test split yet: `mlflow run . -e evaluate`." in text
     assert rows(text)[0] == ["score", "this version"]
 
 
-def test_after_a_test_everybody_has_a_column_in_the_order_given():
-    text = card(test={"cnn v3": scorecard(), "climatology": scorecard(0)}, test_name="tiny, test")
+def test_after_a_test_every_forecaster_has_a_column_in_the_order_given():
+    test = {"cnn v3": scorecard(), "folder a|b": scorecard(), "climatology": scorecard(0)}
+    text = card(test=test, test_name="tiny, test")
     assert "Not scored on a test split yet" not in text
-    assert ["score", "cnn v3", "climatology"] in rows(text)
+    assert "| score | cnn v3 | folder a\\|b | climatology |" in text
+    assert {len(row) for row in rows(text) if row[0] != "---" and len(row) > 2} == {4}
     assert "**tiny, test**: 60 samples of 12 active regions with 10 events of M1.0" in text
 
 
@@ -77,27 +71,18 @@ def test_a_version_whose_validation_was_not_stored_has_a_card_all_the_same():
 
 
 def test_an_undefined_score_is_a_dash():
-    result = {row[0]: row[1] for row in rows(card(validation=scorecard(truth=NEVER)))}
+    text = card(validation=scorecard(truth=NEVER))
+    result = {row[0]: row[1] for row in rows(text)}
     assert result["TSS M1.0"] == "-"
     assert result["log10-flux MAE (dex)"] != "-"
-    assert "nan" not in card(validation=scorecard(truth=NEVER)).lower()
+    assert "nan" not in text.lower()
 
 
-def test_a_name_with_a_bar_does_not_part_its_column():
-    text = card(test={"folder a|b": scorecard(), "climatology": scorecard(0)})
-    widths = {len(row) for row in rows(text) if row[0] != "---" and len(row) > 2}
-    assert widths == {3}
-    assert "| score | folder a\\|b | climatology |" in text
-
-
-def test_the_alarm_of_every_event_is_reported_with_its_base_rate_where_that_is_known():
+def test_thresholds_are_listed_with_the_base_rates_that_are_known_or_stated():
     postprocessing = PostProcessing(rates={"M1.0": 0.25})
     lines = postprocessing_lines(forecaster(postprocessing=postprocessing))
-    assert lines[2] == ("M1.0: calibration none, base rate 0.25, decision threshold 0.50")
+    assert lines[2] == "M1.0: calibration none, base rate 0.25, decision threshold 0.50"
     assert lines[1] == "C1.0: calibration none, decision threshold 0.50"
-
-
-def test_a_stated_base_rate_is_reported_next_to_the_models_own():
-    postprocessing = PostProcessing(rates={"M1.0": 0.25}).at_rates({"M1.0": 0.1})
-    line = postprocessing_lines(forecaster(postprocessing=postprocessing))[2]
+    stated = postprocessing.at_rates({"M1.0": 0.1})
+    line = postprocessing_lines(forecaster(postprocessing=stated))[2]
     assert "base rate 0.25, moved to the stated 0.1, decision threshold 0.25" in line

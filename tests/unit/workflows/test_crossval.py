@@ -14,11 +14,8 @@ FOLDS = np.array([1, 0, 2, 1, 0, 2])
 DATA = SimpleNamespace(split=Split(TRAIN, np.array([1, 3, 6, 8]), ""))
 
 
-def asked():
-    """Cross-validate; return the pairs of rows fitted on and left out, and the forecast.
-
-    A row's forecast of log10 flux is its number.
-    """
+def test_every_fold_is_forecast_by_what_was_fitted_on_the_others_in_the_order_of_the_rows():
+    """A row's forecast of log10 flux is its number."""
     seen = []
 
     def fit_and_forecast(known, left):
@@ -26,25 +23,11 @@ def asked():
         flux = left.astype(float)
         return Forecast(flux, flux, flux, np.tile(flux[:, None] / 10, len(EVENTS)), EVENTS)
 
-    return seen, cross_validate(DATA, fit_and_forecast, FOLDS)
-
-
-def test_every_fold_is_forecast_by_what_was_fitted_on_the_others():
-    seen, _ = asked()
+    forecasts = cross_validate(DATA, fit_and_forecast, FOLDS)
     assert seen == [({7, 9, 4, 5}, {2, 0}), ({2, 9, 0, 5}, {7, 4}), ({7, 2, 4, 0}, {9, 5})]
-
-
-def test_the_forecasts_come_back_in_the_order_of_the_training_rows():
-    _, forecasts = asked()
     np.testing.assert_array_equal(forecasts.rows, TRAIN)
     np.testing.assert_array_equal(forecasts.forecast.log10_flux, TRAIN)
     np.testing.assert_array_equal(forecasts.forecast.probability[:, 0], TRAIN / 10)
-
-
-def test_each_fold_is_said(caplog):
-    with caplog.at_level("INFO", logger="flare"):
-        asked()
-    assert "fold 2 of 3: fitting on 4 samples, forecasting the other 2" in caplog.text
 
 
 def test_no_folds_are_none():

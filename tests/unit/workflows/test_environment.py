@@ -1,7 +1,5 @@
 """A damaged package in the environment does not stop a run."""
 
-import pytest
-
 from flare.workflows.fitting.environment import environment
 
 DAMAGED = {
@@ -13,22 +11,20 @@ DAMAGED = {
 }
 
 
-@pytest.mark.parametrize("kind", DAMAGED)
-def test_damaged_metadata_of_a_package_is_counted_and_left_out(kind, tmp_path, monkeypatch):
+def package(folder, name, content):
+    """Write the metadata of a package; None: none of it."""
+    place = folder / f"{name}-1.0.dist-info"
+    place.mkdir()
+    if content is not None:
+        (place / "METADATA").write_bytes(content)
+
+
+def test_packages_are_named_with_their_version_and_damaged_ones_counted(tmp_path, monkeypatch):
     before = environment()
-    folder = tmp_path / f"{kind}-1.0.dist-info"
-    folder.mkdir()
-    if DAMAGED[kind] is not None:
-        (folder / "METADATA").write_bytes(DAMAGED[kind])
+    for name, content in DAMAGED.items():
+        package(tmp_path, name, content)
+    package(tmp_path, "one", b"Metadata-Version: 2.1\nName: one\nVersion: 1.5\n")
     monkeypatch.syspath_prepend(tmp_path)
     described = environment()
-    assert described["unreadable_packages"] == before["unreadable_packages"] + 1
-    assert described["packages"] == before["packages"]
-
-
-def test_packages_are_named_with_their_version(tmp_path, monkeypatch):
-    folder = tmp_path / "one-1.5.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: one\nVersion: 1.5\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert environment()["packages"]["one"] == "1.5"
+    assert described["unreadable_packages"] == before["unreadable_packages"] + len(DAMAGED)
+    assert described["packages"] == before["packages"] | {"one": "1.5"}

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from known_models import climatology_of
 
+from flare.config.verify import VerifyConfig
 from flare.forecasters.training_inputs import fit_training_inputs
 from flare.sample import CHANNELS, plane_sums
 from flare.verification.scores import Score
-from flare.workflows.verifying.forecasts import ReadOptions, read_forecasts
+from flare.workflows.verifying.forecasts import read_forecasts
 from flare.workflows.verifying.monitoring import input_drifts, monitoring
 
 N = 60
@@ -41,8 +42,7 @@ def history(**changes: object) -> pd.DataFrame:
 
 def read(table: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[str]]:
     table.to_csv(folder / "history.csv", index=False)
-    notes: list[str] = []
-    return read_forecasts([folder / "history.csv"], ReadOptions({}), notes), notes
+    return read_forecasts([folder / "history.csv"], VerifyConfig())
 
 
 def some(value: object, other: object, n: int = 2) -> list[object]:
@@ -97,21 +97,13 @@ def forecaster(*, recorded: bool = True):
     return replace(climatology_of(), training_inputs=inputs if recorded else None)
 
 
-class Result:
-    """A verification with one score."""
-
-    def __init__(self, value: float) -> None:
-        score = Score("M1.0", "brier_skill_score", value, value - 0.1, value + 0.1, N, 9)
-        self.scores = {"M1.0": {"m 3": (score,)}}
-
-
 BEFORE = [{"event": "M1.0", "name": "brier_skill_score", "value": 0.4, "low": 0.3, "high": 0.5}]
 
 
 def said(table: pd.DataFrame, skill: float, *, recorded: bool = True) -> tuple[str, str]:
-    distances = input_drifts(table, forecaster(recorded=recorded))
-    about = {"before": BEFORE, "scored_on": "test split", "notes": [], "recorded": recorded}
-    summary = monitoring(Result(skill), "m 3", distances, **about)
+    now = Score("M1.0", "brier_skill_score", skill, skill - 0.1, skill + 0.1, N, 9)
+    about = {"before": BEFORE, "scored_on": "test split", "notes": []}
+    summary = monitoring([now], table, forecaster(recorded=recorded), **about)
     return summary.moved, " | ".join(summary.lines)
 
 

@@ -79,7 +79,7 @@ def test_what_the_search_was_given_reaches_the_training(tmp_path):
         ({"objective": "log_loss,log_loss"}, "two different ones"),
         ({"objective": "brier_skill_score,log10_flux_mae"}, "pass pruner=none"),
         ({"smallest_image_size": 256}, "is above image_size=128"),
-        ({"smallest_image_size": 50}, "choose one of 32, 64"),
+        ({"smallest_image_size": 50}, "choose one of 0, 32, 64"),
         ({"study": "a/b"}, "should match pattern"),
     ],
 )

@@ -7,20 +7,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flare.config.verify import VerifyConfig
 from flare.errors import InputInvalid
+from flare.goes import flux_of_class
 from flare.workflows.verifying.flares import FlareList, check_covers, read_flares
-from flare.workflows.verifying.forecasts import ReadOptions, read_forecasts
-from flare.workflows.verifying.references import LONG_TERM, PERSISTENCE, reference_forecasts
-from flare.workflows.verifying.samples import Samples, make_samples
+from flare.workflows.verifying.forecasts import read_forecasts
+from flare.workflows.verifying.samples import (
+    LONG_TERM,
+    PERSISTENCE,
+    Samples,
+    make_samples,
+    reference_forecasts,
+)
 from flare.workflows.verifying.scoring import (
-    apply_missing_rule,
     event_values,
     make_score,
     paired_scores,
     resample,
 )
-from flare.workflows.verifying.screening import screen
 from flare.workflows.verifying.tables import read_table, times_of
+from flare.workflows.verifying.verification import apply_missing_rule, screen
 
 DAY = np.timedelta64(24 * 60, "m")
 
@@ -29,22 +35,28 @@ def days(n: int, first: str = "2016-01-01") -> np.ndarray:
     return np.datetime64(first, "ns") + np.arange(n) * DAY
 
 
-def flares_of(*peaks: str, classes: str = "M1.0", regions: list[int] | None = None) -> FlareList:
-    from flare.goes import flux_of_class
-
+def flares_of(
+    *peaks: str, classes: tuple[str, ...] = ("M1.0",), regions: tuple[int, ...] = ()
+) -> FlareList:
     times = np.array(peaks, dtype="datetime64[ns]")
-    flux = np.array([flux_of_class(one) for one in classes.split()] * len(times))[: len(times)]
-    number = np.array(regions or [0] * len(times))
-    return FlareList(times, flux, number, times.min(), times.max())
+    flux = np.resize([flux_of_class(one) for one in classes], len(times))
+    return FlareList(times, flux, np.array(regions or [0] * len(times)), times.min(), times.max())
 
 
-def read(path: Path, **options: object) -> pd.DataFrame:
-    return read_forecasts([path], ReadOptions(**{"columns": {}, **options}))
+def read(path: Path, **given: object) -> pd.DataFrame:
+    table, notes = read_forecasts([path], VerifyConfig(**given))
+    assert notes == []
+    return table
 
 
-def samples_of(table: pd.DataFrame, flares: FlareList | None, **settings: object) -> Samples:
-    given = {"window_hours": 24, "latency_hours": 0, "by": "auto", "overlap": "refuse"}
-    return make_samples(table, flares, **{**given, **settings})
+def samples_of(table: pd.DataFrame, flares: FlareList | None = None) -> Samples:
+    return make_samples(table, flares, VerifyConfig())
+
+
+def forecasts_of(n: int, *, first: str = "2016-01-01", **columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"method": "A", "time": days(n, first), "region": 0, "p_M1.0": 0.5}).assign(
+        **columns
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,11 +77,11 @@ def test_our_own_predictions_need_no_mapping(tmp_path):
         "a,12000,2014-01-01 01:36:00,2e-5,1e-6,0.3,True,0.8,0.3\n"
         "b,12001,2014-01-02 01:36:00,1e-9,1e-6,0.1,True,0.4,0.1\n"
     )
-    samples = samples_of(read(file), None)
+    samples = samples_of(read(file))
     assert samples.by_region
     assert samples.synthetic
-    np.testing.assert_array_equal(samples.outcomes["M1.0"], [True, False])
-    np.testing.assert_array_equal(samples.probabilities["C1.0"]["predictions"], [0.8, 0.4])
+    assert samples.outcomes["M1.0"].tolist() == [True, False]
+    assert samples.probabilities["C1.0"]["predictions"].tolist() == [0.8, 0.4]
 
 
 def test_an_export_of_the_history_needs_no_mapping(tmp_path):
@@ -85,8 +97,7 @@ def test_an_export_of_the_history_needs_no_mapping(tmp_path):
 def test_text_without_a_header_is_mapped_by_the_numbers_of_columns(tmp_path):
     file = tmp_path / "fcast.txt"
     file.write_text("2014 01 01 0059 60 20\n2014 01 02 0020 70 30\n")
-    columns = {"time": "1+2+3+4", "p_M1.0": "5", "p_X1.0": "6"}
-    table = read(file, columns=columns, time_zone="UTC", percent=True)
+    table = read(file, columns="time=1+2+3+4,p_M1.0=5,p_X1.0=6", time_zone="UTC", units="percent")
     assert table["p_M1.0"].tolist() == [0.6, 0.7]
     assert str(table["time"][0]) == "2014-01-01 00:59:00"
 
@@ -94,11 +105,10 @@ def test_text_without_a_header_is_mapped_by_the_numbers_of_columns(tmp_path):
 def test_a_column_of_each_method_is_read_with_a_star(tmp_path):
     file = tmp_path / "wide.csv"
     file.write_text("DATE,A,B,seen\n2016-01-01,0.1,NA,1\n2016-01-02,-1,0.4,0\n")
-    columns = {"time": "DATE", "p_C1.0": "*", "o_C1.0": "seen"}
-    samples = samples_of(read(file, columns=columns, time_zone="UTC"), None)
+    samples = samples_of(read(file, columns="time=DATE,p_C1.0=*,o_C1.0=seen", time_zone="UTC"))
     assert samples.methods == ("A", "B")
     np.testing.assert_array_equal(samples.probabilities["C1.0"]["A"], [0.1, np.nan])
-    np.testing.assert_array_equal(samples.outcomes["C1.0"], [True, False])
+    assert samples.outcomes["C1.0"].tolist() == [True, False]
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
@@ -114,103 +124,65 @@ def test_parquet_and_json_lines_are_read_alike(tmp_path, suffix):
     assert read(file)["p_M1.0"].isna().tolist() == [False, True]
 
 
+def test_a_table_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(InputInvalid, match=r"\.csv, \.parquet"):
+        read_table(tmp_path / "table.xlsx")
+
+
+def test_the_last_of_several_forecasts_for_a_window_counts_if_asked(tmp_path):
+    path = tmp_path / "twice.csv"
+    path.write_text("time,p_M1.0\n2016-01-01T00:00Z,0.1\n2016-01-02T00:00Z,0.2\n"
+                    "2016-01-01T00:00Z,0.3\n")  # fmt: skip
+    table, notes = read_forecasts([path], VerifyConfig(duplicates="last"))
+    assert table["p_M1.0"].tolist() == [0.2, 0.3]
+    assert notes == ["left out for a later one of the same time: 1 of the forecasts"]
+
+
 def test_a_window_holds_its_beginning_and_not_its_end():
     flares = flares_of("2016-01-01T00:00", "2016-01-03T00:00")
-    np.testing.assert_array_equal(flares.outcomes("M1.0", days(3), DAY), [True, False, True])
-    np.testing.assert_array_equal(flares.outcomes("X1.0", days(3), DAY), [False] * 3)
+    assert flares.outcomes("M1.0", days(3), DAY).tolist() == [True, False, True]
+    assert flares.outcomes("X1.0", days(3), DAY).tolist() == [False] * 3
+
+
+def test_the_strongest_flare_of_a_window_is_its_observed_flux():
+    flares = flares_of(
+        "2016-01-01T05:00", "2016-01-01T06:00", classes=("C2.0", "M3.0"), regions=(2480, 0)
+    )
+    np.testing.assert_allclose(flares.strongest(days(2), DAY), [3e-5, 1e-9])
+    np.testing.assert_allclose(flares.strongest(days(1), DAY, np.array([12480])), [2e-6])
 
 
 def test_only_flares_of_the_region_count_whether_written_with_four_digits_or_five():
-    flares = flares_of("2016-01-01T05:00", "2016-01-01T06:00", regions=[2480, 0])
+    flares = flares_of("2016-01-01T05:00", "2016-01-01T06:00", regions=(2480, 0))
     regions = np.array([12480, 12481])
-    outcomes = flares.outcomes("M1.0", days(1).repeat(2), DAY, regions)
-    np.testing.assert_array_equal(outcomes, [True, False])
+    assert flares.outcomes("M1.0", days(1).repeat(2), DAY, regions).tolist() == [True, False]
 
 
 def test_a_peak_after_midnight_belongs_to_the_next_day(tmp_path):
     file = tmp_path / "list.txt"
     file.write_text("2014 01 02 2355 0003 0010 M1.2 1944\n")
-    columns = {"start": "1+2+3+4", "peak": "1+2+3+5", "class": "7", "region": "8"}
-    flares = read_flares(file, columns, time_zone="UTC", scale="listed")
+    columns = "start=1+2+3+4,peak=1+2+3+5,class=7,region=8"
+    flares = read_flares(file, VerifyConfig(event_columns=columns, time_zone="UTC"))
     assert flares.peak[0] == np.datetime64("2014-01-03T00:03")
 
 
 def test_events_out_of_order_are_sorted_and_reported_in_one_line(tmp_path, caplog):
     file = tmp_path / "list.csv"
     file.write_text("peak_time,goes_class\n2016-01-03T00:00Z,C1.0\n2016-01-01T00:00Z,M2.0\n")
-    flares = read_flares(file, {}, time_zone="", scale="listed")
+    flares = read_flares(file, VerifyConfig())
     assert (np.diff(flares.peak) > np.timedelta64(0)).all()
     (line,) = caplog.messages
     assert line.endswith("1 of 2 events are out of order; they were sorted")
 
 
-def test_classes_move_between_the_scales(tmp_path):
+@pytest.mark.parametrize(
+    ("scale", "reached"), [("listed", False), ("science", True), ("operational", False)]
+)
+def test_classes_move_between_the_scales(tmp_path, scale, reached):
     file = tmp_path / "list.csv"
     file.write_text("peak_time,goes_class\n2016-01-01T00:00Z,C7.0\n")
-    for scale, reached in (("listed", False), ("science", True), ("operational", False)):
-        flares = read_flares(file, {}, time_zone="", scale=scale)
-        assert flares.outcomes("M1.0", days(1), DAY)[0] == reached
-
-
-def test_climatology_is_of_the_days_before_and_persistence_of_the_last_window():
-    # Days 1 to 10 of January with events on 1, 2 and 9; forecasts from the 6th.
-    flares = flares_of(
-        "2016-01-01T01:00", "2016-01-02T01:00", "2016-01-09T01:00", "2016-01-30T00:00"
-    )
-    flares = FlareList(flares.peak, flares.flux, flares.region, days(1)[0], flares.ends)
-    table = pd.DataFrame({"method": "A", "time": days(5, "2016-01-06"), "region": 0, "p_M1.0": 0.5})
-    samples = samples_of(table, flares)
-    references = reference_forecasts(samples, "M1.0", flares, days=4)
-    np.testing.assert_allclose(references["climatology 4 d"], [0.25, 0, 0, 0, 0.25])
-    np.testing.assert_allclose(references[LONG_TERM], 0.4)
-    np.testing.assert_allclose(references[PERSISTENCE], [0, 0, 0, 0, 1])
-
-
-def test_what_is_known_of_a_forecast_is_not_its_own_outcome():
-    table = pd.DataFrame(
-        {"method": "A", "time": days(4), "region": 0, "p_M1.0": 0.5, "o_M1.0": [1, 0, 1, 1]}
-    )
-    samples = samples_of(table, None)
-    references = reference_forecasts(samples, "M1.0", None, days=120)
-    np.testing.assert_allclose(references["climatology 120 d"], [0.75, 1, 0.5, 2 / 3])
-    np.testing.assert_allclose(references[PERSISTENCE], [0.75, 1, 0, 1])
-
-
-def test_the_three_rules_of_missing_forecasts():
-    methods = {"A": np.array([0.1, np.nan, 0.3]), "B": np.array([0.2, 0.2, np.nan])}
-    climatology = {"climatology": np.array([0.5, 0.6, 0.7])}
-    drop = apply_missing_rule(methods, climatology, "drop", "M1.0")
-    assert [rows.tolist() for rows in drop.rows.values()] == [[0, 2], [0, 1], [0, 1, 2]]
-    assert drop.missing == {"A": 1, "B": 1, "climatology": 0}
-    common = apply_missing_rule(methods, climatology, "common", "M1.0")
-    assert {tuple(rows) for rows in common.rows.values()} == {(0,)}
-    filled = apply_missing_rule(methods, climatology, "climatology", "M1.0")
-    np.testing.assert_allclose(filled.probability["A"], [0.1, 0.6, 0.3])
-
-
-def test_blocks_of_time_are_resampled_as_a_whole():
-    table = pd.DataFrame(
-        {"method": "A", "time": days(60), "region": 0, "p_M1.0": 0.5, "o_M1.0": [1, 0] * 30}
-    )
-    resamples = resample(
-        samples_of(table, None), kind="time", block_days=27, n_resamples=100, seed=0
-    )
-    (weights,) = resamples.weights(np.arange(60))
-    assert weights.shape == (101, 60)
-    assert resamples.counts.shape[1] == 3
-    assert (weights[:, :27] == weights[:, :1]).all()
-
-
-def test_what_looks_too_good_is_named():
-    observed = np.array([True] * 10 + [False] * 90)
-    chance = np.linspace(1, 0, 100)
-    assert "are the outcomes" in screen(observed, observed.astype(float), threshold=0.5)[0]
-    assert "without an error" in screen(observed, chance, threshold=0.5)[0]
-    assert "no quiet sample" in screen(observed[:10], chance[:10], threshold=0.5)[0]
-    honest = np.where(observed, 0.4, 0.1)
-    honest[[0, 50]] = honest[[50, 0]]
-    assert screen(observed, honest, threshold=0.5) == []
-    assert "chosen on them" in screen(observed, honest, threshold=0.31234567)[0]
+    flares = read_flares(file, VerifyConfig(scale=scale))
+    assert flares.outcomes("M1.0", days(1), DAY)[0] == reached
 
 
 def test_a_list_that_ends_before_the_forecasts_is_refused_with_what_to_pass():
@@ -219,48 +191,75 @@ def test_a_list_that_ends_before_the_forecasts_is_refused_with_what_to_pass():
         check_covers(flares, days(4), DAY)
 
 
-def test_a_table_of_another_kind_is_refused(tmp_path):
-    with pytest.raises(InputInvalid, match=r"\.csv, \.parquet"):
-        read_table(tmp_path / "table.xlsx")
+def test_climatology_is_of_the_days_before_and_persistence_of_the_last_window():
+    # Days 1 to 10 of January with events on 1, 2 and 9; forecasts from the 6th.
+    flares = flares_of(
+        "2016-01-01T00:00", "2016-01-02T01:00", "2016-01-09T01:00", "2016-01-30T00:00"
+    )
+    samples = samples_of(forecasts_of(5, first="2016-01-06"), flares)
+    references = reference_forecasts(samples, "M1.0", flares, days=4)
+    np.testing.assert_allclose(references["climatology 4 d"], [0.25, 0, 0, 0, 0.25])
+    np.testing.assert_allclose(references[LONG_TERM], 0.4)
+    np.testing.assert_allclose(references[PERSISTENCE], [0, 0, 0, 0, 1])
 
 
-def test_the_strongest_flare_of_a_window_is_its_observed_flux():
-    flares = flares_of("2016-01-01T05:00", "2016-01-01T06:00", classes="C2.0 M3.0")
-    np.testing.assert_allclose(flares.strongest(days(2), DAY), [3e-5, 1e-9])
-    by_region = FlareList(flares.peak, flares.flux, np.array([2480, 0]), days(1)[0], days(3)[2])
-    np.testing.assert_allclose(by_region.strongest(days(1), DAY, np.array([12480])), [2e-6])
+def test_what_is_known_of_a_forecast_is_not_its_own_outcome():
+    samples = samples_of(forecasts_of(4, **{"o_M1.0": [1, 0, 1, 1]}))
+    references = reference_forecasts(samples, "M1.0", None, days=120)
+    np.testing.assert_allclose(references["climatology 120 d"], [0.75, 1, 0.5, 2 / 3])
+    np.testing.assert_allclose(references[PERSISTENCE], [0.75, 1, 0, 1])
+
+
+def test_the_three_rules_of_missing_forecasts():
+    methods = {"A": np.array([0.1, np.nan, 0.3]), "B": np.array([0.2, 0.2, np.nan])}
+    climatology = {"climatology": np.array([0.5, 0.6, 0.7])}
+    drop, common, filled = (
+        apply_missing_rule(methods, climatology, rule, "M1.0")
+        for rule in ("drop", "common", "climatology")
+    )
+    assert [rows.tolist() for rows in drop.rows.values()] == [[0, 2], [0, 1], [0, 1, 2]]
+    assert drop.missing == {"A": 1, "B": 1, "climatology": 0}
+    assert {tuple(rows) for rows in common.rows.values()} == {(0,)}
+    np.testing.assert_allclose(filled.probability["A"], [0.1, 0.6, 0.3])
+
+
+def test_blocks_of_time_are_resampled_as_a_whole():
+    samples = samples_of(forecasts_of(60, **{"o_M1.0": [1, 0] * 30}))
+    resamples = resample(samples, VerifyConfig(resamples=100))
+    assert resamples.counts.shape == (101, 3)
+    assert resamples.group.tolist() == [0] * 27 + [1] * 27 + [2] * 6
+    assert (resamples.counts.sum(axis=1) == 3).all()
+
+
+def test_what_looks_too_good_is_named():
+    observed = np.array([True] * 10 + [False] * 90)
+    chance = np.linspace(1, 0, 100)
+    assert "are the outcomes" in screen(observed, observed.astype(float), 0.5)[0]
+    assert "without an error" in screen(observed, chance, 0.5)[0]
+    assert "no quiet sample" in screen(observed[:10], chance[:10], 0.5)[0]
+    honest = np.where(observed, 0.4, 0.1)
+    honest[[0, 50]] = honest[[50, 0]]
+    assert screen(observed, honest, 0.5) == []
+    assert "chosen on them" in screen(observed, honest, 0.31234567)[0]
 
 
 def test_a_difference_is_that_of_the_scores_on_every_resample():
     random = np.random.default_rng(2)
     observed = random.random(80) < 0.4
     chances = {name: random.random(80) for name in ("A", "B")}
-    table = pd.DataFrame(
-        {"method": "A", "time": days(80), "region": 0, "p_M1.0": chances["A"], "o_M1.0": observed}
-    )
-    samples = samples_of(table.assign(**{"o_M1.0": observed.astype(float)}), None)
-    resamples = resample(samples, kind="time", block_days=9, n_resamples=100, seed=0)
-    filled = apply_missing_rule(chances, {"climatology": np.full(80, 0.4)}, "drop", "M1.0")
-    pairs = paired_scores("M1.0", observed, filled, resamples, threshold=0.5)
+    samples = samples_of(forecasts_of(80, **{"o_M1.0": observed.astype(float)}))
+    resamples = resample(samples, VerifyConfig(block_days=9, resamples=100))
+    climatology = np.full(80, 0.4)
+    filled = apply_missing_rule(chances, {"climatology": climatology}, "drop", "M1.0")
+    pairs = paired_scores("M1.0", observed, filled, resamples, 0.5)
+    weights = resamples.counts[:, resamples.group]
     one, other = (
-        event_values(
-            observed, chances[name], np.full(80, 0.4), threshold=0.5,
-            weights=next(resamples.weights(np.arange(80))),
-        )
+        event_values(observed, chances[name], climatology, threshold=0.5, weights=weights)
         for name in ("A", "B")
-    )  # fmt: skip
+    )
     for score in pairs["A", "B"]:
         name = score.name.removesuffix("_difference")
         expected = make_score("M1.0", score.name, one[name] - other[name], observed)
         np.testing.assert_allclose(
             [score.value, score.low, score.high], [expected.value, expected.low, expected.high]
         )
-
-
-def test_the_last_of_several_forecasts_for_a_window_counts_if_asked(tmp_path: Path) -> None:
-    path, notes = tmp_path / "twice.csv", list[str]()
-    path.write_text("time,p_M1.0\n2016-01-01T00:00Z,0.1\n2016-01-02T00:00Z,0.2\n"
-                    "2016-01-01T00:00Z,0.3\n")  # fmt: skip
-    options = ReadOptions({}, last_counts=True)
-    assert read_forecasts([path], options, notes)["p_M1.0"].tolist() == [0.2, 0.3]
-    assert notes == ["left out for a later one of the same time: 1 of the forecasts"]

@@ -1,4 +1,4 @@
-"""Figure of the brightness of each channel over time.
+"""Figures of a dataset over time: missing images, and the brightness of each channel.
 
 SDOBenchmark does not correct for the degradation of AIA, so a network may learn the date from it.
 """
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
@@ -18,15 +20,134 @@ from flare.plots.style import (
     BLUE,
     GREY,
     INK,
+    LARGE,
     NORMAL,
     SMALL,
+    centred,
     date_ticks,
+    days_of,
     dress,
     headline,
+    label_bar,
     new_figure,
     period_days,
 )
-from flare.sample import CHANNELS, PIXEL_SCALES, channel_title, channel_unit, physical_values
+from flare.sample import (
+    CHANNELS,
+    PIXEL_SCALES,
+    STEP_NAMES,
+    Present,
+    channel_title,
+    channel_unit,
+    physical_values,
+)
+
+#: White where nothing is missing, through blue to black where everything is.
+_MISSING_COLOURS: Colormap = LinearSegmentedColormap.from_list(
+    "missing", ["#ffffff", "#9ecae1", "#3182bd", "#08306b", "#000000"]
+)
+#: Most months lack a few per cent and a few months all: a linear scale would show only those.
+_MISSING_SCALE = PowerNorm(0.5, 0, 100)
+_FEWEST_PERIODS = 7
+_MISSING_TICKS = (0, 1, 5, 20, 50, 100)
+
+
+def missing_over_time(splits: Mapping[str, SplitCensus]) -> Figure:
+    """Draw the share of missing images: channel against time, and channel against time step.
+
+    Time is in months where the splits span two years or more, in weeks from two months on, and
+    else in days; a week of days at least. Stretches without any sample are hatched.
+    """
+    figure = new_figure(10.0, 1.5 + 2.5 * len(splits))
+    rows = figure.subplots(len(splits), 2, width_ratios=[6.5, 1], squeeze=False)
+    unit, edges = _periods(pd.concat([split.table["end"] for split in splits.values()]))
+    for (over_time, by_step), (name, split) in zip(rows, splits.items(), strict=True):
+        _draw_over_time(over_time, split, edges)
+        over_time.set_title(
+            f"{name}, by {unit} (hatched: no sample)", fontsize=LARGE, loc="left", color=INK
+        )
+        _draw_by_step(by_step, split)
+    bar = figure.colorbar(
+        ScalarMappable(_MISSING_SCALE, _MISSING_COLOURS), ax=rows, shrink=0.8, pad=0.015
+    )
+    label_bar(bar, "missing images (%)", size=NORMAL)
+    bar.set_ticks(_MISSING_TICKS, labels=[str(tick) for tick in _MISSING_TICKS])
+    bar.ax.tick_params(color=GREY, labelcolor=INK)
+    bar.outline.set_edgecolor(GREY)
+    return figure
+
+
+def _periods(times: "pd.Series[pd.Timestamp]") -> tuple[str, NDArray[np.float64]]:
+    """Return the name of the unit and the edges, in days, of the periods that hold all times."""
+    days = (times.max() - times.min()) / pd.Timedelta(days=1)
+    unit, frequency = (
+        ("month", "M") if days >= 730 else ("week", "W") if days >= 60 else ("day", "D")
+    )
+    periods = pd.period_range(times.min(), times.max(), freq=frequency)
+    few = max(0, _FEWEST_PERIODS - len(periods))
+    if few:
+        periods = pd.period_range(periods[0] - few // 2, periods=_FEWEST_PERIODS, freq=frequency)
+    return unit, period_days(periods)
+
+
+def missing_share(
+    present: Present, times: NDArray[np.float64], edges: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the share of missing images in per cent, (C, periods); NaN where no sample is.
+
+    ``present`` is bool (N, T, C), ``times`` are issue times in days, (N,), and ``edges`` where
+    periods begin and where the last one ends.
+    """
+    period = np.searchsorted(edges, times, side="right") - 1
+    share = np.full((len(CHANNELS), len(edges) - 1), np.nan)
+    for k in np.unique(period):
+        share[:, k] = 100 * (~present[period == k]).mean(axis=(0, 1))
+    return share
+
+
+def _draw_over_time(axes: Axes, split: SplitCensus, edges: NDArray[np.float64]) -> None:
+    share = missing_share(split.present, days_of(split.table["end"]), edges)
+    axes.set_facecolor("#ededed")
+    # Hatching needs an artist; it lies behind the map, which is transparent where no sample is.
+    axes.axvspan(
+        edges[0], edges[-1], facecolor="none", edgecolor="#cfcfcf",
+        hatch="////", linewidth=0, zorder=0,
+    )  # fmt: skip
+    axes.pcolormesh(
+        edges, np.arange(len(CHANNELS) + 1), share, cmap=_MISSING_COLOURS, norm=_MISSING_SCALE,
+        shading="flat", rasterized=True,
+    )  # fmt: skip
+    _channel_rows(axes)
+    date_ticks(axes, most=10)
+    axes.xaxis.get_offset_text().set_fontsize(SMALL)
+    axes.set_xlim(edges[0], edges[-1])
+
+
+def _draw_by_step(axes: Axes, split: SplitCensus) -> None:
+    share = 100 * (~split.present).mean(axis=0).T  # (C, T)
+    axes.pcolormesh(
+        np.arange(len(STEP_NAMES) + 1), np.arange(len(CHANNELS) + 1), share,
+        cmap=_MISSING_COLOURS, norm=_MISSING_SCALE, edgecolors="white", linewidth=0.5,
+    )  # fmt: skip
+    for (channel, step), value in np.ndenumerate(share):
+        colour = "white" if value > 15 else INK
+        text = "0" if value == 0 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+        centred(axes, step + 0.5, channel + 0.5, text, fontsize=SMALL - 1.5, color=colour)
+    _channel_rows(axes)
+    axes.set_title("by time step", fontsize=LARGE, loc="left", color=INK)
+    axes.set_yticklabels([])
+    axes.set_xticks(np.arange(len(STEP_NAMES)) + 0.5, STEP_NAMES, rotation=45, ha="right")
+
+
+def _channel_rows(axes: Axes) -> None:
+    """Name the rows, the first channel at the top."""
+    dress(axes)
+    names = [channel_title(channel) for channel in CHANNELS]
+    axes.set_yticks(np.arange(len(CHANNELS)) + 0.5, names)
+    axes.set_ylim(len(CHANNELS), 0)
+    axes.tick_params(length=0, axis="y")
+    axes.grid(visible=False)
+
 
 #: Least height of an axis: a factor of DN/s, a share of the whole range of HMI.
 _LEAST_FACTOR, _LEAST_SHARE = 4.0, 0.04
@@ -114,10 +235,8 @@ def brightness(
 def _draw(axes: Axes, series: Brightness, channel: str) -> None:
     dress(axes, title=f"{channel_title(channel)} ({channel_unit(channel)})", size=NORMAL)
     if not series.years:
-        axes.text(
-            0.5, 0.5, "no images", transform=axes.transAxes, ha="center", va="center",
-            fontsize=NORMAL, color=GREY,
-        )  # fmt: skip
+        place = {"transform": axes.transAxes, "fontsize": NORMAL, "color": GREY}
+        centred(axes, 0.5, 0.5, "no images", **place)
         axes.set_yticks([])
         return
     there = np.isfinite(np.pad(series.median, 1, constant_values=np.nan))

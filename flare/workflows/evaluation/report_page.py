@@ -1,13 +1,15 @@
-"""A report as blocks of text, tables and pictures, and its pages in HTML and Markdown.
+"""A report as blocks of text, tables and pictures, written as HTML, Markdown, figures and files.
 
 The HTML page is one file without scripts or external resources; pictures are embedded. Every text
 is escaped, because names of models and datasets come from users. The layouts are the templates
 ``page.html`` and ``page.md`` in this folder.
 """
 
+import math
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -15,11 +17,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
 
-from flare.errors import InputInvalid
+from flare.errors import TrackingUnavailable
+from flare.files import write_atomically
+from flare.plots.style import mark_synthetic, save
+from flare.tracking.run import Run
+from flare.verification.scores import Score
 from flare.verification.table import markdown_table
-
-_FOLDER = Path(__file__).parent
 
 #: Numbers in a table: with a sign, an exponent or a %; a dash is undefined.
 _NUMBER = re.compile(r"[-+\N{MINUS SIGN}]?[\d.,]+(e[-+]?\d+)?\s?%?|[-\N{EN DASH}]|", re.IGNORECASE)
@@ -35,6 +40,11 @@ class Paragraph:
     kind: ClassVar[str] = "paragraph"
     text: str
     warning: bool = False
+
+
+SYNTHETIC_WARNING = Paragraph(
+    "SYNTHETIC DATA: these scores say nothing about the real Sun.", warning=True
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,9 @@ class Value:
         return f"{self.text} {self.small}".strip()
 
 
+Cells = list[str | Value]
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of cells under a header; the first cell names its row.
@@ -70,14 +83,6 @@ class Table:
     rows: Sequence[Sequence[str | Value]]
     highlighted: int | None = None
 
-    def __post_init__(self) -> None:
-        for number, row in enumerate(self.rows, start=1):
-            if len(row) != len(self.header):
-                raise InputInvalid(
-                    f"row {number} of the table {self.caption!r} has {len(row)} cells; "
-                    f"wanted {len(self.header)}, as in its header"
-                )
-
     @property
     def markdown(self) -> str:
         """The rows in Markdown, without the caption."""
@@ -85,7 +90,9 @@ class Table:
 
     def numeric(self, column: int) -> bool:
         """Say whether all cells of a column are numbers."""
-        return column > 0 and all(_NUMBER.fullmatch(_text(row[column])) for row in self.rows)
+        cells = (row[column] for row in self.rows)
+        texts = (cell.text if isinstance(cell, Value) else cell for cell in cells)
+        return column > 0 and all(_NUMBER.fullmatch(text) for text in texts)
 
 
 @dataclass(frozen=True)
@@ -118,10 +125,6 @@ class Picture:
         return round(int.from_bytes(self.content[16:20], "big") * _SHOWN)  # from its header
 
 
-def _text(cell: str | Value) -> str:
-    return cell.text if isinstance(cell, Value) else cell
-
-
 Block = Paragraph | Bullets | Table | Picture
 
 
@@ -136,6 +139,36 @@ class Section:
         """Yield neighbouring blocks of one kind, so that pictures can share a row."""
         for kind, blocks in groupby(self.blocks, key=lambda block: block.kind):
             yield kind, list(blocks)
+
+
+def score_cell(score: Score | None, *, signed: bool = False) -> Value:
+    """Return a value with its interval; a dash where it is undefined."""
+    if score is None or math.isnan(score.value):
+        return Value("-")
+    if math.isinf(score.value):
+        return Value("inf")
+    # Fluxes are some 1e-6 W m^-2; everything else is of the order of 1.
+    form = ".2e" if 1e-12 < abs(score.value) < 5e-4 else ".3f" if signed else "z.3f"
+    form = f"+{form}" if signed else form
+    if math.isnan(score.low):
+        return Value(f"{score.value:{form}}")
+    return Value(f"{score.value:{form}}", f"[{score.low:{form}}, {score.high:{form}}]")
+
+
+def score_table(
+    caption: str,
+    scores: Mapping[str, Iterable[Score]],
+    columns: Sequence[tuple[str, str]],
+    *,
+    who: str,
+    highlighted: int | None = None,
+) -> Table:
+    """Return a table of one event: a row for each of ``who``, a column for each title and score."""
+    rows: list[Cells] = []
+    for name, own in scores.items():
+        by_name = {score.name: score for score in own}
+        rows.append([name, *(score_cell(by_name.get(key)) for _, key in columns)])
+    return Table(caption, [who, *(title for title, _ in columns)], rows, highlighted)
 
 
 def html_page(title: str, sections: Sequence[Section], *, summary: str = "") -> str:
@@ -153,7 +186,7 @@ def markdown_page(title: str, sections: Sequence[Section], *, summary: str = "")
 
 def _render(template: str, title: str, sections: Sequence[Section], summary: str) -> str:
     environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(Path(__file__).parent),
         autoescape=template.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -164,3 +197,63 @@ def _render(template: str, title: str, sections: Sequence[Section], summary: str
         title=title, sections=sections, summary=summary
     )
     return f"{text.rstrip()}\n"
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A figure of a report; ``alt`` describes it in words."""
+
+    figure: Figure
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is written: ``figures`` by name, and the texts of other ``files`` by name.
+
+    In the HTML page the figures are section number ``figures_at``; in Markdown they are the last.
+    """
+
+    title: str
+    summary: str
+    sections: Sequence[Section]
+    figures: Mapping[str, ReportFigure]
+    files: Mapping[str, str]
+    synthetic: bool
+    figures_at: int = 1
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write all files over older ones, figures as PNG and SVG; return their paths in it."""
+        pictures, paths = [], []
+        for name, one in self.figures.items():
+            if self.synthetic:
+                mark_synthetic(one.figure)
+            png, svg = (folder / "figures" / f"{name}.{suffix}" for suffix in ("png", "svg"))
+            pictures.append(Picture(save(one.figure, png), one.alt, one.caption))
+            paths += [png, save(one.figure, svg)]
+        figures = Section("Figures", pictures)
+        first, rest = self.sections[: self.figures_at], self.sections[self.figures_at :]
+        pages = {
+            "report.md": markdown_page(self.title, [*self.sections, figures], summary=self.summary),
+            "report.html": html_page(self.title, [*first, figures, *rest], summary=self.summary),
+        }
+        for name, text in {**self.files, **pages}.items():
+            write_atomically(folder / name, text)
+            paths.append(folder / name)
+        return [path.relative_to(folder) for path in paths]
+
+
+@contextmanager
+def publishing(report: Report, tracked: Run, folder: Path) -> Iterator[None]:
+    """Write the report, log what the block logs, and then the files.
+
+    The report is written even if MLflow is away: the error then says where it is.
+    """
+    paths = report.write(folder)
+    try:
+        yield
+        for path in sorted(paths):
+            tracked.log_file(folder / path, path.parent.name or None)
+    except TrackingUnavailable as error:
+        raise TrackingUnavailable(f"{error}; the report is in {folder}") from error

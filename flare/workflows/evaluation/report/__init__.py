@@ -1,1 +1,0 @@
-"""The report of an evaluation: its content, its figures, and its formats."""
