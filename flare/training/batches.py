@@ -185,10 +185,6 @@ class Batches:
         """Yield the batches of an epoch."""
         return self.read(self.plan(epoch))
 
-    def in_order(self) -> Generator[Batch]:
-        """Yield the rows in their own order."""
-        return self.read(in_pieces(self.rows, self.batch_size))
-
     def read(self, parts: Sequence[Rows], *, pinned: bool = False) -> Generator[Batch]:
         """Yield a batch for each part, read ahead, or gathered from the device's memory."""
         if isinstance(self.cubes, DeviceCubes):
