@@ -76,10 +76,12 @@ def score_rows(
     """Return one row per score: split, event, score, forecaster, subset, value and interval."""
     return [
         {
-            **{"split": split, "event": one.event, "score": one.name},
-            **{"forecaster": forecaster, "subset": subset},
-            **{"value": one.value, "low": one.low, "high": one.high},
-            **{"n": one.n, "n_events": one.n_events},
+            "split": split,
+            "event": one.event,
+            "score": one.name,
+            "forecaster": forecaster,
+            "subset": subset,
+            **{name: getattr(one, name) for name in ("value", "low", "high", "n", "n_events")},
         }
         for one in scores
     ]

@@ -24,19 +24,12 @@ def test_errors_equal_those_of_scikit_learn(ours, theirs):
     assert ours(OBSERVED, FORECAST, weights=WEIGHTS) == pytest.approx(expected)
 
 
-def test_the_mean_error_of_forecasts_that_are_too_high_is_positive():
-    assert flux.mean_error(OBSERVED, OBSERVED + 0.25) == pytest.approx(0.25)
-
-
-def test_an_observation_on_the_end_of_its_interval_is_covered():
-    observed = np.array([-6.0, -5.0, -4.0, -3.0])
-    lower, upper = np.full(4, -5.0), np.full(4, -4.0)
-    assert flux.interval_coverage(observed, lower, upper) == 0.5
-
-
-def test_the_mean_width_counts_each_interval_by_its_weight():
-    width = flux.interval_width(np.zeros(2), np.array([1.0, 3.0]), weights=np.array([3, 1]))
-    assert width == 1.5
+def test_bias_coverage_and_width_are_what_a_pencil_gives():
+    assert flux.mean_error(OBSERVED, OBSERVED + 0.25) == pytest.approx(0.25)  # too high
+    observed = np.array([-6.0, -5.0, -4.0, -3.0])  # two at the ends of the interval
+    assert flux.interval_coverage(observed, np.full(4, -5.0), np.full(4, -4.0)) == 0.5
+    widths, weights = np.array([1.0, 3.0]), np.array([3, 1])
+    assert flux.interval_width(np.zeros(2), widths, weights=weights) == 1.5
 
 
 def test_confusion_of_classes_has_observed_ones_in_rows():

@@ -5,13 +5,8 @@ import pytest
 
 from flare.forecast import Forecast
 from flare.verification.inputs import Observations
-from flare.verification.probabilistic import (
-    brier_skill_score,
-    ranked_probability_score,
-    roc_area,
-)
-from flare.verification.reliability import brier_decomposition
-from flare.verification.scorecard import score_forecasts
+from flare.verification.probabilistic import ranked_probability_score, roc_area
+from flare.verification.scorecard import Scorecard, score_forecasts
 
 # One a year from 1981 to 1995.
 IN_FIFTHS = "0.8 0.8 0 1 1 0.6 0.4 0.8 0 0 0.2 0 0 1 1"
@@ -34,49 +29,25 @@ def test_of_wilks_two_rain_forecasts_the_one_nearer_to_dry_scores_better(classes
     assert score == pytest.approx(by_hand)
 
 
-# The test split of SDOBenchmark: 886 samples by class of their label.
-QUIET, BELOW_C, C, M, X = 248, 111, 351, 151, 25
+def scored(labels: np.ndarray, log10_flux: float, probability: float) -> Scorecard:
+    """Score one forecast of flux and P(M1.0) for all labels."""
+    n = len(labels)
+    flux, chance = np.full(n, log10_flux), np.full((n, 1), probability)
+    forecast = Forecast(flux, flux, flux, chance, ("M1.0",), {"M1.0": 0.5})
+    return score_forecasts(forecast, Observations(labels, np.arange(n)), n_resamples=2)
 
 
-@pytest.fixture
-def test_split():
-    labels = np.repeat([1e-9, 3e-7, 3e-6, 3e-5, 3e-4], [QUIET, BELOW_C, C, M, X])
-    return Observations(labels, np.arange(886) % 91)
-
-
-def always(log10_flux: float, probability: float) -> Forecast:
-    return Forecast(
-        np.full(886, log10_flux),
-        np.full(886, -9.0),
-        np.full(886, -3.0),
-        np.full((886, 1), probability),
-        ("M1.0",),
-        {"M1.0": 0.5},
-    )
-
-
-def test_a_fifth_of_sdobenchmarks_test_split_flares_and_its_uncertainty_follows(test_split):
-    outcomes = test_split.peak_flux >= 1e-5
-    assert outcomes.mean() == pytest.approx(0.1986, abs=5e-5)
-    uncertainty = brier_decomposition(outcomes, np.full(886, 0.0617)).uncertainty
-    assert uncertainty == pytest.approx(176 / 886 * 710 / 886)
-
-
-def test_sdobenchmarks_training_climatology_is_worse_than_the_rate_of_its_test_split(test_split):
-    climatology = 514 / 8336
-    card = score_forecasts(always(-6.0, climatology), test_split, n_resamples=2)
+def test_sdobenchmarks_training_climatology_is_worse_than_the_rate_of_its_test_split():
+    # Its 886 test samples by class: quiet, below C, C, M, X. 514 of 8,336 training labels are M.
+    labels = np.repeat([1e-9, 3e-7, 3e-6, 3e-5, 3e-4], [248, 111, 351, 151, 25])
+    assert (labels >= 1e-5).mean() == pytest.approx(0.1986, abs=5e-5)
+    card = scored(labels, -6.0, 514 / 8336)
     assert card.value("published", "brier_skill_score") == pytest.approx(-0.118, abs=5e-4)
-    outcomes = test_split.peak_flux >= 1e-5
-    assert brier_skill_score(
-        outcomes, np.full(886, climatology), reference_rate=climatology
-    ) == pytest.approx(0)
+    assert card.value("M1.0", "brier_uncertainty") == pytest.approx(176 / 886 * 710 / 886)
 
 
 def test_the_flux_error_of_a_constant_is_the_mean_of_its_four_distances():
     # 5.294e-7 from 1e-9, 1e-6, 1e-5 and 1e-4, in units of 1e-7.
     by_hand = (5.284 + 4.706 + 94.706 + 994.706) / 4 * 1e-7
-    observed = Observations(np.array([1e-9, 1e-6, 1e-5, 1e-4]), np.arange(4))
-    constant = np.full(4, np.log10(5.294e-7))
-    forecast = Forecast(constant, constant, constant, np.zeros((4, 1)), ("M1.0",), {"M1.0": 0.5})
-    card = score_forecasts(forecast, observed, n_resamples=2)
+    card = scored(np.array([1e-9, 1e-6, 1e-5, 1e-4]), np.log10(5.294e-7), 0.0)
     assert card.value("flux", "flux_mae") == pytest.approx(by_hand, rel=1e-9)
