@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flare.workflows.evaluate import Evaluation
+    from flare.workflows.evaluation.report import Evaluation
     from flare.workflows.prediction.prediction_table import Forecasts
 
 _SHOWN = 10  # rows of the table

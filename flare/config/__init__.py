@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from flare.config.explain import ExplainConfig
 from flare.config.groups import (
     SYNTHETIC_DIR,
     BaseRatesOption,
@@ -31,6 +30,7 @@ from flare.config.groups import (
     SplitConfig,
     SynthesisOptions,
     ValidationOptions,
+    one_of,
     readable_by,
     sha256_text,
     shard_text,
@@ -205,6 +205,26 @@ class PredictConfig(SampleOptions, BaseRatesOption, ProcessesOption, ModelNameOp
 def _nowcast_time(text: str) -> None:
     if text != NOW:
         parse_time(text, "time")
+
+
+class ExplainConfig(SampleOptions, BaseRatesOption, ModelNameOption):
+    """Show which images, places and features a forecast rests on."""
+
+    model: str = Field(
+        "Production", description="run id, version number, alias, models:/ URI or folder"
+    )
+    event: Literal["B1.0", "C1.0", "M1.0", "X1.0"] = Field(
+        "M1.0", description="event whose probability is explained"
+    )
+    method: Literal["occlusion", "gradients"] = Field(
+        "occlusion",
+        description="occlusion: hide a part and forecast again, for every model; gradients: "
+        "Integrated Gradients by pixel too, for one network, needs Captum",
+    )
+    grid: Annotated[int, one_of(2, 4, 8, 16)] = Field(
+        8, description="places on an edge of the image that are hidden in turn: 2, 4, 8 or 16"
+    )
+    output_dir: Path = Field(Path("outputs/explanation"), description="folder for the figure")
 
 
 class NowcastConfig(BaseRatesOption, ModelNameOption):

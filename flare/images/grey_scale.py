@@ -29,7 +29,6 @@ SCALE_HINT = (
     "field of the server, -P scale= of predict)"
 )
 
-_FACTOR = {FRACTION: 255, LEVEL: 1}
 _HIGHEST = {FRACTION: 1, LEVEL: 255}
 
 
@@ -103,7 +102,7 @@ def _rounded(
     """Return float planes (P, pixels) as grey levels, with each plane's minimum and maximum."""
     grey = np.empty(planes.shape, dtype=np.uint8)
     lows, highs = np.empty(len(planes)), np.empty(len(planes))
-    factor = np.float32(_FACTOR[scale])
+    factor = np.float32(_HIGHEST[LEVEL] / _HIGHEST[scale])
     # One image at a time, so that intermediate results stay in the cache: four times faster.
     with np.errstate(invalid="ignore", over="ignore"):  # the range is checked afterwards
         for k, plane in enumerate(planes):

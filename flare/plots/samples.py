@@ -90,16 +90,9 @@ def sample_grid(cube: Cube, present: Present, *, title: str = "") -> Figure:
         raise InputInvalid(f"present has shape {present.shape}; wanted {(N_STEPS, N_CHANNELS)}")
     figure = new_figure(12.0, 5.75)
     axes = figure.subplots()
-    # One picture: forty axes would take seconds to lay out.
-    axes.imshow(
-        _mosaic(cube, present, CHANNELS), extent=(0, N_CHANNELS, N_STEPS, 0), aspect="equal"
-    )
-    _write_missing(axes, present)
-    names = [channel_title(channel) for channel in CHANNELS]
-    axes.set_xticks(np.arange(N_CHANNELS) + 0.5, names)
-    axes.set_yticks(np.arange(N_STEPS) + 0.5, STEP_NAMES)
-    axes.tick_params(length=0, labelsize=NORMAL, top=False, labeltop=True, labelbottom=False)
-    axes.spines[:].set_visible(False)
+    _draw_mosaic(axes, cube, present, CHANNELS, STEP_NAMES)
+    axes.set_aspect("equal")
+    axes.tick_params(labelsize=NORMAL)
     axes.set_ylabel("before the forecast window", fontsize=NORMAL, color=INK)
     for column, channel in enumerate(CHANNELS):
         _colour_bar(axes, column, channel)
@@ -127,9 +120,22 @@ def _number(value: float) -> str:
     return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _write_missing(axes: Axes, present: NDArray[np.bool_]) -> None:
+def _draw_mosaic(
+    axes: Axes,
+    images: NDArray[np.uint8],
+    present: NDArray[np.bool_],
+    channels: Sequence[str],
+    rows: Sequence[str],
+) -> None:
+    """Draw images (R, K, H, W) of K channels as one picture: many axes take seconds to lay out."""
+    picture, (height, width) = _mosaic(images, present, channels), present.shape
+    axes.imshow(picture, extent=(0, width, height, 0), aspect="auto")
     for row, column in np.argwhere(~present):
         centred(axes, column + 0.5, row + 0.5, "missing")
+    axes.set_xticks(np.arange(width) + 0.5, [channel_title(channel) for channel in channels])
+    axes.set_yticks(np.arange(height) + 0.5, rows)
+    axes.tick_params(length=0, labelsize=SMALL, top=False, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
 
 
 def _mosaic(
@@ -182,20 +188,11 @@ def sample_predictions(samples: Sequence[SampleForecast], *, level: float) -> Fi
     """Draw the last images of each sample, its forecast and the observed flux."""
     n = len(samples)
     figure = new_figure(9.0, 0.9 + 1.15 * n)
-    # One picture and one axes: thirty axes would take seconds to lay out.
     left, right = figure.subplots(1, 2, width_ratios=(len(SHOWN_CHANNELS), 3.0))
     columns = [CHANNELS.index(channel) for channel in SHOWN_CHANNELS]
     images = np.stack([one.cube[-1, columns] for one in samples])
     present = np.stack([one.present[-1, columns] for one in samples])
-    picture = _mosaic(images, present, SHOWN_CHANNELS)
-    left.imshow(picture, extent=(0, len(SHOWN_CHANNELS), n, 0), aspect="auto")
-    _write_missing(left, present)
-    left.set_xticks(
-        np.arange(len(SHOWN_CHANNELS)) + 0.5, [channel_title(one) for one in SHOWN_CHANNELS]
-    )
-    left.set_yticks(np.arange(n) + 0.5, [one.title for one in samples])
-    left.tick_params(length=0, labelsize=SMALL, top=False, labeltop=True, labelbottom=False)
-    left.spines[:].set_visible(False)
+    _draw_mosaic(left, images, present, SHOWN_CHANNELS, [one.title for one in samples])
     _forecasts(right, samples, level=level)
     return figure
 

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
-from flare.errors import ConfigInvalid
 from flare.files import atomic_file
 
 Place = Literal["best", "upper left", "upper right", "lower right"]
@@ -31,13 +30,6 @@ DOTS_PER_INCH = 150
 
 #: Widths of a figure in print, in inches: one column of a journal, and both.
 COLUMN, PAGE = 3.5, 7.0
-
-#: Options of ``savefig`` by suffix; the files do not depend on the time.
-_FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {"format": "png", "dpi": DOTS_PER_INCH},
-    ".svg": {"format": "svg", "metadata": {"Date": None}},
-    ".pdf": {"format": "pdf", "metadata": {"CreationDate": None}},
-}
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -137,21 +129,14 @@ def mark_synthetic(figure: Figure) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as its ending says: PNG at 150 dots per inch, SVG, or PDF.
+    """Write a figure as its ending says: PNG at 150 dots per inch, or SVG.
 
-    The file is there whole or not at all.
-
-    Raises ConfigInvalid: the path ends in something else.
+    The file is there whole or not at all, and does not depend on the time.
     """
-    options = _FORMATS.get(path.suffix.lower())
-    if options is None:
-        raise ConfigInvalid(
-            f"{path} is not the name of a figure; let it end in {', '.join(_FORMATS)}"
-        )
-    # TrueType fonts, as publishers want them, and the same ids in the same SVG.
-    style = rc_context({"pdf.fonttype": 42, "svg.hashsalt": "flare"})
-    with atomic_file(path) as partial, style:
-        figure.savefig(partial, **options)
+    form = path.suffix.removeprefix(".")
+    options: Any = {"metadata": {"Date": None}} if form == "svg" else {"dpi": DOTS_PER_INCH}
+    with atomic_file(path) as partial, rc_context({"svg.hashsalt": "flare"}):
+        figure.savefig(partial, format=form, **options)
     return path
 
 

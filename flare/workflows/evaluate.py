@@ -1,13 +1,10 @@
 """Entry point ``evaluate``: score a model and reference forecasts on the same samples."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from flare.config import EvaluateConfig
-from flare.datasets.audit.report import AuditReport
 from flare.datasets.pack.reader import Pack, PackedSplit
 from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.files import check_folder
@@ -37,7 +34,7 @@ from flare.workflows.evaluation.references import (
     held_out_regions,
     reference_data,
 )
-from flare.workflows.evaluation.report import Reported, files_of, sections_of, summary_of
+from flare.workflows.evaluation.report import Evaluation, files_of, sections_of, summary_of
 from flare.workflows.evaluation.report_page import Report, publishing
 from flare.workflows.fitting.cross_validation import forecast_rows, training_rates
 from flare.workflows.fitting.training_data import (
@@ -47,19 +44,6 @@ from flare.workflows.fitting.training_data import (
     open_packed,
 )
 from flare.workflows.prediction.resolve_model import Resolved, resolve
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The comparison, the audit of the data, and the folder of the report."""
-
-    comparison: Comparison
-    synthetic: bool
-    split: str
-    overlapping: tuple[str, ...]
-    audit: AuditReport
-    report: Path
-    run_id: str
 
 
 def run(config: EvaluateConfig) -> Evaluation:
@@ -93,7 +77,7 @@ def run(config: EvaluateConfig) -> Evaluation:
         comparison = _compared(
             forecasts, training, rows, config, models=models, references=references
         )
-        reported = Reported(
+        evaluation = Evaluation(
             model=model,
             forecast=own,
             pack=pack,
@@ -103,29 +87,20 @@ def run(config: EvaluateConfig) -> Evaluation:
             overlapping=overlapping,
             base_rates=stated,
             scale=config.scale,
+            report=config.output_dir,
+            run_id=tracked.id,
         )
-        with publishing(_report(reported), tracked, config.output_dir):
-            log_scores(tracked, reported, models=list(models))
-    return Evaluation(
-        comparison=comparison,
-        synthetic=pack.synthetic,
-        split=config.split,
-        overlapping=overlapping,
-        audit=reported.audit,
-        report=config.output_dir,
-        run_id=tracked.id,
-    )
-
-
-def _report(reported: Reported) -> Report:
-    return Report(
-        title=f"{reported.comparison.model} on {reported.pack.name}, {reported.rows.name} split",
-        summary=summary_of(reported),
-        sections=sections_of(reported),
-        figures=figures_of(reported),
-        files=files_of(reported),
-        synthetic=reported.pack.synthetic,
-    )
+        report = Report(
+            title=f"{comparison.model} on {pack.name}, {rows.name} split",
+            summary=summary_of(evaluation),
+            sections=sections_of(evaluation),
+            figures=figures_of(evaluation),
+            files=files_of(evaluation),
+            synthetic=pack.synthetic,
+        )
+        with publishing(report, tracked, config.output_dir):
+            log_scores(tracked, evaluation, models=list(models))
+    return evaluation
 
 
 def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Resolved]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from flare.config.explain import ExplainConfig
+from flare.config import ExplainConfig
 from flare.files import check_folder, write_atomically
 from flare.forecasters.explanation.gradients import integrate_gradients
 from flare.forecasters.explanation.occlusion import Explanation, occlude

@@ -22,18 +22,6 @@ def refused(place, name: str, **parameters: object) -> str:
     return line
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters", "expected"),
-    [
-        ("train", {"epochs": "abc"}, ["epochs=abc", "integer"]),
-        ("promote", {"version": "newest"}, ["version=newest", "best|latest|previous"]),
-    ],
-)
-def test_a_bad_parameter_is_named_with_what_it_may_be(place, name, parameters, expected):
-    line = refused(place, name, **parameters)
-    assert [text for text in expected if text not in line] == []
-
-
 def test_a_data_folder_that_does_not_exist_is_named(place):
     line = refused(place, "pack", data_dir="/nowhere")
     assert "training/meta_data.csv in /nowhere; pass -P data_dir=" in line

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from real_server import Server
 
-    from flare.workflows.evaluate import Evaluation
+    from flare.workflows.evaluation.report import Evaluation
     from flare.workflows.fitting.registration import Trained
 
 

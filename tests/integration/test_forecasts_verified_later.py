@@ -152,11 +152,12 @@ def test_a_bad_export_is_one_line_and_leaves_no_file(issued, elsewhere, change, 
         ({"model": "2"}, "has no forecasts of solar-flare 2; it has solar-flare 1"),
         ({"model": "1", "since": "2020-01-01T00:00Z"}, "no window lies between since=2020"),
         ({"model": "1", "history": Path("nowhere")}, "no file nowhere; pass the server's"),
+        ({"model": "1", "since": "2020-01-01"}, "has no zone; write ISO 8601 with a zone"),
     ],
 )
 def test_forecasts_that_are_not_there_are_named(issued, at_home, given, said):
     folder, _ = issued
-    with pytest.raises(FlareError, match=said):
+    with pytest.raises(ValueError, match=said):
         verified(folder, **{"history": folder / HISTORY_FILE, **given})
 
 
@@ -169,8 +170,3 @@ def test_a_flare_list_without_regions_is_refused_for_forecasts_of_regions(issued
         verified(folder, **given)
     samples = verified(folder, **given, by="disk").verification.samples
     assert (samples.outcomes["M1.0"].sum(), samples.synthetic) == (6, True)
-
-
-def test_a_time_without_a_zone_is_refused():
-    with pytest.raises(ValueError, match="has no zone; write ISO 8601 with a zone"):
-        VerifyConfig(since="2020-01-01")

@@ -94,6 +94,7 @@ QUIET = labels().assign(peak_flux=1e-9)
 OTHER_LABELS = labels().assign(peak_flux=[3e-4, *labels()["peak_flux"][1:]])
 OTHER_REGIONS = {"table": labels(first_region=4), "split": "c" * 16}
 FLATTERED = {"postprocessing_data": ON_VALIDATION}
+OTHER_DATA = {"data": "c" * 64}
 
 
 def test_a_better_version_becomes_production_and_both_scores_are_reported_and_stored(
@@ -138,7 +139,7 @@ def test_a_version_that_is_significantly_worse_is_refused_until_there_is_a_reaso
     ("first", "second", "message"),
     [
         ({}, FLATTERED, r"fitted on the validation regions \(folds=0\)"),
-        ({}, {"data": "c" * 64}, r"trained on different datasets.*force=REASON"),
+        ({}, OTHER_DATA, r"trained on different datasets.*force=REASON"),
         ({}, {"table": labels(first_region=1000)}, r"0 active regions in common"),
         ({"with_forecasts": False}, {}, r"no validation forecasts of 1 are stored"),
         ({}, {"table": OTHER_LABELS}, r"against different labels"),
@@ -179,47 +180,21 @@ def test_of_an_error_the_lower_one_is_the_better_one(register, promoting, produc
         promoting(1, score="log10_flux_mae")
 
 
-#: Skill and peculiarities of the versions, whether the first is Production, the best, a line.
+INCOMPARABLE = "left out version 3 cannot be compared with Production, 1"
+FITTED_THERE = "left out version 2: its postprocessing was fitted on the validation regions"
+UNDEFINED = "left out version 2: its validation BSS of M1.0 is undefined"
+
+#: Versions by skill and peculiarities, whether the first is Production, the best, and a line.
 BEST = [
-    (
-        [(0.3, {}), (0.8, FLATTERED)],
-        False,
-        1,
-        "left out version 2: its postprocessing was fitted on the validation regions",
-    ),
+    ([(0.3, {}), (0.8, FLATTERED)], False, 1, FITTED_THERE),
     ([(0.8, FLATTERED), (0.3, FLATTERED)], False, 1, "is the best of the 2 versions"),
     ([(0.8, FLATTERED), (0.5, {})], True, 2, "its score there is optimistic"),
-    (
-        [(0.3, {}), (0.5, {}), (0.8, {"data": "c" * 64})],
-        True,
-        2,
-        "left out version 3 cannot be compared with Production, 1",
-    ),
-    (
-        [(0.3, {}), (0.5, {}), (0.8, {"with_forecasts": False})],
-        True,
-        2,
-        "left out version 3 cannot be compared with Production, 1",
-    ),
-    (
-        [(0.3, {}), (0.5, {}), (0.8, {"table": labels(first_region=1000)})],
-        True,
-        2,
-        "left out version 3 cannot be compared with Production, 1",
-    ),
-    (
-        [(0.5, {}), (0.8, {}), (0.3, OTHER_REGIONS)],
-        True,
-        2,
-        "left out version 3 is worse than Production",
-    ),
-    ([(0.5, {}), (0.8, {"data": "c" * 64, "table": QUIET})], False, 1, "is undefined"),
-    (
-        [(0.3, {}), (0.8, {"table": QUIET, "split": "c" * 16})],
-        False,
-        1,
-        "left out version 2: its validation BSS of M1.0 is undefined",
-    ),
+    ([(0.3, {}), (0.5, {}), (0.8, OTHER_DATA)], True, 2, INCOMPARABLE),
+    ([(0.3, {}), (0.5, {}), (0.8, {"with_forecasts": False})], True, 2, INCOMPARABLE),
+    ([(0.3, {}), (0.5, {}), (0.8, {"table": labels(1000)})], True, 2, INCOMPARABLE),
+    ([(0.5, {}), (0.8, {}), (0.3, OTHER_REGIONS)], True, 2, "left out version 3 is worse than"),
+    ([(0.5, {}), (0.8, {**OTHER_DATA, "table": QUIET})], False, 1, "is undefined"),
+    ([(0.3, {}), (0.8, {**OTHER_REGIONS, "table": QUIET})], False, 1, UNDEFINED),
 ]
 
 

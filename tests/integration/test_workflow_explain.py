@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from mlflow.artifacts import load_dict
 
-from entrypoints.show_explanation import show_explanation
-from flare.config import PredictConfig
-from flare.config.explain import ExplainConfig
+from entrypoints.explain import show_explanation
+from flare.config import ExplainConfig, PredictConfig
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.errors import ConfigInvalid
 from flare.workflows import explain, predict

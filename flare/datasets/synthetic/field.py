@@ -16,7 +16,6 @@ from PIL import Image
 
 from flare.datasets.synthetic.exact import F32, F64, exp, log_of_image
 from flare.datasets.synthetic.region import Sources
-from flare.datasets.synthetic.textures import Drift
 from flare.sample import IMAGE_SIZE
 
 SOLAR_RADIUS = 960 / 1.2
@@ -150,21 +149,10 @@ def _spread(small: F32, edge: int) -> F32:
     return np.asarray(np.maximum(smooth, 0))
 
 
-class Network:
-    """The field of the quiet Sun: a few small fragments along supergranules."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._fine = Drift("network", rng, lifetime=20)
-        self._cells = Drift("cloud", rng, lifetime=60)
-
-    def lanes(self, hours: float) -> F32:
-        """Return the lanes between the cells, 1 and more on them, 0 elsewhere; (256, 256)."""
-        return np.asarray(np.maximum(np.float32(1.15) - np.abs(self._cells.at(hours)), 0))
-
-    def at(self, hours: float, lanes: F32) -> F32:
-        """Return the field in gauss, (256, 256)."""
-        fine = self._fine.at(hours)
-        return np.asarray(np.float32(4.5) * lanes * fine * fine * fine)
+def quiet_field(fine: F32, cells: F32) -> F32:
+    """Return the field of the quiet Sun in gauss: small fragments in the lanes between cells."""
+    lanes = np.maximum(np.float32(1.15) - np.abs(cells), 0)
+    return np.asarray(np.float32(4.5) * lanes * fine * fine * fine)
 
 
 @dataclass(frozen=True)

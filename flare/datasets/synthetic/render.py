@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flare.datasets.synthetic.atmosphere import Instant, draw
 from flare.datasets.synthetic.exact import F32
-from flare.datasets.synthetic.field import Field, Network, enlarge, field_at, loops_of, view_of
+from flare.datasets.synthetic.field import Field, enlarge, field_at, loops_of, quiet_field, view_of
 from flare.datasets.synthetic.region import ROTATION, SPLITS, Region, Window
 from flare.datasets.synthetic.textures import Drift, crop
 from flare.sample import (
@@ -35,6 +35,18 @@ STEP_HOURS = tuple(minutes / 60 - INPUT_WINDOW_HOURS for minutes in STEP_OFFSETS
 _OUTAGE, _NO_STEP, _NO_CHANNEL, _NO_IMAGE = 0.002, 0.006, 0.005, 0.005
 _FLAGGED = 0.002
 
+#: Textures of a region: their kind, and the hours after which they have wholly changed.
+_TEXTURES = {
+    "fragments": ("fragment", 30),
+    "mixing": ("mottle", 30),
+    "network": ("network", 20),
+    "cells": ("cloud", 60),
+    "fibril": ("fibril", 3),
+    "blotch": ("blotch", 18),
+    "cloud": ("cloud", 60),
+    "mottle": ("mottle", 5),
+}
+
 
 @dataclass(frozen=True)
 class Images:
@@ -54,28 +66,22 @@ class Surroundings:
 
     def __init__(self, region: Region, seed: int) -> None:
         self._counters = (SPLITS.index(region.split), region.index)
-        self._seed = seed
-        self._latitude = region.latitude
+        self._region, self._seed = region, seed
         rng = stream(seed, Stream.SYNTHETIC_IMAGE, *self._counters)
-        self._skeleton = region.skeleton
-        self._heating = region.heating
-        self._fragments = Drift("fragment", rng, lifetime=30)
-        self._mixing = Drift("mottle", rng, lifetime=30)
-        self._network = Network(rng)
-        self._fibril = Drift("fibril", rng, lifetime=3)
-        self._blotch = Drift("blotch", rng, lifetime=18)
-        self._cloud = Drift("cloud", rng, lifetime=60)
-        self._mottle = Drift("mottle", rng, lifetime=5)
+        self._textures = {
+            name: Drift(kind, rng, lifetime=lifetime)
+            for name, (kind, lifetime) in _TEXTURES.items()
+        }
         self._out_of_order = rng.random(N_CHANNELS) < _OUTAGE
 
     def field(self, window: Window, hours: float) -> Field:
         """Return the region's field ``hours`` (<= 0) before the end of a window."""
-        sources = self._skeleton.place(window.latents, hours)
-        view = view_of(self._latitude, window.longitude + ROTATION * hours / 24)
-        age = _age(window) + hours
-        return field_at(
-            sources, view, fragments=self._fragments.at(age), mixing=self._mixing.at(age)
+        sources = self._region.skeleton.place(window.latents, hours)
+        view = view_of(self._region.latitude, window.longitude + ROTATION * hours / 24)
+        fragments, mixing = (
+            self._textures[name].at(_age(window) + hours) for name in ("fragments", "mixing")
         )
+        return field_at(sources, view, fragments=fragments, mixing=mixing)
 
     def inversion(self, window: Window) -> F32:
         """Return the weaker of the two polarities in gauss at the last time step, (256, 256).
@@ -97,15 +103,15 @@ class Surroundings:
 
     def instants(self, window: Window, rng: np.random.Generator) -> Iterator[Instant]:
         """Yield what the images of each of the four time steps have in common."""
-        last = self._skeleton.place(window.latents, 0.0)
+        last = self._region.skeleton.place(window.latents, 0.0)
         # Boxes are cut around the region and the view hardly turns in 12 h: one set of loops.
-        view = view_of(self._latitude, window.longitude)
+        view = view_of(self._region.latitude, window.longitude)
         loops = loops_of(last, view, rng)
         hair = crop("hair", rng)  # a mixture of two would look like hatching
-        # Drawn once, because it hardly changes in twelve hours.
-        cloud, lanes = self._cloud.at(_age(window)), self._network.lanes(_age(window))
+        # Drawn once, because they hardly change in twelve hours.
+        cloud, cells = (self._textures[name].at(_age(window)) for name in ("cloud", "cells"))
         # Many small flares, too weak for a label, heat a region before its large ones.
-        heating = math.exp(self._heating * window.activity + rng.normal(0, 0.2))
+        heating = math.exp(self._region.heating * window.activity + rng.normal(0, 0.2))
         corona = math.exp(0.50 * window.latents.flux) * math.sqrt(heating)
         for hours in STEP_HOURS:
             age = _age(window) + hours
@@ -115,11 +121,11 @@ class Surroundings:
                 loops=loops,
                 view=view,
                 hair=hair,
-                fibril=self._fibril.at(age),
-                blotch=self._blotch.at(age),
+                fibril=self._textures["fibril"].at(age),
+                blotch=self._textures["blotch"].at(age),
                 cloud=cloud,
-                mottle=self._mottle.at(age),
-                network=self._network.at(age, lanes),
+                mottle=self._textures["mottle"].at(age),
+                network=quiet_field(self._textures["network"].at(age), cells),
                 hours=age,
                 heating=heating * math.exp(rng.normal(0, 0.15)),
                 corona=corona,

@@ -11,7 +11,7 @@ from flare.plots.roc import roc_curve, skill_against_threshold
 from flare.sample import N_PLANES
 from flare.verification.bootstrap import region_weights
 from flare.workflows.evaluation.comparison import FOREST, ORACLE, Comparison
-from flare.workflows.evaluation.report import Reported
+from flare.workflows.evaluation.report import Evaluation
 from flare.workflows.evaluation.report_page import ReportFigure
 
 #: Captions, in the order of the report.
@@ -34,15 +34,15 @@ CAPTIONS = {
 }
 
 
-def figures_of(reported: Reported) -> dict[str, ReportFigure]:
+def figures_of(evaluation: Evaluation) -> dict[str, ReportFigure]:
     """Draw all figures of ``CAPTIONS``."""
-    comparison = reported.comparison
+    comparison = evaluation.comparison
     card = comparison.scorecards[comparison.model]
     figures = {
         "skill": skill_panels(comparison.scorecards, model=comparison.model),
         "confusion_matrix": confusion_matrix(card.confusion),
         **_of_differences(comparison),
-        **_of_forecasts(reported),
+        **_of_forecasts(evaluation),
     }
     return {
         name: ReportFigure(figures[name], name.replace("_", " "), caption)
@@ -69,21 +69,21 @@ def _of_differences(comparison: Comparison) -> dict[str, Figure]:
     }
 
 
-def _of_forecasts(reported: Reported) -> dict[str, Figure]:
+def _of_forecasts(evaluation: Evaluation) -> dict[str, Figure]:
     """Draw the headline event's probabilities, and the flux."""
-    table, own = reported.rows.table, reported.forecast
-    forecasts, model = reported.comparison.forecasts, reported.comparison.model
+    table, own = evaluation.rows.table, evaluation.forecast
+    forecasts, model = evaluation.comparison.forecasts, evaluation.comparison.model
     flux = table["peak_flux"].to_numpy(dtype=np.float64)
-    outcomes = event_outcomes(flux, (HEADLINE_EVENT,), scale=reported.scale)[:, 0]
+    outcomes = event_outcomes(flux, (HEADLINE_EVENT,), scale=evaluation.scale)[:, 0]
     chance = own.probability_of(HEADLINE_EVENT)
     threshold = forecasts[model].thresholds[HEADLINE_EVENT]
     regions = table["active_region"].to_numpy(dtype=np.int64)
     weights = region_weights(regions, n_resamples=1000, seed=0)
     shown = [name for name in forecasts if name in (FOREST, list(forecasts)[1], ORACLE)]
     references = {name: forecasts[name].probability_of(HEADLINE_EVENT) for name in shown}
-    scale = LABEL_SCALES[reported.scale]
+    scale = LABEL_SCALES[evaluation.scale]
     shift = np.log10(scale)
-    level = reported.forecaster.spec.interval_level
+    level = evaluation.forecaster.spec.interval_level
     return {
         "reliability": reliability_diagram(outcomes, chance, event=HEADLINE_EVENT, weights=weights),
         "roc": roc_curve(
@@ -99,7 +99,7 @@ def _of_forecasts(reported: Reported) -> dict[str, Figure]:
             outcomes, chance, event=HEADLINE_EVENT, threshold=threshold, weights=weights
         ),
         "error_against_missing_images": error_against_missing(
-            N_PLANES - reported.rows.present.sum(axis=(1, 2)),
+            N_PLANES - evaluation.rows.present.sum(axis=(1, 2)),
             np.abs(own.log10_flux - np.log10(flux)),
             np.square(chance - outcomes),
             event=HEADLINE_EVENT,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -50,8 +51,11 @@ _OF_SUBSET = (
 
 
 @dataclass(frozen=True)
-class Reported:
-    """What was evaluated and what came out; the model is called ``comparison.model``."""
+class Evaluation:
+    """What was evaluated and what came out; the model is called ``comparison.model``.
+
+    ``report`` is the folder of the report, ``run_id`` the run of the evaluation.
+    """
 
     model: Resolved
     forecast: Forecast
@@ -62,6 +66,8 @@ class Reported:
     overlapping: tuple[str, ...]
     base_rates: Mapping[str, float]
     scale: str
+    report: Path
+    run_id: str
 
     @property
     def forecaster(self) -> Forecaster:
@@ -69,44 +75,54 @@ class Reported:
         return self.model.forecaster
 
     @property
+    def synthetic(self) -> bool:
+        """Whether the samples are synthetic."""
+        return self.pack.synthetic
+
+    @property
+    def split(self) -> str:
+        """The name of the split."""
+        return self.rows.name
+
+    @property
     def data(self) -> dict[str, object]:
         """Name, fingerprint, origin and split of the data, as JSON values."""
         return {
             "name": self.pack.name,
             "fingerprint": self.pack.fingerprint,
-            "synthetic": self.pack.synthetic,
-            "split": self.rows.name,
+            "synthetic": self.synthetic,
+            "split": self.split,
         }
 
 
-def files_of(reported: Reported) -> dict[str, str]:
+def files_of(evaluation: Evaluation) -> dict[str, str]:
     """Return the texts of ``report.json``, ``predictions.csv`` and ``audit.md``."""
     return {
-        "report.json": json.dumps(_as_json(reported), allow_nan=False),
-        "predictions.csv": _predictions(reported).to_csv(index=False),
-        "audit.md": reported.audit.markdown(),
+        "report.json": json.dumps(_as_json(evaluation), allow_nan=False),
+        "predictions.csv": _predictions(evaluation).to_csv(index=False),
+        "audit.md": evaluation.audit.markdown(),
     }
 
 
-def _as_json(reported: Reported) -> dict[str, Any]:
-    version, comparison, rows = reported.model.version, reported.comparison, reported.rows
-    calibrations = reported.forecaster.postprocessing.calibrations
+def _as_json(evaluation: Evaluation) -> dict[str, Any]:
+    version, comparison, rows = evaluation.model.version, evaluation.comparison, evaluation.rows
+    calibrations = evaluation.forecaster.postprocessing.calibrations
     return {
         "model": comparison.model,
         "model_version": version.version if version else None,
         "run_id": version.run_id if version else None,
-        "model_digest": reported.model.digest,
-        "scale": reported.scale,
-        "stated_base_rates": dict(reported.base_rates),
+        "model_digest": evaluation.model.digest,
+        "scale": evaluation.scale,
+        "stated_base_rates": dict(evaluation.base_rates),
         "calibration": {event: one.method for event, one in calibrations.items()},
         "data": {
-            **reported.data,
+            **evaluation.data,
             "samples": len(rows),
             "active_regions": int(rows.table["active_region"].nunique()),
         },
         "fitted_on_active_regions": comparison.fitted,
-        "trained_on_scored_regions": list(reported.overlapping),
-        "audit": reported.audit.as_dict(),
+        "trained_on_scored_regions": list(evaluation.overlapping),
+        "audit": evaluation.audit.as_dict(),
         "brier_skill_above_climatology": {
             name: json_safe(score) for name, score in comparison.above_climatology.items()
         },
@@ -124,59 +140,61 @@ def _scores_as_json(scores: Mapping[str, tuple[Score, ...]]) -> dict[str, Any]:
     return {name: [json_safe(score) for score in of] for name, of in scores.items()}
 
 
-def _predictions(reported: Reported) -> pd.DataFrame:
+def _predictions(evaluation: Evaluation) -> pd.DataFrame:
     """Return labels and forecasts of the split, a row a sample."""
-    rows = reported.rows
+    rows = evaluation.rows
     table = rows.table[["id", "active_region", "end", "peak_flux"]].rename(
         columns={"end": "issue_time", "peak_flux": "observed_peak_flux_w_m2"}
     )
     table["images_present"] = rows.present.sum(axis=(1, 2))
-    forecasts = [dict(one) for one in answers(reported.forecaster, reported.forecast)]
+    forecasts = [dict(one) for one in answers(evaluation.forecaster, evaluation.forecast)]
     return pd.concat([table.reset_index(drop=True), forecast_frame(forecasts)], axis=1)
 
 
-def summary_of(reported: Reported) -> str:
+def summary_of(evaluation: Evaluation) -> str:
     """Describe the samples and the intervals in one sentence."""
-    card = reported.comparison.scorecards[reported.comparison.model]
+    card = evaluation.comparison.scorecards[evaluation.comparison.model]
     n, n_regions, scale, level = card.samples()
     return (
-        f"{n} samples of {n_regions} active regions of {reported.pack.name}, fingerprint "
-        f"{short(reported.pack.fingerprint)}; label scale {scale}; [{100 * level:g} % intervals "
+        f"{n} samples of {n_regions} active regions of {evaluation.pack.name}, fingerprint "
+        f"{short(evaluation.pack.fingerprint)}; label scale {scale}; [{100 * level:g} % intervals "
         f"from {card.n_resamples} resamples of active regions]."
     )
 
 
-def sections_of(reported: Reported) -> list[Section]:
+def sections_of(evaluation: Evaluation) -> list[Section]:
     """Return all sections, the summary first."""
-    comparison, audit = reported.comparison, reported.audit
+    comparison, audit = evaluation.comparison, evaluation.audit
     findings = [
         f"{one.about.title}: {one.count} of {one.total}. {one.about.meaning}"
         for one in (*audit.invalid, *audit.warnings)
     ]
     return [
-        Section("Summary", _summary(reported)),
+        Section("Summary", _summary(evaluation)),
         *_score_sections(comparison),
         *_noise_free_sections(comparison),
         _difference_section(comparison),
         _subset_section(comparison),
-        Section("Calibration and thresholds", [Bullets(postprocessing_lines(reported.forecaster))]),
+        Section(
+            "Calibration and thresholds", [Bullets(postprocessing_lines(evaluation.forecaster))]
+        ),
         Section(
             "Audit", [Paragraph(f"{audit.line()}; audit.md has every check."), Bullets(findings)]
         ),
     ]
 
 
-def _summary(reported: Reported) -> list[Block]:
-    blocks: list[Block] = [SYNTHETIC_WARNING] if reported.pack.synthetic else []
-    if reported.audit.invalid:
-        blocks.append(Paragraph(f"No scores of skill. {reported.audit.line()}", warning=True))
-    if reported.overlapping:
+def _summary(evaluation: Evaluation) -> list[Block]:
+    blocks: list[Block] = [SYNTHETIC_WARNING] if evaluation.synthetic else []
+    if evaluation.audit.invalid:
+        blocks.append(Paragraph(f"No scores of skill. {evaluation.audit.line()}", warning=True))
+    if evaluation.overlapping:
         text = (
-            f"No scores of skill: {', '.join(reported.overlapping)} was trained or validated on "
+            f"No scores of skill: {', '.join(evaluation.overlapping)} was trained or validated on "
             "active regions of this split (allow_overlap=true)."
         )
         blocks.append(Paragraph(text, warning=True))
-    return [*blocks, Bullets(reported.comparison.lines())]
+    return [*blocks, Bullets(evaluation.comparison.lines())]
 
 
 def _score_sections(comparison: Comparison) -> list[Section]:

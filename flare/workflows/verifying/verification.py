@@ -14,8 +14,7 @@ from flare.verification.inputs import BoolArray, FloatArray
 from flare.verification.probabilistic import brier_skill_score, roc_area
 from flare.verification.scores import FLUX, Score, flux_scores
 from flare.workflows.verifying.flares import FlareList
-from flare.workflows.verifying.references import prior_name, reference_forecasts
-from flare.workflows.verifying.samples import Samples
+from flare.workflows.verifying.samples import Samples, prior_name, reference_forecasts
 from flare.workflows.verifying.scoring import (
     ALL_EVENTS,
     Filled,

@@ -36,11 +36,6 @@ def test_a_label_is_quiet_or_a_tenth_of_a_noaa_class_divided_by_085(process, see
         assert tenths == pytest.approx(round(tenths), abs=1e-6)
 
 
-def test_nothing_lies_between_quiet_and_b1():
-    fluxes = many_fluxes(FlareProcess(rate=0.05, slope=1.2, corner=1.0))
-    assert 1e-7 / 0.85 * 0.999 < fluxes[fluxes > QUIET_FLUX].min() < 2e-7
-
-
 def test_labels_are_rounded_to_a_tenth_of_a_noaa_class():
     assert rounded(8.52e-6 / 0.85) == 1e-5  # C8.5 exactly
     assert rounded(9.97e-6 / 0.85) == pytest.approx(1e-5 / 0.85)  # up to the next class
@@ -55,16 +50,14 @@ def test_the_probability_of_an_event_is_its_frequency(process, event):
     assert outcomes.mean() == pytest.approx(probability, abs=4 * error + 1e-9)
 
 
-def test_a_decade_in_flux_is_worth_ten_to_the_power_of_the_slope():
+def test_sizes_follow_a_power_law_and_are_rarer_by_an_e_fold_for_each_corner_flux():
     assert PLAIN.above(1e-6) / PLAIN.above(1e-5) == pytest.approx(10**1.2, rel=0.01)
+    assert TAPERED.above(2e-5) / PLAIN.above(2e-5) == pytest.approx(np.exp(-2), rel=0.01)
 
 
-def test_beyond_the_corner_flares_are_rarer_by_an_e_fold_for_each_corner_flux():
-    ratio = TAPERED.above(2e-5) / PLAIN.above(2e-5)
-    assert ratio == pytest.approx(np.exp(-2), rel=0.01)
-
-
-def test_no_flare_is_larger_than_the_largest_allowed():
+def test_no_label_lies_between_quiet_and_b1_or_above_the_largest_flare():
+    fluxes = many_fluxes(FlareProcess(rate=0.05, slope=1.2, corner=1.0))
+    assert 1e-7 / 0.85 * 0.999 < fluxes[fluxes > QUIET_FLUX].min() < 2e-7
     assert many_fluxes(FlareProcess(2000.0, 1.2, 1.0), 2000).max() <= rounded(2e-3)
 
 

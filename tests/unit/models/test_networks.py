@@ -12,7 +12,7 @@ from flare.forecasters.base import ForecasterSpec, Origin
 from flare.forecasters.network import NetworkForecaster
 from flare.forecasters.storage import load, save
 from flare.models import ARCHITECTURES, Network, NetworkConfig, build
-from flare.models.blocks import OVERVIEW, Overview, frames, overview, pool
+from flare.models.blocks import OVERVIEW, Overview, frames, overview
 from flare.models.normalisation import ChannelNormalisation
 from flare.sample import MAGNETOGRAM
 from flare.training.batches import Batch
@@ -59,12 +59,6 @@ def test_a_frame_has_the_channels_of_a_step_and_the_magnetogram_without_its_sign
     assert steps.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(steps[:, :10], cubes.flatten(0, 1))
     assert torch.equal(steps[:, 10], cubes.flatten(0, 1)[:, MAGNETOGRAM].abs())
-
-
-def test_pooling_keeps_the_mean_and_the_brightest_pixel():
-    maps = torch.zeros(1, 2, 4, 4)
-    maps[0, 0, 1, 2], maps[0, 1] = 8.0, 1.0
-    assert pool(maps).tolist() == [[0.5, 1.0, 8.0, 1.0]]
 
 
 def test_the_overview_has_mean_deviation_maximum_and_presence_and_zeros_for_a_missing_image():
@@ -120,13 +114,6 @@ def test_a_step_without_images_is_known_by_the_mask_alone(architecture):
     cubes[:, 2] = 100.0
     for one, two in zip(masked, model(cubes, present), strict=True):
         assert torch.equal(one, two)
-
-
-@pytest.mark.parametrize(("width", "hidden"), [(1, 1), (3, 5)])
-def test_width_is_the_first_number_of_maps_and_hidden_the_size_of_the_shared_layer(width, hidden):
-    model = network(width=width, hidden=hidden)
-    assert model.encoder.blocks[0][0].out_channels == width
-    assert model.heads.flux_head.in_features == hidden
 
 
 def test_the_command_line_offers_the_architectures_and_an_unknown_one_is_refused():

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from flare import plots
-from flare.errors import ConfigInvalid
 from flare.plots.flux import confusion_matrix
 from flare.plots.style import caption, mark_synthetic, new_figure, plain, save
 
@@ -41,24 +40,16 @@ def test_a_figure_of_synthetic_data_says_so_before_its_caption():
     assert mark_synthetic(figure).get_supxlabel() == "SYNTHETIC DATA\n31 events."
 
 
-@pytest.mark.parametrize(("ending", "first"), [("svg", b"<?xml"), ("PDF", b"%PDF-")])
-def test_a_figure_is_vectors_where_its_name_ends_so(tmp_path, ending, first):
-    path = save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / f"figure.{ending}")
-    assert path.read_bytes().startswith(first)
-
-
-@pytest.mark.parametrize("ending", ["svg", "pdf"])
-def test_the_same_figure_is_the_same_file(tmp_path, ending):
-    first, second = (
+@pytest.mark.parametrize(("ending", "first"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_the_same_figure_is_the_same_file_of_the_kind_that_its_name_ends_in(
+    tmp_path, ending, first
+):
+    files = [
         save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / f"{name}.{ending}")
         for name in ("first", "second")
-    )
-    assert first.read_bytes() == second.read_bytes()
-
-
-def test_a_figure_of_another_format_is_refused(tmp_path):
-    with pytest.raises(ConfigInvalid, match=r"figure\.gif is not the name of a figure"):
-        save(new_figure(2.0, 1.0), tmp_path / "figure.gif")
+    ]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].read_bytes().startswith(first)
 
 
 def test_a_name_with_dollars_is_not_a_formula_and_an_underscore_does_not_hide_it():

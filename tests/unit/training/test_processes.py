@@ -3,7 +3,6 @@
 import ctypes
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -84,19 +83,6 @@ def test_the_rank_is_that_of_torchrun(monkeypatch):
     assert not needs_launch(OptimizerOptions(devices=4))
 
 
-@pytest.fixture
-def machine(monkeypatch):
-    """Return a function that sets what this machine can do."""
-
-    def set_up(*, amx: bool | None = None, gpu: bool = False, gpu_bf16: bool = False) -> None:
-        known = {} if amx is None else {"amx_bf16": amx}
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_how: gpu_bf16)
-
-    return set_up
-
-
 @pytest.mark.parametrize(
     ("accelerator", "able", "wanted"),
     [
@@ -111,25 +97,16 @@ def machine(monkeypatch):
     ],
 )
 def test_bfloat16_is_chosen_where_the_device_that_trains_multiplies_it(
-    machine, accelerator, able, wanted
+    monkeypatch, accelerator, able, wanted
 ):
-    machine(**able)
+    known = {"amx_bf16": able["amx"]} if "amx" in able else {}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: able.get("gpu", False))
+    bf16 = able.get("gpu_bf16", False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_how: bf16)
     assert resolve_precision("auto", accelerator) == wanted
-
-
-@pytest.mark.parametrize("name", ["32-true", "bf16-mixed", "16-mixed"])
-def test_a_precision_that_was_chosen_stays(machine, name):
-    machine(amx=True, gpu=True, gpu_bf16=True)
-    assert resolve_precision(name, "auto") == name
-
-
-def test_large_buffers_stay_on_the_heap_and_the_heap_is_not_trimmed(monkeypatch):
-    options = {}
-    libc = SimpleNamespace(mallopt=options.__setitem__)
-    monkeypatch.setattr(ctypes, "CDLL", lambda _name: libc)
-    keep_freed_memory()
-    # M_MMAP_MAX and M_TRIM_THRESHOLD of glibc's malloc.h.
-    assert options == {-4: 0, -1: 2**31 - 1}
+    for name in ("32-true", "bf16-mixed", "16-mixed"):  # a precision that was chosen stays
+        assert resolve_precision(name, accelerator) == name
 
 
 def test_a_system_without_glibc_is_left_alone(monkeypatch):

@@ -3,10 +3,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from flare.plots.flux import confusion_matrix
 from flare.plots.style import new_figure, save
 from flare.workflows.evaluation.report_page import (
     Block,
@@ -59,8 +57,8 @@ def page(*blocks: Block) -> Page:
     return Page(html_page("Report", [Section("Scores", blocks)]))
 
 
-def png(tmp_path: Path, inches: float = 2.0) -> Path:
-    return save(new_figure(inches, 1.0), tmp_path / "figure.png")
+def png(tmp_path: Path) -> Path:
+    return save(new_figure(2.0, 1.0), tmp_path / "figure.png")
 
 
 def test_every_text_stands_as_it_was_given_and_is_never_run(tmp_path):
@@ -69,6 +67,7 @@ def test_every_text_stands_as_it_was_given_and_is_never_run(tmp_path):
     blocks = [Paragraph(EVIL), Bullets([EVIL]), table, picture]
     sections = [Section(EVIL, blocks), Section(EVIL, []), Section(EVIL, [])]
     result = Page(html_page(EVIL, sections, summary=EVIL))
+    assert result.open == []  # every tag is closed in its turn
     assert result.named("script") == []
     assert result.named("img")[0]["alt"] == EVIL
     # title and h1, summary, contents and headings of three sections, paragraph, line, caption,
@@ -76,25 +75,14 @@ def test_every_text_stands_as_it_was_given_and_is_never_run(tmp_path):
     assert result.text.count(EVIL) == 2 + 1 + 3 + 3 + 1 + 1 + 1 + 2 + 3 + 1
 
 
-def test_every_tag_is_closed_in_its_turn(tmp_path):
-    result = page(
-        Paragraph("a"), Bullets(["a"]), Table("", ["a"], [["b"]]), Picture(png(tmp_path), "")
-    )
-    assert result.open == []
-
-
-def test_nothing_is_fetched_from_elsewhere(tmp_path):
-    html = html_page("Report", [Section("Figures", [Picture(png(tmp_path), "a figure")])])
-    addresses = re.findall(r"""(?:src|href)="([^"]*)"|url\(|@import""", html)
-    assert [address.split(",")[0] for address in addresses] == ["data:image/png;base64"]
-    assert "default-src 'none'" in html
-
-
-def test_a_picture_is_inside_the_page(tmp_path):
-    path = save(confusion_matrix(np.eye(5, dtype=np.intp)), tmp_path / "figure.png")
-    head, _, data = page(Picture(path, "classes")).named("img")[0]["src"].partition(",")
+def test_a_picture_is_inside_the_page_and_nothing_is_fetched_from_elsewhere(tmp_path):
+    path = png(tmp_path)
+    html = html_page("Report", [Section("Figures", [Picture(path, "a figure")])])
+    (address,) = re.findall(r"""(?:src|href)="([^"]*)"|url\(|@import""", html)
+    head, _, data = address.partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(data) == path.read_bytes()
+    assert "default-src 'none'" in html
 
 
 def test_numbers_stand_to_the_right_and_words_do_not():
@@ -113,10 +101,9 @@ def test_the_first_cell_is_the_header_of_its_row():
 
 
 def test_a_warning_is_set_apart():
-    kinds = [
-        tag.get("class") for tag in page(Paragraph("a"), Paragraph("b", warning=True)).named("p")
-    ]
-    assert kinds == [None, "warning"]
+    blocks = Paragraph("plain"), Paragraph("loud", warning=True)
+    assert [tag.get("class") for tag in page(*blocks).named("p")] == [None, "warning"]
+    assert body(*blocks) == ["plain", "", "**loud**"]
 
 
 @pytest.mark.parametrize(("n", "contents"), [(2, 0), (3, 3)])
@@ -127,52 +114,32 @@ def test_three_sections_have_a_table_of_contents(n, contents):
     assert {link[1:] for link in links} <= {heading["id"] for heading in result.named("h2")}
 
 
-def test_the_same_report_is_the_same_page():
-    sections = [Section("Scores", [Table("", ["name"], [["a"]])])]
-    assert html_page("Report", sections) == html_page("Report", sections)
-
-
 def body(*blocks: Block) -> list[str]:
-    """Return the lines under the heading of a page with one section."""
+    """Return the lines under the heading of a Markdown page with one section."""
     return markdown_page("Page", [Section("Part", blocks)]).splitlines()[4:]
 
 
-def test_a_page_is_its_title_its_summary_and_its_sections_in_their_order():
-    page = markdown_page("Page", [Section("One", []), Section("Two", [])], summary="In short.")
-    assert page == "# Page\n\nIn short.\n\n## One\n\n## Two\n"
+@pytest.mark.parametrize("summary", ["In short.", ""])
+def test_a_markdown_page_is_its_title_its_summary_and_its_sections_in_their_order(summary):
+    page = markdown_page("Page", [Section("One", []), Section("Two", [])], summary=summary)
+    assert page == "# Page\n\nIn short.\n\n## One\n\n## Two\n".replace(
+        "In short.\n\n", f"{summary}\n\n" if summary else ""
+    )
 
 
-def test_without_a_summary_the_first_section_follows_the_title():
-    assert markdown_page("Page", [Section("One", [])]) == "# Page\n\n## One\n"
-
-
-def test_only_a_warning_is_set_in_bold():
-    assert body(Paragraph("plain"), Paragraph("loud", warning=True)) == ["plain", "", "**loud**"]
-
-
-def test_every_bullet_has_a_line():
-    assert body(Bullets(["a", "b"])) == ["- a", "- b"]
-
-
-def test_a_table_stands_apart_under_its_caption():
-    table = Table("Caption", ["who", "BSS"], [["cnn", Value("0.500", "[0.1, 0.9]")], ["rf", "-"]])
-    assert body(table) == [
+def test_a_table_stands_apart_under_its_caption_and_a_bullet_has_a_line():
+    rows = [["cnn", Value("0.500", "[0.1, 0.9]")], ["a|b\nc", Value("1")]]
+    assert body(Bullets(["a", "b"]), Table("Caption", ["who", "BSS"], rows)) == [
+        "- a",
+        "- b",
+        "",
         "Caption",
         "",
         "| who | BSS |",
         "| --- | ---: |",
         "| cnn | 0.500 [0.1, 0.9] |",
-        "| rf | - |",
+        "| a\\|b c | 1 |",
     ]
-
-
-def test_a_value_without_small_print_has_no_blank_at_its_end():
-    assert body(Table("", ["a", "b"], [["x", Value("1")]]))[-1] == "| x | 1 |"
-
-
-def test_names_with_a_bar_or_a_line_break_do_not_part_a_row():
-    table = Table("", ["who", "BSS"], [["a|b\nc", Value("1", "d|e")]])
-    assert body(table)[-1] == "| a\\|b c | 1 d\\|e |"
 
 
 def test_a_picture_is_a_link_to_the_file_next_to_the_page():

@@ -68,51 +68,27 @@ def run_folder(tmp_path, monkeypatch, forecast):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["log10_flux", "lower", "upper", "probability"])
-def test_forecasts_come_back_to_the_last_digit(run_folder, forecast, name):
-    np.testing.assert_array_equal(
-        getattr(read_validation_forecasts(VERSION).forecast, name), getattr(forecast, name)
-    )
-
-
-def test_labels_and_regions_come_back_to_the_last_digit(run_folder):
+def test_forecasts_labels_and_scores_come_back_to_the_last_digit(run_folder, forecast):
     result = read_validation_forecasts(VERSION)
+    for name in ("log10_flux", "lower", "upper", "probability"):
+        np.testing.assert_array_equal(getattr(result.forecast, name), getattr(forecast, name))
+    assert result.forecast.events == forecast.events
+    assert result.forecast.thresholds == forecast.thresholds
     assert result.ids == tuple(IDS)
     np.testing.assert_array_equal(result.observations.peak_flux, TRUTH.peak_flux)
     np.testing.assert_array_equal(result.observations.active_region, TRUTH.active_region)
-
-
-def test_events_and_thresholds_come_back(run_folder, forecast):
-    result = read_validation_forecasts(VERSION).forecast
-    assert (result.events, result.thresholds) == (forecast.events, forecast.thresholds)
-
-
-def test_the_validation_scores_come_back(run_folder):
     assert repr(read_scores(VERSION).scores) == repr(scorecard().scores)
 
 
+MUCH = b"id,active_region,peak_flux,log10_flux\na,1,1e-6,much\n"
+
+
 @pytest.mark.parametrize("name", [FORECASTS, VALIDATION_SCORES])
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"[]", b"a,b\n1,2\n"])
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"[]", b'{"scores": 3}', MUCH])
 def test_of_a_damaged_or_missing_file_nothing_comes_back(run_folder, name, content):
     if content is None:
         (run_folder / name).unlink()
     else:
         (run_folder / name).write_bytes(content)
     assert read_validation_forecasts(VERSION) is None
-
-
-@pytest.mark.parametrize("content", [None, b"{", b'{"scores": 3}'])
-def test_of_damaged_or_missing_scores_nothing_comes_back(run_folder, content):
-    if content is None:
-        (run_folder / VALIDATION_SCORES).unlink()
-    else:
-        (run_folder / VALIDATION_SCORES).write_bytes(content)
-    assert read_scores(VERSION) is None
-
-
-def test_a_number_that_is_none_damages_the_forecasts(run_folder):
-    path = run_folder / FORECASTS
-    table = pd.read_csv(path, dtype=str)
-    table.loc[3, "log10_flux"] = "much"
-    table.to_csv(path, index=False)
-    assert read_validation_forecasts(VERSION) is None
+    assert (read_scores(VERSION) is None) == (name == VALIDATION_SCORES)

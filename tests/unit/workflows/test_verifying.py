@@ -12,8 +12,13 @@ from flare.errors import InputInvalid
 from flare.goes import flux_of_class
 from flare.workflows.verifying.flares import FlareList, check_covers, read_flares
 from flare.workflows.verifying.forecasts import read_forecasts
-from flare.workflows.verifying.references import LONG_TERM, PERSISTENCE, reference_forecasts
-from flare.workflows.verifying.samples import Samples, make_samples
+from flare.workflows.verifying.samples import (
+    LONG_TERM,
+    PERSISTENCE,
+    Samples,
+    make_samples,
+    reference_forecasts,
+)
 from flare.workflows.verifying.scoring import (
     event_values,
     make_score,
