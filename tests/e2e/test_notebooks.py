@@ -41,7 +41,10 @@ SMALLER = {
     "TrainConfig(data_dir=DATA, ": "width=2, hidden=4, folds=2, resamples=100, ",
     "EvaluateConfig(data_dir=DATA, ": "resamples=100, ",
 }
-ROUGHER = "from workplace import rough_fits_and_figures; rough_fits_and_figures().__enter__()"
+#: In a module, because `%reset` forgets names, and what nobody names is undone.
+ROUGHER = """import workplace
+workplace.rough = workplace.rough_fits_and_figures()
+workplace.rough.__enter__()"""
 
 
 def made_smaller(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
