@@ -1,6 +1,5 @@
 """A trained network as a forecaster, with its normalisation and postprocessing."""
 
-import hashlib
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 
 from flare.errors import ForecasterInvalid
 from flare.features.table import FEATURE_NAMES, compute_features
+from flare.files import digest
 from flare.forecast import LOG10_FLUX_RANGE, Forecast, natural_probabilities
 from flare.forecasters.base import ONNX_RUNTIME, TORCH, Forecaster, check_cubes
 from flare.forecasters.onnx import ExportedNetwork, export, read_graph
@@ -68,24 +68,18 @@ class NetworkForecaster(Forecaster):
         run = self._run_torch
         if self.graph is not None and self.engine == ONNX_RUNTIME:
             run = self.graph.run
-        flux, single = [], []
+        flux = [np.empty((0, self.config.n_quantiles))]
+        single = [np.empty((0, len(self.spec.events)))]
+        scale = self.standardisation
         for start in range(0, len(cubes), _CHUNK):
             rows = slice(start, start + _CHUNK)
             images = reduce_cubes(np.asarray(cubes[rows]), self.spec.image_size)
             there = np.asarray(present[rows])
-            flux_part, logits = run(images, there, self._features(images, there))
+            features = None if scale is None else scale(compute_features(images, there))  # (N, D)
+            flux_part, logits = run(images, there, features)
             flux.append(flux_part)
             single.append(torch.from_numpy(logits).sigmoid().numpy())
-        return self._forecast(
-            np.concatenate(flux) if flux else np.empty((0, self.config.n_quantiles)),
-            np.concatenate(single) if single else np.empty((0, len(self.spec.events))),
-        )
-
-    def _features(self, cubes: Cube, present: Present) -> NDArray[np.float32] | None:
-        """Return the standardised features of N samples, (N, D); None if the network gets none."""
-        if self.standardisation is None:
-            return None
-        return self.standardisation(compute_features(cubes, present))
+        return self._forecast(np.concatenate(flux), np.concatenate(single))
 
     @torch.inference_mode()
     def _run_torch(
@@ -141,7 +135,7 @@ class NetworkForecaster(Forecaster):
             }
         if self.graph is not None:
             (folder / GRAPH).write_bytes(self.graph.content)
-            parts["graph_sha256"] = hashlib.sha256(self.graph.content).hexdigest()
+            parts["graph_sha256"] = digest(self.graph.content)
         return parts
 
     @classmethod

@@ -5,7 +5,6 @@ ONNX and skops (whose loader builds only types on its list). The JSON has the SH
 and of itself, so a damaged or incomplete folder is refused.
 """
 
-import hashlib
 import importlib
 import json
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from typing import Any, cast
 
 from flare import __version__
 from flare.errors import ForecasterInvalid, ModelNotFound
-from flare.files import atomic_folder, digest_of_file
+from flare.files import atomic_folder, digest, digest_of_file
 from flare.forecasters.base import Forecaster, ForecasterSpec, Origin
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import Calibration
@@ -72,9 +71,9 @@ def load(folder: Path) -> Forecaster:
     """
     description = read_description(folder)
     files = _files(folder)
-    for name, digest in description["sha256"].items():
+    for name, sha256 in description["sha256"].items():
         # A name that leads out of the folder is not followed.
-        if name not in files or digest_of_file(folder / name) != digest:
+        if name not in files or digest_of_file(folder / name) != sha256:
             raise ForecasterInvalid(
                 f"{folder / name} is missing or not the file that was saved; fetch the forecaster "
                 "again"
@@ -127,7 +126,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 def digest_of(description: dict[str, Any]) -> str:
     """Return the SHA-256 of a description without its digest."""
     content = {key: value for key, value in description.items() if key != "digest"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return digest(json.dumps(content, sort_keys=True).encode())
 
 
 def _files(folder: Path) -> list[str]:

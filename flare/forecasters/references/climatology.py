@@ -44,8 +44,7 @@ class Climatology(Forecaster):
 
     def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
         """Return rates and quantiles; there is nothing to write."""
-        quantiles = list(self.log10_flux_quantiles)
-        return {"rates": list(self.rates), "log10_flux_quantiles": quantiles}
+        return {"rates": self.rates, "log10_flux_quantiles": self.log10_flux_quantiles}
 
     @classmethod
     def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG003
@@ -110,8 +109,7 @@ class Constant(Forecaster):
 
     def save_parts(self, folder: Path) -> dict[str, object]:  # noqa: ARG002 - it has no weights
         """Return flux and interval; there is nothing to write."""
-        interval = list(self.log10_flux_interval)
-        return {"peak_flux": self.peak_flux, "log10_flux_interval": interval}
+        return {"peak_flux": self.peak_flux, "log10_flux_interval": self.log10_flux_interval}
 
     @classmethod
     def load_parts(cls, folder: Path, parts: dict[str, Any]) -> dict[str, Any]:

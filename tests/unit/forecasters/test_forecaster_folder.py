@@ -274,8 +274,16 @@ def test_a_forest_of_before_the_fourth_event_and_calibration_still_forecasts(tmp
     assert_same(loaded.predict(CUBES, PRESENT), forest.predict(CUBES, PRESENT))
 
 
-def answers_without(folders: list[Path], tmp_path: Path, *blocked: str) -> list[list[float]]:
-    """Load folders in a process that cannot import some packages; return their fluxes."""
+#: What is not installed where a forecaster only forecasts; torch too, but for networks.
+TRAINING_ONLY = ("mlflow", "fastapi", "optuna", "lightning_fabric")
+
+
+@pytest.mark.parametrize("with_torch", [True, False])
+def test_every_kind_loads_and_answers_without_mlflow_and_but_for_networks_without_torch(
+    saved, tmp_path, with_torch
+):
+    folders = [str(saved[kind]) for kind in KINDS if (kind == "neural") == with_torch]
+    blocked = TRAINING_ONLY if with_torch else (*TRAINING_ONLY, "torch")
     np.savez(tmp_path / "samples.npz", cubes=CUBES[:3], present=PRESENT[:3])
     code = f"""
 import sys
@@ -287,30 +295,13 @@ sys.meta_path.insert(0, Blocked)
 import json, pathlib, numpy as np
 from flare.forecasters.storage import load
 samples = np.load({str(tmp_path / "samples.npz")!r})
-fluxes = []
-for folder in {[str(folder) for folder in folders]!r}:
-    forecaster = load(pathlib.Path(folder))
-    fluxes.append(forecaster.predict(samples["cubes"], samples["present"]).log10_flux.tolist())
-print(json.dumps(fluxes))
+forecasters = [load(pathlib.Path(folder)) for folder in {folders!r}]
+forecasts = [one.predict(samples["cubes"], samples["present"]) for one in forecasters]
+print(json.dumps([one.log10_flux.tolist() for one in forecasts]))
 """
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def fluxes_here(folders: list[Path]) -> list[list[float]]:
-    return [load(folder).predict(CUBES[:3], PRESENT[:3]).log10_flux.tolist() for folder in folders]
-
-
-def test_every_kind_loads_and_answers_where_there_is_no_mlflow(saved, tmp_path):
-    folders = list(saved.values())
-    there = answers_without(folders, tmp_path, "mlflow", "fastapi", "optuna", "lightning_fabric")
-    for flux, expected in zip(there, fluxes_here(folders), strict=True):
-        np.testing.assert_allclose(flux, expected, rtol=0, atol=1e-6)
-
-
-def test_every_kind_but_networks_loads_and_answers_where_there_is_no_torch(saved, tmp_path):
-    folders = [saved[kind] for kind in KINDS if kind != "neural"]
-    assert answers_without(folders, tmp_path, "torch", "mlflow") == fluxes_here(folders)
+    here = [load(Path(one)).predict(CUBES[:3], PRESENT[:3]).log10_flux for one in folders]
+    np.testing.assert_allclose(json.loads(done.stdout), here, rtol=0, atol=1e-6)
