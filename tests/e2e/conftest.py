@@ -18,7 +18,7 @@ from serving.routes.information import EXAMPLES, example_npy
 
 from browsing import Visit, serving_page
 from tiny import write_tiny_dataset
-from workplace import store_uri
+from workplace import store_uri, write_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +36,7 @@ class Place:
         self.temporary = folder / "ml-tmp"
         self.temporary.mkdir()
         self.data = write_tiny_dataset(folder / "tiny")
+        write_store(folder / "mlflow.db", folder)
 
     @property
     def environment(self) -> Mapping[str, str]:
