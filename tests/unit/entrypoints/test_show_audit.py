@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from entrypoints.show_audit import show_audit
+from entrypoints.audit import show_audit
 from flare.datasets.audit.checks import AuditFinding, Verdict, skipped
 from flare.datasets.audit.report import AuditReport
 
