@@ -49,7 +49,7 @@ from flare.tracking.runs import start
 from flare.tracking.store import connect
 from flare.training.state import EpochRecord
 from flare.verification.scores import Score
-from flare.workflows import synthesize
+from flare.workflows.data import synthesize
 from flare.workflows.searching import trial as trials_module
 from flare.workflows.searching.model_search import ModelSearch
 from flare.workflows.searching.space import pruner_of, sampler_of, space_of, suggest

@@ -26,7 +26,8 @@ from flare.datasets.pack.writer import ensure_pack
 from flare.tracking import runs
 from flare.tracking.run import Run
 from flare.tracking.runs import start
-from flare.workflows import synthesize, train
+from flare.workflows import train
+from flare.workflows.data import synthesize
 from flare.workflows.fitting import registration
 
 _CALLS = (

@@ -109,7 +109,7 @@ def rest(document: dict[str, Any]) -> Iterator[str]:
 
 #: Modules whose docstrings are in the reference: what a notebook or a program of one's own calls.
 API = re.compile(
-    r"flare\.(sample|goes|forecast|errors|seeding|config(\..+)?|workflows\.\w+|datasets\..+|"
+    r"flare\.(sample|goes|forecast|errors|seeding|config(\..+)?|workflows\.(data\.)?\w+|datasets\..+|"
     r"features\..+|verification\..+|forecasters\..+)"
 )
 

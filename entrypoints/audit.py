@@ -11,7 +11,7 @@ INVALID = 1
 
 def main(config: AuditConfig) -> None:
     """Audit, print the findings, and exit with 1 if one makes scores invalid."""
-    from flare.workflows.audit import run as audit
+    from flare.workflows.data.audit import run as audit
 
     audited = audit(config)
     show_audit(audited.report)

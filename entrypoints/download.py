@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def main(config: DownloadConfig) -> None:
     """Download, and print the census, the folder and the next command."""
-    from flare.workflows.download import run as download
+    from flare.workflows.data.download import run as download
 
     downloaded = download(config)
     show_census(downloaded.census)

@@ -7,7 +7,7 @@ from flare.config import InspectConfig
 
 def main(config: InspectConfig) -> None:
     """Inspect, print the census, and say where the figures are."""
-    from flare.workflows.inspect import run as inspect
+    from flare.workflows.data.inspect import run as inspect
 
     inspection = inspect(config)
     show_census(inspection.census)

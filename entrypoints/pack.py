@@ -6,7 +6,7 @@ from flare.config import PackConfig
 
 def main(config: PackConfig) -> None:
     """Pack the dataset and print its counts, fingerprints and missing images."""
-    from flare.workflows.pack import run as pack
+    from flare.workflows.data.pack import run as pack
 
     packed = pack(config)
     samples = ", ".join(f"{count} {split}" for split, count in packed.samples.items())

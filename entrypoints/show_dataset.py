@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flare.datasets.sdobenchmark.census import Census, SplitCensus
     from flare.verification.scorecard import Scorecard
     from flare.verification.scores import Score
-    from flare.workflows.synthesize import Synthesized
+    from flare.workflows.data.synthesize import Synthesized
 
 _SCORES = ("true_skill_statistic", "brier_skill_score", "roc_area")
 

@@ -7,7 +7,7 @@ from flare.config import SynthesizeConfig
 
 def main(config: SynthesizeConfig) -> None:
     """Make the dataset and print its sizes, classes and the oracle's scores."""
-    from flare.workflows.synthesize import run as synthesize
+    from flare.workflows.data.synthesize import run as synthesize
 
     show_synthesized(synthesize(config))
 

@@ -13,30 +13,38 @@ def usable_cores(system: Path = Path("/")) -> int:
     """Return how many cores this process may use at once, at least 1.
 
     The smaller of the cores that it may run on (affinity) and the processor time that its container
-    allows (Linux cgroups, versions 1 and 2), rounded up: a quota of 1.5 cores gives 2. Without
-    affinity and quota it is the number of cores of the machine. ``system`` is the root of ``/sys``.
+    or service allows (Linux cgroups, versions 1 and 2), rounded up: a quota of 1.5 cores gives 2.
+    Without affinity and quota it is the number of cores of the machine. ``system`` is the root of
+    ``/proc`` and ``/sys``.
     """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    return max(1, math.ceil(min(cores, _quota(system / "sys/fs/cgroup"))))
+    return max(1, math.ceil(min(cores, _quota(system))))
 
 
-def _quota(group: Path) -> float:
-    """Return the number of cores that the quota of a control group allows."""
+def _quota(system: Path) -> float:
+    """Return the number of cores that the quota of this process's control group allows."""
+    top = system / "sys/fs/cgroup"  # where a container sees its own limits
+    try:
+        own = (system / "proc/self/cgroup").read_text().rpartition("0::/")[2].strip()
+    except OSError:
+        own = ""
     limits = (
-        [group / "cpu.max"],  # "150000 100000", or "max 100000" where there is no limit
-        [group / "cpu/cpu.cfs_quota_us", group / "cpu/cpu.cfs_period_us"],  # version 1; -1: none
+        [top / own / "cpu.max"],  # "150000 100000", or "max 100000" where there is no limit
+        [top / "cpu.max"],
+        [top / "cpu/cpu.cfs_quota_us", top / "cpu/cpu.cfs_period_us"],  # version 1; -1: none
     )
+    quotas = [math.inf]
     for files in limits:
         try:
             quota, period = map(int, " ".join(file.read_text() for file in files).split())
         except (OSError, ValueError):
             continue
         if quota > 0 and period > 0:
-            return quota / period
-    return math.inf
+            quotas.append(quota / period)
+    return min(quotas)
 
 
 def configure_openmp() -> None:

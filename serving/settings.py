@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flare.config.groups import MODEL_NAME
@@ -23,8 +23,21 @@ SMALLEST_UPLOAD_LIMIT = N_PLANES * IMAGE_SIZE**2 + 8192
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MODEL_VERSION = re.compile(r"models:/(?:[^/@]+@[^/@]+|[^/@]+/\d+|m-[^/@]+)")
-_ORIGIN = re.compile(r"\*|https?://[^/]+")
-_HOST = re.compile(r"\*|(?:\*\.)?[0-9A-Za-z_-][0-9A-Za-z._-]*|\[[0-9A-Fa-f:.]+\]")
+#: What a member of a setting with several must be, and what to write.
+_LISTED = {
+    "cors_origins": (
+        re.compile(r"\*|https?://[^/]+"),
+        "an origin; write https://host or https://host:port",
+    ),
+    "hosts": (
+        re.compile(r"\*|(?:\*\.)?[0-9A-Za-z_-][0-9A-Za-z._-]*|\[[0-9A-Fa-f:.]+\]"),
+        "a host; write host.example, without scheme or port",
+    ),
+}
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Name = Annotated[str, Field(min_length=1, pattern=r"^[^/@]*$")]
+Listed = Annotated[tuple[str, ...], NoDecode]
 
 #: Shorter keys can be guessed.
 SHORTEST_API_KEY = 8
@@ -41,15 +54,8 @@ class Settings(BaseSettings):
         "of a saved forecaster. Only `models:/NAME@ALIAS` and a folder are followed. Empty: the "
         "alias FLARE_ALIAS of the registered model FLARE_MODEL_NAME.",
     )
-    model_name: str = Field(
-        MODEL_NAME,
-        min_length=1,
-        pattern=r"^[^/@]*$",
-        description="Registered model whose versions are served.",
-    )
-    alias: str = Field(
-        PRODUCTION, min_length=1, pattern=r"^[^/@]*$", description="Alias of the version to serve."
-    )
+    model_name: Name = Field(MODEL_NAME, description="Registered model whose versions are served.")
+    alias: Name = Field(PRODUCTION, description="Alias of the version to serve.")
     tracking_uri: str | None = Field(
         None, description="Address of MLflow's registry; unset, MLflow's default."
     )
@@ -75,33 +81,25 @@ class Settings(BaseSettings):
         description="Single samples that may wait for a core; more get a 503. Of batches, twice "
         "FLARE_MAX_BATCH samples may wait or be computed.",
     )
-    time_limit_seconds: float = Field(
-        30.0, gt=0, le=3600, description="Seconds that a request may wait and compute before a 503."
+    time_limit_seconds: Seconds = Field(
+        30.0, description="Seconds that a request may wait and compute before a 503."
     )
-    explain_seconds: float = Field(
+    explain_seconds: Seconds = Field(
+        10.0, description="Seconds that an explanation may wait and compute before a 503."
+    )
+    upload_seconds: Seconds = Field(
+        60.0, description="Seconds that an upload may take before a 408."
+    )
+    upload_grace_seconds: Seconds = Field(
         10.0,
-        gt=0,
-        le=3600,
-        description="Seconds that an explanation may wait and compute before a 503.",
-    )
-    upload_seconds: float = Field(
-        60.0, gt=0, le=3600, description="Seconds that an upload may take before a 408."
-    )
-    upload_grace_seconds: float = Field(
-        10.0,
-        gt=0,
-        le=3600,
         description="Seconds within which an upload must reach FLARE_MIN_UPLOAD_RATE on "
         "average, again and again; else a 408.",
     )
     min_upload_rate: float = Field(
         16384.0, ge=0, description="Bytes per second of the slowest upload."
     )
-    header_seconds: float = Field(
-        10.0,
-        gt=0,
-        le=3600,
-        description="Seconds that the headers of a request may take before a 408.",
+    header_seconds: Seconds = Field(
+        10.0, description="Seconds that the headers of a request may take before a 408."
     )
     max_buffered_bytes: int = Field(
         256 * MEBIBYTE,
@@ -137,12 +135,12 @@ class Settings(BaseSettings):
         "more. Several, separated by spaces or line breaks, are all accepted, so that one can "
         "replace another.",
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: Listed = Field(
         (),
         description="Pages of other origins that may call the server, separated by commas: "
         "https://a.example,https://b.example. None by default.",
     )
-    hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    hosts: Listed = Field(
         (),
         description="Names that the server answers for, separated by commas, without ports: "
         "flare.example,*.internal. A request with another Host gets a 400, except to /health "
@@ -176,20 +174,13 @@ class Settings(BaseSettings):
             return value
         return tuple(one.strip().rstrip("/") for one in value.split(",") if one.strip())
 
-    @field_validator("cors_origins")
+    @field_validator("cors_origins", "hosts")
     @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _is_listed(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        pattern, wanted = _LISTED[str(info.field_name)]
         for one in value:
-            if not _ORIGIN.fullmatch(one):
-                raise ValueError(f"{one} is not an origin; write https://host or https://host:port")
-        return value
-
-    @field_validator("hosts")
-    @classmethod
-    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if not _HOST.fullmatch(one):
-                raise ValueError(f"{one} is not a host; write host.example, without scheme or port")
+            if not pattern.fullmatch(one):
+                raise ValueError(f"{one} is not {wanted}")
         return value
 
     @field_validator("api_key")

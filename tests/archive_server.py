@@ -41,7 +41,6 @@ class Served:
     announced: int | None = None
     chunked: bool = False
     kind: str = "application/zip"
-    headers: tuple[tuple[str, str], ...] = ()
 
     def __call__(self, handler: "Handler") -> None:
         start = self._start(handler)
@@ -49,7 +48,7 @@ class Served:
             handler.begin(416, {"Content-Range": f"bytes */{len(self.content)}"}, 0)
             return
         body = self.content[start or 0 :]
-        headers = dict(self.headers) | {"Content-Type": self.kind}
+        headers = {"Content-Type": self.kind}
         if self.etag:
             headers["ETag"] = self.etag
         if self.last_modified:
@@ -103,9 +102,9 @@ class Status:
         handler.begin(self.code, dict(self.headers), 0)
 
 
-def redirect(address: str, code: int = 302) -> Status:
+def redirect(address: str) -> Status:
     """Send the client elsewhere."""
-    return Status(code, (("Location", address),))
+    return Status(302, (("Location", address),))
 
 
 Answer = Callable[["Handler"], None]

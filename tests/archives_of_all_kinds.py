@@ -6,6 +6,10 @@ import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from flare.datasets.download.unpack import Unpacked, unpack
 
 KINDS = ("zip", "tar", "tar.gz")
 
@@ -16,6 +20,9 @@ FILES = {
     "SDO-full/training/11402/2012_01_15_12_00_00_0/2012-01-15T000000__131.jpg": b"\xff\xd8one",
     "SDO-full/test/meta_data.csv": b"id,start,end,peak_flux\n" * 3,
 }
+
+#: The path of the image within the dataset.
+IMAGE = "training/11402/2012_01_15_12_00_00_0/2012-01-15T000000__131.jpg"
 
 Entries = Mapping[str, bytes] | Sequence[tuple[str, bytes]]
 
@@ -63,3 +70,21 @@ def add_to_tar(
     info = tarfile.TarInfo(name)
     info.type, info.linkname, info.size = kind, target, len(content)
     tar.addfile(info, io.BytesIO(content))
+
+
+def zip_of(entries: Mapping[str, bytes]) -> bytes:
+    """Return the bytes of a zip."""
+    with TemporaryDirectory() as folder:
+        return archive_of(Path(folder) / "a", "zip", entries).read_bytes()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, by its path."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def unpack_to(folder: Path, archive: Path, **more: Any) -> Unpacked:
+    """Unpack an archive to a new folder."""
+    folder.mkdir(parents=True)
+    return unpack(archive, folder, report=lambda *_report: None, **more)

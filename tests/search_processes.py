@@ -23,6 +23,7 @@ from flare.datasets.pack.writer import ensure_pack
 from flare.workflows.searching.storage import quiet_optuna
 
 from tiny import write_tiny_dataset
+from workplace import write_store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -79,6 +80,7 @@ class Searches:
         self.folder, self.storage = folder, storage
         self.data = write_tiny_dataset(folder / "tiny")
         ensure_pack(self.data, self.data / "packed-32", image_size=32)
+        write_store(folder / "mlflow.db", folder)
         self.tracking_uri = f"sqlite:///{folder}/mlflow.db"
         self.started: list[Search] = []
         self._storage: RDBStorage | None = None

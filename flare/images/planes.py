@@ -253,14 +253,10 @@ def start_of(names: Iterable[str]) -> datetime | None:
         return None
     offsets = [timedelta(minutes=minutes) for minutes in STEP_OFFSETS_MINUTES]
     starts = {time - offset for time in set(times.values()) for offset in offsets}
-    return min(starts, key=lambda start: _misfit(times, start))
 
+    def misfit(start: datetime) -> tuple[int, float, datetime]:
+        minutes = [place.minutes for place in image_places(times, start)]
+        near = [apart for apart in minutes if apart <= STEP_TOLERANCE_MINUTES]
+        return -len(near), sum(near), start
 
-def _misfit(names: Iterable[str], start: datetime) -> tuple[int, float, datetime]:
-    """Return (minus the images on steps, their total distance in minutes, start)."""
-    near = [
-        place.minutes
-        for place in image_places(names, start)
-        if place.minutes <= STEP_TOLERANCE_MINUTES
-    ]
-    return -len(near), sum(near), start
+    return min(starts, key=misfit)

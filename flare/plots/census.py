@@ -201,7 +201,10 @@ def _draw_classes(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
 
 
 def _draw_regions(axes: Axes, splits: Mapping[str, SplitCensus]) -> None:
-    sizes = {name: _samples_by_region(split) for name, split in splits.items()}
+    sizes = {
+        name: np.asarray(split.table["active_region"].value_counts(), dtype=np.int64)
+        for name, split in splits.items()
+    }
     largest = max(counts.max() for counts in sizes.values())
     step = max(1, -(-largest // 25))
     bins = np.arange(0.5, largest + step + 0.5, step)
@@ -230,7 +233,3 @@ def _log10_flux(split: SplitCensus) -> NDArray[np.float64]:
 
 def _shares(counts: Mapping[str, int]) -> list[float]:
     return [100 * counts[key] / counts["samples"] for key in CLASS_NAMES]
-
-
-def _samples_by_region(split: SplitCensus) -> NDArray[np.int64]:
-    return np.asarray(split.table["active_region"].value_counts(), dtype=np.int64)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
@@ -140,19 +140,14 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-_NANOSECONDS_A_DAY = 86_400e9
-
-
 def days_of(times: Any) -> NDArray[np.float64]:
-    """Turn times, any sequence that pandas can read, into days since 1970."""
-    nanoseconds = pd.DatetimeIndex(times).to_numpy().astype("datetime64[ns]").astype(np.int64)
-    return np.asarray(nanoseconds / _NANOSECONDS_A_DAY)
+    """Return times as matplotlib has them, in days since 1970."""
+    return np.asarray(date2num(times))  # type: ignore[no-untyped-call]
 
 
 def period_days(periods: pd.PeriodIndex) -> NDArray[np.float64]:
-    """Return where consecutive periods begin, and where the last one ends, (periods + 1,)."""
-    after = (periods[-1] + 1).start_time
-    return days_of([*periods.start_time, after])
+    """Return where consecutive periods begin, and where the last one ends, in days since 1970."""
+    return days_of([*periods.start_time, (periods[-1] + 1).start_time])
 
 
 def date_ticks(axes: Axes, *, most: int, year_below: bool = True) -> None:

@@ -11,40 +11,31 @@ from flare.verification.scores import title_of
 
 
 def training_curve(
-    epochs: Sequence[Mapping[str, float]],
-    *,
-    scores: Sequence[str] = (),
-    best_epoch: float | None = None,
+    epochs: Sequence[Mapping[str, float]], *, scores: Sequence[str], best_epoch: float
 ) -> Figure:
-    """Draw the losses of each epoch, and validation scores where some are named.
+    """Draw the losses of each epoch, and some validation scores.
 
     Each of the ``epochs`` has ``epoch``, ``train_loss``, ``validation_loss`` and the ``scores``;
     one without one of them leaves a gap.
     """
-    panels = 2 if scores else 1
-    figure = new_figure(4.6 * panels, 3.6)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+    figure = new_figure(9.2, 3.6)
     number = [record["epoch"] for record in epochs]
-
-    def line(panel: int, key: str, colour: str) -> None:
-        values = [record.get(key, float("nan")) for record in epochs]
-        axes[panel].plot(
-            number, values, color=colour, marker=".", linewidth=1.5, label=title_of(key)
-        )
-
-    line(0, "train_loss", BLUE)
-    line(0, "validation_loss", VERMILLION)
-    for score, colour in zip(scores, CYCLE * len(scores), strict=False):
-        line(1, score, colour)
-    for panel, (title, y) in zip(
-        axes, (("Loss", "loss"), ("Validation scores", "score")), strict=False
+    for axes, title, y, names, colours in zip(
+        figure.subplots(1, 2),
+        ("Loss", "Validation scores"),
+        ("loss", "score"),
+        (("train_loss", "validation_loss"), scores),
+        ((BLUE, VERMILLION), CYCLE * len(scores)),
+        strict=True,
     ):
-        dress(panel, title=title, x="epoch", y=y)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if best_epoch is not None:
-            label = f"best: epoch {best_epoch:g}"
-            panel.axvline(best_epoch, color=GREY, linewidth=0.9, linestyle="--", label=label)
-        legend(panel)
+        for name, colour in zip(names, colours, strict=False):
+            values = [record.get(name, float("nan")) for record in epochs]
+            axes.plot(number, values, color=colour, marker=".", linewidth=1.5, label=title_of(name))
+        dress(axes, title=title, x="epoch", y=y)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        label = f"best: epoch {best_epoch:g}"
+        axes.axvline(best_epoch, color=GREY, linewidth=0.9, linestyle="--", label=label)
+        legend(axes)
     return figure
 
 

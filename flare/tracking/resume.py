@@ -1,7 +1,7 @@
 """Runs that no process works on any more: send their logs, resume one, or end those of trials."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
@@ -54,9 +54,7 @@ def resend(info: RunInfo) -> RunLog:
     return run_log
 
 
-def newest_unfinished(
-    entry: str, params: Mapping[str, object], *, ignoring: Collection[str] = ()
-) -> str | None:
+def newest_unfinished(entry: str, params: Mapping[str, object]) -> str | None:
     """Return the id of the newest run to resume; None where there is none.
 
     It is one of the same entry point and experiment, with the same parameters, that did not
@@ -64,10 +62,8 @@ def newest_unfinished(
     whose process is alive does not count, nor one that is RUNNING and left nothing on this disk: it
     may be alive on another machine.
 
-    ``params`` are as they would be logged, where another spelling of the same value is the same;
-    those of ``ignoring`` may differ.
+    ``params`` are as they would be logged, where another spelling of the same value is the same.
     """
-    wanted = {name: value for name, value in params.items() if name not in ignoring}
     with answering():
         experiment = experiment_of_new_runs()
         if experiment is None:
@@ -81,7 +77,7 @@ def newest_unfinished(
             order_by=["attributes.start_time DESC"],
             max_results=_NEWEST,
         )
-    matching = (run for run in runs if _has_params(run, wanted) and _is_dead(run))
+    matching = (run for run in runs if _has_params(run, params) and _is_dead(run))
     return next((str(run.info.run_id) for run in matching), None)
 
 

@@ -41,6 +41,7 @@ def read_ahead(cubes: Cube, parts: Sequence[Rows], *, pinned: bool = False) -> G
     ``cubes`` are uint8 (N, T, C, H, W), in memory or mapped, ``parts`` the rows of each part. From
     ``pinned``, page-locked buffers a GPU copies faster.
     """
+    plain = np.asarray(cubes)  # rows of a memmap are memmaps, which takes longer
     shape = (max((len(part) for part in parts), default=0), *cubes.shape[1:])
     buffers = [
         torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
@@ -49,7 +50,8 @@ def read_ahead(cubes: Cube, parts: Sequence[Rows], *, pinned: bool = False) -> G
 
     def read(number: int) -> Tensor:
         out = buffers[number % len(buffers)][: len(parts[number])]
-        read_rows(cubes, parts[number], out.numpy())
+        for place, row in zip(out.numpy(), parts[number], strict=True):
+            place[...] = plain[row]
         return out
 
     # One thread keeps the order; it copies while the network computes.
@@ -61,16 +63,6 @@ def read_ahead(cubes: Cube, parts: Sequence[Rows], *, pinned: bool = False) -> G
                 # Into the buffer of the previous part, which nothing uses any more.
                 ahead.append(reader.submit(read, number + _AHEAD))
             yield out
-
-
-def read_rows(cubes: Cube, rows: Rows, out: Cube) -> None:
-    """Copy rows of cubes into a reused array, without page faults and without blocking threads.
-
-    ``cubes`` are uint8 (N, ...), in memory or mapped; ``out`` is (len(rows), ...).
-    """
-    plain = np.asarray(cubes)  # rows of a memmap are memmaps, which takes longer
-    for place, row in enumerate(rows):
-        out[place] = plain[row]
 
 
 def in_pieces(rows: Rows, size: int) -> list[Rows]:

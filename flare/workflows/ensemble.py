@@ -147,25 +147,23 @@ def _out_of_fold(
 
 def _log_members(tracked: Run, members: Sequence[Resolved]) -> dict[str, Scorecard]:
     """Log the members; return their validation scores by their labels, where they are stored."""
+    cards, about = {}, []
     for one in members:
+        version = _version(one)
         if one.model_id is not None:
             tracked.log_model_input(one.model_id)
-    stored = {one.label: read_scores(_version(one)) for one in members}
-    cards = {name: card for name, card in stored.items() if card is not None}
-    about = [
-        {
-            "label": one.label,
-            "version": _version(one).version,
-            "run_id": _version(one).run_id,
-            "digest": one.digest,
-            f"validation_{CHOICE_SCORE}": _score(cards.get(one.label)),
-        }
-        for one in members
-    ]
+        value, card = math.nan, read_scores(version)
+        if card is not None:
+            cards[one.label] = card
+            value = card.value(CHOICE_EVENT, CHOICE_SCORE)
+        about.append(
+            {
+                "label": one.label,
+                "version": version.version,
+                "run_id": version.run_id,
+                "digest": one.digest,
+                f"validation_{CHOICE_SCORE}": None if math.isnan(value) else value,
+            }
+        )
     tracked.log_json({"members": about}, "members.json")
     return cards
-
-
-def _score(card: Scorecard | None) -> float | None:
-    value = None if card is None else card.value(CHOICE_EVENT, CHOICE_SCORE)
-    return None if value is None or math.isnan(value) else value

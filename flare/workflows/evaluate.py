@@ -17,7 +17,7 @@ from flare.tracking.runs import start
 from flare.tracking.tags import SEEN_TAG
 from flare.verification.inputs import Observations
 from flare.verification.resampling import TrueProbabilities
-from flare.workflows.audit import audit_of
+from flare.workflows.data.audit import audit_of
 from flare.workflows.evaluation.comparison import (
     CLIMATOLOGY,
     FOREST,

@@ -22,7 +22,8 @@ from flare.errors import ModelNotFound, PromotionRefused
 from flare.tracking.registry import production_version
 from flare.tracking.runs import start
 from flare.tracking.tags import PRODUCTION
-from flare.workflows import baseline, evaluate, pack, predict, promote, train
+from flare.workflows import baseline, evaluate, predict, promote, train
+from flare.workflows.data import pack
 from flare.workflows.evaluation.report import Evaluation
 from flare.workflows.fitting.registration import Trained
 from flare.workflows.fitting.training_data import ensure_synthetic, log_pack

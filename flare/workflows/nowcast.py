@@ -44,18 +44,13 @@ def run(config: NowcastConfig) -> Nowcast:
     require_sunpy()
     check_folder(config.output_dir, "output_dir")
     made_at = now()
-    issue_time = made_at.replace(second=0, microsecond=0)
-    if config.time != NOW:
-        issue_time = parse_time(config.time, "time")
-    if issue_time > made_at:
-        raise ConfigInvalid(f"time={config.time} is in the future; give now, or a time before it")
+    issue_time = _issue_time(config.time, made_at)
     source = source_of(config.source, made_at)
     with start("nowcast", name=f"nowcast {utc_text(issue_time)}") as tracked:
         tracked.log_config(config)
         model = resolve(config.model, config.model_name).at_rates(config.rates)
         listed = source.regions()
-        name = f"{REGIONS_FILE} of {source.name}"
-        regions = parse_regions(listed, issue_time, name=name)
+        regions = parse_regions(listed, issue_time, name=f"{REGIONS_FILE} of {source.name}")
         gathered = gather(source, regions, issue_time, model.forecaster.spec.image_size)
         bulletin = make_bulletin(
             gathered,
@@ -82,6 +77,15 @@ def run(config: NowcastConfig) -> Nowcast:
         model.log_use(tracked)
         _log(tracked, bulletin, folder)
     return Nowcast(bulletin, folder, tracked.id)
+
+
+def _issue_time(text: str, now: datetime) -> datetime:
+    if text == NOW:
+        return now.replace(second=0, microsecond=0)
+    time = parse_time(text, "time")
+    if time > now:
+        raise ConfigInvalid(f"time={text} is in the future; give now, or a time before it")
+    return time
 
 
 def source_of(text: str, now: datetime) -> SunSource:

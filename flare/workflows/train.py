@@ -2,11 +2,9 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from flare.config import TrainConfig
-from flare.datasets.pack.reader import Pack
 from flare.goes import HEADLINE_EVENT
 from flare.plots.training import training_curve
 from flare.tracking.resume import newest_unfinished
@@ -16,10 +14,7 @@ from flare.tracking.store import connect
 from flare.tracking.tags import ON_VALIDATION, OUT_OF_FOLD, PRECISION_TAG
 from flare.training.processes import fabric_for, resolve_precision
 from flare.training.state import EpochRecord, best_record
-from flare.workflows.fitting.cross_validation import (
-    log_out_of_fold,
-    validation_forecasts,
-)
+from flare.workflows.fitting.cross_validation import log_out_of_fold, validation_forecasts
 from flare.workflows.fitting.environment import log_environment
 from flare.workflows.fitting.network_folds import NetworkFit, fit_network
 from flare.workflows.fitting.registration import Trained, postprocess_and_register
@@ -94,36 +89,13 @@ def _checkpoints(tracked: Run) -> Path:
 
 def _fit_and_log(tracked: Run, data: TrainingData, config: TrainConfig) -> NetworkFit:
     """Fit the network; log its epochs, and the training curve even if the training fails."""
-    epochs = EpochLog(tracked)
-    try:
-        return fit_network(
-            data,
-            config,
-            on_epoch=epochs.add,
-            on_resume=epochs.resume,
-            checkpoints=_checkpoints(tracked),
-        )
-    finally:
-        epochs.log_curve(data.pack)
+    records: list[EpochRecord] = []
 
-
-class EpochLog:
-    """Log the epochs of a training to its run and to the terminal."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.records: list[EpochRecord] = []
-
-    def resume(self, records: Sequence[EpochRecord]) -> None:
-        """Take the records of a resumed training, which are logged already."""
-        self.records.extend(records)
-
-    def add(self, record: EpochRecord) -> None:
-        """Log a new record."""
-        self.records.append(record)
-        self.run.log_metrics(record.metrics(), step=record.epoch + 1)
+    def log_epoch(record: EpochRecord) -> None:
+        records.append(record)
+        tracked.log_metrics(record.metrics(), step=record.epoch + 1)
         if record.epoch % 5 == 4:
-            self.run.flush()  # so that the UI shows a long run as it goes
+            tracked.flush()  # so that the UI shows a long run as it goes
         log.info(
             "epoch %2d  train %.3f  validation %.3f  log10-flux MAE %.3f dex  %s BSS %+.3f  "
             "%3.0f samples/s%s",
@@ -137,13 +109,20 @@ class EpochLog:
             "  *" if record.best else "",
         )
 
-    def log_curve(self, pack: Pack) -> None:
-        """Log the training curve, if any epoch was best."""
-        if not any(record.best for record in self.records):
-            return
-        figure = training_curve(
-            [{**vars(record), "epoch": record.epoch + 1} for record in self.records],
-            scores=("brier_skill_score", "roc_area"),
-            best_epoch=best_record(self.records).epoch + 1,
+    try:
+        return fit_network(
+            data,
+            config,
+            on_epoch=log_epoch,
+            on_resume=records.extend,  # they are logged already
+            checkpoints=_checkpoints(tracked),
         )
-        self.run.log_figure(mark_if_synthetic(figure, pack), "figures/training_curve.png")
+    finally:
+        if any(record.best for record in records):
+            figure = training_curve(
+                [{**vars(record), "epoch": record.epoch + 1} for record in records],
+                scores=("brier_skill_score", "roc_area"),
+                best_epoch=best_record(records).epoch + 1,
+            )
+            figure = mark_if_synthetic(figure, data.pack)
+            tracked.log_figure(figure, "figures/training_curve.png")

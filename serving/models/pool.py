@@ -7,10 +7,10 @@ therefore overtake every other batch.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple, TypeVar
+from contextlib import suppress
+from typing import Any, NamedTuple, Self, TypeVar
 
 from serving.http.problems import Refused, busy
 
@@ -44,28 +44,19 @@ class Pool:
         self.idle, self.batch_turns = asyncio.Semaphore(cores), asyncio.Semaphore(cores)
         self.threads = ThreadPoolExecutor(cores, thread_name_prefix="forecast")
 
-    @asynccontextmanager
-    async def place(
+    def place(
         self,
         *,
         batch: bool = False,
         gone: Callable[[], Awaitable[bool]] | None = None,
         limit: TimeLimit | None = None,
-    ) -> AsyncIterator["Place"]:
-        """Take a place for one sample, or for a batch, which then takes more.
+    ) -> "Place":
+        """Return a place for one sample, or for a batch, to be taken by ``async with``.
 
         ``gone`` says whether the client hung up; it is called before work of a batch and of a
         sample that had to wait. ``limit`` is instead of the pool's own.
-
-        Raises Refused: 503: there is none.
         """
-        place = Place(self, batch=batch, gone=gone, limit=limit or self.limit)
-        place.take(1)
-        self.requests += 1
-        try:
-            yield place
-        finally:
-            place.leave()
+        return Place(self, batch, gone, limit or self.limit)
 
     async def close(self) -> None:
         """Wait for the accepted requests."""
@@ -80,7 +71,6 @@ class Place:
     def __init__(
         self,
         pool: Pool,
-        *,
         batch: bool,
         gone: Callable[[], Awaitable[bool]] | None,
         limit: TimeLimit,
@@ -89,6 +79,19 @@ class Place:
         self._samples = 0
         self._end: float | None = None
         self._job: Future[Any] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Take one place; raise Refused, 503, where there is none."""
+        self.take(1)
+        self._pool.requests += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give the places back, now or once the thread has finished."""
+        if self._job is None or self._job.done():
+            self._free()
+        else:
+            _call_when_done(self._job, self._free)
 
     def take(self, samples: int) -> None:
         """Take places for more samples; raise Refused, 503, where there are none."""
@@ -148,13 +151,6 @@ class Place:
         self._pool.idle.release()
         if self._batch:
             self._pool.batch_turns.release()
-
-    def leave(self) -> None:
-        """Give the places back, now or once the thread has finished."""
-        if self._job is None or self._job.done():
-            self._free()
-        else:
-            _call_when_done(self._job, self._free)
 
     def _free(self) -> None:
         self._pool.samples[self._batch] -= self._samples

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 #: From the bottom. Rooms of one row do not import one another, but for the bottom row and
@@ -132,34 +133,21 @@ def _problem(module: str, target: str) -> str | None:
 
 
 def cycles(root: Path) -> list[str]:
-    """Return the modules that import each other in a circle at import time, one line a circle."""
-    graph = {}
+    """Return the modules that import each other in a circle, one after the other; none is good."""
     modules = {
         ".".join(p.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): p
         for room in ("flare", "entrypoints", "serving")
         for p in (root / room).rglob("*.py")
     }
+    graph: dict[str, set[str]] = {module: set() for module in modules}
     for module, path in modules.items():
-        targets = set()
         for _, target in imports(path, module):
             while target and target not in modules:
                 target = target.rpartition(".")[0]
             if target and target != module and not module.startswith(f"{target}."):
-                targets.add(target)
-        graph[module] = targets
-    result: list[str] = []
-    done: set[str] = set()
-
-    def visit(module: str, trail: tuple[str, ...]) -> None:
-        if module in trail:
-            result.append(" -> ".join((*trail[trail.index(module) :], module)))
-            return
-        if module in done:
-            return
-        for target in sorted(graph[module]):
-            visit(target, (*trail, module))
-        done.add(module)
-
-    for module in sorted(graph):
-        visit(module, ())
-    return result
+                graph[module].add(target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []

@@ -9,11 +9,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from known_models import Shelf, climatology, network, shelf
 from real_server import Server
+
+from serving.routes.information import EXAMPLES, example_npy
 
 from browsing import Visit, serving_page
 from tiny import write_tiny_dataset
+from workplace import store_uri, write_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +36,7 @@ class Place:
         self.temporary = folder / "ml-tmp"
         self.temporary.mkdir()
         self.data = write_tiny_dataset(folder / "tiny")
+        write_store(folder / "mlflow.db", folder)
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -76,6 +82,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("place"))
 
 
+@pytest.fixture(scope="session")
+def file() -> bytes:
+    """The example input as a .npy file."""
+    return example_npy(EXAMPLES)
+
+
+@pytest.fixture(scope="session")
+def cube(file: bytes) -> Any:
+    """The same, uint8 (4, 10, 256, 256)."""
+    return np.frombuffer(file[-40 * 256 * 256 :], np.uint8).reshape(4, 10, 256, 256)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, cube: Any) -> Iterator[Shelf]:
+    """Versions 1 to 3 are good, 4 is damaged where it is stored, 5 answers NaN."""
+    folder = tmp_path_factory.mktemp("registry")
+    with shelf(folder, store_uri(folder), cube) as store:
+        for forecaster in (climatology(-7), network(-6), climatology(-5)):
+            store.register(forecaster)
+        store.damage(store.register(network(-4), good=False))
+        store.register(network(-3, broken=True), good=False)
+        yield store
+
+
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start a server for one test."""
@@ -83,9 +113,9 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         yield lambda **settings: stack.enter_context(serving_page(tmp_path, **settings))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server for all tests of a file."""
+    """Start a server of a climatology for all tests of the page."""
     with serving_page(tmp_path_factory.mktemp("server")) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in the middle of a download: the same command goes on from there."""
+"""SIGTERM in the middle of a download: the same command continues from there."""
 
 import signal
 import time
@@ -12,16 +12,15 @@ from archives_of_all_kinds import archive_of_folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_download_is_gone_on_with_by_the_same_command(place, number):
+def test_a_stopped_download_is_continued_by_the_same_command(place):
     archive = archive_of_folder(place.folder / "full.zip", "zip", place.data, prefix="a/")
     content, half = archive.read_bytes(), archive.stat().st_size // 2
-    dest = place.folder / f"data-{number}/raw"
+    dest = place.folder / "data-stopped/raw"
     with running_server() as server:
         url = server.tell("/a", Served(content, stop_after=half, stall=True))
         with place.start(*place.entry("download", source=url, dest=dest)) as process:
             _wait_for_bytes(dest.with_name(".raw.download"), half)
-            process.send_signal(number)
+            process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (130, "")
         assert err.splitlines()[-1] == "download: stopped"
@@ -40,8 +39,8 @@ def test_a_stopped_download_is_gone_on_with_by_the_same_command(place, number):
 
 
 def _wait_for_bytes(folder: Path, n_bytes: int) -> None:
-    """Look until so many bytes of the file that is on its way are on disk."""
-    deadline = time.monotonic() + 60
+    """Wait until so many bytes of the file are on disk."""
+    deadline = time.monotonic() + 300
     while sum(path.stat().st_size for path in folder.glob("*.partial")) < n_bytes:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -6,14 +6,11 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import pytest
 from known_models import climatology, shelf
 from load import Load, connect, post, uploads_of
 from real_server import serving
 from tracking_server import Gate, mlflow_server
-
-from serving.routes.information import EXAMPLES, example_npy
 
 pytestmark = pytest.mark.slow
 log = logging.getLogger("measured")  # shown by `-o log_cli=true --log-cli-level=INFO`
@@ -46,11 +43,6 @@ class Registry:
 
 
 @pytest.fixture(scope="module")
-def file():
-    return example_npy(EXAMPLES)
-
-
-@pytest.fixture(scope="module")
 def registry(tmp_path_factory):
     registry = Registry(tmp_path_factory.mktemp("registry"))
     yield registry
@@ -58,9 +50,8 @@ def registry(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def store(registry, file, tmp_path_factory):
+def store(registry, cube, tmp_path_factory):
     """Versions 1 and 2."""
-    cube = np.frombuffer(file[-40 * 256 * 256 :], np.uint8).reshape(4, 10, 256, 256)
     with shelf(tmp_path_factory.mktemp("work"), registry.uri, cube) as store:
         for log10_flux in (-7, -5):
             store.register(climatology(log10_flux))

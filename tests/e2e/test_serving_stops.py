@@ -5,41 +5,17 @@ import signal
 from http.client import HTTPConnection
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-from known_models import answer_of, climatology, same, shelf
+from known_models import answer_of, climatology, same
 from load import Load, connect, uploads_of
 from real_server import OURS, UVICORN, serving
 
 from flare.forecasters.storage import save
 from serving.models.source import source_of
-from serving.routes.information import EXAMPLES, example_npy
 from serving.settings import Settings
 
-from workplace import store_uri
-
 FIRST_BYTES = 1_000_000  # bytes
-
-
-@pytest.fixture(scope="module")
-def file():
-    return example_npy(EXAMPLES)
-
-
-@pytest.fixture(scope="module")
-def cube(file):
-    return np.frombuffer(file[-40 * 256 * 256 :], np.uint8).reshape(4, 10, 256, 256)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory, cube):
-    """Versions 1 and 2."""
-    folder = tmp_path_factory.mktemp("registry")
-    with shelf(folder, store_uri(folder), cube) as store:
-        for log10_flux in (-7, -5):
-            store.register(climatology(log10_flux))
-        yield store
 
 
 # Uvicorn raises the signal again when all is done; `python -m serving` calls that a success.

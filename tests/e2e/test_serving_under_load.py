@@ -3,15 +3,9 @@
 import logging
 import threading
 
-import numpy as np
 import pytest
-from known_models import climatology, network, shelf
 from load import Load, connect, post, uploads_of
 from real_server import serving
-
-from serving.routes.information import EXAMPLES, example_npy
-
-from workplace import store_uri
 
 pytestmark = pytest.mark.slow
 log = logging.getLogger("measured")  # shown by `-o log_cli=true --log-cli-level=INFO`
@@ -20,24 +14,6 @@ MEGABYTE = 10**6
 
 #: Forwards, forwards, back, back.
 PROMOTIONS = (2, 3, 2, 1) * 5
-
-
-@pytest.fixture(scope="module")
-def file():
-    return example_npy(EXAMPLES)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory, file):
-    """Versions 1 to 3 are good, 4 is damaged where it is stored, 5 answers NaN."""
-    folder = tmp_path_factory.mktemp("registry")
-    cube = np.frombuffer(file[-40 * 256 * 256 :], np.uint8).reshape(4, 10, 256, 256)
-    with shelf(folder, store_uri(folder), cube) as store:
-        for forecaster in (climatology(-7), network(-6), climatology(-5)):
-            store.register(forecaster)
-        store.damage(store.register(network(-4), good=False))
-        store.register(network(-3, broken=True), good=False)
-        yield store
 
 
 def test_twenty_promotions_under_load_lose_no_request_and_keep_no_memory(store, file, tmp_path):

@@ -2,12 +2,10 @@
 
 import importlib
 import logging
-import shutil
 import signal
-import sqlite3
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +15,16 @@ from mlflow.exceptions import MlflowException
 
 from entrypoints import command
 from flare.config import ENTRY_POINTS
+from flare.tracking import store
 
 from tiny import write_tiny_dataset
-from workplace import SMALL_FOREST, SMALL_NETWORK, rough_fits_and_figures, working_in
+from workplace import (
+    SMALL_FOREST,
+    SMALL_NETWORK,
+    rough_fits_and_figures,
+    working_in,
+    write_store,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -78,31 +83,10 @@ def rough() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where MLflow's database as it is before the first run lies, once a test has set one up."""
-    return tmp_path_factory.mktemp("store") / "mlflow.db"
-
-
 @pytest.fixture(autouse=True)
-def set_up(new_database: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Copy each new database from the first one, a second faster; return what sets one up."""
-    from flare.tracking import store
-
-    real = store._set_up
-
-    def copy(path: Path) -> None:
-        if not new_database.exists():
-            real(new_database)
-        partial = path.with_suffix(".partial")
-        shutil.copyfile(new_database, partial)
-        with closing(sqlite3.connect(partial)) as database, database:
-            location = str(Path.cwd() / "mlruns" / "0")  # where `real` puts it
-            database.execute("UPDATE experiments SET artifact_location = ?", (location,))
-        partial.rename(path)
-
-    monkeypatch.setattr(store, "_set_up", copy)
-    return real
+def copied_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy every new database from the first, a second faster."""
+    monkeypatch.setattr(store, "_set_up", lambda path: write_store(path, Path.cwd()))
 
 
 @pytest.fixture(scope="session")

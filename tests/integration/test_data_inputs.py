@@ -9,7 +9,8 @@ from flare.config import AuditConfig, PackConfig, PredictConfig, SynthesizeConfi
 from flare.config.search import SearchConfig
 from flare.datasets.pack.reader import open_pack
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
-from flare.workflows import audit, pack, predict, search, synthesize
+from flare.workflows import predict, search
+from flare.workflows.data import audit, pack, synthesize
 
 from workplace import working_in
 

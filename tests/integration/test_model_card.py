@@ -34,7 +34,7 @@ def evaluated(home, folder, **given):
     return evaluate.run(EvaluateConfig(**settings | {"output_dir": folder} | given))
 
 
-def test_a_registered_version_has_a_card_with_its_validation_scores(forest):
+def test_a_registered_version_has_a_card_with_its_validation_scores_and_no_test_scores(forest):
     trained, card = forest
     score = trained.validation.get("M1.0", "brier_skill_score")
     n_regions = trained.validation.n_active_regions
@@ -42,10 +42,7 @@ def test_a_registered_version_has_a_card_with_its_validation_scores(forest):
     assert f"**Validation**: {score.n} samples of {n_regions} active regions" in card
     assert f"| BSS M1.0 | {score.value:z.3f} [{score.low:z.3f}, {score.high:z.3f}] |" in card
     assert f"Run `{trained.version.run_id}`" in card
-
-
-def test_until_an_evaluation_it_has_no_test_scores(forest):
-    assert "Not scored on a test split yet" in forest[1]
+    assert "Not scored on a test split yet" in card
 
 
 WHYS = ["overlap", "another split", "invalid audit"]

@@ -20,7 +20,7 @@ from flare.workflows import baseline, predict, promote, relocate
 from serving.models.cache import ModelCache
 from serving.models.source import MLflowSource
 
-from workplace import SMALL_FOREST, store_uri, tree, working_in
+from workplace import SMALL_FOREST, set_up_store, store_uri, tree, working_in
 
 PRODUCTION = "models:/solar-flare@Production"
 
@@ -72,9 +72,9 @@ def test_an_address_is_read_as_sqlalchemy_reads_it_and_escapes_that_mean_the_sam
 
 
 def test_a_project_in_a_folder_with_an_odd_name_trains_promotes_serves_and_predicts(
-    tmp_path, tiny_dataset, set_up, monkeypatch
+    tmp_path, tiny_dataset, monkeypatch
 ):
-    monkeypatch.setattr("flare.tracking.store._set_up", set_up)
+    monkeypatch.setattr("flare.tracking.store._set_up", set_up_store)
     small = {"image_size": 32, "processes": 1, "validation_share": 0.4, "resamples": 100}
     project = tmp_path / "work" / "my pröject"
     with working_in(project):

@@ -17,7 +17,7 @@ from workplace import working_in
 
 
 @pytest.fixture(autouse=True)
-def set_up() -> None:
+def copied_store() -> None:
     """Copy no database here."""
 
 

@@ -53,22 +53,21 @@ def folder(request, packaged) -> Path:
     return packaged[request.param]
 
 
-def test_the_signature_wants_uint8_cubes_of_any_number_and_size(folder):
-    model = mlflow.models.Model.load(folder)
-    spec = model.signature.inputs.inputs[0]
+def test_a_model_takes_uint8_cubes_of_any_size_and_refuses_floats(folder, cubes, monkeypatch):
+    spec = mlflow.models.Model.load(folder).signature.inputs.inputs[0]
     assert (spec.type, spec.shape) == (np.dtype("uint8"), (-1, 4, 10, -1, -1))
+    monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow puts the model's code there
+    with pytest.raises(MlflowException, match="uint8"):  # instead of rounding them
+        mlflow.pyfunc.load_model(str(folder)).predict(cubes.astype(np.float32) / 255)
 
 
-def test_the_example_is_a_cube_that_the_model_takes(folder):
+def test_a_model_holds_an_example_that_it_forecasts_and_no_json_of_it(folder):
     example = np.load(folder / "artifacts" / "example.npy", allow_pickle=False)
     assert (example.shape, example.dtype) == ((4, 10, 32, 32), np.uint8)
     assert example.any()
     model = load(folder / "artifacts" / "forecaster")
     forecast = model.predict(example[None], present_of_cube(example[None]))
     assert np.isfinite(forecast.log10_flux).all()
-
-
-def test_a_model_holds_its_example_once_and_no_json_of_it(folder):
     assert mlflow.models.Model.load(folder).saved_input_example_info is None
     most = {"forecaster.json": 60_000}  # with the record of the training inputs
     large = [p for p in folder.rglob("*.json") if p.stat().st_size > most.get(p.name, 50_000)]
@@ -77,47 +76,27 @@ def test_a_model_holds_its_example_once_and_no_json_of_it(folder):
 
 def test_requirements_are_pinned_and_name_no_local_version(packaged):
     pin = re.compile(r"[a-z0-9-]+==\d+(\.\d+)*")
-    lines = {name: requirements(packaged[name]) for name in KINDS}
+    lines = {
+        name: (packaged[name] / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        for name in KINDS
+    }
     assert [line for name in KINDS for line in lines[name] if not pin.fullmatch(line)] == []
     network, forest = ({line.split("==")[0] for line in lines[name]} for name in KINDS[::-1])
     assert {"torch", "safetensors", "onnx", "onnxruntime"} <= network
     assert not {"torch", "onnxruntime"} & forest
+    assert load(packaged["network"] / "artifacts" / "forecaster").engine == "onnxruntime"
 
 
-def test_a_packaged_network_is_run_by_onnx_runtime(packaged):
-    forecaster = load(packaged["network"] / "artifacts" / "forecaster")
-    assert forecaster.engine == "onnxruntime"
-
-
-def requirements(folder: Path) -> list[str]:
-    return (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
-
-
-def test_the_projects_code_goes_with_the_model(folder):
-    copied = folder / "code" / "flare"
-    assert (copied / "forecasters" / "storage.py").is_file()
-    assert list(copied.rglob("*.pyc")) == []
-
-
-def test_nothing_in_the_model_is_a_pickle(folder):
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert len(files) > 10
-    assert [path for path in files if path.suffix in {".pkl", ".pickle", ".joblib", ".pt"}] == []
-    # Protocol 2 and later begin with 0x80 and the protocol's number.
-    assert [p for p in files if re.match(rb"\x80[\x02-\x05]", p.read_bytes()[:2])] == []
-
-
-def test_the_model_knows_its_kind_and_that_its_data_were_synthetic(packaged):
+def test_the_projects_code_goes_with_the_model_and_nothing_in_it_is_a_pickle(packaged):
     for name, kind in (("forest", "forest"), ("network", "neural")):
+        files = [path for path in packaged[name].rglob("*") if path.is_file()]
+        assert packaged[name] / "code" / "flare" / "forecasters" / "storage.py" in files
+        unwanted = {".pkl", ".pickle", ".joblib", ".pt", ".pyc"}
+        assert [path for path in files if path.suffix in unwanted] == []
+        # Protocol 2 and later begin with 0x80 and the protocol's number.
+        assert [p for p in files if re.match(rb"\x80[\x02-\x05]", p.read_bytes()[:2])] == []
         about = yaml.safe_load((packaged[name] / "MLmodel").read_text(encoding="utf-8"))
         assert about["metadata"] == {"kind": kind, "synthetic": True}
-
-
-def test_floats_are_refused_instead_of_rounded(folder, cubes, monkeypatch):
-    monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow puts the model's code there
-    model = mlflow.pyfunc.load_model(str(folder))
-    with pytest.raises(MlflowException, match="uint8"):
-        model.predict(cubes.astype(np.float32) / 255)
 
 
 @pytest.mark.parametrize("kind", ["network", pytest.param("forest", marks=pytest.mark.slow)])

@@ -15,8 +15,8 @@ from flare.datasets.pack.writer import ensure_pack
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.splits import Split, split_by_region
 from flare.errors import ConfigInvalid
-from flare.workflows import audit
-from flare.workflows.audit import audit_of
+from flare.workflows.data import audit
+from flare.workflows.data.audit import audit_of
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from flare.config import DownloadConfig
 from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.errors import DownloadFailed
-from flare.workflows import download
+from flare.workflows.data import download
 
 from archive_server import Served, Status, running_server
 from archives_of_all_kinds import archive_of_folder

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from flare.config import EvaluateConfig
 from flare.config.groups import PackOptions
-from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound, TrackingUnavailable
+from flare.errors import ConfigInvalid, DatasetNotFound, ModelNotFound
 from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.goes import EVENTS
 from flare.tracking.registry import RegisteredVersion, put_run_text
@@ -191,22 +191,6 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(at_home, tmp_
     (tmp_path / "file").touch()
     with pytest.raises(ConfigInvalid, match=r"output_dir=.*/file/report: .*/file is not a folder"):
         evaluated(at_home, tmp_path / "file" / "report", model="no need to look")
-
-
-def test_a_report_is_on_disk_before_mlflow_is_asked_for_anything(
-    models, at_home, tmp_path, monkeypatch
-):
-    def away(*_: object, **__: object) -> None:
-        raise TrackingUnavailable("MLflow does not answer")
-
-    monkeypatch.setattr(evaluate, "log_scores", away)
-    place = tmp_path / "report"
-    config = EvaluateConfig(data_dir=at_home.data, model="2", resamples=100, output_dir=place)
-    with pytest.raises(TrackingUnavailable, match=f"does not answer; the report is in {place}"):
-        evaluate.run(config)
-    assert {"report.html", "report.json", "predictions.csv"} <= {
-        one.name for one in place.iterdir()
-    }
 
 
 def test_a_version_whose_run_was_purged_is_evaluated_without_its_card(at_home, caplog):

@@ -11,8 +11,8 @@ from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.errors import ConfigInvalid, DatasetNotFound
 from flare.plots.style import mark_synthetic
-from flare.workflows import inspect
-from flare.workflows.inspect import choose_sample, title_of
+from flare.workflows.data import inspect
+from flare.workflows.data.inspect import choose_sample, title_of
 
 FIGURES = {"sample", "labels", "missing", "brightness", "census"}
 COMPARISON = "comparison"

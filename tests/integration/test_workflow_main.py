@@ -11,7 +11,8 @@ from flare.datasets.sdobenchmark.fingerprint import content_fingerprint
 from flare.errors import ConfigInvalid, DatasetInvalid, FlareError, TrackingUnavailable
 from flare.tracking.registry import production_version
 from flare.tracking.runs import start
-from flare.workflows import main, synthesize
+from flare.workflows import main
+from flare.workflows.data import synthesize
 from flare.workflows.fitting.training_data import ensure_synthetic
 
 from workplace import SMALL_FOREST, SMALL_NETWORK, tree, working_in

@@ -143,15 +143,15 @@ def test_networks_log_each_epoch_use_no_validation_row_and_the_winner_is_registe
     searched, newest, at_home, monkeypatch
 ):
     opened, used = [], []
-    split, batches = Pack.split, network._batches
+    split, batches = Pack.split, network.Trainer._batches
     monkeypatch.setattr(Pack, "split", lambda pack, name: opened.append(name) or split(pack, name))
 
-    def spied(data, inputs, rows, options):
-        if options.epochs == 2:  # a trial
-            used.append(set(rows.tolist()) & set(data.split.validation.tolist()))
-        return batches(data, inputs, rows, options)
+    def spied(trainer, rows):
+        if trainer.options.epochs == 2:  # a trial
+            used.append(set(rows.tolist()) & set(trainer.data.split.validation.tolist()))
+        return batches(trainer, rows)
 
-    monkeypatch.setattr(network, "_batches", spied)
+    monkeypatch.setattr(network.Trainer, "_batches", spied)
     given = {"model": "cnn", "trials": 2, "epochs": 3, "register": True}
     (trained,) = searched(**given).trained
     parent = newest("search")

@@ -13,7 +13,7 @@ from flare.datasets.splits import split_by_region
 from flare.errors import DatasetInvalid
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.verification.inputs import Observations
-from flare.workflows import synthesize
+from flare.workflows.data import synthesize
 from flare.workflows.evaluation.comparison import compare
 from flare.workflows.fitting.training_data import TrainingData, open_packed, split_sizes
 

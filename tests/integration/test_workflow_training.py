@@ -18,7 +18,8 @@ from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.calibration import METHODS, RATE
 from flare.goes import EVENTS
 from flare.tracking.runs import start
-from flare.workflows import baseline, pack, train
+from flare.workflows import baseline, train
+from flare.workflows.data import pack
 from flare.workflows.fitting import forest
 from flare.workflows.fitting.cross_validation import OutOfFoldForecasts, training_folds
 from flare.workflows.fitting.network import prepare_inputs, train_network

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -13,7 +14,7 @@ from flare.config.verify import VerifyConfig
 from flare.errors import FlareError
 from flare.workflows.verify import run
 
-from workplace import tree
+from workplace import tree, working_in
 
 #: Folder of Leka & Park 2019, doi:10.7910/DVN/HYP74O, with SF.FC.C1.csv, SF.FC.M1.csv.
 REAL = os.environ.get("FLARE_OPERATIONAL_FORECASTS", "")
@@ -24,27 +25,41 @@ needs_real = pytest.mark.skipif(
 N = 120
 
 
-def write_forecasts(folder: Path) -> None:
-    """Invent forecasts of two methods of 120 days and a flare list, in the shapes of real ones."""
+@pytest.fixture(scope="module")
+def invented(tmp_path_factory) -> Path:
+    """A folder with forecasts of two methods of 120 days and a flare list, shaped as real ones."""
+    folder = tmp_path_factory.mktemp("invented")
     random = np.random.default_rng(1)
     days = pd.date_range("2016-01-01", periods=N, tz="UTC")
     rate = random.beta(1, 3, N)
     seen = random.random(N) < rate
+    tables = {}
     for name, noise in (("good", 0.05), ("poor", 0.5)):
         chance = np.clip(rate + noise * random.normal(size=N), 0, 1)
-        table = pd.DataFrame(
+        tables[name] = pd.DataFrame(
             {"DATE": days.strftime("%Y-%m-%d"), "C1+": np.sqrt(chance), "M1+": chance}
         ).round(3)
-        if name == "poor":
-            table.loc[:9, "M1+"] = -1.0
-        table.to_csv(folder / f"{name}.csv", index=False)
+    tables["poor"].loc[:9, "M1+"] = -1.0
+    tables["percent"] = tables["good"].assign(**{"M1+": 30.0})
+    tables["negative"] = tables["good"].assign(**{"M1+": -0.01})
     peaks = [days[0] - pd.Timedelta(days=300), *(days[seen] + pd.Timedelta(hours=7))]
-    classes = ["C1.0", *(["M1.5"] * int(seen.sum()))]
     peaks.append(days[-1] + pd.Timedelta(days=2))
-    table = pd.DataFrame(
-        {"peak_time": [f"{one:%Y-%m-%dT%H:%MZ}" for one in peaks], "goes_class": [*classes, "C2.0"]}
+    classes = ["C1.0", *(["M1.5"] * int(seen.sum())), "C2.0"]
+    flares = pd.DataFrame(
+        {"peak_time": [f"{one:%Y-%m-%dT%H:%MZ}" for one in peaks], "goes_class": classes}
     )
-    table.to_csv(folder / "flares.csv", index=False)
+    tables |= {"flares": flares, "empty": flares[:0], "short": flares[:5]}
+    tables["classless"] = flares.assign(goes_class="Q1")
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def place(invented) -> Iterator[Path]:
+    """Work in that folder, which has a store of its own."""
+    with working_in(invented):
+        yield invented
 
 
 def config(**given: object) -> VerifyConfig:
@@ -59,14 +74,13 @@ def config(**given: object) -> VerifyConfig:
     return VerifyConfig(**{**settings, **given})
 
 
-def test_a_verification_writes_its_report_and_its_run(elsewhere):
-    write_forecasts(elsewhere)
+def test_a_verification_writes_its_report_and_its_run(place):
     verified = run(config())
-    report = json.loads((elsewhere / "report" / "report.json").read_text())
+    report = json.loads((place / "report" / "report.json").read_text())
     assert report["methods"] == ["good", "poor"]
     assert report["missing"]["M1.0"]["poor"] == 10
     assert report["suspect"] == {}
-    names = {path.name for path in (elsewhere / "report").rglob("*.*")}
+    names = {path.name for path in (place / "report").rglob("*.*")}
     assert {"report.html", "report.md", "scores.csv", "differences.csv", "samples.csv",
             "skill_M1.0.png", "reliability_C1.0.svg", "murphy_M1.0.png"} <= names  # fmt: skip
     result = verified.verification
@@ -106,27 +120,18 @@ def test_a_verification_writes_its_report_and_its_run(elsewhere):
         ({"events": None}, "no outcomes of C1.0: pass a flare list, -P events=FILE"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_clear_line_and_leaves_no_file(elsewhere, given, said):
-    write_forecasts(elsewhere)
-    good = pd.read_csv(elsewhere / "good.csv")
-    for name, value in (("percent", 30.0), ("negative", -0.01)):
-        good.assign(**{"M1+": value}).to_csv(elsewhere / f"{name}.csv", index=False)
-    flares = pd.read_csv(elsewhere / "flares.csv")
-    flares[:0].to_csv(elsewhere / "empty.csv", index=False)
-    flares[:5].to_csv(elsewhere / "short.csv", index=False)
-    flares.assign(goes_class="Q1").to_csv(elsewhere / "classless.csv", index=False)
-    before = tree(elsewhere)
+def test_bad_input_is_one_clear_line_and_leaves_no_file(place, given, said):
+    before = tree(place)
     with pytest.raises(FlareError) as caught:
         run(config(**given))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert tree(elsewhere) == before
+    assert tree(place) == before
 
 
-def test_parameters_that_cannot_be_right_are_refused_before_anything_is_read(elsewhere):
-    (elsewhere / "file").touch()
+def test_parameters_that_cannot_be_right_are_refused_before_anything_is_read(place):
     with pytest.raises(FlareError, match="output_dir"):
-        run(config(output_dir=elsewhere / "file" / "report"))
+        run(config(output_dir=place / "good.csv" / "report"))
     with pytest.raises(ValueError, match="NAME=COLUMN"):
         config(columns="DATE")
 

@@ -26,14 +26,17 @@ def eight_cores(monkeypatch):
         ({"cpu.max": ""}, 8),
         ({"cpu.max": "nonsense"}, 8),
         ({"cpu.max": "100000 0"}, 8),
+        ({"jobs/one/cpu.max": "300000 100000"}, 3),
+        ({"jobs/one/cpu.max": "max 100000", "cpu.max": "200000 100000"}, 2),
         ({"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
         ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
         ({}, 8),
     ],
 )
 def test_a_quota_counts_rounded_up_and_never_beyond_the_affinity(tmp_path, limit, cores):
-    for name, text in limit.items():
-        path = tmp_path / "sys/fs/cgroup" / name
+    files = {f"sys/fs/cgroup/{name}": text for name, text in limit.items()}
+    for name, text in {"proc/self/cgroup": "0::/jobs/one\n", **files}.items():
+        path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert usable_cores(tmp_path) == cores

@@ -162,21 +162,39 @@ def timestamps_tell_label(table: pd.DataFrame, *, place: str) -> AuditFinding:
     if len(set(regions.tolist())) < _FOLDS:
         return skipped("timestamps_tell_label", place, f"fewer than {_FOLDS} active regions")
     columns = timestamp_columns(table)
+    flux = table["peak_flux"].to_numpy(dtype=np.float64)
+    figures, predictive = _timestamp_scores(columns, flux, regions)
+    odd = (columns["id_seconds"] != 0) | (columns["fraction"] > 0)
+    return AuditFinding(
+        "timestamps_tell_label",
+        place,
+        Verdict.WARNING if predictive else Verdict.OK,
+        int(odd.sum()),
+        len(table),
+        tuple(table["id"][odd][:MAX_EXAMPLES]),
+        f"{int(odd.sum())} samples with seconds in the id or a fraction in start; {_text(figures)}",
+        figures,
+    )
+
+
+def _timestamp_scores(
+    columns: pd.DataFrame, flux: NDArray[np.float64], regions: NDArray[np.int64]
+) -> tuple[dict[str, float], bool]:
+    """Return scores of trees on time stamps, and whether one of them forecasts an event."""
     inputs = np.column_stack(
         [columns["id_seconds"] != 0, columns["fraction"] > 0, columns.iloc[:, 2:]]
     ).astype(np.float64)
-    flux = table["peak_flux"].to_numpy(dtype=np.float64)
-    flaring, event = flux > QUIET_FLUX, flux >= flux_of_class(HEADLINE_EVENT)
 
     def predict(model: RegressorMixin, target: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predict each sample by a model that was fitted on other regions."""
         folds = GroupKFold(_FOLDS)
         return np.asarray(cross_val_predict(model, inputs, target, groups=regions, cv=folds))
 
-    n_fitted = len(table) * (_FOLDS - 1) // _FOLDS
+    n_fitted = len(flux) * (_FOLDS - 1) // _FOLDS
     tree = {"max_depth": _DEPTH, "min_samples_leaf": max(5, n_fitted // 50), "random_state": 0}
     figures, predictive = {}, False
-    for name, truth in (("flaring", flaring), (HEADLINE_EVENT, event)):
+    events = {"flaring": flux > QUIET_FLUX, HEADLINE_EVENT: flux >= flux_of_class(HEADLINE_EVENT)}
+    for name, truth in events.items():
         if 0 < truth.sum() < len(truth):
             score = predict(DecisionTreeRegressor(**tree), truth.astype(np.float64))
             area = float(roc_auc_score(truth, score))
@@ -191,17 +209,7 @@ def timestamps_tell_label(table: pd.DataFrame, *, place: str) -> AuditFinding:
         figures["log_flux_r2"] = 1 - float((errors**2).mean()) / spread
     for name, model in (("", medians), ("_constant", DummyRegressor(strategy="median"))):
         figures[f"log_flux_mae{name}"] = float(np.abs(predict(model, log_flux) - log_flux).mean())
-    odd = (columns["id_seconds"] != 0) | (columns["fraction"] > 0)
-    return AuditFinding(
-        "timestamps_tell_label",
-        place,
-        Verdict.WARNING if predictive else Verdict.OK,
-        int(odd.sum()),
-        len(table),
-        tuple(table["id"][odd][:MAX_EXAMPLES]),
-        f"{int(odd.sum())} samples with seconds in the id or a fraction in start; {_text(figures)}",
-        figures,
-    )
+    return figures, predictive
 
 
 def _guessing_error(truth: NDArray[np.bool_], regions: NDArray[np.int64]) -> float:

@@ -144,8 +144,6 @@ def _describe(
     """
     source: dict[str, dict[str, str]] = {}  # digests of a split's table and samples, by name
     packed: dict[str, str] = {}  # digests of the stored bytes, by sample
-    rejected: list[tuple[str, ...]] = []
-    missing = np.zeros(len(CHANNELS), dtype=np.int64)
     for split, table in tables.items():
         own = samples[split]
         _require_images(data_dir / split, own)
@@ -154,10 +152,9 @@ def _describe(
         for key, sample in zip(table["id"], own, strict=True):
             source[split][f"{split}/{key}"] = sample.images
             packed[f"{split}/{key}"] = sample.packed
-            rejected += [(split, key, *entry) for entry in sample.rejected]
-            missing += (~sample.present).sum(axis=0)
-    rejections = pd.DataFrame(rejected, columns=["split", "id", "file", "reason"])
-    rejections.to_csv(folder / REJECTED, index=False)
+    rejected = _rejected_images(tables, samples)
+    rejected.to_csv(folder / REJECTED, index=False)
+    missing = np.sum([~sample.present for own in samples.values() for sample in own], axis=(0, 1))
     small = [REJECTED, *(f"{split}/{name}" for split in tables for name in _SMALL_FILES)]
     identity = dataset_identity(data_dir)
     described = Pack(
@@ -172,13 +169,25 @@ def _describe(
         pack_fingerprint="",
         samples={split: len(table) for split, table in tables.items()},
         missing=dict(zip(CHANNELS, missing.tolist(), strict=True)),
-        rejected_counts=dict(Counter(rejections["reason"])),
+        rejected_counts=dict(Counter(rejected["reason"])),
         bulk_bytes={split: len(table) * row_bytes(image_size) for split, table in tables.items()},
         digests={name: digest((folder / name).read_bytes()) for name in small},
     )
     described = replace(described, pack_fingerprint=fingerprint_of_pack(described, packed))
     described.write_description()
     return described
+
+
+def _rejected_images(
+    tables: Mapping[str, pd.DataFrame], samples: Mapping[str, Sequence[PackedSample]]
+) -> pd.DataFrame:
+    rows = [
+        (split, key, *entry)
+        for split, table in tables.items()
+        for key, sample in zip(table["id"], samples[split], strict=True)
+        for entry in sample.rejected
+    ]
+    return pd.DataFrame(rows, columns=["split", "id", "file", "reason"])
 
 
 def _write_small(folder: Path, table: pd.DataFrame, samples: Sequence[PackedSample]) -> None:

@@ -208,12 +208,12 @@ class JsocSource:
             "key": _KEYWORDS, "seg": segment,
         })  # fmt: skip
         try:
-            found = json.loads(self._get(f"{host}/cgi-bin/ajax/jsoc_info?{query}"))
+            reply = json.loads(self._get(f"{host}/cgi-bin/ajax/jsoc_info?{query}"))
         except (FileNotFoundError, ValueError):
             return []
-        paths = [path for part in found.get("segments", ()) for path in part["values"]]
+        paths = [path for part in reply.get("segments", ()) for path in part["values"]]
         columns = {part["name"].replace("DATE__OBS", "DATE-OBS"): part["values"]
-                   for part in found.get("keywords", ())}  # fmt: skip
+                   for part in reply.get("keywords", ())}  # fmt: skip
         return [
             (path, {name: _value(values[row]) for name, values in columns.items()})
             for row, path in enumerate(paths) if path.startswith("/")

@@ -50,24 +50,20 @@ def subsets_of(table: pd.DataFrame, present: Present, *, scale: str = "raw") -> 
     flaring = flux > QUIET_FLUX
     classes = class_index(flux * LABEL_SCALES[scale])
     years = pd.DatetimeIndex(table["end"]).year.to_numpy()
+    # The number of a sample within its range is the last part of its id.
+    index = table["id"].str.rpartition("_")[2].to_numpy(dtype=np.str_).astype(np.intp)
     subsets = {
         ALL: np.ones(len(table), dtype=np.bool_),
-        FORECAST_CLEAN: ~(flaring & (sample_index(table) >= 1)),
+        FORECAST_CLEAN: ~(flaring & (index >= 1)),
         COMPLETE: np.asarray(present.all(axis=(1, 2))),
         "class_quiet": ~flaring,
         **{
-            f"class_{letter}": flaring & (classes == index)
-            for index, letter in enumerate(CLASS_LETTERS)
+            f"class_{letter}": flaring & (classes == place)
+            for place, letter in enumerate(CLASS_LETTERS)
         },
         **{f"year_{year}": years == year for year in np.unique(years)},
     }
     return {name: rows for name, rows in subsets.items() if rows.any()}
-
-
-def sample_index(table: pd.DataFrame) -> NDArray[np.intp]:
-    """Return the number of each sample within its range, the last part of its id."""
-    last = table["id"].str.rpartition("_")[2]
-    return np.asarray(last.to_numpy(dtype=np.str_), dtype=np.intp)
 
 
 CLIMATOLOGY = "climatology"
@@ -118,11 +114,11 @@ class Comparison:
     def lines(self) -> list[str]:
         """Describe the differences in skill, a line each."""
         lines = [
-            f"{name}: {score.event} BSS above climatology's by {signed(score)}"
+            f"{name}: {score.event} BSS above climatology's by {_signed(score)}"
             for name, score in self.above_climatology.items()
         ]
         lines += [
-            f"{self.model} - {other}: {HEADLINE_EVENT} BSS {signed(scores[0])}"
+            f"{self.model} - {other}: {HEADLINE_EVENT} BSS {_signed(scores[0])}"
             for other, scores in self.against.items()
             if other != CLIMATOLOGY
         ]
@@ -167,7 +163,7 @@ class Comparison:
         return "; ".join(f"{number}: {', '.join(names)}" for number, names in by_number.items())
 
 
-def signed(score: Score) -> str:
+def _signed(score: Score) -> str:
     """Return a difference with its interval as text."""
     if np.isnan(score.value):
         return "undefined"

@@ -229,9 +229,9 @@ def _event_table(caption: str, comparison: Comparison, event: str) -> Table:
         for name, card in comparison.scorecards.items()
     }
     known = {score.name for score in scores[comparison.model]}
-    columns = [
-        (info.title, name) for name, info in SCORES.items() if info.in_report and name in known
-    ]
+    columns = {
+        info.title: name for name, info in SCORES.items() if info.in_report and name in known
+    }
     return score_table(caption, scores, columns, who="forecaster", highlighted=0)
 
 
@@ -281,7 +281,7 @@ def _noise_free_sections(comparison: Comparison) -> list[Section]:
             f"Against the true probabilities of the generator ({first[0].n_events} events expected "
             f"in {first[0].n} samples), free of chance in the outcomes; the oracle's are highest."
         )
-        columns = [(title_of(score.name), score.name) for score in first]
+        columns = {title_of(score.name): score.name for score in first}
         table = score_table(caption, scores, columns, who="forecaster", highlighted=0)
         sections.append(Section(f"Noise-free scores of {event}", [table]))
     return sections

@@ -158,17 +158,17 @@ def score_cell(score: Score | None, *, signed: bool = False) -> Value:
 def score_table(
     caption: str,
     scores: Mapping[str, Iterable[Score]],
-    columns: Sequence[tuple[str, str]],
+    columns: Mapping[str, str],
     *,
     who: str,
     highlighted: int | None = None,
 ) -> Table:
-    """Return a table of one event: a row for each of ``who``, a column for each title and score."""
+    """Return a table of one event: a row for each of ``who``, ``columns`` of scores by title."""
     rows: list[Cells] = []
     for name, own in scores.items():
         by_name = {score.name: score for score in own}
-        rows.append([name, *(score_cell(by_name.get(key)) for _, key in columns)])
-    return Table(caption, [who, *(title for title, _ in columns)], rows, highlighted)
+        rows.append([name, *(score_cell(by_name.get(key)) for key in columns.values())])
+    return Table(caption, [who, *columns], rows, highlighted)
 
 
 def html_page(title: str, sections: Sequence[Section], *, summary: str = "") -> str:

@@ -105,18 +105,8 @@ def train_network(
     Raises CheckpointInvalid: the checkpoint is damaged, or of another training.
     """
     rows, patience = data.split.train, options.patience
-    validation = _batches(data, inputs, data.split.validation, options)
-    with prepared_process(options) as (fabric, stop):
-        training = set_up(
-            data,
-            inputs,
-            rows,
-            options,
-            fabric=fabric,
-            stop=stop,
-            validation=validation,
-            checkpoint=checkpoint,
-        )
+    with trainer_of(data, inputs, options) as trainer:
+        training = trainer.set_up(rows, validation=data.split.validation, checkpoint=checkpoint)
         if training.resumed:
             state = training.state
             log.info("resuming after %d epochs and %d steps", state.epoch, state.step)
@@ -126,7 +116,7 @@ def train_network(
                 on_epoch(record)
         if training.epochs_since_best() >= patience:
             log.info("stopped early: no lower cross-entropy for %d epochs", patience)
-    return forecaster_of(training, data, inputs, rows, options), best_record(training.records)
+    return trainer.forecaster(training, rows), best_record(training.records)
 
 
 def train_side_by_side(
@@ -145,30 +135,105 @@ def train_side_by_side(
     """
     trainings = []
     with ExitStack() as stack:
-        fabric, stop = stack.enter_context(prepared_process(options))
+        trainer = stack.enter_context(trainer_of(data, inputs, options))
         for rows, left_out in parts:
-            training = set_up(
-                data,
-                inputs,
-                rows,
-                options,
-                fabric=fabric,
-                stop=stop,
-                validation=_batches(data, inputs, left_out, options),
-                choose_epoch=False,
-                show_progress=False,
+            training = trainer.set_up(
+                rows, validation=left_out, choose_epoch=False, show_progress=False
             )
             trainings.append((training, stack.enter_context(closing(training.fit())), rows))
         for _ in range(options.epochs):
             on_epoch([next(records) for _, records, _ in trainings])
-    return [forecaster_of(one, data, inputs, rows, options) for one, _, rows in trainings]
+    return [trainer.forecaster(training, rows) for training, _, rows in trainings]
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What trainings on parts of the same rows have in common; ``stop`` is that of a Training."""
+
+    data: TrainingData
+    inputs: NetworkInputs
+    options: NetworkOptions
+    fabric: Fabric
+    stop: Callable[[], bool]
+
+    def set_up(
+        self,
+        rows: Rows,
+        *,
+        validation: Rows | None = None,
+        checkpoint: Checkpoint | None = None,
+        choose_epoch: bool = True,
+        show_progress: bool = True,
+    ) -> Training:
+        """Make a network with its first weights, and the training of it on some rows."""
+        options, inputs, peak_flux = self.options, self.inputs, self.data.peak_flux[rows]
+        torch.manual_seed(integer_seed(options.seed, Stream.WEIGHTS))
+        network = build(self._config())
+        _set_first_forecast(network, self.data, inputs, rows)
+        shown = show_progress and self.fabric.is_global_zero
+        return Training(
+            network,
+            Normaliser(inputs.normalisation),
+            train=self._batches(rows),
+            validation=None if validation is None else self._batches(validation),
+            options=options,
+            loss=build_loss(options, peak_flux),
+            fabric=self.fabric,
+            choose_epoch=choose_epoch,
+            augment=build_augmentation(options, inputs.normalisation),
+            checkpoint=checkpoint,
+            stop=self.stop,
+            progress=partial(_progress, epochs=options.epochs, shown=shown),
+        )
+
+    def forecaster(self, training: Training, rows: Rows) -> NetworkForecaster:
+        """Return the network of the best epoch as a forecaster, without postprocessing."""
+        config, data = self._config(), self.data
+        with torch.random.fork_rng(devices=[]):
+            network = build(config).eval()  # a new one: the trained may have SyncBatchNorm layers
+        network.load_state_dict(training.best_weights)
+        return NetworkForecaster(
+            network,
+            config,
+            self.inputs.normalisation,
+            spec=ForecasterSpec(image_size=data.pack.image_size),
+            origin=data.origin,
+            postprocessing=PostProcessing(distribution=config.n_quantiles == 0),
+            standardisation=self.inputs.standardisation,
+            class_sampling_weights=class_weights(self.options, data.peak_flux[rows]),
+        )
+
+    def _config(self) -> NetworkConfig:
+        options = self.options
+        return NetworkConfig(
+            architecture=options.architecture,
+            width=options.width,
+            hidden=options.hidden,
+            dropout=options.dropout,
+            n_quantiles=options.n_quantiles,
+            n_features=self.inputs.n_features,
+        )
+
+    def _batches(self, rows: Rows) -> Batches:
+        data, options, flux = self.data, self.options, self.data.peak_flux[rows]
+        return Batches(
+            data.rows.cubes,
+            data.rows.present,
+            data.peak_flux,
+            rows,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            sampler=build_sampler(options, rows, flux, data.active_regions[rows]),
+            ids=data.rows.table["id"].tolist(),
+            features=self.inputs.features,
+        )
 
 
 @contextmanager
-def prepared_process(options: NetworkOptions) -> Iterator[tuple[Fabric, Callable[[], bool]]]:
-    """Prepare this process for training; give its Fabric, and whether Ctrl-C was pressed.
-
-    Torch's random stream, threads and signal handlers are restored at the end.
+def trainer_of(
+    data: TrainingData, inputs: NetworkInputs, options: NetworkOptions
+) -> Iterator[Trainer]:
+    """Prepare this process for training, and restore its random stream, threads and signals.
 
     Raises DeviceMemoryFull: the GPU ran out of memory in the block.
     """
@@ -180,55 +245,9 @@ def prepared_process(options: NetworkOptions) -> Iterator[tuple[Fabric, Callable
         _report_full_memory(options),
         defer_signals() as stop,
     ):
-        yield fabric, stop
+        yield Trainer(data, inputs, options, fabric, stop)
         if any_process(stop(), fabric):  # a signal after the last step; all processes end together
             raise KeyboardInterrupt
-
-
-def set_up(
-    data: TrainingData,
-    inputs: NetworkInputs,
-    rows: Rows,
-    options: NetworkOptions,
-    *,
-    fabric: Fabric,
-    stop: Callable[[], bool],
-    validation: Batches | None,
-    checkpoint: Checkpoint | None = None,
-    choose_epoch: bool = True,
-    show_progress: bool = True,
-) -> Training:
-    """Make a network with its first weights, and the training of it on some rows."""
-    torch.manual_seed(integer_seed(options.seed, Stream.WEIGHTS))
-    network = build(_network_config(options, inputs.n_features))
-    _set_first_forecast(network, data, inputs, rows)
-    return Training(
-        network,
-        Normaliser(inputs.normalisation),
-        train=_batches(data, inputs, rows, options),
-        validation=validation,
-        options=options,
-        loss=build_loss(options, data.peak_flux[rows]),
-        fabric=fabric,
-        choose_epoch=choose_epoch,
-        augment=build_augmentation(options, inputs.normalisation),
-        checkpoint=checkpoint,
-        stop=stop,
-        progress=partial(
-            _progress, epochs=options.epochs, shown=show_progress and fabric.is_global_zero
-        ),
-    )
-
-
-def _network_config(options: NetworkOptions, n_features: int) -> NetworkConfig:
-    return NetworkConfig(
-        architecture=options.architecture,
-        width=options.width,
-        hidden=options.hidden,
-        dropout=options.dropout,
-        n_quantiles=options.n_quantiles,
-        n_features=n_features,
-    )
 
 
 def _set_first_forecast(
@@ -262,46 +281,6 @@ def _report_full_memory(options: OptimizerOptions) -> Iterator[None]:
     raise DeviceMemoryFull(
         f"{reason} with batch_size={options.batch_size}; use a smaller batch_size with a "
         "larger accumulate, a smaller image_size or width, or precision=bf16-mixed"
-    )
-
-
-def forecaster_of(
-    training: Training,
-    data: TrainingData,
-    inputs: NetworkInputs,
-    rows: Rows,
-    options: NetworkOptions,
-) -> NetworkForecaster:
-    """Return the network of the best epoch as a forecaster, without postprocessing."""
-    config = _network_config(options, inputs.n_features)
-    with torch.random.fork_rng(devices=[]):
-        network = build(config).eval()  # a new one: the trained one may have SyncBatchNorm layers
-    network.load_state_dict(training.best_weights)
-    return NetworkForecaster(
-        network,
-        config,
-        inputs.normalisation,
-        spec=ForecasterSpec(image_size=data.pack.image_size),
-        origin=data.origin,
-        postprocessing=PostProcessing(distribution=config.n_quantiles == 0),
-        standardisation=inputs.standardisation,
-        class_sampling_weights=class_weights(options, data.peak_flux[rows]),
-    )
-
-
-def _batches(
-    data: TrainingData, inputs: NetworkInputs, rows: Rows, options: NetworkOptions
-) -> Batches:
-    return Batches(
-        data.rows.cubes,
-        data.rows.present,
-        data.peak_flux,
-        rows,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        sampler=build_sampler(options, rows, data.peak_flux[rows], data.active_regions[rows]),
-        ids=data.rows.table["id"].tolist(),
-        features=inputs.features,
     )
 
 

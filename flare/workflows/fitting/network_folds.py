@@ -33,16 +33,16 @@ from flare.workflows.fitting.cross_validation import (
 )
 from flare.workflows.fitting.network import (
     NetworkInputs,
-    forecaster_of,
     prepare_inputs,
-    prepared_process,
-    set_up,
     train_network,
+    trainer_of,
 )
 from flare.workflows.fitting.training_data import TrainingData
 
 #: The weights of a network by name.
 Weights = dict[str, Tensor]
+#: Forecasts of the rows of a fold, and the weights of the network trained without them.
+Fold = tuple[Forecast, Weights]
 
 #: The arrays of a forecast in the file of a fold.
 _ARRAYS = ("log10_flux", "lower", "upper", "probability")
@@ -112,44 +112,22 @@ def cross_validate_network(
         checkpoint = checkpoint_for(checkpoints, f"fold-{epochs}", data, known, options)
         fold = fabric.broadcast(_load_fold(checkpoint))
         if fold is None:
-            network = _train_for(data, inputs, known, options, checkpoint, epochs=epochs)
+            with trainer_of(data, inputs, options) as trainer:
+                training = trainer.set_up(known, checkpoint=checkpoint)
+                with closing(training.fit()) as records:
+                    while len(training.records) < epochs:  # the first of its schedule
+                        next(records)
+            network = trainer.forecaster(training, known)
             if fabric.is_global_zero:
                 forecast = forecast_rows(network, data.rows, left_out, title="out of fold")
-                fold = _Fold(forecast, network.network.state_dict())
+                fold = forecast, network.network.state_dict()
             fold = fabric.broadcast(fold)
             assert fold is not None
             _save_fold(checkpoint, fold)
-        weights.append(fold.weights)
-        return fold.forecast
+        weights.append(fold[1])
+        return fold[0]
 
     return cross_validate(data, fit_and_forecast, folds), weights
-
-
-def _train_for(
-    data: TrainingData,
-    inputs: NetworkInputs,
-    rows: Rows,
-    options: NetworkOptions,
-    checkpoint: Checkpoint | None,
-    *,
-    epochs: int,
-) -> NetworkForecaster:
-    """Train a network on some rows for the first ``epochs`` of its schedule, without validation."""
-    with prepared_process(options) as (fabric, stop):
-        training = set_up(
-            data,
-            inputs,
-            rows,
-            options,
-            fabric=fabric,
-            stop=stop,
-            validation=None,
-            checkpoint=checkpoint,
-        )
-        with closing(training.fit()) as records:
-            while len(training.records) < epochs:
-                next(records)
-    return forecaster_of(training, data, inputs, rows, options)
 
 
 def _average(forecaster: NetworkForecaster, weights: Sequence[Weights]) -> NetworkForecaster:
@@ -192,15 +170,7 @@ def checkpoint_for(
     return Checkpoint(folder / f"{stem}.pt", identity)
 
 
-@dataclass(frozen=True)
-class _Fold:
-    """Forecasts of the rows of a fold, and the weights of the network trained without them."""
-
-    forecast: Forecast
-    weights: Weights
-
-
-def _load_fold(checkpoint: Checkpoint | None) -> _Fold | None:
+def _load_fold(checkpoint: Checkpoint | None) -> Fold | None:
     """Return a finished fold, None if it is not finished or of another training."""
     if checkpoint is None or not _fold_file(checkpoint).is_file():
         return None
@@ -214,16 +184,17 @@ def _load_fold(checkpoint: Checkpoint | None) -> _Fold | None:
             for name in saved.files
             if name.startswith(_WEIGHT)
         }
-    return _Fold(forecast, weights)
+    return forecast, weights
 
 
-def _save_fold(checkpoint: Checkpoint | None, fold: _Fold) -> None:
+def _save_fold(checkpoint: Checkpoint | None, fold: Fold) -> None:
     """Write a finished fold, and delete the checkpoint of its training."""
     if checkpoint is None:
         return
-    arrays = {name: np.asarray(getattr(fold.forecast, name)) for name in (*_ARRAYS, "events")}
+    forecast, weights = fold
+    arrays = {name: np.asarray(getattr(forecast, name)) for name in (*_ARRAYS, "events")}
     arrays["identity"] = np.asarray(_identity(checkpoint))
-    arrays |= {f"{_WEIGHT}{name}": value.numpy() for name, value in fold.weights.items()}
+    arrays |= {f"{_WEIGHT}{name}": value.numpy() for name, value in weights.items()}
     with atomic_file(_fold_file(checkpoint), durable=True) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     checkpoint.remove()

@@ -71,19 +71,16 @@ class Trained:
         """Return the lines for the terminal."""
         score = self.validation.get(CHOICE_EVENT, CHOICE_SCORE)
         synthetic = "synthetic " if self.forecaster.origin.synthetic else ""
-        learned_nothing = (
-            []
-            if self.not_learned is None
-            else [f"version {self.version.version} has learned nothing: {self.not_learned}"]
-        )
-        return [
-            f"{self.version.name} version {self.version.version} ({self.version.kind}), "
-            f"run {self.version.run_id}",
+        version = self.version
+        lines = [
+            f"{version.name} version {version.version} ({version.kind}), run {version.run_id}",
             f"{synthetic}validation {CHOICE_EVENT} BSS {score.value:.3f} "
             f"[{score.low:.3f}, {score.high:.3f}], {score.n} samples with {score.n_events} events",
-            f"score it on the test split: mlflow run . -e evaluate -P model={self.version.version}",
-            *learned_nothing,
+            f"score it on the test split: mlflow run . -e evaluate -P model={version.version}",
         ]
+        if self.not_learned is not None:
+            lines.append(f"version {version.version} has learned nothing: {self.not_learned}")
+        return lines
 
 
 def postprocess_and_register(
@@ -119,7 +116,29 @@ def postprocess_and_register(
     }
     if validated.not_learned is not None:
         tags[NOT_LEARNED_REASON_TAG] = validated.not_learned
-    return _register(run, ready, validated, data, tags, model_name, settings)
+    scores = _log_validation(run, validated, data, family)
+    run.set_tags(tags)
+    version = package(
+        run,
+        ready,
+        example=_example(data),
+        family=family,
+        model_name=model_name,
+        tags={**tags, **score_tags(validated.card, "validation")},
+        scores=scores,
+    )
+    run.describe(_description(version, validated.card, data, settings))
+    card = model_card(
+        ready,
+        label=f"{version.name} version {version.version}",
+        tags=tags,
+        run_id=run.id,
+        commit=git_tags().get("mlflow.source.git.commit"),
+        validation=validated.card,
+    )
+    run.log_text(card, MODEL_CARD)
+    describe_version(version.name, version.version, description_of(card))
+    return Trained(ready, version, validated.card, validated.not_learned)
 
 
 def _training_inputs(data: TrainingData, forecast: Forecast) -> TrainingInputs:
@@ -133,46 +152,16 @@ def _training_inputs(data: TrainingData, forecast: Forecast) -> TrainingInputs:
     )
 
 
-def _register(
-    run: Run,
-    forecaster: Forecaster,
-    validated: Validated,
-    data: TrainingData,
-    tags: dict[str, str],
-    model_name: str,
-    settings: Mapping[str, object],
-) -> Trained:
-    """Log the validation scores and the model with a run, and register a version of it."""
-    validation, family = validated.card, tags[KIND_TAG]
-    scores = ModelScores(validation.metrics("validation"), run.inputs["validation"], now())
+def _log_validation(run: Run, validated: Validated, data: TrainingData, family: str) -> ModelScores:
+    """Log the validation scores and forecasts; return the scores of the model."""
+    card = validated.card
+    scores = ModelScores(card.metrics("validation"), run.inputs["validation"], now())
     run.log_scores(scores)
-    rows = score_rows(validation.scores, split="validation", forecaster=family)
+    rows = score_rows(card.scores, split="validation", forecaster=family)
     run.log_table(pd.DataFrame(rows), SCORE_TABLE)
-    log_validation_forecasts(
-        run, validation, validated.forecast, data.rows.table.iloc[data.split.validation]
-    )
-    run.set_tags(tags)
-    version = package(
-        run,
-        forecaster,
-        example=_example(data),
-        family=family,
-        model_name=model_name,
-        tags={**tags, **score_tags(validation, "validation")},
-        scores=scores,
-    )
-    run.describe(_description(version, validation, data, settings))
-    card = model_card(
-        forecaster,
-        label=f"{version.name} version {version.version}",
-        tags=tags,
-        run_id=run.id,
-        commit=git_tags().get("mlflow.source.git.commit"),
-        validation=validation,
-    )
-    run.log_text(card, MODEL_CARD)
-    describe_version(version.name, version.version, description_of(card))
-    return Trained(forecaster, version, validation, validated.not_learned)
+    table = data.rows.table.iloc[data.split.validation]
+    log_validation_forecasts(run, card, validated.forecast, table)
+    return scores
 
 
 def _example(data: TrainingData) -> Cube:
@@ -189,10 +178,9 @@ def _description(
     settings: Mapping[str, object],
 ) -> str:
     kind = "SYNTHETIC data: says nothing about the real Sun" if data.pack.synthetic else "real data"
-    shown = [validation.get(*one) for one in _DESCRIBED]
     rows = [
-        [score.event, score.name, f"{score.value:.3f}", f"{score.low:.3f} .. {score.high:.3f}"]
-        for score in shown
+        [one.event, one.name, f"{one.value:.3f}", f"{one.low:.3f} .. {one.high:.3f}"]
+        for one in (validation.get(*wanted) for wanted in _DESCRIBED)
     ]
     table = markdown_table(["validation", "score", "value", "95 % interval"], rows)
     chosen = ", ".join(f"{key} {value}" for key, value in settings.items())

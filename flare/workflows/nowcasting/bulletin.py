@@ -9,8 +9,8 @@ import numpy as np
 
 from flare.files import combine_digests, digest
 from flare.forecast_facts import SampleFacts, Window, utc_text
-from flare.forecasters.answer import answers
-from flare.forecasters.training_inputs import ABSTAIN, check_inputs
+from flare.forecasters.answer import Answer, answers
+from flare.forecasters.training_inputs import ABSTAIN, InputCheck, check_inputs
 from flare.workflows.nowcasting.gathering import BEHIND_LIMB, Gathered
 from flare.workflows.prediction.prediction_table import Row, forecast_frame, identity, no_answer
 from flare.workflows.prediction.resolve_model import Resolved
@@ -113,10 +113,14 @@ def make_bulletin(
     warnings = [SYNTHETIC_WARNING] if forecaster.origin.synthetic else []
     if made_at - issue_time > _HINDCAST_AFTER:
         warnings.append(HINDCAST_WARNING)
+    of_all = {
+        "synthetic": forecaster.origin.synthetic,
+        "made_at": utc_text(made_at),
+        "newest_image": None if gathered.newest is None else utc_text(gathered.newest),
+        "warning": "; ".join(warnings) or None,
+    }
     rows = []
-    for k, (region, check, answer) in enumerate(
-        zip(gathered.regions, checks, answers(forecaster, forecast), strict=True)
-    ):
+    for k, (check, answer) in enumerate(zip(checks, answers(forecaster, forecast), strict=True)):
         prevented = _prevented(gathered, k, issue_time, max_age_minutes)
         details = [f"{n} x {why}" for why, n in gathered.reasons(k).most_common()]
         check = replace(
@@ -124,24 +128,28 @@ def make_bulletin(
             status=ABSTAIN if prevented else check.status,
             reasons=(*prevented, *check.reasons, *details),
         )
-        name = f"{region.number}_{utc_text(issue_time)}"
-        facts = SampleFacts(_digest(gathered, k), Window(issue_time, issue_time), region.number)
-        given = no_answer(forecaster.spec.events) if check.status == ABSTAIN else dict(answer)
-        rows.append({
-            "id": name,
-            **identity(model, name, facts, check, gathered.present[k]),
-            **given,
-            "synthetic": forecaster.origin.synthetic,
-            "latitude": region.latitude,
-            "longitude": region.longitude,
-            "position_time": utc_text(region.time),
-            "made_at": utc_text(made_at),
-            "newest_image": None if gathered.newest is None else utc_text(gathered.newest),
-            "warning": "; ".join(warnings) or None,
-        })  # fmt: skip
+        rows.append(_row(model, gathered, k, issue_time, check, answer) | of_all)
     full_disk = _full_disk(rows, forecaster.spec.events)
     return Bulletin(issue_time, made_at, gathered.newest, model, source, rows, full_disk, warnings,
                   hours)  # fmt: skip
+
+
+def _row(
+    model: Resolved, gathered: Gathered, k: int, issue_time: datetime, check: InputCheck,
+    answer: Answer,
+) -> Row:  # fmt: skip
+    """Return the row of a region, without an answer if the model must abstain."""
+    region, events = gathered.regions[k], model.forecaster.spec.events
+    name = f"{region.number}_{utc_text(issue_time)}"
+    facts = SampleFacts(_digest(gathered, k), Window(issue_time, issue_time), region.number)
+    return {
+        "id": name,
+        **identity(model, name, facts, check, gathered.present[k]),
+        **(no_answer(events) if check.status == ABSTAIN else answer),
+        "latitude": region.latitude,
+        "longitude": region.longitude,
+        "position_time": utc_text(region.time),
+    }
 
 
 def _prevented(gathered: Gathered, row: int, issue_time: datetime, max_age: float) -> list[str]:

@@ -63,43 +63,30 @@ class FlareList:
         A window holds its beginning and not its end. With ``regions`` (N,) only flares of the
         same region count.
         """
+        flux = self.strongest(starts, window, regions)
         # Classes are 1 % and more apart, so a millionth mends what rounding takes away.
-        strong = self.flux * (1 + 1e-6) >= flux_of_class(event)
-        if regions is None:
-            return _any_in(self.peak[strong], starts, window)
-        result = np.zeros(len(starts), dtype=np.bool_)
-        number, of_flares = regions % _FOUR_DIGITS, self.region % _FOUR_DIGITS
-        for one in np.unique(of_flares[strong & (of_flares > 0)]):
-            rows = number == one
-            result[rows] = _any_in(self.peak[strong & (of_flares == one)], starts[rows], window)
-        return result
+        return np.asarray(flux * (1 + 1e-6) >= flux_of_class(event))
 
     def strongest(
         self, starts: Times, window: np.timedelta64, regions: NDArray[np.int64] | None = None
     ) -> FloatArray:
         """Return the largest peak flux in each window in W m^-2, ``QUIET_FLUX`` without a flare."""
+        if regions is None:
+            return _largest(self.peak, self.flux, starts, window)
         result = np.full(len(starts), QUIET_FLUX)
-        first, last = _places(self.peak, starts, window)
-        for row in np.flatnonzero(last > first):
-            flares = slice(first[row], last[row])
-            flux = self.flux[flares]
-            if regions is not None:
-                number = self.region[flares]
-                same = (number > 0) & (number % _FOUR_DIGITS == regions[row] % _FOUR_DIGITS)
-                flux = flux[same]
-            result[row] = flux.max(initial=QUIET_FLUX)
+        number, of_flares = regions % _FOUR_DIGITS, self.region % _FOUR_DIGITS
+        for one in np.intersect1d(number, of_flares[of_flares > 0]):
+            rows, flares = number == one, of_flares == one
+            result[rows] = _largest(self.peak[flares], self.flux[flares], starts[rows], window)
         return result
 
 
-def _places(
-    peaks: Times, starts: Times, window: np.timedelta64
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return np.searchsorted(peaks, starts), np.searchsorted(peaks, starts + window)
-
-
-def _any_in(peaks: Times, starts: Times, window: np.timedelta64) -> BoolArray:
-    first, last = _places(peaks, starts, window)
-    return np.asarray(last > first)
+def _largest(peaks: Times, flux: FloatArray, starts: Times, window: np.timedelta64) -> FloatArray:
+    first, last = np.searchsorted(peaks, starts), np.searchsorted(peaks, starts + window)
+    # With a last one for windows that end after all flares; every other maximum is of a window.
+    ends = np.column_stack([first, last]).ravel()
+    maxima = np.maximum.reduceat(np.append(flux, 0.0), ends)[::2]
+    return np.maximum(np.where(last > first, maxima, 0.0), QUIET_FLUX)
 
 
 def read_flares(path: Path, config: VerifyConfig) -> FlareList:

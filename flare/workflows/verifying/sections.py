@@ -1,9 +1,11 @@
 """The sections of the report of a verification, and what it says in single lines."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from flare.verification.reliability import binned_frequencies
-from flare.verification.scores import FLUX
+from flare.verification.scores import FLUX, VS_CLIMATOLOGY, title_of
 from flare.workflows.evaluation.report_page import (
     SYNTHETIC_WARNING,
     Block,
@@ -19,46 +21,40 @@ from flare.workflows.verifying.monitoring import Monitoring, monitoring_section
 from flare.workflows.verifying.scoring import ALL_EVENTS
 from flare.workflows.verifying.verification import Verification
 
-#: The columns of the tables of an event: title and score.
 _SKILL = (
-    ("BSS", "brier_skill_score"),
-    ("BSS vs climatology", "brier_skill_score_vs_climatology"),
-    ("ROC area", "roc_area"),
-    ("ROC skill", "roc_skill_score"),
-    ("average precision", "average_precision"),
-    ("log score", "log_score"),
-    ("calibration error", "expected_calibration_error"),
-)
+    "brier_skill_score", VS_CLIMATOLOGY, "roc_area", "roc_skill_score", "average_precision",
+    "log_score", "expected_calibration_error",
+)  # fmt: skip
 _ALARMS = (
-    ("TSS", "true_skill_statistic"),
-    ("HSS", "heidke_skill_score"),
-    ("ETS", "gilbert_skill_score"),
-    ("ApSS", "appleman_skill_score"),
-    ("SEDI", "symmetric_extremal_dependence_index"),
-    ("POD", "probability_of_detection"),
-    ("FAR", "false_alarm_ratio"),
-    ("frequency bias", "frequency_bias"),
-    ("accuracy", "accuracy"),
-)
-_PARTS = ("miscalibration", "discrimination", "uncertainty")
-_PARTED = {
-    "brier": "brier_score",
-    "log": "log_score",
-    "misclassification": "misclassification_rate",
-}
+    "true_skill_statistic", "heidke_skill_score", "gilbert_skill_score", "appleman_skill_score",
+    "symmetric_extremal_dependence_index", "probability_of_detection", "false_alarm_ratio",
+    "frequency_bias", "accuracy",
+)  # fmt: skip
 _OVER_ALL = (
-    ("GMGS", "gandin_murphy_gerrity_score"),
-    ("RPS", "ranked_probability_score"),
-    ("RPSS", "ranked_probability_skill_score"),
-    ("log loss", "log_loss"),
-)
+    "gandin_murphy_gerrity_score", "ranked_probability_score", "ranked_probability_skill_score",
+    "log_loss",
+)  # fmt: skip
 _OF_FLUX = (
-    ("log10-flux MAE (dex)", "log10_flux_mae"),
-    ("floored at B1.0", "log10_flux_mae_floored"),
-    ("bias (dex)", "log10_flux_bias"),
-    ("interval coverage", "interval_coverage"),
-    ("interval width (dex)", "interval_width"),
-)
+    "log10_flux_mae", "log10_flux_mae_floored", "log10_flux_bias", "interval_coverage",
+    "interval_width",
+)  # fmt: skip
+
+#: Where the titles of columns are not those of the scores.
+_TITLES = {
+    VS_CLIMATOLOGY: "BSS vs climatology",
+    "roc_skill_score": "ROC skill",
+    "gandin_murphy_gerrity_score": "GMGS",
+    "log10_flux_mae_floored": "floored at B1.0",
+    "log10_flux_bias": "bias (dex)",
+}
+
+#: Scores and the prefixes of their parts.
+_PARTED = {
+    "brier_score": "brier",
+    "log_score": "log",
+    "misclassification_rate": "misclassification",
+}
+_PARTS = ("miscalibration", "discrimination", "uncertainty")
 
 _MISSING = {
     "drop": "each method is scored on the samples that it has; differences are on the samples that "
@@ -168,9 +164,8 @@ def _counts(result: Verification) -> Section:
     return Section("Forecasts", [Table(caption, header, rows)])
 
 
-def _table(
-    result: Verification, event: str, columns: tuple[tuple[str, str], ...], caption: str
-) -> Table:
+def _table(result: Verification, event: str, names: Sequence[str], caption: str) -> Table:
+    columns = {_TITLES.get(name, title_of(name)): name for name in names}
     return score_table(caption, result.scores[event], columns, who="method")
 
 
@@ -180,10 +175,11 @@ def _of_event(result: Verification, event: str) -> Section:
         _table(result, event, _SKILL, f"{n_events} events in {len(result.samples)} samples."),
         _table(result, event, _ALARMS, "Scores of alarms."),
     ]
-    for kind, score in _PARTED.items():
-        parts = tuple((part, f"{kind}_{part}") for part in _PARTS)
-        title = f"{score.replace('_', ' ')} = miscalibration - discrimination + uncertainty (CORP)."
-        blocks.append(_table(result, event, (("score", score), *parts), title.capitalize()))
+    for score, kind in _PARTED.items():
+        columns = {"score": score, **{part: f"{kind}_{part}" for part in _PARTS}}
+        title = f"{title_of(score)} = miscalibration - discrimination + uncertainty (CORP)."
+        scores = result.scores[event]
+        blocks.append(score_table(title.capitalize(), scores, columns, who="method"))
     blocks.append(_reliability(result, event))
     return Section(f"Flares of at least {event}", blocks)
 

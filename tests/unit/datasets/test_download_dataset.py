@@ -5,7 +5,6 @@ import json
 import logging
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
@@ -29,15 +28,9 @@ from flare.errors import (
 from flare.files import locked
 
 from archive_server import Served, Status, redirect
-from archives_of_all_kinds import KINDS, archive_of, archive_of_folder
+from archives_of_all_kinds import archive_of, archive_of_folder, zip_of
 from tiny import write_tiny_dataset
 from workplace import tree
-
-
-def zip_of(entries: dict[str, bytes]) -> bytes:
-    with TemporaryDirectory() as folder:
-        return archive_of(Path(folder) / "a", "zip", entries).read_bytes()
-
 
 #: Intact archives: one of something else, and one of a dataset whose table cannot be read.
 WRONG = zip_of({"README.md": b"moved"})
@@ -52,19 +45,15 @@ def small(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def archives(tmp_path_factory, small) -> dict[str, Path]:
-    """The small dataset as an archive of each kind, nested as it may be on Kaggle."""
-    folder = tmp_path_factory.mktemp("archives")
-    prefix = "SDOBenchmark-data-full/SDOBenchmark-data-full/"
-    return {
-        kind: archive_of_folder(folder / f"full.{kind}", kind, small, prefix=prefix)
-        for kind in KINDS
-    }
+def archive(tmp_path_factory, small) -> Path:
+    """The small dataset as an archive, nested as it may be on Kaggle."""
+    path = tmp_path_factory.mktemp("archives") / "full.zip"
+    return archive_of_folder(path, "zip", small, prefix="SDOBenchmark-data-full/SDOBenchmark/")
 
 
 @pytest.fixture(scope="session")
-def content(archives) -> bytes:
-    return archives["zip"].read_bytes()
+def content(archive) -> bytes:
+    return archive.read_bytes()
 
 
 @pytest.fixture(scope="session")
@@ -104,31 +93,25 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_archive_becomes_a_dataset_that_the_reader_knows(
-    server, get, data, archives, kind, small
+def test_an_archive_becomes_a_dataset_with_a_record_of_where_it_came_from(
+    server, get, data, content, small, capsys
 ):
-    url = server.tell("/full", Served(archives[kind].read_bytes()))
-    downloaded = get(url)
-    assert names(data) == ["checksums.json", "raw"]
-    assert names(data / "raw") == ["dataset.json", "test", "training"]
-    assert content_fingerprint(data / "raw") == content_fingerprint(small)
-    assert dataset_identity(data / "raw").name == "sdobenchmark-full"
-    assert downloaded.fresh
-    assert downloaded.census.as_dict() == take_census(data / "raw", processes=1).as_dict()
-
-
-def test_dataset_json_says_where_it_came_from_and_what_it_is(server, get, data, content, capsys):
     url = server.tell("/full", redirect(server.address("/moved")))
     server.tell("/moved", Served(content))
     downloaded = get(url)
+    assert names(data) == ["checksums.json", "raw"]
+    assert names(data / "raw") == ["dataset.json", "test", "training"]
+    assert dataset_identity(data / "raw").name == "sdobenchmark-full"
+    assert downloaded.fresh
+    assert downloaded.census.as_dict() == take_census(data / "raw", processes=1).as_dict()
     record = json.loads((data / "raw/dataset.json").read_text())
     assert record == downloaded.record.model_dump()
     assert record["name"] == "sdobenchmark-full"
     assert record["synthetic"] is False
     assert (record["source"], record["bytes"]) == (url, len(content))
     assert record["sha256"] == sha256(content)
-    assert record["fingerprint"] == content_fingerprint(data / "raw")
+    fingerprints = {content_fingerprint(folder) for folder in (small, data / "raw")}
+    assert fingerprints == {record["fingerprint"]}
     assert record["downloaded_at"].endswith("+00:00")
     assert record["census"]["splits"]["training"]["counts"]["samples"] == 1
     assert record["census"]["splits"]["training"]["published"]["samples"] == 8336
@@ -155,7 +138,7 @@ def test_the_next_mirror_is_tried_and_the_run_says_why(
     server, get, data, content, caplog, tmp_path
 ):
     caplog.set_level(logging.INFO, "flare")
-    hostile = archive_of(tmp_path / "a", "zip", {"../training/a.csv": b"x"}).read_bytes()
+    hostile = zip_of({"../training/a.csv": b"x"})
     gone, bad = server.tell("/gone", Status(404)), server.tell("/bad", Served(hostile))
     here = server.tell("/here", Served(content))
     assert get(gone, bad, here).record.source == here
@@ -175,7 +158,6 @@ def test_every_mirror_that_failed_is_named_with_its_reason(server, get, data):
     assert f"{addresses[1]}: the server answered 500 Internal Server Error (2 attempts)" in message
     assert f"{addresses[2]}: this archive is unsafe or damaged: it is not a zip, tar" in message
     assert "pass -P source=FILE" in message
-    assert not (data / "raw").exists()
 
 
 def test_the_next_run_resumes_one_that_was_cut_off(server, get, data, content):
@@ -256,10 +238,8 @@ def test_a_dest_without_a_name_or_a_link_is_refused(get, tmp_path, monkeypatch, 
 
 def test_two_downloads_to_one_folder_are_refused(get, data):
     data.mkdir()
-    with (
-        locked(data / ".raw.download.lock"),
-        pytest.raises(PlaceInUse, match="another download"),
-    ):
+    refused = pytest.raises(PlaceInUse, match="another download")
+    with locked(data / ".raw.download.lock"), refused:
         get("http://127.0.0.1:9/a")
 
 
@@ -336,10 +316,10 @@ def test_the_archive_stays_when_asked_and_serves_again_without_a_transfer(
     assert names(data) == ["checksums.json", "raw"]
 
 
-def test_a_local_archive_goes_through_the_same_and_is_never_deleted(get, data, archives, content):
-    downloaded = get(archives["zip"])
-    assert archives["zip"].read_bytes() == content
-    assert downloaded.record.source == str(archives["zip"])
+def test_a_local_archive_goes_through_the_same_and_is_never_deleted(get, data, archive, content):
+    downloaded = get(archive)
+    assert archive.read_bytes() == content
+    assert downloaded.record.source == str(archive)
     assert downloaded.archive is None
     assert names(data) == ["raw"]
 

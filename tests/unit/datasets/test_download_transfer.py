@@ -56,55 +56,58 @@ def test_a_file_of_unknown_size_arrives_whole(server, client):
     assert client.reports[-1] == (len(CONTENT), None)
 
 
-def test_a_broken_transfer_resumes_and_received_bytes_are_not_sent_again(server, client):
-    url = server.tell("/a", Served(CONTENT, stop_after=300_000), Served(CONTENT))
-    assert client.get(url) == CONTENT
+DATE = "Wed, 01 Jan 2020 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("validators", "if_range"),
+    [
+        ({"etag": '"one"'}, '"one"'),
+        ({"etag": '"one"', "last_modified": DATE}, '"one"'),
+        ({"etag": 'W/"weak"', "last_modified": DATE}, DATE),
+    ],
+)
+def test_a_broken_transfer_resumes_and_received_bytes_are_not_sent_again(
+    server, client, validators, if_range
+):
+    cut = Served(CONTENT, stop_after=300_000, **validators)
+    assert client.get(server.tell("/a", cut, Served(CONTENT, **validators))) == CONTENT
     assert server.ranges == [None, "bytes=300000-"]
-    assert server.seen[1].headers["If-Range"] == '"one"'
+    assert server.seen[1].headers["If-Range"] == if_range
     assert server.sent == [300_000, len(CONTENT) - 300_000]
 
 
-def test_last_modified_is_used_where_there_is_no_strong_etag(server, client):
-    date = "Wed, 01 Jan 2020 00:00:00 GMT"
-    served = Served(CONTENT, etag='W/"weak"', last_modified=date)
-    cut = Served(CONTENT, etag='W/"weak"', last_modified=date, stop_after=400_000)
-    assert client.get(server.tell("/a", cut, served)) == CONTENT
-    assert server.seen[1].headers["If-Range"] == date
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"etag": None}, {"etag": None}),  # nothing says whether it is the same file
+        ({}, {"etag": '"two"'}),
+        ({}, {"etag": '"two"', "always_part": True}),  # a server that ignores If-Range
+        ({"ranges": False}, {"ranges": False}),
+    ],
+)
+def test_a_file_that_changed_is_never_mixed_with_the_old_one(server, client, first, then):
+    cut = Served(CONTENT, stop_after=300_000, **first)
+    assert client.get(server.tell("/a", cut, Served(OTHER, **then))) == OTHER
 
 
-def test_without_a_validator_a_broken_transfer_starts_over(server, client):
-    url = server.tell("/a", Served(CONTENT, etag=None, stop_after=9), Served(OTHER, etag=None))
-    assert client.get(url) == OTHER
-    assert server.ranges == [None, None]
+def spoil_validator(folder: Path) -> None:
+    (folder / "archive.validator").unlink()
 
 
-def test_a_file_that_changed_is_never_mixed_with_the_old_one(server, client):
-    url = server.tell("/a", Served(CONTENT, stop_after=300_000), Served(OTHER, etag='"two"'))
-    assert client.get(url) == OTHER
+def write_whole(folder: Path) -> None:
+    (folder / "archive.partial").write_bytes(CONTENT)  # as if killed before the file was renamed
 
 
-def test_not_even_by_a_server_that_ignores_if_range(server, client):
-    new = Served(OTHER, etag='"two"', always_part=True)
-    assert client.get(server.tell("/a", Served(CONTENT, stop_after=300_000), new)) == OTHER
-
-
-def test_a_partial_file_whose_validator_is_lost_is_not_trusted(server, client):
-    url = server.tell("/a", Served(CONTENT, stop_after=300_000), Status(404))
-    with pytest.raises(MirrorFailed):
-        client.get(url)
-    (client.folder / "archive.validator").unlink()
-    server.tell("/a", Served(OTHER))
-    assert client.get(url) == OTHER
-    assert server.ranges[-1] is None
-
-
-def test_a_partial_file_of_the_whole_size_is_requested_again(server, client):
+@pytest.mark.parametrize("spoil", [spoil_validator, write_whole])
+def test_what_an_earlier_run_left_in_another_state_is_not_trusted(server, client, spoil):
     url = server.tell("/a", Served(CONTENT, stop_after=9), Status(404))
     with pytest.raises(MirrorFailed):
         client.get(url)
-    client.transfer(url).partial.write_bytes(CONTENT)  # a run that was killed before its end
+    spoil(client.folder)
     server.tell("/a", Served(CONTENT))
     assert client.get(url) == CONTENT
+    assert server.ranges[-1] is None
 
 
 def test_a_part_that_is_longer_than_it_says_is_discarded(server, client):
@@ -158,11 +161,19 @@ def test_a_server_that_always_starts_over_is_given_up(server, client, monkeypatc
     assert len(server.seen) == 4
 
 
-@pytest.mark.parametrize("code", [401, 404])
-def test_a_permanent_refusal_is_not_retried(server, client, code):
-    with pytest.raises(MirrorFailed, match=f"answered {code} "):
-        client.get(server.tell("/a", Status(code)))
-    assert len(server.seen) == 1
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Status(401), "answered 401 "),
+        (Status(404), "answered 404 "),
+        (Served(b"<html>log in", kind="text/html; charset=utf-8"), "a web page"),
+        (redirect("/a"), "redirects"),
+    ],
+)
+def test_what_the_same_request_would_meet_again_is_not_retried(server, client, answer, words):
+    with pytest.raises(MirrorFailed, match=words):
+        client.get(server.tell("/a", answer))
+    assert client.pauses == []
 
 
 def test_a_stalled_transfer_is_resumed(server, client):
@@ -171,25 +182,20 @@ def test_a_stalled_transfer_is_resumed(server, client):
     assert server.ranges == [None, "bytes=1000-"]
 
 
-def test_a_server_that_never_answers_is_named_as_silent(server, client):
+def test_a_server_that_is_silent_or_not_there_is_named_so(server, client):
     url = server.tell("/a", lambda handler: handler.owner.released.wait(5))
     with pytest.raises(MirrorFailed, match=r"the server sent nothing for 0\.05 s"):
         client.get(url, timeout=0.05, attempts=2)
-
-
-def test_a_port_without_a_server_is_a_connection_error(client, server):
     address = server.address("/a").replace(str(server.port), "9")  # discard: nobody serves it
     with pytest.raises(MirrorFailed, match=r"no connection \(Failed to establish"):
         client.get(address, attempts=2)
 
 
-def test_fewer_bytes_than_announced_are_requested_again(server, client):
-    url = server.tell("/a", Served(CONTENT, announced=len(CONTENT) + 5), Served(CONTENT))
-    assert client.get(url) == CONTENT
-
-
-def test_a_chunked_answer_that_is_cut_off_is_not_mistaken_for_the_whole(server, client):
-    url = server.tell("/a", Served(CONTENT, chunked=True, stop_after=400_000), Served(CONTENT))
+@pytest.mark.parametrize(
+    "short", [{"announced": len(CONTENT) + 5}, {"chunked": True, "stop_after": 400_000}]
+)
+def test_a_file_that_is_cut_off_is_not_mistaken_for_the_whole(server, client, short):
+    url = server.tell("/a", Served(CONTENT, **short), Served(CONTENT))
     assert client.get(url) == CONTENT
 
 
@@ -199,13 +205,6 @@ def test_a_resumed_transfer_follows_the_redirect_again_with_its_range(server, cl
     assert client.get(url) == CONTENT
     assert [seen.path for seen in server.seen] == ["/a", "/b", "/a", "/b"]
     assert server.ranges[3] == "bytes=300000-"
-
-
-def test_a_circle_of_redirects_is_given_up_at_once(server, client):
-    url = server.tell("/a", redirect(server.address("/a")))
-    with pytest.raises(MirrorFailed, match="redirects"):
-        client.get(url)
-    assert client.pauses == []
 
 
 @pytest.mark.parametrize(
@@ -237,12 +236,6 @@ def test_a_login_is_sent_to_its_own_host_alone_and_does_not_show(server, client)
     sent = [seen.headers.get("Authorization") for seen in server.seen]
     assert sent == [f"Basic {base64.b64encode(b'someone:secret').decode()}", None]
     assert "secret" not in repr(client.transfer(url, login=("someone", "secret")))
-
-
-def test_a_web_page_is_not_mistaken_for_an_archive(server, client):
-    url = server.tell("/a", Served(b"<html>log in", kind="text/html; charset=utf-8"))
-    with pytest.raises(MirrorFailed, match="a web page"):
-        client.get(url)
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -1,71 +1,24 @@
 """Intact archives are unpacked whole; hostile and damaged ones are one line and do no harm."""
 
-import gzip
 import io
 import os
 import stat
-import struct
 import tarfile
 import zipfile
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from flare.datasets.download.unpack import Limits, Unpacked, unpack
-from flare.errors import ArchiveInvalid, DatasetInvalid, DiskTooSmall
+from flare.errors import DatasetInvalid, DiskTooSmall
 from flare.files import SPARE_BYTES
 
-from archives_of_all_kinds import FILES, KINDS, add_to_tar, archive_of, zip_info
+from archives_of_all_kinds import FILES, IMAGE, KINDS, add_to_tar, archive_of, contents, zip_info
 
 WANTED = {
     name.removeprefix("SDO-full/"): data for name, data in FILES.items() if "READ" not in name
 }
-IMAGE = "training/11402/2012_01_15_12_00_00_0/2012-01-15T000000__131.jpg"
 SMALL_RATIO = Limits(ratio_from=1_000_000)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def unpack_to(folder: Path, archive: Path, **more) -> Unpacked:
-    folder.mkdir(parents=True)
-    return unpack(archive, folder, report=lambda *_report: None, **more)
-
-
-@pytest.fixture
-def unpacked(tmp_path):
-    """Return a function that unpacks an archive and gives what was written, and nothing outside."""
-
-    def run(archive: Path, **more) -> dict[str, bytes]:
-        folder = tmp_path / "out" / "here"
-        unpack_to(folder, archive, **more)
-        assert list((tmp_path / "out").iterdir()) == [folder]
-        return contents(folder)
-
-    return run
-
-
-@pytest.fixture
-def refused(tmp_path):
-    """Return a function that must be refused, and gives the reason; nothing may lie outside."""
-
-    def run(archive: Path, error=ArchiveInvalid, **more) -> str:
-        folder = tmp_path / "out" / "here"
-        before = archive.read_bytes()
-        with pytest.raises(error) as raised:
-            unpack_to(folder, archive, **more)
-        assert list((tmp_path / "out").iterdir()) == [folder]
-        assert not any(path.is_symlink() for path in folder.rglob("*"))
-        assert archive.read_bytes() == before
-        assert "\n" not in str(raised.value)
-        return str(raised.value)
-
-    return run
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -209,21 +162,6 @@ def test_a_link_outside_of_the_splits_is_left_out_and_not_followed(tmp_path, unp
     assert list(away.iterdir()) == []
 
 
-@pytest.mark.parametrize("method", ["encrypted", zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_that_is_encrypted_or_compressed_in_an_unusual_way_is_refused(
-    tmp_path, refused, method
-):
-    archive = archive_of(tmp_path / "a", "zip")
-    if method == "encrypted":
-        data = bytearray(archive.read_bytes())
-        data[data.index(b"PK\1\2") + 8] |= 1
-        archive.write_bytes(data)
-    else:
-        with zipfile.ZipFile(archive, "w", method) as file:
-            file.writestr(IMAGE, b"x" * 100)
-    assert "is encrypted, or compressed in an unusual way" in refused(archive)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("limits", "says"),
@@ -251,100 +189,6 @@ def test_a_bomb_that_nobody_would_unpack_is_refused_while_it_is_skipped(tmp_path
     assert "unpacks to more than 1.00 MB" in refused(bomb, limits=SMALL_RATIO)
 
 
-def test_a_zip_that_understates_a_size_is_refused_by_what_comes(tmp_path, refused):
-    archive = archive_of(tmp_path / "a", "zip", {**FILES, "training/a.txt": bytes(500_000)})
-    lying = archive.read_bytes().replace(struct.pack("<L", 500_000), struct.pack("<L", 10))
-    archive.write_bytes(lying)
-    refused(archive)
-    assert len(contents(tmp_path / "out").get("here/training/a.txt", b"")) <= 10
-
-
-def test_files_of_a_zip_that_share_their_bytes_are_counted_each(tmp_path, refused):
-    """Overlapping entries: one packed block under many names (Fifield, WOOT 2019)."""
-    path = archive_of(tmp_path / "a", "zip", {"training/0.txt": bytes(900_000)})
-    with zipfile.ZipFile(path, "a") as file:
-        first = file.infolist()[0]
-        for n in range(1, 20):
-            clone = zip_info(f"training/{n}.txt")
-            clone.CRC, clone.file_size = first.CRC, first.file_size
-            clone.compress_size, clone.header_offset = first.compress_size, first.header_offset
-            file.filelist.append(clone)
-        file._didModify = True
-    refused(path, limits=SMALL_RATIO)
-
-
-def test_a_header_that_claims_gigabytes_is_refused_and_not_read(tmp_path, refused):
-    info = tarfile.TarInfo("pax")
-    info.type, info.size = tarfile.XHDTYPE, 4 * 2**30
-    (tmp_path / "a").write_bytes(info.tobuf() + bytes(10_240))
-    assert "claims 4294967296 bytes" in refused(tmp_path / "a")
-
-
-@pytest.mark.parametrize("name", ["a.bin", IMAGE])
-def test_a_header_of_negative_size_does_not_make_a_circle(tmp_path, refused, name):
-    first, second = tarfile.TarInfo("training/a.csv"), tarfile.TarInfo(name)
-    first.size = 512
-    head = bytearray(second.tobuf(tarfile.GNU_FORMAT))
-    head[124:136] = (-1024).to_bytes(12, "big", signed=True)
-    head[148:156] = f"{sum(head[:148]) + 8 * 32 + sum(head[156:512]):06o}\0 ".encode()
-    (tmp_path / "a").write_bytes(first.tobuf() + b"x" * 512 + bytes(head) + bytes(10_240))
-    assert "claims -1024" in refused(tmp_path / "a")
-
-
-def test_a_negative_size_in_an_extended_header_does_not_end_the_archive(tmp_path, refused):
-    with tarfile.open(tmp_path / "a", "w", format=tarfile.PAX_FORMAT) as tar:
-        add_to_tar(tar, "training/a.csv", b"x" * 512)
-        info = tarfile.TarInfo("a.bin")
-        info.pax_headers = {"size": "-1024"}
-        tar.addfile(info)
-        add_to_tar(tar, IMAGE, b"x")
-    refused(tmp_path / "a")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_archive_cut_off_anywhere_is_refused(tmp_path, kind):
-    whole = archive_of(tmp_path / "a", kind).read_bytes()
-    end = len(whole.rstrip(b"\0")) if kind == "tar" else len(whole)
-    for n in {*range(1, end, max(1, end // 30)), *range(512, end, 512), end - 1}:
-        (tmp_path / "a").write_bytes(whole[:n])
-        with pytest.raises(ArchiveInvalid):
-            unpack_to(tmp_path / str(n), tmp_path / "a")
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-def test_a_wrong_byte_in_a_file_is_noticed(tmp_path, refused, kind):
-    archive = archive_of(tmp_path / "a", kind, {**FILES, "test/a.jpg": os.urandom(5000)})
-    data = bytearray(archive.read_bytes())
-    data[-3000] ^= 1
-    archive.write_bytes(data)
-    assert "damaged" in refused(archive)
-
-
-def test_a_tar_with_a_damaged_header_in_the_middle_does_not_end_there(tmp_path, refused):
-    archive = archive_of(tmp_path / "a", "tar")
-    data = bytearray(archive.read_bytes())
-    data[data.index(b"SDO-full/test/meta") + 3] ^= 1
-    archive.write_bytes(data)
-    assert "damaged or cut off" in refused(archive)
-
-
-def test_a_zip_whose_members_would_begin_before_the_file_is_damaged(tmp_path, refused):
-    archive = archive_of(tmp_path / "a", "zip")
-    content = bytearray(archive.read_bytes())
-    content[content.rindex(b"PK\x05\x06") + 17] += 1  # 256 bytes behind where it begins
-    archive.write_bytes(content)
-    assert "damaged or cut off" in refused(archive)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"<html>", b"PK\5\6", b"PK\3\4", b"\x1f\x8b", gzip.compress(b"x", mtime=0), bytes(9999)],
-)
-def test_what_is_not_an_archive_is_refused(tmp_path, refused, content):
-    (tmp_path / "a").write_bytes(content)
-    refused(tmp_path / "a")
-
-
 def test_an_intact_archive_without_a_dataset_says_so(tmp_path, refused):
     archive = archive_of(tmp_path / "a", "zip", {"README.md": b"x", "a/train.csv": b"x"})
     message = refused(archive, DatasetInvalid)
@@ -357,24 +201,3 @@ def test_too_small_a_disk_is_reported_before_anything_is_written(tmp_path, refus
     message = refused(archive_of(tmp_path / "a", "zip"), DiskTooSmall)
     assert "unpacking takes 12.29 kB" in message
     assert contents(tmp_path / "out") == {}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_any_wrong_bytes_end_in_one_line_or_in_files_of_the_splits(tmp_path_factory, kind, data):
-    folder = tmp_path_factory.mktemp("fuzz")
-    archive = archive_of(folder / "a", kind)
-    content = bytearray(archive.read_bytes())
-    changes = st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255))
-    for place, value in data.draw(st.lists(changes, min_size=1, max_size=8)):
-        content[place] = value
-    archive.write_bytes(content)
-    message = ""
-    try:
-        unpack_to(folder / "out", archive)
-    except DatasetInvalid as error:
-        message = str(error)
-    assert "\n" not in message
-    assert {path.name for path in folder.iterdir()} == {"a", "out"}
-    assert {path.name for path in (folder / "out").iterdir()} <= {"training", "test"}

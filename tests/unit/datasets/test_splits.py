@@ -45,7 +45,7 @@ tables = st.dictionaries(
 ).map(table_of)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(tables, st.integers(0, 5), st.floats(0.1, 0.5), st.randoms(use_true_random=False))
 def test_groups_of_neighbours_are_on_one_side_whatever_the_order_of_the_rows(
     table, seed, share, random
@@ -66,7 +66,7 @@ def test_groups_of_neighbours_are_on_one_side_whatever_the_order_of_the_rows(
     assert split.fingerprint == other.fingerprint
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(tables, st.integers(2, 3), st.integers(0, 5), st.randoms(use_true_random=False))
 def test_groups_of_neighbours_are_in_one_fold_whatever_the_order_of_the_rows(
     table, n_folds, seed, random

@@ -34,16 +34,9 @@ def lines(report: AuditReport, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 
-def test_the_head_says_what_was_audited(lines):
-    assert lines[0] == ("data 'mine': audit of 0123456789abcdef, split feedfeedfeedfeed")
-
-
-def test_made_up_data_are_called_synthetic(report, capsys):
-    show_audit(replace(report, synthetic=True))
-    assert capsys.readouterr().out.startswith("SYNTHETIC DATA 'mine'")
-
-
-def test_every_check_is_a_line_with_its_verdict(lines):
+def test_every_check_is_a_line_with_its_verdict_below_what_was_audited(lines):
+    assert lines[0] == "data 'mine': audit of 0123456789abcdef, split feedfeedfeedfeed"
+    assert max(map(len, lines)) <= 100
     rows = [" ".join(line.split()) for line in lines]
     assert "invalid active region on both sides training / test 1 91 active regions" in rows
     assert "skipped training / validation - -" in rows
@@ -64,5 +57,6 @@ def test_reasons_and_measurements_of_the_others_are_remarks(lines):
     assert remark in lines
 
 
-def test_no_line_is_wider_than_a_hundred_columns(lines):
-    assert max(map(len, lines)) <= 100
+def test_synthetic_data_are_called_so(report, capsys):
+    show_audit(replace(report, synthetic=True))
+    assert capsys.readouterr().out.startswith("SYNTHETIC DATA 'mine'")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from entrypoints.show_dataset import show_census
-from flare.datasets.sdobenchmark.census import take_census
+from flare.datasets.sdobenchmark.census import Census, take_census
 from flare.datasets.sdobenchmark.findings import CENSUS_CHECKS
 from flare.datasets.sdobenchmark.fingerprint import short
 
@@ -24,9 +24,14 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+@pytest.fixture(scope="module")
+def census(dataset: Path) -> Census:
+    return take_census(dataset, processes=1)
+
+
 @pytest.fixture
-def shown(dataset: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    show_census(take_census(dataset, processes=1))
+def shown(census: Census, capsys: pytest.CaptureFixture[str]) -> str:
+    show_census(census)
     return capsys.readouterr().out
 
 
@@ -39,30 +44,21 @@ def test_counts_are_next_to_the_published_ones(shown):
     assert cells(shown, "samples") == ["4", "8,336", "2", "886"]
     assert cells(shown, "below C") == ["0", "1,280", "0", "111"]
     assert cells(shown, "211, last image on disk") == ["3", "8,273", "1", "874"]
-
-
-def test_missing_images_are_reported_by_step_with_their_share(shown):
+    # Missing images by step, with their share.
     assert cells(shown, "211") == ["0", "0", "0", "1", "6.2%", "0", "0", "0", "1", "12.5%"]
 
 
-def test_every_check_is_a_line_also_where_nothing_was_met(shown):
+def test_every_check_is_a_line_and_a_case_has_an_example(shown, dataset):
     for what in CENSUS_CHECKS.values():
         wanted = ["0", "1"] if "cannot be decoded" in what else ["0", "0"]
         assert cells(shown, what) == wanted
-
-
-def test_what_was_met_has_an_example(shown, dataset):
     cut = next(path for path in dataset.glob("test/*/*/*") if path.stat().st_size == 300)
     assert f"    test: {cut.relative_to(dataset / 'test')}" in shown
 
 
-def test_made_up_data_are_called_synthetic(shown, dataset):
+def test_synthetic_data_are_called_so_in_at_most_a_hundred_columns(shown, census):
     assert shown.startswith("SYNTHETIC DATA 'tiny'")
-    fingerprint = short(take_census(dataset, processes=1).fingerprint)
-    assert f"there are no published counts; fingerprint {fingerprint}" in shown
-
-
-def test_no_line_is_wider_than_a_hundred_columns(shown):
+    assert f"are no published counts; fingerprint {short(census.fingerprint)}" in shown
     assert max(map(len, shown.splitlines())) <= 100
 
 

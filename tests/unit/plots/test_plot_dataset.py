@@ -8,6 +8,7 @@ import pytest
 from layout import unreadable
 from made_up_splits import made_up_split
 from matplotlib.axes import Axes
+from matplotlib.dates import date2num
 
 from flare.datasets.sdobenchmark.census import SplitCensus
 from flare.plots.census import census_figure, label_distributions
@@ -17,7 +18,7 @@ from flare.plots.over_time import (
     missing_over_time,
     missing_share,
 )
-from flare.plots.style import days_of, period_days
+from flare.plots.style import period_days
 from flare.sample import CHANNELS, physical_values
 
 
@@ -58,7 +59,7 @@ def test_the_share_of_missing_images_is_that_of_the_period():
     present = np.ones((3, 4, 10), dtype=np.bool_)
     present[0, :2, 0] = False  # half of the first sample's 94, the second has all
     present[2, :, 9] = False
-    times = days_of(["2012-01-03", "2012-01-20", "2012-03-31 23:59"])
+    times = date2num(["2012-01-03", "2012-01-20", "2012-03-31 23:59"])
     edges = period_days(pd.period_range("2012-01", "2012-03", freq="M"))
     share = missing_share(present, times, edges)
     assert share[0].tolist() == pytest.approx([25, np.nan, 0], nan_ok=True)
@@ -86,7 +87,7 @@ def test_brightness_is_the_median_image_of_a_quarter_in_physical_units():
     wanted = physical_values(np.array([110, np.nan, 90]), "171")
     assert result.median == pytest.approx(wanted, nan_ok=True)
     assert result.low[0] < result.median[0] < result.high[0]
-    assert result.times.tolist() == days_of(["2012-02-15 12:00", "2012-05-16 12:00",
+    assert result.times.tolist() == date2num(["2012-02-15 12:00", "2012-05-16 12:00",
                                             "2012-08-16 00:00"]).tolist()  # fmt: skip
 
 

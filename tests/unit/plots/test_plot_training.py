@@ -9,21 +9,13 @@ EPOCHS = [
 ]
 
 
-def test_losses_and_scores_are_drawn_by_epoch():
-    losses, scores = training_curve(EPOCHS, scores=("validation_tss",)).axes
+def test_losses_and_scores_are_drawn_by_epoch_and_the_best_one_is_marked():
+    losses, scores = training_curve(EPOCHS, scores=("validation_tss",), best_epoch=2).axes
     np.testing.assert_array_equal(losses.lines[0].get_xydata(), [[1, 1.0], [2, 0.7], [3, 0.5]])
     np.testing.assert_array_equal(losses.lines[1].get_ydata(), [1.2, 0.9, 0.8])
     assert scores.lines[0].get_label() == "validation tss"
-
-
-def test_an_epoch_without_a_score_leaves_a_gap():
-    _, scores = training_curve(EPOCHS, scores=("validation_tss",)).axes
     np.testing.assert_array_equal(scores.lines[0].get_ydata(), [0.1, np.nan, 0.5])
-
-
-def test_the_best_epoch_is_marked_in_every_panel():
-    figure = training_curve(EPOCHS, scores=("validation_tss",), best_epoch=2)
-    for axes in figure.axes:
+    for axes in (losses, scores):
         assert axes.lines[-1].get_label() == "best: epoch 2"
         assert list(axes.lines[-1].get_xdata()) == [2, 2]
 

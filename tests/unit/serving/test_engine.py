@@ -13,7 +13,6 @@ from flare.models import ARCHITECTURES
 from serving.models.follower import (
     MAX_CORES_PER_REQUEST,
     check_forecast,
-    self_test,
     with_threads_for,
 )
 from serving.models.source import Loaded, Version
@@ -71,18 +70,6 @@ def test_a_model_that_answers_nan_is_a_fault_of_the_model_and_not_of_the_input()
     with pytest.raises(ForecasterInvalid) as raised:
         predict(broken, ONE)
     assert not isinstance(raised.value, InputInvalid)
-
-
-def test_the_self_test_asks_for_a_complete_sample_and_one_with_missing_images():
-    asked = []
-
-    class Watching(FakeForecaster):
-        def predict(self, cubes, present):
-            asked.append(present)
-            return super().predict(cubes, present)
-
-    self_test(Watching())
-    assert asked[0].all(axis=(1, 2)).tolist() == [True, False]
 
 
 def test_probabilities_of_0_and_1_are_valid():

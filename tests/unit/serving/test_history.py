@@ -1,10 +1,8 @@
 """Recent forecasts: a limited number, across restarts and several processes."""
 
-import logging
-import multiprocessing
 import sqlite3
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from io import StringIO
@@ -69,33 +67,29 @@ def test_without_rows_nothing_is_stored_and_no_file_is_made(tmp_path):
     assert not (tmp_path / "state").exists()
 
 
-def spoil_by_a_file(folder: Path) -> Path:
-    (folder / "state").write_text("a file where a folder should be")
-    return folder / "state"
+NO_DATABASE = b"this is not a database" * 99
 
 
-def spoil_by_a_folder(folder: Path) -> Path:
-    (folder / FILE).mkdir()
-    return folder
-
-
-def spoil_by_other_bytes(folder: Path) -> Path:
-    (folder / FILE).write_bytes(b"this is not a database" * 99)
-    return folder
-
-
-def spoil_by_another_table(folder: Path) -> Path:
-    with sqlite3.connect(folder / FILE) as file:
+def make_another_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as file:
         file.execute("CREATE TABLE forecasts (id INTEGER, other TEXT)")
-    file.close()
-    return folder
 
 
 @pytest.mark.parametrize(
-    "spoil", [spoil_by_a_file, spoil_by_a_folder, spoil_by_other_bytes, spoil_by_another_table]
+    "spoil",
+    [
+        lambda path: path.parent.rmdir() or path.parent.write_text("a file"),
+        lambda path: path.mkdir(),
+        lambda path: path.write_bytes(NO_DATABASE),
+        make_another_table,
+    ],
+    ids=["no folder", "no file", "other bytes", "another table"],
 )
 def test_where_nothing_can_be_stored_the_log_says_so(tmp_path, caplog, spoil):
-    with history_of(spoil(tmp_path)) as history:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    spoil(folder / FILE)
+    with history_of(folder) as history:
         history.add("npy", forecasts())
         assert (history.rows, history.page(10).forecasts) == (0, [])
     assert "FLARE_STATE_DIR" in caplog.text
@@ -122,7 +116,7 @@ def test_a_file_that_is_damaged_meanwhile_is_an_empty_history_and_a_line_in_the_
     with history_of(tmp_path) as history:
         for path in tmp_path.iterdir():
             path.unlink()
-        (tmp_path / FILE).write_bytes(b"this is not a database" * 99)
+        (tmp_path / FILE).write_bytes(NO_DATABASE)
         assert history.page(10).forecasts == []
     assert "cannot be read" in caplog.text
 
@@ -140,17 +134,16 @@ def test_forecasts_that_come_faster_than_they_are_written_are_left_out(
 
 
 def write_some(folder: Path, version: str) -> int:
-    logging.disable()
     with history_of(folder, rows=1000) as history:
         for _ in range(10):
             history.add("npy", forecasts(5, version=version))
         return history.rows
 
 
-def test_several_processes_share_one_file(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(3, mp_context=context) as processes:
-        rows = list(processes.map(write_some, [tmp_path] * 3, "abc"))
+def test_several_writers_share_one_file(tmp_path):
+    """A connection each, as of several processes: SQLite locks the file for both alike."""
+    with ThreadPoolExecutor(3) as threads:
+        rows = list(threads.map(write_some, [tmp_path] * 3, "abc"))
     assert rows == [1000] * 3
     with history_of(tmp_path, rows=1000) as history:
         result = history.page(1000).forecasts

@@ -17,24 +17,19 @@ def record(message: str, *args: object, fields: dict[str, object] | None = None,
     return one
 
 
-def failure():
+def test_a_line_of_json_has_the_message_the_fields_and_the_traceback():
     try:
         raise ZeroDivisionError("a defect")
     except ZeroDivisionError:
-        return sys.exc_info()
-
-
-def test_a_line_of_json_has_the_message_and_the_fields():
-    line = json.loads(JsonLines().format(record("%d went", 3, fields={"status": 200, "at": {1}})))
-    assert line.keys() == {"time", "level", "message", "status", "at"}
+        error = sys.exc_info()
+    fields = {"status": 200, "at": {1}}
+    text = JsonLines().format(record("%d went", 3, fields=fields, error=error))
+    assert "\n" not in text
+    line = json.loads(text)
+    assert line.keys() == {"time", "level", "message", "status", "at", "traceback"}
     assert (line["level"], line["message"], line["status"]) == ("warning", "3 went", 200)
     assert line["time"].endswith("+00:00")
-
-
-def test_a_traceback_is_within_the_line_of_json():
-    text = JsonLines().format(record("failed", error=failure()))
-    assert "\n" not in text
-    assert "ZeroDivisionError: a defect" in json.loads(text)["traceback"]
+    assert "ZeroDivisionError: a defect" in line["traceback"]
 
 
 def test_a_line_of_text_is_read_by_people():
@@ -49,7 +44,7 @@ def test_neither_a_message_nor_a_field_can_forge_a_line(formatter, bad):
     assert formatter.format(record("said %s", bad, fields={"path": bad})).isprintable()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def usual_loggers():
     """Leave the loggers of this process as they were."""
     loggers = [logging.getLogger(name) for name in (None, "flare", "uvicorn", "uvicorn.access")]
@@ -61,31 +56,19 @@ def usual_loggers():
         one.setLevel(level)
 
 
-def said_by(form: str, capsys, *names: str) -> list[str]:
-    """Return the lines on stderr after each of some loggers said something."""
+def message_of(form: str, line: str) -> str:
+    return json.loads(line)["message"] if form == "json" else line.rpartition(" ")[2]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_every_line_of_every_logger_is_of_one_form(usual_loggers, capsys, form):
     for _ in range(2):  # making two apps says nothing twice
         set_up_log(Settings(log_format=form))
-    for name in names:
-        logging.getLogger(name).warning("by %s", name)
-    return capsys.readouterr().err.splitlines()
-
-
-LOGGERS = ("flare.serving", "uvicorn", "uvicorn.error", "some.library", "py.warnings")
-
-
-def test_in_json_every_line_is_json_of_every_logger(capsys):
-    lines = said_by("json", capsys, *LOGGERS)
-    assert [json.loads(line)["message"] for line in lines] == [f"by {one}" for one in LOGGERS]
-
-
-def test_as_text_every_line_is_text_of_every_logger(capsys):
-    lines = said_by("text", capsys, *LOGGERS)
-    assert [line.rpartition("warning ")[2] for line in lines] == [f"by {one}" for one in LOGGERS]
-
-
-def test_uvicorns_start_is_logged_and_of_libraries_only_warnings(capsys):
-    set_up_log(Settings(log_format="json"))
+    loud = ("flare.serving", "uvicorn", "uvicorn.error", "some.library", "py.warnings")
+    for name in loud:
+        logging.getLogger(name).warning(name)
     for name in ("uvicorn.error", "some.library"):
-        logging.getLogger(name).info("by %s", name)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert json.loads(line)["message"] == "by uvicorn.error"
+        logging.getLogger(name).info(name)
+    lines = capsys.readouterr().err.splitlines()
+    # Of libraries only warnings, of uvicorn its start too.
+    assert [message_of(form, line) for line in lines] == [*loud, "uvicorn.error"]

@@ -3,6 +3,7 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -66,35 +67,28 @@ def test_of_two_writers_of_one_key_the_second_leaves_the_model_of_the_first_alon
     assert len(names(first)) == 1
 
 
-def test_many_writers_of_one_key_read_a_complete_model_at_any_time(tmp_path):
-    def write(_: int) -> str:
-        cache = ModelCache(tmp_path, "here")
-        model = cache.put(KEY, {}, fetch)
-        assert cache.find(KEY) is not None
-        return (model.forecaster / "weights").read_text()
-
-    with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(write, range(40))) == ["whole"] * 40
-    assert len(names(ModelCache(tmp_path, "here"))) == 1
-
-
-def test_writers_that_take_the_lock_fetch_a_model_once(tmp_path):
+@pytest.mark.parametrize("with_lock", [False, True])
+def test_many_writers_of_one_key_read_a_complete_model_and_with_a_lock_fetch_it_once(
+    tmp_path, with_lock
+):
     fetched = []
 
     def fetch_slowly(folder: Path) -> Path:
         fetched.append(folder)
-        time.sleep(0.02)
+        time.sleep(0.01)
         return fetch(folder)
 
     def load(_: int) -> str:
         cache = ModelCache(tmp_path, "here")
-        with cache.locked():
-            model = cache.find(KEY) or cache.put(KEY, {}, fetch_slowly)
+        with cache.locked() if with_lock else nullcontext():
+            model = (with_lock and cache.find(KEY)) or cache.put(KEY, {}, fetch_slowly)
+        assert cache.find(KEY) is not None
         return (model.forecaster / "weights").read_text()
 
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(load, range(8))) == ["whole"] * 8
-    assert len(fetched) == 1
+        assert list(threads.map(load, range(16))) == ["whole"] * 16
+    assert len(fetched) == (1 if with_lock else 16)
+    assert len(names(ModelCache(tmp_path, "here"))) == 1
 
 
 def test_keys_are_never_paths(tmp_path):

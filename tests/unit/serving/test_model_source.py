@@ -1,5 +1,7 @@
 import shutil
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -110,12 +112,14 @@ def source_at(tmp_path, address="models:/solar-flare@Production"):
     return MLflowSource(address, model_name="solar-flare", tracking_uri=uri, cache=cache)
 
 
-def test_a_folder_is_served_under_its_own_name(folder):
+def test_a_folder_is_served_under_its_own_name_and_never_removed(folder):
     source = FolderSource(folder)
     assert source.alias is None
     loaded = source.load(source.current_version())
     assert (loaded.name, loaded.folder) == ("forecaster", folder)
     assert loaded.forecaster == climatology(1e-9, 1e-6, 1e-5)
+    source.refuse(loaded)
+    assert (folder / "forecaster.json").is_file()
 
 
 def test_a_folder_keeps_its_version_until_another_forecaster_is_saved_in_its_place(folder):
@@ -130,12 +134,6 @@ def test_a_folder_keeps_its_version_until_another_forecaster_is_saved_in_its_pla
 def test_a_folder_without_a_forecaster_is_a_model_that_is_not_found(tmp_path):
     with pytest.raises(ModelNotFound, match=str(tmp_path)):
         FolderSource(tmp_path).current_version()
-
-
-def test_a_folder_is_not_removed_with_its_model(folder):
-    source = FolderSource(folder)
-    source.refuse(source.load(source.current_version()))
-    assert (folder / "forecaster.json").is_file()
 
 
 @pytest.mark.parametrize("kind", [ModelNotFound, TrackingUnavailable])
@@ -167,7 +165,7 @@ def test_a_version_number_with_other_files_is_another_version(source, registry):
     assert len(registry.asked) == 2
 
 
-def test_the_last_good_version_needs_no_registry(source, registry, tmp_path):
+def test_the_last_good_version_needs_no_registry_unless_it_was_damaged(source, registry, tmp_path):
     assert source.last_good() is None
     loaded = source.load(source.current_version())
     assert source.last_good() is None  # until it has proved itself
@@ -175,11 +173,6 @@ def test_the_last_good_version_needs_no_registry(source, registry, tmp_path):
     registry.current = TrackingUnavailable("gone")
     good = source_at(tmp_path).last_good()
     assert (good.version, good.forecaster) == (loaded.version, loaded.forecaster)
-
-
-def test_a_last_good_version_that_was_damaged_meanwhile_is_none(source, tmp_path):
-    loaded = source.load(source.current_version())
-    source.accept(loaded)
     (loaded.folder / "forecaster.json").write_text("{}")
     assert source_at(tmp_path).last_good() is None
 
@@ -258,9 +251,21 @@ def test_a_refused_version_is_removed(source):
     assert not loaded.folder.parent.exists()
 
 
-def test_at_most_four_versions_are_stored(source, registry, tmp_path):
-    for number in range(8):
-        registry.current = Registered(version=number, source=f"models:/m-{number}")
-        source.accept(source.load(source.current_version()))
-    assert len(list((tmp_path / "state").rglob("about.json"))) == 4
-    assert source.last_good().version.number == "7"
+def test_servers_that_share_a_folder_fetch_a_version_once_and_all_get_it(registry, tmp_path):
+    sources, rounds = [source_at(tmp_path) for _ in range(4)], 8
+    start, loaded = threading.Barrier(len(sources)), []
+
+    def follow(source: MLflowSource) -> None:
+        for number in range(1, rounds + 1):
+            registry.current = Registered(version=number, source=f"models:/m-{number}")
+            start.wait(30)
+            result = source.load(source.current_version())
+            source.accept(result)
+            loaded.append(result.version.number)
+            start.wait(30)
+
+    with ThreadPoolExecutor(len(sources)) as threads:
+        list(threads.map(follow, sources))
+    assert sorted(loaded) == sorted([str(n) for n in range(1, rounds + 1)] * len(sources))
+    assert len(registry.asked) == rounds
+    assert sources[0].last_good().version.number == str(rounds)

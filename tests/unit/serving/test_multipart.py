@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from serving.http.problems import Refused
-from serving.uploads.upload import MAX_BOUNDARIES, MAX_PARTS, Part, parts_of
+from serving.uploads.upload import MAX_BOUNDARIES, MAX_PARTS, parts_of
 
 TYPE = "multipart/form-data; boundary=xyz"
 
@@ -120,10 +120,8 @@ def test_the_last_boundary_of_another_form_does_not_end_this_one():
 
 def test_parts_are_views_of_the_body():
     body = form(part(b"abc"))
-    result = parts_of(body, TYPE)
-    assert isinstance(result[0], Part)
-    assert bytes(result[0].data) == b"abc"
-    assert np.shares_memory(np.frombuffer(result[0].data, "u1"), np.frombuffer(body, "u1"))
+    (view,) = (one.data for one in parts_of(body, TYPE))
+    assert np.shares_memory(np.frombuffer(view, "u1"), np.frombuffer(body, "u1"))
 
 
 @pytest.mark.parametrize(
@@ -181,11 +179,10 @@ def test_data_that_looks_like_very_many_boundaries_is_refused():
     assert "in its data" in refusal(form(part(data + b"\r\n--xyza")))
 
 
-def test_a_boundary_with_very_many_blanks_is_refused():
+def test_a_line_of_very_many_blanks_is_no_boundary_but_data():
     two = form(part(b"one"), part(b"two"))
-    assert len(read(two.replace(b"\r\n--xyz\r\n", b"\r\n--xyz" + b" \t" * 31 + b"\r\n"))) == 2
     blanks = b"\r\n--xyz" + b" " * 64 + b"\r\n"
-    assert len(read(two.replace(b"\r\n--xyz\r\n", blanks))) == 1  # no boundary, but data
+    assert len(read(two.replace(b"\r\n--xyz\r\n", blanks))) == 1
 
 
 @pytest.mark.parametrize(

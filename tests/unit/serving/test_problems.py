@@ -13,7 +13,7 @@ PROBLEM = {"type", "title", "status", "error", "detail", "hint", "request_id"}
 LIMIT = 3 * 2**20
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client():
     with Client(FakeSource(v1=FakeForecaster()), max_upload_bytes=LIMIT) as client:
         yield client
@@ -45,23 +45,22 @@ def test_a_bad_upload_is_a_problem_with_its_code(client, data, status, error):
     assert_problem(client.predict(data), status, error)
 
 
-def test_an_upload_without_the_field_is_422_with_the_command_to_use(client):
-    response = client.post("/predict_npy", files={"wrong": ("sample.npy", b"x")})
-    body = assert_problem(response, 422, "no_file")
-    assert "`file`" in body["detail"]
-    assert "curl -F file=@sample.npy" in body["hint"]
-
-
-def test_another_type_of_body_is_415(client):
-    response = client.post("/predict_npy", json={"file": "sample.npy"})
-    body = assert_problem(response, 415, "wrong_type")
-    assert "application/json" in body["detail"]
-
-
-def test_a_damaged_form_is_400(client):
-    headers = {"Content-Type": "multipart/form-data"}
-    response = client.post("/predict_npy", content=b"--x", headers=headers)
-    assert_problem(response, 400, "bad_form")
+@pytest.mark.parametrize(
+    ("given", "status", "error", "says"),
+    [
+        ({"files": {"wrong": ("a.npy", b"x")}}, 422, "no_file", "`file`"),
+        ({"json": {"file": "sample.npy"}}, 415, "wrong_type", "application/json"),
+        (
+            {"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}},
+            400,
+            "bad_form",
+            "boundary",
+        ),
+    ],
+)
+def test_a_body_that_is_no_upload_is_a_problem(client, given, status, error, says):
+    body = assert_problem(client.post("/predict_npy", **given), status, error)
+    assert says in body["detail"]
 
 
 def test_an_unknown_path_is_404(client):

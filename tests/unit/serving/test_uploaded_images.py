@@ -5,16 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from sample_images import (
-    RAMP,
-    TIMES,
-    all_images,
-    encoded,
-    flagged,
-    form_of,
-    name_of,
-    zip_of,
-)
+from sample_images import RAMP, TIMES, all_images, encoded, flagged, form_of, name_of, zip_of
 
 from flare.sample import CHANNELS, CUBE_SHAPE
 from serving.http.problems import Refused
@@ -22,29 +13,31 @@ from serving.uploads.arrays import Samples
 from serving.uploads.images import sample_of_images
 from serving.uploads.upload import Upload
 
-LIMIT = 10_000_000
-ONE = {name_of(3, "131"): encoded(RAMP)}
+Files = dict[str, bytes] | list[tuple[str, bytes]]
+
+IMAGE = encoded(RAMP)
+ONE = {name_of(3, "131"): IMAGE}
+JPEG = {name_of(0, "94", "jpg"): encoded(RAMP, "JPEG")}
 
 
-def read(files: dict[str, bytes] | list[tuple[str, bytes]]) -> Samples:
-    body, content_type = form_of(files)
-    return sample_of_images(Upload(body, content_type, LIMIT))
+def read(files: Files) -> Samples:
+    return sample_of_images(Upload(*form_of(files)))
 
 
 def read_zip(files: dict[str, bytes], content_type: str = "application/zip") -> Samples:
-    return sample_of_images(Upload(zip_of(files), content_type, LIMIT))
+    return sample_of_images(Upload(zip_of(files), content_type))
 
 
-def refusal(files: dict[str, bytes] | list[tuple[str, bytes]]) -> tuple[str, str]:
+def refusal(files: Files, reader=read) -> tuple[int, str, str]:
     with pytest.raises(Refused) as raised:
-        read(files)
-    assert raised.value.status == 422
+        reader(files)
     assert raised.value.hint
-    return raised.value.code, raised.value.detail
+    return raised.value.status, raised.value.code, raised.value.detail
 
 
 def test_forty_images_are_a_whole_sample_each_in_its_place():
-    samples = read(all_images())
+    extra = {f"{time}__1600.jpg": b"ignored, and not even an image" for time in TIMES}
+    samples = read(all_images() | extra)
     assert samples.cubes.shape == (1, *CUBE_SHAPE)
     assert samples.present.all()
     assert samples.left_out == ()
@@ -64,13 +57,7 @@ def test_images_that_are_not_sent_are_missing():
 
 
 def test_one_image_counts_as_the_newest_of_its_window():
-    samples = read(ONE)
-    assert np.argwhere(samples.present[0]).tolist() == [[3, CHANNELS.index("131")]]
-
-
-def test_images_of_1600_angstrom_are_ignored():
-    extra = {f"{time}__1600.jpg": b"not even an image" for time in TIMES}
-    np.testing.assert_array_equal(read(all_images() | extra).cubes, read(all_images()).cubes)
+    assert np.argwhere(read(ONE).present[0]).tolist() == [[3, CHANNELS.index("131")]]
 
 
 @pytest.mark.parametrize(
@@ -82,14 +69,6 @@ def test_an_image_that_the_dataset_has_as_a_gap_is_left_out_and_named(data, reas
     assert samples.left_out == ((name, reason),)
     assert not samples.present[0, 1, CHANNELS.index("304")]
     assert samples.present.sum() == 39
-
-
-def test_a_sample_of_gaps_only_is_refused():
-    gaps = {name_of(3, "94"): encoded(RAMP * 0), name_of(3, "131"): flagged()}
-    assert refusal(gaps) == (
-        "all_missing",
-        "no image can be used: all are flagged or of one value",
-    )
 
 
 def png_claiming(edge: int) -> bytes:
@@ -107,7 +86,7 @@ def png_claiming(edge: int) -> bytes:
         (png_claiming(2**31 - 1), "wrong size"),
         (encoded(RAMP[:128, :128].copy()), "wrong size"),
         (encoded(np.stack([RAMP] * 3, axis=-1)), "not grey"),
-        (encoded(RAMP)[:-400], "unreadable"),
+        (IMAGE[:-400], "unreadable"),
         (encoded(RAMP, "JPEG")[:900], "unreadable"),
         (b"", "unreadable"),
     ],
@@ -115,14 +94,7 @@ def png_claiming(edge: int) -> bytes:
 )
 def test_an_image_that_cannot_be_used_is_refused_by_name(data, reason):
     name = name_of(2, "193")
-    assert refusal(all_images() | {name: data}) == ("bad_image", f"{name}: {reason}")
-
-
-def test_five_of_many_bad_images_are_named():
-    code, detail = refusal(dict.fromkeys(all_images(), b"x"))
-    assert code == "bad_image"
-    assert detail.endswith("and 35 more")
-    assert detail.count("unreadable") == 5
+    assert refusal(ONE | {name: data}) == (422, "bad_image", f"{name}: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -139,43 +111,51 @@ def test_five_of_many_bad_images_are_named():
     ],
 )
 def test_a_name_that_is_not_of_the_dataset_is_refused(name):
-    code, detail = refusal({**ONE, name: encoded(RAMP)})
-    assert code == "bad_name"
+    status, code, detail = refusal({**ONE, name: IMAGE})
+    assert (status, code) == (422, "bad_name")
     assert name in detail
 
 
-def test_two_images_of_one_name_are_refused():
-    (image,) = ONE.items()
-    assert refusal([image, image])[0] == "bad_name"
-    assert refusal([image, (f"other/{image[0]}", image[1])])[0] == "bad_name"
+WITHOUT_ONE = {name: data for name, data in all_images().items() if name != name_of(3, "94")}
+OTHER_YEAR = {name.replace("2013-09-1", "2014-09-1"): data for name, data in ONE.items()}
+REFUSED: dict[str, tuple[Files, str, str]] = {
+    "one name twice": ([*ONE.items(), *ONE.items()], "bad_name", "two files have one name"),
+    "one name in two folders": (
+        [*ONE.items(), *((f"other/{name}", IMAGE) for name in ONE)],
+        "bad_name",
+        "there are two images of the name",
+    ),
+    "41 images": (all_images() | JPEG, "too_many_files", "41 images"),
+    "one place twice": (WITHOUT_ONE | JPEG, "bad_image", "duplicate"),
+    "two windows": (
+        ONE | {name_of(0, "94"): IMAGE} | OTHER_YEAR,
+        "bad_image",
+        f"{next(iter(OTHER_YEAR))}: off schedule",
+    ),
+    "many bad images": (dict.fromkeys(all_images(), b"x"), "bad_image", "and 35 more"),
+    "gaps only": (
+        {name_of(3, "94"): encoded(RAMP * 0), name_of(3, "131"): flagged()},
+        "all_missing",
+        "all are flagged or of one value",
+    ),
+    "no name": ([("", b"")], "no_images", "no image of a sample"),
+    "only 1600": ([(f"{TIMES[0]}__1600.jpg", b"x")], "no_images", "no image of a sample"),
+    "a zip and images": ({"a.zip": zip_of(ONE), **ONE}, "mixed", "one of them a zip"),
+    "two zips": ({"a.zip": zip_of(ONE), "b.zip": zip_of(ONE)}, "mixed", "one of them a zip"),
+}
 
 
-def test_two_images_of_one_place_are_refused():
-    code, detail = refusal(all_images() | {name_of(0, "94", "jpg"): encoded(RAMP, "JPEG")})
-    assert code == "too_many_files"
-    del (images := dict(all_images()))[name_of(3, "94")]
-    code, detail = refusal(images | {name_of(0, "94", "jpg"): encoded(RAMP, "JPEG")})
-    assert code == "bad_image"
-    assert detail.endswith("duplicate")
+@pytest.mark.parametrize("case", REFUSED)
+def test_files_that_are_not_one_sample_are_refused(case):
+    files, code, says = REFUSED[case]
+    status, result, detail = refusal(files)
+    assert (status, result) == (422, code)
+    assert says in detail
 
 
-def test_images_of_two_windows_are_refused():
-    other = {name.replace("2013-09-1", "2014-09-1"): data for name, data in ONE.items()}
-    code, detail = refusal(ONE | {name_of(0, "94"): encoded(RAMP)} | other)
-    assert code == "bad_image"
-    assert detail == f"{next(iter(other))}: off schedule"
-
-
-@pytest.mark.parametrize(
-    "files",
-    [[], [("", b"")], [(f"{TIMES[0]}__1600.jpg", b"x")]],
-    ids=["none", "no name", "only 1600"],
-)
-def test_a_form_without_images_is_refused(files):
-    body, kind = form_of(files) if files else (b"--x--", "multipart/form-data; boundary=x")
-    with pytest.raises(Refused) as raised:
-        sample_of_images(Upload(body, kind, LIMIT))
-    assert (raised.value.status, raised.value.code) == (422, "no_images")
+def test_a_form_without_files_is_refused():
+    with pytest.raises(Refused, match="no image of a sample"):
+        sample_of_images(Upload(b"--x--", "multipart/form-data; boundary=x"))
 
 
 JUNK = {
@@ -196,35 +176,24 @@ def test_a_zip_of_nested_folders_and_what_a_desktop_adds_is_the_same_sample(cont
     assert samples.left_out == ()
 
 
-def test_a_zip_together_with_images_is_refused():
-    assert refusal({"a.zip": zip_of(ONE), **ONE})[0] == "mixed"
-    assert refusal({"a.zip": zip_of(ONE), "b.zip": zip_of(ONE)})[0] == "mixed"
-
-
 def test_a_zip_that_unpacks_to_more_than_a_body_may_have_is_refused():
     with pytest.raises(Refused) as raised:
-        sample_of_images(Upload(zip_of(ONE), "application/zip", 100))
+        sample_of_images(Upload(zip_of(ONE), max_bytes=100))
     assert (raised.value.status, raised.value.code) == (413, "too_large")
 
 
 def test_a_zip_of_a_whole_dataset_is_refused():
-    dates = [f"2013-09-{day}T072600__131.png" for day in range(10, 31)]
-    dates += [f"2013-10-{day}T072600__131.png" for day in range(10, 31)]
-    with pytest.raises(Refused, match="42 images") as raised:
-        read_zip(dict.fromkeys(dates, encoded(RAMP)))
-    assert raised.value.code == "too_many_files"
+    days = [
+        f"2013-{month}-{day}T072600__131.png" for month in ("09", "10") for day in range(10, 31)
+    ]
+    assert refusal(dict.fromkeys(days, IMAGE), read_zip)[1] == "too_many_files"
 
 
 @pytest.mark.parametrize("files", [{}, JUNK, {"inner.zip": zip_of(ONE)}])
 def test_a_zip_without_images_is_refused(files):
-    with pytest.raises(Refused) as raised:
-        read_zip(files)
-    assert (raised.value.status, raised.value.code) == (422, "no_images")
+    assert refusal(files, read_zip)[:2] == (422, "no_images")
 
 
 @pytest.mark.parametrize("reader", [read, read_zip])
 def test_arrays_are_sent_to_the_endpoints_of_arrays(reader):
-    with pytest.raises(Refused) as raised:
-        reader({"arr_0.npy": b"\x93NUMPY"})
-    assert (raised.value.status, raised.value.code) == (415, "npy")
-    assert "/predict_batch" in raised.value.hint
+    assert refusal({"arr_0.npy": b"\x93NUMPY"}, reader)[:2] == (415, "npy")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from toy import N, readers, toy_batches
 
 from flare.errors import ConfigInvalid
-from flare.training.batches import Batches, part_of, read_rows, upload
+from flare.training.batches import Batches, part_of, upload
 
 TOY = toy_batches()
 LOG10_FLUX = np.log10(TOY.peak_flux).astype(np.float32)
@@ -129,13 +129,9 @@ def test_a_row_that_cannot_be_read_is_an_error_where_the_batches_are_read():
     assert readers() == []
 
 
-def test_rows_of_a_read_only_memmap_are_copied_in_the_order_asked_for(tmp_path):
+def test_rows_of_a_read_only_memmap_are_read_in_the_order_asked_for(tmp_path):
     TOY.cubes.tofile(tmp_path / "cubes.u8")
     mapped = np.memmap(tmp_path / "cubes.u8", dtype=np.uint8, mode="r", shape=TOY.cubes.shape)
-    rows = np.array([3, 0, 5, 0])
-    out = np.zeros((len(rows), *TOY.cubes.shape[1:]), dtype=np.uint8)
-    read_rows(mapped, rows, out)
-    np.testing.assert_array_equal(out, TOY.cubes[rows])
-    batches = replace(TOY, cubes=mapped)
-    for batch in batches.shuffled(0):  # warnings are errors here
+    parts = [np.array([3, 0, 5, 0]), *TOY.plan(0)]
+    for batch in replace(TOY, cubes=mapped).read(parts):  # warnings are errors here
         np.testing.assert_array_equal(batch.cubes, TOY.cubes[batch.rows])

@@ -5,17 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from flare.errors import TrackingUnavailable
 from flare.plots.style import new_figure, save
 from flare.workflows.evaluation.report_page import (
     Block,
     Bullets,
     Paragraph,
     Picture,
+    Report,
+    ReportFigure,
     Section,
     Table,
     Value,
     html_page,
     markdown_page,
+    publishing,
 )
 
 EVIL = "<script>alert('1')</script> \" & {{ 7 * 7 }}"
@@ -145,3 +149,22 @@ def test_a_table_stands_apart_under_its_caption_and_a_bullet_has_a_line():
 def test_a_picture_is_a_link_to_the_file_next_to_the_page():
     picture = Picture(Path("/somewhere/figures/roc.png"), "roc", "What it shows.")
     assert body(picture) == ["![roc](figures/roc.png)", "", "What it shows."]
+
+
+def test_a_report_is_on_disk_even_if_mlflow_is_away(tmp_path):
+    figures = {"roc": ReportFigure(new_figure(2.0, 1.0), "roc", "What it shows.")}
+    sections = [Section("Summary", []), Section("Scores", [])]
+    report = Report("Title", "In short.", sections, figures, {"a.csv": "1\n"}, synthetic=True)
+    message = f"no answer; the report is in {tmp_path}"
+    with (
+        pytest.raises(TrackingUnavailable, match=message),
+        publishing(report, None, tmp_path),
+    ):
+        raise TrackingUnavailable("no answer")
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")}
+    assert files == {"a.csv", "figures/roc.png", "figures/roc.svg", "report.html", "report.md"}
+    headings = [
+        re.findall(pattern, (tmp_path / name).read_text())
+        for name, pattern in (("report.html", r">(.*)</h2>"), ("report.md", r"## (.*)"))
+    ]
+    assert headings == [["Summary", "Figures", "Scores"], ["Summary", "Scores", "Figures"]]

@@ -3,32 +3,34 @@
 import io
 import json
 import os
-import re
 import signal
-import socket
-import time
+import subprocess
+import sys
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+from real_server import ROOT, Server, serving
+from tracking_server import free_port
 
 from flare.datasets.sdobenchmark.sample_images import infer_start, read_sample
 
-pytestmark = pytest.mark.slow
+from workplace import store_uri
 
 #: Which forecast it is: the names of images state a time, and a zip's folder the active region.
 IDENTITY = (
     "forecast_id", "input_digest", "issue_time", "valid_from", "valid_to", "active_region",
 )  # fmt: skip
 NUMBERS = ("log_flux", "peak_flux_w_m2", "mx_probability", "flux_low_w_m2", "flux_high_w_m2")
+NETWORK = "models:/solar-flare/2"
 
 
 @pytest.fixture(scope="module")
-def sample(place):
-    (folder,) = (path for path in (place.project / "data" / "example").iterdir() if path.is_dir())
+def sample():
+    (folder,) = (path for path in (ROOT / "data" / "example").iterdir() if path.is_dir())
     return folder
 
 
@@ -37,50 +39,23 @@ def cube(sample):
     return read_sample(sample, infer_start(sample)).cube  # (4, 10, 256, 256)
 
 
-@pytest.fixture(scope="module")
-def own(place, sample):
-    """What the command line says, after training and promoting a network there."""
-    small = {"data_dir": place.data, "image_size": 32, "processes": 1, "validation_share": 0.4}
-    tiny = {"width": 2, "hidden": 4, "epochs": 2, "batch_size": 4, "learning_rate": 0.001}
-    for name, parameters in (
-        ("train", small | tiny),
-        ("promote", {}),
-        ("predict", {"input": sample, "output": "answer.json"}),
-    ):
-        done = place.run(name, **parameters)
-        assert done.returncode == 0, done.stderr
-    (row,) = json.loads((place.folder / "answer.json").read_text(encoding="utf-8"))
+@pytest.fixture
+def own(models, at_home, command_line, sample, tmp_path):
+    """What the command line says."""
+    path = tmp_path / "answer.json"
+    code, _, err = command_line("predict", model="2", input=sample, output=path)
+    assert code == 0, err
+    (row,) = json.loads(path.read_text(encoding="utf-8"))
     return row
 
 
-@contextmanager
-def serving(place, *command: object) -> Iterator[str]:
-    """Run a server until the block ends; give its address once it listens."""
-    with place.start(*command) as process:
-        try:
-            seen = []
-            for line in process.stderr:
-                seen.append(line)
-                if result := re.search(r"running on (http://\S+)", line):
-                    yield result[1]
-                    break
-            else:
-                pytest.fail("the server did not start:\n" + "".join(seen))
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
 @pytest.fixture(scope="module")
-def ours(place, own):
+def ours(models, home, tmp_path_factory):
     """The address of our server."""
-    factory = ("uvicorn", "serving.app:create_app", "--factory", "--port", 0)
-    with serving(place, "python", "-m", *factory) as address:
-        ends = time.monotonic() + 120
-        while (ready := httpx.get(f"{address}/ready", timeout=60)).status_code == 503:
-            assert time.monotonic() < ends, ready.text
-            time.sleep(0.2)
-        assert ready.json()["model_version"] == "1"
-        yield address
+    given = {"model": NETWORK, "tracking_uri": store_uri(home.folder), "threads": 1}
+    with serving(tmp_path_factory.mktemp("state"), **given) as server:
+        server.until(lambda: server.get("/ready").status_code == 200, seconds=120)
+        yield server.address
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +77,8 @@ def test_images_and_a_zip_of_them_get_the_numbers_of_the_array(ours, sample, ans
         for name, data in images.items():
             archive.writestr(f"{sample.name}/{name}", data)
     loose = [("files", (name, data)) for name, data in images.items()]
-    for result in (
-        asked(ours, "predict_images", files=loose),
-        asked(ours, "predict_images", content=zipped.getvalue()),
-    ):
+    for body in ({"files": loose}, {"content": zipped.getvalue()}):
+        result = asked(ours, "predict_images", **body)
         assert result.pop("left_out") == []
         assert result["issue_time"] == result["valid_from"]  # of the images' names
         assert result | dict.fromkeys(IDENTITY) == answered | dict.fromkeys(IDENTITY)
@@ -126,12 +99,27 @@ def test_each_of_a_batch_gets_the_numbers_of_one_alone(ours, cube, answered):
             assert batch["model_version"] == result["model_version"] == wanted["model_version"]
 
 
-def test_mlflows_server_gives_the_forecasters_numbers(place, own, cube):
-    uri = ("-m", "models:/solar-flare@Production", "--env-manager", "local")
-    with serving(place, "mlflow", "models", "serve", *uri, "--port", free_port()) as address:
-        answer = httpx.post(
-            f"{address}/invocations", json={"inputs": cube[None].tolist()}, timeout=120
-        )
+@pytest.mark.slow
+def test_mlflows_server_gives_the_forecasters_numbers(home, own, cube):
+    command = ["serve", "-m", NETWORK, "--env-manager", "local", "--port", free_port()]
+    with subprocess.Popen(
+        [Path(sys.executable).with_name("mlflow"), "models", *map(str, command)],
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        cwd=home.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        server = Server(process)
+        try:
+            server.wait_until_it_listens()
+            answer = httpx.post(
+                f"{server.address}/invocations", json={"inputs": cube[None].tolist()}, timeout=120
+            )
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     assert answer.status_code == 200, answer.text
     (row,) = answer.json()["predictions"]
     assert {name: row[name] for name in NUMBERS} == pytest.approx(
@@ -155,9 +143,3 @@ def asked(address: str, endpoint: str, **body) -> dict:
 
 def numbers(answer: dict) -> dict[str, float]:
     return {name: answer[name] for name in NUMBERS} | answer["probabilities"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

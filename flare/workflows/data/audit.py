@@ -106,15 +106,16 @@ def audit_of(
             nowcasts(images.table, place=place),
             duplicate_samples(images.table, place=place),
         ]
-    findings.append(masked_uniform_images(pack, place="dataset"))
-    findings.append(contradicting_labels(tables, place="dataset"))
-    findings.append(feature_names(FEATURE_NAMES, place="project"))
+    findings += [
+        masked_uniform_images(pack, place="dataset"),
+        contradicting_labels(tables, place="dataset"),
+        feature_names(FEATURE_NAMES, place="project"),
+    ]
     if "training" in splits:
         findings.append(timestamps_tell_label(splits["training"].table, place="training_split"))
     if features:
         findings.append(_project_features(next(iter(splits.values()))))
-    order = list(LEAK_CHECKS)
-    findings.sort(key=lambda finding: order.index(finding.check))
+    findings.sort(key=lambda finding: list(LEAK_CHECKS).index(finding.check))
     return AuditReport(
         dataset=pack.name,
         synthetic=pack.synthetic,

@@ -1,4 +1,4 @@
-"""What the README names is there: targets, entry points, parameters, files, links."""
+"""What the documents name is there: targets, entry points, parameters, files, messages."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flare.config import ENTRY_POINTS
+from flare.workflows.fitting.model_card import TEMPLATE
 
 from contract.layers import ROWS
 
@@ -111,3 +112,32 @@ def test_the_readme_is_short():
 
 def test_no_document_was_left_with_a_gap_to_fill():
     assert named(r"@@|TODO|TBD|XXX") == []
+
+
+def test_the_documented_template_is_the_one_that_is_filled_in():
+    document = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
+    shown = document.split("```markdown\n")[1].split("\n```")[0]
+    assert shown.strip() == TEMPLATE.template.strip()
+
+
+SOURCES = "\n".join(
+    path.read_text(encoding="utf-8")
+    for room in ("flare", "serving", "entrypoints")
+    for path in sorted((ROOT / room).rglob("*.py"))
+)
+#: Texts of code with literals that go on in the next line joined, and what they insert as "...".
+MESSAGES = re.sub(r"\{[^{}]*\}", "...", re.sub(r'"\s*\n\s*f?"', "", SOURCES))
+
+
+def quoted(section: str) -> list[str]:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    return re.findall(
+        r"^\| `(.+?)`", text.split(f"## {section}")[1].split("\n## ")[0], re.MULTILINE
+    )
+
+
+def test_every_message_of_ours_that_is_quoted_is_one_of_the_code():
+    messages = [*quoted("Data"), *quoted("Runs and MLflow"), *quoted("Models and promotion")]
+    assert len(messages) > 12
+    parts = {part.strip(" ;") for message in messages for part in message.split("...")}
+    assert {part for part in parts if part not in MESSAGES} == set()

@@ -7,7 +7,7 @@ from flare.files import check_folder
 from flare.plots.census import census_figure
 from flare.plots.style import mark_synthetic
 from flare.tracking.runs import start
-from flare.workflows.inspect import log_census
+from flare.workflows.data.inspect import log_census
 
 
 def run(config: DownloadConfig) -> Downloaded:

@@ -1,7 +1,7 @@
 """Entry point ``inspect``: take a census of a dataset, and draw what it holds."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -67,10 +67,14 @@ def run(config: InspectConfig) -> Inspection:
         }
         if config.compare_with is not None:
             figures["comparison"] = draw_comparison(config.compare_with, config.data_dir)
+        log_census(tracked, census, config.data_dir)
         with scratch() as draft:
-            _write(draft, census, figures)
-            _log(tracked, draft, census, config.data_dir)
+            counts = json.dumps(census.as_dict(), indent=1, allow_nan=False)
+            (draft / "census.json").write_text(counts, encoding="utf-8")
+            for name, figure in figures.items():
+                save(mark_synthetic(figure) if census.synthetic else figure, draft / f"{name}.png")
             for path in sorted(draft.iterdir()):
+                tracked.log_file(path, "figures" if path.suffix == ".png" else None)
                 write_atomically(config.output_dir / path.name, path.read_bytes())
     return Inspection(census, str(split.table["id"][row]), config.output_dir, tracked.id)
 
@@ -110,32 +114,21 @@ def choose_sample(census: Census, *, split: str = "", sample: str = "") -> tuple
 def title_of(split: SplitCensus, row: int) -> str:
     """Return a sample's region, issue time, and label as in the file."""
     known = split.table.iloc[row]
-    flux = float(known["peak_flux"])
-    label = "quiet" if flux <= QUIET_FLUX else class_of_flux(flux)
     return (
         f"Active region {known['active_region']}, issued {known['end']:%Y-%m-%d %H:%M} UTC; "
-        f"label of the next {FORECAST_WINDOW_HOURS} h: {label}  ({split.name})"
+        f"label of the next {FORECAST_WINDOW_HOURS} h: {_class_of(known)}  ({split.name})"
     )
+
+
+def _class_of(known: pd.Series) -> str:
+    flux = float(known["peak_flux"])
+    return "quiet" if flux <= QUIET_FLUX else class_of_flux(flux)
 
 
 def _draw_sample(data_dir: Path, split: SplitCensus, row: int) -> Figure:
     folder = read_table(data_dir, split.name)["folder"][row]
     sample = read_sample(folder, split.table["start"][row])
     return sample_grid(sample.cube, sample.present, title=title_of(split, row))
-
-
-def _write(folder: Path, census: Census, figures: Mapping[str, Figure]) -> None:
-    """Write ``census.json`` and a PNG of each figure, marked if the data are synthetic."""
-    text = json.dumps(census.as_dict(), indent=1, allow_nan=False)
-    (folder / "census.json").write_text(text, encoding="utf-8")
-    for name, figure in figures.items():
-        save(mark_synthetic(figure) if census.synthetic else figure, folder / f"{name}.png")
-
-
-def _log(tracked: Run, folder: Path, census: Census, data_dir: Path) -> None:
-    log_census(tracked, census, data_dir)
-    for path in sorted(folder.iterdir()):
-        tracked.log_file(path, "figures" if path.suffix == ".png" else None)
 
 
 def log_census(tracked: Run, census: Census, data_dir: Path) -> None:
@@ -206,11 +199,9 @@ def _samples_by_label(table: pd.DataFrame, most: int) -> Iterator[tuple[pd.Serie
 
 def _row(name: str, known: pd.Series, sample: SampleRead) -> Row:
     newest = N_STEPS - 1 - sample.present[::-1].argmax(axis=0)  # (C,)
-    flux = float(known["peak_flux"])
-    label = "quiet" if flux <= QUIET_FLUX else class_of_flux(flux)
     return Row(
         name,
-        f"{known['active_region']}, {known['end']:%Y}: {label}",
+        f"{known['active_region']}, {known['end']:%Y}: {_class_of(known)}",
         sample.cube[newest, np.arange(N_CHANNELS)],
         np.asarray(sample.present.any(axis=0)),
     )

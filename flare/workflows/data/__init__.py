@@ -1,0 +1,1 @@
+"""The entry points that make, check and prepare datasets."""
