@@ -31,9 +31,10 @@ def run(config: SearchConfig) -> SearchResult:
         outer.set_tags({STUDY_TAG: config.study})
         results = [ModelSearch(config, model).run() for model in MODELS]
         studies = tuple(one for result in results for one in result.studies)
-        lines = tuple(compare_models(outer, studies, config))
+        lines = tuple(compare_models(outer, studies, config)) if len(studies) > 1 else ()
     trained = tuple(one for result in results for one in result.trained)
-    return SearchResult(studies, trained, lines)
+    joined = tuple(line for result in results for line in result.joined)
+    return SearchResult(studies, trained, lines, joined)
 
 
 def compare_models(outer: Run, studies: Sequence[StudyResult], config: SearchConfig) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -34,6 +34,13 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "example"
 #: Forecasts in one answer of GET /history; its `next` leads to the next page.
 MAX_ROWS = 500
 MAX_EXPORT = 100_000
+
+
+def success(media_type: str, description: str, **schema: str) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer that is no JSON for OpenAPI."""
+    content = {media_type: {"schema": {"type": "string", **schema}}}
+    return {200: {"content": content, "description": description}}
+
 
 NO_MODEL = problem_responses({503: "No model yet; `Retry-After` says when to ask again."})
 NO_KEY = problem_responses({401: "The API key is missing or wrong."})
@@ -112,14 +119,11 @@ def history(  # not a coroutine: it reads SQLite and writes JSON in a thread
     tags=FORECASTS,
     summary="Recent forecasts as a table",
     response_class=Response,
-    responses={
-        200: {
-            "content": {"text/csv": {"schema": {"type": "string"}}},
-            "description": "CSV with a header. `Link` leads to the next page, if there is one.",
-        },
-        **NO_KEY,
-        **problem_responses({422: "A parameter is out of its bounds or malformed."}),
-    },
+    responses=success(
+        "text/csv", "CSV with a header. `Link` leads to the next page, if there is one."
+    )
+    | NO_KEY
+    | problem_responses({422: "A parameter is out of its bounds or malformed."}),
     dependencies=[Depends(check_key)],
 )
 def history_csv(
@@ -149,13 +153,7 @@ def history_csv(
     tags=OPERATIONS,
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses={
-        200: {
-            "content": {"text/plain": {"schema": {"type": "string"}}},
-            "description": "Prometheus' format.",
-        },
-        **NO_KEY,
-    },
+    responses=success("text/plain", "Prometheus' format.") | NO_KEY,
     dependencies=[Depends(check_key)],
 )
 def metrics(request: Request) -> Response:  # not a coroutine: it reads SQLite in a thread
@@ -173,15 +171,12 @@ def metrics(request: Request) -> Response:  # not a coroutine: it reads SQLite i
     tags=MODEL,
     summary="An example input",
     response_class=Response,
-    responses={
-        200: {
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-            },
-            "description": "A .npy file: uint8 (40, 256, 256), grey levels 0..255.",
-        },
-        **problem_responses({404: "This installation has no data/example."}),
-    },
+    responses=success(
+        "application/octet-stream",
+        "A .npy file: uint8 (40, 256, 256), grey levels 0..255.",
+        format="binary",
+    )
+    | problem_responses({404: "This installation has no data/example."}),
 )
 def sample_npy() -> Response:  # not a coroutine: the first call decodes 40 images in a thread
     """Download a sample that POST /predict_npy takes as it is."""

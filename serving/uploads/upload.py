@@ -1,11 +1,13 @@
 """One upload: the parts of its form, and what it states of its pixels, times and region."""
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from python_multipart.multipart import parse_options_header
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from flare.errors import InputInvalid
 from flare.forecast_facts import SampleFacts, Window, parse_region, parse_time
@@ -17,10 +19,12 @@ FORM, BYTES = "multipart/form-data", "application/octet-stream"
 #: The forty images of a sample, those of 1600 Angstrom and some fields.
 MAX_PARTS = 64
 MAX_HEADER_BYTES = 4096
-#: How often data may look like a boundary: each place is looked at in Python.
+#: How often data may look like a boundary.
 MAX_BOUNDARIES = 2 * MAX_PARTS
-#: The end of a boundary's line: of the last one, or after blanks (RFC 2046).
-_LINE_END = re.compile(rb"--|[ \t]{0,63}\r\n")
+#: More blanks after a boundary (RFC 2046) than are accepted.
+_PADDED = re.compile(rb"[ \t]{64}")
+
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a damaged form is answered
 
 TIMES = ("issue_time", "valid_from", "valid_to")
 REGION = "active_region"
@@ -96,56 +100,96 @@ def check_encoding(content_encoding: str) -> None:
 def parts_of(body: bytes, content_type: str) -> list[Part]:
     """Return the parts of the body of a ``multipart/form-data`` request (RFC 7578).
 
-    The whole body is there, so the data are views of it, and boundaries are searched for at the
-    speed of `bytes.find`.
+    The whole body is there, so python-multipart gives the data of each part in one piece, and
+    nothing is copied.
 
     Raises Refused: 400: it is not a form, is cut short, or has too many parts or too long headers.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary or len(boundary) > 200:
         raise _bad_form("the form has no boundary")
-    delimiter = b"\r\n--" + boundary
-    if body.count(delimiter) > MAX_BOUNDARIES:
-        raise _bad_form("the form's boundary is in its data")
-    first = body.find(delimiter[2:], 0, len(delimiter) + 2)
-    line = _LINE_END.match(body, first + len(delimiter) - 2)
-    if body[: max(first, 0)] not in (b"", b"\r\n") or first < 0 or line is None:
-        raise _bad_form("the form does not begin with its boundary")
-    parts: list[Part] = []
-    while line[0] != b"--":
-        if len(parts) == MAX_PARTS:
-            raise _bad_form(f"the form has more than {MAX_PARTS} parts")
-        head = body.find(b"\r\n\r\n", line.end(), line.end() + MAX_HEADER_BYTES)
-        if head < 0:
-            raise _bad_form("the form is cut short, or the headers of a part are too long")
-        next_line = _next_line(body, delimiter, head + 4)
-        data = memoryview(body)[head + 4 : next_line.start() - len(delimiter)]
-        parts.append(_part(body[line.end() : head], data))
-        line = next_line
-    return parts
-
-
-def _next_line(body: bytes, delimiter: bytes, start: int) -> re.Match[bytes]:
-    """Return the end of the line of the next boundary; data may look like one."""
-    while (at := body.find(delimiter, start)) >= 0:
-        start = at + len(delimiter)
-        if line := _LINE_END.match(body, start):
-            return line
-    raise _bad_form("the form ends before its last boundary")
-
-
-def _part(head: bytes, data: memoryview) -> Part:
-    lines = [line.partition(b":") for line in head.split(b"\r\n")]
-    headers = {name.strip().lower(): value.strip() for name, _, value in lines}
-    kind, options = parse_options_header(headers.get(b"content-disposition"))
-    if kind != b"form-data":
-        raise _bad_form("a part of the form has no Content-Disposition of form-data")
-    name, filename = options.get(b"name", b""), options.get(b"filename")
-    return Part(
-        name.decode("utf-8", "replace"),
-        None if filename is None else filename.decode("utf-8", "replace"),
-        data,
+    _check_boundaries(body, b"\r\n--" + boundary)
+    form = _Form(memoryview(body))
+    parser = MultipartParser(
+        boundary,
+        {
+            "on_part_begin": form.part_begin,
+            "on_header_field": form.header_field,
+            "on_header_value": form.header_value,
+            "on_header_end": form.header_end,
+            "on_part_data": form.part_data,
+            "on_part_end": form.part_end,
+            "on_end": form.end,
+        },
+        max_header_size=MAX_HEADER_BYTES,
     )
+    try:
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        raise _bad_form(f"the form is damaged: {str(error)[:200]}") from None
+    if not form.complete:
+        raise _bad_form("the form ends before its last boundary")
+    return form.parts
+
+
+class _Form:
+    """The callbacks of python-multipart while it reads a form."""
+
+    def __init__(self, body: memoryview) -> None:
+        self._body = body
+        self.parts: list[Part] = []
+        self.complete = False
+
+    def part_begin(self) -> None:
+        if len(self.parts) == MAX_PARTS:
+            raise _bad_form(f"the form has more than {MAX_PARTS} parts")
+        self._headers: dict[bytes, bytes] = {}
+        self._name = self._value = b""
+        self._data = self._body[:0]
+
+    def header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name = self._value = b""
+
+    def part_data(self, _: bytes, start: int, end: int) -> None:
+        self._data = self._body[start:end]
+
+    def part_end(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if kind != b"form-data":
+            raise _bad_form("a part of the form has no Content-Disposition of form-data")
+        name, filename = options.get(b"name", b""), options.get(b"filename")
+        self.parts.append(
+            Part(
+                name.decode("utf-8", "replace"),
+                None if filename is None else filename.decode("utf-8", "replace"),
+                self._data,
+            )
+        )
+
+    def end(self) -> None:
+        self.complete = True
+
+
+def _check_boundaries(body: bytes, line: bytes) -> None:
+    """Refuse what the parser would read byte by byte, with the interpreter's lock held.
+
+    That is blanks after a boundary, and data that looks like very many boundaries.
+    """
+    if body.count(line) > MAX_BOUNDARIES:
+        raise _bad_form("the form's boundary is in its data")
+    at = body.find(line)
+    while at >= 0:
+        if _PADDED.match(body, at + len(line)):
+            raise _bad_form("the form has too many blanks after a boundary")
+        at = body.find(line, at + len(line))
 
 
 def _bad_form(detail: str) -> Refused:

@@ -98,7 +98,10 @@ def models(home: Home) -> Models:
         forest = baseline.run(BaselineConfig(**home.small, **SMALL_FOREST, resamples=100))
         network = train.run(TrainConfig(**home.small, **SMALL_NETWORK, resamples=100))
         config = EvaluateConfig(
-            data_dir=home.data, model="2", resamples=100, output_dir=home.folder / "report"
+            data_dir=home.data,
+            model=str(network.version.version),
+            resamples=100,
+            output_dir=home.folder / "report",
         )
         evaluation = evaluate.run(config)
     return Models(forest, network, evaluation)

@@ -94,8 +94,9 @@ def test_a_logged_model_has_its_scores_with_their_dataset_and_nothing_else(model
 
 
 def test_a_logged_model_names_its_version_and_where_it_comes_from(models, at_home):
-    tags = model_of(models.network).tags
-    assert json.loads(tags["mlflow.modelVersions"]) == [{"name": "solar-flare", "version": 2}]
+    tags, version = model_of(models.network).tags, models.network.version.version
+    named = [{"name": "solar-flare", "version": version}]
+    assert json.loads(tags["mlflow.modelVersions"]) == named
     assert tags["mlflow.source.name"]
 
 
@@ -110,13 +111,11 @@ def test_models_are_sorted_by_their_test_scores(models, at_home):
     assert ids.index(scored) < ids.index(unscored)
 
 
-def test_the_evaluated_model_is_an_input_of_the_evaluation(models, at_home):
+def test_inputs_of_the_evaluation_are_its_model_and_datasets_by_split_with_a_schema(
+    models, at_home
+):
     run = MlflowClient().get_run(models.evaluation.run_id)
     assert [one.model_id for one in run.inputs.model_inputs] == [models.network.version.model_id]
-
-
-def test_a_dataset_input_is_named_by_its_split_and_has_a_schema(models, at_home):
-    run = MlflowClient().get_run(models.evaluation.run_id)
     datasets = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs}
     assert {use: one.name for use, one in datasets.items()} == {
         "test": "tiny test",
@@ -137,7 +136,7 @@ def test_the_page_of_a_version_is_its_card_and_its_tags_say_on_what_it_was_teste
     evaluated = mlflow.get_run(version.tags["flare.test_run"])  # the newest, maybe another test's
     assert evaluated.data.tags["flare.entry"] == "evaluate"
     assert evaluated.data.tags["flare.model_version"] == str(version.version)
-    card = models.evaluation.comparison.scorecards["cnn v2"]
+    card = models.evaluation.comparison.scorecards[f"cnn v{version.version}"]
     for name in ("brier_skill_score", "true_skill_statistic"):
         assert float(version.tags[f"flare.test_{name}"]) == round(card.value("M1.0", name), 6)
 

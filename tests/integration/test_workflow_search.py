@@ -301,3 +301,19 @@ def test_a_storage_that_cannot_be_used_is_one_line(
         searched(storage=storage.format(path=tmp_path))
     assert len(str(refused.value).splitlines()) == 1
     assert "secret" not in str(refused.value)
+
+
+def test_a_process_that_joins_the_studies_of_all_models_leaves_their_comparison_to_the_leader(
+    at_home, monkeypatch
+):
+    class Joining:
+        def __init__(self, config, model):
+            self.line = f"study search-{model}: 1 trials were run here; another process reports it"
+
+        def run(self):
+            return model_search.SearchResult(joined=(self.line,))
+
+    monkeypatch.setattr(search, "ModelSearch", Joining)
+    result = search.run(SearchConfig(**at_home.small | {"model": "all"}))
+    assert result.studies == ()
+    assert len(result.lines()) == len(search.MODELS)

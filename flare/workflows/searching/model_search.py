@@ -51,17 +51,17 @@ _NOT_LOGGED = {"trials", "timeout", "workers", "storage", "heartbeat"}
 class SearchResult:
     """What each study found, and the versions that were registered.
 
-    ``joined`` says that another process leads the only study, and reports it.
+    ``joined`` has a line for each study that another process leads and reports.
     """
 
     studies: tuple[StudyResult, ...] = ()
     trained: tuple[Trained, ...] = ()
     comparison: tuple[str, ...] = ()
-    joined: str = ""
+    joined: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the lines for the terminal."""
-        lines = [self.joined] if self.joined else []
+        lines = list(self.joined)
         lines += [line for one in self.studies for line in one.lines()]
         lines += [line for one in self.trained for line in one.lines()]
         return [*lines, *self.comparison]
@@ -128,7 +128,7 @@ class ModelSearch:
 
     def _joined(self, n_run: int) -> SearchResult:
         line = f"study {self.study.name}: {n_run} trials were run here; another process reports it"
-        return SearchResult(joined=line)
+        return SearchResult(joined=(line,))
 
     def _start_clock(self) -> None:
         if self.config.timeout:

@@ -104,7 +104,7 @@ def accepts_or_rejects(data: bytes) -> None:
     assert status in (200, 400, 415, 422)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     flips=st.lists(st.tuples(st.integers(0, HEADER_BYTES - 1), st.integers(1, 255)), max_size=4),
     cut=st.one_of(st.none(), st.integers(0, HEADER_BYTES + 10)),
