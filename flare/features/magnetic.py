@@ -101,8 +101,8 @@ def magnetic_proxies(planes: NDArray[np.uint8]) -> NDArray[np.float64]:
     Fluxes are log10(1e19 + x), x in Mx.
 
     - ``unsigned_flux``: of the pixels from 30 G on
-    - ``imbalance``: |net flux| / unsigned flux, 0 where the polarities balance, 1 where one is
-      alone
+    - ``imbalance``: net over unsigned flux, without sign, 0 where the polarities balance, 1 where
+      one is alone
     - ``r``: R as published, at 128 pixels at most
     - ``inversion_line``: log10(1 + length in Mm) of the lines where strong polarities touch
     - ``gradient``: the largest change of B on those lines, in G / Mm; 0 without one
