@@ -101,7 +101,7 @@ def magnetic_proxies(planes: NDArray[np.uint8]) -> NDArray[np.float64]:
     Fluxes are log10(1e19 + x), x in Mx.
 
     - ``unsigned_flux``: of the pixels from 30 G on
-    - ``imbalance``: net over unsigned flux, without sign, 0 where the polarities balance, 1 where
+    - ``imbalance``: absolute net flux over unsigned flux, 0 where the polarities balance, 1 where
       one is alone
     - ``r``: R as published, at 128 pixels at most
     - ``inversion_line``: log10(1 + length in Mm) of the lines where strong polarities touch
