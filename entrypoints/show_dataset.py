@@ -121,6 +121,4 @@ def _oracle_table(cards: "dict[str, Scorecard]") -> Table:
 
 
 def _with_interval(score: "Score") -> str:
-    if math.isnan(score.value):
-        return "-"
-    return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"
+    return "-" if math.isnan(score.value) else f"{score:.2f}"

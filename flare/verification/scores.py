@@ -59,6 +59,12 @@ class Score:
     n: int
     n_events: int
 
+    def __format__(self, form: str) -> str:
+        """Return value and interval with numbers of this form, such as ``.3f``."""
+        if not form:
+            return str(self)
+        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
     def metrics(self, split: str, *, of: str = "") -> dict[str, float]:
         """Return value and interval as ``split/event/score``, ``..._low`` and ``..._high``.
 

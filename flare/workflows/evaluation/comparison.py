@@ -150,8 +150,7 @@ class Comparison:
         for name, (skill, tss, area) in scores.items():
             share = f", {100 * skill.value / best:.0f} % of the oracle's" if best > 0 else ""
             lines.append(
-                f"  {name}: BSS {skill.value:.3f} [{skill.low:.3f}, {skill.high:.3f}]{share}; "
-                f"TSS {tss.value:.3f} [{tss.low:.3f}, {tss.high:.3f}]; ROC area {area.value:.3f}"
+                f"  {name}: BSS {skill:.3f}{share}; TSS {tss:.3f}; ROC area {area.value:.3f}"
             )
         return lines
 
@@ -165,9 +164,7 @@ class Comparison:
 
 def _signed(score: Score) -> str:
     """Return a difference with its interval as text."""
-    if np.isnan(score.value):
-        return "undefined"
-    return f"{score.value:+.3f} [{score.low:+.3f}, {score.high:+.3f}]"
+    return "undefined" if np.isnan(score.value) else f"{score:+.3f}"
 
 
 def compare(

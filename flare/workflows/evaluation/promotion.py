@@ -243,9 +243,9 @@ def compared_lines(comparison: PairedComparison, synthetic: bool) -> list[str]:
     data = "synthetic " if synthetic else ""
     sign = "better" if comparison.gain.value >= 0 else "worse"
     return [
-        f"{data}validation {name} of the candidate {_interval(comparison.candidate)}, "
-        f"of {PRODUCTION} {_interval(comparison.incumbent)}",
-        f"the candidate is {sign} by {_interval(comparison.gain, signed=True)}, paired over "
+        f"{data}validation {name} of the candidate {comparison.candidate:.3f}, "
+        f"of {PRODUCTION} {comparison.incumbent:.3f}",
+        f"the candidate is {sign} by {comparison.gain:+.3f}, paired over "
         f"{comparison.n_active_regions} active regions, {comparison.gain.n} samples with "
         f"{comparison.gain.n_events} events",
     ]
@@ -290,8 +290,3 @@ def _named(event: str, score: str) -> str:
     """Return the name of a score in words, such as ``BSS of M1.0``."""
     name = title_of(score)
     return name if event_of(event, score) == FLUX else f"{name} of {event}"
-
-
-def _interval(score: Score, *, signed: bool = False) -> str:
-    form = "+.3f" if signed else ".3f"
-    return f"{score.value:{form}} [{score.low:{form}}, {score.high:{form}}]"

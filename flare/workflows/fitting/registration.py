@@ -74,8 +74,8 @@ class Trained:
         version = self.version
         lines = [
             f"{version.name} version {version.version} ({version.kind}), run {version.run_id}",
-            f"{synthetic}validation {CHOICE_EVENT} BSS {score.value:.3f} "
-            f"[{score.low:.3f}, {score.high:.3f}], {score.n} samples with {score.n_events} events",
+            f"{synthetic}validation {CHOICE_EVENT} BSS {score:.3f}, {score.n} samples with "
+            f"{score.n_events} events",
             f"score it on the test split: mlflow run . -e evaluate -P model={version.version}",
         ]
         if self.not_learned is not None:

@@ -66,17 +66,17 @@ class StudyResult:
             f"study {self.study}: {state_text(self.counts)}"
             + (f"; pruning saved {self.saved:.0%} of the epochs" if self.saved else ""),
             f"best, trial {self.best.number}: {synthetic}out-of-fold {self.objective.title} "
-            f"{with_interval(self.value)} ({better} is better; {self.value.n} samples, chosen "
+            f"{self.value:.4f} ({better} is better; {self.value.n} samples, chosen "
             f"from {self.counts.get('COMPLETE', 0)} trials)",
         ]
         if self.defaults is not None:
-            lines.append(f"defaults, trial 0: {with_interval(self.defaults)}; {self._verdict()}")
+            lines.append(f"defaults, trial 0: {self.defaults:.4f}; {self._verdict()}")
         return lines
 
     def _verdict(self) -> str:
         if self.difference is None:
             return "no trial was better than the defaults"
-        words = f"the best minus the defaults {with_interval(self.difference)}"
+        words = f"the best minus the defaults {self.difference:.4f}"
         low, high = self.difference.low, self.difference.high
         apart = high < 0 if self.objective.lower_is_better else low > 0
         if apart:
@@ -94,11 +94,6 @@ class StudyResult:
             metrics[f"{path}/defaults"] = self.defaults.value
         metrics |= {f"trials/{state.lower()}": float(n) for state, n in self.counts.items()}
         return {name: value for name, value in metrics.items() if np.isfinite(value)}
-
-
-def with_interval(one: Score) -> str:
-    """Return value and interval as text."""
-    return f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]"
 
 
 def counts_by_state(trials: Sequence[FrozenTrial]) -> dict[str, int]:
