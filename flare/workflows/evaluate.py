@@ -13,6 +13,7 @@ from flare.forecasters.base import Forecaster, Regions
 from flare.forecasters.references.oracle import oracle_of, true_probabilities
 from flare.forecasters.references.persistence import PERSISTENCE, persistence
 from flare.goes import EVENTS
+from flare.tracking.run import Run
 from flare.tracking.runs import start
 from flare.tracking.tags import SEEN_TAG
 from flare.verification.inputs import Observations
@@ -90,17 +91,23 @@ def run(config: EvaluateConfig) -> Evaluation:
             report=config.output_dir,
             run_id=tracked.id,
         )
-        report = Report(
-            title=f"{comparison.model} on {pack.name}, {rows.name} split",
-            summary=summary_of(evaluation),
-            sections=sections_of(evaluation),
-            figures=figures_of(evaluation),
-            files=files_of(evaluation),
-            synthetic=pack.synthetic,
-        )
-        with publishing(report, tracked, config.output_dir):
-            log_scores(tracked, evaluation, models=list(models))
+        _publish(evaluation, tracked, list(models))
     return evaluation
+
+
+def _publish(evaluation: Evaluation, tracked: Run, models: list[str]) -> None:
+    """Write the report, and log it with the scores."""
+    pack, split = evaluation.pack, evaluation.rows.name
+    report = Report(
+        title=f"{evaluation.comparison.model} on {pack.name}, {split} split",
+        summary=summary_of(evaluation),
+        sections=sections_of(evaluation),
+        figures=figures_of(evaluation),
+        files=files_of(evaluation),
+        synthetic=pack.synthetic,
+    )
+    with publishing(report, tracked, evaluation.report):
+        log_scores(tracked, evaluation, models=models)
 
 
 def _models(model: Resolved, pack: Pack, config: EvaluateConfig) -> dict[str, Resolved]:

@@ -86,11 +86,7 @@ def make_samples(table: pd.DataFrame, flares: FlareList | None, config: VerifyCo
     starts: Times = times + latency
     if flares is not None:
         check_covers(flares, starts, window)
-        if of is not None and not flares.region.any():
-            raise InputInvalid(
-                "the forecasts are of active regions, and no flare of the list has one; name its "
-                "column, -P event_columns=region=COLUMN,..., or pass -P by=disk"
-            )
+        _check_regions(table, flares)
         if config.overlap == "refuse":
             _check_overlap(table, window)
     methods = list(dict.fromkeys(table["method"]))
@@ -188,6 +184,14 @@ def _own_outcomes(table: pd.DataFrame, event: str, rows: NDArray[np.intp], n: in
     if np.isinf(lowest).any():
         raise InputInvalid(f"{int(np.isinf(lowest).sum())} samples have no outcome of {event}")
     return np.asarray(lowest == 1)
+
+
+def _check_regions(table: pd.DataFrame, flares: FlareList) -> None:
+    if (table["region"] != NO_REGION).any() and not flares.region.any():
+        raise InputInvalid(
+            "the forecasts are of active regions, and no flare of the list has one; name its "
+            "column, -P event_columns=region=COLUMN,..., or pass -P by=disk"
+        )
 
 
 def _check_overlap(table: pd.DataFrame, window: np.timedelta64) -> None:
