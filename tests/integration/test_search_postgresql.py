@@ -6,7 +6,7 @@ import pytest
 from postgresql_server import PostgreSQL, postgresql
 from search_processes import Searches, searches_in
 
-from flare.workflows.searching.storage import open_storage
+from flare.workflows.searching.storage import open_storage, quiet_optuna
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,7 @@ def searches(server, tmp_path, request):
 
 
 def test_processes_that_open_a_new_database_at_once_all_can_use_it(server):
+    quiet_optuna()
     address = server.new_database("at once")
     barrier, opened = threading.Barrier(6), []
 
