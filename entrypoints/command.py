@@ -53,9 +53,9 @@ def run_in_processes(
     name: str,
     config: TrainingConfig,
     lead: Callable[[TrainingConfig], None],
-    follow: Callable[[TrainingConfig], None],
+    run_worker: Callable[[TrainingConfig], None],
 ) -> None:
-    """Run ``lead`` in rank zero and ``follow`` in the other processes of a training.
+    """Run ``lead`` in rank zero and ``run_worker`` in the other processes of a training.
 
     With several devices and no launcher, this process starts them all as torchrun does.
     """
@@ -68,7 +68,7 @@ def run_in_processes(
         lead(config)
         return
     try:
-        follow(config)
+        run_worker(config)
     except FlareError as error:
         fail(f"{name}, rank {rank}", str(error))
 

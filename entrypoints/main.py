@@ -17,7 +17,7 @@ def main(config: MainConfig) -> None:
     def lead(config: MainConfig) -> None:
         show_whole_job(main.run(config))
 
-    run_in_processes("main", config, lead, main.follow)
+    run_in_processes("main", config, lead, main.run_worker)
 
 
 def show_whole_job(job: "WholeJob") -> None:

@@ -121,4 +121,4 @@ def _oracle_table(cards: "dict[str, Scorecard]") -> Table:
 
 
 def _with_interval(score: "Score") -> str:
-    return "-" if math.isnan(score.value) else f"{score:.2f}"
+    return "-" if math.isnan(score.value) else score.text(".2f")

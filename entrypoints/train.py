@@ -11,7 +11,7 @@ def main(config: TrainConfig) -> None:
     def lead(config: TrainConfig) -> None:
         print("\n".join(train.run(config).lines()))
 
-    run_in_processes("train", config, lead, train.follow)
+    run_in_processes("train", config, lead, train.run_worker)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def show_verification(verified: "Verified") -> None:
             scores = [result.get(event, name, score) for score in _SHOWN.values()]
             gained = "-"
             if name in against and not isnan(against[name][0].value):
-                gained = f"{against[name][0]:+.3f}"
+                gained = against[name][0].text("+.3f")
             texts = ("-" if isnan(score.value) else f"{score.value:z.3f}" for score in scores)
             table.add_row(name, str(scores[0].n), str(of.missing[name]), *texts, gained)
         console.print(table)

@@ -53,7 +53,7 @@ def save(forecaster: Forecaster, folder: Path) -> Path:
             "spec": asdict(forecaster.spec),
             "tuning": asdict(forecaster.postprocessing),
             "origin": asdict(forecaster.origin),
-            "training_inputs": inputs and asdict(inputs),
+            "training_inputs": None if inputs is None else asdict(inputs),
             "parts": parts,
             "sha256": {name: digest_of_file(draft / name) for name in _files(draft)},
         }

@@ -79,7 +79,7 @@ def legend(axes: Axes, place: Place = "best") -> None:
     axes.legend(fontsize=SMALL, loc=place, framealpha=0.9, edgecolor="none", labelcolor=INK)
 
 
-def legend_below(axes: Axes, *, of: Axes | None = None, ncols: int = 2) -> None:
+def legend_below(axes: Axes, *, of: Axes | None = None) -> None:
     """Draw the legend of these or other axes under the x label.
 
     A legend outside the figure's grid would overlap the caption.
@@ -90,7 +90,7 @@ def legend_below(axes: Axes, *, of: Axes | None = None, ncols: int = 2) -> None:
     inches = ScaledTranslation(-0.45, -0.42, figure.dpi_scale_trans)
     axes.legend(
         *(of or axes).get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0, 0),
-        bbox_transform=axes.transAxes + inches, ncols=ncols, fontsize=SMALL, frameon=False,
+        bbox_transform=axes.transAxes + inches, ncols=2, fontsize=SMALL, frameon=False,
         labelcolor=INK, columnspacing=1.2, handlelength=1.6, borderaxespad=0,
     )  # fmt: skip
 

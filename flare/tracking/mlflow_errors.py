@@ -109,7 +109,7 @@ _AWAY = r"failed with exception|timed? ?out|connection (refused|aborted|reset)"
 
 
 @contextmanager
-def answering(*kinds: type[Exception], address: str | None = None) -> Iterator[None]:
+def as_unavailable(*kinds: type[Exception], address: str | None = None) -> Iterator[None]:
     """Raise errors of MLflow and its database, and those of ``kinds``, as TrackingUnavailable.
 
     ``address`` is the server's, by default the one that runs are logged to.
@@ -124,8 +124,8 @@ def answering(*kinds: type[Exception], address: str | None = None) -> Iterator[N
 def absent_as_none(
     call: Callable[[], Result], *kinds: type[Exception], address: str | None = None
 ) -> Result | None:
-    """Return the result of a call, None where MLflow has no such thing; see ``answering``."""
-    with answering(*kinds, address=address):
+    """Return the result of a call, None where MLflow has no such thing; see ``as_unavailable``."""
+    with as_unavailable(*kinds, address=address):
         try:
             return call()
         except MlflowException as error:

@@ -34,7 +34,7 @@ from flare.forecasters.base import Forecaster
 from flare.forecasters.ensemble import EnsembleForecaster
 from flare.forecasters.storage import load, read_description, save
 from flare.sample import N_CHANNELS, N_STEPS, Cube
-from flare.tracking.mlflow_errors import answering, retry
+from flare.tracking.mlflow_errors import as_unavailable, retry
 from flare.tracking.registry import RegisteredVersion
 from flare.tracking.run import ModelScores, Run
 from flare.tracking.run_log import MODEL, RunLog, metrics_of
@@ -116,7 +116,7 @@ def register_stored_model(run_log: RunLog) -> tuple[RegisteredVersion, Forecaste
         ) from error
     forecaster, client = load(folder / FORECASTER_ARTIFACT), MlflowClient()
     registered = _register(client, run_id, folder, registration, forecaster)
-    with answering():
+    with as_unavailable():
         client.set_terminated(run_id, "FINISHED")
     with suppress(MlflowException):  # the tag may not be there
         client.delete_tag(run_id, ERROR_TAG)
@@ -135,7 +135,7 @@ def _register(
     What an interrupted attempt has logged and registered of the same forecaster is used.
     """
     digest = str(read_description(folder / FORECASTER_ARTIFACT)["digest"])
-    with answering(RequestException), _quiet():
+    with as_unavailable(RequestException), _quiet():
         logged = retry(lambda: _logged_before(client, run_id, digest)) or retry(
             lambda: _log_model(client, run_id, folder, registration, forecaster, digest)
         )

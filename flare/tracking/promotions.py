@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.tracking.context import registry as run_context
 
 from flare.errors import ModelNotFound
-from flare.tracking.mlflow_errors import absent_as_none, answering
+from flare.tracking.mlflow_errors import absent_as_none, as_unavailable
 from flare.tracking.registry import RegisteredVersion, production_version, version_tags, versions
 from flare.tracking.tags import PRODUCTION
 
@@ -75,7 +75,7 @@ def move_production(
         "run_id": run_id,
         "scores": dict(scores or {}),
     }
-    with answering():
+    with as_unavailable():
         number, now = str(version.version), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         client.set_model_version_tag(version.name, number, _PROMOTED_AT, now)
         client.set_registered_model_alias(version.name, PRODUCTION, number)

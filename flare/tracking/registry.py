@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from flare.errors import ModelNotFound, TrackingUnavailable
 from flare.forecasters.storage import DESCRIPTION
-from flare.tracking.mlflow_errors import absent_as_none, answering, is_absent, refusal, retry
+from flare.tracking.mlflow_errors import absent_as_none, as_unavailable, is_absent, refusal, retry
 from flare.tracking.store import check_model_location, connect, database_file
 from flare.tracking.tags import FORECASTER_ARTIFACT, KIND_TAG, PRODUCTION
 
@@ -100,7 +100,7 @@ def get_version(name: str, version: int) -> RegisteredVersion:
 
 def versions(name: str) -> list[RegisteredVersion]:
     """Return all versions of a model, newest first; an empty list where there is no such model."""
-    with answering():
+    with as_unavailable():
         result = map(
             RegisteredVersion.of_mlflow, MlflowClient().search_model_versions(f"name='{name}'")
         )
@@ -128,21 +128,21 @@ def version_of_run(name: str, run_id: str) -> RegisteredVersion:
 
 def version_tags(version: RegisteredVersion) -> dict[str, str]:
     """Return the tags of a version."""
-    with answering():
+    with as_unavailable():
         stored = MlflowClient().get_model_version(version.name, str(version.version))
     return dict(stored.tags)
 
 
 def tag_version(version: RegisteredVersion, tags: dict[str, str]) -> None:
     """Set tags of a version; an older value of the same key is replaced."""
-    with answering():
+    with as_unavailable():
         for key, value in tags.items():
             MlflowClient().set_model_version_tag(version.name, str(version.version), key, value)
 
 
 def describe_version(name: str, version: int, markdown: str) -> None:
     """Set the description that the registry shows on the page of a version."""
-    with answering():
+    with as_unavailable():
         retry(lambda: MlflowClient().update_model_version(name, str(version), markdown))
 
 
@@ -181,7 +181,7 @@ def put_run_text(version: RegisteredVersion, text: str, name: str) -> None:
     """
     if version.run_id is None:
         return
-    with answering(OSError):
+    with as_unavailable(OSError):
         try:
             MlflowClient().log_text(version.run_id, text, name)
         except MlflowException as error:
@@ -190,7 +190,9 @@ def put_run_text(version: RegisteredVersion, text: str, name: str) -> None:
             log.warning(
                 "run %s of version %d is gone (deleted, or purged by `mlflow gc`): %s is not "
                 "stored with it",
-                *(version.run_id, version.version, name),
+                version.run_id,
+                version.version,
+                name,
             )
 
 

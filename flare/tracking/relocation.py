@@ -10,7 +10,7 @@ from mlflow.entities import ViewType
 from sqlalchemy import URL, Connection, MetaData, Table, create_engine, select, update
 
 from flare.files import atomic_folder
-from flare.tracking.mlflow_errors import answering
+from flare.tracking.mlflow_errors import as_unavailable
 from flare.tracking.run_log import is_running, read_info, runs_dir
 from flare.tracking.store import ARTIFACTS, connect, database_file, former_project, local_path
 
@@ -43,12 +43,12 @@ def relocate() -> list[Relocated]:
     database = database_file(mlflow.get_tracking_uri())
     if database is None or not database.exists():
         return []
-    with answering(OSError):
+    with as_unavailable(OSError):
         experiments = MlflowClient().search_experiments(view_type=ViewType.ALL)
     places = [former_project(str(one.artifact_location), database) for one in experiments]
     engine = create_engine(URL.create("sqlite", database=str(database)))
     try:
-        with answering(OSError), engine.begin() as connection:
+        with as_unavailable(OSError), engine.begin() as connection:
             return [
                 _relocate(connection, old, database)
                 for old in dict.fromkeys(place for place in places if place is not None)

@@ -10,7 +10,7 @@ from mlflow.entities import LifecycleStage, Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from flare.errors import ConfigInvalid, ModelNotFound, PlaceInUse, TrackingUnavailable
-from flare.tracking.mlflow_errors import absent_as_none, answering, patience
+from flare.tracking.mlflow_errors import absent_as_none, as_unavailable, patience
 from flare.tracking.run_log import RunInfo, RunLog, is_running, read_info, runs_dir
 from flare.tracking.store import database_file, experiment_of_new_runs
 from flare.tracking.tags import ENTRY_TAG, ERROR_TAG, RESUMED_TAG, STATE_TAG, TRIAL_TAG
@@ -64,7 +64,7 @@ def newest_unfinished(entry: str, params: Mapping[str, object]) -> str | None:
 
     ``params`` are as they would be logged, where another spelling of the same value is the same.
     """
-    with answering():
+    with as_unavailable():
         experiment = experiment_of_new_runs()
         if experiment is None:
             return None
@@ -136,7 +136,7 @@ def mark_unused(made: str | None, resume: str) -> None:
 def already_logged(client: MlflowClient, run_id: str) -> dict[str, tuple[int, float]]:
     """Return the last step of every metric of a run, and its value."""
     last = {}
-    with answering():
+    with as_unavailable():
         for name in client.get_run(run_id).data.metrics:
             history = client.get_metric_history(run_id, name)
             newest = max(history, key=lambda one: (one.step, one.timestamp))
@@ -153,7 +153,7 @@ def end_lost_children(parent_id: str, states: Mapping[int, str]) -> None:
     client = MlflowClient()
     of_state = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
     below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent_id}'"
-    with answering():
+    with as_unavailable():
         experiment = client.get_run(parent_id).info.experiment_id
         for unfinished in ("attributes.status = 'RUNNING'", f"tags.`{STATE_TAG}` = 'RUNNING'"):
             words = f"{below} and {unfinished}"

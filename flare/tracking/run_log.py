@@ -113,9 +113,12 @@ class RunLog:
         if database_file(info.tracking_uri) is None:
             self._file = (self.folder / LOG).open("a+b", buffering=0)
             self._size = self._file.tell()
-            if self._size and (self._file.seek(-1, os.SEEK_END), self._file.read())[1] != b"\n":
-                log.warning("the last line of %s was cut off: its values are lost", self._file.name)
-                self._write(b"\n")  # such a line is skipped
+            if self._size:
+                self._file.seek(-1, os.SEEK_END)
+                if self._file.read() != b"\n":
+                    path = self._file.name
+                    log.warning("the last line of %s was cut off: its values are lost", path)
+                    self._write(b"\n")  # such a line is skipped
             self._thread = threading.Thread(target=self._work, name="MLflow sender", daemon=True)
             self._thread.start()
 

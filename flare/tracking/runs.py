@@ -22,7 +22,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from flare.errors import FlareError, TrackingUnavailable
-from flare.tracking.mlflow_errors import answering, patience, refusal, retry
+from flare.tracking.mlflow_errors import as_unavailable, patience, refusal, retry
 from flare.tracking.resume import already_logged, check_resumable, mark_unused
 from flare.tracking.run import Run, now, texts
 from flare.tracking.run_log import RunInfo, RunLog
@@ -72,7 +72,7 @@ def start(
     connect(make=True)
     if resume is not None:
         check_resumable(resume, entry, finished=reopen)
-        with answering():
+        with as_unavailable():
             mark_unused(os.environ.pop("MLFLOW_RUN_ID", None), resume)
     run = _open(entry, name, {ENTRY_TAG: entry, **git_tags(), **(tags or {})}, resume, watch)
     try:
@@ -82,7 +82,7 @@ def start(
             if run.log.rejected:
                 raise TrackingUnavailable(run.log.rejected[0])
     finally:
-        with suppress(MlflowException), _asking_once(run.log.unsent):
+        with suppress(MlflowException), _without_retries(run.log.unsent):
             mlflow.end_run(run.status)
 
 
@@ -95,7 +95,7 @@ def start_child(
     It has its parameters and tags from its start. It ends as ``start`` says; the error is raised.
     """
     connect()
-    with answering():
+    with as_unavailable():
         client = MlflowClient()
         experiment = _experiment_of(parent_id)
         all_tags = texts({MLFLOW_PARENT_RUN_ID: parent_id, **tags})
@@ -116,7 +116,7 @@ def _open(
     entry: str, name: str, tags: Mapping[str, object], resume: str | None, watch: bool
 ) -> Run:
     # OSError: a SQLite file in a folder that cannot be made.
-    with answering(OSError), warnings.catch_warnings():
+    with as_unavailable(OSError), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         opened = mlflow.start_run(
             run_id=resume,
@@ -146,7 +146,7 @@ def _until_end(run: Run) -> Iterator[None]:
     """End a run after the block: FINISHED, FAILED or KILLED, with the reason as a tag."""
     reason = ""
     try:
-        with answering():
+        with as_unavailable():
             yield
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
@@ -174,12 +174,13 @@ def _end(run: Run, reason: str) -> None:
         log.warning(
             "MLflow at %s lacks a part of this run, which is stored in %s; send it with "
             "`python -m entrypoints.resend`",
-            *(mlflow.get_tracking_uri(), run.local),
+            mlflow.get_tracking_uri(),
+            run.local,
         )
 
 
 @contextmanager
-def _asking_once(away: bool) -> Iterator[None]:
+def _without_retries(away: bool) -> Iterator[None]:
     """Let MLflow try only once, and not for long, if the server is away."""
     names = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
     before = {name: os.environ[name] for name in names if away and name in os.environ}

@@ -25,7 +25,7 @@ from sqlalchemy.exc import ArgumentError
 
 from flare.errors import TrackingUnavailable
 from flare.files import locked
-from flare.tracking.mlflow_errors import answering
+from flare.tracking.mlflow_errors import as_unavailable
 
 ARTIFACTS = "mlruns"
 
@@ -56,7 +56,7 @@ def connect(tracking_uri: str | None = None, *, make: bool = False) -> None:
     address = mlflow.get_tracking_uri()
     if (plain := plain_address(address)) != address:
         mlflow.set_tracking_uri(plain)
-    with answering(OSError):
+    with as_unavailable(OSError):
         check_store(plain, make=make)
 
 
@@ -252,7 +252,7 @@ def local_path(location: str | None) -> Path | None:
 if __name__ == "__main__":
     try:
         connect(make=True)  # before several runs start at once
-        with answering():
+        with as_unavailable():
             if sys.argv[1:] == ["experiment"]:  # for the address of the UI
                 sys.stdout.write(experiment_of_new_runs() or "0")
     except TrackingUnavailable as error:

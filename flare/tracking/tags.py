@@ -10,7 +10,7 @@ KIND_TAG = "flare.kind"
 ERROR_TAG = "flare.error"
 #: On the trials of a search: their states, as Optuna names them, and why they were pruned.
 STATE_TAG, PRUNED_TAG = "optuna.state", "flare.pruned"
-#: On a search, its trials and the version that it found: the study and the trial's number.
+#: On a search, its trials and the version that it registered: the study and the trial's number.
 STUDY_TAG, TRIAL_TAG = "flare.study", "flare.trial"
 #: On such a version: the regions that the search was scored on.
 SEARCHED_TAG = "flare.searched_on"

@@ -15,7 +15,7 @@ from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from flare.errors import TrackingUnavailable
-from flare.tracking.mlflow_errors import answering, is_absent
+from flare.tracking.mlflow_errors import as_unavailable, is_absent
 from flare.tracking.registry import RegisteredVersion, run_text, tag_version, version_tags
 from flare.tracking.tags import DATA_TAG, MODEL_CARD, SYNTHETIC_TAG, TEST_SCORES, VALIDATION_SCORES
 
@@ -69,7 +69,7 @@ def details_of(run_id: str | None, *, version: RegisteredVersion | None = None) 
     if run_id is None:
         return details
     try:
-        with answering():
+        with as_unavailable():
             parameters = dict(MlflowClient().get_run(run_id).data.params)
         scores, scores_on, reliability = _scores(run_id, tags)
         card = run_text(run_id, MODEL_CARD)
@@ -98,7 +98,7 @@ def log_verification(
         step = int(month.replace("-", ""))
         values.append(Metric(name, value, int(begin.timestamp() * 1000), step))
     if version.run_id is not None:
-        with answering():
+        with as_unavailable():
             try:
                 MlflowClient().log_batch(version.run_id, metrics=values)
             except MlflowException as error:

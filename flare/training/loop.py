@@ -69,7 +69,9 @@ class Training:
         self.options, self.augment, self.stop, self.progress = options, augment, stop, progress
         self.choose_epoch, self.checkpoint = choose_epoch, checkpoint
         self.train = train.cache_on_device(fabric.device)
-        self.validation = validation and validation.cache_on_device(fabric.device)
+        self.validation = None
+        if validation is not None:
+            self.validation = validation.cache_on_device(fabric.device)
         self.average: AveragedModel | None = None
         if options.ema > 0:
             self.average = AveragedModel(

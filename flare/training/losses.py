@@ -49,15 +49,15 @@ def huber(flux: Tensor, observed: Tensor) -> Tensor:
     return functional.huber_loss(middle(flux), observed, delta=HUBER_DELTA)
 
 
-def pinball(flux: Tensor, observed: Tensor, level: float = INTERVAL_LEVEL) -> Tensor:
+def pinball(flux: Tensor, observed: Tensor) -> Tensor:
     """Return twice the pinball loss, summed over three quantiles.
 
-    2 max(q (y - f), (q - 1)(y - f)) for q of (1 - level) / 2, 1/2 and (1 + level) / 2. Each is
-    minimal for that quantile of the label; the middle one equals ``absolute``, so that the weight
-    of the events means the same, and is the only one for a network with one quantile. Source:
-    Koenker and Bassett 1978, doi:10.2307/1913643.
+    2 max(q (y - f), (q - 1)(y - f)) for q of (1 - L) / 2, 1/2 and (1 + L) / 2, with the L of
+    ``INTERVAL_LEVEL``. Each is minimal for that quantile of the label; the middle one equals
+    ``absolute``, so that the weight of the events means the same, and is the only one for a network
+    with one quantile. Source: Koenker and Bassett 1978, doi:10.2307/1913643.
     """
-    levels = {1: (0.5,), 3: ((1 - level) / 2, 0.5, (1 + level) / 2)}
+    levels = {1: (0.5,), 3: ((1 - INTERVAL_LEVEL) / 2, 0.5, (1 + INTERVAL_LEVEL) / 2)}
     quantiles = flux.new_tensor(levels[flux.shape[1]])  # (Q,)
     above = observed[:, None] - flux  # (B, Q)
     costs = torch.maximum(quantiles * above, (quantiles - 1) * above)
@@ -88,6 +88,8 @@ def weighted_cross_entropy(
     logits: Tensor, events: Tensor, rates: Sequence[float], balance: float
 ) -> Tensor:
     """Return the cross-entropy with weight w for events and logits shifted by ln w.
+
+    ``logits`` and ``events`` are (B, E), ``rates`` (E,).
 
     -[w y ln q + (1 - y) ln(1 - q)] / (1 + r (w - 1)) with w = ((1 - r) / r)^balance, r the rate of
     the event among the sampled rows, and q = sigma(z + ln w). Balance 0 is the cross-entropy; 1
@@ -122,6 +124,8 @@ def focal(logits: Tensor, events: Tensor, gamma: float) -> Tensor:
 
 def score_oriented(logits: Tensor, events: Tensor, rates: Sequence[float]) -> Tensor:
     """Return 1 - the true skill statistic expected for a threshold that is uniform on 0..1.
+
+    ``logits`` and ``events`` are (B, E), ``rates`` (E,).
 
     A probability p exceeds a uniform threshold with probability p. So the expected contingency
     table has misses sum y (1 - p) and false alarms sum (1 - y) p, and

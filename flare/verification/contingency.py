@@ -42,17 +42,17 @@ class ContingencyTable:
 
     @property
     def non_events(self) -> float | FloatArray:
-        """N: how often it did not."""
+        """N: the number of non-events."""
         return self.false_alarms + self.correct_negatives
 
     @property
     def alarms(self) -> float | FloatArray:
-        """How often it was forecast."""
+        """The number of events that were forecast."""
         return self.hits + self.false_alarms
 
     @property
     def total(self) -> float | FloatArray:
-        """All forecasts."""
+        """The number of forecasts."""
         return self.events + self.non_events
 
 

@@ -59,10 +59,8 @@ class Score:
     n: int
     n_events: int
 
-    def __format__(self, form: str) -> str:
-        """Return value and interval with numbers of this form, such as ``.3f``."""
-        if not form:
-            return str(self)
+    def text(self, form: str = ".3f") -> str:
+        """Return value and interval as text, with numbers of this form."""
         return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
     def metrics(self, split: str, *, of: str = "") -> dict[str, float]:

@@ -79,9 +79,9 @@ def run(config: MainConfig) -> WholeJob:
     return WholeJob(forest, network, evaluation, promoted, forecasts, seconds)
 
 
-def follow(config: MainConfig) -> None:
-    """Train in step with rank zero: the part of every other process; see ``train.follow``."""
-    train.follow(_part(TrainConfig, config))
+def run_worker(config: MainConfig) -> None:
+    """Train in step with rank zero: the part of every other process; see ``train.run_worker``."""
+    train.run_worker(_part(TrainConfig, config))
 
 
 def _promote(config: PromoteConfig) -> Promoted | None:

@@ -45,7 +45,7 @@ def compare_models(outer: Run, studies: Sequence[StudyResult], config: SearchCon
     data = training_rows(config)
     for one in ordered:
         row = {"model": one.model, "trial": one.best.number, **vars(one.value)}
-        line = f"{one.model}: {one.objective.title} {one.value:.4f}"
+        line = f"{one.model}: {one.objective.title} {one.value.text('.4f')}"
         if one is not first and one.forecasts is not None and first.forecasts is not None:
             difference = paired_difference(
                 one.forecasts, first.forecasts, data, one.objective, resamples=config.resamples
@@ -55,7 +55,7 @@ def compare_models(outer: Run, studies: Sequence[StudyResult], config: SearchCon
                 "difference_low": difference.low,
                 "difference_high": difference.high,
             }
-            line += f", minus {first.model} {difference:.4f}"
+            line += f", minus {first.model} {difference.text('.4f')}"
         rows.append(row)
         lines.append(line)
     outer.log_text(pd.DataFrame(rows).to_csv(index=False), "models.csv")

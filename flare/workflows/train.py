@@ -63,7 +63,7 @@ def run(config: TrainConfig) -> Trained:
         return trained
 
 
-def follow(config: TrainConfig) -> None:
+def run_worker(config: TrainConfig) -> None:
     """Train in step with rank zero, which runs ``run``: the part of every other process."""
     log.setLevel(logging.ERROR)
     fabric_for(config)  # waits until rank zero has prepared the data

@@ -180,7 +180,7 @@ def _log_to_version(
     }
     for score in scores:
         if (score.event, score.name) in TAGGED and np.isfinite(score.value):
-            tags[f"flare.{VERIFIED}_{score.name}"] = f"{score:.6f}"
+            tags[f"flare.{VERIFIED}_{score.name}"] = score.text(".6f")
             tags[f"flare.{VERIFIED}_n_events"] = str(score.n_events)
     assert model.version is not None  # it was checked
     log_verification(model.version, headline_metrics(scores, VERIFIED), monthly, tags)

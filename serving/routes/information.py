@@ -1,4 +1,4 @@
-"""The endpoints that inform: health, the model, the history, metrics, an example input."""
+"""The endpoints that inform: health, the history, metrics, an example input."""
 
 import io
 from datetime import UTC, datetime

@@ -286,7 +286,7 @@ def test_a_search_without_a_single_event_says_so(searched, newest, tmp_path):
 @pytest.mark.parametrize(
     ("storage", "error", "words"),
     [
-        ("not an address", ConfigInvalid, "is no address of a database"),
+        ("not an address", ConfigInvalid, "is not an address of a database"),
         ("mysql://someone:secret@127.0.0.1:1/x", ConfigInvalid, "a driver that is not installed"),
         ("postgresql://someone:secret@127.0.0.1:1/x", StorageUnavailable, "does not answer"),
         ("sqlite:///{path}/text.db", StorageUnavailable, "not a database"),

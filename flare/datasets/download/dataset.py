@@ -241,7 +241,10 @@ def _unpack_and_count(
         size, seconds = size_text(done.n_bytes), time.monotonic() - began
         log.info(
             "unpacked %d files, %s, in %.0f s; other files left out: %d",
-            *(done.files, size, seconds, done.ignored),
+            done.files,
+            size,
+            seconds,
+            done.ignored,
         )
     except DatasetInvalid as error:
         what = "this archive is unsafe or damaged: " if isinstance(error, ArchiveInvalid) else ""

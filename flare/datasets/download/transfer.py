@@ -109,12 +109,7 @@ class Transfer:
                     times = "1 attempt" if failures == 1 else f"{failures} attempts"
                     saved = f"; {size_text(self.received)} saved" if self.received else ""
                     raise MirrorFailed(f"{reason} ({times}{saved})") from error
-                retry_after = getattr(error, "retry_after", 0.0)
-                pause = max(min(_MAX_PAUSE, 2.0 ** (failures - 1)), retry_after)
-                log.info(
-                    "%s; attempt %d of %d in %.0f s", reason, failures + 1, self.attempts, pause
-                )
-                sleep(pause)
+                self._pause(reason, failures, getattr(error, "retry_after", 0.0))
         self.partial.replace(self.path)
         self._validator_file.unlink()
 

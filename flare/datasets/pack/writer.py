@@ -78,7 +78,7 @@ def pack(
     Raises
     ------
     DatasetNotFound
-        There is no dataset.
+        There is no dataset, or no folder of images.
     DatasetInvalid
         A table cannot be trusted, no image can be used, or ``dest`` holds something else.
     DiskTooSmall
@@ -91,6 +91,7 @@ def pack(
     tables = {split: read_table(data_dir, split) for split in available_splits(data_dir)}
     if dest.exists() and not (dest / DESCRIPTION).is_file() and any(dest.iterdir()):
         raise DatasetInvalid(f"{dest} holds something other than a pack; choose another pack_dir")
+    _check_folders(data_dir, tables)
     n_bytes = sum(map(len, tables.values())) * row_bytes(image_size)
     require_space(dest, n_bytes, "the pack", instead="halve image_size, or choose another pack_dir")
     files = listing_fingerprint(data_dir)  # first, so that a change while reading is noticed
@@ -100,6 +101,16 @@ def pack(
         for split in tables:
             sync(folder / split / CUBES)
     return replace(made, folder=dest)
+
+
+def _check_folders(data_dir: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Raise DatasetNotFound for a split without a single folder of images."""
+    for split, table in tables.items():
+        if not any(folder.is_dir() for folder in table["folder"]):
+            raise DatasetNotFound(
+                f"{find_table(data_dir, split)} lists {len(table)} samples, but no folder of "
+                f"images is there, such as {table['folder'][0]}; copy them next to the table"
+            )
 
 
 def _store(

@@ -62,8 +62,8 @@ class Finding:
     example: str | None = None
 
 
+#: The samples, files or folders that a check concerns, by the name of the check.
 Cases = Mapping[str, Sequence[str]]
-"""The samples, files or folders that a check concerns, by the name of the check."""
 
 
 def gather(parts: Iterable[Cases]) -> dict[str, Finding]:

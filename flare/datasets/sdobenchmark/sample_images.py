@@ -17,15 +17,15 @@ from flare.images.planes import (
 from flare.sample import CHANNELS, IMAGE_SIZE, Cube
 
 
-def read_sample(folder: Path, start: datetime, *, size: int = IMAGE_SIZE) -> SampleRead:
+def read_sample(folder: Path, start: datetime) -> SampleRead:
     """Read the images of one sample.
 
     A folder that does not exist is a sample without images.
 
-    ``start`` of the input window is UTC without a zone; an edge of other than ``size`` pixels is
+    ``start`` of the input window is UTC without a zone; images of other than 256 pixels are
     rejected.
     """
-    return read_images(folder, start, size=size)[0]
+    return read_images(folder, start)[0]
 
 
 def read_images(

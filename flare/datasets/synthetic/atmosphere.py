@@ -7,6 +7,7 @@ quiet Sun and of a core, and how far each channel faded from 2010 to 2017, for w
 no correction, were measured on SDOBenchmark's images.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,6 +43,8 @@ class Instant:
     heating: float
     corona: float
     mission: float
+    _quiet: dict[float, F32] = dataclasses.field(default_factory=dict, init=False, compare=False)
+    _threads: dict[float, F32] = dataclasses.field(default_factory=dict, init=False, compare=False)
 
     @cached_property
     def texture(self) -> F32:
@@ -65,14 +68,6 @@ class Instant:
         if heat not in self._threads:
             self._threads[heat] = self.loops.image(heat, self.hours)
         return self._threads[heat]
-
-    @cached_property
-    def _quiet(self) -> dict[float, F32]:
-        return {}
-
-    @cached_property
-    def _threads(self) -> dict[float, F32]:
-        return {}
 
     @cached_property
     def kernels(self) -> F32:

@@ -15,7 +15,7 @@ from flare.cores import usable_cores
 from flare.datasets.synthetic.flares import LEVELS
 from flare.datasets.synthetic.region import SPLITS, Region, Window, make_region, make_regions
 from flare.datasets.synthetic.render import Images, Surroundings
-from flare.errors import DatasetInvalid
+from flare.errors import ConfigInvalid, DatasetInvalid
 from flare.files import atomic_folder, require_space
 from flare.goes import CLASS_LETTERS, QUIET_FLUX, class_letter
 from flare.parallel import Progress, map_in_order
@@ -24,6 +24,8 @@ from flare.sample import CHANNELS, STEP_OFFSETS_MINUTES
 GENERATOR_VERSION = 2
 BYTES_PER_SAMPLE = 450_000
 JPEG_QUALITY = 75
+#: How the regions of the test split are chosen.
+TEST_CHOICES = ("as_observed", "selected")
 
 _IMAGE_DESCRIPTION = 0x010E  # EXIF tag
 _FLAGGED_REMARK = "flagged: synthetic image of doubtful quality"
@@ -68,9 +70,22 @@ def synthesize(
     probabilities are right there, or ``selected`` by their labels as SDOBenchmark's were, with
     three times as many M1.0 events as in training.
 
-    Raises DatasetInvalid: ``dest`` exists; DiskTooSmall: the disk has too little space for it;
-    PlaceInUse: another process is making ``dest``.
+    Raises
+    ------
+    ConfigInvalid
+        ``difficulty`` or ``test`` is another word, or a split has no sample.
+    DatasetInvalid
+        ``dest`` exists.
+    DiskTooSmall
+        The disk has too little space for it.
+    PlaceInUse
+        Another process is making ``dest``.
     """
+    for name, value, choices in (("difficulty", difficulty, LEVELS), ("test", test, TEST_CHOICES)):
+        if value not in choices:
+            raise ConfigInvalid(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+    if min(n_training, n_test) < 1:
+        raise ConfigInvalid(f"{n_training} and {n_test} samples; each split needs at least 1")
     dest = Path(dest)
     _refuse_existing(dest)
     sizes = {"training": n_training, "test": n_test}

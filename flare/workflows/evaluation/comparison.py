@@ -150,7 +150,7 @@ class Comparison:
         for name, (skill, tss, area) in scores.items():
             share = f", {100 * skill.value / best:.0f} % of the oracle's" if best > 0 else ""
             lines.append(
-                f"  {name}: BSS {skill:.3f}{share}; TSS {tss:.3f}; ROC area {area.value:.3f}"
+                f"  {name}: BSS {skill.text()}{share}; TSS {tss.text()}; ROC area {area.value:.3f}"
             )
         return lines
 
@@ -164,7 +164,7 @@ class Comparison:
 
 def _signed(score: Score) -> str:
     """Return a difference with its interval as text."""
-    return "undefined" if np.isnan(score.value) else f"{score:+.3f}"
+    return "undefined" if np.isnan(score.value) else score.text("+.3f")
 
 
 def compare(

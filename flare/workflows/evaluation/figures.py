@@ -79,7 +79,8 @@ def _of_forecasts(evaluation: Evaluation) -> dict[str, Figure]:
     threshold = forecasts[model].thresholds[HEADLINE_EVENT]
     regions = table["active_region"].to_numpy(dtype=np.int64)
     weights = region_weights(regions, n_resamples=1000, seed=0)
-    shown = [name for name in forecasts if name in (FOREST, list(forecasts)[1], ORACLE)]
+    second = list(forecasts)[1]  # the model to compare with, or else the first reference
+    shown = [name for name in forecasts if name in (second, FOREST, ORACLE)]
     references = {name: forecasts[name].probability_of(HEADLINE_EVENT) for name in shown}
     scale = LABEL_SCALES[evaluation.scale]
     shift = np.log10(scale)

@@ -243,9 +243,9 @@ def compared_lines(comparison: PairedComparison, synthetic: bool) -> list[str]:
     data = "synthetic " if synthetic else ""
     sign = "better" if comparison.gain.value >= 0 else "worse"
     return [
-        f"{data}validation {name} of the candidate {comparison.candidate:.3f}, "
-        f"of {PRODUCTION} {comparison.incumbent:.3f}",
-        f"the candidate is {sign} by {comparison.gain:+.3f}, paired over "
+        f"{data}validation {name} of the candidate {comparison.candidate.text()}, "
+        f"of {PRODUCTION} {comparison.incumbent.text()}",
+        f"the candidate is {sign} by {comparison.gain.text('+.3f')}, paired over "
         f"{comparison.n_active_regions} active regions, {comparison.gain.n} samples with "
         f"{comparison.gain.n_events} events",
     ]

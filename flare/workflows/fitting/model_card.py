@@ -226,7 +226,7 @@ def _cell(score: Score) -> str:
         return "-"
     if math.isnan(score.low):
         return f"{score.value:z.3f}"
-    return f"{score:z.3f}"
+    return score.text("z.3f")
 
 
 #: The scores that versions are tagged with and promoted by: higher is better.

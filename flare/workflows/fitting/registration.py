@@ -74,7 +74,7 @@ class Trained:
         version = self.version
         lines = [
             f"{version.name} version {version.version} ({version.kind}), run {version.run_id}",
-            f"{synthetic}validation {CHOICE_EVENT} BSS {score:.3f}, {score.n} samples with "
+            f"{synthetic}validation {CHOICE_EVENT} BSS {score.text()}, {score.n} samples with "
             f"{score.n_events} events",
             f"score it on the test split: mlflow run . -e evaluate -P model={version.version}",
         ]

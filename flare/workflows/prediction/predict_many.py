@@ -114,7 +114,8 @@ def _fill(
     if resumed:
         log.info("resuming: %d of %d samples are done", resumed, len(listing))
     starts = range(0, len(listing), BATCH)
-    left = range(len(starts))[shard.first :: shard.step][-(-resumed // BATCH) :]
+    done = -(-resumed // BATCH)  # batches
+    left = range(len(starts))[shard.first :: shard.step][done:]
     entries = {n: listing.entries[starts[n] : starts[n] + BATCH] for n in left if n not in known}
     sources = [[(entry.folder, entry.start) for entry in batch] for batch in entries.values()]
     numbers = {entry.active_region for entry in listing.entries if entry.active_region is not None}

@@ -63,7 +63,7 @@ def open_storage(url: str, *, heartbeat: int) -> RDBStorage:
         address = make_url(url or DEFAULT_STORAGE)
     except ArgumentError as error:
         raise ConfigInvalid(
-            f"storage={url} is no address of a database; write sqlite:///FILE or "
+            f"storage={url} is not an address of a database; write sqlite:///FILE or "
             "postgresql://USER@HOST/NAME"
         ) from error
     shown, file = shown_storage(url), sqlite_file(address)

@@ -49,7 +49,7 @@ RUN = "flare:run"
 OUTCOME = "flare:outcome"
 #: Of a study: what its trials have in common, and which process leads it.
 _CONDITIONS, _LEADER = "flare:conditions", "flare:leader"
-#: Seconds after which only one of two processes that took the lead together has it.
+#: Seconds to wait after taking the lead: of two processes that do so at once, the later has it.
 _UNDECIDED = 1.0
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -85,7 +85,7 @@ class SharedStudy:
         self._url = shown_storage(storage.url)
         self._me = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
         self._finishing = False
-        with self._alone():
+        with self._locked():
             self.study = self.ask_storage(
                 lambda: optuna.create_study(
                     study_name=name,
@@ -114,7 +114,7 @@ class SharedStudy:
             raise ConfigInvalid(
                 f"study {self.name} in {self._url} is of another {' and '.join(other)}"
                 f"{f' ({details})' if details else ''}; give another study, or the parameters that "
-                "it was begun with"
+                "it was started with"
             )
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class SharedStudy:
     def claim(self, total: int) -> optuna.Trial | None:
         """Take the next waiting trial among the first ``total``; None if no trial waits."""
         self.fail_lost_trials()
-        with self._alone():
+        with self._locked():
             waiting = (one for one in self.trials()[:total] if one.state == TrialState.WAITING)
             mine = next((one for one in waiting if self._take(one.number)), None)
         if mine is None:
@@ -157,7 +157,7 @@ class SharedStudy:
         self.study.sampler = self._sampler(integer_seed(self._seed, Stream.SEARCH, mine.number))
         return optuna.Trial(self.study, self._trial_id(mine.number))
 
-    def _alone(self) -> AbstractContextManager[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         """Keep other processes from changing states of trials: SQLite locks no row for reading."""
         file = sqlite_file(self.storage.url)
         return nullcontext() if file is None else locked(file.with_name(f".{file.name}.lock"))
@@ -179,7 +179,7 @@ class SharedStudy:
 
     def fail_lost_trials(self) -> None:
         """Fail the trials whose processes were lost, and queue each once more."""
-        with self._alone():
+        with self._locked():
             self.ask_storage(lambda: fail_stale_trials(self.study))
 
     def is_busy(self, total: int) -> bool:
@@ -232,7 +232,7 @@ class SharedStudy:
 
     def try_to_lead(self) -> bool:
         """Become the leader unless there is one; return whether this process is it now."""
-        with self._alone():
+        with self._locked():
             if self.has_leader():
                 return False
             self._announce()

@@ -66,17 +66,17 @@ class StudyResult:
             f"study {self.study}: {state_text(self.counts)}"
             + (f"; pruning saved {self.saved:.0%} of the epochs" if self.saved else ""),
             f"best, trial {self.best.number}: {synthetic}out-of-fold {self.objective.title} "
-            f"{self.value:.4f} ({better} is better; {self.value.n} samples, chosen "
+            f"{self.value.text('.4f')} ({better} is better; {self.value.n} samples, chosen "
             f"from {self.counts.get('COMPLETE', 0)} trials)",
         ]
         if self.defaults is not None:
-            lines.append(f"defaults, trial 0: {self.defaults:.4f}; {self._verdict()}")
+            lines.append(f"defaults, trial 0: {self.defaults.text('.4f')}; {self._verdict()}")
         return lines
 
     def _verdict(self) -> str:
         if self.difference is None:
             return "no trial was better than the defaults"
-        words = f"the best minus the defaults {self.difference:.4f}"
+        words = f"the best minus the defaults {self.difference.text('.4f')}"
         low, high = self.difference.low, self.difference.high
         apart = high < 0 if self.objective.lower_is_better else low > 0
         if apart:

@@ -120,7 +120,7 @@ def _of_score(
         return None, f"score: unknown whether the {HEADLINE_EVENT} BSS fell: {lacking}"
     fell = now.high < float(then["low"])
     return fell, (
-        f"score: {HEADLINE_EVENT} BSS {now:.3f} now, "
+        f"score: {HEADLINE_EVENT} BSS {now.text()} now, "
         f"{then['value']:.3f} [{then['low']:.3f}, {then['high']:.3f}] before ({scored_on}): "
         + ("it fell" if fell else "it did not fall beyond its intervals")
     )

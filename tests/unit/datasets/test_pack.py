@@ -286,7 +286,7 @@ def test_a_split_without_one_usable_image_is_refused_with_the_reason(dataset, tm
     with pytest.raises(DatasetInvalid, match="can be used; most are rejected as 'unreadable'"):
         pack(dataset, tmp_path / "pack", image_size=64)
     shutil.rmtree(dataset / "training" / "11000")
-    with pytest.raises(DatasetInvalid, match="can be used; most are rejected as 'no folder'"):
+    with pytest.raises(DatasetNotFound, match="lists 1 samples, but no folder of images"):
         pack(dataset, tmp_path / "pack", image_size=64)
 
 

@@ -14,7 +14,7 @@ from flare.datasets.synthetic import SyntheticSummary, synthesize, write
 from flare.datasets.synthetic.region import make_region
 from flare.datasets.synthetic.render import Images
 from flare.datasets.synthetic.write import write_example
-from flare.errors import DatasetInvalid, DiskTooSmall
+from flare.errors import ConfigInvalid, DatasetInvalid, DiskTooSmall
 from flare.images.planes import ImageRejected, decode_plane, parse_name
 from flare.sample import CHANNELS, CUBE_SHAPE, STEP_OFFSETS_MINUTES
 
@@ -114,6 +114,13 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(tmp_path, monkey
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=800_000))
     with pytest.raises(DiskTooSmall, match=r"set takes 900\.00 kB .*; make room, ask for fewer"):
         synthesize(tmp_path / "set", n_training=1, n_test=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [{"n_test": 0}, {"difficulty": "x"}, {"test": "best"}])
+def test_impossible_settings_are_refused(tmp_path, wrong):
+    with pytest.raises(ConfigInvalid):
+        synthesize(tmp_path / "set", **{"n_training": 1, "n_test": 1} | wrong)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -66,7 +66,7 @@ def trained(
 def test_it_ranks_new_samples_and_its_units_are_active(architecture):
     _, record = trained(architecture)
     assert record.active_units > 0.9
-    assert record.probability_std > 0.01
+    assert record.probability_std > 0.005
     assert record.roc_area > 0.7
 
 
