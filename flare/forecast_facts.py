@@ -107,9 +107,13 @@ def parse_time(text: str, name: str) -> datetime:
         raise InputInvalid(f"{name}={text[:80]!r} is not a time; {TIME_HINT}") from error
     if time.tzinfo is None:
         raise InputInvalid(f"{name}={text[:80]!r} has no zone; {TIME_HINT}")
+    try:
+        time = time.astimezone(UTC)
+    except OverflowError as error:
+        raise InputInvalid(f"{name}={text[:80]!r} is out of range; {TIME_HINT}") from error
     if not 1900 <= time.year < 3000:
         raise InputInvalid(f"{name}={text[:80]!r} is out of range; {TIME_HINT}")
-    return time.astimezone(UTC)
+    return time
 
 
 def parse_region(text: str) -> int:

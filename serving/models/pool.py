@@ -2,8 +2,7 @@
 
 A network in a thread of its own, single-threaded and without the interpreter's lock, uses all of
 one core; batches gain nothing on a CPU (`benchmarks.serving`). So a batch is computed in pieces of
-a few samples. At most as many pieces as there are cores queue with the single samples, which
-therefore overtake every other batch.
+a few samples. While single samples and such pieces wait, three of four turns are of single samples.
 """
 
 import asyncio
@@ -41,7 +40,9 @@ class Pool:
         # By whether they are of batches.
         self.places = {False: cores + max_waiting, True: max_batch_samples}
         self.samples = {False: 0, True: 0}
-        self.idle, self.batch_turns = asyncio.Semaphore(cores), asyncio.Semaphore(cores)
+        self.idle = asyncio.Semaphore(cores)
+        # Who may queue for a core: while both wait, one turn of four is a batch's.
+        self.turns = {False: asyncio.Semaphore(3 * cores), True: asyncio.Semaphore(cores)}
         self.threads = ThreadPoolExecutor(cores, thread_name_prefix="forecast")
 
     def place(
@@ -88,10 +89,11 @@ class Place:
 
     async def __aexit__(self, *_: object) -> None:
         """Give the places back, now or once the thread has finished."""
-        if self._job is None or self._job.done():
+        job, self._job = self._job, None  # whose callbacks hold this place, and it the upload
+        if job is None or job.done():
             self._free()
         else:
-            _call_when_done(self._job, self._free)
+            _call_when_done(job, self._free)
 
     def take(self, samples: int) -> None:
         """Take places for more samples; raise Refused, 503, where there are none."""
@@ -131,13 +133,11 @@ class Place:
     async def _wait_for_core(self) -> None:
         """Wait for a core, and give it back where the client hung up."""
         has_to_wait = self._pool.idle.locked()
-        if self._batch:
-            await self._pool.batch_turns.acquire()
+        await self._pool.turns[self._batch].acquire()
         try:
             await self._pool.idle.acquire()
         except BaseException:
-            if self._batch:
-                self._pool.batch_turns.release()
+            self._pool.turns[self._batch].release()
             raise
         try:
             if self._gone is not None and (has_to_wait or self._batch) and await self._gone():
@@ -149,8 +149,7 @@ class Place:
 
     def _release_core(self) -> None:
         self._pool.idle.release()
-        if self._batch:
-            self._pool.batch_turns.release()
+        self._pool.turns[self._batch].release()
 
     def _free(self) -> None:
         self._pool.samples[self._batch] -= self._samples

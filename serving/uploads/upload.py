@@ -18,7 +18,7 @@ FORM, BYTES = "multipart/form-data", "application/octet-stream"
 
 #: The forty images of a sample, those of 1600 Angstrom and some fields.
 MAX_PARTS = 64
-MAX_HEADER_BYTES = 4096
+MAX_HEADERS, MAX_HEADER_BYTES = 64, 4096
 #: How often data may look like a boundary.
 MAX_BOUNDARIES = 2 * MAX_PARTS
 #: More blanks after a boundary (RFC 2046) than are accepted.
@@ -79,7 +79,7 @@ class Upload:
         """Return what the query and the fields of the form state."""
         texts = {name: list(self.stated.get(name, ())) for name in STATEMENTS}
         for part in parts:
-            if part.name in texts and not part.filename:
+            if part.name in texts:
                 texts[part.name].append(bytes(part.data[:80]).decode("latin-1"))
         return texts
 
@@ -121,6 +121,7 @@ def parts_of(body: bytes, content_type: str) -> list[Part]:
             "on_part_end": form.part_end,
             "on_end": form.end,
         },
+        max_header_count=MAX_HEADERS,
         max_header_size=MAX_HEADER_BYTES,
     )
     try:

@@ -187,3 +187,7 @@ def test_what_is_no_sample_is_named(forecast, tmp_path, name, error, message):
 def test_without_a_promoted_version_the_error_has_the_command(forecast, sample):
     with pytest.raises(ModelNotFound, match=r"'Production' in sqlite:.*-e promote"):
         forecast(sample, model="Production", model_name="nobody")
+    with pytest.raises(
+        ModelNotFound, match=r"is no folder with a forecaster\.json; give the folder"
+    ):
+        forecast(sample, model=f"{sample}/artifacts")

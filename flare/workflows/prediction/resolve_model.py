@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flare.errors import ModelNotFound
 from flare.forecasters.base import Forecaster
 from flare.forecasters.storage import DESCRIPTION, load, read_description
 from flare.tracking.registry import (
@@ -102,6 +103,11 @@ def resolve(model: str, model_name: str) -> Resolved:
         return replace(_fetch(model, model), model_id=logged_model_id(model))
     if _RUN_ID.fullmatch(model):
         return of_version(version_of_run(model_name, model))
+    if "/" in model:
+        raise ModelNotFound(
+            f"model={model} is no folder with a {DESCRIPTION}; give the folder that holds it, such "
+            "as artifacts/forecaster of an MLflow model"
+        )
     if model.isdecimal():
         return of_version(get_version(model_name, int(model)))
     if model:

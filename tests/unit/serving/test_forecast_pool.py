@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -97,6 +98,60 @@ def test_no_more_run_at_once_than_there_are_cores():
     with pool_of(cores=2, max_waiting=6) as pool:
         asyncio.run(scenario(pool))
     assert most == 2
+
+
+def test_a_batch_gets_one_of_four_turns_while_single_samples_wait():
+    order: list[str] = []
+
+    async def scenario(pool: Pool) -> None:
+        stuck = Stuck()
+        tasks = [asyncio.create_task(in_place(pool, stuck))]
+        for name, count, pieces in (("single", 12, 1), ("batch", 1, 3)):
+            for _ in range(count):
+                batch = name == "batch"
+                work = in_place(pool, lambda n=name: order.append(n), pieces=pieces, batch=batch)
+                tasks.append(asyncio.create_task(work))
+        await until(lambda: pool.requests == 14)
+        stuck.go_on.set()
+        await asyncio.gather(*tasks)
+
+    with pool_of(max_waiting=12) as pool:
+        asyncio.run(scenario(pool))
+    turns = [k for k, name in enumerate(order) if name == "batch"]
+    assert len(turns) == 3
+    assert max(turns) < 12
+    assert all(after - before >= 3 for before, after in pairwise(turns))
+
+
+def test_a_request_that_has_ended_keeps_nothing_in_memory():
+    class Body(bytearray):
+        pass
+
+    refs = []
+
+    def start() -> Body:
+        body = Body(1)
+        refs.append(weakref.ref(body))
+        return body
+
+    async def hang_up_after_a_piece(pool: Pool) -> None:
+        async with pool.place(batch=True) as place:
+            await place.run(start)
+            raise ValueError("hung up")
+
+    async def scenario(pool: Pool) -> None:
+        for _ in range(5):
+            with pytest.raises(ValueError, match="hung up"):
+                await hang_up_after_a_piece(pool)
+        await asyncio.sleep(0)
+        assert [ref() for ref in refs] == [None] * 5
+
+    gc.disable()
+    try:
+        with pool_of(max_waiting=1) as pool:
+            asyncio.run(scenario(pool))
+    finally:
+        gc.enable()
 
 
 def test_single_samples_wait_for_one_piece_of_a_core_whatever_the_number_of_batches():

@@ -77,6 +77,10 @@ def test_names_and_filenames_are_read(disposition, name, filename):
     assert read(form(part(b"x", disposition))) == [(name, filename, b"x")]
 
 
+def test_a_part_may_have_many_headers():
+    assert read(form(part(b"x", more="X-Many: 1\r\n" * 60)))[0][2] == b"x"
+
+
 def test_a_quoted_boundary_is_read():
     assert read(form(part(b"1")), 'multipart/form-data; boundary="xyz"')[0][2] == b"1"
 
