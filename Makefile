@@ -25,22 +25,21 @@ endif
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# Install the project with the extras $(1). Byte code is left to the first import of a module: pip
-# would make it for all modules of all packages, which takes as long as the rest.
+# Install the project with the extras $(1); $(2) says what that takes.
 define install
 @command -v "$(PYTHON)" >/dev/null || { echo "no supported Python on PATH: install 3.11, 3.12 or 3.13 (Debian: python3 and python3-venv), or pass PYTHON=/path/to/python3.11"; exit 2; }
 @echo "making $(VENV) with $(PYTHON): $(2)"
 @test -x $(BIN)/python -a -z "$(MOVED)" || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
-@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -e '.[$(1)]'
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[$(1)]'
 @$(BIN)/python -m flare.tracking.store
 endef
 
 $(READY): pyproject.toml requirements.lock
-	$(call install,train$(comma)serve,one to four minutes and 1.6 GB; 6 GB where pip takes the torch with CUDA)
+	$(call install,train$(comma)serve,two to five minutes and 2 GB; 6 GB where pip takes the torch with CUDA)
 	@touch $(READY)
 
 $(ALL): pyproject.toml requirements.lock
-	$(call install,train$(comma)serve$(comma)docs$(comma)dev,with all that tests$(comma) documentation and nowcast need: two to five minutes and 2.2 GB; 7 GB where pip takes the torch with CUDA)
+	$(call install,train$(comma)serve$(comma)docs$(comma)dev,with all that tests$(comma) documentation and nowcast need: two to five minutes and 3 GB; 7 GB where pip takes the torch with CUDA)
 	@touch $(READY) $(ALL)
 
 setup: $(ALL)  ## make .venv with everything in it
