@@ -63,8 +63,9 @@ def test_a_worker_of_a_killed_leader_leads_the_study_to_its_end(searches):
 
 @pytest.mark.slow
 def test_ctrl_c_loses_nothing_and_the_same_command_continues(searches):
-    for whom in ("leader", "all"):
-        search = searches.start("stopped", 4, workers=2)
+    # Enough trials each time for both workers, one of which starts later.
+    for whom, trials in (("leader", 5), ("all", 10)):
+        search = searches.start("stopped", trials, workers=2)
         search.until(lambda: len(searches.running("stopped")) == 2)
         if whom == "all":  # as a terminal does
             os.killpg(search.process.pid, signal.SIGINT)
@@ -78,9 +79,9 @@ def test_ctrl_c_loses_nothing_and_the_same_command_continues(searches):
         assert "RUNNING" not in {one.info.status for one in runs}
         assert runs[0].info.status == "KILLED"
     complete = searches.complete("stopped")
-    again = searches.start("stopped", 4)
+    again = searches.start("stopped", trials)
     assert again.end() == 0, again.output
-    lost = searches.assert_complete("stopped", 4)
+    lost = searches.assert_complete("stopped", trials)
     stopped = [one for one in runs[1:] if one.info.status == "KILLED"]
     assert len(lost) == sum(one.data.tags["optuna.state"] == "FAIL" for one in stopped)
     assert f"continued from {complete} complete" in again.output or complete == 0
