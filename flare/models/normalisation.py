@@ -46,11 +46,13 @@ class ChannelNormalisation:
         factors, summands = present * scale, present * shift  # (N, T, C)
         if cubes.device.type == "cpu":
             # Image by image: 256 x 256 pixels fit into a core's cache.
+            planes, grey = out.numpy(), cubes.numpy()
+            scales, shifts = factors.numpy(), summands.numpy()
             for place in np.ndindex(factors.shape):
-                plane = out.numpy()[place]
-                np.copyto(plane, cubes.numpy()[place])
-                plane *= factors.numpy()[place]
-                plane += summands.numpy()[place]
+                plane = planes[place]
+                np.copyto(plane, grey[place])
+                plane *= scales[place]
+                plane += shifts[place]
             return out
         out.copy_(cubes)
         return torch.addcmul(summands[..., None, None], out, factors[..., None, None], out=out)

@@ -96,7 +96,11 @@ def roc_area(
     Ties count one half. Perfect 1, no skill 0.5; NaN without events or without non-events. The
     probabilities enter by their order only: Mason & Graham 2002, doi:10.1256/003590002320603584.
     """
-    ranked = rank(observed, probability, weights=weights)
+    return ranked_roc_area(rank(observed, probability, weights=weights))
+
+
+def ranked_roc_area(ranked: RankedWeights) -> FloatArray:
+    """Return ``roc_area`` of outcomes that are sorted already."""
     events, non_events = ranked.events, ranked.non_events
     below = np.cumsum(non_events, axis=-1) - non_events / 2
     return ratio(np.sum(events * below, axis=-1), events.sum(axis=-1) * non_events.sum(axis=-1))
@@ -112,7 +116,11 @@ def average_precision(
     rate; NaN without events. It looks at the alarms alone, so correct negatives, however many, do
     not raise it. Davis & Goadrich 2006, doi:10.1145/1143844.1143874.
     """
-    ranked = rank(observed, probability, weights=weights)
+    return ranked_average_precision(rank(observed, probability, weights=weights))
+
+
+def ranked_average_precision(ranked: RankedWeights) -> FloatArray:
+    """Return ``average_precision`` of outcomes that are sorted already."""
     events = ranked.events[..., ::-1]
     hits = np.cumsum(events, axis=-1)
     alarms = hits + np.cumsum(ranked.non_events[..., ::-1], axis=-1)

@@ -24,13 +24,14 @@ from flare.verification.flux import (
 )
 from flare.verification.inputs import BoolArray, FloatArray
 from flare.verification.probabilistic import (
-    average_precision,
     brier_score,
     brier_skill_score,
     log_loss,
+    rank,
+    ranked_average_precision,
     ranked_probability_score,
     ranked_probability_skill_score,
-    roc_area,
+    ranked_roc_area,
 )
 from flare.verification.reliability import brier_decomposition, expected_calibration_error
 
@@ -187,6 +188,7 @@ def event_scores(
     table = contingency_table(observed, probability >= threshold, weights=weights)
     at_half = contingency_table(observed, probability >= 0.5, weights=weights)
     parts = brier_decomposition(observed, probability, weights=weights)
+    ranked = rank(observed, probability, weights=weights)
     named = {
         **{name: score(table) for name, score in CONTINGENCY_SCORES.items()},
         "true_skill_statistic_at_0.5": true_skill_statistic(at_half),
@@ -196,8 +198,8 @@ def event_scores(
         "brier_reliability": parts.reliability,
         "brier_resolution": parts.resolution,
         "brier_uncertainty": parts.uncertainty,
-        "roc_area": roc_area(observed, probability, weights=weights),
-        "average_precision": average_precision(observed, probability, weights=weights),
+        "roc_area": ranked_roc_area(ranked),
+        "average_precision": ranked_average_precision(ranked),
         "expected_calibration_error": expected_calibration_error(
             observed, probability, weights=weights
         ),

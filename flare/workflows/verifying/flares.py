@@ -63,9 +63,7 @@ class FlareList:
         A window holds its beginning and not its end. With ``regions`` (N,) only flares of the
         same region count.
         """
-        flux = self.strongest(starts, window, regions)
-        # Classes are 1 % and more apart, so a millionth mends what rounding takes away.
-        return np.asarray(flux * (1 + 1e-6) >= flux_of_class(event))
+        return reaches(self.strongest(starts, window, regions), event)
 
     def strongest(
         self, starts: Times, window: np.timedelta64, regions: NDArray[np.int64] | None = None
@@ -79,6 +77,12 @@ class FlareList:
             rows, flares = number == one, of_flares == one
             result[rows] = _largest(self.peak[flares], self.flux[flares], starts[rows], window)
         return result
+
+
+def reaches(flux: FloatArray, event: str) -> BoolArray:
+    """Say which fluxes in W m^-2 are of at least a class."""
+    # Classes are 1 % and more apart, so a millionth mends what rounding takes away.
+    return np.asarray(flux * (1 + 1e-6) >= flux_of_class(event))
 
 
 def _largest(peaks: Times, flux: FloatArray, starts: Times, window: np.timedelta64) -> FloatArray:

@@ -10,7 +10,7 @@ from flare.config.verify import VerifyConfig, hours
 from flare.errors import InputInvalid
 from flare.goes import flux_of_class
 from flare.verification.inputs import BoolArray, FloatArray
-from flare.workflows.verifying.flares import FlareList, check_covers
+from flare.workflows.verifying.flares import FlareList, check_covers, reaches
 from flare.workflows.verifying.forecasts import NO_REGION, events_of
 from flare.workflows.verifying.tables import Times
 
@@ -98,22 +98,20 @@ def make_samples(table: pd.DataFrame, flares: FlareList | None, config: VerifyCo
             matrix[code, rows] = table[column].to_numpy(dtype=np.float64)
         return matrix
 
+    observed_flux = None if flares is None else flares.strongest(starts, window, of)
     outcomes, probabilities = {}, {}
     for event in events_of(table):
         probabilities[event] = _with_values(methods, by_method(f"p_{event}"))
         if not probabilities[event]:
             raise InputInvalid(f"no method has a forecast of {event}: all are missing values")
-        if flares is None:
+        if observed_flux is None:
             outcomes[event] = _own_outcomes(table, event, rows, len(keys))
         else:
-            outcomes[event] = flares.outcomes(event, starts, window, of)
+            outcomes[event] = reaches(observed_flux, event)
     fluxes: dict[str, FloatArray] = {}
-    observed_flux = None
     if "peak_flux" in table:
         _check_fluxes(table)
-        if flares is not None:
-            observed_flux = flares.strongest(starts, window, of)
-        elif "observed_flux" in table:
+        if observed_flux is None and "observed_flux" in table:
             observed_flux = np.full(len(keys), np.nan)
             observed_flux[rows] = table["observed_flux"].to_numpy(dtype=np.float64)
         if observed_flux is not None:
