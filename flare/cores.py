@@ -2,7 +2,7 @@
 
 import math
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 #: Threads of GCC's OpenMP, which PyTorch uses, sleep at once while they wait for others instead of
 #: trying again for 3 ms. Measured by `benchmarks.yielding`.
@@ -25,15 +25,16 @@ def usable_cores(system: Path = Path("/")) -> int:
 
 
 def _quota(system: Path) -> float:
-    """Return the number of cores that the quota of this process's control group allows."""
+    """Return the cores that the quotas of this process's control group and those above allow."""
     top = system / "sys/fs/cgroup"  # where a container sees its own limits
     try:
-        own = (system / "proc/self/cgroup").read_text().rpartition("0::/")[2].strip()
-    except OSError:
-        own = ""
+        groups = (system / "proc/self/cgroup").read_text()
+    except (OSError, ValueError):  # ValueError: not UTF-8
+        groups = ""
+    own = PurePosixPath(groups.rpartition("0::/")[2].strip())
     limits = (
-        [top / own / "cpu.max"],  # "150000 100000", or "max 100000" where there is no limit
-        [top / "cpu.max"],
+        # "150000 100000", or "max 100000" where there is no limit
+        *([top / group / "cpu.max"] for group in (own, *own.parents)),
         [top / "cpu/cpu.cfs_quota_us", top / "cpu/cpu.cfs_period_us"],  # version 1; -1: none
     )
     quotas = [math.inf]

@@ -27,6 +27,7 @@ def eight_cores(monkeypatch):
         ({"cpu.max": "nonsense"}, 8),
         ({"cpu.max": "100000 0"}, 8),
         ({"jobs/one/cpu.max": "300000 100000"}, 3),
+        ({"jobs/cpu.max": "300000 100000", "jobs/one/cpu.max": "max 100000"}, 3),
         ({"jobs/one/cpu.max": "max 100000", "cpu.max": "200000 100000"}, 2),
         ({"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
         ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),

@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from flare.config import DownloadConfig
 from flare.datasets.download.sources import Checksums, Mirror
-from flare.datasets.download.transfer import MirrorFailed, Transfer
-from flare.datasets.download.unpack import INSTEAD, unpack
+from flare.datasets.download.transfer import INSTEAD, MirrorFailed, Transfer
+from flare.datasets.download.unpack import unpack
 from flare.datasets.sdobenchmark.census import Census, take_census
 from flare.datasets.synthetic.region import FIRST_NUMBER
 from flare.errors import (
@@ -160,10 +160,12 @@ def _work_folder(dest: Path) -> Iterator[Path]:
 def _obtain(config: DownloadConfig, mirror: Mirror, folder: Path) -> Downloaded:
     """Make the dataset from one mirror; an archive that the user passed as a file stays."""
     checksums = Checksums(config.dest.absolute().parent / "checksums.json")
+    # Before the transfer: a damaged list is an error at once.
+    first = None if config.sha256 or mirror.file else checksums.get(mirror.address)
     archive = mirror.file or folder / archive_name(mirror.address)
     if not archive.exists():
         _transfer(config, mirror, archive)
-    sha256 = _checked_sha256(config, mirror, archive, checksums)
+    sha256 = _checked_sha256(config, mirror, archive, first)
     unpacked = folder / _UNPACKED
     shutil.rmtree(unpacked, ignore_errors=True)  # of a run that was killed
     unpacked.mkdir()
@@ -209,12 +211,11 @@ def _transfer(config: DownloadConfig, mirror: Mirror, path: Path) -> None:
 
 
 def _checked_sha256(
-    config: DownloadConfig, mirror: Mirror, archive: Path, checksums: Checksums
+    config: DownloadConfig, mirror: Mirror, archive: Path, first: dict[str, Any] | None
 ) -> str:
-    """Return the SHA-256 of an archive, if it is that of the user or of the first download."""
+    """Return the SHA-256 of an archive, if it is that of the user or of the ``first`` download."""
     actual = digest_of_file(archive)
     log.info("%s, SHA-256 %s", size_text(archive.stat().st_size), actual)
-    first = None if config.sha256 or mirror.file else checksums.get(mirror.address)
     expected = first["sha256"] if first else config.sha256
     if expected in ("", actual):
         return actual

@@ -19,12 +19,15 @@ import requests
 import urllib3
 
 from flare import __version__
-from flare.files import size_text
+from flare.files import require_space, size_text
 
 log = logging.getLogger("flare")
 
 Report = Callable[[int, int | None], None]
 """Called with the amount done and the total; None if the total is unknown."""
+
+#: What to do about a disk that is too small, besides making room.
+INSTEAD = "or choose a dest on another disk"
 
 #: The largest archive that is accepted: several times the full set.
 MAX_ARCHIVE_BYTES = 20_000_000_000
@@ -91,7 +94,8 @@ class Transfer:
     def run(self) -> None:
         """Receive the whole file, in as many attempts as it takes, and move it to ``path``.
 
-        Raises MirrorFailed: the address has no such file, or the transfer broke off too often.
+        Raises MirrorFailed: the address has no such file, or the transfer broke off too often;
+        DiskTooSmall: there is no room for the file and its contents.
         """
         failures, furthest = 0, self.received
         while True:
@@ -185,6 +189,9 @@ class Transfer:
 
     def _write(self, response: requests.Response, offset: int, total: int | None) -> None:
         self._check_size(total or 0)
+        if total is not None:  # images do not compress: the contents are about as large
+            what = "the archive with its unpacked files"
+            require_space(self.path.parent, 2 * total - offset, what, instead=INSTEAD)
         self.report(offset, total)
         with self.partial.open("ab" if offset else "wb") as file:
             # read1 returns what has arrived, and does not wait for a full chunk.

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from flare.datasets.download.archives import Member, damage_as_archive_invalid, members_of
-from flare.datasets.download.transfer import Report
+from flare.datasets.download.transfer import INSTEAD, Report
 from flare.datasets.sdobenchmark.labels import ROOT_TABLES, SPLITS
 from flare.errors import ArchiveInvalid, DatasetInvalid
 from flare.files import require_space, size_text
 
 SUFFIXES = (".csv", ".jpg", ".jpeg", ".png", ".txt")
-
-#: What to do about a disk that is too small, besides making room.
-INSTEAD = "or choose a dest on another disk"
 
 _CHUNK = 2**18
 _BLOCK = 4096  # bytes in which a file system stores files
@@ -138,7 +135,7 @@ def _targets(
             raise ArchiveInvalid(f"it has more than {limits.members} members")
         n_files += member.kind == "file"
         place = _place_of(member)
-        if place is None or place[1].suffix.lower() not in SUFFIXES or member.kind != "file":
+        if place is None or member.kind != "file":
             continue
         targets[number] = _Target(member.name, *place, member.size)
         n_bytes += member.size
@@ -165,9 +162,10 @@ def _targets(
 def _place_of(member: Member) -> tuple[PurePosixPath, PurePosixPath] | None:
     """Return the folder of the dataset within an archive, and a member's path below it, or None.
 
-    None is for everything outside ``training`` and ``test``, wherever these are in the archive
-    (``SDOBenchmark-data-full/training/...``), except a table's name that some copies have next to
-    these; of folders of these names within one another the innermost counts.
+    None is for other types of files and for everything outside ``training`` and ``test``, wherever
+    these are in the archive (``SDOBenchmark-data-full/training/...``), except a table's name that
+    some copies have next to these; of folders of these names within one another the innermost
+    counts.
 
     Raises ArchiveInvalid: the name is not safe, or it is that of a link or device.
     """
@@ -183,8 +181,10 @@ def _place_of(member: Member) -> tuple[PurePosixPath, PurePosixPath] | None:
     if not cuts or any(part.startswith((".", "__MACOSX")) for part in parts):
         return None
     root, path = parts[: cuts[-1]], parts[cuts[-1] :]
+    if PurePosixPath(path[-1]).suffix.lower() not in SUFFIXES:
+        return None
     if len(path) > _MAX_DEPTH or not all(map(_PART.fullmatch, path)):
-        raise ArchiveInvalid(f"its member {name!r} has a name that not every file system takes")
+        raise ArchiveInvalid(f"its member {name!r} has a name that no file of SDOBenchmark has")
     return PurePosixPath(*root), PurePosixPath(*path)
 
 

@@ -316,6 +316,14 @@ def test_the_archive_stays_when_asked_and_serves_again_without_a_transfer(
     assert names(data) == ["checksums.json", "raw"]
 
 
+def test_a_damaged_list_of_checksums_is_an_error_before_any_transfer(server, get, data, content):
+    data.mkdir(exist_ok=True)
+    (data / "checksums.json").write_text("{")
+    with pytest.raises(DatasetInvalid, match="is not a list of checksums"):
+        get(server.tell("/full", Served(content)))
+    assert server.seen == []
+
+
 def test_a_local_archive_goes_through_the_same_and_is_never_deleted(get, data, archive, content):
     downloaded = get(archive)
     assert archive.read_bytes() == content

@@ -2,14 +2,17 @@
 
 import base64
 import random
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
 
 from flare.datasets.download import transfer as module
 from flare.datasets.download.transfer import MirrorFailed, Transfer
+from flare.errors import DiskTooSmall
 
 from archive_server import Served, Status, redirect
 
@@ -48,6 +51,16 @@ def test_a_file_arrives_whole_and_leaves_no_other_file(server, client):
     assert client.reports[0] == (0, len(CONTENT))
     assert client.reports[-1] == (len(CONTENT), len(CONTENT))
     assert server.seen[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_an_announced_size_that_does_not_fit_is_refused_before_it_is_written(
+    server, client, monkeypatch
+):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(CONTENT)))
+    with pytest.raises(DiskTooSmall, match="archive with its unpacked files"):
+        client.get(server.tell("/a", Served(CONTENT)))
+    assert not (client.folder / "archive").exists()
+    assert client.reports == []
 
 
 def test_a_file_of_unknown_size_arrives_whole(server, client):

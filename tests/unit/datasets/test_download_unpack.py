@@ -60,6 +60,11 @@ def test_tables_of_these_names_in_other_folders_are_left_out(tmp_path, unpacked)
     assert unpacked(archive_of(tmp_path / "a", "zip", entries)) == WANTED | {"test.csv": b"yes"}
 
 
+def test_an_odd_name_of_a_file_that_is_left_out_does_no_harm(tmp_path, unpacked):
+    odd = dict.fromkeys(["SDO-full/training/~$meta_data.xlsx", "SDO-full/test/a[1] & é.doc"], b"no")
+    assert unpacked(archive_of(tmp_path / "a", "zip", FILES | odd)) == WANTED
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_permissions_of_the_archive_are_not_copied(tmp_path, unpacked, kind):
     path = tmp_path / "a"
