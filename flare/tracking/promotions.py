@@ -5,7 +5,6 @@ promote at once overwrite nothing.
 """
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -65,7 +64,8 @@ def move_production(
         before = production_version(version.name).version
     if before == version.version:
         return before
-    at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    now = datetime.now(UTC)
+    at = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
     content = {
         "who": run_context.resolve_tags().get("mlflow.user", "unknown"),
         "from": before,
@@ -76,8 +76,8 @@ def move_production(
         "scores": dict(scores or {}),
     }
     with as_unavailable():
-        number, now = str(version.version), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        client.set_model_version_tag(version.name, number, _PROMOTED_AT, now)
+        number, text = str(version.version), f"{now:%Y-%m-%dT%H:%M:%SZ}"
+        client.set_model_version_tag(version.name, number, _PROMOTED_AT, text)
         client.set_registered_model_alias(version.name, PRODUCTION, number)
         text = json.dumps(content, ensure_ascii=False)
         client.set_registered_model_tag(version.name, _KEY + at, text)

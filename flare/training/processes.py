@@ -40,14 +40,14 @@ def global_rank() -> int:
     return SLURMEnvironment().global_rank() if SLURMEnvironment.detect() else 0
 
 
-def started_by_launcher() -> bool:
+def _started_by_launcher() -> bool:
     """Return whether torchrun or SLURM started this process."""
     return TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
 
 
 def needs_launch(options: OptimizerOptions) -> bool:
     """Return whether several processes are wanted and neither torchrun nor SLURM started them."""
-    return options.devices > 1 and options.num_nodes == 1 and not started_by_launcher()
+    return options.devices > 1 and options.num_nodes == 1 and not _started_by_launcher()
 
 
 def launch(module: str, arguments: Sequence[str], *, processes: int) -> int:
@@ -119,7 +119,7 @@ def _devices(options: OptimizerOptions) -> tuple[int, int]:
     if TorchElasticEnvironment.detect():
         local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
         return local, world // local
-    if not started_by_launcher():
+    if not _started_by_launcher():
         if options.num_nodes > 1:
             raise ConfigInvalid(
                 f"num_nodes={options.num_nodes}, but no processes were started on other machines; "

@@ -130,7 +130,7 @@ def _out_of_fold(
     ids = [str(one) for one in data.rows.table.iloc[rows]["id"]]
     calibrated = []
     for one in members:
-        stored = read_out_of_fold(_version(one), ids, events)
+        stored = read_out_of_fold(_version(one).run_id, ids, events)
         if stored is None:
             return None
         forecast, own_folds = stored

@@ -112,9 +112,9 @@ def test_the_runs_of_lost_processes_are_ended_and_no_others(fetch):
         with child(parent.id) as done:
             pass
         end_lost_children(parent.id, {0: "FAIL", 1: "COMPLETE", 2: "FAIL"})
-    found = [fetch(one) for one in (lost, late, stopped, alive, winner, done.id)]
+    runs = [fetch(one) for one in (lost, late, stopped, alive, winner, done.id)]
     client.set_terminated(alive)
-    assert [(one.info.status, one.data.tags.get("optuna.state")) for one in found] == [
+    assert [(one.info.status, one.data.tags.get("optuna.state")) for one in runs] == [
         ("FAILED", "FAIL"),
         ("FINISHED", "COMPLETE"),
         ("KILLED", "FAIL"),
@@ -122,7 +122,7 @@ def test_the_runs_of_lost_processes_are_ended_and_no_others(fetch):
         ("KILLED", None),
         ("FINISHED", None),
     ]
-    lost = [one.data.tags.get("flare.error") == "its process was lost" for one in found]
+    lost = [one.data.tags.get("flare.error") == "its process was lost" for one in runs]
     assert lost == [True, False, False, False, True, False]
 
 

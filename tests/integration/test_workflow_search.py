@@ -82,7 +82,7 @@ def figures_of(run) -> set[str]:
 def test_every_trial_is_a_child_run_and_the_parent_compares_the_best_with_the_defaults(
     searched, newest, at_home
 ):
-    (found,) = searched(figures=True).studies
+    (study,) = searched(figures=True).studies
     parent = newest("search")
     trials = children(parent)
     assert [one.info.run_name for one in trials] == ["trial 0", "trial 1", "trial 2"]
@@ -92,7 +92,7 @@ def test_every_trial_is_a_child_run_and_the_parent_compares_the_best_with_the_de
     assert len({tuple(sorted(one.data.params.items())) for one in trials}) == 3
     assert all(one.inputs.dataset_inputs for one in trials)
     values = [one.data.metrics[RPS] for one in trials]
-    assert parent.data.metrics[RPS] == found.value.value == min(values)
+    assert parent.data.metrics[RPS] == study.value.value == min(values)
     assert parent.data.metrics[f"{RPS}/defaults"] == values[0]
     assert parent.data.metrics["trials/complete"] == 3
     best = trials[int(np.argmin(values))].data.params
@@ -220,12 +220,12 @@ def test_trials_that_diverge_or_fill_the_memory_fail_alone(searched, newest, mon
 
 def test_a_pruned_trial_says_after_which_epoch(searched, newest, monkeypatch):
     monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: trial.number == 1)
-    (found,) = searched(model="cnn", trials=2).studies
+    (study,) = searched(model="cnn", trials=2).studies
     pruned = children(newest("search"))[1]
     assert (pruned.info.status, pruned.data.tags["optuna.state"]) == ("KILLED", "PRUNED")
     assert "after epoch 1 of 2" in pruned.data.tags["flare.pruned"]
-    assert found.counts == {"COMPLETE": 1, "PRUNED": 1}
-    assert found.saved == pytest.approx(1 / 4)
+    assert study.counts == {"COMPLETE": 1, "PRUNED": 1}
+    assert study.saved == pytest.approx(1 / 4)
 
 
 def test_an_interrupted_trial_is_run_again_with_the_same_values(searched, newest, monkeypatch):
@@ -243,8 +243,8 @@ def test_an_interrupted_trial_is_run_again_with_the_same_values(searched, newest
     parent = newest("search")
     assert parent.info.status == "KILLED"
     assert [one.info.status for one in children(parent)] == ["FINISHED", "KILLED"]
-    (found,) = searched().studies
-    assert found.counts == {"COMPLETE": 3}
+    (study,) = searched().studies
+    assert study.counts == {"COMPLETE": 3}
     trials = children(parent)
     assert trials[1].data.params == trials[-1].data.params
     assert MlflowClient().get_run(parent.info.run_id).info.status == "FINISHED"
@@ -263,17 +263,17 @@ def test_a_trial_that_was_counted_as_lost_is_not_counted_twice_and_ends_alone(
         return real(self, study, trial, *given)
 
     monkeypatch.setattr(Trials, "_forecasts", counted_as_lost)
-    (found,) = searched().studies
-    assert found.counts == {"COMPLETE": 2, "FAIL": 1}
+    (study,) = searched().studies
+    assert study.counts == {"COMPLETE": 2, "FAIL": 1}
     trials = children(newest("search"))
     assert [one.info.status for one in trials] == ["FINISHED", "FAILED", "FINISHED"]
     assert [one.data.tags["optuna.state"] for one in trials] == ["COMPLETE", "FAIL", "COMPLETE"]
 
 
 def test_no_trial_is_started_after_the_timeout(searched):
-    (found,) = searched(trials=60, timeout=0.5).studies
-    assert 1 <= found.counts["COMPLETE"] < 60
-    assert found.counts["COMPLETE"] + found.counts["WAITING"] == 60
+    (study,) = searched(trials=60, timeout=0.5).studies
+    assert 1 <= study.counts["COMPLETE"] < 60
+    assert study.counts["COMPLETE"] + study.counts["WAITING"] == 60
 
 
 def test_a_search_without_a_single_event_says_so(searched, newest, tmp_path):

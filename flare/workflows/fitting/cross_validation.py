@@ -23,7 +23,7 @@ from flare.forecasters.postprocessing.apply import PostProcessing
 from flare.forecasters.postprocessing.fit import calibration_gains, fit_postprocessing
 from flare.goes import event_outcomes
 from flare.progress import bar
-from flare.tracking.registry import RegisteredVersion, run_text
+from flare.tracking.registry import run_text
 from flare.tracking.run import Run
 from flare.tracking.tags import CALIBRATION_TAG
 from flare.training.batches import in_pieces, read_ahead
@@ -219,14 +219,14 @@ def log_out_of_fold(run: Run, forecasts: OutOfFoldForecasts, data: TrainingData)
 
 
 def read_out_of_fold(
-    version: RegisteredVersion, ids: list[str], events: tuple[str, ...]
+    run_id: str | None, ids: list[str], events: tuple[str, ...]
 ) -> tuple[Forecast, NDArray[np.intp]] | None:
-    """Return a version's out-of-fold forecasts of some samples, and their folds.
+    """Return a run's out-of-fold forecasts of some samples, and their folds.
 
     Both in the order of ``ids``. None if the run has no such forecasts, or not of all samples and
     events.
     """
-    text = run_text(version.run_id, OUT_OF_FOLD_TABLE)
+    text = run_text(run_id, OUT_OF_FOLD_TABLE)
     if text is None:
         return None
     try:

@@ -97,6 +97,8 @@ class SharedStudy:
             )
             if self.get(_CONDITIONS) is None and not self.study.get_trials(deepcopy=False):
                 self.set(_CONDITIONS, dict(conditions))
+                if sqlite_file(storage.url) is None:
+                    time.sleep(_UNDECIDED)  # another process may have set its own at once
         self._check(list(directions), conditions)
         self._id = storage.get_study_id_from_name(name)
 

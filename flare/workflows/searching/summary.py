@@ -1,30 +1,31 @@
 """The result of a study: the best trial compared with the defaults, figures, a table of trials."""
 
-import io
 import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import optuna
-import pandas as pd
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as drawing
 
 from flare.config.groups import text_of
 from flare.config.search import SearchConfig
-from flare.errors import VerificationInvalid
-from flare.forecast import Forecast
+from flare.errors import TrackingUnavailable, VerificationInvalid
 from flare.goes import EVENTS
-from flare.tracking.registry import run_text
 from flare.tracking.run import Run
 from flare.verification.scores import Score
-from flare.workflows.fitting.cross_validation import OUT_OF_FOLD_TABLE, OutOfFoldForecasts
+from flare.workflows.fitting.cross_validation import (
+    OUT_OF_FOLD_TABLE,
+    OutOfFoldForecasts,
+    read_out_of_fold,
+)
 from flare.workflows.fitting.training_data import TrainingData, mark_if_synthetic
 from flare.workflows.searching.objective import Objective, paired_difference, score
 from flare.workflows.searching.study import RUN, SharedStudy
@@ -85,12 +86,11 @@ class StudyResult:
 
     def metrics(self) -> dict[str, float]:
         """Return the scores, the paired difference and the counts under MLflow's names."""
-        path = f"out_of_fold/{self.objective.event}/{self.objective.name}"
-        metrics = {path: self.value.value}
-        for name, one in ((path, self.value), (f"{path}_difference", self.difference)):
-            if one is not None:
-                metrics |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
+        metrics = self.value.metrics("out_of_fold")
+        if self.difference is not None:
+            metrics |= self.difference.metrics("out_of_fold")
         if self.defaults is not None:
+            path = f"out_of_fold/{self.objective.event}/{self.objective.name}"
             metrics[f"{path}/defaults"] = self.defaults.value
         metrics |= {f"trials/{state.lower()}": float(n) for state, n in self.counts.items()}
         return {name: value for name, value in metrics.items() if np.isfinite(value)}
@@ -170,16 +170,16 @@ def summarise(
 
 def _read_forecasts(trial: FrozenTrial, data: TrainingData) -> OutOfFoldForecasts | None:
     """Return the calibrated out-of-fold forecasts of a trial; None where its run has none."""
-    text = run_text(trial.user_attrs.get(RUN), OUT_OF_FOLD_TABLE)
-    if text is None:
+    rows = data.split.train
+    ids = data.rows.table.iloc[rows]["id"].astype(str).tolist()
+    stored = None
+    with suppress(TrackingUnavailable):  # a score without an interval is better than no result
+        stored = read_out_of_fold(trial.user_attrs.get(RUN), ids, EVENTS)
+    if stored is None:
         log.warning("the run of trial %d has no %s", trial.number, OUT_OF_FOLD_TABLE)
         return None
-    table = pd.read_csv(io.StringIO(text), dtype={"id": str})
-    rows = data.split.train
-    if table["id"].tolist() != data.rows.table.iloc[rows]["id"].astype(str).tolist():
-        return None
-    forecast = Forecast.from_columns(table, dict.fromkeys(EVENTS, 0.5))
-    return OutOfFoldForecasts(rows, table["fold"].to_numpy(dtype=np.intp), forecast)
+    forecast, folds = stored
+    return OutOfFoldForecasts(rows, folds, replace(forecast, thresholds=dict.fromkeys(EVENTS, 0.5)))
 
 
 def _share_saved(trials: Sequence[FrozenTrial], epochs: int) -> float:
