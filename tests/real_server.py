@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -99,10 +99,18 @@ def serving(state: Path, *command: str, cwd: Path = ROOT, **settings: object) ->
     given = {"poll_seconds": 0.2, "state_dir": state, "access_log": "false"} | settings
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "FLARE_"))}
     ours = {k if k.isupper() else f"FLARE_{k.upper()}": str(v) for k, v in given.items()}
+    environment |= {"PYTHONPATH": str(ROOT), **ours}
+    with started(sys.executable, "-m", *(command or OURS), cwd=cwd, env=environment) as server:
+        yield server
+
+
+@contextmanager
+def started(*command: str, cwd: Path, env: Mapping[str, str]) -> Iterator[Server]:
+    """Run a server's command until the block ends, in a process group that is killed then."""
     with subprocess.Popen(
-        [sys.executable, "-m", *(command or OURS)],
+        command,
         cwd=cwd,
-        env={**environment, "PYTHONPATH": str(ROOT), **ours},
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -67,15 +67,6 @@ PROBLEMS[503]["headers"] = {
 _BINARY = {"type": "string", "format": "binary"}
 
 _ONCE = "Once for all samples of a batch, or once for each."
-FACTS = {
-    "issue_time": "When the forecast is issued: ISO 8601 with a zone; by default `valid_from`. "
-    f"{_ONCE}",
-    "valid_from": "When the forecast window begins, the end of the input window: ISO 8601 with a "
-    f"zone; by default `issue_time`. Images state it by their names. {_ONCE}",
-    "valid_to": "When the forecast window ends: ISO 8601 with a zone, `window_hours` after "
-    f"`valid_from`, from which it follows. {_ONCE}",
-    "active_region": f"NOAA number of the active region, 1 to 99999, such as 12673. {_ONCE}",
-}
 SCALE_DESCRIPTION = (
     "Scale of floats: `fraction` where 1 is white, `level` where 255 is. Without it the values "
     "decide, and floats that could be either are refused."
@@ -88,10 +79,29 @@ StatedScale = Annotated[Scale | None, Query(alias="scale", description=SCALE_DES
 class Facts(BaseModel):
     """What the query may state of images; `Upload` reads it, also from the fields of a form."""
 
-    issue_time: Texts = Field(None, max_length=10_000, description=FACTS["issue_time"])
-    valid_from: Texts = Field(None, max_length=10_000, description=FACTS["valid_from"])
-    valid_to: Texts = Field(None, max_length=10_000, description=FACTS["valid_to"])
-    active_region: Texts = Field(None, max_length=10_000, description=FACTS["active_region"])
+    issue_time: Texts = Field(
+        None,
+        max_length=10_000,
+        description="When the forecast is issued: ISO 8601 with a zone; by default `valid_from`. "
+        f"{_ONCE}",
+    )
+    valid_from: Texts = Field(
+        None,
+        max_length=10_000,
+        description="When the forecast window begins, the end of the input window: ISO 8601 with a "
+        f"zone; by default `issue_time`. Images state it by their names. {_ONCE}",
+    )
+    valid_to: Texts = Field(
+        None,
+        max_length=10_000,
+        description="When the forecast window ends: ISO 8601 with a zone, `window_hours` after "
+        f"`valid_from`, from which it follows. {_ONCE}",
+    )
+    active_region: Texts = Field(
+        None,
+        max_length=10_000,
+        description=f"NOAA number of the active region, 1 to 99999, such as 12673. {_ONCE}",
+    )
 
 
 class FactsAndScale(Facts):
@@ -110,8 +120,8 @@ def body_of(
     else:
         kinds = list(get_args(Scale))
         fields["scale"] = {"type": "string", "enum": kinds, "description": SCALE_DESCRIPTION}
-    for name, text in FACTS.items():
-        fields[name] = {"type": "string", "description": text}
+    for name, stated in Facts.model_fields.items():
+        fields[name] = {"type": "string", "description": stated.description}
     form = {"type": "object", "required": [field], "properties": fields}
     return {
         "requestBody": {

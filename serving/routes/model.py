@@ -11,7 +11,7 @@ from flare.forecasters.base import ForecasterSpec
 from flare.sample import IMAGE_SIZE
 from flare.tracking.tags import KIND_TAG
 from serving.http.access import check_key
-from serving.http.problems import problem_responses
+from serving.routes.information import NO_KEY, NO_MODEL
 from serving.schemas import Answer, Prediction, Probability
 from serving.service import service_of
 
@@ -96,12 +96,7 @@ class Model(Answer):
     "/model",
     operation_id="get_model",
     summary="The model that answers",
-    responses=problem_responses(
-        {
-            401: "The API key is missing or wrong.",
-            503: "No model yet; `Retry-After` says when to ask again.",
-        }
-    ),
+    responses=NO_MODEL | NO_KEY,
     dependencies=[Depends(check_key)],
 )
 async def model(request: Request) -> Model:

@@ -183,8 +183,8 @@ def _network_of(address: str) -> str:
 async def read_body(request: Request, count: Callable[[int], None], settings: Settings) -> bytes:
     """Read the body; memory follows the bytes that arrive, whatever Content-Length says.
 
-    Within each grace period the body must advance at the slowest rate. ``count`` is told the size
-    of each piece.
+    Within each grace period the body must advance at the slowest rate. ``count`` is called with
+    the size of each piece.
 
     Raises Refused: 408 where it is too slow; 400 where the client went away.
     """

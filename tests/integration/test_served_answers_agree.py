@@ -3,17 +3,14 @@
 import io
 import json
 import os
-import signal
-import subprocess
 import sys
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from real_server import ROOT, Server, serving
+from real_server import ROOT, serving, started
 from tracking_server import free_port
 
 from flare.datasets.sdobenchmark.sample_images import infer_start, read_sample
@@ -101,25 +98,14 @@ def test_each_of_a_batch_gets_the_numbers_of_one_alone(ours, cube, answered):
 
 @pytest.mark.slow
 def test_mlflows_server_gives_the_forecasters_numbers(home, own, cube):
-    command = ["serve", "-m", NETWORK, "--env-manager", "local", "--port", free_port()]
-    with subprocess.Popen(
-        [Path(sys.executable).with_name("mlflow"), "models", *map(str, command)],
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
-        cwd=home.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        server = Server(process)
-        try:
-            server.wait_until_it_listens()
-            answer = httpx.post(
-                f"{server.address}/invocations", json={"inputs": cube[None].tolist()}, timeout=120
-            )
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    folder = Path(sys.executable).parent
+    command = [folder / "mlflow", "models", "serve", "-m", NETWORK]
+    command += ["--env-manager", "local", "--port", free_port()]
+    environment = os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    with started(*map(str, command), cwd=home.folder, env=environment) as server:
+        answer = httpx.post(
+            f"{server.address}/invocations", json={"inputs": cube[None].tolist()}, timeout=120
+        )
     assert answer.status_code == 200, answer.text
     (row,) = answer.json()["predictions"]
     assert {name: row[name] for name in NUMBERS} == pytest.approx(

@@ -1,4 +1,4 @@
-"""What a request states beside its pixels: in the answer, or refused in one line."""
+"""What a request states besides its pixels: in the answer, or refused in one line."""
 
 import numpy as np
 import pytest
