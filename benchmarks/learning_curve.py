@@ -110,15 +110,11 @@ def table(points: list[Point], oracle: dict[str, Score] | None) -> str:
     heads = [f"{name}: {score}" for name in names for score in ("BSS", "ROC area")]
     lines = ["| regions | samples | " + " | ".join(heads) + " |", "|---:|---:|" + "---:|" * 4]
     for regions, samples, scores in points:
-        cells = [_cell(scores[name][score]) for name in names for score in _SCORES]
+        cells = [scores[name][score].text() for name in names for score in _SCORES]
         lines.append(f"| {regions} | {samples} | " + " | ".join(cells) + " |")
     if oracle is not None:
-        lines.append(f"\noracle: BSS {_cell(oracle[_SCORES[0]])}, ROC {_cell(oracle[_SCORES[1]])}")
+        lines.append(f"\noracle: BSS {oracle[_SCORES[0]].text()}, ROC {oracle[_SCORES[1]].text()}")
     return "\n".join(lines)
-
-
-def _cell(score: Score) -> str:
-    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
 
 
 def draw(points: list[Point], oracle: dict[str, Score] | None) -> Figure:

@@ -97,7 +97,7 @@ def _opened(config: TrainConfig) -> tuple[TrainingData, PackedSplit]:
 
 def _row(name: str, card: Scorecard) -> str:
     scores = [card.get(*wanted) for wanted in _SCORES]
-    cells = " | ".join(f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in scores)
+    cells = " | ".join(one.text(".2f") for one in scores)
     return f"| {name} | {cells} |"
 
 

@@ -202,11 +202,6 @@ class PredictConfig(SampleOptions, BaseRatesOption, ProcessesOption, ModelNameOp
     )
 
 
-def _nowcast_time(text: str) -> None:
-    if text != NOW:
-        parse_time(text, "time")
-
-
 class ExplainConfig(SampleOptions, BaseRatesOption, ModelNameOption):
     """Show which images, places and features a forecast rests on."""
 
@@ -225,6 +220,14 @@ class ExplainConfig(SampleOptions, BaseRatesOption, ModelNameOption):
         8, description="places on an edge of the image that are hidden in turn: 2, 4, 8 or 16"
     )
     output_dir: Path = Field(Path("outputs/explanation"), description="folder for the figure")
+
+
+def _nowcast_time(text: str) -> None:
+    if text != NOW:
+        try:
+            parse_time(text, "time")
+        except ValueError as error:
+            raise ValueError(f"{error}; or write {NOW}") from error
 
 
 class NowcastConfig(BaseRatesOption, ModelNameOption):

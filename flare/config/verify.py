@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from flare.config.groups import ModelNameOption, OptionalPath, Seed, Share, readable_by
-from flare.errors import InputInvalid
 from flare.forecast_facts import parse_time
 
 
@@ -46,10 +45,7 @@ def _window(text: str) -> str:
 
 
 def _time(text: str) -> str:
-    try:
-        return parse_time(text, "the time").isoformat() if text else ""
-    except InputInvalid as error:
-        raise ValueError(str(error)) from error
+    return parse_time(text, "the time").isoformat() if text else ""
 
 
 Columns = Annotated[str, readable_by(column_names)]

@@ -73,14 +73,12 @@ def run(config: EvaluateConfig) -> Evaluation:
             name: forecast_rows(one, rows, np.arange(len(rows)), title=f"forecast {name}")
             for name, one in forecasters.items()
         }
-        own = next(iter(forecasts.values()))
         forecasts |= _reference_forecasts(references, training, rows, config)
         comparison = _compared(
             forecasts, training, rows, config, models=models, references=references
         )
         evaluation = Evaluation(
             model=model,
-            forecast=own,
             pack=pack,
             rows=rows,
             comparison=comparison,
@@ -97,7 +95,7 @@ def run(config: EvaluateConfig) -> Evaluation:
 
 def _publish(evaluation: Evaluation, tracked: Run, models: list[str]) -> None:
     """Write the report, and log it with the scores."""
-    pack, split = evaluation.pack, evaluation.rows.name
+    pack, split = evaluation.pack, evaluation.split
     report = Report(
         title=f"{evaluation.comparison.model} on {pack.name}, {split} split",
         summary=summary_of(evaluation),

@@ -10,7 +10,7 @@ from flare.workflows.prediction.one_sample import read_one
 from flare.workflows.prediction.prediction_table import (
     Forecasts,
     check_output,
-    forecast_rows,
+    forecast_samples,
     write_forecasts,
 )
 from flare.workflows.prediction.resolve_model import resolve
@@ -46,7 +46,7 @@ def _forecast_one(config: PredictConfig) -> Forecasts:
         model = resolve(config.model, config.model_name).at_rates(config.rates)
         model.log_use(tracked)
         facts = [(sample.id, sample.facts)]
-        (row,) = forecast_rows(model, facts, sample.cube[None], sample.present[None])
+        (row,) = forecast_samples(model, facts, sample.cube[None], sample.present[None])
         forecasts = Forecasts(
             [{**row, "scale": sample.scale}],
             model.label,

@@ -84,9 +84,9 @@ def test_a_restored_backup_has_its_models_in_another_folder(tmp_path):
 def test_gc_purges_a_deleted_run_and_leaves_the_others(tmp_path):
     with working_in(tmp_path):
         client = MlflowClient(store_uri(tmp_path))
-        kept, deleted = (client.create_run("0").info.run_id for _ in range(2))
+        active, deleted = (client.create_run("0").info.run_id for _ in range(2))
         client.delete_run(deleted)
         shell("`mlflow gc`", 0, tmp_path)
-        assert client.get_run(kept).info.lifecycle_stage == "active"
+        assert client.get_run(active).info.lifecycle_stage == "active"
         with pytest.raises(MlflowException, match="not found"):
             client.get_run(deleted)

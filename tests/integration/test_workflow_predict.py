@@ -9,7 +9,7 @@ from mlflow.artifacts import load_dict
 from flare.config import PredictConfig
 from flare.datasets.sdobenchmark.labels import read_table
 from flare.datasets.sdobenchmark.sample_images import infer_start, read_sample
-from flare.errors import DatasetNotFound, InputInvalid, ModelNotFound
+from flare.errors import ConfigInvalid, DatasetNotFound, InputInvalid, ModelNotFound
 from flare.workflows import predict
 from flare.workflows.prediction.prediction_table import Forecasts
 
@@ -182,6 +182,12 @@ def test_what_is_no_sample_is_named(forecast, tmp_path, name, error, message):
     (tmp_path / "text.npy").write_text("not an array")
     with pytest.raises(error, match=message):
         forecast(tmp_path / name)
+
+
+def test_a_bad_output_is_refused_before_any_forecast(forecast, sample, monkeypatch, tmp_path):
+    monkeypatch.setattr(predict, "read_one", lambda *_: pytest.fail("too late"))
+    with pytest.raises(ConfigInvalid, match=r"a\.xlsx: give a name ending in"):
+        forecast(sample, output=tmp_path / "a.xlsx")
 
 
 def test_without_a_promoted_version_the_error_has_the_command(forecast, sample):

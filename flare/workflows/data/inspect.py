@@ -27,7 +27,7 @@ from flare.plots.style import mark_synthetic, save
 from flare.progress import counter
 from flare.sample import FORECAST_WINDOW_HOURS, N_CHANNELS, N_STEPS
 from flare.tracking.run import Run, log_data
-from flare.tracking.runs import scratch, start
+from flare.tracking.runs import start
 from flare.workflows.fitting.training_data import ensure_synthetic
 
 #: Of each dataset in a comparison: samples that are drawn, and samples of the histograms.
@@ -68,14 +68,13 @@ def run(config: InspectConfig) -> Inspection:
         if config.compare_with is not None:
             figures["comparison"] = draw_comparison(config.compare_with, config.data_dir)
         log_census(tracked, census, config.data_dir)
-        with scratch() as draft:
-            counts = json.dumps(census.as_dict(), indent=1, allow_nan=False)
-            (draft / "census.json").write_text(counts, encoding="utf-8")
-            for name, figure in figures.items():
-                save(mark_synthetic(figure) if census.synthetic else figure, draft / f"{name}.png")
-            for path in sorted(draft.iterdir()):
-                tracked.log_file(path, "figures" if path.suffix == ".png" else None)
-                write_atomically(config.output_dir / path.name, path.read_bytes())
+        counts = json.dumps(census.as_dict(), indent=1, allow_nan=False)
+        write_atomically(config.output_dir / "census.json", counts)
+        tracked.log_text(counts, "census.json")
+        for name, figure in figures.items():
+            path = config.output_dir / f"{name}.png"
+            save(mark_synthetic(figure) if census.synthetic else figure, path)
+            tracked.log_file(path, "figures")
     return Inspection(census, str(split.table["id"][row]), config.output_dir, tracked.id)
 
 

@@ -76,7 +76,7 @@ def _of_forecasts(evaluation: Evaluation) -> dict[str, Figure]:
     flux = table["peak_flux"].to_numpy(dtype=np.float64)
     outcomes = event_outcomes(flux, (HEADLINE_EVENT,), scale=evaluation.scale)[:, 0]
     chance = own.probability_of(HEADLINE_EVENT)
-    threshold = forecasts[model].thresholds[HEADLINE_EVENT]
+    threshold = own.thresholds[HEADLINE_EVENT]
     regions = table["active_region"].to_numpy(dtype=np.int64)
     weights = region_weights(regions, n_resamples=1000, seed=0)
     second = list(forecasts)[1]  # the model to compare with, or else the first reference

@@ -58,7 +58,6 @@ class Evaluation:
     """
 
     model: Resolved
-    forecast: Forecast
     pack: Pack
     rows: PackedSplit
     comparison: Comparison
@@ -73,6 +72,11 @@ class Evaluation:
     def forecaster(self) -> Forecaster:
         """The model."""
         return self.model.forecaster
+
+    @property
+    def forecast(self) -> Forecast:
+        """The forecast of the model."""
+        return self.comparison.forecasts[self.comparison.model]
 
     @property
     def synthetic(self) -> bool:
@@ -201,8 +205,8 @@ def _score_sections(comparison: Comparison) -> list[Section]:
     """Return a table for each event, the headline first, and one for the flux."""
     cards = comparison.scorecards
     own = cards[comparison.model]
-    events = dict.fromkeys([HEADLINE_EVENT, *(score.event for score in own.scores), FLUX])
-    del events[FLUX]
+    others = (score.event for score in own.scores if score.event != FLUX)
+    events = dict.fromkeys([HEADLINE_EVENT, *others])
     sections = []
     for event in events:
         first = own.get(event, "brier_score")

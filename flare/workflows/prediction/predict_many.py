@@ -35,7 +35,7 @@ from flare.workflows.prediction.prediction_table import (
     Forecasts,
     Row,
     check_output,
-    forecast_rows,
+    forecast_samples,
     write_forecasts,
 )
 from flare.workflows.prediction.resolve_model import Resolved, resolve
@@ -71,9 +71,8 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
                 synthetic_data=listing.synthetic,
                 resumed=resumed,
             )
-            model.log_use(tracked)
-            tracked.log_metrics({**forecasts.summary(), "resumed": resumed})
             if config.shard:
+                _log_use(tracked, model, forecasts)
                 log.info("shard %s is done; the same command without shard= merges", config.shard)
                 return forecasts
             if len(forecasts.without) == len(forecasts.rows):
@@ -81,11 +80,17 @@ def run(data_dir: Path, config: PredictConfig) -> Forecasts:
                 raise InputInvalid(f"no image in {data_dir} can be used; look at its files")
             write_forecasts(forecasts.rows, output)
             _log_data(tracked, listing, checkpoint, data_dir)
+            _log_use(tracked, model, forecasts)
             tracked.log_file(output)
             checkpoint.remove()
             for path in shards_of(output):
                 path.unlink()
     return forecasts
+
+
+def _log_use(tracked: Run, model: Resolved, forecasts: Forecasts) -> None:
+    model.log_use(tracked)
+    tracked.log_metrics({**forecasts.summary(), "resumed": forecasts.resumed})
 
 
 def _of_shards(output: Path, task: Task, *, restart: bool) -> dict[int, list[Record]]:
@@ -164,7 +169,7 @@ def _rows(
         end = (entry.end if entry.end is not None else batch.ends[k]).replace(tzinfo=UTC)
         facts = SampleFacts(batch.digests[k], Window(end, end), entry.active_region)
         samples.append((entry.id, facts))
-    rows = forecast_rows(model, samples, batch.cubes, batch.present)
+    rows = forecast_samples(model, samples, batch.cubes, batch.present)
     return [
         {name: row[name] for name in ("id", "issue_time", "active_region")}
         | _label(entry, seen)

@@ -89,7 +89,7 @@ def identity(
     }
 
 
-def forecast_rows(
+def forecast_samples(
     model: Resolved, samples: Sequence[tuple[str, SampleFacts]], cubes: Cube, present: Present
 ) -> list[Row]:
     """Forecast samples, with their ids: a row each, without an answer if no image can be used.

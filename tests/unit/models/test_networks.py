@@ -194,10 +194,10 @@ def test_a_forecast_depends_neither_on_the_neighbours_in_its_batch_nor_on_their_
     others = torch.cat([cubes[:1], 5 * cubes[1:].flip(0) + 1])
     with torch.inference_mode():
         together, alone = model(cubes, present), model(cubes[:1], present[:1])
-        for one, single, beside in zip(together, alone, model(others, present), strict=True):
+        for one, single, mixed in zip(together, alone, model(others, present), strict=True):
             np.testing.assert_allclose(one[0], single[0], rtol=0, atol=ROUNDING)
-            np.testing.assert_allclose(one[0], beside[0], rtol=0, atol=ROUNDING)
-            assert not torch.allclose(one[1:], beside[1:])
+            np.testing.assert_allclose(one[0], mixed[0], rtol=0, atol=ROUNDING)
+            assert not torch.allclose(one[1:], mixed[1:])
 
 
 @every_architecture
